@@ -1,0 +1,173 @@
+"""Frozen arrays of who rated what, and their CSR views.
+
+An :class:`Interactions` never changes after it is made. ``take`` gives a subset of rows that shares the id maps, so a
+code means the same user or item in every part of a split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.data.ids import IdMap
+
+Array = NDArray[Any]
+
+
+class CSR(NamedTuple):
+    """Compressed sparse rows: the entries of row ``r`` stand at ``indptr[r]:indptr[r + 1]``.
+
+    ``indptr`` int64 (n_rows + 1,); ``indices`` int32 (nnz,), ascending within a row; ``values`` float32 (nnz,);
+    ``rows`` int64 (nnz,), the position in the table that each entry came from (empty where there is no table).
+    """
+
+    indptr: Array
+    indices: Array
+    values: Array
+    rows: Array
+    n_cols: int
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def counts(self) -> Array:
+        """Entries a row, int64 (n_rows,)."""
+        return np.diff(self.indptr)
+
+    def row(self, r: int) -> tuple[Array, Array]:
+        """(indices, values) of one row, as views."""
+        lo, hi = self.indptr[r], self.indptr[r + 1]
+        return self.indices[lo:hi], self.values[lo:hi]
+
+    def take(self, rows: Array) -> CSR:
+        """These rows, in this order, as a CSR of their own."""
+        rows = np.asarray(rows, dtype=np.int64)
+        counts = self.counts[rows]
+        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(counts, out=indptr[1:])
+        at = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[rows], counts)
+        return CSR(indptr, self.indices[at], self.values[at], self.rows[at] if len(self.rows) else self.rows, self.n_cols)
+
+
+def csr(rows: Array, cols: Array, values: Array, n_rows: int, n_cols: int) -> CSR:
+    """Group aligned arrays by row; columns ascend within a row, equal pairs keep their order."""
+    order = np.lexsort((cols, rows))
+    indptr = np.zeros(n_rows + 1, dtype=np.int64)
+    np.cumsum(np.bincount(rows, minlength=n_rows), out=indptr[1:])
+    return CSR(indptr, cols[order].astype(np.int32), values[order].astype(np.float32), order.astype(np.int64), n_cols)
+
+
+class Features(NamedTuple):
+    """Side information as sparse rows: one row a user (or item), one column a named feature.
+
+    ``matrix`` has a row for every code of the id map (a row without features is empty); ``names`` name the columns, such as
+    ``"genre=Drama"``.
+    """
+
+    matrix: CSR
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names that the four columns have in the user's own table."""
+
+    user: str = "user"
+    item: str = "item"
+    rating: str | None = "rating"
+    time: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """A table of ratings (or clicks, plays, purchases: then every value is 1 or a count) in arrays.
+
+    ``users``, ``items`` int32 codes (n,); ``values`` float32 (n,); ``times`` int64 seconds since 1970 (n,) or None.
+    ``item_table`` and ``user_table`` are side tables aligned with the id maps (row ``c`` describes code ``c``), or None.
+    """
+
+    users: Array
+    items: Array
+    values: Array
+    times: Array | None
+    user_ids: IdMap
+    item_ids: IdMap
+    columns: Columns = field(default_factory=Columns)
+    item_table: pl.DataFrame | None = None
+    user_table: pl.DataFrame | None = None
+    user_features: Features | None = None
+    item_features: Features | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for array in (self.users, self.items, self.values, self.times):
+            if array is not None:
+                array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __repr__(self) -> str:
+        label = f" {self.name!r}" if self.name else ""
+        return f"<Interactions{label}: {len(self):,} ratings, {self.n_users:,} users, {self.n_items:,} items>"
+
+    @property
+    def n_users(self) -> int:
+        """How many users the id map knows (some may have no row here)."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """How many items the id map knows (some may have no row here)."""
+        return len(self.item_ids)
+
+    @cached_property
+    def by_user(self) -> CSR:
+        """Rows = users, columns = items."""
+        return csr(self.users, self.items, self.values, self.n_users, self.n_items)
+
+    @cached_property
+    def by_item(self) -> CSR:
+        """Rows = items, columns = users."""
+        return csr(self.items, self.users, self.values, self.n_items, self.n_users)
+
+    @cached_property
+    def range(self) -> tuple[float, float]:
+        """The lowest and highest value."""
+        return float(self.values.min()), float(self.values.max())
+
+    def take(self, rows: Array) -> Self:
+        """A subset of rows (positions or a boolean mask) with the same id maps and side tables."""
+        times = None if self.times is None else self.times[rows]
+        return replace(self, users=self.users[rows], items=self.items[rows], values=self.values[rows], times=times)
+
+    def to_frame(self) -> pl.DataFrame:
+        """The table again, with the user's own column names and ids."""
+        c = self.columns
+        data: dict[str, Any] = {
+            c.user: self.user_ids.decode(self.users),
+            c.item: self.item_ids.decode(self.items),
+            c.rating or "rating": self.values,
+        }
+        if self.times is not None:
+            data[c.time or "time"] = self.times
+        return pl.DataFrame(data)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Parts of one table that share id maps. ``how`` says in words how it was cut; ``seed`` is None for a cut without chance."""
+
+    train: Interactions
+    valid: Interactions
+    how: str
+    seed: int | None = None
+    given: Interactions | None = None
+    """For ``by_user`` splits: the ratings of held-out users that may be used as their history at test time."""

@@ -1,0 +1,62 @@
+"""The exception tree. Every message says what was wrong, where, and what to do about it.
+
+Everything that cofactor raises on purpose is a :class:`CofactorError`, so one ``except`` catches it all. The
+command line turns any of them into one line and exit code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CofactorError(Exception):
+    """Base class of every error that cofactor raises on purpose."""
+
+
+class DataError(CofactorError, ValueError):
+    """A table cannot be used: missing file or column, a rating that is no number, one user only, ..."""
+
+
+class ConfigError(CofactorError, ValueError):
+    """A parameter has a value that makes no sense, or a name that does not exist."""
+
+
+class UnknownIdError(CofactorError, LookupError):
+    """A user or item that the model has never seen."""
+
+
+class BundleError(CofactorError):
+    """A saved model is truncated, tampered with, of an unknown version, or cannot be written."""
+
+
+class DatasetError(CofactorError):
+    """A registered dataset cannot be found or fetched."""
+
+
+class MissingExtraError(CofactorError, ImportError):
+    """An optional dependency is needed for this and is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}; install it with: pip install 'cofactor[{extra}]'")
+
+
+class NotFittedError(CofactorError, RuntimeError):
+    """A model was asked for a result before it learned anything."""
+
+
+def did_you_mean(wanted: object, known: Iterable[object], n: int = 3) -> str:
+    """A suffix such as ``' Did you mean "Fargo (1996)"?'``, or an empty string when nothing is near.
+
+    ``known`` is looked at as text; give at most some 100,000 names.
+    """
+    text = str(wanted)
+    names = {str(k): k for k in known}
+    lowered = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(text.lower(), lowered, n=n, cutoff=0.6)
+    if not near:
+        near = [low for low in lowered if len(text) >= 3 and text.lower() in low][:n]
+    if not near:
+        return ""
+    shown = ", ".join(repr(names[lowered[low]]) for low in near)
+    return f" Did you mean {shown}?"

@@ -1,0 +1,36 @@
+"""What a model's parameters are: one frozen dataclass a model, the single source of names, defaults, help and search ranges.
+
+The command line makes its flags from it, bundles write it as JSON, ``cofactor.tune`` searches its ranges.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from cofactor.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Where tuning looks: between ``low`` and ``high`` (evenly in the logarithm with ``log``), or among ``choices``."""
+
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+def option(default: Any, help: str, search: Search | None = None) -> Any:
+    """A config field: its default, one line of help, and where tuning may look for a better value (None: it does not)."""
+    return dataclasses.field(default=default, metadata={"help": help, "search": search})
+
+
+def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
+    """A config from keywords; ConfigError names what does not exist and what does. Lists become tuples (JSON has none)."""
+    names = [f.name for f in dataclasses.fields(cls)]
+    for name in values:
+        if name not in names:
+            raise ConfigError(f"no parameter {name!r}; there are: {', '.join(names)}.{did_you_mean(name, names)}")
+    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
