@@ -1,0 +1,58 @@
+"""What the models share in handling arrays: rows for codes that may be -1, and the checks on a state that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.errors import BundleError, NotFittedError
+
+Array = NDArray[Any]
+
+
+def at(table: Array, codes: Array) -> Array:
+    """The rows of ``table`` at these codes; zeros where a code is -1 (an id never seen)."""
+    codes = np.asarray(codes)
+    if not len(table):
+        return np.zeros((len(codes), *table.shape[1:]), dtype=table.dtype)
+    found = table[np.maximum(codes, 0)]
+    found[codes < 0] = 0
+    return found
+
+
+def fitted(table: Array | None, name: str) -> Array:
+    """The array, or NotFittedError where the model has not learned anything yet."""
+    if table is None:
+        raise NotFittedError(f"{name} has not learned anything yet; train it before asking it for a result")
+    return table
+
+
+def stored(state: Mapping[str, Array], name: str, dtype: Any, shape: tuple[int | None, ...]) -> Array:
+    """One array of a state that was read, checked: there, of this dtype, of this shape (None: any length), and finite.
+
+    Raises BundleError, in a sentence, where it is not.
+    """
+    if name not in state:
+        raise BundleError(f"the saved model lacks the array {name!r}; save it again from the original")
+    array = np.asarray(state[name])
+    if array.dtype != np.dtype(dtype):
+        raise BundleError(f"the array {name!r} of the saved model is {array.dtype}, not {np.dtype(dtype)}")
+    if array.ndim != len(shape) or any(
+        w is not None and w != n for w, n in zip(shape, array.shape, strict=True)
+    ):
+        wanted = tuple("any" if n is None else n for n in shape)
+        raise BundleError(f"the array {name!r} of the saved model has the shape {array.shape}, not {wanted}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BundleError(f"the array {name!r} of the saved model holds values that are no finite numbers")
+    return array
+
+
+def stored_range(state: Mapping[str, Array]) -> Array:
+    """The array ``range`` of a state: float32 (2,), the lowest and the highest rating of the training data."""
+    found = stored(state, "range", np.float32, (2,))
+    if found[0] > found[1]:
+        raise BundleError(f"the array 'range' of the saved model is upside down: {found[0]} to {found[1]}")
+    return found

@@ -1,0 +1,173 @@
+"""``bias``: the mean, plus how much a user gives and an item gets (Koren 2009, "baseline predictors").
+
+The model that any other has to beat. Two regularisations, each a number of made-up average ratings added to everybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.kernels.bias import shrunk_mean, sweep
+from cofactor.model import Hyper, Kind, State, Task, Terms
+from cofactor.models.arrays import at, fitted, stored, stored_range
+from cofactor.models.config import Search, option
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class BiasConfig:
+    """Parameters of ``bias``. The defaults were chosen on parts of the training rows of ml-100k and MovieTweetings."""
+
+    epochs: int = option(10, "sweeps over the biases (they settle within ten)")
+    reg_user: float = option(4.0, "made-up average ratings added to each user", Search(0.5, 30.0, log=True))
+    reg_item: float = option(2.0, "made-up average ratings added to each item", Search(0.5, 30.0, log=True))
+
+
+class Bias:
+    """``predict`` keeps to the range of the training ratings; ``scores`` does not, so that their order is never lost."""
+
+    name: ClassVar[str] = "bias"
+    task: ClassVar[Task] = "rating"
+    Config = BiasConfig
+
+    def __init__(self, config: BiasConfig | None = None) -> None:
+        self.config = config or BiasConfig()
+        self.mean: Array | None = None
+        self.range: Array | None = None
+        self.user_bias: Array | None = None
+        self.item_bias: Array | None = None
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> BiasStepper:
+        """Begin with every bias at zero."""
+        return BiasStepper(self, data)
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        """float32 (n,), within the range of the training ratings. A code of -1 counts as average."""
+        mean, item_bias, user_bias, (low, high) = self._arrays()
+        return np.clip(at(item_bias, items) + mean + at(user_bias, users), low, high)
+
+    def scores(self, users: Array) -> Array:
+        """float32 (len(users), n_items), not clipped."""
+        return self.scores_from(self.user_state(users))
+
+    def fold_in(self, histories: CSR) -> Array:
+        """float32 (n, 1): the biases of users with these ratings."""
+        mean, item_bias, _, _ = self._arrays()
+        who = np.repeat(np.arange(histories.n_rows), histories.counts)
+        left = histories.values.astype(np.float64) - mean - item_bias[histories.indices]
+        return shrunk_mean(who, left, histories.counts, self.config.reg_user).astype(np.float32)[:, None]
+
+    def user_state(self, users: Array) -> Array:
+        """float32 (len(users), 1): their biases."""
+        return at(self._arrays()[2], users)[:, None]
+
+    def scores_from(self, user_state: Array) -> Array:
+        """float32 (len(user_state), n_items), not clipped."""
+        mean, item_bias, _, _ = self._arrays()
+        scores: Array = (item_bias + mean)[None, :] + user_state[:, :1]
+        return scores
+
+    def terms(self, user: int, item: int, time: int | None = None) -> Terms:
+        """Global mean, user, item, and the clip where the sum leaves the scale."""
+        mean, item_bias, user_bias, limits = self._arrays()
+        named = {
+            "global": float(mean),
+            "user": float(at(user_bias, np.array([user]))[0]),
+            "item": float(at(item_bias, np.array([item]))[0]),
+        }
+        return clipped_terms(named, limits)
+
+    def factors(self, which: Literal["user", "item"]) -> Array:
+        """float32 (n, 0): there are none."""
+        return np.zeros((len(self.bias(which)), 0), dtype=np.float32)
+
+    def bias(self, which: Literal["user", "item"]) -> Array:
+        """float32 (n,)."""
+        _, item_bias, user_bias, _ = self._arrays()
+        return user_bias if which == "user" else item_bias
+
+    def state(self) -> State:
+        """``mean`` (), ``range`` (2,), ``user_bias`` (n_users,), ``item_bias`` (n_items,), all float32."""
+        mean, item_bias, user_bias, limits = self._arrays()
+        return {"mean": mean, "range": limits, "user_bias": user_bias, "item_bias": item_bias}
+
+    @classmethod
+    def from_state(cls, config: BiasConfig, state: Mapping[str, Array]) -> Self:
+        """The same model again; BundleError where an array does not fit."""
+        model = cls(config)
+        model.mean = stored(state, "mean", np.float32, ())
+        model.range = stored_range(state)
+        model.user_bias = stored(state, "user_bias", np.float32, (None,))
+        model.item_bias = stored(state, "item_bias", np.float32, (None,))
+        return model
+
+    def _arrays(self) -> tuple[Array, Array, Array, Array]:
+        mean, item, user = (fitted(a, self.name) for a in (self.mean, self.item_bias, self.user_bias))
+        return mean, item, user, fitted(self.range, self.name)
+
+
+def clipped_terms(named: Mapping[str, float], limits: Array) -> Terms:
+    """Terms that sum to the prediction: with ``clip to the scale`` where they alone would leave the range."""
+    names, values = tuple(named), np.array(list(named.values()), dtype=np.float64)
+    total = float(values.sum())
+    clip = min(max(total, float(limits[0])), float(limits[1])) - total
+    if clip != 0.0:
+        names, values = (*names, "clip to the scale"), np.append(values, clip)
+    return Terms(names, values, "identity", None)
+
+
+class BiasStepper:
+    """Sweeps in float64; the model's float32 arrays are written after each."""
+
+    kind: Kind = "sweep"
+
+    def __init__(self, model: Bias, data: Interactions) -> None:
+        self.model, self.data = model, data
+        self.user_counts = np.bincount(data.users, minlength=data.n_users)
+        self.item_counts = np.bincount(data.items, minlength=data.n_items)
+        self.user_bias = np.zeros(data.n_users)
+        self.item_bias = np.zeros(data.n_items)
+        self.mean = float(data.values.mean(dtype=np.float64)) if len(data) else 0.0
+        model.mean = np.array(self.mean, dtype=np.float32)
+        model.range = np.array(data.range if len(data) else (0.0, 0.0), dtype=np.float32)
+        model.user_bias = np.zeros(data.n_users, dtype=np.float32)
+        model.item_bias = np.zeros(data.n_items, dtype=np.float32)
+
+    def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
+        """One sweep; gives the training mean squared error."""
+        d, c = self.data, self.model.config
+        loss = sweep(
+            d.users,
+            d.items,
+            d.values,
+            self.mean,
+            self.user_bias,
+            self.item_bias,
+            self.user_counts,
+            self.item_counts,
+            c.reg_user,
+            c.reg_item,
+        )
+        self._write()
+        return np.array([loss])
+
+    def snapshot(self) -> State:
+        """Copies of both tables of biases."""
+        return {"user_bias": self.user_bias.copy(), "item_bias": self.item_bias.copy()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Put a snapshot back."""
+        self.user_bias[:] = state["user_bias"]
+        self.item_bias[:] = state["item_bias"]
+        self._write()
+
+    def _write(self) -> None:
+        fitted(self.model.user_bias, "bias")[:] = self.user_bias
+        fitted(self.model.item_bias, "bias")[:] = self.item_bias
