@@ -96,6 +96,13 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class HasLoss(Protocol):
+    """Optional: the model knows its own loss (a user's PyTorch loss, say). Others are measured by ``config.loss`` or MSE."""
+
+    def loss(self, data: Interactions) -> float: ...
+
+
+@runtime_checkable
 class FoldIn(Protocol):
     """Optional, but expected: users that were not in training get scores without any retraining."""
 

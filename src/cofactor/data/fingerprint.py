@@ -1,0 +1,22 @@
+"""A short digest that tells one table of ratings from another."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from cofactor.data.interactions import Interactions
+
+
+def fingerprint(data: Interactions) -> str:
+    """32 hexadecimal digits (BLAKE2b) of the ids, codes, values and times, in the order of the rows."""
+    digest = hashlib.blake2b(digest_size=16)
+    for ids in (data.user_ids, data.item_ids):
+        digest.update(f"{ids.values.dtype}:{len(ids)}:".encode())
+        digest.update(np.ascontiguousarray(ids.values.hash(seed=0).to_numpy()).data)
+    for array in (data.users, data.items, data.values, data.times):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).data)
+        digest.update(b"|")
+    return digest.hexdigest()

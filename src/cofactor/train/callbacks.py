@@ -1,0 +1,152 @@
+"""Callbacks: small objects that the loop calls at fixed moments.
+
+Override what you need. ``before_batch`` and ``after_batch`` make the loop go batch by batch; without them a fused
+kernel gets whole epochs. The weights come out the same. Set ``learn.stop = True`` to end after the present epoch.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from cofactor.errors import ConfigError
+from cofactor.model import State
+
+if TYPE_CHECKING:
+    from cofactor.train.learner import Learner
+
+
+class Callback:
+    """Does nothing; subclass it."""
+
+    def before_fit(self, learn: Learner) -> None: ...
+
+    def before_epoch(self, learn: Learner) -> None: ...
+
+    def before_batch(self, learn: Learner, batch: int) -> None: ...
+
+    def after_batch(self, learn: Learner, batch: int, loss: float) -> None: ...
+
+    def after_epoch(self, learn: Learner) -> None: ...
+
+    def after_fit(self, learn: Learner) -> None: ...
+
+    def state(self) -> State:
+        """What a checkpoint must hold of this callback; nothing, unless it remembers something between epochs."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Put back what ``state`` gave; called after ``before_fit`` when training resumes."""
+
+
+def wants_batches(callbacks: list[Callback]) -> bool:
+    """Whether any of them has a hook at every batch."""
+    return any(
+        type(c).before_batch is not Callback.before_batch or type(c).after_batch is not Callback.after_batch
+        for c in callbacks
+    )
+
+
+class PrintTable(Callback):
+    """The table of the notebook: epoch, train_loss, valid_loss, time, a line an epoch as it ends."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out
+
+    def _say(self, *cells: str) -> None:
+        print("".join(f"{c:<12}" for c in cells).rstrip(), file=self.out or sys.stdout, flush=True)
+
+    def before_fit(self, learn: Learner) -> None:
+        self._say("epoch", "train_loss", "valid_loss", "time")
+
+    def after_epoch(self, learn: Learner) -> None:
+        train, valid = learn.recorder.values[-1]
+        self._say(str(learn.epoch), _number(train), _number(valid), _seconds(learn.recorder.seconds[-1]))
+
+
+def _number(x: float) -> str:
+    return "-" if math.isnan(x) else f"{x:.6f}"
+
+
+def _seconds(s: float) -> str:
+    return f"{s:.2f}s" if s < 60 else f"{int(s // 60):02d}:{int(s % 60):02d}"
+
+
+class EarlyStopping(Callback):
+    """Stop when the validation loss has not gone down by ``min_delta`` for ``patience`` epochs."""
+
+    def __init__(self, patience: int = 1, min_delta: float = 0.0) -> None:
+        if patience < 1:
+            raise ConfigError(f"patience is {patience}; it must be at least 1")
+        self.patience = patience
+        self.min_delta = min_delta
+
+    def before_fit(self, learn: Learner) -> None:
+        self.best, self.waited = math.inf, 0
+
+    def after_epoch(self, learn: Learner) -> None:
+        valid = learn.recorder.values[-1][1]
+        if valid < self.best - self.min_delta:
+            self.best, self.waited = valid, 0
+            return
+        self.waited += 1
+        if self.waited >= self.patience:
+            learn.stop = True
+
+    def state(self) -> State:
+        return {"best": np.array(self.best), "waited": np.array(self.waited)}
+
+    def restore(self, state: State) -> None:
+        self.best, self.waited = float(state["best"]), int(state["waited"])
+
+
+class SaveBest(Callback):
+    """Keep the weights of the epoch with the lowest validation loss and put them back at the end."""
+
+    def before_fit(self, learn: Learner) -> None:
+        self.best, self.epoch, self.weights = math.inf, -1, dict[str, Any]()
+
+    def after_epoch(self, learn: Learner) -> None:
+        valid = learn.recorder.values[-1][1]
+        if valid < self.best:
+            self.best, self.epoch, self.weights = valid, learn.epoch, learn.stepper.snapshot()
+
+    def after_fit(self, learn: Learner) -> None:
+        if self.epoch >= 0 and self.epoch != learn.epoch:
+            learn.stepper.restore(self.weights)
+
+    def state(self) -> State:
+        facts = {"best": np.array(self.best), "epoch": np.array(self.epoch)}
+        return facts | {f"weights.{k}": v for k, v in self.weights.items()}
+
+    def restore(self, state: State) -> None:
+        self.best, self.epoch = float(state["best"]), int(state["epoch"])
+        self.weights = {k.removeprefix("weights."): v for k, v in state.items() if k.startswith("weights.")}
+
+
+class CSVLog(Callback):
+    """Write the table to a CSV file, a row an epoch, flushed as it goes; ``append`` keeps what the file holds."""
+
+    def __init__(self, path: str | Path = "history.csv", append: bool = False) -> None:
+        self.path = Path(path)
+        self.append = append
+
+    def before_fit(self, learn: Learner) -> None:
+        fresh = not (self.append and self.path.exists())
+        self.file = self.path.open("w" if fresh else "a", newline="", encoding="utf-8")
+        self.writer = csv.writer(self.file)
+        if fresh:
+            self.writer.writerow(["epoch", "train_loss", "valid_loss", "seconds"])
+
+    def after_epoch(self, learn: Learner) -> None:
+        train, valid = learn.recorder.values[-1]
+        self.writer.writerow([learn.epoch, train, valid, f"{learn.recorder.seconds[-1]:.4f}"])
+        self.file.flush()
+
+    def after_fit(self, learn: Learner) -> None:
+        self.file.close()

@@ -1,0 +1,59 @@
+"""Checkpoints: one safetensors file that holds everything needed to go on as if never interrupted.
+
+Written to a temporary name in the same folder and renamed, so a crash leaves the last good one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cofactor.errors import BundleError
+from cofactor.model import State
+
+
+def save_checkpoint(path: str | Path, arrays: Mapping[str, np.ndarray[Any, Any]], meta: dict[str, Any]) -> None:
+    """Write arrays and JSON-able facts to ``path`` in one step."""
+    from safetensors.numpy import save
+
+    path = Path(path)
+    payload = save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata={"cofactor": json.dumps(meta)})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    except OSError as exc:
+        raise BundleError(f"cannot write the checkpoint {path}: {exc.strerror}") from exc
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as exc:
+        Path(temporary).unlink(missing_ok=True)
+        raise BundleError(f"cannot write the checkpoint {path}: {exc.strerror}") from exc
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
+    """What :func:`save_checkpoint` wrote; BundleError where the file is missing, cut short or no checkpoint."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise BundleError(f"no checkpoint at {path}")
+    try:
+        with safe_open(str(path), framework="np") as file:
+            meta = json.loads((file.metadata() or {})["cofactor"])
+            arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError, OSError) as exc:
+        raise BundleError(f"{path} is not a whole checkpoint ({exc}); delete it and train again") from exc
+    return arrays, meta

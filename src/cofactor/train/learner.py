@@ -1,0 +1,300 @@
+"""The Learner: the only epoch loop in cofactor.
+
+It turns a plan (schedules) into arrays of learning rate and momentum and hands a stepper as many batches at a time as
+it can: a whole epoch where nobody wants to look in between.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.fingerprint import fingerprint
+from cofactor.data.interactions import Interactions, Split
+from cofactor.errors import BundleError, ConfigError, DataError
+from cofactor.model import HasLoss, Hyper, Model, Stepper
+from cofactor.train.callbacks import Callback, PrintTable, wants_batches
+from cofactor.train.checkpoint import load_checkpoint, save_checkpoint
+from cofactor.train.losses import loss_function
+from cofactor.train.recorder import Recorder
+from cofactor.train.schedules import Plan, flat_plan, one_cycle_plan
+
+if TYPE_CHECKING:
+    from cofactor.recommend import Recommender
+    from cofactor.train.lr_find import LRFind
+
+Array = NDArray[Any]
+
+
+class Learner:
+    """Trains a model on the ``train`` part of a split and watches the ``valid`` part.
+
+    ``data`` may also be Interactions: then there is nothing to watch and valid losses are NaN. One ``seed`` fixes
+    initial values, the order of rows, everything. Training goes on where it was when ``fit`` is called again.
+    """
+
+    def __init__(
+        self,
+        data: Split | Interactions,
+        model: Model,
+        *,
+        seed: int = 0,
+        bs: int = 64,
+        callbacks: Sequence[Callback] = (),
+        verbose: bool = True,
+    ) -> None:
+        self.train = data.train if isinstance(data, Split) else data
+        self.valid = data.valid if isinstance(data, Split) else None
+        if len(self.train) == 0:
+            raise DataError("there is no row to train on")
+        if bs < 1:
+            raise ConfigError(f"the batch size is {bs}; it must be at least 1")
+        self.model = model
+        self.seed = seed
+        self.bs = min(bs, len(self.train))
+        self.callbacks = list(callbacks)
+        self.verbose = verbose
+        self.recorder = Recorder()
+        self.epoch = 0
+        """The epoch under way, or the last one done, in the present fit."""
+        self.stop = False
+        """Set to True (in a callback, say) to end after the present epoch."""
+        self._epochs_done = 0
+        self._stepper: Stepper | None = None
+
+    @property
+    def stepper(self) -> Stepper:
+        """The training run in progress; made when first needed."""
+        if self._stepper is None:
+            self._stepper = self.model.stepper(self.train, np.random.default_rng([self.seed, 0]))
+        return self._stepper
+
+    # ---- fitting
+
+    def fit_one_cycle(
+        self,
+        epochs: int,
+        lr_max: float = 5e-3,
+        *,
+        wd: float = 0.01,
+        div: float = 25.0,
+        div_final: float = 1e5,
+        pct_start: float = 0.25,
+        moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
+        callbacks: Sequence[Callback] = (),
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Train by the one-cycle policy (Smith & Topin, 2018).
+
+        ``checkpoint`` names a file that is written after every epoch; with ``resume`` training goes on from it and
+        ends with the weights of an uninterrupted run.
+        """
+        _check_rates(epochs, lr_max, wd)
+        plan = one_cycle_plan(epochs, lr_max, wd, div=div, div_final=div_final, pct_start=pct_start, moms=moms)
+        self.run(plan, callbacks=callbacks, checkpoint=checkpoint, resume=resume)
+
+    def fit(
+        self,
+        epochs: int,
+        lr: float = 1e-3,
+        *,
+        wd: float = 0.01,
+        mom: float = 0.9,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Train at a constant learning rate (for models that sweep or solve: that many passes; they use no rate)."""
+        _check_rates(epochs, lr, wd)
+        self.run(flat_plan(epochs, lr, wd, mom=mom), callbacks=callbacks, checkpoint=checkpoint, resume=resume)
+
+    def run(
+        self,
+        plan: Plan,
+        *,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: str | Path | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Train by a plan of your own. Ctrl-C ends after the epoch (or batch) under way and keeps what was learned."""
+        active = [*self.callbacks, *callbacks]
+        if self.verbose:
+            active.insert(0, PrintTable())
+        self.recorder.clear()
+        self.stop, first = False, 0
+        for callback in active:
+            callback.before_fit(self)
+        if resume and checkpoint is not None and Path(checkpoint).exists():
+            first = self._resume(checkpoint, plan, active)
+        with _ctrl_c() as interrupted:
+            try:
+                for self.epoch in range(first, plan.epochs):
+                    self._one_epoch(plan, active, interrupted)
+                    if checkpoint is not None and not interrupted.is_set():
+                        self._save(checkpoint, plan, active)
+                    if self.stop or interrupted.is_set() or self.stepper.kind == "solve":
+                        break
+            finally:
+                for callback in active:
+                    callback.after_fit(self)
+        if interrupted.is_set() and self.verbose:
+            print(f"interrupted in epoch {self.epoch}; the model keeps what it has learned")
+
+    def _one_epoch(self, plan: Plan, active: list[Callback], interrupted: threading.Event) -> None:
+        for callback in active:
+            callback.before_epoch(self)
+        start = time.perf_counter()
+        if self.stepper.kind == "batch":
+            train_loss = self._batches(plan, active, interrupted)
+        else:
+            losses = self.stepper.run(None, None)
+            self.recorder.losses.extend(losses.tolist())
+            train_loss = float(losses[-1]) if len(losses) else math.nan
+        self._epochs_done += 1
+        valid_loss = self.validate()
+        self.recorder.seconds.append(time.perf_counter() - start)
+        self.recorder.values.append([train_loss, valid_loss])
+        for callback in active:
+            callback.after_epoch(self)
+
+    def _batches(self, plan: Plan, active: list[Callback], interrupted: threading.Event) -> float:
+        stepper, bs = self.stepper, self.bs
+        n = len(self.train) // bs
+        rows = epoch_order(len(self.train), self.seed, self._epochs_done)
+        by_batch = wants_batches(active)
+        chunk = 1 if by_batch else getattr(stepper, "chunk", n)
+        for first in range(0, n, chunk):
+            count = min(chunk, n - first)
+            lr, mom = plan.arrays(self.epoch, first, count, n)
+            if by_batch:
+                for callback in active:
+                    callback.before_batch(self, first)
+            losses = stepper.run(rows[first * bs : (first + count) * bs], Hyper(lr, mom, plan.wd, bs))
+            self.recorder.losses.extend(losses.tolist())
+            self.recorder.lrs.extend(lr.tolist())
+            self.recorder.moms.extend(mom.tolist())
+            self.recorder.smooth.add(losses)
+            if by_batch:
+                for callback in active:
+                    callback.after_batch(self, first, float(losses[0]))
+            if interrupted.is_set() or (by_batch and self.stop):
+                break
+        return self.recorder.smooth.value
+
+    # ---- looking
+
+    def validate(self, data: Interactions | None = None) -> float:
+        """The mean loss on ``data`` (the split's valid part unless given); NaN where there is none, or for rankers."""
+        data = self.valid if data is None else data
+        if data is None or len(data) == 0:
+            return math.nan
+        if isinstance(self.model, HasLoss):
+            return self.model.loss(data)
+        if self.model.task == "ranking":
+            return math.nan
+        loss = loss_function(getattr(self.model.config, "loss", "mse"))
+        return loss(self.model.predict(data.users, data.items, data.times), data.values)
+
+    def lr_find(self, start: float = 1e-7, end: float = 10.0, num: int = 100, wd: float = 0.01) -> LRFind:
+        """Try learning rates from small to large on a throw-away run (Smith, 2015); weights and order are put back."""
+        from cofactor.train.lr_find import lr_find
+
+        return lr_find(self, start, end, num, wd)
+
+    def recommender(self) -> Recommender:
+        """A Recommender around the model as it is now."""
+        from cofactor.recommend import Recommender
+
+        return Recommender.of_learner(self)
+
+    # ---- checkpoints
+
+    def _save(self, path: str | Path, plan: Plan, active: list[Callback]) -> None:
+        r = self.recorder
+        arrays: dict[str, Array] = {f"stepper.{k}": v for k, v in self.stepper.snapshot().items()}
+        for name in ("values", "seconds", "losses", "lrs", "moms"):
+            arrays[f"recorder.{name}"] = np.asarray(getattr(r, name), dtype=np.float64)
+        arrays["recorder.smooth"] = np.array([r.smooth.total, r.smooth.count], dtype=np.float64)
+        for i, callback in enumerate(active):
+            arrays |= {f"callback {i}.{k}": v for k, v in callback.state().items()}
+        meta = {
+            "run": self._run_label(plan),
+            "callbacks": [type(c).__name__ for c in active],
+            "epoch": self.epoch,
+            "epochs_done": self._epochs_done,
+            "stopped": self.stop,
+        }
+        save_checkpoint(path, arrays, meta)
+
+    def _resume(self, path: str | Path, plan: Plan, active: list[Callback]) -> int:
+        arrays, meta = load_checkpoint(path)
+        if meta.get("run") != self._run_label(plan) or meta["callbacks"] != [type(c).__name__ for c in active]:
+            raise BundleError(
+                f"{path} belongs to another run (other data, model, seed, schedule or callbacks); "
+                "train with the same ones, or without resume"
+            )
+        for i, callback in enumerate(active):
+            callback.restore(_under(arrays, f"callback {i}."))
+        self.stepper.restore(_under(arrays, "stepper."))
+        recorded = _under(arrays, "recorder.")
+        for name in ("values", "seconds", "losses", "lrs", "moms"):
+            getattr(self.recorder, name).extend(recorded[name].tolist())
+        self.recorder.smooth.total = float(recorded["smooth"][0])
+        self.recorder.smooth.count = int(recorded["smooth"][1])
+        self._epochs_done = int(meta["epochs_done"])
+        self.epoch = int(meta["epoch"])
+        return plan.epochs if meta["stopped"] else self.epoch + 1
+
+    def _run_label(self, plan: Plan) -> str:
+        name = type(self.model).__name__
+        return f"{name} {self.model.config!r} seed={self.seed} bs={self.bs} {plan.label} {fingerprint(self.train)}"
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> Array:
+    """The order of rows in an epoch: every row once. int32 where it fits. The same for the same seed and epoch."""
+    rows = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
+    np.random.default_rng([seed, 1, epoch]).shuffle(rows)
+    return rows
+
+
+def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _check_rates(epochs: int, lr: float, wd: float) -> None:
+    if epochs < 1:
+        raise ConfigError(f"epochs is {epochs}; it must be at least 1")
+    if not (math.isfinite(lr) and lr > 0):
+        raise ConfigError(f"the learning rate is {lr}; it must be a number above 0")
+    if not (math.isfinite(wd) and wd >= 0):
+        raise ConfigError(f"the weight decay is {wd}; it must be 0 or more")
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """The first Ctrl-C sets the event, the second one raises KeyboardInterrupt; only in the main thread."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handler(signum: int, frame: Any) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)

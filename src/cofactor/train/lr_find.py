@@ -1,0 +1,83 @@
+"""The learning-rate range test (Smith, 2015, "Cyclical learning rates for training neural networks")."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.errors import ConfigError
+from cofactor.model import Hyper
+from cofactor.train.recorder import SmoothLoss, _axes
+from cofactor.train.schedules import exponential
+
+if TYPE_CHECKING:
+    from cofactor.train.learner import Learner
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class LRFind:
+    """Learning rates tried, smoothed losses, and a suggestion (``valley``)."""
+
+    lrs: Array
+    losses: Array
+    valley: float
+
+    @property
+    def suggestion(self) -> float:
+        return self.valley
+
+    def plot(self) -> Any:
+        """Loss against learning rate with the suggestion marked; a matplotlib Axes."""
+        ax = _axes()
+        ax.plot(self.lrs, self.losses)
+        ax.axvline(self.valley, linestyle="--", color="tab:orange", label=f"suggestion {self.valley:.1e}")
+        ax.set_xscale("log")
+        ax.set_xlabel("learning rate")
+        ax.set_ylabel("loss")
+        ax.legend()
+        return ax
+
+
+def lr_find(learn: Learner, start: float, end: float, num: int, wd: float) -> LRFind:
+    """Run ``num`` batches at rates from ``start`` to ``end``, stop where the loss blows up, put everything back."""
+    from cofactor.train.learner import epoch_order
+
+    if learn.stepper.kind != "batch":
+        raise ConfigError(f"{learn.model.name} does not learn by gradient steps, so it has no learning rate to find")
+    if not 0 < start < end or num < 10:
+        raise ConfigError("lr_find needs 0 < start < end and at least 10 batches")
+    stepper, bs, n = learn.stepper, learn.bs, len(learn.train)
+    rates = exponential(start, end)(np.arange(num) / (num - 1))
+    before, smooth, shown = stepper.snapshot(), SmoothLoss(), []
+    mom = np.array([0.95])
+    try:
+        for i, lr in enumerate(rates):
+            at = i % max(n // bs, 1)
+            if at == 0:
+                rows = epoch_order(n, learn.seed, i)
+            loss = stepper.run(rows[at * bs : (at + 1) * bs], Hyper(np.array([lr]), mom, wd, bs))
+            shown.append(float(smooth.add(loss)[-1]))
+            if not math.isfinite(shown[-1]) or shown[-1] > 4 * min(shown):
+                break
+    finally:
+        stepper.restore(before)
+    losses = np.array(shown)
+    return LRFind(rates[: len(losses)], losses, float(_valley(rates[: len(losses)], losses)))
+
+
+def _valley(lrs: Array, losses: Array) -> float:
+    """A rate on the longest downhill stretch, two thirds of the way down it."""
+    losses = np.where(np.isfinite(losses), losses, np.inf)
+    best_start = best_end = start = 0
+    for i in range(1, len(losses)):
+        if losses[i] >= losses[i - 1]:
+            start = i
+        elif i - start > best_end - best_start:
+            best_start, best_end = start, i
+    return float(lrs[best_start + (best_end - best_start) * 2 // 3])

@@ -1,0 +1,100 @@
+"""What happened during training: losses by epoch and by batch, learning rates, momenta."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.errors import MissingExtraError, NotFittedError
+
+Array = NDArray[Any]
+
+
+@dataclass
+class SmoothLoss:
+    """An exponentially weighted mean of batch losses, corrected for its start (as Adam corrects its moments)."""
+
+    beta: float = 0.98
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, losses: Array) -> Array:
+        """Take in losses in order; the smoothed value after each of them."""
+        n = len(losses)
+        if n == 0:
+            return np.empty(0)
+        out = np.empty(n)
+        total, beta = self.total, self.beta
+        for i, loss in enumerate(losses.tolist()):
+            total = beta * total + (1 - beta) * loss
+            out[i] = total
+        self.total = total
+        out /= 1 - beta ** (self.count + 1 + np.arange(n))
+        self.count += n
+        return out
+
+    @property
+    def value(self) -> float:
+        return self.total / (1 - self.beta**self.count) if self.count else float("nan")
+
+
+@dataclass
+class Recorder:
+    """``values``: a ``[train_loss, valid_loss]`` for each epoch of the last fit; ``losses``, ``lrs``, ``moms``: one a batch."""
+
+    values: list[list[float]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    lrs: list[float] = field(default_factory=list)
+    moms: list[float] = field(default_factory=list)
+    smooth: SmoothLoss = field(default_factory=SmoothLoss)
+
+    def clear(self) -> None:
+        """Forget the last fit."""
+        self.values.clear()
+        self.seconds.clear()
+        self.losses.clear()
+        self.lrs.clear()
+        self.moms.clear()
+        self.smooth = SmoothLoss()
+
+    def plot_loss(self, skip_start: int = 5) -> Any:
+        """Smoothed training loss by batch and validation loss by epoch; a matplotlib Axes."""
+        if not self.values:
+            raise NotFittedError("nothing recorded yet; call fit or fit_one_cycle first")
+        ax = _axes()
+        smooth = SmoothLoss().add(np.asarray(self.losses))
+        if len(smooth):
+            skip = min(skip_start, len(smooth) - 1)
+            ax.plot(np.arange(skip, len(smooth)), smooth[skip:], label="train")
+        per_epoch = max(len(smooth) // len(self.values), 1)
+        at = (np.arange(len(self.values)) + 1) * per_epoch - 1
+        ax.plot(at, [v[1] for v in self.values], marker="o", label="valid")
+        ax.set_xlabel("batch")
+        ax.set_ylabel("loss")
+        ax.legend()
+        return ax
+
+    def plot_sched(self) -> Any:
+        """Learning rate and momentum by batch; a pair of matplotlib Axes."""
+        if not self.lrs:
+            raise NotFittedError("no schedule recorded yet; call fit_one_cycle first")
+        left = _axes()
+        left.plot(self.lrs)
+        left.set_xlabel("batch")
+        left.set_ylabel("learning rate")
+        right = left.twinx()
+        right.plot(self.moms, linestyle="--", color="tab:orange")
+        right.set_ylabel("momentum (dashed)")
+        return left, right
+
+
+def _axes() -> Any:
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plot", "plotting") from None
+    return plt.subplots(layout="constrained")[1]
