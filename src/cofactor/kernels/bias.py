@@ -1,4 +1,4 @@
-"""Regularised user and item biases: one sweep of block coordinate descent, as two weighted counts in NumPy."""
+"""Regularised user and item biases: one sweep of block descent, as two weighted counts in NumPy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = NDArray[Any]
 
 
 def shrunk_mean(codes: Array, residuals: Array, counts: Array, reg: float) -> Array:
-    """The sum of each code's residuals over ``counts + reg``: float64 (len(counts),); 0 for one without rows."""
+    """The sum of each code's residuals over ``counts + reg``: float64 (len(counts),); 0 where it has none."""
     sums = np.bincount(codes, weights=residuals, minlength=len(counts))
     return np.asarray(sums / np.maximum(counts + reg, 1e-12))
 
@@ -28,7 +28,7 @@ def sweep(
     reg_user: float,
     reg_item: float,
 ) -> float:
-    """Solve all item biases, then all user biases, in place (float64). Gives the mean squared error after that.
+    """Solve all item biases, then all user biases, in place (float64). Gives the mean squared error then.
 
     Users come last: their biases are then what a fold-in of the same ratings gives.
     """

@@ -1,4 +1,4 @@
-"""What the models share in handling arrays: rows for codes that may be -1, and the checks on a state that was read."""
+"""What the models share: rows for codes that may be -1, and the checks on a state that was read."""
 
 from __future__ import annotations
 
@@ -31,18 +31,16 @@ def fitted(table: Array | None, name: str) -> Array:
 
 
 def stored(state: Mapping[str, Array], name: str, dtype: Any, shape: tuple[int | None, ...]) -> Array:
-    """One array of a state that was read, checked: there, of this dtype, of this shape (None: any length), and finite.
+    """One array of a state that was read: it is there, of this dtype and shape (None: any length), and finite.
 
-    Raises BundleError, in a sentence, where it is not.
+    Raises BundleError where it is not.
     """
     if name not in state:
         raise BundleError(f"the saved model lacks the array {name!r}; save it again from the original")
     array = np.asarray(state[name])
     if array.dtype != np.dtype(dtype):
         raise BundleError(f"the array {name!r} of the saved model is {array.dtype}, not {np.dtype(dtype)}")
-    if array.ndim != len(shape) or any(
-        w is not None and w != n for w, n in zip(shape, array.shape, strict=True)
-    ):
+    if array.ndim != len(shape) or any(w is not None and w != n for w, n in zip(shape, array.shape, strict=True)):
         wanted = tuple("any" if n is None else n for n in shape)
         raise BundleError(f"the array {name!r} of the saved model has the shape {array.shape}, not {wanted}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -51,7 +49,7 @@ def stored(state: Mapping[str, Array], name: str, dtype: Any, shape: tuple[int |
 
 
 def stored_range(state: Mapping[str, Array]) -> Array:
-    """The array ``range`` of a state: float32 (2,), the lowest and the highest rating of the training data."""
+    """The array ``range`` of a state: float32 (2,), the lowest and highest rating of the training data."""
     found = stored(state, "range", np.float32, (2,))
     if found[0] > found[1]:
         raise BundleError(f"the array 'range' of the saved model is upside down: {found[0]} to {found[1]}")

@@ -1,6 +1,6 @@
 """``bias``: the mean, plus how much a user gives and an item gets (Koren 2009, "baseline predictors").
 
-The model that any other has to beat. Two regularisations, each a number of made-up average ratings added to everybody.
+The model that any other has to beat. Two regularisations, each a number of made-up average ratings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class BiasConfig:
-    """Parameters of ``bias``. The defaults were chosen on parts of the training rows of ml-100k and MovieTweetings."""
+    """Parameters of ``bias``; defaults chosen on parts of the training rows of ml-100k and MovieTweetings."""
 
     epochs: int = option(10, "sweeps over the biases (they settle within ten)")
     reg_user: float = option(4.0, "made-up average ratings added to each user", Search(0.5, 30.0, log=True))
@@ -31,7 +31,7 @@ class BiasConfig:
 
 
 class Bias:
-    """``predict`` keeps to the range of the training ratings; ``scores`` does not, so that their order is never lost."""
+    """``predict`` keeps to the range of the training ratings; ``scores`` does not, to keep their order."""
 
     name: ClassVar[str] = "bias"
     task: ClassVar[Task] = "rating"
@@ -51,7 +51,8 @@ class Bias:
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 (n,), within the range of the training ratings. A code of -1 counts as average."""
         mean, item_bias, user_bias, (low, high) = self._arrays()
-        return np.clip(at(item_bias, items) + mean + at(user_bias, users), low, high)
+        predictions: Array = np.clip(at(item_bias, items) + mean + at(user_bias, users), low, high)
+        return predictions
 
     def scores(self, users: Array) -> Array:
         """float32 (len(users), n_items), not clipped."""
