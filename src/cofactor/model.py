@@ -48,9 +48,9 @@ class Stepper(Protocol):
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
         """Train, and give the training losses as a float64 array.
 
-        ``batch``: ``rows`` are ``n * bs`` positions into the training data, one loss a batch comes back (mean over the batch,
-        before that batch's update). ``sweep`` and ``solve``: ``rows`` and ``hyper`` are None, one pass is made, an array of one loss
-        (or of none, where the model has no training loss) comes back.
+        ``batch``: ``rows`` are ``n * bs`` positions into the training data, one loss a batch comes back (mean over the
+        batch, before that batch's update). ``sweep`` and ``solve``: ``rows`` and ``hyper`` are None, one pass is made,
+        an array of one loss (or of none, where the model has no training loss) comes back.
         """
         ...
 
@@ -73,12 +73,12 @@ class Model(Protocol):
     config: Any
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
-        """Begin to learn from ``data``: allocate and initialise, compute nothing long. ``rng`` is the only source of chance."""
+        """Begin to learn from ``data``: allocate and initialise, compute nothing long. All chance comes from ``rng``."""
         ...
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
-        """float32 predictions for aligned arrays of codes (n,). Code -1 is an id never seen: the model falls back to what
-        it knows without it (for ratings: biases or the mean). ``times`` is for models that use time; others ignore it."""
+        """float32 predictions for aligned arrays of codes (n,). Code -1 is an id never seen: the model falls back to
+        what it knows without it (for ratings: biases or the mean). ``times`` is for models that use time."""
         ...
 
     def scores(self, users: Array) -> Array:
@@ -97,7 +97,7 @@ class Model(Protocol):
 
 @runtime_checkable
 class HasLoss(Protocol):
-    """Optional: the model knows its own loss (a user's PyTorch loss, say). Others are measured by ``config.loss`` or MSE."""
+    """Optional: the model knows its own loss (a user's PyTorch loss, say). Others: ``config.loss``, or else MSE."""
 
     def loss(self, data: Interactions) -> float: ...
 
@@ -136,8 +136,8 @@ class Posterior(Protocol):
 
 
 class Terms(NamedTuple):
-    """An account of one prediction in the model's own link space. ``names`` and ``values`` align; the link of their sum is
-    the prediction exactly. ``link`` is ``identity`` or ``sigmoid`` (then ``y_range`` bounds it)."""
+    """An account of one prediction in the model's own link space. ``names`` and ``values`` align; the link of their sum
+    is the prediction exactly. ``link`` is ``identity`` or ``sigmoid`` (then ``y_range`` bounds it)."""
 
     names: tuple[str, ...]
     values: Array
