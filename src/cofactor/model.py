@@ -159,3 +159,12 @@ class HasFactors(Protocol):
     def factors(self, which: Literal["user", "item"]) -> Array: ...
 
     def bias(self, which: Literal["user", "item"]) -> Array: ...
+
+
+@runtime_checkable
+class HasSimilarity(Protocol):
+    """Optional: the model's own idea of which items go together (neighbourhood models, EASE, SLIM)."""
+
+    def item_similarity(self, items: Array) -> Array:
+        """float32 (len(items), n_items); larger is nearer."""
+        ...

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
+from cofactor._callable import CallableModule
 from cofactor.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    import polars as pl
 
 REGISTRY: dict[str, str] = {
     "bias": "cofactor.models.bias:Bias",
     "dot-bias": "cofactor.models.dot_bias:DotBias",
 }
-"""Name -> ``module:class``. Each class has ``name``, ``task``, a ``Config`` dataclass, and follows ``cofactor.model.Model``."""
+"""Name -> ``module:class``. Each class has ``name``, ``task`` and ``Config``, and follows ``cofactor.model.Model``."""
 
 
 def model_class(name: str) -> type[Any]:
@@ -22,3 +28,19 @@ def model_class(name: str) -> type[Any]:
         raise ConfigError(f"no model {name!r}; there are: {', '.join(REGISTRY)}.{did_you_mean(name, REGISTRY)}") from None
     found: type[Any] = getattr(importlib.import_module(module), attribute)
     return found
+
+
+def models() -> pl.DataFrame:
+    """All models: a frame model, task (rating or ranking), about, parameters (names with their defaults)."""
+    import polars as pl
+
+    rows = []
+    for name in REGISTRY:
+        cls = model_class(name)
+        about = (cls.__doc__ or "").strip().split("\n")[0]
+        parameters = ", ".join(f"{f.name}={f.default!r}" for f in dataclasses.fields(cls.Config))
+        rows.append({"model": name, "task": cls.task, "about": about, "parameters": parameters})
+    return pl.DataFrame(rows)
+
+
+sys.modules[__name__].__class__ = CallableModule

@@ -1,0 +1,121 @@
+"""From a table to a trained Recommender in one call."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cofactor.data.interactions import Interactions, Split
+from cofactor.models import model_class
+from cofactor.models.config import make_config
+from cofactor.recommend import Recommender
+from cofactor.train import Learner
+
+AUTO = {"auto": "rating", "auto-ranking": "ranking"}
+
+
+def fit(
+    ratings: Any,
+    model: str = "auto",
+    *,
+    seed: int = 42,
+    valid: Interactions | None = None,
+    user_features: Any = None,
+    item_features: Any = None,
+    calibrate: bool = True,
+    budget_seconds: float = 60.0,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    verbose: bool = False,
+    **config: Any,
+) -> Recommender:
+    """Train a model on a table of ratings.
+
+    ``ratings``: Interactions, a Split (its ``valid`` part is watched and gives the metrics), or anything that
+    :func:`cofactor.read` takes. ``model`` is a name from :func:`cofactor.models`; ``auto`` tries rating models on an
+    inner validation part of the rows within ``budget_seconds`` and takes the best, never one worse than ``bias``;
+    ``auto-ranking`` does the same among rankers. ``config`` are the fields of the model's config.
+    ``user_features``/``item_features``: names of side-table columns, or a frame with an id column.
+    With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the rows, and the residuals
+    on the last tenth make its intervals and ``metrics``.
+    """
+    data = _prepared(ratings, user_features, item_features)
+    train, watched = (data.train, data.valid) if isinstance(data, Split) else (data, valid)
+    tried = None
+    if model in AUTO:
+        from cofactor.evaluate.auto import choose
+
+        choice = choose(train, task=AUTO[model], seed=seed, budget_seconds=budget_seconds, verbose=verbose)
+        model, config, tried = choice.model, {**choice.config, **config}, choice
+    learn = _trained(train, watched, model, config, seed, checkpoint, resume, verbose)
+    rec = Recommender.of_learner(learn)
+    if tried is not None:
+        rec.metrics.update(tried.metrics)
+    if calibrate and rec.model.task == "rating":
+        _calibrate(rec, train, watched, model, config, seed)
+    return rec
+
+
+def _prepared(ratings: Any, user_features: Any, item_features: Any) -> Interactions | Split:
+    from cofactor.data.features import with_features
+    from cofactor.data.read import check_trainable, read
+
+    data = ratings if isinstance(ratings, (Interactions, Split)) else read(ratings)
+    check_trainable(data.train if isinstance(data, Split) else data)
+    if user_features is None and item_features is None:
+        return data
+    if isinstance(data, Split):
+        parts = {
+            part: with_features(getattr(data, part), user=user_features, item=item_features)
+            for part in ("train", "valid")
+        }
+        return dataclasses.replace(data, **parts)
+    return with_features(data, user=user_features, item=item_features)
+
+
+def _trained(
+    train: Interactions,
+    valid: Interactions | None,
+    model: str,
+    config: dict[str, Any],
+    seed: int,
+    checkpoint: str | Path | None,
+    resume: bool,
+    verbose: bool,
+) -> Learner:
+    cls = model_class(model)
+    settings = make_config(cls.Config, config)
+    data = train if valid is None else Split(train, valid, "given", None)
+    learn = Learner(data, cls(settings), seed=seed, bs=getattr(settings, "bs", 64), verbose=verbose)
+    epochs = getattr(settings, "epochs", 1)
+    if learn.stepper.kind == "batch":
+        learn.fit_one_cycle(epochs, settings.lr, wd=settings.wd, checkpoint=checkpoint, resume=resume)
+    else:
+        learn.fit(epochs, checkpoint=checkpoint, resume=resume)
+    return learn
+
+
+def _calibrate(
+    rec: Recommender, train: Interactions, valid: Interactions | None, model: str, config: dict[str, Any], seed: int
+) -> None:
+    """Held-out residuals: on ``valid`` where there is one, or on a tenth of the rows by a model fitted to the rest."""
+    from cofactor.evaluate.intervals import residual_quantiles
+    from cofactor.model import Posterior
+
+    if valid is not None:
+        held_out, inner = valid, rec.model
+    elif isinstance(rec.model, Posterior) or len(train) < 100:
+        return
+    else:
+        order = np.random.default_rng([seed, 2]).permutation(len(train))
+        cut = len(train) // 10
+        held_out = train.take(np.sort(order[:cut]))
+        inner = _trained(train.take(np.sort(order[cut:])), None, model, config, seed, None, False, False).model
+    predicted = inner.predict(held_out.users, held_out.items, held_out.times)
+    error = held_out.values - predicted
+    rec.metrics["valid_rmse"] = float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
+    if not isinstance(rec.model, Posterior):
+        rec.intervals = residual_quantiles(predicted, held_out.values)
