@@ -13,11 +13,13 @@ The others take ``top``, int (n_users, n): the item codes of the lists, -1 where
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Array = NDArray[Any]
 
@@ -116,7 +118,7 @@ def reciprocal_rank(hits: Array, relevant: Array) -> Array:
 
 def hit_rate(hits: Array, relevant: Array) -> Array:
     """1 where the list holds at least one relevant item."""
-    any_hit: Array = hits.any(axis=1)
+    any_hit: Array = np.asarray(hits.any(axis=1))
     return _over(any_hit.astype(np.float64), np.ones(len(hits)), relevant)
 
 
@@ -210,6 +212,8 @@ def diversity(top: Array, vectors: Array | sparse.csr_matrix, block: int = 512) 
     """float64 (lists,): intra-list diversity, 1 - the mean cosine of all pairs of a list (Ziegler et al.
     2005; Vargas & Castells 2011). ``vectors`` (n_items, d), dense or sparse, such as an item's raters or
     features; an item whose vector is nought is unlike every other. NaN for lists of fewer than two."""
+    from scipy import sparse
+
     rows = sparse.csr_matrix(vectors, dtype=np.float64)
     norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
     units = sparse.diags_array(1 / np.where(norms > 0, norms, 1.0)) @ rows

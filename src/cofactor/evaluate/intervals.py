@@ -1,0 +1,84 @@
+"""Intervals for models without a posterior: split conformal prediction from held-out residuals.
+
+Vovk, Gammerman & Shafer 2005; Lei et al. 2018. Residuals are sorted into bins by the prediction (Mondrian
+conformal), since a low or high prediction leaves less room than one in the middle of the scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.errors import BundleError, ConfigError, DataError
+from cofactor.model import Interval
+
+Array = NDArray[Any]
+_STEPS = 400
+_BIN = 200
+
+
+def residual_quantiles(truth: Array, predicted: Array, bins: int = 8) -> dict[str, Array]:
+    """What :func:`residual_interval` needs, from held-out ratings and their predictions.
+
+    float32 arrays: ``edges`` (b - 1,) between bins of the prediction, ``residuals`` (b, 401) their quantiles
+    at 0, 1/400, ... 1, ``range`` (2,) of the true ratings. There are at most ``bins`` bins, of at least some
+    200 residuals each. The rows must not have been trained on. Raises DataError for fewer than 20 of them.
+    """
+    truth, predicted = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
+    if len(truth) < 20:
+        raise DataError(f"{len(truth)} held-out ratings are too few for intervals; at least 20 are needed")
+    wanted = max(1, min(bins, len(truth) // _BIN))
+    edges = np.unique(np.quantile(predicted, np.arange(1, wanted) / wanted)).astype(np.float32)
+    place = np.searchsorted(edges, predicted.astype(np.float32), side="right")
+    table = []
+    for b in range(len(edges) + 1):
+        mine = (truth - predicted)[place == b]
+        # Where equal predictions leave a bin too few residuals, those of all bins stand in.
+        table.append(_quantiles(mine if len(mine) >= min(_BIN // 2, len(truth)) else truth - predicted))
+    span = np.array([truth.min(), truth.max()], dtype=np.float32)
+    return {"edges": edges, "residuals": np.array(table, dtype=np.float32), "range": span}
+
+
+def _quantiles(residuals: Array) -> Array:
+    # Place ceil((n + 1) p) of n for upper quantiles and floor for lower ones keep the promise for finite n
+    # (Lei et al. 2018).
+    ordered = np.sort(residuals)
+    n = len(ordered)
+    p = np.arange(_STEPS + 1) / _STEPS
+    place = np.where(p < 0.5, np.floor((n + 1) * p), np.ceil((n + 1) * p - 1e-9))
+    found: Array = ordered[np.clip(place.astype(np.int64) - 1, 0, n - 1)]
+    return found
+
+
+def residual_interval(quantiles: Mapping[str, Array], predicted: Array, level: float = 0.9) -> Interval:
+    """Predictions with bounds that held ``level`` of held-out ratings, within their range.
+
+    ``quantiles`` from :func:`residual_quantiles`; ``predicted`` float32 (n,). Raises ConfigError for a level
+    that is not between 0 and 1, BundleError where the arrays do not fit together.
+    """
+    if not 0 < level < 1:
+        raise ConfigError(f"the level is {level}; it must lie between 0 and 1, as in 0.9")
+    edges, table, span = _checked(quantiles)
+    mean = np.asarray(predicted, dtype=np.float32)
+    place = np.searchsorted(edges, mean, side="right")
+    tail = (1 - level) / 2 * _STEPS
+    at = np.arange(_STEPS + 1)
+    bounds = np.array([[np.interp(t, at, row) for t in (tail, _STEPS - tail)] for row in table], dtype=np.float32)
+    low, high = mean + bounds[place, 0], mean + bounds[place, 1]
+    low, high = (np.clip(bound, span[0], span[1]).astype(np.float32) for bound in (low, high))
+    return Interval(mean, low, high)
+
+
+def _checked(quantiles: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    missing = [name for name in ("edges", "residuals", "range") if name not in quantiles]
+    if missing:
+        raise BundleError(f"the quantiles of held-out residuals lack {', '.join(missing)}")
+    edges, table, span = (np.asarray(quantiles[name]) for name in ("edges", "residuals", "range"))
+    if edges.ndim != 1 or table.shape != (len(edges) + 1, _STEPS + 1) or span.shape != (2,):
+        raise BundleError("the quantiles of held-out residuals have shapes that do not fit together")
+    if not all(np.isfinite(a).all() for a in (edges, table, span)) or (np.diff(edges) < 0).any():
+        raise BundleError("the quantiles of held-out residuals are not finite and ascending")
+    return edges, table, span

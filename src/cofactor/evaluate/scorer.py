@@ -1,0 +1,75 @@
+"""What evaluation needs of a model, whatever it is wrapped in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import Interactions
+from cofactor.errors import ConfigError
+from cofactor.model import Interval, Model, Posterior, Task
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A trained model and the rows it was trained on."""
+
+    name: str
+    task: Task
+    train: Interactions
+    predict: Callable[[Array, Array, Array | None], Array]
+    """(users, items, times) -> float32 (n,); code -1 is an id never seen."""
+    scores: Callable[[Array], Array]
+    """users -> float32 (len(users), n_items)."""
+    interval: Callable[[Array, Array, float, Array | None], Interval] | None
+    """(users, items, level, times) -> mean, low, high; None where the model gives no intervals."""
+
+
+def scorer(trained: Any, train: Interactions | None = None, name: str | None = None) -> Scorer:
+    """A Scorer from a Recommender (it knows its training rows), or from a bare model and ``train``."""
+    if isinstance(trained, Scorer):
+        return trained
+    model = getattr(trained, "model", trained)
+    data = train if train is not None else getattr(trained, "data", None)
+    if not isinstance(model, Model):
+        raise ConfigError(
+            f"{type(trained).__name__} is not a model that can be evaluated; give a Recommender or a Model"
+        )
+    if data is None:
+        raise ConfigError("a bare model does not know its training rows; give them as train=, or give a Recommender")
+    interval = None
+    if model.task == "rating" and isinstance(model, Posterior):
+        interval = getattr(trained, "predict_interval", model.predict_interval)
+    elif model.task == "rating" and getattr(trained, "intervals", None):
+        interval = trained.predict_interval
+    predict = getattr(trained, "predict_codes", model.predict)
+    return Scorer(name or getattr(trained, "name", model.name), model.task, data, predict, model.scores, interval)
+
+
+def predict_blocks(by: Scorer, users: Array, items: Array, times: Array | None, block: int = 1 << 20) -> Array:
+    """float32 predictions, a block of rows at a time."""
+    out = np.empty(len(users), dtype=np.float32)
+    for lo in range(0, len(users), block):
+        rows = slice(lo, lo + block)
+        out[rows] = by.predict(users[rows], items[rows], None if times is None else times[rows])
+    return out
+
+
+def interval_blocks(
+    by: Scorer, users: Array, items: Array, times: Array | None, level: float, block: int = 1 << 18
+) -> Interval:
+    """Intervals at one level, a block of rows at a time."""
+    if by.interval is None:
+        raise ConfigError(f"{by.name} gives no intervals")
+    out = np.empty((3, len(users)), dtype=np.float32)
+    for lo in range(0, len(users), block):
+        rows = slice(lo, lo + block)
+        part = by.interval(users[rows], items[rows], level, None if times is None else times[rows])
+        out[0, rows], out[1, rows], out[2, rows] = part
+    return Interval(*out)
