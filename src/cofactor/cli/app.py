@@ -1,0 +1,91 @@
+"""The ``cofactor`` program: its commands, and how errors end it (one line, exit code 2, no traceback)."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import typer
+
+from cofactor import __version__
+from cofactor.cli import (
+    check,
+    compare,
+    demo,
+    diff,
+    evaluate,
+    explain,
+    fit,
+    info,
+    listing,
+    recommend,
+    report,
+    reproduce,
+    similar,
+)
+from cofactor.errors import CofactorError
+
+app = typer.Typer(
+    name="cofactor",
+    help="Collaborative filtering: learn what people like from who rated what, show it, recommend, and say why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"cofactor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    pass
+
+
+FREE = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""For commands that take the parameters of any model as flags."""
+
+app.command("demo")(demo.command)
+app.command("check")(check.command)
+app.command("fit", context_settings=FREE)(fit.command)
+app.command("evaluate")(evaluate.command)
+app.command("compare")(compare.command)
+app.command("recommend")(recommend.command)
+app.command("similar")(similar.command)
+app.command("explain")(explain.command)
+app.command("report")(report.command)
+app.command("info")(info.command)
+app.command("diff")(diff.command)
+app.command("reproduce")(reproduce.command)
+app.command("datasets")(listing.datasets)
+app.command("models")(listing.models)
+
+
+def main() -> None:
+    """Entry point. Anything a user can get wrong ends in one line on stderr and exit code 2."""
+    try:
+        app()
+    except CofactorError as exc:
+        _fail(str(exc))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as exc:
+        _fail(f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    one_line = " ".join(message.split())
+    if "--json" in sys.argv:
+        print(json.dumps({"error": one_line}))
+    print(f"cofactor: {one_line}", file=sys.stderr)
+    sys.exit(2)

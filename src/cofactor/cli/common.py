@@ -1,0 +1,178 @@
+"""What the commands share: output as tables or JSON, options, reading of ids and inputs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cofactor.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from rich.console import Console
+
+    from cofactor.data.ids import IdMap
+    from cofactor.data.interactions import Interactions
+
+Json = typer.Option(False, "--json", help="Print JSON for machines instead of tables.")
+Seed = typer.Option(42, "--seed", help="One seed gives one result, bit for bit.")
+User = typer.Option(None, "--user", help="The column of user ids (guessed unless given).")
+Item = typer.Option(None, "--item", help="The column of item ids (guessed unless given).")
+Rating = typer.Option(None, "--rating", help="The column of ratings (guessed; without one every row counts as 1).")
+Time = typer.Option(None, "--time", help="The column of times (guessed unless given).")
+
+
+def console() -> Console:
+    """Standard output with tables and colours where it is a terminal."""
+    from rich.console import Console
+
+    return Console(soft_wrap=False, highlight=False)
+
+
+def say(text: str) -> None:
+    """A remark for people, on stderr, so that output stays clean for machines."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show(frame: pl.DataFrame, title: str | None = None) -> None:
+    """A frame as a table; numbers to the right, four digits after the point."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name, dtype in frame.schema.items():
+        long = dtype == pl.String
+        table.add_column(
+            name, justify="right" if dtype.is_numeric() else "left", overflow="fold", ratio=2 if long else None
+        )
+    for row in frame.iter_rows():
+        table.add_row(*(cell(v) for v in row))
+    console().print(table)
+
+
+def cell(value: Any) -> str:
+    """One value as text, safe from rich's markup."""
+    from rich.markup import escape
+
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return escape(str(value))
+
+
+def emit(value: Any, as_json: bool, title: str | None = None) -> None:
+    """A frame as a table, or as JSON: a list with an object for each row."""
+    if as_json:
+        print_json(value.to_dicts())
+    else:
+        show(value, title)
+
+
+def print_json(value: Any) -> None:
+    """Strict JSON: numbers that are not finite become null."""
+    print(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    if isinstance(value, (str, int, bool)) or value is None:
+        return value
+    return str(value)
+
+
+def read_ratings(
+    source: str, user: str | None, item: str | None, rating: str | None, time: str | None, *, quiet: bool = False
+) -> Interactions:
+    """Ratings from a file, or a dataset by its name; what the reader decided is said on stderr."""
+    from pathlib import Path
+
+    from cofactor.data.datasets import REGISTRY, load_dataset
+    from cofactor.data.read import read
+
+    if source in REGISTRY and not Path(source).exists():
+        data = load_dataset(source)
+    else:
+        data = read(source, user=_column(user), item=_column(item), rating=_column(rating), time=_column(time))
+    if not quiet:
+        for note in data.notes:
+            say(f"note: {note}")
+    return data
+
+
+def _column(name: str | None) -> str | int | None:
+    """A column's name; a plain number is a position (for files without a header)."""
+    return int(name) if name is not None and name.isdecimal() else name
+
+
+def parse_id(ids: IdMap, text: str) -> Any:
+    """What a person typed, as the type that the ids have."""
+    if ids.values.dtype.is_integer():
+        try:
+            return int(text)
+        except ValueError:
+            return text
+    return text
+
+
+def parse_history(pairs: list[str], ids: IdMap) -> dict[Any, float]:
+    """``"Star Wars (1977)=5"`` -> {item: rating}."""
+    history = {}
+    for pair in pairs:
+        item, sign, value = pair.rpartition("=")
+        if not sign:
+            raise DataError(f"--liked {pair!r} has no rating; write it as {pair + '=5'!r}")
+        try:
+            history[parse_id(ids, item)] = float(value)
+        except ValueError:
+            raise DataError(f"--liked {pair!r}: {value!r} is no number; write it as {item + '=5'!r}") from None
+    return history
+
+
+def parse_flags(args: list[str], cls: type[Any]) -> dict[str, Any]:
+    """``["--n-factors", "50"]`` -> {"n_factors": 50}, by the types of the config's defaults."""
+    import ast
+    import dataclasses
+
+    from cofactor.errors import did_you_mean
+
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    values: dict[str, Any] = {}
+    rest = list(args)
+    while rest:
+        flag = rest.pop(0)
+        if not flag.startswith("--"):
+            raise ConfigError(f"unexpected argument {flag!r}; see cofactor fit --help")
+        flag, sign, text = flag[2:].partition("=")
+        name = flag.replace("-", "_")
+        if name not in fields:
+            flags = ", ".join(f"--{n.replace('_', '-')}" for n in fields)
+            raise ConfigError(f"no option --{flag}; this model takes {flags}.{did_you_mean(name, fields)}")
+        if not sign:
+            if not rest:
+                raise ConfigError(f"--{flag} needs a value")
+            text = rest.pop(0)
+        default = fields[name].default
+        lowered = text.lower()
+        if isinstance(default, bool) and lowered in ("true", "false", "yes", "no"):
+            values[name] = lowered in ("true", "yes")
+            continue
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            value = None if lowered == "none" else text
+        if isinstance(default, (int, float)) and not isinstance(value, (int, float)):
+            raise ConfigError(f"--{flag} is {text!r}; it must be a number")
+        if isinstance(default, int) and not isinstance(default, bool) and isinstance(value, float):
+            raise ConfigError(f"--{flag} is {text!r}; it must be a whole number")
+        values[name] = value
+    return values

@@ -1,0 +1,34 @@
+"""``cofactor compare``: several models on the same held-out ratings, with a verdict in words."""
+
+from __future__ import annotations
+
+import typer
+
+from cofactor.cli.common import Item, Json, Rating, Seed, Time, User, console, print_json, read_ratings, show
+
+
+def command(
+    ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
+    models: str = typer.Option("popular,bias,item-knn,als,dot-bias,bayes-mf", "--models", help="Names with commas."),
+    user: str | None = User,
+    item: str | None = Item,
+    rating: str | None = Rating,
+    time: str | None = Time,
+    valid: float = typer.Option(0.2, "--valid", help="The share of rows held out."),
+    folds: int = typer.Option(1, "--folds", help="Cross-validate over this many folds instead."),
+    seed: int = Seed,
+    as_json: bool = Json,
+) -> None:
+    """Compare models honestly: same rows, confidence intervals, and what can and cannot be told apart."""
+    from cofactor.data import splits
+    from cofactor.evaluate import compare
+
+    data = read_ratings(ratings, user, item, rating, time, quiet=as_json)
+    names = [m.strip() for m in models.split(",") if m.strip()]
+    split = splits.kfold(data, folds, seed) if folds > 1 else splits.random(data, valid=valid, seed=seed)
+    result = compare(data, models=names, split=split, seed=seed)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    show(result.frame)
+    console().print(result.verdict, markup=False)

@@ -1,0 +1,22 @@
+"""``cofactor diff``: what changed between two saved models."""
+
+from __future__ import annotations
+
+import typer
+
+from cofactor.cli.common import Json, console, print_json
+
+
+def command(
+    a: str = typer.Argument(help="A saved model."),
+    b: str = typer.Argument(help="Another one, such as a newer training of it."),
+    as_json: bool = Json,
+) -> None:
+    """Compare two saved models: metrics, overlap of top lists, items that moved."""
+    from cofactor.bundle import diff
+
+    result = diff(a, b)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        console().print(str(result), markup=False)

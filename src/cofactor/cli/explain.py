@@ -1,0 +1,24 @@
+"""``cofactor explain``: why a user gets a prediction."""
+
+from __future__ import annotations
+
+import typer
+
+from cofactor.cli.common import Json, console, parse_id, print_json
+
+
+def command(
+    model: str = typer.Argument(help="A saved model."),
+    user: str = typer.Option(..., "--user", help="A user of the training data."),
+    item: str = typer.Option(..., "--item", help="An item's id, or its title."),
+    as_json: bool = Json,
+) -> None:
+    """Take a prediction apart: terms that sum to it, and the nearest items that the user rated."""
+    from cofactor.bundle import load
+
+    rec = load(model)
+    account = rec.explain(parse_id(rec.data.user_ids, user), parse_id(rec.data.item_ids, item))
+    if as_json:
+        print_json(account.to_dict())
+    else:
+        console().print(str(account), markup=False)

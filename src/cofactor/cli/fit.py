@@ -1,0 +1,56 @@
+"""``cofactor fit``: train a model on a table and write it to a bundle."""
+
+from __future__ import annotations
+
+import typer
+
+from cofactor.cli.common import Item, Json, Rating, Seed, Time, User, parse_flags, print_json, read_ratings, say
+
+
+def command(
+    ctx: typer.Context,
+    ratings: str = typer.Argument(help="A CSV, TSV, ::-separated or Parquet file, or the name of a dataset."),
+    model: str = typer.Option("auto", "--model", "-m", help="A model's name (cofactor models), auto or auto-ranking."),
+    out: str = typer.Option("model.cofactor", "--out", "-o", help="Where to write the trained model."),
+    user: str | None = User,
+    item: str | None = Item,
+    rating: str | None = Rating,
+    time: str | None = Time,
+    valid: float = typer.Option(0.0, "--valid", help="Hold out this share of rows and report the loss on them."),
+    checkpoint: str | None = typer.Option(None, help="Write this file after every epoch; train on with --resume."),
+    resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint."),
+    budget: float = typer.Option(60.0, "--budget", help="Seconds that auto may spend on trying models."),
+    seed: int = Seed,
+    as_json: bool = Json,
+) -> None:
+    """Train a model on a table of ratings and save it. The model's parameters are options too: --n-factors 50."""
+    from cofactor.bundle import check_writable
+    from cofactor.data import splits
+    from cofactor.fitting import AUTO, fit
+    from cofactor.models import model_class
+
+    config = parse_flags(ctx.args, model_class(model).Config) if model not in AUTO else {}
+    if model in AUTO and ctx.args:
+        parse_flags(ctx.args, type("Auto", (), {"__dataclass_fields__": {}}))
+    check_writable(out)
+    data = read_ratings(ratings, user, item, rating, time, quiet=as_json)
+    if not as_json:
+        say(f"{len(data):,} ratings by {data.n_users:,} users of {data.n_items:,} items")
+    part = splits.random(data, valid=valid, seed=seed) if valid else data
+    rec = fit(
+        part,
+        model,
+        seed=seed,
+        checkpoint=checkpoint,
+        resume=resume,
+        budget_seconds=budget,
+        verbose=not as_json,
+        **config,
+    )
+    rec.save(out)
+    if as_json:
+        print_json({"model": rec.name, "out": out, "metrics": rec.metrics, "history": rec.history})
+        return
+    for name, value in rec.metrics.items():
+        say(f"{name}: {value:.4f}")
+    say(f"saved {rec.name} to {out}")

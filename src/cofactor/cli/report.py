@@ -1,0 +1,19 @@
+"""``cofactor report``: one offline HTML page about a saved model."""
+
+from __future__ import annotations
+
+import typer
+
+from cofactor.cli.common import say
+
+
+def command(
+    model: str = typer.Argument(help="A saved model."),
+    out: str = typer.Option("report.html", "--out", "-o", help="Where to write the page."),
+) -> None:
+    """Write a self-contained HTML report: data, learning curves, biases, map, neighbours, recommendations."""
+    from cofactor.bundle import load
+    from cofactor.explain.report import write_report
+
+    write_report(load(model), out)
+    say(f"wrote {out}")

@@ -1,0 +1,20 @@
+"""``cofactor similar``: the items nearest to one."""
+
+from __future__ import annotations
+
+import typer
+
+from cofactor.cli.common import Json, emit, parse_id
+
+
+def command(
+    model: str = typer.Argument(help="A saved model."),
+    item: str = typer.Argument(help="An item's id, or its title."),
+    n: int = typer.Option(10, "-n", help="How many items."),
+    as_json: bool = Json,
+) -> None:
+    """Show which items are most like one."""
+    from cofactor.bundle import load
+
+    rec = load(model)
+    emit(rec.similar_items(parse_id(rec.data.item_ids, item), n), as_json)
