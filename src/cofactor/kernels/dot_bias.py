@@ -1,0 +1,359 @@
+"""Dot product with biases, trained by Adam with decoupled decay, sparse in time.
+
+The rule of the notebook is dense: momentum and decay move every row of every table at every step. Between two
+touches, though, a row sees no gradient, so ``m`` and ``v`` shrink by factors that depend on the two steps alone,
+and the row moves by
+
+    w -> w * D - sum_s rate_s * D_s * B_s * m / (sqrt(v) * Q_s + eps)
+
+with ``D`` the decay over the gap and ``D_s`` that after step s, ``B_s`` the product of the momenta since the last
+touch and ``Q_s`` that of ``sqrt(b2)`` (over the bias correction of ``v``). The sum is taken here as
+``S0 * m / (sqrt(v) * q + eps)``, ``S0`` and ``S1`` being the sums of the weights and of the weights over ``Q_s``, and
+``q = S0 / S1``. That is exact where ``eps`` is small beside ``sqrt(v)`` and where it is large, and within some 0.2 % of
+the move in between (``Q_s`` hardly changes before ``B_s`` has vanished). A row is brought up to date when next read.
+
+The sums are kept for every possible last step, in ``past`` (float64, one column a step since the last flush):
+
+    0 the product of the momenta since; 1 the same over the product of sqrt(b2);
+    2 and 3 the sums S0 and S1 over the decay so far; 4 the decay from the flush to that step.
+
+A step adds to the columns that still change (from ``clock[2]`` on). ``clock`` (int64): steps ever made, steps since
+the flush, first live column. ``fade[g]`` is ``b2 ** g``, as long as ``past`` has columns.
+
+A row holds ``factors, bias, 1`` (users) or ``factors, 1, bias`` (items) and zeros up to a multiple of 16 floats, so
+that one dot product includes both biases. ``lanes`` is a tuple of ``stride / 16`` zeros: its length makes the stride a
+constant for the compiler. A *side* is the tuple ``(w, mv, last, first, mask)`` of users or of items: weights float32
+(n, stride); m and v (n, 2, stride); the step of the last touch, int32 (n,); scratch, int32 (n,); and a row that is 1
+in the columns that learn.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Real = Any
+
+MSE, MAE, HUBER, BCE = 0, 1, 2, 3
+FAST = {"contract", "reassoc", "nsz", "arcp"}
+GONE = 1e-12
+"""A column of ``past`` whose momenta have shrunk to this changes no more."""
+
+
+@njit(inline="always")
+def _sigmoid(x: Real) -> Real:
+    """1 / (1 + exp(-x)) in float32 by a polynomial (error of exp 2e-7) and without calls, so that loops vectorise."""
+    x = min(max(-x, np.float32(-87.0)), np.float32(87.0))
+    n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
+    p = np.float32(1.9875691500e-4)
+    p = p * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + np.float32(1.0)
+    two_n = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
+    return np.float32(1.0) / (np.float32(1.0) + p * two_n)
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _catch_up(w: Array, mv: Array, mask: Array, shrink: Real, s0: Real, q: Real, eps: Real, lanes: Any) -> None:
+    """Move one row over the steps that it missed; ``shrink`` is the decay over them minus 1."""
+    for j in range(16 * len(lanes)):
+        move = w[j] * shrink - s0 * mv[0, j] / (np.sqrt(mv[1, j]) * q + eps)
+        w[j] += mask[j] * move
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _dot(a: Array, b: Array, lanes: Any) -> Real:
+    total = np.float32(0.0)
+    for j in range(16 * len(lanes)):
+        total += a[j] * b[j]
+    return total
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _add(g: Array, e: Real, row: Array, fresh: bool, lanes: Any) -> None:
+    """Gradient of one rating into a buffer."""
+    if fresh:
+        for j in range(16 * len(lanes)):
+            g[j] = e * row[j]
+    else:
+        for j in range(16 * len(lanes)):
+            g[j] += e * row[j]
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _adam(w: Array, mv: Array, g: Array, mask: Array, keep: Array, step: Array, lanes: Any) -> None:
+    """One Adam step of one row. ``keep``: what is left of m and v; ``step``: the scalars of this step."""
+    km, kv = keep[0], keep[1]
+    new_m, new_v, rate, root, eps, shrink = step[0], step[1], step[2], step[3], step[4], step[5]
+    for j in range(16 * len(lanes)):
+        m = km * mv[0, j] + new_m * g[j]
+        v = kv * mv[1, j] + new_v * g[j] * g[j]
+        mv[0, j] = m
+        mv[1, j] = v
+        w[j] += mask[j] * (w[j] * shrink - rate * m / (np.sqrt(v) * root + eps))
+
+
+@njit(fastmath=FAST, error_model="numpy")
+def _loss(z: Array, y: Array, e: Array, loss: int, lo: Real, hi: Real, ranged: bool) -> Real:
+    """Mean loss of a batch; ``e`` becomes its gradient by ``z``."""
+    n = len(z)
+    width = np.float32(hi - lo)
+    scale = np.float32(1.0 / n)
+    total = np.float32(0.0)
+    if loss == BCE:
+        for b in range(n):
+            t = (y[b] - lo) / width
+            s = _sigmoid(z[b])
+            e[b] = (s - t) * scale
+            total += max(z[b], np.float32(0.0)) - z[b] * t + np.float32(math.log1p(math.exp(-abs(z[b]))))
+        return float(total) / n
+    if ranged:
+        for b in range(n):
+            s = _sigmoid(z[b])
+            e[b] = width * s * (np.float32(1.0) - s) * scale
+            z[b] = lo + width * s - y[b]
+    else:
+        for b in range(n):
+            e[b] = scale
+            z[b] -= y[b]
+    if loss == MSE:
+        for b in range(n):
+            total += z[b] * z[b]
+            e[b] *= np.float32(2.0) * z[b]
+    elif loss == MAE:
+        for b in range(n):
+            total += abs(z[b])
+            e[b] *= np.sign(z[b])
+    else:
+        for b in range(n):
+            d = min(max(z[b], np.float32(-1.0)), np.float32(1.0))
+            total += d * (z[b] - np.float32(0.5) * d)
+            e[b] *= d
+    return float(total) / n
+
+
+@njit(error_model="numpy")
+def _bring(row: int, then: int, now: int, past: Array, w: Array, mv: Array, mask: Array, eps: Real, lanes: Any) -> None:
+    """Bring the weights of one row from step ``then`` to step ``now``."""
+    decay = past[4, now]
+    q = past[2, then] / past[3, then] if past[3, then] > 0.0 else 1.0
+    shrink, s0 = np.float32(decay / past[4, then] - 1.0), np.float32(past[2, then] * decay)
+    _catch_up(w[row], mv[row], mask, shrink, s0, np.float32(q), np.float32(eps), lanes)
+
+
+@njit(error_model="numpy")
+def _touch(
+    row: int,
+    b: int,
+    now: int,
+    past: Array,
+    fade: Array,
+    side: Any,
+    keep: Array,
+    count: Array,
+    b1: Real,
+    eps: Real,
+    lanes: Any,
+) -> Any:
+    """Bring a row up to step ``now - 1``; give the place in the batch where it is first seen."""
+    w, mv, last, first, mask = side
+    then = last[row]
+    if then == now:
+        at = first[row]
+        count[at] += 1
+        return at
+    last[row] = now
+    first[row] = b
+    count[b] = 1
+    keep[b, 0] = past[0, then] * b1
+    keep[b, 1] = fade[now - then]
+    if then < now - 1:
+        _bring(row, then, now - 1, past, w, mv, mask, eps, lanes)
+    return b
+
+
+@njit(error_model="numpy", fastmath=FAST)
+def _advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real, root: Real, decay: Real) -> None:
+    """Add step ``now`` to the sums of every earlier step."""
+    lo = clock[2]
+    while lo < now and abs(past[1, lo]) < GONE:
+        lo += 1
+    clock[2] = lo
+    past[4, now] = past[4, now - 1] * decay
+    ratio = b1 / math.sqrt(b2)
+    c0 = rate / past[4, now]
+    c1 = c0 / root
+    for i in range(lo, now):
+        past[0, i] *= b1
+        past[1, i] *= ratio
+        past[2, i] += c0 * past[0, i]
+        past[3, i] += c1 * past[1, i]
+    past[0, now] = 1.0
+    past[1, now] = 1.0
+    past[2, now] = 0.0
+    past[3, now] = 0.0
+
+
+@njit(error_model="numpy")
+def _flush_side(side: Any, past: Array, fade: Array, now: int, eps: Real, lanes: Any) -> None:
+    w, mv, last, _, mask = side
+    for row in range(len(w)):
+        then = last[row]
+        last[row] = 0
+        if then == now:
+            continue
+        _bring(row, then, now, past, w, mv, mask, eps, lanes)
+        km, kv = np.float32(past[0, then]), np.float32(fade[now - then])
+        for j in range(16 * len(lanes)):
+            mv[row, 0, j] *= km
+            mv[row, 1, j] *= kv
+
+
+@njit(cache=True, error_model="numpy")
+def flush(clock: Array, past: Array, fade: Array, user: Any, item: Any, eps: Real, lanes: Any) -> None:
+    """Bring every row of both sides up to date and begin a new ``past``."""
+    now = clock[1]
+    if now > 0:
+        _flush_side(user, past, fade, now, eps, lanes)
+        _flush_side(item, past, fade, now, eps, lanes)
+    clock[1] = 0
+    clock[2] = 0
+    past[0, 0] = 1.0
+    past[1, 0] = 1.0
+    past[2, 0] = 0.0
+    past[3, 0] = 0.0
+    past[4, 0] = 1.0
+
+
+@njit(cache=True, error_model="numpy")
+def train(
+    rows: Array,
+    users: Array,
+    items: Array,
+    values: Array,
+    clock: Array,
+    past: Array,
+    fade: Array,
+    user: Any,
+    item: Any,
+    lr: Array,
+    mom: Array,
+    wd: Real,
+    b2: Real,
+    eps: Real,
+    loss: int,
+    lo: Real,
+    hi: Real,
+    ranged: bool,
+    losses: Array,
+    lanes: Any,
+) -> None:
+    """Train ``len(lr)`` consecutive batches of ``len(rows) / len(lr)`` ratings, the loss of each into ``losses``."""
+    u_w, u_mv, _, _, u_mask = user
+    i_w, i_mv, _, _, i_mask = item
+    bs = len(rows) // len(lr)
+    stride = 16 * len(lanes)
+    z = np.empty(bs, np.float32)
+    y = np.empty(bs, np.float32)
+    e = np.empty(bs, np.float32)
+    at_u = np.empty(bs, np.int32)
+    at_i = np.empty(bs, np.int32)
+    n_u = np.zeros(bs, np.int32)
+    n_i = np.zeros(bs, np.int32)
+    left_u = np.empty(bs, np.int32)
+    left_i = np.empty(bs, np.int32)
+    keep_u = np.empty((bs, 2), np.float32)
+    keep_i = np.empty((bs, 2), np.float32)
+    g_u = np.empty((bs + 1, stride), np.float32)
+    g_i = np.empty((bs + 1, stride), np.float32)
+    us = np.empty(bs, np.int32)
+    its = np.empty(bs, np.int32)
+    step = np.empty(6, np.float32)
+    limit = past.shape[1] - 1
+    for k in range(len(lr)):
+        if clock[1] >= limit or abs(past[4, clock[1]]) < 1e-60:
+            flush(clock, past, fade, user, item, eps, lanes)
+        clock[0] += 1
+        clock[1] += 1
+        t, now = clock[0], clock[1]
+        b1 = mom[k]
+        rate = lr[k] / (1.0 - b1**t)
+        root = 1.0 / math.sqrt(1.0 - b2**t)
+        decay = 1.0 - lr[k] * wd
+        if abs(decay) < 1e-30:
+            decay = 1e-30
+        for b in range(bs):
+            r = rows[k * bs + b]
+            u, i = users[r], items[r]
+            us[b], its[b], y[b] = u, i, values[r]
+            at_u[b] = _touch(u, b, now, past, fade, user, keep_u, n_u, b1, eps, lanes)
+            at_i[b] = _touch(i, b, now, past, fade, item, keep_i, n_i, b1, eps, lanes)
+            z[b] = _dot(u_w[u], i_w[i], lanes)
+        losses[k] = _loss(z, y, e, loss, lo, hi, ranged)
+        step[0], step[1], step[2] = 1.0 - b1, 1.0 - b2, rate
+        step[3], step[4], step[5] = root, eps, decay - 1.0
+        for b in range(bs):
+            left_u[b] = n_u[b]
+            left_i[b] = n_i[b]
+        for b in range(bs):
+            u, i, p, q = us[b], its[b], at_u[b], at_i[b]
+            gp = p if n_u[p] > 1 else bs
+            gq = q if n_i[q] > 1 else bs
+            _add(g_u[gp], e[b], i_w[i], p == b, lanes)
+            _add(g_i[gq], e[b], u_w[u], q == b, lanes)
+            left_u[p] -= 1
+            if left_u[p] == 0:
+                _adam(u_w[u], u_mv[u], g_u[gp], u_mask, keep_u[p], step, lanes)
+            left_i[q] -= 1
+            if left_i[q] == 0:
+                _adam(i_w[i], i_mv[i], g_i[gq], i_mask, keep_i[q], step, lanes)
+        _advance(past, clock, now, b1, b2, rate, root, decay)
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def predict(
+    users: Array,
+    items: Array,
+    u_w: Array,
+    i_w: Array,
+    k: int,
+    lo: Real,
+    hi: Real,
+    ranged: bool,
+    out: Array,
+    lanes: Any,
+) -> None:
+    """Predictions of pairs into ``out`` float32 (n,). For code -1 the bias of the other side is left."""
+    lo = np.float32(lo)
+    width = np.float32(hi - lo)
+    for n in range(len(users)):
+        u, i = users[n], items[n]
+        if u >= 0 and i >= 0:
+            out[n] = _dot(u_w[u], i_w[i], lanes)
+        elif i >= 0:
+            out[n] = i_w[i, k + 1]
+        elif u >= 0:
+            out[n] = u_w[u, k]
+        else:
+            out[n] = np.float32(0.0)
+    if ranged:
+        for n in range(len(out)):
+            out[n] = lo + width * _sigmoid(out[n])
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def squash(z: Array, lo: Real, hi: Real) -> None:
+    """``lo + (hi - lo) * sigmoid(z)`` in place; ``z`` float32 (n,)."""
+    lo = np.float32(lo)
+    width = np.float32(hi - lo)
+    for n in range(len(z)):
+        z[n] = lo + width * _sigmoid(z[n])

@@ -1,0 +1,322 @@
+"""Dot product of embeddings plus biases: the model of the notebook, trained by Adam with decoupled weight decay.
+
+    prediction = lo + (hi - lo) * sigmoid(u . v + b_user + b_item)
+
+(or without the sigmoid, when there is no range).
+
+Koren, Bell & Volinsky (2009) for the model; Loshchilov & Hutter (2019) for the decay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import Interactions
+from cofactor.errors import BundleError, ConfigError, NotFittedError
+from cofactor.kernels import dot_bias as kernel
+from cofactor.model import Hyper, Kind, State, Task, Terms
+from cofactor.models.config import Search, option
+
+Array = NDArray[Any]
+Side = Literal["user", "item"]
+
+LOSSES = {"mse": kernel.MSE, "mae": kernel.MAE, "huber": kernel.HUBER, "bce": kernel.BCE}
+INIT_SD = 0.01
+BETA2 = 0.99
+EPS = 1e-5
+
+
+@dataclass(frozen=True)
+class DotBiasConfig:
+    """Parameters of :class:`DotBias`."""
+
+    n_factors: int = option(50, "length of the embeddings", Search(8, 128, log=True))
+    y_range: tuple[float, float] | str | None = option(
+        "auto",
+        "bounds of the sigmoid; auto: the range of the data and half a step more, e.g. (0.5, 5.5); none: no sigmoid",
+    )
+    loss: str = option("mse", "mse, mae, huber, or bce (ratings scaled to 0..1 by y_range)")
+    epochs: int = option(5, "passes over the ratings", Search(3, 20))
+    lr: float = option(5e-3, "highest learning rate of the one-cycle schedule", Search(1e-3, 2e-2, log=True))
+    wd: float = option(0.1, "decoupled weight decay", Search(1e-3, 0.5, log=True))
+    bs: int = option(64, "ratings a batch")
+
+    def __post_init__(self) -> None:
+        if self.n_factors < 1:
+            raise ConfigError(f"n_factors must be at least 1, not {self.n_factors}")
+        if self.bs < 1:
+            raise ConfigError(f"bs must be at least 1, not {self.bs}")
+        if self.loss not in LOSSES:
+            raise ConfigError(f"no loss {self.loss!r}; there are: {', '.join(LOSSES)}")
+        if isinstance(self.y_range, str):
+            if self.y_range != "auto":
+                raise ConfigError(f"y_range must be two numbers, 'auto' or None, not {self.y_range!r}")
+        elif self.y_range is not None and not (len(self.y_range) == 2 and self.y_range[0] < self.y_range[1]):
+            raise ConfigError(f"y_range must be two numbers, the lower first, not {self.y_range!r}")
+        if self.loss == "bce" and self.y_range is None:
+            raise ConfigError("loss 'bce' needs a y_range (or 'auto'): ratings are scaled to 0..1 by it")
+
+
+def stride_of(n_factors: int) -> int:
+    """Floats in a row: factors, bias, one, and zeros up to a multiple of 16."""
+    return (n_factors + 2 + 15) // 16 * 16
+
+
+def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+    """Zeros that begin at a multiple of 64 bytes."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    found: Array = raw[start : start + size].view(dtype).reshape(shape)
+    return found
+
+
+def infer_range(data: Interactions, loss: str) -> tuple[float, float]:
+    """The range of the ratings, and half of the smallest step between two of them beyond (for bce: the range)."""
+    lo, hi = data.range
+    if loss == "bce" or lo == hi:
+        return (lo, hi) if lo < hi else (lo - 0.5, hi + 0.5)
+    levels = np.unique(data.values[:100_000])
+    step = float(np.diff(levels).min()) if 1 < len(levels) <= 100 else (hi - lo) / 10
+    return lo - step / 2, hi + step / 2
+
+
+def initial_tables(n_users: int, n_items: int, k: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Rows drawn from a normal of sd 0.01, folded at two sd (``fmod``, as the notebook's initialiser does).
+
+    Order of drawing: user factors, item factors, user biases, item biases.
+    """
+    stride = stride_of(k)
+    users, items = aligned((n_users, stride)), aligned((n_items, stride))
+    for part in (users[:, :k], items[:, :k], users[:, k : k + 1], items[:, k + 1 : k + 2]):
+        part[:] = np.fmod(rng.standard_normal(part.shape, dtype=np.float32), np.float32(2)) * np.float32(INIT_SD)
+    users[:, k + 1] = 1
+    items[:, k] = 1
+    return users, items
+
+
+class DotBias:
+    """``user_table`` and ``item_table`` are float32 (n, stride): the weights, in place, never reallocated in
+    training (kernels/dot_bias.py has the layout). :meth:`views` gives their named parts. While a stepper is at work rows may
+    lag behind: ``flush`` brings them up to date, and everything here that reads weights calls it."""
+
+    name: ClassVar[str] = "dot-bias"
+    task: ClassVar[Task] = "rating"
+    Config = DotBiasConfig
+
+    def __init__(self, config: DotBiasConfig | None = None) -> None:
+        self.config = config or DotBiasConfig()
+        self.user_table: Array = np.zeros((0, 0), np.float32)
+        self.item_table: Array = np.zeros((0, 0), np.float32)
+        self.y_range: tuple[float, float] | None = None
+        self._stepper: DotBiasStepper | None = None
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> DotBiasStepper:
+        """Begin anew from random weights. On one that was loaded, use :meth:`resume` to go on from its weights."""
+        c = self.config
+        self.user_table, self.item_table = initial_tables(data.n_users, data.n_items, c.n_factors, rng)
+        self.y_range = infer_range(data, c.loss) if isinstance(c.y_range, str) else c.y_range
+        self._stepper = DotBiasStepper(self, data)
+        return self._stepper
+
+    def resume(self, data: Interactions) -> DotBiasStepper:
+        """A stepper that goes on from the present weights with a fresh optimizer."""
+        self._tables()
+        self._stepper = DotBiasStepper(self, data)
+        return self._stepper
+
+    def flush(self) -> None:
+        """Bring every row up to date (cheap when none lags)."""
+        if self._stepper is not None:
+            self._stepper.flush()
+
+    def views(self) -> dict[str, Array]:
+        """NumPy views of the tables: ``u_weight`` (n_users, k), ``i_weight``, ``u_bias`` (n_users, 1), ``i_bias``."""
+        users, items = self._tables()
+        k = self.config.n_factors
+        return {
+            "u_weight": users[:, :k],
+            "i_weight": items[:, :k],
+            "u_bias": users[:, k : k + 1],
+            "i_bias": items[:, k + 1 : k + 2],
+        }
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        user_table, item_table = self._tables()
+        lo, hi, ranged = self._range()
+        out = np.empty(len(users), np.float32)
+        kernel.predict(
+            np.ascontiguousarray(users, np.int32),
+            np.ascontiguousarray(items, np.int32),
+            user_table,
+            item_table,
+            self.config.n_factors,
+            lo,
+            hi,
+            ranged,
+            out,
+            lanes(user_table),
+        )
+        return out
+
+    def scores(self, users: Array) -> Array:
+        return self.scores_from(self.user_state(users))
+
+    def user_state(self, users: Array) -> Array:
+        """Rows of the user table (n, stride); for code -1 zeros and a one, so that item biases are left."""
+        table, _ = self._tables()
+        users = np.asarray(users)
+        found = table[np.maximum(users, 0)]
+        found[users < 0] = 0
+        found[users < 0, self.config.n_factors + 1] = 1
+        return found
+
+    def scores_from(self, user_state: Array) -> Array:
+        _, items = self._tables()
+        z: Array = np.asarray(user_state, np.float32) @ items.T
+        if self.y_range is not None:
+            kernel.squash(z.reshape(-1), *self.y_range)
+        return z
+
+    def terms(self, user: int, item: int, time: int | None = None) -> Terms:
+        """User bias, item bias and one term a factor; an unknown side (-1) counts nothing."""
+        v, k = self.views(), self.config.n_factors
+        bias_u = float(v["u_bias"][user, 0]) if user >= 0 else 0.0
+        bias_i = float(v["i_bias"][item, 0]) if item >= 0 else 0.0
+        products = (
+            v["u_weight"][user].astype(np.float64) * v["i_weight"][item] if user >= 0 and item >= 0 else np.zeros(k)
+        )
+        names = ("user", "item", *(f"factor {j}" for j in range(k)))
+        link: Literal["identity", "sigmoid"] = "identity" if self.y_range is None else "sigmoid"
+        return Terms(names, np.concatenate([[bias_u, bias_i], products]), link, self.y_range)
+
+    def factors(self, which: Side) -> Array:
+        return self.views()["u_weight" if which == "user" else "i_weight"]
+
+    def bias(self, which: Side) -> Array:
+        return self.views()["u_bias" if which == "user" else "i_bias"][:, 0]
+
+    def state(self) -> State:
+        users, items = self._tables()
+        return {"user_table": users, "item_table": items, "y_range": np.array(self.y_range or (), np.float64)}
+
+    @classmethod
+    def from_state(cls, config: DotBiasConfig, state: Mapping[str, Array]) -> Self:
+        model = cls(config)
+        stride = stride_of(config.n_factors)
+        for name in ("user_table", "item_table"):
+            table = state.get(name)
+            if table is None:
+                raise BundleError(f"the array {name!r} is missing; save the model again")
+            if table.dtype != np.float32 or table.ndim != 2 or table.shape[1] != stride or not table.flags.c_contiguous:
+                raise BundleError(f"the array {name!r} must be float32 (n, {stride}), not {table.dtype} {table.shape}")
+        bounds = state.get("y_range")
+        if bounds is None or bounds.shape not in ((0,), (2,)):
+            raise BundleError("the array 'y_range' is missing or not of length 0 or 2; save the model again")
+        model.user_table, model.item_table = state["user_table"], state["item_table"]
+        model.y_range = (float(bounds[0]), float(bounds[1])) if len(bounds) else None
+        return model
+
+    def _tables(self) -> tuple[Array, Array]:
+        if not self.user_table.size:
+            raise NotFittedError("this dot-bias model has learned nothing yet; fit it first")
+        self.flush()
+        return self.user_table, self.item_table
+
+    def _range(self) -> tuple[float, float, bool]:
+        return (0.0, 1.0, False) if self.y_range is None else (*self.y_range, True)
+
+
+def lanes(table: Array) -> tuple[int, ...]:
+    """The length of a row as a type: a tuple with one zero for every 16 floats."""
+    return (0,) * (int(table.shape[1]) // 16)
+
+
+class DotBiasStepper:
+    """Adam on the two tables of a model. Rows lag until touched or flushed."""
+
+    kind: Kind = "batch"
+
+    def __init__(self, model: DotBias, data: Interactions) -> None:
+        k, users, items = model.config.n_factors, model.user_table, model.item_table
+        self.model = model
+        self.data = data
+        self.u_mv, self.i_mv = aligned((len(users), 2, users.shape[1])), aligned((len(items), 2, items.shape[1]))
+        self.u_last, self.i_last = np.zeros(len(users), np.int32), np.zeros(len(items), np.int32)
+        self.u_first, self.i_first = np.zeros(len(users), np.int32), np.zeros(len(items), np.int32)
+        self.u_mask, self.i_mask = aligned((users.shape[1],)), aligned((users.shape[1],))
+        self.u_mask[: k + 1] = 1
+        self.i_mask[:k] = self.i_mask[k + 1] = 1
+        columns = max(4096, (len(users) + len(items)) // 2) + 1
+        self.clock = np.zeros(3, np.int64)
+        self.past = np.zeros((5, columns))
+        self.past[[0, 1, 4], 0] = 1
+        self.fade = BETA2 ** np.arange(columns, dtype=np.float64)
+
+    def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
+        if rows is None or hyper is None:
+            raise ConfigError("dot-bias trains batch by batch: give rows and hyper")
+        n = len(hyper.lr)
+        if len(rows) != n * hyper.bs or n == 0:
+            raise ConfigError(f"{len(rows)} rows are not {n} batches of {hyper.bs}")
+        losses = np.empty(n, np.float64)
+        user, item = self._sides()
+        d, (lo, hi, ranged) = self.data, self.model._range()
+        kernel.train(
+            np.ascontiguousarray(rows, np.int64),
+            d.users,
+            d.items,
+            d.values,
+            self.clock,
+            self.past,
+            self.fade,
+            user,
+            item,
+            np.ascontiguousarray(hyper.lr, np.float64),
+            np.ascontiguousarray(hyper.mom, np.float64),
+            float(hyper.wd),
+            BETA2,
+            EPS,
+            LOSSES[self.model.config.loss],
+            lo,
+            hi,
+            ranged,
+            losses,
+            lanes(self.model.user_table),
+        )
+        return losses
+
+    def flush(self) -> None:
+        """Bring every row up to date; nothing to do when the last step was followed by a flush."""
+        if self.clock[1]:
+            user, item = self._sides()
+            kernel.flush(self.clock, self.past, self.fade, user, item, EPS, lanes(self.model.user_table))
+
+    def snapshot(self) -> State:
+        self.flush()
+        m = self.model
+        arrays = {
+            "user_table": m.user_table,
+            "item_table": m.item_table,
+            "u_mv": self.u_mv,
+            "i_mv": self.i_mv,
+            "clock": self.clock,
+        }
+        return {name: array.copy() for name, array in arrays.items()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        self.flush()
+        m = self.model
+        m.user_table[:], m.item_table[:] = state["user_table"], state["item_table"]
+        self.u_mv[:], self.i_mv[:], self.clock[:] = state["u_mv"], state["i_mv"], state["clock"]
+
+    def _sides(self) -> tuple[Any, Any]:
+        m = self.model
+        user = (m.user_table, self.u_mv, self.u_last, self.u_first, self.u_mask)
+        item = (m.item_table, self.i_mv, self.i_last, self.i_first, self.i_mask)
+        return user, item

@@ -1,0 +1,253 @@
+"""The fused, lazily updated dot-bias against a plain dense NumPy reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cofactor.data.ids import IdMap
+from cofactor.data.interactions import Interactions
+from cofactor.errors import BundleError, ConfigError, NotFittedError
+from cofactor.model import Additive, HasFactors, Hyper, Model
+from cofactor.models.dot_bias import DotBias, DotBiasConfig, initial_tables
+
+Array = Any
+
+
+def toy(n: int = 3000, n_users: int = 40, n_items: int = 60, seed: int = 0, power: float = 1.0) -> Interactions:
+    """Ratings from planted factors; ``power`` skews which rows are met."""
+    rng = np.random.default_rng(seed)
+    users = (n_users * rng.random(n) ** power).astype(np.int32)
+    items = (n_items * rng.random(n) ** power).astype(np.int32)
+    u, v = rng.normal(size=(n_users, 3)), rng.normal(size=(n_items, 3))
+    values = np.clip(np.round(3.5 + 0.7 * (u[users] * v[items]).sum(1) + 0.2 * rng.normal(size=n)), 1, 5).astype(
+        np.float32
+    )
+    return Interactions(
+        users, items, values, None, IdMap(pl.Series(range(n_users)), "user"), IdMap(pl.Series(range(n_items)), "item")
+    )
+
+
+def one_cycle(n: int, lr: float) -> tuple[Array, Array]:
+    p = np.arange(n) / n
+    up = p < 0.25
+
+    def cos(a: float, b: float, x: Array) -> Array:
+        return a + (1 - np.cos(np.pi * x)) * (b - a) / 2
+
+    rates = np.where(up, cos(lr / 25, lr, p / 0.25), cos(lr, lr / 1e5, (p - 0.25) / 0.75))
+    return rates, np.where(up, cos(0.95, 0.85, p / 0.25), cos(0.85, 0.95, (p - 0.25) / 0.75))
+
+
+def link(z: Array, y: Array, loss: str, y_range: tuple[float, float] | None) -> tuple[Array, Array]:
+    """Loss of each rating and its derivative by z, in float64."""
+    lo, hi = y_range or (0.0, 1.0)
+    s = 1 / (1 + np.exp(-z))
+    if loss == "bce":
+        t = (y - lo) / (hi - lo)
+        return np.logaddexp(0, z) - z * t, s - t
+    d, slope = (z - y, 1.0) if y_range is None else (lo + (hi - lo) * s - y, (hi - lo) * s * (1 - s))
+    if loss == "mse":
+        return d * d, 2 * d * slope
+    if loss == "mae":
+        return np.abs(d), np.sign(d) * slope
+    c = np.clip(d, -1, 1)
+    return c * (d - c / 2), c * slope
+
+
+def dense(
+    data: Interactions, seed: int, k: int, rows: Array, hyper: Hyper, loss: str, y_range: Any
+) -> tuple[list[Array], Array]:
+    """The rule as DESIGN states it, every row of every table at every step, in float64."""
+    users, items = initial_tables(data.n_users, data.n_items, k, np.random.default_rng(seed))
+    p = [users[:, :k], items[:, :k], users[:, k], items[:, k + 1]]
+    p = [x.astype(np.float64) for x in p]
+    m, v = [np.zeros_like(x) for x in p], [np.zeros_like(x) for x in p]
+    losses = []
+    for t, (lr, b1) in enumerate(zip(hyper.lr, hyper.mom), start=1):
+        batch = rows[(t - 1) * hyper.bs : t * hyper.bs]
+        u, i, y = data.users[batch], data.items[batch], data.values[batch].astype(np.float64)
+        z = (p[0][u] * p[1][i]).sum(1) + p[2][u] + p[3][i]
+        each, e = link(z, y, loss, y_range)
+        losses.append(each.mean())
+        e = e / len(batch)
+        g = [np.zeros_like(x) for x in p]
+        np.add.at(g[0], u, e[:, None] * p[1][i])
+        np.add.at(g[1], i, e[:, None] * p[0][u])
+        np.add.at(g[2], u, e)
+        np.add.at(g[3], i, e)
+        for x, mx, vx, gx in zip(p, m, v, g):
+            x *= 1 - lr * hyper.wd
+            mx *= b1
+            mx += (1 - b1) * gx
+            vx *= 0.99
+            vx += 0.01 * gx * gx
+            x -= lr / (1 - b1**t) * mx / (np.sqrt(vx / (1 - 0.99**t)) + 1e-5)
+    return p, np.array(losses)
+
+
+def lazy(data: Interactions, seed: int, config: DotBiasConfig, rows: Array, hyper: Hyper) -> tuple[DotBias, Array]:
+    model = DotBias(config)
+    stepper = model.stepper(data, np.random.default_rng(seed))
+    losses = stepper.run(rows, hyper)
+    model.flush()
+    return model, losses
+
+
+def job(data: Interactions, bs: int, lr: float, wd: float, epochs: int, constant: bool = False) -> tuple[Array, Hyper]:
+    rng = np.random.default_rng(1)
+    n = len(data) // bs
+    rows = np.concatenate([rng.permutation(len(data))[: n * bs] for _ in range(epochs)])
+    rates, momenta = one_cycle(n * epochs, lr)
+    if constant:
+        rates, momenta = np.full(n * epochs, lr), np.full(n * epochs, 0.9)
+    return rows, Hyper(rates, momenta, wd, bs)
+
+
+@pytest.mark.parametrize(
+    ("loss", "y_range", "bs", "lr", "wd", "constant", "power"),
+    [
+        ("mse", (0.0, 5.5), 64, 5e-3, 0.1, False, 1.0),
+        ("mse", (0.0, 5.5), 4, 5e-3, 0.1, False, 4.0),  # rows far apart
+        ("mse", None, 16, 5e-3, 0.0, True, 2.0),
+        ("mae", (0.0, 5.5), 16, 5e-3, 0.1, False, 2.0),
+        ("huber", (0.0, 5.5), 16, 5e-3, 0.1, False, 2.0),
+        ("bce", (1.0, 5.0), 16, 5e-3, 0.1, False, 2.0),
+        ("mse", (0.0, 5.5), 16, 5e-2, 0.5, True, 3.0),
+    ],
+)
+def test_lazy_follows_dense(loss, y_range, bs, lr, wd, constant, power) -> None:
+    data = toy(power=power)
+    config = DotBiasConfig(n_factors=10, y_range=y_range, loss=loss)
+    rows, hyper = job(data, bs, lr, wd, 3, constant)
+    model, losses = lazy(data, 5, config, rows, hyper)
+    want, want_losses = dense(data, 5, 10, rows, hyper, loss, y_range)
+    epochs = np.array([losses.reshape(3, -1).mean(1), want_losses.reshape(3, -1).mean(1)])
+    assert np.abs(epochs[0] - epochs[1]).max() < (1e-4 if lr < 1e-2 else 2e-3) * max(1.0, epochs[1].max())
+    v = model.views()
+    scale = np.sqrt((want[0] ** 2).mean())
+    assert np.sqrt(((v["u_weight"] - want[0]) ** 2).mean()) < (0.01 if lr < 1e-2 else 0.1) * scale
+    assert want_losses[:20].mean() > 1.02 * want_losses[-20:].mean()  # it learned something
+
+
+@pytest.mark.parametrize("chunk", [1, 7])
+def test_whole_run_and_batches_give_the_same_bits(chunk: int) -> None:
+    data = toy(power=2.0)
+    config = DotBiasConfig(n_factors=20, y_range=(0.0, 5.5))
+    rows, hyper = job(data, 32, 5e-3, 0.1, 2)
+    whole, losses = lazy(data, 3, config, rows, hyper)
+    model = DotBias(config)
+    stepper = model.stepper(data, np.random.default_rng(3))
+    parts = []
+    for at in range(0, len(hyper.lr), chunk):
+        piece = Hyper(hyper.lr[at : at + chunk], hyper.mom[at : at + chunk], hyper.wd, hyper.bs)
+        parts.append(stepper.run(rows[at * 32 : (at + len(piece.lr)) * 32], piece))
+    np.testing.assert_array_equal(np.concatenate(parts), losses)
+    for name, view in model.views().items():
+        np.testing.assert_array_equal(view, whole.views()[name])
+
+
+def test_snapshot_goes_on_as_if_never_interrupted() -> None:
+    data = toy()
+    config = DotBiasConfig(n_factors=5, y_range=(0.0, 5.5))
+    rows, hyper = job(data, 32, 5e-3, 0.1, 1)
+    model = DotBias(config)
+    stepper = model.stepper(data, np.random.default_rng(3))
+    stepper.run(rows, hyper)
+    kept = stepper.snapshot()
+    first = stepper.run(rows, hyper)
+    table = model.state()["user_table"].copy()
+    again = model.stepper(data, np.random.default_rng(99))
+    again.run(rows, hyper)
+    again.restore(kept)
+    np.testing.assert_array_equal(again.run(rows, hyper), first)
+    np.testing.assert_array_equal(model.state()["user_table"], table)
+
+
+def test_long_gaps_flush_and_stay_finite() -> None:
+    """A row touched once, then never again for longer than the history kept, at decays that underflow."""
+    data = toy(n=400)
+    lone = Interactions(
+        np.r_[np.int32(39), data.users % 5].astype(np.int32),
+        np.r_[np.int32(59), data.items % 5].astype(np.int32),
+        np.r_[np.float32(5), data.values].astype(np.float32),
+        None,
+        data.user_ids,
+        data.item_ids,
+    )
+    config = DotBiasConfig(n_factors=5, y_range=(0.0, 5.5))
+    n = 10_000
+    rows = np.r_[0, 1 + np.arange(n - 1) % 400]
+    for wd, mom in ((0.1, 0.9), (50.0, 0.99), (200.0, 0.0), (0.0, 0.999)):
+        model, losses = lazy(lone, 0, config, rows, Hyper(np.full(n, 5e-3), np.full(n, mom), wd, 1))
+        assert np.isfinite(losses).all()
+        assert np.isfinite(model.user_table).all()
+        assert np.isfinite(model.predict(np.array([39]), np.array([59]))).all()
+        if wd >= 50:
+            assert np.abs(model.views()["u_weight"][39]).max() < 1e-6
+
+
+def test_columns_of_ones_and_padding_never_change() -> None:
+    model, _ = lazy(toy(), 0, DotBiasConfig(n_factors=10), *job(toy(), 16, 5e-3, 0.1, 1))
+    assert (model.user_table[:, 11] == 1).all()
+    assert (model.item_table[:, 10] == 1).all()
+    assert (model.user_table[:, 12:] == 0).all()
+    assert (model.item_table[:, 12:] == 0).all()
+
+
+def test_a_hand_edit_of_the_weights_is_honoured() -> None:
+    data = toy()
+    rows, hyper = job(data, 16, 5e-3, 0.1, 1)
+    model = DotBias(DotBiasConfig(n_factors=10))
+    stepper = model.stepper(data, np.random.default_rng(0))
+    stepper.run(rows, hyper)
+    address = model.user_table.ctypes.data
+    model.views()["u_bias"][:] = 0.25
+    np.testing.assert_array_equal(model.bias("user"), np.float32(0.25))
+    stepper.run(rows, hyper)
+    assert np.abs(model.bias("user") - 0.25).mean() < 0.3
+    assert model.user_table.ctypes.data == address
+    assert address % 64 == 0
+
+
+def test_predictions_agree_and_unknown_codes_fall_back() -> None:
+    data = toy()
+    model, _ = lazy(data, 0, DotBiasConfig(n_factors=10, y_range=(0.0, 5.5)), *job(data, 16, 5e-3, 0.1, 2))
+    assert isinstance(model, Model)
+    assert isinstance(model, Additive)
+    assert isinstance(model, HasFactors)
+    v = model.views()
+    z = v["u_weight"].astype(float) @ v["i_weight"].T + v["u_bias"] + v["i_bias"].T
+    np.testing.assert_allclose(model.scores(np.arange(40)), 5.5 / (1 + np.exp(-z)), atol=2e-5)
+    np.testing.assert_allclose(model.predict(np.arange(40), np.arange(40)), 5.5 / (1 + np.exp(-np.diag(z))), atol=2e-5)
+    b_u, b_i = model.bias("user"), model.bias("item")
+    got = model.predict(np.array([-1, 3, -1]), np.array([4, -1, -1]))
+    np.testing.assert_allclose(got, 5.5 / (1 + np.exp(-np.array([b_i[4], b_u[3], 0.0]))), atol=2e-5)
+    np.testing.assert_allclose(model.scores(np.array([-1]))[0], 5.5 / (1 + np.exp(-b_i)), atol=2e-5)
+    terms = model.terms(2, 7)
+    assert 5.5 / (1 + np.exp(-terms.values.sum())) == pytest.approx(
+        model.predict(np.array([2]), np.array([7]))[0], abs=1e-5
+    )
+
+
+def test_state_round_trip_and_errors() -> None:
+    data = toy()
+    config = DotBiasConfig(n_factors=10)
+    model, _ = lazy(data, 0, config, *job(data, 16, 5e-3, 0.1, 1))
+    state = model.state()
+    twin = DotBias.from_state(config, state)
+    np.testing.assert_array_equal(twin.scores(np.arange(5)), model.scores(np.arange(5)))
+    assert model.y_range == (0.5, 5.5)
+    with pytest.raises(BundleError, match="user_table"):
+        DotBias.from_state(config, {k: a for k, a in state.items() if k != "user_table"})
+    with pytest.raises(BundleError, match="item_table"):
+        DotBias.from_state(config, state | {"item_table": state["item_table"][:, :5]})
+    with pytest.raises(NotFittedError):
+        DotBias(config).predict(np.array([0]), np.array([0]))
+    with pytest.raises(ConfigError, match="y_range"):
+        DotBiasConfig(y_range=(5, 1))
+    with pytest.raises(ConfigError, match="loss"):
+        DotBiasConfig(loss="mea")
