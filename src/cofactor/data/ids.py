@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,56 @@ from cofactor.errors import DataError, UnknownIdError, did_you_mean
 
 Array = NDArray[Any]
 
+_TABLE_LIMIT = 1 << 26
+"""A lookup table for integers may be this long at most (256 MB of codes)."""
+
 
 class IdMap:
     """An ordered set of ids. Code ``c`` is the id at position ``c``; integers and strings never mix.
 
-    ``values`` is a polars Series without duplicates or nulls. ``kind`` names what it holds, for messages: "user" or "item".
+    ``values`` is a polars Series without duplicates or nulls: integers, text, dates, or whatever else polars
+    can hash. ``kind`` names what it holds, for messages: "user" or "item". Raises DataError for duplicates,
+    nulls, or booleans.
     """
 
-    __slots__ = ("_lookup", "kind", "values")
+    __slots__ = ("_lookup", "_table", "kind", "values")
 
     def __init__(self, values: pl.Series, kind: str) -> None:
-        self.values = values
+        self.values = _plain(values, kind).rename(kind).rechunk()
         self.kind = kind
         self._lookup: dict[Any, int] | None = None
+        self._table: tuple[int, Array] | None = None
+        if self.values.null_count():
+            raise DataError(f"{kind} ids contain a missing value; fill it in or drop it")
+        if self.values.n_unique() != len(self.values):
+            twice = self.values.filter(self.values.is_duplicated())[0]
+            raise DataError(f"{kind} id {twice!r} stands twice in the id map; ids must be distinct")
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def __iter__(self) -> Iterable[Any]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.values)
 
     def __contains__(self, value: object) -> bool:
         return self.code(value) >= 0
+
+    def __eq__(self, other: object) -> bool:
+        """Same ids, of the same type, in the same order."""
+        if not isinstance(other, IdMap):
+            return NotImplemented
+        return self is other or (self.values.dtype == other.values.dtype and self.values.equals(other.values))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(repr(v) for v in self.values.head(3))
+        return f"<IdMap: {len(self):,} {self.kind} ids ({self.text}): {shown}{', ...' if len(self) > 3 else ''}>"
+
+    @property
+    def text(self) -> str:
+        """What the ids are, in words: "numbers", "text", "dates" or the polars type."""
+        return _words(self.values.dtype)
 
     def code(self, value: object) -> int:
         """The code of one id, or -1."""
@@ -44,7 +72,10 @@ class IdMap:
             value = value.item()
         if isinstance(value, (bool, float)) and not (isinstance(value, float) and self.values.dtype.is_float()):
             return -1
-        return self._lookup.get(value, -1)
+        try:
+            return self._lookup.get(value, -1)
+        except TypeError:  # not hashable: cannot be an id
+            return -1
 
     def index(self, value: object) -> int:
         """The code of one id; UnknownIdError (with suggestions) where there is none."""
@@ -55,38 +86,106 @@ class IdMap:
 
     def unknown(self, value: object) -> str:
         """The sentence that says that this id is not known, and what may have been meant."""
-        mine = "text" if self.values.dtype == pl.String else "numbers"
-        theirs = "text" if isinstance(value, str) else "a number"
+        if isinstance(value, np.generic):
+            value = value.item()
+        mine = self.text
+        theirs = (
+            "text"
+            if isinstance(value, str)
+            else "a number"
+            if isinstance(value, (int, float))
+            else f"a {type(value).__name__}"
+        )
         other: object = None
-        if isinstance(value, str) and mine == "numbers":
+        if isinstance(value, str) and self.values.dtype.is_integer():
             try:
                 other = int(value)
             except ValueError:
-                other = None
+                return (
+                    f"unknown {self.kind} {value!r}: it is text, but {self.kind} ids are numbers here{self._range()}."
+                )
+        elif isinstance(value, float) and value.is_integer() and self.values.dtype.is_integer():
+            other = int(value)
+            theirs = "a decimal number"
+            mine = "whole numbers"
         elif mine == "text" and not isinstance(value, str):
-            other = str(value)
+            other = str(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
         if other is not None and self.code(other) >= 0:
-            return f"unknown {self.kind} {value!r}: it is {theirs}, but {self.kind} ids are {mine} here; write {other!r}"
-        return f"unknown {self.kind} {value!r}.{did_you_mean(value, self.values)}"
+            return (
+                f"unknown {self.kind} {value!r}: it is {theirs}, but {self.kind} ids are {mine} here; write {other!r}."
+            )
+        if mine == "text":
+            return f"unknown {self.kind} {value!r}.{did_you_mean(value, self.values.head(100_000))}"
+        return f"unknown {self.kind} {value!r}; {self.kind} ids are {mine} here{self._range()}."
 
-    def encode(self, values: Sequence[Any] | pl.Series | Array) -> Array:
-        """int32 codes of many ids, -1 for those not known."""
-        series = values if isinstance(values, pl.Series) else pl.Series(values=values)
-        text = self.values.dtype == pl.String
-        if (series.dtype == pl.String) != text and len(series):
-            return np.full(len(series), -1, dtype=np.int32)
-        known = pl.DataFrame({"id": self.values, "code": np.arange(len(self), dtype=np.int32)})
-        asked = pl.DataFrame({"id": series.cast(self.values.dtype, strict=False)})
-        codes = asked.join(known, on="id", how="left", maintain_order="left")["code"].fill_null(-1)
-        return codes.to_numpy().astype(np.int32)
+    def encode(self, values: Sequence[Any] | pl.Series | Array, *, strict: bool = False) -> Array:
+        """int32 codes of many ids, -1 for those not known (``strict``: UnknownIdError for the first of them).
 
-    def decode(self, codes: Array) -> pl.Series:
+        An id of another type than the map's (``"1"`` for ``1``) is not known. DataError where the list mixes
+        types.
+        """
+        series = _series(values, self.kind)
+        mine = self.values.dtype
+        if series.dtype == mine and mine.is_integer():
+            codes = self._encode_integers(series)
+        elif series.dtype.is_integer() and mine.is_integer():
+            codes = self._encode_integers(series.cast(pl.Int64, strict=False))
+        elif series.dtype.is_float() and mine.is_integer():  # integers that a missing value made floats
+            whole = series.cast(pl.Int64, strict=False)
+            codes = self._encode_integers(
+                pl.select(pl.when(whole.cast(series.dtype) == series).then(whole)).to_series()
+            )
+        elif series.dtype == mine or (series.dtype.is_temporal() and mine.is_temporal()):
+            codes = self._encode_any(series.cast(mine, strict=False))
+        else:
+            codes = np.full(len(series), -1, dtype=np.int32)
+        if strict and len(codes) and codes.min() < 0:
+            raise UnknownIdError(self.unknown(series[int(np.argmin(codes))]))
+        return codes
+
+    def decode(self, codes: Array | Sequence[int]) -> pl.Series:
         """The ids at these codes; null for -1."""
-        codes = np.asarray(codes)
-        found = self.values.gather(np.where(codes < 0, 0, codes))
-        if (codes < 0).any():
-            found = found.zip_with(pl.Series(codes >= 0), pl.Series([None] * len(codes), dtype=found.dtype))
-        return found
+        codes = np.asarray(codes, dtype=np.int64)
+        known = codes >= 0
+        if known.all():
+            return self.values.gather(codes)
+        return self.values.gather(pl.Series(codes).set(pl.Series(~known), None).cast(pl.UInt32))
+
+    def to_series(self) -> pl.Series:
+        """The ids in order of their codes, named after the kind; ``IdMap(series, kind)`` gives the map
+        again."""
+        return self.values
+
+    def _range(self) -> str:
+        if not len(self) or not self.values.dtype.is_numeric():
+            return ""
+        return f" (from {self.values.min()} to {self.values.max()})"
+
+    def _encode_integers(self, series: pl.Series) -> Array:
+        if not len(self) or not len(series):
+            return np.full(len(series), -1, dtype=np.int32)
+        gaps = series.null_count() > 0
+        asked = (series.fill_null(0) if gaps else series).to_numpy()
+        if asked.dtype == np.uint64 or self.values.dtype == pl.UInt64:
+            return self._encode_any(series.cast(self.values.dtype, strict=False))
+        if self._table is None:
+            self._table = _integer_table(self.values.to_numpy())
+        lowest, table = self._table
+        if len(table):
+            codes = _look_up(asked, lowest, table)
+        else:
+            mine = self.values.to_numpy()
+            order = np.argsort(mine, kind="stable")
+            at = np.minimum(np.searchsorted(mine, asked, sorter=order), len(mine) - 1)
+            codes = np.where(mine[order[at]] == asked, order[at], -1).astype(np.int32)
+        if gaps:
+            codes[series.is_null().to_numpy()] = -1
+        return codes
+
+    def _encode_any(self, series: pl.Series) -> Array:
+        known = pl.DataFrame({"id": self.values, "code": np.arange(len(self), dtype=np.int32)})
+        joined = series.alias("id").to_frame().join(known, on="id", how="left", maintain_order="left")
+        return joined["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
 
 def id_map(values: pl.Series, kind: str) -> IdMap:
@@ -95,3 +194,90 @@ def id_map(values: pl.Series, kind: str) -> IdMap:
         row = int(values.is_null().arg_max() or 0)
         raise DataError(f"{kind} id missing in row {row + 1}; fill it in or drop the row")
     return IdMap(values.unique().sort(), kind)
+
+
+def factorize(values: pl.Series, kind: str) -> tuple[IdMap, Array]:
+    """The id map of a column and the column's int32 codes, together: faster than one after the other."""
+    values = _plain(values, kind)
+    if values.dtype.is_integer() and values.dtype != pl.UInt64 and len(values) and not values.null_count():
+        lowest, highest = int(values.min()), int(values.max())  # type: ignore[arg-type]
+        if highest - lowest < min(_TABLE_LIMIT, 4 * len(values) + 1024):
+            asked = values.to_numpy()
+            present = np.zeros(highest - lowest + 1, dtype=np.int32)
+            offsets = asked if lowest == 0 else asked - lowest
+            present[offsets] = 1
+            found = np.flatnonzero(present)
+            present[found] = np.arange(len(found), dtype=np.int32)
+            ids = IdMap(pl.Series(kind, found + lowest).cast(values.dtype), kind)
+            return ids, present[offsets]
+    ids = id_map(values, kind)
+    return ids, ids.encode(values)
+
+
+def _integer_table(values: Array) -> tuple[int, Array]:
+    """A direct table code[id - lowest] of int32, or an empty one where the ids are too far apart."""
+    lowest, highest = int(values.min()), int(values.max())
+    if highest - lowest >= min(_TABLE_LIMIT, 64 * len(values) + 1024):
+        return lowest, np.empty(0, dtype=np.int32)
+    table = np.full(highest - lowest + 1, -1, dtype=np.int32)
+    table[values.astype(np.int64) - lowest] = np.arange(len(values), dtype=np.int32)
+    return lowest, table
+
+
+def _look_up(asked: Array, lowest: int, table: Array) -> Array:
+    highest = lowest + len(table) - 1
+    low, high = int(asked.min()), int(asked.max())
+    if lowest <= low and high <= highest:
+        return table[asked.astype(np.int64, copy=False) - lowest]
+    inside = (asked >= lowest) & (asked <= highest)
+    at = np.where(inside, asked, lowest).astype(np.int64) - lowest
+    return np.where(inside, table[at], np.int32(-1))
+
+
+def _words(dtype: pl.DataType) -> str:
+    if dtype == pl.String:
+        return "text"
+    if dtype.is_numeric():
+        return "numbers"
+    return "dates" if dtype.is_temporal() else str(dtype)
+
+
+def _plain(values: pl.Series, kind: str) -> pl.Series:
+    """Ids in a type that can be compared and stored: categories become text, booleans and nested values are
+    refused."""
+    if values.dtype in (pl.Categorical, pl.Enum):
+        return values.cast(pl.String)
+    if values.dtype == pl.Null and not len(values):
+        return values.cast(pl.String)
+    if values.dtype == pl.Boolean or values.dtype.is_nested() or values.dtype in (pl.Object, pl.Null):
+        raise DataError(f"{kind} ids of type {values.dtype} cannot be used; give integers, text or dates")
+    return values
+
+
+def _series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series:
+    if isinstance(values, pl.Series):
+        return values.cast(pl.String) if values.dtype in (pl.Categorical, pl.Enum) else values
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iufU":
+        return pl.Series(values=values)
+    listed = [v.item() if isinstance(v, np.generic) else v for v in _listed(values)]
+    mixed_check(listed, kind)
+    return pl.Series(values=listed)
+
+
+def _listed(values: Iterable[Any]) -> list[Any]:
+    return values.tolist() if isinstance(values, np.ndarray) else list(values)
+
+
+def mixed_check(values: Sequence[Any], kind: str) -> None:
+    """DataError, naming the row and the types, where a list of ids holds more than one type (None apart)."""
+    types = {type(v) for v in values} - {type(None)}
+    if len(types) <= 1 or types <= {int, float}:
+        return
+    first = next(v for v in values if v is not None)
+    row = next(r for r, v in enumerate(values) if v is not None and type(v) is not type(first))
+    odd = values[row]
+    raise DataError(
+        f"{kind} ids mix types: {odd!r} in row {row + 1} is {type(odd).__name__}, but {first!r} is"
+        f" {type(first).__name__};"
+        f" make them all text or all whole numbers"
+    )

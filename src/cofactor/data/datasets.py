@@ -1,0 +1,213 @@
+"""Known datasets by name: what they hold, under which licence; from a data folder, the cache, or a download."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from cofactor.data import movielens
+from cofactor.data.interactions import Interactions, Split
+from cofactor.errors import ConfigError, DatasetError, did_you_mean
+
+_GROUPLENS = "https://files.grouplens.org/datasets/movielens"
+_NO_SHARING = "GroupLens: research use, no redistribution"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One entry of the registry. ``md5`` is the publisher's; ``limit`` bounds the download in bytes."""
+
+    ratings: int
+    users: int
+    items: int
+    scale: str
+    times: bool
+    licence: str
+    url: str | None = None
+    md5: str | None = None
+    limit: int = 1 << 30
+    folders: tuple[str, ...] = ()
+    """Other names that its folder goes by."""
+
+
+DATASETS: dict[str, Dataset] = {
+    "movietweetings-demo": Dataset(68_055, 4_333, 2_414, "0-10", True, "MIT, Simon Dooms 2013"),
+    "movietweetings": Dataset(100_000, 16_554, 10_506, "0-10", True, "MIT, Simon Dooms 2013"),
+    "ml-100k": Dataset(
+        100_000,
+        943,
+        1_682,
+        "1-5",
+        True,
+        _NO_SHARING,
+        f"{_GROUPLENS}/ml-100k.zip",
+        "0e33842e24a9c977be4e0107933c0723",
+        20 << 20,
+    ),
+    "ml-latest-small": Dataset(
+        100_836, 610, 9_724, "0.5-5", True, _NO_SHARING, f"{_GROUPLENS}/ml-latest-small.zip", None, 20 << 20
+    ),
+    "ml-1m": Dataset(
+        1_000_209,
+        6_040,
+        3_706,
+        "1-5",
+        True,
+        _NO_SHARING,
+        f"{_GROUPLENS}/ml-1m.zip",
+        "c4d9eecfca2ab87c1945afe126590906",
+        20 << 20,
+    ),
+    "ml-10m": Dataset(
+        10_000_054,
+        69_878,
+        10_677,
+        "0.5-5",
+        True,
+        _NO_SHARING,
+        f"{_GROUPLENS}/ml-10m.zip",
+        "ce571fd55effeba0271552578f2648bd",
+        200 << 20,
+        ("ml-10M100K",),
+    ),
+    "ml-20m": Dataset(
+        20_000_263,
+        138_493,
+        26_744,
+        "0.5-5",
+        True,
+        _NO_SHARING,
+        f"{_GROUPLENS}/ml-20m.zip",
+        "cd245b17a1ae2cc31bb14903e1204af3",
+        500 << 20,
+    ),
+    "ml-25m": Dataset(
+        25_000_095,
+        162_541,
+        59_047,
+        "0.5-5",
+        True,
+        _NO_SHARING,
+        f"{_GROUPLENS}/ml-25m.zip",
+        "6b51fb2759a8657d3bfcbfc42b592ada",
+        600 << 20,
+    ),
+    "ml-32m": Dataset(
+        32_000_204,
+        200_948,
+        84_432,
+        "0.5-5",
+        True,
+        _NO_SHARING,
+        f"{_GROUPLENS}/ml-32m.zip",
+        "d472be332d4daa821edc399621853b57",
+        600 << 20,
+    ),
+}
+"""By name. ``users`` and ``items`` count those with ratings."""
+
+
+def datasets() -> pl.DataFrame:
+    """The known datasets: name, ratings, users, items, scale, times, licence, and where each is now
+    (``bundled``, a path, ``download`` or ``not here``)."""
+    rows = []
+    for name, entry in DATASETS.items():
+        place = "bundled" if name == "movietweetings-demo" else _found(name)
+        where = str(place) if place else "download" if entry.url else "not here"
+        size = (entry.ratings, entry.users, entry.items, entry.scale, entry.times)
+        rows.append((name, *size, entry.licence, where))
+    names = ["name", "ratings", "users", "items", "scale", "times", "licence", "where"]
+    return pl.DataFrame(rows, schema=names, orient="row")
+
+
+def load_dataset(
+    name: str = "movietweetings-demo", *, item: Literal["title", "id"] | None = None, download: bool = True
+) -> Interactions:
+    """A known dataset, with the titles, years and genres of its items in ``item_table``.
+
+    Looked for in ``$COFACTOR_DATA_DIR``, then in the user's cache, then (``download``) fetched into the
+    cache; the bundled ``movietweetings-demo`` needs none of that. ``item``: whether item ids are titles or
+    the published ids; by default titles for ``ml-100k`` (as in the classic notebook: 1,664 of them for 1,682
+    ids) and ids for the others.
+
+    Raises DatasetError where the set is unknown or cannot be had.
+    """
+    entry = _entry(name)
+    if item not in (None, "title", "id"):
+        raise ConfigError(f"item={item!r}; it may be 'title' or 'id'")
+    if name == "movietweetings-demo":
+        data = movielens.demo(Path(__file__).parent / "bundled" / "movietweetings-demo.parquet")
+        return movielens.titled(data) if item == "title" else data
+    folder = _folder(name, entry, download)
+    if name == "ml-100k":
+        return movielens.ml_100k(folder, by_title=item != "id")
+    if name == "ml-1m":
+        data = movielens.ml_1m(folder)
+    elif name in ("ml-10m", "movietweetings"):
+        data = movielens.dat(folder, name)
+    else:
+        data = movielens.csv(folder, name)
+    return movielens.titled(data) if item == "title" else data
+
+
+def folds(name: str = "ml-100k", which: Literal["u", "a"] = "u", *, download: bool = True) -> list[Split]:
+    """The published cuts of a dataset: for ``ml-100k`` ``u1`` .. ``u5`` (``which="u"``, five disjoint tests
+    of 20,000) or ``ua``, ``ub`` (``which="a"``, ten test ratings a user). Items are the published ids; times
+    and side tables come along.
+    """
+    entry = _entry(name)
+    if name != "ml-100k":
+        raise DatasetError(
+            f"{name} is published without folds; ml-100k has them. For others: cofactor.split.kfold(data)"
+        )
+    if which not in ("u", "a"):
+        raise ConfigError(f"which={which!r}; it may be 'u' (u1 to u5) or 'a' (ua and ub)")
+    folder = _folder(name, entry, download)
+    names = [f"u{i}" for i in range(1, 6)] if which == "u" else ["ua", "ub"]
+    return movielens.ml_100k_folds(folder, movielens.ml_100k(folder, by_title=False), names)
+
+
+def cache_dir() -> Path:
+    """Where downloads are kept."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("cofactor", appauthor=False)) / "datasets"
+
+
+def _entry(name: str) -> Dataset:
+    try:
+        return DATASETS[name]
+    except KeyError:
+        raise DatasetError(
+            f"no dataset {name!r}; there are: {', '.join(DATASETS)}.{did_you_mean(name, DATASETS)}"
+        ) from None
+
+
+def _found(name: str) -> Path | None:
+    """The folder that holds the set already."""
+    given = os.environ.get("COFACTOR_DATA_DIR")
+    for root in ([Path(given).expanduser()] if given else []) + [cache_dir()]:
+        for folder in (name, *DATASETS[name].folders):
+            if (root / folder).is_dir():
+                return root / folder
+    return None
+
+
+def _folder(name: str, entry: Dataset, download: bool) -> Path:
+    found = _found(name)
+    if found is not None:
+        return found
+    if entry.url is None or not download:
+        how = "set COFACTOR_DATA_DIR to a folder that holds it"
+        how += " or allow the download" if entry.url else ""
+        raise DatasetError(f"dataset {name} is not on this machine; {how}")
+    from cofactor.data import download as net
+
+    archive = net.fetch(entry.url, cache_dir() / f"{name}.zip", md5=entry.md5, limit=entry.limit)
+    folder = net.unpack(archive, cache_dir() / name, limit=16 * entry.limit)
+    archive.unlink()
+    return folder

@@ -1,0 +1,207 @@
+"""``read``: any table of who rated what -> :class:`Interactions`, with a note on everything that had to be decided."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from cofactor.data import columns, side, times
+from cofactor.data.ids import Array, factorize
+from cofactor.data.interactions import Columns, Interactions
+from cofactor.data.tables import Table, open_table
+from cofactor.errors import ConfigError, DataError
+
+Duplicates = Literal["last", "first", "mean", "error"]
+
+
+def read(
+    source: Any,
+    user: str | int | None = None,
+    item: str | int | None = None,
+    rating: str | int | Literal[False] | None = None,
+    time: str | int | Literal[False] | None = None,
+    *,
+    sep: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    duplicates: Duplicates = "last",
+    items: Any = None,
+    users: Any = None,
+    name: str | None = None,
+) -> Interactions:
+    """Read a table of ratings, or of clicks, plays, purchases.
+
+    ``source``: a path to CSV, TSV, ``::``-separated text (also gzipped), Parquet or Arrow; or a pandas, polars or Arrow
+    frame. ``user``, ``item``, ``rating``, ``time``: column names, or positions counted from 0; guessed where not given,
+    and the guess stands in ``.notes``. ``rating=False`` or no such column: every value is 1 (implicit feedback);
+    ``time=False``: no times. Times may be seconds (or milli-, micro-, nanoseconds), ISO text, dates or date-times.
+
+    ``duplicates``: of rows with the same user and item keep the ``last`` by time (by position without times), the
+    ``first``, the ``mean`` rating at the time of the last, or raise an ``error``. ``items`` and ``users``: side tables
+    (frame or path) joined by id. Ids keep their type: integers stay integers, text stays text, ``007`` is text.
+
+    Raises DataError in one sentence: no such file or column, no rows, a rating that is no number (with row and
+    value), a missing id, mixed types of ids, duplicates under ``error``.
+    """
+    if duplicates not in ("last", "first", "mean", "error"):
+        raise ConfigError(f"duplicates={duplicates!r}; it may be 'last', 'first', 'mean' or 'error'")
+    if isinstance(source, Interactions):
+        return source
+    table = open_table(source, sep=sep, encoding=encoding, header=header)
+    roles, guess = columns.resolve(table, user, item, rating, time)
+    used = Columns(*_names(table, roles))
+    frame = table.load(list(roles.values()), [roles["user"], roles["item"]])
+    notes = [*table.notes, *([guess] if guess else [])]
+    if not len(frame):
+        raise DataError(f"{table.label} has no rows; at least two users and two items are needed")
+
+    when: Array | None = None
+    values: Array
+    if "rating" in roles:
+        values = _ratings(frame[roles["rating"]], roles["rating"])
+        frame = frame.drop(roles["rating"])
+    else:
+        values = np.ones(len(frame), dtype=np.float32)
+        if rating is None:
+            notes.append("no rating column: implicit feedback, every value is 1")
+    if "time" in roles:
+        when, unit = times.to_seconds(frame[roles["time"]], roles["time"])
+        notes += [unit] if unit else []
+        frame = frame.drop(roles["time"])
+    user_column, note = _ids(frame[roles["user"]], "user", roles["user"])
+    notes += note
+    user_ids, user_codes = factorize(user_column, "user")
+    frame = frame.drop(roles["user"])
+    del user_column
+    item_column, note = _ids(frame[roles["item"]], "item", roles["item"])
+    notes += note
+    item_ids, item_codes = factorize(item_column, "item")
+    del frame, item_column
+
+    data = Interactions(user_codes, item_codes, values, when, user_ids, item_ids, used, name=_label(source, name))
+    data, note = merge(data, duplicates)
+    tables: dict[str, pl.DataFrame] = {}
+    for kind, given in (("item", items), ("user", users)):
+        if given is not None:
+            ids = data.item_ids if kind == "item" else data.user_ids
+            column = used.item if kind == "item" else used.user
+            tables[f"{kind}_table"], said = side.align(given, ids, column)
+            note += said
+    return data.but(notes=(*notes, *note), **tables)
+
+
+def merge(data: Interactions, duplicates: Duplicates) -> tuple[Interactions, list[str]]:
+    """One row for each user and item, chosen as in :func:`read`, and a note with the count. O(n), stable in order."""
+    from cofactor.kernels import group
+
+    n, position = len(data), np.int32 if len(data) < 2**31 else np.int64
+    starts = group.row_starts(data.users, data.n_users)
+    order = np.empty(0, dtype=position)
+    if not group.is_sorted(data.users):
+        order = np.empty(n, dtype=position)
+        group.group(data.users, starts, order[:0], order)
+    count = int(group.repeats(starts, order, data.items, data.n_items))
+    if not count:
+        return data, []
+    if not len(order):
+        order = np.arange(n, dtype=position)
+    keep, mean = np.ones(n, dtype=np.bool_), data.values.copy()
+    when = data.times if data.times is not None else np.empty(0, dtype=np.int64)
+    group.resolve_repeats(starts, order, data.items, when, data.values, data.n_items, duplicates == "first", keep, mean)
+    if duplicates == "error":
+        row = int(np.argmin(keep))
+        who, what = data.user_ids.values[int(data.users[row])], data.item_ids.values[int(data.items[row])]
+        raise DataError(
+            f"{count:,} rows repeat a user and item, such as user {who!r} with item {what!r} (row {row + 1});"
+            f" remove them or choose duplicates='last', 'first' or 'mean'"
+        )
+    if duplicates == "mean":
+        data = data.but(values=mean)
+    how = {"last": "the last", "first": "the first", "mean": "their mean"}[duplicates]
+    by = " by time" if data.times is not None and duplicates != "mean" else ""
+    return data.take(keep), [f"{count:,} duplicate rows of the same user and item merged: {how}{by} kept"]
+
+
+def _ratings(column: pl.Series, name: str) -> Array:
+    """float32 ratings; DataError with row and value for the first that is no finite number."""
+    if column.dtype == pl.Boolean:
+        column = column.cast(pl.Float32)
+    if column.dtype == pl.String:
+        numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+    elif column.dtype.is_numeric():
+        numbers = column
+    else:
+        raise DataError(f"column {name!r} has type {column.dtype}, which is no rating; give numbers")
+    if numbers.null_count():
+        row = int(numbers.is_null().arg_max() or 0)
+        value = column[row]
+        what = "missing" if value is None or value == "" else f"{value!r}, which is no number"
+        raise DataError(f"the rating in row {row + 1} (column {name!r}) is {what}; mend or drop that row")
+    values: Array = numbers.cast(pl.Float32).to_numpy()
+    if not np.isfinite(values.sum(dtype=np.float64)) and not (finite := np.isfinite(values)).all():
+        row = int(np.argmin(finite))
+        raise DataError(f"the rating in row {row + 1} (column {name!r}) is {numbers[row]}; mend or drop that row")
+    return values if values.flags.owndata and values.flags.writeable else values.copy()
+
+
+def _ids(column: pl.Series, kind: str, name: str) -> tuple[pl.Series, list[str]]:
+    """Ids without gaps in a type of their own: floats that are whole become integers, categories text."""
+    notes: list[str] = []
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
+    missing = column.is_null() if not column.dtype.is_float() else column.is_null() | column.is_nan()
+    if (column.null_count() or column.dtype.is_float()) and missing.any():
+        row = int(missing.arg_max() or 0)
+        raise DataError(f"{kind} id missing in row {row + 1} (column {name!r}); fill it in or drop the row")
+    if column.dtype.is_float():
+        whole = column.cast(pl.Int64, strict=False)
+        odd = (whole.cast(pl.Float64) != column.cast(pl.Float64)).fill_null(True)
+        if odd.any():
+            row = int(odd.arg_max() or 0)
+            raise DataError(
+                f"{kind} id {column[row]!r} in row {row + 1} (column {name!r}) is a decimal number;"
+                f" ids are whole numbers or text"
+            )
+        column = whole
+        notes.append(f"{kind} ids of column {name!r} were decimals such as {whole[0]}.0; taken as whole numbers")
+    return column, notes
+
+
+def _names(table: Table, roles: dict[str, str]) -> list[Any]:
+    """The names to show: the table's own, or plain ones where it has no header."""
+    return [
+        roles.get(role) if table.headed or role not in roles else role for role in ("user", "item", "rating", "time")
+    ]
+
+
+def _label(source: Any, name: str | None) -> str:
+    if name is not None:
+        return name
+    if not isinstance(source, (str, os.PathLike)):
+        return ""
+    return re.sub(r"(\.(csv|tsv|txt|dat|data|parquet|arrow|feather))?(\.gz)?$", "", Path(source).name)
+
+
+def check_trainable(data: Interactions) -> None:
+    """DataError where there is nothing to learn: no rows, one user, one item, or the same rating everywhere.
+
+    A table of implicit feedback (``columns.rating`` is None) may hold one value only.
+    """
+    if not len(data):
+        raise DataError("no ratings to learn from; the table, or this part of a split, has no rows")
+    for kind, codes, ids in (("user", data.users, data.user_ids), ("item", data.items, data.item_ids)):
+        if (codes == codes[0]).all():
+            raise DataError(
+                f"only one {kind} ({ids.values[int(codes[0])]!r}); at least two are needed to learn anything"
+            )
+    low, high = data.range
+    if low == high and data.columns.rating is not None:
+        raise DataError(
+            f"every rating is {low:g}; nothing to learn; choose another rating column, or rating=False for implicit"
+            f" feedback"
+        )

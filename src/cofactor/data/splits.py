@@ -1,0 +1,238 @@
+"""Ways to cut a table into a part to learn from and one to check with. Plain functions, public as ``cofactor.split``.
+
+Both parts share the id maps of the whole, so a code means the same user or item in each. Rows keep their
+order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.data.ids import Array, IdMap
+from cofactor.data.interactions import Interactions, Split
+from cofactor.data.read import read
+from cofactor.data.times import moment
+from cofactor.errors import ConfigError, DataError
+
+__all__ = ["by_user", "given", "kfold", "leave_last", "random", "temporal"]
+
+
+def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
+    """A share ``valid`` of the rows, drawn without replacement: ``round(n * valid)`` of them, at least one of
+    each part."""
+    share = _share("valid", valid)
+    rows = _rows(data, 2)
+    n = min(max(round(rows * share), 1), rows - 1)
+    mask = np.zeros(rows, dtype=np.bool_)
+    mask[_rng(seed).permutation(rows)[:n]] = True
+    return _split(data, mask, f"random: {n:,} of {rows:,} ratings ({share:.0%}) for validation, seed {seed}", seed)
+
+
+def kfold(data: Interactions, k: int = 5, seed: int = 42) -> list[Split]:
+    """``k`` splits; each row is in the validation part of exactly one. Parts differ by one row at most."""
+    if not isinstance(k, int) or isinstance(k, bool) or k < 2:
+        raise ConfigError(f"k={k!r}; the number of folds is a whole number, 2 or more")
+    rows = _rows(data, k)
+    fold = np.empty(rows, dtype=np.int32)
+    fold[_rng(seed).permutation(rows)] = np.arange(rows) % k
+    return [_split(data, fold == i, f"fold {i + 1} of {k}, random, seed {seed}", seed) for i in range(k)]
+
+
+def by_user(data: Interactions, users: float | int = 0.2, given: float | int = 0.5, seed: int = 42) -> Split:
+    """Whole users are held out, to see how a model does on people it never met.
+
+    ``users``: the share (or number) of users held out, of those with two ratings or more. ``given``: the
+    share (or number) of each one's ratings that may be used as history (``Split.given``); the rest are
+    ``Split.valid``, at least one each.
+    """
+    if isinstance(users, int) and not isinstance(users, bool):
+        if users < 1:
+            raise ConfigError(f"users={users}; hold out at least one, or give a share between 0 and 1")
+    else:
+        _share("users", users)
+    if isinstance(given, int) and not isinstance(given, bool):
+        if given < 1:
+            raise ConfigError(f"given={given}; a held-out user needs at least one rating as history")
+    else:
+        _share("given", given)
+    _rows(data, 2)
+    counts = np.bincount(data.users, minlength=data.n_users)
+    able = np.flatnonzero(counts >= 2)
+    present = int((counts > 0).sum())
+    n = users if isinstance(users, int) else max(round(present * users), 1)
+    if n >= present or n > len(able):
+        raise DataError(
+            f"cannot hold out {n} users: there are {present}, {len(able)} of them with two ratings or more;"
+            f" hold out fewer"
+        )
+    rng = _rng(seed)
+    held = np.zeros(data.n_users, dtype=np.bool_)
+    held[rng.choice(able, n, replace=False)] = True
+    out = np.flatnonzero(held[data.users])
+    rank = _rank(data.users[out], rng.permutation(len(out)))
+    size = counts[data.users[out]]
+    history = np.full(len(out), given) if isinstance(given, int) else np.maximum(np.round(size * given), 1)
+    history = np.minimum(history, size - 1)
+    as_given = rank < history
+    said = f"{given} ratings" if isinstance(given, int) else f"{given:.0%}"
+    return Split(
+        train=data.take(np.flatnonzero(~held[data.users])),
+        valid=data.take(out[~as_given]),
+        given=data.take(out[as_given]),
+        how=f"by user: {n:,} of {present:,} users held out, {said} of each one's ratings given as history, seed {seed}",
+        seed=seed,
+    )
+
+
+def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Split:
+    """The past to learn from, the future to check with.
+
+    ``cutoff`` (seconds, a date, a date-time or ISO text, UTC): rows from then on are for validation. Without
+    it, the moment is the one that leaves the last share ``valid`` of the rows; rows of that very moment are
+    all for validation.
+    """
+    times = _times(data, "temporal")
+    rows = _rows(data, 2)
+    if cutoff is None:
+        share = _share("valid", valid)
+        n = min(max(round(rows * share), 1), rows - 1)
+        at = int(np.partition(times, rows - n)[rows - n])
+    else:
+        at = moment(cutoff)
+    mask = times >= at
+    when = _date(at)
+    if mask.all() or not mask.any():
+        raise DataError(
+            f"no rating {'before' if mask.all() else 'from'} {when}{'' if mask.all() else ' on'}; the ratings run from"
+            f" {_date(int(times.min()))} to {_date(int(times.max()))}: choose another cutoff"
+        )
+    return _split(data, mask, f"temporal: {int(mask.sum()):,} of {rows:,} ratings, from {when} UTC on, for validation")
+
+
+def leave_last(data: Interactions, n: int = 1) -> Split:
+    """The last ``n`` ratings of each user, by time, for validation. Users with ``n`` or fewer stay wholly in
+    training."""
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ConfigError(f"n={n!r}; the number of ratings left out for each user is a whole number, 1 or more")
+    times = _times(data, "leave_last")
+    _rows(data, 2)
+    counts = np.bincount(data.users, minlength=data.n_users)
+    position = np.empty(len(data), dtype=np.int64)
+    position[np.argsort(times, kind="stable")] = np.arange(len(data))
+    rank = _rank(data.users, position)
+    size = counts[data.users]
+    mask = (rank >= size - n) & (size > n)
+    if not mask.any():
+        raise DataError(f"no user has more than {n} ratings; leave out fewer")
+    left = int((counts > n).sum())
+    return _split(data, mask, f"leave last: the last {n} by time of each of {left:,} users for validation")
+
+
+def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Split:
+    """Two parts that were cut elsewhere, such as ``u1.base`` and ``u1.test``.
+
+    ``train`` and ``valid``: paths, frames or Interactions; ``options`` go to :func:`cofactor.read` for both.
+    The id maps are built over both parts, so ids that stand in one only are known. DataError where ids or
+    columns do not fit together.
+    """
+    a, b = (part if isinstance(part, Interactions) else read(part, **options) for part in (train, valid))
+    if (a.columns.rating is None) != (b.columns.rating is None):
+        raise DataError("one part has ratings and the other has none; name the rating column of both")
+    user_ids, a_users, b_users = _union(a.user_ids, b.user_ids)
+    item_ids, a_items, b_items = _union(a.item_ids, b.item_ids)
+    sides = {
+        "user_table": _joined(a.user_table, b.user_table, user_ids, a.columns.user),
+        "item_table": _joined(a.item_table, b.item_table, item_ids, a.columns.item),
+    }
+    parts = [
+        part.but(
+            users=users[part.users],
+            items=items[part.items],
+            user_ids=user_ids,
+            item_ids=item_ids,
+            columns=a.columns,
+            user_features=None,
+            item_features=None,
+            **sides,
+        )
+        for part, users, items in ((a, a_users, a_items), (b, b_users, b_items))
+    ]
+    names = f" ({a.name} and {b.name})" if a.name and b.name else ""
+    return Split(parts[0], parts[1], how or f"given: {len(a):,} ratings to learn from, {len(b):,} to check with{names}")
+
+
+def _union(a: IdMap, b: IdMap) -> tuple[IdMap, Array, Array]:
+    """One id map over two, and the new code of each old code of either."""
+    if a.values.dtype != b.values.dtype:
+        raise DataError(
+            f"{a.kind} ids are {a.text} ({a.values.dtype}) in one part and {b.text} ({b.values.dtype}) in the other;"
+            f" make them the same type"
+        )
+    if a == b:
+        same = np.arange(len(a), dtype=np.int32)
+        return a, same, same
+    both = IdMap(pl.concat([a.values, b.values]).unique().sort(), a.kind)
+    return both, both.encode(a.values), both.encode(b.values)
+
+
+def _joined(a: pl.DataFrame | None, b: pl.DataFrame | None, ids: IdMap, column: str) -> pl.DataFrame | None:
+    """One side table aligned with ``ids``; the first table wins where both know an id."""
+    from cofactor.data.side import align_frame
+
+    tables = [t.rename({t.columns[0]: column}) for t in (a, b) if t is not None]
+    if not tables:
+        return None
+    stacked = pl.concat(tables, how="diagonal_relaxed") if len(tables) > 1 else tables[0]
+    return align_frame(stacked, column, ids, column)[0]
+
+
+def _split(data: Interactions, mask: Array, how: str, seed: int | None = None) -> Split:
+    return Split(data.take(np.flatnonzero(~mask)), data.take(np.flatnonzero(mask)), how, seed)
+
+
+def _rank(groups: Array, key: Array) -> Array:
+    """The rank of each row by ``key`` within its group, from 0."""
+    order = np.lexsort((key, groups))
+    starts = np.zeros(len(groups), dtype=np.int64)
+    sorted_groups = groups[order]
+    new = np.flatnonzero(np.diff(sorted_groups)) + 1
+    starts[new] = new
+    rank = np.empty(len(groups), dtype=np.int64)
+    rank[order] = np.arange(len(groups)) - np.maximum.accumulate(starts)
+    return rank
+
+
+def _share(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)) or not 0 < value < 1:
+        raise ConfigError(f"{name}={value!r}; it is a share of the whole, between 0 and 1 (such as 0.2)")
+    return float(value)
+
+
+def _rng(seed: Any) -> np.random.Generator:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ConfigError(f"seed={seed!r}; it is a whole number, 0 or more")
+    return np.random.default_rng(int(seed))
+
+
+def _rows(data: Any, at_least: int) -> int:
+    if not isinstance(data, Interactions):
+        raise ConfigError(
+            f"a split is made of Interactions, not of a {type(data).__name__}; read it first: cofactor.read(...)"
+        )
+    if len(data) < at_least:
+        raise DataError(f"{len(data)} ratings cannot be split; {at_least} or more are needed")
+    return len(data)
+
+
+def _times(data: Interactions, name: str) -> Array:
+    _rows(data, 2)
+    if data.times is None:
+        raise DataError(f"{name} needs the time of each rating, and there are no times; name the column with time=...")
+    return data.times
+
+
+def _date(seconds: int) -> str:
+    return str(np.datetime64(seconds, "s")).replace("T", " ")

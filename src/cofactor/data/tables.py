@@ -1,0 +1,361 @@
+"""Tables as they come -> polars frames: delimited text of any kind, Parquet, Arrow files, and frames in memory.
+
+Nothing is decided here about what the columns mean. What was guessed (separator, encoding, header) is said in notes.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import mmap
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import polars.exceptions
+
+from cofactor.data.ids import mixed_check
+from cofactor.errors import DataError
+
+SEPARATORS = ("::", "\t", ";", "|", ",")
+_UNIT = "\x1f"
+"""Stands for ``::`` while polars, which wants one byte, reads the file."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that has been opened but not yet read: its columns, a few rows, and how to read the columns wanted."""
+
+    names: list[str]
+    headed: bool
+    sample: pl.DataFrame
+    load: Callable[[list[str], list[str]], pl.DataFrame]
+    """``load(columns, ids)``: those columns; those in ``ids`` keep leading zeros (text, then)."""
+    label: str
+    notes: tuple[str, ...] = ()
+
+
+def open_table(
+    source: Any, *, sep: str | None = None, encoding: str | None = None, header: bool | None = None
+) -> Table:
+    """Open a path (CSV, TSV, ``::``, Parquet, Arrow/Feather; text also gzipped) or a pandas, polars or Arrow frame.
+
+    DataError where there is no such file, it is a directory, it is empty, or it is no table.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _open_file(Path(source), sep, encoding, header)
+    return _open_frame(source)
+
+
+def _open_file(path: Path, sep: str | None, encoding: str | None, header: bool | None) -> Table:
+    path = path.expanduser()
+    if path.is_dir():
+        raise DataError(f"{path} is a directory; give the file with the ratings")
+    if not path.exists():
+        raise DataError(f"no file {path}; check the path")
+    try:
+        with path.open("rb") as file:
+            magic = file.read(6)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if not magic:
+        raise DataError(f"{path} is empty; a table of user, item and rating is needed")
+    if magic[:4] == b"PAR1":
+        return _open_columnar(path, pl.read_parquet, lambda p: list(pl.read_parquet_schema(p)))
+    if magic == b"ARROW1":
+        return _open_columnar(path, pl.read_ipc, lambda p: list(pl.read_ipc_schema(p)))
+    if magic[:2] == b"PK":
+        raise DataError(f"{path} is a zip archive; unpack it and give the file inside")
+    return _open_text(path, magic[:2] == b"\x1f\x8b", sep, encoding, header)
+
+
+def _open_columnar(path: Path, reader: Any, schema: Callable[[Path], list[str]]) -> Table:
+    def load(columns: list[str], ids: list[str]) -> pl.DataFrame:
+        with readable(path):
+            frame: pl.DataFrame = reader(path, columns=columns)
+        return frame
+
+    with readable(path):
+        names = schema(path)
+        sample: pl.DataFrame = reader(path, n_rows=20)
+    return Table(names, True, sample, load, str(path))
+
+
+def _open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, header: bool | None) -> Table:
+    data: bytes | None = None
+    if zipped:
+        try:
+            data = gzip.decompress(path.read_bytes())
+        except (OSError, EOFError) as error:
+            raise DataError(f"{path} is a damaged gzip file: {error}") from None
+        head = data[: 1 << 16]
+    else:
+        with path.open("rb") as file:
+            head = file.read(1 << 16)
+    notes: list[str] = []
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = encoding or "utf-16"
+    if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "utf-8-sig"):
+        data = _recode(data if data is not None else path.read_bytes(), encoding, path)
+        head = data[: 1 << 16]
+    lines = [line for line in head.decode("utf-8", "replace").lstrip("\ufeff").splitlines() if line.strip()]
+    if len(head) == 1 << 16 and len(lines) > 1:
+        lines.pop()  # the last one may be cut
+    lines = lines[:50]
+    if not lines:
+        raise DataError(f"{path} is empty; a table of user, item and rating is needed")
+    if "\x00" in lines[0]:
+        raise DataError(f"{path} is not a text table (it has zero bytes); give CSV, TSV or Parquet")
+    if sep is None:
+        sep = _guess_separator(lines)
+        if sep not in (",", "\t"):
+            notes.append(f"separator guessed: {sep!r}")
+    quote = None if sep in ("::", "\t") else '"'
+    first = _fields(lines[0], sep, quote)
+    if header is None:
+        header = not any(_numeric(cell) for cell in first)
+        if not header:
+            notes.append("no header line: the first line has numbers")
+    names = _distinct([cell.strip() for cell in first]) if header else [f"column_{i}" for i in range(len(first))]
+    if len(sep) > 1:
+        raw = data if data is not None else path.read_bytes()
+        data = raw.replace(sep.encode(), _UNIT.encode())
+        lines = [line.replace(sep, _UNIT) for line in lines]
+        sep = _UNIT
+    text = _Text(path, data, sep, quote, bool(header), names, notes)
+    sample = text.parse(io.BytesIO("\n".join(lines).encode()), names, [])
+    return Table(names, bool(header), sample, text.load, str(path), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A delimited text and how it is laid out."""
+
+    path: Path
+    data: bytes | None
+    sep: str
+    quote: str | None
+    header: bool
+    names: list[str]
+    notes: list[str]
+
+    def load(self, columns: list[str], ids: list[str]) -> pl.DataFrame:
+        as_text = ids if ids and self._leading_zeros() else []
+        source: Any = self.path if self.data is None else io.BytesIO(self.data)
+        try:
+            return self._zeros_kept(source, columns, as_text)
+        except polars.exceptions.ComputeError as error:
+            if "utf-8" not in str(error).lower() and "utf8" not in str(error).lower():
+                raise DataError(f"{self.path} cannot be read as a table: {_first_line(error)}") from None
+        data = _recode(self.data if self.data is not None else self.path.read_bytes(), "latin-1", self.path)
+        self.notes.append("encoding: not UTF-8, read as latin-1 (an option names another)")
+        with readable(self.path):
+            return self._zeros_kept(io.BytesIO(data), columns, as_text)
+
+    def _zeros_kept(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
+        """Columns ``as_text`` stay text where a leading zero would be lost; else they become integers if they can."""
+        frame = self._parse_or_text(source, columns, as_text)
+        for name in as_text:
+            if not frame[name].str.contains(r"^0\d").any():
+                numbers = frame[name].cast(pl.Int64, strict=False)
+                if numbers.null_count() == frame[name].null_count():
+                    frame = frame.with_columns(numbers)
+        return frame
+
+    def _parse_or_text(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
+        """Types as polars infers them; where a later row does not fit, every column that is asked for as text."""
+        try:
+            return self.parse(source, columns, as_text)
+        except polars.exceptions.ComputeError as error:
+            if "could not parse" not in str(error) and "failed to parse" not in str(error):
+                raise
+            if isinstance(source, io.BytesIO):
+                source.seek(0)
+            return self.parse(source, columns, columns)
+
+    def parse(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
+        wanted = set(columns)
+        at = [i for i, name in enumerate(self.names) if name in wanted]
+        frame = pl.read_csv(
+            source,
+            has_header=self.header,
+            new_columns=[self.names[i] for i in at],
+            columns=at,
+            separator=self.sep,
+            quote_char=self.quote,
+            schema_overrides=dict.fromkeys(as_text, pl.String) or None,
+            infer_schema_length=1000,
+            try_parse_dates=False,
+        )
+        return frame.select(columns)
+
+    def _leading_zeros(self) -> bool:
+        """Whether some field looks like ``0110912``: polars would make it a number and lose the zeros."""
+        from cofactor.kernels.group import has_leading_zero
+
+        quote = ord(self.quote) if self.quote else 10
+        if self.data is not None:
+            return bool(has_leading_zero(np.frombuffer(self.data, dtype=np.uint8), ord(self.sep), quote))
+        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+            text = np.frombuffer(view, dtype=np.uint8)
+            found = bool(has_leading_zero(text, ord(self.sep), quote))
+            del text
+        return found
+
+
+class readable:
+    """Turns what polars and the system say of a bad file into a DataError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, (polars.exceptions.PolarsError, OSError)):
+            raise DataError(f"{self.path} cannot be read as a table: {_first_line(error)}") from None
+
+
+def _open_frame(source: Any) -> Table:
+    """Columns of a frame in memory; only those asked for are converted."""
+    if isinstance(source, pl.LazyFrame):
+        source = source.collect()
+    if isinstance(source, dict):
+        with _as_data_error():
+            source = pl.DataFrame(source)
+    if isinstance(source, pl.DataFrame):
+        frame = source
+        return Table(frame.columns, True, frame.head(20), lambda columns, ids: frame.select(columns), "the frame")
+    import narwhals as nw
+
+    try:
+        wrapped = nw.from_native(source, eager_only=True)
+    except TypeError:
+        if hasattr(source, "__arrow_c_stream__"):
+            return _open_frame(pl.DataFrame(source))
+        raise DataError(
+            f"cannot read ratings from a {type(source).__name__}; give a path, or a pandas, polars or Arrow frame"
+        ) from None
+    raw = list(wrapped.columns)
+    names = _distinct([str(name) for name in raw])
+
+    def load(columns: list[str], ids: list[str]) -> pl.DataFrame:
+        return pl.DataFrame([_column(wrapped, names.index(name)).rename(name) for name in columns])
+
+    headed = not all(isinstance(name, int) for name in raw)
+    head = wrapped.head(20)
+    sample: dict[str, pl.Series] = {}
+    for i, name in enumerate(names):
+        try:
+            sample[name] = _column(head, i)
+        except DataError:
+            sample[name] = pl.Series([None] * len(head), dtype=pl.String)
+    return Table(names, headed, pl.DataFrame(sample), load, "the frame")
+
+
+def _column(frame: Any, at: int) -> pl.Series:
+    """One column of a narwhals frame, in polars."""
+    import narwhals as nw
+
+    series = frame[:, at]
+    if series.dtype == nw.Object or series.dtype == nw.Unknown:
+        values = [None if _is_missing(v) else v for v in series.to_list()]
+        mixed_check(values, f"column {series.name!r}:")
+        with _as_data_error():
+            return pl.Series([v.item() if isinstance(v, np.generic) else v for v in values])
+    if series.dtype in (nw.Categorical, nw.Enum):
+        series = series.cast(nw.String)
+    if series.dtype == nw.Datetime and getattr(series.dtype, "time_zone", None):
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if (
+        frame.implementation.is_pandas_like()
+        and series.dtype.is_numeric()
+        and isinstance(getattr(series.to_native(), "dtype", None), np.dtype)
+    ):
+        return pl.Series(series.to_numpy())
+    try:
+        found: pl.Series = series.to_polars()
+    except (ImportError, ModuleNotFoundError):  # pandas text without pyarrow
+        found = pl.Series([None if _is_missing(v) else v for v in series.to_list()])
+    return found
+
+
+def _is_missing(value: Any) -> bool:
+    return (
+        value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
+    )
+
+
+class _as_data_error:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, (polars.exceptions.PolarsError, TypeError, ValueError)) and not isinstance(
+            error, DataError
+        ):
+            raise DataError(f"this is no table: {_first_line(error)}") from None
+
+
+def _recode(data: bytes, encoding: str, path: Path) -> bytes:
+    try:
+        return data.decode(encoding).encode("utf-8")
+    except LookupError:
+        raise DataError(f"no encoding {encoding!r}; utf-8, latin-1 and cp1252 are common") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not in {encoding}: byte {error.start} does not fit; name another encoding"
+        ) from None
+
+
+def _guess_separator(lines: Sequence[str]) -> str:
+    """The separator that gives every one of the first lines the same number of fields, two or more."""
+    best, most = ",", 1
+    for sep in SEPARATORS:
+        counts = {len(_fields(line, sep, None if sep in ("::", "\t") else '"')) for line in lines}
+        fewest = min(counts)
+        if len(counts) == 1 and fewest > most:
+            if sep == "::" or fewest >= 2:
+                best, most = sep, fewest
+            if sep == "::":
+                break
+    if most == 1:
+        counts_first = {sep: lines[0].count(sep) for sep in SEPARATORS}
+        likely = max(counts_first, key=lambda sep: counts_first[sep])
+        best = likely if counts_first[likely] else ","
+    return best
+
+
+def _fields(line: str, sep: str, quote: str | None) -> list[str]:
+    if len(sep) > 1:
+        return line.split(sep)
+    if quote is None:
+        return line.split(sep)
+    return next(csv.reader([line], delimiter=sep, quotechar=quote), [])
+
+
+def _numeric(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _distinct(names: list[str]) -> list[str]:
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        out.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return out
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
