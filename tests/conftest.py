@@ -1,0 +1,82 @@
+"""Fixtures for every test: data folders, MovieLens where it can be had, and a small table with known structure."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cofactor.data.interactions import Interactions, Split
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder in $COFACTOR_DATA_DIR; the test is skipped where there is none."""
+    given = os.environ.get("COFACTOR_DATA_DIR")
+    if not given or not Path(given).is_dir():
+        pytest.skip("COFACTOR_DATA_DIR is not set to a folder with datasets")
+    return Path(given)
+
+
+def _movielens(folder: Path, name: str) -> None:
+    if not (folder / name).is_dir():
+        pytest.skip(f"COFACTOR_DATA_DIR has no {name} (its licence forbids shipping it)")
+
+
+@pytest.fixture(scope="session")
+def ml100k(data_dir: Path) -> Interactions:
+    """MovieLens 100K by title: 100,000 ratings, 943 users, 1,664 titles."""
+    _movielens(data_dir, "ml-100k")
+    from cofactor.data.datasets import load_dataset
+
+    return load_dataset("ml-100k", item="title", download=False)
+
+
+@pytest.fixture(scope="session")
+def ml100k_folds(data_dir: Path) -> list[Split]:
+    """The published folds u1 .. u5, by movie id."""
+    _movielens(data_dir, "ml-100k")
+    from cofactor.data.datasets import folds
+
+    return folds("ml-100k", download=False)
+
+
+@pytest.fixture(scope="session")
+def demo() -> Interactions:
+    """The bundled demo set."""
+    from cofactor.data.datasets import load_dataset
+
+    return load_dataset("movietweetings-demo")
+
+
+@pytest.fixture(scope="session")
+def toy() -> Interactions:
+    """40 users, 25 items, some 480 ratings from 1 to 5 with times: biases plus two planted tastes plus a little noise.
+
+    Users are 1..40; items are titles with a genre (``Action`` loads on the first taste, ``Drama`` on the second).
+    """
+    from cofactor.data.read import read
+
+    rng = np.random.default_rng(7)
+    n_users, n_items = 40, 25
+    tastes = rng.normal(size=(n_users, 2))
+    genre = np.arange(n_items) % 2
+    loadings = np.where(genre[:, None] == np.arange(2), 0.9, -0.1)
+    truth = 3.2 + 0.4 * rng.normal(size=(n_users, 1)) + 0.4 * rng.normal(size=n_items) + tastes @ loadings.T
+    users, items = np.nonzero(rng.random((n_users, n_items)) < 0.48)
+    ratings = np.clip(np.round(truth[users, items] + 0.2 * rng.normal(size=len(users))), 1, 5)
+    titles = [f"Film {i:02d} ({1980 + i})" for i in range(n_items)]
+    order = rng.permutation(len(users))
+    frame = pl.DataFrame(
+        {
+            "user": users[order] + 1,
+            "title": [titles[i] for i in items[order]],
+            "rating": ratings[order],
+            "time": 1_000_000_000 + rng.integers(0, 10**7, len(order)),
+        }
+    )
+    sides = pl.DataFrame({"title": titles, "genres": ["Drama" if g else "Action" for g in genre]})
+    return read(frame, user="user", item="title", rating="rating", time="time", items=sides)
