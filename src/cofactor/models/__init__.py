@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 REGISTRY: dict[str, str] = {
     "bias": "cofactor.models.bias:Bias",
     "dot-bias": "cofactor.models.dot_bias:DotBias",
+    "popular": "cofactor.models.popular:Popular",
+    "item-cosine": "cofactor.models.item_cosine:ItemCosine",
+    "ease": "cofactor.models.ease:Ease",
 }
 """Name -> ``module:class``. Each class has ``name``, ``task`` and ``Config``, and follows ``cofactor.model.Model``."""
 

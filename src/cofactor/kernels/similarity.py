@@ -1,0 +1,139 @@
+"""Which items share users: the Gram matrix of the items, each item's nearest others, and products with histories.
+
+All matrices come as CSR arrays: ``i_*`` has one row an item (over users), ``u_*`` one row a user (items ascend).
+Every kernel writes the rows ``first`` to ``last`` of its output and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@njit(cache=True, nogil=True)
+def gram_rows(
+    first: int,
+    last: int,
+    i_indptr: Array,
+    i_users: Array,
+    i_values: Array,
+    u_indptr: Array,
+    u_items: Array,
+    u_values: Array,
+    out: Array,
+) -> None:
+    """``out[i, j]`` for ``j >= i``: the sum over users of the products of their values for both items."""
+    for i in range(first, last):
+        row = out[i]
+        row[i:] = 0.0
+        for at in range(i_indptr[i], i_indptr[i + 1]):
+            user, x = i_users[at], i_values[at]
+            for other in range(u_indptr[user + 1] - 1, u_indptr[user] - 1, -1):
+                j = u_items[other]
+                if j < i:
+                    break
+                row[j] += x * u_values[other]
+
+
+@njit(cache=True, nogil=True)
+def mirror_rows(first: int, last: int, out: Array) -> None:
+    """Copy rows ``first`` to ``last`` of the upper half of a square matrix to the lower half, tile by tile."""
+    n = len(out)
+    for top in range(first, last, 64):
+        for left in range(top, n, 64):
+            for i in range(top, min(top + 64, last)):
+                for j in range(max(left, i + 1), min(left + 64, n)):
+                    out[j, i] = out[i, j]
+
+
+@njit(cache=True, nogil=True)
+def nearest_rows(
+    first: int,
+    last: int,
+    i_indptr: Array,
+    i_users: Array,
+    i_values: Array,
+    u_indptr: Array,
+    u_items: Array,
+    u_values: Array,
+    near: Array,
+    weight: Array,
+    count: Array,
+) -> None:
+    """The items whose product with item ``i`` is largest, itself apart: ``near`` int32 and ``weight`` float32 (n, k).
+
+    ``count[i]`` of them are found (products above zero only), in ascending order of item; of equal products at the edge
+    the lowest codes are taken.
+    """
+    n, k = near.shape
+    dots = np.zeros(n, dtype=np.float32)
+    for i in range(first, last):
+        dots[:] = 0.0
+        for at in range(i_indptr[i], i_indptr[i + 1]):
+            user, x = i_users[at], i_values[at]
+            for other in range(u_indptr[user], u_indptr[user + 1]):
+                dots[u_items[other]] += x * u_values[other]
+        dots[i] = 0.0
+        positive = dots[dots > 0.0]
+        edge = np.float32(0.0)
+        room = 0  # how many of those at the edge itself still fit
+        if len(positive) > k:
+            edge = np.partition(positive, len(positive) - k)[len(positive) - k]
+            room = k - np.sum(positive > edge)
+        found = 0
+        for j in range(n):
+            d = dots[j]
+            if d > edge or (d == edge and room > 0):
+                room -= d == edge
+                near[i, found] = j
+                weight[i, found] = d
+                found += 1
+        count[i] = found
+
+
+@njit(cache=True, nogil=True)
+def times_dense(first: int, last: int, indptr: Array, items: Array, values: Array, weights: Array, out: Array) -> None:
+    """``out[r] = sum of values * weights[item]`` over the entries of row ``r``; ``weights`` (n, m) dense."""
+    for r in range(first, last):
+        row = out[r]
+        row[:] = 0.0
+        lo, hi = indptr[r], indptr[r + 1]
+        at = lo
+        while at + 4 <= hi:
+            a, b, c, d = values[at], values[at + 1], values[at + 2], values[at + 3]
+            wa, wb, wc, wd = weights[items[at]], weights[items[at + 1]], weights[items[at + 2]], weights[items[at + 3]]
+            for j in range(len(row)):
+                row[j] += (a * wa[j] + b * wb[j]) + (c * wc[j] + d * wd[j])
+            at += 4
+        while at < hi:
+            a, wa = values[at], weights[items[at]]
+            for j in range(len(row)):
+                row[j] += a * wa[j]
+            at += 1
+
+
+@njit(cache=True, nogil=True)
+def times_sparse(
+    first: int,
+    last: int,
+    indptr: Array,
+    items: Array,
+    values: Array,
+    w_indptr: Array,
+    w_items: Array,
+    w_values: Array,
+    out: Array,
+) -> None:
+    """The same with ``weights`` as CSR: row ``i`` says what having item ``i`` adds to the others."""
+    for r in range(first, last):
+        row = out[r]
+        row[:] = 0.0
+        for at in range(indptr[r], indptr[r + 1]):
+            item, x = items[at], values[at]
+            for w in range(w_indptr[item], w_indptr[item + 1]):
+                row[w_items[w]] += x * w_values[w]

@@ -1,0 +1,114 @@
+"""``item-cosine``: the nearest items by who has them: cosine, TF-IDF or BM25 weights (Deshpande & Karypis 2004).
+
+An item is a document, its users are the words: a user who has everything says little of any item. BM25 after
+Robertson & Walker (1994).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import ConfigError
+from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.similarity import nearest_rows
+from cofactor.models.config import Search, option
+from cofactor.models.ease import transposed
+from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low
+
+Array = NDArray[Any]
+
+WEIGHTINGS = ("cosine", "tfidf", "bm25")
+
+
+@dataclass(frozen=True)
+class ItemCosineConfig:
+    """Parameters of ``item-cosine``."""
+
+    weighting: str = option("bm25", "cosine, tfidf or bm25", Search(choices=WEIGHTINGS))
+    neighbours: int = option(200, "items kept for each item", Search(10, 500, log=True))
+    k1: float = option(100.0, "bm25: how slowly the weight of a rating saturates", Search(0.5, 200.0, log=True))
+    b: float = option(0.3, "bm25: how much popular items are held back, 0 to 1", Search(0.0, 1.0))
+    low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+
+    def __post_init__(self) -> None:
+        check_low(self.low_rating)
+        if self.weighting not in WEIGHTINGS:
+            raise ConfigError(f"no weighting {self.weighting!r}; there are: {', '.join(WEIGHTINGS)}")
+        if self.neighbours < 1:
+            raise ConfigError(f"neighbours is {self.neighbours}; it must be at least 1")
+        if not (self.k1 > 0 and 0 <= self.b <= 1):
+            raise ConfigError(f"k1 is {self.k1} and b is {self.b}; k1 must be above 0 and b between 0 and 1")
+
+
+class ItemCosine(HistoryRanker):
+    """``weights`` are sparse: ``neighbours`` a row at most."""
+
+    name: ClassVar[str] = "item-cosine"
+    Config = ItemCosineConfig
+
+    def __init__(self, config: ItemCosineConfig | None = None) -> None:
+        super().__init__(config or ItemCosineConfig())
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
+        """Nothing is computed before the first run."""
+        rows = self.begin(data)
+        return SolveStepper(lambda: self._solve(rows))
+
+    def _solve(self, rows: CSR) -> None:
+        c = self.config
+        self.weights = nearest(item_weights(transposed(rows), c.weighting, c.k1, c.b), c.neighbours)
+
+
+def item_weights(by_item: CSR, weighting: str, k1: float, b: float) -> CSR:
+    """Reweigh rows of items over users, so that products of rows are similarities."""
+    counts = by_item.counts
+    row = np.repeat(np.arange(by_item.n_rows), counts)
+    x = by_item.values.astype(np.float64)
+    if weighting != "cosine":
+        frequency = np.bincount(by_item.indices, minlength=by_item.n_cols)
+        idf = np.log(max(by_item.n_rows, 1)) - np.log1p(frequency)
+        x = (np.sqrt(x) if weighting == "tfidf" else _saturated(x, row, counts, k1, b)) * idf[by_item.indices]
+    if weighting != "bm25":
+        length = np.sqrt(np.bincount(row, x * x, minlength=by_item.n_rows))
+        x = x / np.maximum(length, 1e-30)[row]
+    return by_item._replace(values=x.astype(np.float32))
+
+
+def _saturated(x: Array, row: Array, counts: Array, k1: float, b: float) -> Array:
+    sums = np.bincount(row, x, minlength=len(counts))
+    norm = 1 - b + b * sums / max(float(sums.mean()), 1e-30)
+    found: Array = x * (k1 + 1) / (k1 * norm[row] + x)
+    return found
+
+
+def nearest(by_item: CSR, k: int) -> CSR:
+    """float32 CSR (n_items, n_items): the ``k`` largest products of each item's row with the others'."""
+    n = by_item.n_rows
+    k = min(k, max(n - 1, 1))
+    by_user = transposed(by_item)
+    near, weight = np.empty((n, k), dtype=np.int32), np.empty((n, k), dtype=np.float32)
+    count = np.zeros(n, dtype=np.int64)
+    over_rows(
+        lambda lo, hi: nearest_rows(
+            lo,
+            hi,
+            by_item.indptr,
+            by_item.indices,
+            by_item.values,
+            by_user.indptr,
+            by_user.indices,
+            by_user.values,
+            near,
+            weight,
+            count,
+        ),
+        by_item.indptr,
+    )
+    kept = np.arange(k)[None, :] < count[:, None]
+    indptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return CSR(indptr, near[kept], weight[kept], np.empty(0, dtype=np.int64), n)

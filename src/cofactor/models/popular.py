@@ -1,0 +1,96 @@
+"""``popular``: the same scores for everybody: how many have it, or how many have it lately. The ranker to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import ConfigError
+from cofactor.model import State, Task
+from cofactor.models.arrays import at, fitted, stored
+from cofactor.models.config import Search, option
+from cofactor.models.ranker import SolveStepper, check_low, rating_range, rating_weights
+
+Array = NDArray[Any]
+
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class PopularConfig:
+    """Parameters of ``popular``."""
+
+    half_life: float = option(
+        0.0,
+        "days after which a row counts half, seen from the newest one; 0: all count the same",
+        Search(7, 2000, log=True),
+    )
+    low_rating: float = option(1.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+
+    def __post_init__(self) -> None:
+        check_low(self.low_rating)
+        if not self.half_life >= 0:
+            raise ConfigError(f"half_life is {self.half_life}; it must be 0 or more days")
+
+
+class Popular:
+    """``popularity`` float32 (n_items,) is all it learns; a user's state is empty."""
+
+    name: ClassVar[str] = "popular"
+    task: ClassVar[Task] = "ranking"
+    Config = PopularConfig
+
+    def __init__(self, config: PopularConfig | None = None) -> None:
+        self.config = config or PopularConfig()
+        self.popularity: Array | None = None
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
+        """ConfigError where a half-life is set and the data have no times."""
+        if self.config.half_life and data.times is None:
+            raise ConfigError("popular with a half_life needs times; name the time column, or set half_life=0")
+        self.popularity = np.zeros(data.n_items, dtype=np.float32)
+        return SolveStepper(lambda: self._count(data))
+
+    def _count(self, data: Interactions) -> None:
+        weights = rating_weights(data.values, rating_range(data), self.config.low_rating).astype(np.float64)
+        if self.config.half_life and data.times is not None and len(data):
+            age = (data.times.max() - data.times) / DAY
+            weights *= 0.5 ** (age / self.config.half_life)
+        counts = np.bincount(data.items, weights, minlength=data.n_items)
+        self.popularity = (counts / max(counts.max(initial=0), 1e-30)).astype(np.float32)
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        """float32 (n,): from 0 to 1, the most popular item having 1. An unknown item has 0; users do not matter."""
+        return at(fitted(self.popularity, self.name), items)
+
+    def scores(self, users: Array) -> Array:
+        """float32 (len(users), n_items): equal rows."""
+        return self.scores_from(self.user_state(users))
+
+    def fold_in(self, histories: CSR) -> Array:
+        """float32 (n, 0)."""
+        return np.zeros((histories.n_rows, 0), dtype=np.float32)
+
+    def user_state(self, users: Array) -> Array:
+        """float32 (len(users), 0)."""
+        return np.zeros((len(users), 0), dtype=np.float32)
+
+    def scores_from(self, user_state: Array) -> Array:
+        """float32 (len(user_state), n_items): equal rows."""
+        return np.repeat(fitted(self.popularity, self.name)[None, :], len(user_state), axis=0)
+
+    def state(self) -> State:
+        """``popularity`` (n_items,)."""
+        return {"popularity": fitted(self.popularity, self.name)}
+
+    @classmethod
+    def from_state(cls, config: PopularConfig, state: Mapping[str, Array]) -> Self:
+        """The same model again; BundleError where an array does not fit."""
+        model = cls(config)
+        model.popularity = stored(state, "popularity", np.float32, (None,))
+        return model
