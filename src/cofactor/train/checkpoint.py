@@ -23,7 +23,7 @@ def save_checkpoint(path: str | Path, arrays: Mapping[str, np.ndarray[Any, Any]]
     from safetensors.numpy import save
 
     path = Path(path)
-    payload = save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, metadata={"cofactor": json.dumps(meta)})
+    payload = save({k: np.asarray(v, order="C") for k, v in arrays.items()}, metadata={"cofactor": json.dumps(meta)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")

@@ -198,6 +198,8 @@ class Learner:
         data = self.valid if data is None else data
         if data is None or len(data) == 0:
             return math.nan
+        if self._stepper is None:
+            _ = self.stepper  # the weights that training would start from
         if isinstance(self.model, HasLoss):
             return self.model.loss(data)
         if self.model.task == "ranking":
