@@ -12,7 +12,7 @@ from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.model import Additive, HasFactors, Hyper, Model
-from cofactor.models.dot_bias import DotBias, DotBiasConfig, initial_tables
+from cofactor.models.dot_bias import DotBias, DotBiasConfig, initial_table
 
 Array = Any
 
@@ -62,7 +62,8 @@ def dense(
     data: Interactions, seed: int, k: int, rows: Array, hyper: Hyper, loss: str, y_range: Any
 ) -> tuple[list[Array], Array]:
     """The rule as DESIGN states it, every row of every table at every step, in float64."""
-    users, items = initial_tables(data.n_users, data.n_items, k, np.random.default_rng(seed))
+    table = initial_table(data.n_users, data.n_items, k, np.random.default_rng(seed))
+    users, items = table[: data.n_users], table[data.n_users :]
     p = [users[:, :k], items[:, :k], users[:, k], items[:, k + 1]]
     p = [x.astype(np.float64) for x in p]
     m, v = [np.zeros_like(x) for x in p], [np.zeros_like(x) for x in p]

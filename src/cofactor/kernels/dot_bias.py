@@ -63,46 +63,6 @@ def _sigmoid(x: Real) -> Real:
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def _catch_up(w: Array, mv: Array, mask: Array, shrink: Real, s0: Real, q: Real, eps: Real, lanes: Any) -> None:
-    """Move one row over the steps that it missed; ``shrink`` is the decay over them minus 1."""
-    for j in range(16 * len(lanes)):
-        move = w[j] * shrink - s0 * mv[0, j] / (np.sqrt(mv[1, j]) * q + eps)
-        w[j] += mask[j] * move
-
-
-@njit(fastmath=FAST, error_model="numpy")
-def _dot(a: Array, b: Array, lanes: Any) -> Real:
-    total = np.float32(0.0)
-    for j in range(16 * len(lanes)):
-        total += a[j] * b[j]
-    return total
-
-
-@njit(fastmath=FAST, error_model="numpy")
-def _add(g: Array, e: Real, row: Array, fresh: bool, lanes: Any) -> None:
-    """Gradient of one rating into a buffer."""
-    if fresh:
-        for j in range(16 * len(lanes)):
-            g[j] = e * row[j]
-    else:
-        for j in range(16 * len(lanes)):
-            g[j] += e * row[j]
-
-
-@njit(fastmath=FAST, error_model="numpy")
-def _adam(w: Array, mv: Array, g: Array, mask: Array, keep: Array, step: Array, lanes: Any) -> None:
-    """One Adam step of one row. ``keep``: what is left of m and v; ``step``: the scalars of this step."""
-    km, kv = keep[0], keep[1]
-    new_m, new_v, rate, root, eps, shrink = step[0], step[1], step[2], step[3], step[4], step[5]
-    for j in range(16 * len(lanes)):
-        m = km * mv[0, j] + new_m * g[j]
-        v = kv * mv[1, j] + new_v * g[j] * g[j]
-        mv[0, j] = m
-        mv[1, j] = v
-        w[j] += mask[j] * (w[j] * shrink - rate * m / (np.sqrt(v) * root + eps))
-
-
-@njit(fastmath=FAST, error_model="numpy")
 def _loss(z: Array, y: Array, e: Array, loss: int, lo: Real, hi: Real, ranged: bool) -> Real:
     """Mean loss of a batch; ``e`` becomes its gradient by ``z``."""
     n = len(z)
@@ -141,46 +101,6 @@ def _loss(z: Array, y: Array, e: Array, loss: int, lo: Real, hi: Real, ranged: b
     return float(total) / n
 
 
-@njit(error_model="numpy")
-def _bring(row: int, then: int, now: int, past: Array, w: Array, mv: Array, mask: Array, eps: Real, lanes: Any) -> None:
-    """Bring the weights of one row from step ``then`` to step ``now``."""
-    decay = past[4, now]
-    q = past[2, then] / past[3, then] if past[3, then] > 0.0 else 1.0
-    shrink, s0 = np.float32(decay / past[4, then] - 1.0), np.float32(past[2, then] * decay)
-    _catch_up(w[row], mv[row], mask, shrink, s0, np.float32(q), np.float32(eps), lanes)
-
-
-@njit(error_model="numpy")
-def _touch(
-    row: int,
-    b: int,
-    now: int,
-    past: Array,
-    fade: Array,
-    side: Any,
-    keep: Array,
-    count: Array,
-    b1: Real,
-    eps: Real,
-    lanes: Any,
-) -> Any:
-    """Bring a row up to step ``now - 1``; give the place in the batch where it is first seen."""
-    w, mv, last, first, mask = side
-    then = last[row]
-    if then == now:
-        at = first[row]
-        count[at] += 1
-        return at
-    last[row] = now
-    first[row] = b
-    count[b] = 1
-    keep[b, 0] = past[0, then] * b1
-    keep[b, 1] = fade[now - then]
-    if then < now - 1:
-        _bring(row, then, now - 1, past, w, mv, mask, eps, lanes)
-    return b
-
-
 @njit(error_model="numpy", fastmath=FAST)
 def _advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real, root: Real, decay: Real) -> None:
     """Add step ``now`` to the sums of every earlier step."""
@@ -203,28 +123,36 @@ def _advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real
     past[3, now] = 0.0
 
 
-@njit(error_model="numpy")
-def _flush_side(side: Any, past: Array, fade: Array, now: int, eps: Real, lanes: Any) -> None:
-    w, mv, last, _, mask = side
-    for row in range(len(w)):
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def flush(
+    clock: Array,
+    past: Array,
+    fade: Array,
+    w: Array,
+    mv: Array,
+    last: Array,
+    mask: Array,
+    n_users: int,
+    eps: Real,
+    lanes: Any,
+) -> None:
+    """Bring every row up to date and begin a new ``past``."""
+    now = clock[1]
+    eps = np.float32(eps)
+    for row in range(len(w) if now > 0 else 0):
         then = last[row]
         last[row] = 0
         if then == now:
             continue
-        _bring(row, then, now, past, w, mv, mask, eps, lanes)
+        side = 0 if row < n_users else 1
+        q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
+        shrink, s0 = np.float32(past[4, now] / past[4, then] - 1.0), np.float32(past[2, then] * past[4, now])
         km, kv = np.float32(past[0, then]), np.float32(fade[now - then])
         for j in range(16 * len(lanes)):
+            move = w[row, j] * shrink - s0 * mv[row, 0, j] / (np.sqrt(mv[row, 1, j]) * q + eps)
+            w[row, j] += mask[side, j] * move
             mv[row, 0, j] *= km
             mv[row, 1, j] *= kv
-
-
-@njit(cache=True, error_model="numpy")
-def flush(clock: Array, past: Array, fade: Array, user: Any, item: Any, eps: Real, lanes: Any) -> None:
-    """Bring every row of both sides up to date and begin a new ``past``."""
-    now = clock[1]
-    if now > 0:
-        _flush_side(user, past, fade, now, eps, lanes)
-        _flush_side(item, past, fade, now, eps, lanes)
     clock[1] = 0
     clock[2] = 0
     past[0, 0] = 1.0
@@ -234,7 +162,7 @@ def flush(clock: Array, past: Array, fade: Array, user: Any, item: Any, eps: Rea
     past[4, 0] = 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, fastmath=FAST, error_model="numpy")
 def train(
     rows: Array,
     users: Array,
@@ -243,8 +171,12 @@ def train(
     clock: Array,
     past: Array,
     fade: Array,
-    user: Any,
-    item: Any,
+    w: Array,
+    mv: Array,
+    last: Array,
+    first: Array,
+    mask: Array,
+    n_users: int,
     lr: Array,
     mom: Array,
     wd: Real,
@@ -257,65 +189,91 @@ def train(
     losses: Array,
     lanes: Any,
 ) -> None:
-    """Train ``len(lr)`` consecutive batches of ``len(rows) / len(lr)`` ratings, the loss of each into ``losses``."""
-    u_w, u_mv, _, _, u_mask = user
-    i_w, i_mv, _, _, i_mask = item
+    """Train ``len(lr)`` consecutive batches of ``len(rows) / len(lr)`` ratings, the loss of each into ``losses``.
+
+    ``first`` is scratch: where in the batch a row is first met, which is where its gradient gathers (``at``).
+    """
     bs = len(rows) // len(lr)
     stride = 16 * len(lanes)
     z = np.empty(bs, np.float32)
     y = np.empty(bs, np.float32)
     e = np.empty(bs, np.float32)
-    at_u = np.empty(bs, np.int32)
-    at_i = np.empty(bs, np.int32)
-    n_u = np.zeros(bs, np.int32)
-    n_i = np.zeros(bs, np.int32)
-    left_u = np.empty(bs, np.int32)
-    left_i = np.empty(bs, np.int32)
-    keep_u = np.empty((bs, 2), np.float32)
-    keep_i = np.empty((bs, 2), np.float32)
-    g_u = np.empty((bs + 1, stride), np.float32)
-    g_i = np.empty((bs + 1, stride), np.float32)
-    us = np.empty(bs, np.int32)
-    its = np.empty(bs, np.int32)
-    step = np.empty(6, np.float32)
-    limit = past.shape[1] - 1
+    row = np.empty((bs, 2), np.int32)
+    at = np.empty((bs, 2), np.int32)
+    left = np.zeros((bs, 2), np.int32)
+    keep = np.empty((bs, 2, 2), np.float32)
+    g = np.empty((bs + 1, 2, stride), np.float32)
+    tiny = np.float32(eps)
     for k in range(len(lr)):
-        if clock[1] >= limit or abs(past[4, clock[1]]) < 1e-60:
-            flush(clock, past, fade, user, item, eps, lanes)
+        if clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < 1e-60:
+            flush(clock, past, fade, w, mv, last, mask, n_users, eps, lanes)
         clock[0] += 1
         clock[1] += 1
-        t, now = clock[0], clock[1]
+        now = clock[1]
         b1 = mom[k]
-        rate = lr[k] / (1.0 - b1**t)
-        root = 1.0 / math.sqrt(1.0 - b2**t)
+        rate = lr[k] / (1.0 - b1 ** clock[0])
+        root = 1.0 / math.sqrt(1.0 - b2 ** clock[0])
         decay = 1.0 - lr[k] * wd
         if abs(decay) < 1e-30:
             decay = 1e-30
+        so_far = past[4, now - 1]
         for b in range(bs):
             r = rows[k * bs + b]
-            u, i = users[r], items[r]
-            us[b], its[b], y[b] = u, i, values[r]
-            at_u[b] = _touch(u, b, now, past, fade, user, keep_u, n_u, b1, eps, lanes)
-            at_i[b] = _touch(i, b, now, past, fade, item, keep_i, n_i, b1, eps, lanes)
-            z[b] = _dot(u_w[u], i_w[i], lanes)
+            u, i = np.int64(users[r]), np.int64(items[r]) + n_users
+            row[b, 0], row[b, 1], y[b] = u, i, values[r]
+            for side in range(2):
+                one = i if side else u
+                then = last[one]
+                if then == now:
+                    p = first[one]
+                    at[b, side] = p
+                    left[p, side] += 1
+                    continue
+                last[one] = now
+                first[one] = b
+                at[b, side] = b
+                left[b, side] = 1
+                keep[b, side, 0] = past[0, then] * b1
+                keep[b, side, 1] = fade[now - then]
+                if then < now - 1:
+                    q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
+                    shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
+                    for j in range(16 * len(lanes)):
+                        move = w[one, j] * shrink - s0 * mv[one, 0, j] / (np.sqrt(mv[one, 1, j]) * q + tiny)
+                        w[one, j] += mask[side, j] * move
+            total = np.float32(0.0)
+            for j in range(16 * len(lanes)):
+                total += w[u, j] * w[i, j]
+            z[b] = total
         losses[k] = _loss(z, y, e, loss, lo, hi, ranged)
-        step[0], step[1], step[2] = 1.0 - b1, 1.0 - b2, rate
-        step[3], step[4], step[5] = root, eps, decay - 1.0
+        new_m, new_v = np.float32(1.0 - b1), np.float32(1.0 - b2)
+        rate32, root32, shrink = np.float32(rate), np.float32(root), np.float32(decay - 1.0)
         for b in range(bs):
-            left_u[b] = n_u[b]
-            left_i[b] = n_i[b]
-        for b in range(bs):
-            u, i, p, q = us[b], its[b], at_u[b], at_i[b]
-            gp = p if n_u[p] > 1 else bs
-            gq = q if n_i[q] > 1 else bs
-            _add(g_u[gp], e[b], i_w[i], p == b, lanes)
-            _add(g_i[gq], e[b], u_w[u], q == b, lanes)
-            left_u[p] -= 1
-            if left_u[p] == 0:
-                _adam(u_w[u], u_mv[u], g_u[gp], u_mask, keep_u[p], step, lanes)
-            left_i[q] -= 1
-            if left_i[q] == 0:
-                _adam(i_w[i], i_mv[i], g_i[gq], i_mask, keep_i[q], step, lanes)
+            eb = e[b]
+            for side in range(2):
+                p = at[b, side]
+                other = row[b, 1 - side]
+                if p == b:
+                    slot = bs if left[p, side] == 1 else b
+                    for j in range(16 * len(lanes)):
+                        g[slot, side, j] = eb * w[other, j]
+                else:
+                    for j in range(16 * len(lanes)):
+                        g[p, side, j] += eb * w[other, j]
+            for side in range(2):
+                p = at[b, side]
+                slot = bs if p == b and left[p, side] == 1 else p
+                left[p, side] -= 1
+                if left[p, side] == 0:
+                    one = row[b, side]
+                    km, kv = keep[p, side, 0], keep[p, side, 1]
+                    for j in range(16 * len(lanes)):
+                        gj = g[slot, side, j]
+                        m = km * mv[one, 0, j] + new_m * gj
+                        v = kv * mv[one, 1, j] + new_v * gj * gj
+                        mv[one, 0, j] = m
+                        mv[one, 1, j] = v
+                        w[one, j] += mask[side, j] * (w[one, j] * shrink - rate32 * m / (np.sqrt(v) * root32 + tiny))
         _advance(past, clock, now, b1, b2, rate, root, decay)
 
 
@@ -333,27 +291,26 @@ def predict(
     lanes: Any,
 ) -> None:
     """Predictions of pairs into ``out`` float32 (n,). For code -1 the bias of the other side is left."""
-    lo = np.float32(lo)
-    width = np.float32(hi - lo)
+    low, width = np.float32(lo), np.float32(hi - lo)
     for n in range(len(users)):
         u, i = users[n], items[n]
+        total = np.float32(0.0)
         if u >= 0 and i >= 0:
-            out[n] = _dot(u_w[u], i_w[i], lanes)
+            for j in range(16 * len(lanes)):
+                total += u_w[u, j] * i_w[i, j]
         elif i >= 0:
-            out[n] = i_w[i, k + 1]
+            total = i_w[i, k + 1]
         elif u >= 0:
-            out[n] = u_w[u, k]
-        else:
-            out[n] = np.float32(0.0)
+            total = u_w[u, k]
+        out[n] = total
     if ranged:
         for n in range(len(out)):
-            out[n] = lo + width * _sigmoid(out[n])
+            out[n] = low + width * _sigmoid(out[n])
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def squash(z: Array, lo: Real, hi: Real) -> None:
     """``lo + (hi - lo) * sigmoid(z)`` in place; ``z`` float32 (n,)."""
-    lo = np.float32(lo)
-    width = np.float32(hi - lo)
+    low, width = np.float32(lo), np.float32(hi - lo)
     for n in range(len(z)):
-        z[n] = lo + width * _sigmoid(z[n])
+        z[n] = low + width * _sigmoid(z[n])

@@ -86,23 +86,24 @@ def infer_range(data: Interactions, loss: str) -> tuple[float, float]:
     return lo - step / 2, hi + step / 2
 
 
-def initial_tables(n_users: int, n_items: int, k: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def initial_table(n_users: int, n_items: int, k: int, rng: np.random.Generator) -> Array:
     """Rows drawn from a normal of sd 0.01, folded at two sd (``fmod``, as the notebook's initialiser does).
 
     Order of drawing: user factors, item factors, user biases, item biases.
     """
     stride = stride_of(k)
-    users, items = aligned((n_users, stride)), aligned((n_items, stride))
+    table = aligned((n_users + n_items, stride))
+    users, items = table[:n_users], table[n_users:]
     for part in (users[:, :k], items[:, :k], users[:, k : k + 1], items[:, k + 1 : k + 2]):
         part[:] = np.fmod(rng.standard_normal(part.shape, dtype=np.float32), np.float32(2)) * np.float32(INIT_SD)
     users[:, k + 1] = 1
     items[:, k] = 1
-    return users, items
+    return table
 
 
 class DotBias:
     """``user_table`` and ``item_table`` are float32 (n, stride): the weights, in place, never reallocated in
-    training (kernels/dot_bias.py has the layout). :meth:`views` gives their named parts. While a stepper is at work rows may
+    training (kernels/dot_bias.py has the layout). :meth:`views` gives their named parts. Under a stepper rows may
     lag behind: ``flush`` brings them up to date, and everything here that reads weights calls it."""
 
     name: ClassVar[str] = "dot-bias"
@@ -119,15 +120,19 @@ class DotBias:
     def stepper(self, data: Interactions, rng: np.random.Generator) -> DotBiasStepper:
         """Begin anew from random weights. On one that was loaded, use :meth:`resume` to go on from its weights."""
         c = self.config
-        self.user_table, self.item_table = initial_tables(data.n_users, data.n_items, c.n_factors, rng)
+        table = initial_table(data.n_users, data.n_items, c.n_factors, rng)
+        self.user_table, self.item_table = table[: data.n_users], table[data.n_users :]
         self.y_range = infer_range(data, c.loss) if isinstance(c.y_range, str) else c.y_range
-        self._stepper = DotBiasStepper(self, data)
+        self._stepper = DotBiasStepper(self, data, table)
         return self._stepper
 
     def resume(self, data: Interactions) -> DotBiasStepper:
-        """A stepper that goes on from the present weights with a fresh optimizer."""
-        self._tables()
-        self._stepper = DotBiasStepper(self, data)
+        """A stepper that goes on from the present weights (copied into a new table) with a fresh optimizer."""
+        users, items = self._tables()
+        table = aligned((len(users) + len(items), users.shape[1]))
+        np.concatenate([users, items], out=table)
+        self.user_table, self.item_table = table[: len(users)], table[len(users) :]
+        self._stepper = DotBiasStepper(self, data, table)
         return self._stepper
 
     def flush(self) -> None:
@@ -238,21 +243,21 @@ def lanes(table: Array) -> tuple[int, ...]:
 
 
 class DotBiasStepper:
-    """Adam on the two tables of a model. Rows lag until touched or flushed."""
+    """Adam on the table of a model (users, then items). Rows lag until touched or flushed."""
 
     kind: Kind = "batch"
 
-    def __init__(self, model: DotBias, data: Interactions) -> None:
-        k, users, items = model.config.n_factors, model.user_table, model.item_table
+    def __init__(self, model: DotBias, data: Interactions, table: Array) -> None:
+        k, (n, stride) = model.config.n_factors, table.shape
         self.model = model
         self.data = data
-        self.u_mv, self.i_mv = aligned((len(users), 2, users.shape[1])), aligned((len(items), 2, items.shape[1]))
-        self.u_last, self.i_last = np.zeros(len(users), np.int32), np.zeros(len(items), np.int32)
-        self.u_first, self.i_first = np.zeros(len(users), np.int32), np.zeros(len(items), np.int32)
-        self.u_mask, self.i_mask = aligned((users.shape[1],)), aligned((users.shape[1],))
-        self.u_mask[: k + 1] = 1
-        self.i_mask[:k] = self.i_mask[k + 1] = 1
-        columns = max(4096, (len(users) + len(items)) // 2) + 1
+        self.table = table
+        self.mv = aligned((n, 2, stride))
+        self.last, self.first = np.zeros(n, np.int32), np.zeros(n, np.int32)
+        self.mask = aligned((2, stride))
+        self.mask[:, : k + 2] = 1
+        self.mask[0, k + 1] = self.mask[1, k] = 0
+        columns = max(4096, n // 2) + 1
         self.clock = np.zeros(3, np.int64)
         self.past = np.zeros((5, columns))
         self.past[[0, 1, 4], 0] = 1
@@ -265,7 +270,6 @@ class DotBiasStepper:
         if len(rows) != n * hyper.bs or n == 0:
             raise ConfigError(f"{len(rows)} rows are not {n} batches of {hyper.bs}")
         losses = np.empty(n, np.float64)
-        user, item = self._sides()
         d, (lo, hi, ranged) = self.data, self.model._range()
         kernel.train(
             np.ascontiguousarray(rows, np.int64),
@@ -275,8 +279,12 @@ class DotBiasStepper:
             self.clock,
             self.past,
             self.fade,
-            user,
-            item,
+            self.table,
+            self.mv,
+            self.last,
+            self.first,
+            self.mask,
+            len(self.model.user_table),
             np.ascontiguousarray(hyper.lr, np.float64),
             np.ascontiguousarray(hyper.mom, np.float64),
             float(hyper.wd),
@@ -287,36 +295,30 @@ class DotBiasStepper:
             hi,
             ranged,
             losses,
-            lanes(self.model.user_table),
+            lanes(self.table),
         )
         return losses
 
     def flush(self) -> None:
         """Bring every row up to date; nothing to do when the last step was followed by a flush."""
         if self.clock[1]:
-            user, item = self._sides()
-            kernel.flush(self.clock, self.past, self.fade, user, item, EPS, lanes(self.model.user_table))
+            kernel.flush(
+                self.clock,
+                self.past,
+                self.fade,
+                self.table,
+                self.mv,
+                self.last,
+                self.mask,
+                len(self.model.user_table),
+                EPS,
+                lanes(self.table),
+            )
 
     def snapshot(self) -> State:
         self.flush()
-        m = self.model
-        arrays = {
-            "user_table": m.user_table,
-            "item_table": m.item_table,
-            "u_mv": self.u_mv,
-            "i_mv": self.i_mv,
-            "clock": self.clock,
-        }
-        return {name: array.copy() for name, array in arrays.items()}
+        return {"table": self.table.copy(), "mv": self.mv.copy(), "clock": self.clock.copy()}
 
     def restore(self, state: Mapping[str, Array]) -> None:
         self.flush()
-        m = self.model
-        m.user_table[:], m.item_table[:] = state["user_table"], state["item_table"]
-        self.u_mv[:], self.i_mv[:], self.clock[:] = state["u_mv"], state["i_mv"], state["clock"]
-
-    def _sides(self) -> tuple[Any, Any]:
-        m = self.model
-        user = (m.user_table, self.u_mv, self.u_last, self.u_first, self.u_mask)
-        item = (m.item_table, self.i_mv, self.i_last, self.i_first, self.i_mask)
-        return user, item
+        self.table[:], self.mv[:], self.clock[:] = state["table"], state["mv"], state["clock"]
