@@ -109,7 +109,7 @@ class IdMap:
             theirs = "a decimal number"
             mine = "whole numbers"
         elif mine == "text" and not isinstance(value, str):
-            other = str(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
+            other = str(int(value)) if isinstance(value, float) and value.is_integer() else f"{value!r}"
         if other is not None and self.code(other) >= 0:
             return (
                 f"unknown {self.kind} {value!r}: it is {theirs}, but {self.kind} ids are {mine} here; write {other!r}."
@@ -159,7 +159,7 @@ class IdMap:
     def _range(self) -> str:
         if not len(self) or not self.values.dtype.is_numeric():
             return ""
-        return f" (from {self.values.min()} to {self.values.max()})"
+        return f" (from {self.values.min()!r} to {self.values.max()!r})"
 
     def _encode_integers(self, series: pl.Series) -> Array:
         if not len(self) or not len(series):
@@ -260,7 +260,7 @@ def _series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series:
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufU":
         return pl.Series(values=values)
     listed = [v.item() if isinstance(v, np.generic) else v for v in _listed(values)]
-    mixed_check(listed, kind)
+    mixed_check(listed, f"{kind} ids")
     return pl.Series(values=listed)
 
 
@@ -268,7 +268,7 @@ def _listed(values: Iterable[Any]) -> list[Any]:
     return values.tolist() if isinstance(values, np.ndarray) else list(values)
 
 
-def mixed_check(values: Sequence[Any], kind: str) -> None:
+def mixed_check(values: Sequence[Any], what: str) -> None:
     """DataError, naming the row and the types, where a list of ids holds more than one type (None apart)."""
     types = {type(v) for v in values} - {type(None)}
     if len(types) <= 1 or types <= {int, float}:
@@ -277,7 +277,7 @@ def mixed_check(values: Sequence[Any], kind: str) -> None:
     row = next(r for r, v in enumerate(values) if v is not None and type(v) is not type(first))
     odd = values[row]
     raise DataError(
-        f"{kind} ids mix types: {odd!r} in row {row + 1} is {type(odd).__name__}, but {first!r} is"
+        f"{what} mix types: {odd!r} in row {row + 1} is {type(odd).__name__}, but {first!r} is"
         f" {type(first).__name__};"
         f" make them all text or all whole numbers"
     )

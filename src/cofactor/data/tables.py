@@ -38,6 +38,8 @@ class Table:
     """``load(columns, ids)``: those columns; those in ``ids`` keep leading zeros (text, then)."""
     label: str
     notes: tuple[str, ...] = ()
+    objects: Callable[[str], list[Any] | None] = lambda name: None
+    """The Python objects of a frame's column, where it holds such."""
 
 
 def open_table(
@@ -246,27 +248,34 @@ def _open_frame(source: Any) -> Table:
     names = _distinct([str(name) for name in raw])
 
     def load(columns: list[str], ids: list[str]) -> pl.DataFrame:
-        return pl.DataFrame([_column(wrapped, names.index(name)).rename(name) for name in columns])
+        return pl.DataFrame([_column(wrapped, names.index(name), name in ids).rename(name) for name in columns])
 
     headed = not all(isinstance(name, int) for name in raw)
     head = wrapped.head(20)
     sample: dict[str, pl.Series] = {}
     for i, name in enumerate(names):
         try:
-            sample[name] = _column(head, i)
+            sample[name] = _column(head, i, False)
         except DataError:
             sample[name] = pl.Series([None] * len(head), dtype=pl.String)
-    return Table(names, headed, pl.DataFrame(sample), load, "the frame")
+
+    def objects(name: str) -> list[Any] | None:
+        return [None if _is_missing(v) else v for v in wrapped[:, names.index(name)].to_list()]
+
+    return Table(names, headed, pl.DataFrame(sample), load, "the frame", objects=objects)
 
 
-def _column(frame: Any, at: int) -> pl.Series:
-    """One column of a narwhals frame, in polars."""
+def _column(frame: Any, at: int, is_id: bool) -> pl.Series:
+    """One column of a narwhals frame, in polars. Mixed objects: DataError for ids, else text."""
     import narwhals as nw
 
     series = frame[:, at]
     if series.dtype == nw.Object or series.dtype == nw.Unknown:
         values = [None if _is_missing(v) else v for v in series.to_list()]
-        mixed_check(values, f"column {series.name!r}:")
+        if is_id:
+            mixed_check(values, f"the ids in column {series.name!r}")
+        elif len({type(v) for v in values} - {type(None), int, float}) > (not {int, float} & {type(v) for v in values}):
+            values = [None if v is None else str(v) for v in values]
         with _as_data_error():
             return pl.Series([v.item() if isinstance(v, np.generic) else v for v in values])
     if series.dtype in (nw.Categorical, nw.Enum):

@@ -23,7 +23,7 @@ _UNITS = (
 def to_seconds(values: pl.Series, name: str) -> tuple[Array, str | None]:
     """int64 seconds, and a note where a unit had to be guessed from the size of the numbers.
 
-    Numbers are seconds below 1e11, else milli-, micro- or nanoseconds. Text is read as ISO dates or date-times; without an
+    Numbers are seconds below 1e11, else milli-, micro- or nanoseconds. Text is read as ISO dates or times; without an
     offset they are UTC. DataError names the first row that is missing or no time.
     """
     if values.dtype == pl.String:

@@ -1,0 +1,235 @@
+"""The data doctor: looks a table over before anything is learned from it, and says what to do about what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.data import columns, findings
+from cofactor.data.findings import Finding, Severity
+from cofactor.data.forecast import forecast
+from cofactor.data.ids import Array, factorize
+from cofactor.data.interactions import Columns, Interactions
+from cofactor.data.read import read
+from cofactor.data.tables import Table, open_table
+from cofactor.data.times import to_seconds
+from cofactor.errors import DataError
+
+_RANK: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the doctor found.
+
+    ``summary``: figures by name; ``findings``: worst first; ``k_core``: what would be left if users and items with
+    fewer than k ratings were taken away; ``forecast``: memory and time for each model, roughly; ``notes``: what the
+    reader decided.
+    """
+
+    name: str
+    summary: dict[str, Any]
+    findings: tuple[Finding, ...]
+    k_core: pl.DataFrame
+    forecast: pl.DataFrame
+    notes: tuple[str, ...]
+
+    @property
+    def worst(self) -> Severity | None:
+        """The gravest severity found, or None where all is well."""
+        return self.findings[0].severity if self.findings else None
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The findings: severity, check, where, what, count, examples, todo."""
+        schema: dict[str, Any] = {
+            "severity": pl.String,
+            "check": pl.String,
+            "where": pl.String,
+            "what": pl.String,
+            "count": pl.Int64,
+            "examples": pl.List(pl.String),
+            "todo": pl.String,
+        }
+        return pl.DataFrame([{**asdict(f), "examples": list(f.examples)} for f in self.findings], schema=schema)
+
+    def sections(self) -> dict[str, pl.DataFrame]:
+        """Everything as titled tables, in the order to show them."""
+        summary = pl.DataFrame({"figure": list(self.summary), "value": [str(v) for v in self.summary.values()]})
+        return {"Summary": summary, "Findings": self.frame, "k-core": self.k_core, "Forecast": self.forecast}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "worst": self.worst,
+            "findings": self.frame.to_dicts(),
+            "k_core": self.k_core.to_dicts(),
+            "forecast": self.forecast.to_dicts(),
+            "notes": list(self.notes),
+        }
+
+
+def check(source: Any, *, valid: Any = None, **options: Any) -> Report:
+    """Look a table over: :class:`Report`.
+
+    ``source``: whatever :func:`cofactor.read` takes (``options`` are its own), or Interactions. Rows that ``read``
+    would refuse become findings, and the rest is examined without them. ``valid``: a second part, held against
+    ``source`` for leaks. Raises DataError only where there is no table to look at: no such file or column, no rows.
+    """
+    found: list[Finding] = []
+    if isinstance(source, Interactions):
+        data, notes = source, source.notes
+        rows = len(data)
+    else:
+        data, notes, found, rows = _read_kindly(source, options)
+    if len(data):
+        for examine in (
+            findings.duplicates,
+            findings.scale,
+            findings.constant_users,
+            findings.bots,
+            findings.singletons,
+            findings.times,
+            findings.same_titles,
+        ):
+            found.extend(examine(data))
+        found.extend(findings.look_alikes(data.user_ids))
+        found.extend(findings.look_alikes(data.item_ids))
+    if valid is not None:
+        other = valid if isinstance(valid, Interactions) else read(valid, **options)
+        found.extend(findings.leaks(data, other))
+    found.sort(key=lambda f: _RANK[f.severity])
+    return Report(data.name, _summary(data, rows), tuple(found), k_cores(data), forecast(data), notes)
+
+
+def k_cores(data: Interactions, ks: tuple[int, ...] = (2, 3, 5, 10, 20)) -> pl.DataFrame:
+    """Ratings, users and items left in the k-core: everybody in it has k ratings within it."""
+    rows = []
+    users, items = data.users, data.items
+    for k in sorted(ks):
+        users, items = _core(users, items, data.n_users, data.n_items, k)
+        left = (len(users), len(np.unique(users)), len(np.unique(items)))
+        rows.append((k, *left, left[0] / len(data) if len(data) else 0.0))
+    return pl.DataFrame(rows, schema=["k", "ratings", "users", "items", "share"], orient="row")
+
+
+def _core(users: Array, items: Array, n_users: int, n_items: int, k: int) -> tuple[Array, Array]:
+    while len(users):
+        enough = (np.bincount(users, minlength=n_users) >= k)[users] & (np.bincount(items, minlength=n_items) >= k)[
+            items
+        ]
+        if enough.all():
+            break
+        users, items = users[enough], items[enough]
+    return users, items
+
+
+def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tuple[str, ...], list[Finding], int]:
+    """The rows that can be read, with nothing merged, and findings for those that cannot."""
+    ways = {k: options[k] for k in ("sep", "encoding", "header") if k in options}
+    table = open_table(source, **ways)
+    roles, guess = columns.resolve(table, *(options.get(role) for role in ("user", "item", "rating", "time")))
+    found: list[Finding] = []
+    series = {role: _load(table, name, role, found) for role, name in roles.items()}
+    rows = len(series["user"])
+    if not rows:
+        raise DataError(f"{table.label} has no rows; there is nothing to check")
+    fine = np.ones(rows, dtype=np.bool_)
+    for role in ("user", "item", "rating"):
+        if role in series:
+            found.extend(findings.missing(series[role], role))
+            fine &= ~_blank(series[role])
+    values = np.ones(rows, dtype=np.float32)
+    if "rating" in series:
+        found.extend(findings.unreadable_ratings(series["rating"]))
+        values = _numbers(series["rating"])
+        fine &= np.isfinite(values)
+    seconds = _seconds(series["time"], found) if "time" in series else None
+    keep = pl.Series(fine)
+    user_ids, users = factorize(_whole(series["user"].filter(keep)), "user")
+    item_ids, items = factorize(_whole(series["item"].filter(keep)), "item")
+    used = Columns(*(roles.get(role) for role in ("user", "item", "rating", "time")))  # type: ignore[arg-type]
+    times = None if seconds is None else seconds[fine]
+    data = Interactions(users, items, values[fine], times, user_ids, item_ids, used, name=table.label)
+    for kind, ids in (("items", data.item_ids), ("users", data.user_ids)):
+        if options.get(kind) is not None:
+            from cofactor.data.side import align
+
+            aligned = align(options[kind], ids, used.item if kind == "items" else used.user)[0]
+            data = data.but(**{f"{kind[:-1]}_table": aligned})
+    return data, (*table.notes, *([guess] if guess else [])), found, rows
+
+
+def _load(table: Table, name: str, role: str, found: list[Finding]) -> pl.Series:
+    """One column; a column of mixed Python objects is a finding and comes as text."""
+    try:
+        return table.load([name], [name] if role in ("user", "item") else [])[name]
+    except DataError:
+        objects = table.objects(name)
+        if objects is None:
+            raise
+        found.extend(findings.mixed_types((v for v in objects if v is not None), name, role))
+        return pl.Series(name, [None if v is None else str(v) for v in objects], dtype=pl.String)
+
+
+def _blank(column: pl.Series) -> Array:
+    gone = column.is_null()
+    if column.dtype == pl.String:
+        gone = gone | (column.str.strip_chars() == "").fill_null(False)
+    if column.dtype.is_float():
+        gone = gone | column.is_nan().fill_null(False)
+    blank: Array = gone.to_numpy()
+    return blank
+
+
+def _numbers(column: pl.Series) -> Array:
+    if column.dtype == pl.String:
+        column = column.str.strip_chars()
+    numbers: Array = column.cast(pl.Float32, strict=False).fill_null(float("nan")).to_numpy()
+    return numbers
+
+
+def _whole(column: pl.Series) -> pl.Series:
+    """Floats that are whole numbers as integers; else as they are."""
+    if column.dtype.is_float():
+        whole = column.cast(pl.Int64, strict=False)
+        return (
+            whole if not whole.null_count() and (whole.cast(column.dtype) == column).all() else column.cast(pl.String)
+        )
+    return column
+
+
+def _seconds(column: pl.Series, found: list[Finding]) -> Array | None:
+    try:
+        return to_seconds(column, column.name)[0]
+    except DataError as error:
+        found.append(Finding("error", "times", "rows", str(error), 1, (), "mend that row, or read with time=False"))
+        return None
+
+
+def _summary(data: Interactions, rows: int) -> dict[str, Any]:
+    users, items = len(np.unique(data.users)), len(np.unique(data.items))
+    summary: dict[str, Any] = {"rows": rows, "rows usable": len(data), "users": users, "items": items}
+    if not len(data):
+        return summary
+    summary["density"] = round(len(data) / (users * items), 6)
+    if data.columns.rating is not None:
+        low, high = data.range
+        summary |= {"lowest rating": low, "highest rating": high, "mean rating": round(float(data.values.mean()), 4)}
+        summary["different ratings"] = len(np.unique(data.values))
+    else:
+        summary["ratings"] = "none: implicit feedback"
+    for kind, codes in (("user", data.users), ("item", data.items)):
+        counts = np.bincount(codes)
+        summary[f"ratings per {kind} (median)"] = float(np.median(counts[counts > 0]))
+    top = np.sort(np.bincount(data.items))[::-1]
+    summary["share of the top 1 % of items"] = round(float(top[: max(items // 100, 1)].sum() / len(data)), 4)
+    if data.times is not None:
+        summary["from"] = str(np.datetime64(int(data.times.min()), "s"))
+        summary["to"] = str(np.datetime64(int(data.times.max()), "s"))
+    return summary
