@@ -374,7 +374,7 @@ def test_residual_intervals_hold_their_level() -> None:
         truth = predicted + rng.exponential(0.2 + 0.3 * (predicted - 1), n)
         return truth, predicted.astype(np.float32)
 
-    found = residual_quantiles(*draw(6000))
+    found = residual_quantiles(*draw(6000)[::-1])
     truth, predicted = draw(20_000)
     for level in (0.5, 0.9, 0.95):
         mean, low, high = residual_interval(found, predicted, level)
@@ -389,10 +389,13 @@ def test_residual_intervals_hold_their_level() -> None:
 def test_residual_intervals_with_few_or_equal_predictions() -> None:
     rng = np.random.default_rng(8)
     truth = rng.integers(1, 6, 1000).astype(np.float32)
-    mean, low, high = residual_interval(residual_quantiles(truth, np.full(1000, 3.0)), np.array([3.0]), 0.9)
+    mean, low, high = residual_interval(residual_quantiles(np.full(1000, 3.0), truth), np.array([3.0]), 0.9)
     assert (low[0], mean[0], high[0]) == (1, 3, 5)
-    with pytest.raises(DataError, match="too few"):
-        residual_quantiles(truth[:19], truth[:19])
+    with pytest.raises(DataError, match="held-out ratings"):
+        residual_quantiles(truth[:0], truth[:0])
+    few = residual_quantiles(np.full(5, 3.0), np.full(5, 3.0), limits=(1, 5))
+    assert [float(b[0]) for b in residual_interval(few, np.array([3.0]), 0.9)] == [3, 1, 5]  # 5 cannot show 90 %
+    assert [float(b[0]) for b in residual_interval(few, np.array([3.0]), 0.5)] == [3, 3, 3]
     with pytest.raises(ConfigError, match="between 0 and 1"):
         residual_interval(residual_quantiles(truth, truth), truth, 1.0)
     good = residual_quantiles(truth, truth)

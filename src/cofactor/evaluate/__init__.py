@@ -1,26 +1,19 @@
 """How good a model is: metrics, evaluation with confidence intervals, comparison, tuning, automatic choice.
 
-The package can be called: ``cofactor.evaluate(model, test)`` is ``cofactor.evaluate.evaluate(model, test)``,
-so that the public name works whether or not the package itself was imported.
+The package can be called: ``cofactor.evaluate(model, test)`` is its function ``evaluate``.
 """
 
 from __future__ import annotations
 
 import sys
-import types
-from typing import Any
 
-import polars as pl
-
+from cofactor._callable import CallableModule
+from cofactor.evaluate.compare import compare
+from cofactor.evaluate.comparison import Comparison
 from cofactor.evaluate.evaluate import calibration, evaluate
 from cofactor.evaluate.rows import LeakWarning
+from cofactor.evaluate.tune import Tuned, tune
 
-__all__ = ["LeakWarning", "calibration", "evaluate"]
+__all__ = ["Comparison", "LeakWarning", "Tuned", "calibration", "compare", "evaluate", "tune"]
 
-
-class _Callable(types.ModuleType):
-    def __call__(self, *args: Any, **kwargs: Any) -> pl.DataFrame:
-        return evaluate(*args, **kwargs)
-
-
-sys.modules[__name__].__class__ = _Callable
+sys.modules[__name__].__class__ = CallableModule

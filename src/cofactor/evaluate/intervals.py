@@ -20,16 +20,20 @@ _STEPS = 400
 _BIN = 200
 
 
-def residual_quantiles(truth: Array, predicted: Array, bins: int = 8) -> dict[str, Array]:
-    """What :func:`residual_interval` needs, from held-out ratings and their predictions.
+def residual_quantiles(
+    predicted: Array, truth: Array, bins: int = 8, limits: tuple[float, float] | None = None
+) -> dict[str, Array]:
+    """What :func:`residual_interval` needs, from predictions of held-out ratings and the ratings themselves.
 
     float32 arrays: ``edges`` (b - 1,) between bins of the prediction, ``residuals`` (b, 401) their quantiles
-    at 0, 1/400, ... 1, ``range`` (2,) of the true ratings. There are at most ``bins`` bins, of at least some
-    200 residuals each. The rows must not have been trained on. Raises DataError for fewer than 20 of them.
+    at 0, 1/400, ... 1, ``range`` (2,) of the true ratings (or ``limits``). There are at most ``bins`` bins,
+    of some 200 residuals each or more. The rows must not have been trained on. Raises DataError where there
+    are none.
     """
     truth, predicted = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    if len(truth) < 20:
-        raise DataError(f"{len(truth)} held-out ratings are too few for intervals; at least 20 are needed")
+    if len(truth) == 0 or len(truth) != len(predicted):
+        raise DataError(f"intervals need held-out ratings; there are {len(truth)}, with {len(predicted)} predictions")
+    span = np.array(limits or (truth.min(), truth.max()), dtype=np.float32)
     wanted = max(1, min(bins, len(truth) // _BIN))
     edges = np.unique(np.quantile(predicted, np.arange(1, wanted) / wanted)).astype(np.float32)
     place = np.searchsorted(edges, predicted.astype(np.float32), side="right")
@@ -37,19 +41,21 @@ def residual_quantiles(truth: Array, predicted: Array, bins: int = 8) -> dict[st
     for b in range(len(edges) + 1):
         mine = (truth - predicted)[place == b]
         # Where equal predictions leave a bin too few residuals, those of all bins stand in.
-        table.append(_quantiles(mine if len(mine) >= min(_BIN // 2, len(truth)) else truth - predicted))
-    span = np.array([truth.min(), truth.max()], dtype=np.float32)
+        enough = len(mine) >= min(_BIN // 2, len(truth))
+        table.append(_quantiles(mine if enough else truth - predicted, float(span[1] - span[0])))
     return {"edges": edges, "residuals": np.array(table, dtype=np.float32), "range": span}
 
 
-def _quantiles(residuals: Array) -> Array:
+def _quantiles(residuals: Array, widest: float) -> Array:
     # Place ceil((n + 1) p) of n for upper quantiles and floor for lower ones keep the promise for finite n
-    # (Lei et al. 2018).
-    ordered = np.sort(residuals)
-    n = len(ordered)
+    # (Lei et al. 2018); where that is no place at all there are too few residuals to say, and the bound is
+    # the whole range.
+    n = len(residuals)
+    reach = max(widest, float(np.abs(residuals).max()))
+    ordered = np.concatenate([[-reach], np.sort(residuals), [reach]])
     p = np.arange(_STEPS + 1) / _STEPS
-    place = np.where(p < 0.5, np.floor((n + 1) * p), np.ceil((n + 1) * p - 1e-9))
-    found: Array = ordered[np.clip(place.astype(np.int64) - 1, 0, n - 1)]
+    place = np.where(p < 0.5, np.floor((n + 1) * p + 1e-9), np.ceil((n + 1) * p - 1e-9))
+    found: Array = ordered[place.astype(np.int64)]
     return found
 
 

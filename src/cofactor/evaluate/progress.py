@@ -1,0 +1,23 @@
+"""A progress bar on a terminal; silence elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Step = Callable[[str, float], None]
+"""``step(what, done)``: what is under way, and how many units were just finished."""
+
+
+@contextmanager
+def progress(title: str, total: float, quiet: bool | None = None) -> Iterator[Step]:
+    """A bar on standard error. ``quiet`` None: only where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    off = not console.is_terminal if quiet is None else quiet
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[what]}"))
+    with Progress(*columns, console=console, transient=True, disable=off) as bar:
+        task = bar.add_task(title, total=total, what="")
+        yield lambda what, done: bar.update(task, advance=done, what=what)
