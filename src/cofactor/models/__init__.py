@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 REGISTRY: dict[str, str] = {
     "bias": "cofactor.models.bias:Bias",
+    "als": "cofactor.models.als:ALS",
     "dot-bias": "cofactor.models.dot_bias:DotBias",
     "popular": "cofactor.models.popular:Popular",
     "item-cosine": "cofactor.models.item_cosine:ItemCosine",

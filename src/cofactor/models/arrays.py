@@ -1,4 +1,4 @@
-"""What the models share: rows for codes that may be -1, and the checks on a state that was read."""
+"""What the models share: rows for codes that may be -1, checks on configs and on a state that was read, terms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.errors import BundleError, NotFittedError
+from cofactor.errors import BundleError, ConfigError, NotFittedError
+from cofactor.model import Terms
 
 Array = NDArray[Any]
 
@@ -54,3 +55,21 @@ def stored_range(state: Mapping[str, Array]) -> Array:
     if found[0] > found[1]:
         raise BundleError(f"the array 'range' of the saved model is upside down: {found[0]} to {found[1]}")
     return found
+
+
+def clipped_terms(named: Mapping[str, float], limits: Array) -> Terms:
+    """Terms that sum to the prediction: with ``clip to the scale`` where they alone would leave the range."""
+    names, values = tuple(named), np.array(list(named.values()), dtype=np.float64)
+    total = float(values.sum())
+    clip = min(max(total, float(limits[0])), float(limits[1])) - total
+    if clip != 0.0:
+        names, values = (*names, "clip to the scale"), np.append(values, clip)
+    return Terms(names, values, "identity", None)
+
+
+def check_at_least(config: Any, **bounds: float) -> None:
+    """ConfigError for the first field of a config that is below its bound, or no finite number."""
+    for name, low in bounds.items():
+        value = getattr(config, name)
+        if not (isinstance(value, (int, float)) and np.isfinite(value) and value >= low):
+            raise ConfigError(f"{name} is {value!r}; it must be a number of at least {low:g}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.bias import shrunk_mean, sweep
 from cofactor.model import Hyper, Kind, State, Task, Terms
-from cofactor.models.arrays import at, fitted, stored, stored_range
+from cofactor.models.arrays import at, check_at_least, clipped_terms, fitted, stored, stored_range
 from cofactor.models.config import Search, option
 
 Array = NDArray[Any]
@@ -28,6 +28,9 @@ class BiasConfig:
     epochs: int = option(10, "sweeps over the biases (they settle within ten)")
     reg_user: float = option(4.0, "made-up average ratings added to each user", Search(0.5, 30.0, log=True))
     reg_item: float = option(2.0, "made-up average ratings added to each item", Search(0.5, 30.0, log=True))
+
+    def __post_init__(self) -> None:
+        check_at_least(self, epochs=1, reg_user=0, reg_item=0)
 
 
 class Bias:
@@ -112,16 +115,6 @@ class Bias:
     def _arrays(self) -> tuple[Array, Array, Array, Array]:
         mean, item, user = (fitted(a, self.name) for a in (self.mean, self.item_bias, self.user_bias))
         return mean, item, user, fitted(self.range, self.name)
-
-
-def clipped_terms(named: Mapping[str, float], limits: Array) -> Terms:
-    """Terms that sum to the prediction: with ``clip to the scale`` where they alone would leave the range."""
-    names, values = tuple(named), np.array(list(named.values()), dtype=np.float64)
-    total = float(values.sum())
-    clip = min(max(total, float(limits[0])), float(limits[1])) - total
-    if clip != 0.0:
-        names, values = (*names, "clip to the scale"), np.append(values, clip)
-    return Terms(names, values, "identity", None)
 
 
 class BiasStepper:

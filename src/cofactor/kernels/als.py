@@ -1,0 +1,134 @@
+"""Alternating least squares for ratings: each row (a user, or an item) is one small ridge regression.
+
+The unknowns of a row are its ``k`` factors and its bias (``d = k + 1`` numbers); the other side is held fixed. Rows do
+not depend on each other. All arrays are float32 unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+FAST = {"contract"}
+"""Multiply and add may be fused; nothing is reordered."""
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def solve_rows(
+    first: int,
+    last: int,
+    indptr: Array,
+    indices: Array,
+    values: Array,
+    offsets: Array,
+    other: Array,
+    other_spread: Array,
+    ridge: Array,
+    nu: float,
+    noise: float,
+    rows: Array,
+    spread: Array,
+    errors: Array,
+) -> None:
+    """Solve rows ``first`` to ``last`` of a CSR matrix of ratings for ``rows`` (n, d): the factors, then the bias.
+
+    Minimises the squared error of ``values - offsets[column] - rows . (factors of the column, 1)`` plus a ridge:
+    ``ridge`` (d,), times ``count ** nu`` for the factors, plus, where ``other_spread`` (n_columns, d) is not empty, the
+    variances of the factors of all columns of the row. ``offsets`` holds the bias of each column, ``other``
+    (n_columns, k) their factors.
+    ``spread`` (n, d), where not empty, gets the variances of the solution: ``noise`` times the diagonal of the inverse.
+    ``errors`` float64 (n, 2) gets each row's sum of squared errors and what the variances add to its expectation.
+    """
+    k = other.shape[1]
+    d = k + 1
+    gram = np.zeros((d, d), dtype=np.float32)
+    x = np.zeros(d, dtype=np.float32)
+    y = np.ones((4, d), dtype=np.float32)
+    for row in range(first, last):
+        lo, hi = indptr[row], indptr[row + 1]
+        gram[:, :] = 0.0
+        x[:] = 0.0
+        scale = max(float(hi - lo), 1.0) ** nu
+        for a in range(k):
+            gram[a, a] = ridge[a] * scale
+        gram[k, k] = ridge[k]
+        for start in range(lo, hi, 4):
+            for j in range(4):
+                if start + j < hi:
+                    column = indices[start + j]
+                    y[j, :k] = other[column]
+                    y[j, k] = 1.0
+                    r = values[start + j] - offsets[column]
+                    for a in range(d):
+                        x[a] += r * y[j, a]
+                    if len(other_spread):
+                        for a in range(k):
+                            gram[a, a] += other_spread[column, a]
+                else:
+                    y[j, :] = 0.0
+            for a in range(d):
+                y0, y1, y2, y3 = y[0, a], y[1, a], y[2, a], y[3, a]
+                for b in range(a, d):
+                    gram[a, b] += y0 * y[0, b] + y1 * y[1, b] + y2 * y[2, b] + y3 * y[3, b]
+        solve(gram, x)
+        rows[row] = x
+        if len(spread):
+            inverse_diagonal(gram, noise, spread[row])
+        error, doubt = 0.0, 0.0
+        for at in range(lo, hi):
+            column = indices[at]
+            guess = offsets[column] + x[k]
+            for a in range(k):
+                guess += x[a] * other[column, a]
+            error += float(values[at] - guess) ** 2
+            if len(spread):
+                more = other_spread[column, k] + spread[row, k]
+                for a in range(k):
+                    more += spread[row, a] * other[column, a] ** 2
+                    more += other_spread[column, a] * (x[a] ** 2 + spread[row, a])
+                doubt += float(more)
+        errors[row, 0] = error
+        errors[row, 1] = doubt
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def solve(gram: Array, x: Array) -> None:
+    """Solve ``gram @ solution = x`` in place of ``x``; the upper half of ``gram`` becomes its Cholesky factor."""
+    d = len(x)
+    for j in range(d):
+        root = np.float32(1.0) / np.sqrt(gram[j, j])
+        for b in range(j, d):
+            gram[j, b] *= root
+        x[j] *= root
+        for a in range(j + 1, d):
+            f = gram[j, a]
+            x[a] -= f * x[j]
+            for b in range(a, d):
+                gram[a, b] -= f * gram[j, b]
+    for j in range(d - 1, -1, -1):
+        total = x[j]
+        for b in range(j + 1, d):
+            total -= gram[j, b] * x[b]
+        x[j] = total / gram[j, j]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def inverse_diagonal(factor: Array, scale: float, out: Array) -> None:
+    """``scale`` times the diagonal of the inverse, from the upper Cholesky factor that :func:`solve` leaves."""
+    d = len(out)
+    z = np.zeros(d, dtype=np.float32)
+    for c in range(d):
+        z[:] = 0.0
+        z[c] = 1.0
+        total = np.float32(0.0)
+        for j in range(c, d):
+            f = z[j] / factor[j, j]
+            total += f * f
+            for b in range(j + 1, d):
+                z[b] -= factor[j, b] * f
+        out[c] = np.float32(scale) * total

@@ -1,0 +1,36 @@
+"""Rows of a sparse matrix cut into blocks of about equal work, each block run by one thread.
+
+The kernels that are called release the GIL and write only their own rows, so the result does not depend on the number
+of threads or on who takes which block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numba import config
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def over_rows(work: Callable[[int, int], object], indptr: Array, per_row: int = 8, small: int = 20_000) -> None:
+    """Call ``work(first, last)`` for blocks that cover all rows, on ``NUMBA_NUM_THREADS`` threads.
+
+    ``per_row`` is what a row costs besides its entries, in entries. Less than ``small`` in all is done at once.
+    """
+    n_rows = len(indptr) - 1
+    threads = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    cost = np.asarray(indptr, dtype=np.int64) + per_row * np.arange(n_rows + 1)
+    if threads == 1 or n_rows < 2 or cost[-1] < small:
+        work(0, n_rows)
+        return
+    shares = np.linspace(0, cost[-1], 8 * threads + 1)
+    cuts = np.unique(np.searchsorted(cost, shares))
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(work, int(lo), int(hi)) for lo, hi in pairwise(cuts)]:
+            done.result()
