@@ -1,0 +1,289 @@
+"""``bayes-mf``: Bayesian matrix factorisation by Gibbs sampling. Hardly a knob, and it knows how sure it is.
+
+Salakhutdinov & Mnih (2008), in the form of Rendle, Zhang & Koren (2019): what a user rated, and who rated an item, move
+the prior means (implicit feedback, both ways), as side features do. Besides: noise of its own for each user and item
+(Lakshminarayanan, Bouchard & Archambeau 2011), and users' moods as processes in time. Predictions are averages over
+kept samples; user vectors enter as their posterior means given the rest of a sample, which takes out half of the noise,
+and makes a user that is folded in the same thing as one that was trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import BundleError, ConfigError
+from cofactor.kernels.gibbs_mood import mood_at
+from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
+from cofactor.model import Interval, State, Task, Terms
+from cofactor.models.arrays import fitted, stored, stored_range
+from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
+from cofactor.models.bayes_mf_fold import canonical_factors, fold_users
+from cofactor.models.bayes_mf_stepper import BayesStepper, trace_names
+from cofactor.models.bias import clipped_terms
+from cofactor.models.config import Search, option
+
+Array = NDArray[Any]
+F32 = np.float32
+
+
+@dataclass(frozen=True)
+class BayesMFConfig:
+    """Parameters of ``bayes-mf``; defaults chosen on parts of the training rows of ml-100k's folds."""
+
+    n_factors: int = option(10, "factors of each user and item", Search(4, 40, log=True))
+    epochs: int = option(150, "sweeps of each chain, burn-in included", Search(60, 400, log=True))
+    burn_in: int = option(30, "sweeps of each chain before samples count")
+    chains: int = option(2, "independent chains, each on a thread of its own")
+    kept: int = option(60, "posterior samples kept over all chains (fewer where they would take over 256 MB)")
+    implicit: bool = option(
+        True, "let the set of what a user rated, and of who rated an item, speak", Search(choices=(True, False))
+    )
+    time: bool = option(True, "users' moods in time, where the data have times", Search(choices=(True, False)))
+    noise_df: float = option(
+        10.0, "how alike users (and items) are in their noise; 0: all the same", Search(3.0, 50.0, log=True)
+    )
+    mood_scales: tuple[float, ...] = option((30.0, 3600.0), "seconds that moods last, first guesses; one process each")
+
+
+class BayesMF:
+    """``predict`` keeps to the range of the training ratings; ``scores`` does not, to keep their order."""
+
+    name: ClassVar[str] = "bayes-mf"
+    task: ClassVar[Task] = "rating"
+    Config = BayesMFConfig
+
+    def __init__(self, config: BayesMFConfig | None = None) -> None:
+        self.config = config or BayesMFConfig()
+        self.arrays: dict[str, Array] | None = None
+        self.count = 0
+        """How many kept samples count at present."""
+        self.traces = np.zeros((0, 0, 0))
+        self.trace_names: tuple[str, ...] = ()
+        self._canonical: tuple[int, Array, Array] | None = None
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> BayesStepper:
+        """Begin with small random vectors; one chain a stream of random numbers."""
+        check(self.config)
+        return BayesStepper(self, data, rng)
+
+    def adopt(self, arrays: dict[str, Array], count: int, names: tuple[str, ...]) -> None:
+        """Use these arrays; a stepper writes into them."""
+        self.arrays, self.count, self.trace_names, self._canonical = arrays, count, names, None
+
+    # ---- predictions
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        """float32 (n,), within the range of the training ratings. A code of -1 counts as unknown: its prior mean."""
+        a = self._fitted()
+        mood, _ = self._moods(users, times)
+        raw = a["mean"] + a["scale"] * (self._link(users, items) + mood)
+        predictions: Array = np.clip(raw, *a["range"]).astype(F32)
+        return predictions
+
+    def predict_interval(self, users: Array, items: Array, level: float, times: Array | None = None) -> Interval:
+        """Posterior-predictive bounds: the spread over samples plus the noise of this user and item, as a normal."""
+        a, k = self._fitted(), self.config.n_factors
+        users, items = _codes(users), _codes(items)
+        variance = np.empty(len(users))
+        tables = a["user_factor_draws"], a["user_bias_draws"], a["item_factors"], a["item_bias"]
+        pair_variances(*tables, users, items, self.count, k, variance)
+        mood, spread = self._moods(users, times)
+        noise = np.mean(1.0 / a["noise_precision"][: self.count])
+        variance += spread + noise * a["user_noise"][users] * a["item_noise"][items]
+        half = NormalDist().inv_cdf(0.5 + level / 2) * np.sqrt(variance)
+        centre = self._link(users, items) + mood
+        low, mid, high = (
+            np.clip(a["mean"] + a["scale"] * x, *a["range"]).astype(F32) for x in (centre - half, centre, centre + half)
+        )
+        return Interval(mid, low, high)
+
+    def scores(self, users: Array) -> Array:
+        """float32 (len(users), n_items), not clipped, without moods."""
+        return self.scores_from(self.user_state(users))
+
+    def scores_from(self, user_state: Array) -> Array:
+        """float32 (len(user_state), n_items), not clipped."""
+        a, wide = self._fitted(), self.count * self.config.n_factors
+        scores = user_state[:, :wide] @ a["item_factors"][:-1, :wide].T
+        scores *= a["scale"] / self.count
+        scores += a["mean"] + a["scale"] * user_state[:, wide:]
+        scores += a["scale"] * self._bias("item")[:-1]
+        return np.asarray(scores)
+
+    def user_state(self, users: Array) -> Array:
+        """float32 (len(users), kept * n_factors + 1): vectors of every kept sample, then the bias (standardised)."""
+        a, users = self._fitted(), _codes(users)
+        wide = self.count * self.config.n_factors
+        return np.concatenate([a["user_factors"][users, :wide], self._bias("user")[users, None]], axis=1)
+
+    def fold_in(self, histories: CSR) -> Array:
+        """The same for users with these ratings, items held at each kept sample."""
+        return fold_users(self._fitted(), self.count, self.config.n_factors, self.config.noise_df, histories)
+
+    # ---- looking
+
+    def diagnostics(self) -> pl.DataFrame:
+        """What was traced: mean, sd, split R-hat (below 1.05 is good) and effective sample size over all chains."""
+        self._fitted()
+        rows = [
+            (name, float(t.mean()), float(t.std()), rhat(t), effective_size(t))
+            for name, t in zip(self.trace_names, self.traces.transpose(2, 0, 1), strict=False)
+        ]
+        return pl.DataFrame(rows, schema=["name", "mean", "sd", "rhat", "ess"], orient="row")
+
+    def terms(self, user: int, item: int, time: int | None = None) -> Terms:
+        """Global, user, item, each factor (of the average interaction), the rest of it, time, and the clip."""
+        a = self._fitted()
+        u, i = np.array([user]), np.array([item])
+        scale = float(a["scale"])
+        user_bias, item_bias = self._bias("user")[user], self._bias("item")[item]
+        whole = float(self._link(u, i)[0])
+        named = {
+            "global": float(a["mean"]),
+            "user": scale * float(user_bias),
+            "item": scale * float(item_bias),
+        }
+        of_user, of_item = self._both_factors()
+        each = (of_user[user] * of_item[item]).astype(np.float64) if user >= 0 and item >= 0 else np.zeros(0)
+        named |= {f"factor {f}": float(x) for f, x in enumerate(each)}
+        named["other factors"] = scale * (whole - float(user_bias) - float(item_bias)) - float(each.sum())
+        if time is not None and len(a["mood_mean"]):
+            named["mood at the time"] = scale * float(self._moods(u, np.array([time]))[0][0])
+        return clipped_terms(named, a["range"])
+
+    def factors(self, which: Literal["user", "item"]) -> Array:
+        """float32 (n, k): the best k-factor form of the average interaction, strongest first, in rating units."""
+        return self._both_factors()[0 if which == "user" else 1]
+
+    def bias(self, which: Literal["user", "item"]) -> Array:
+        """float32 (n,), in rating units."""
+        return np.asarray(self._fitted()["scale"] * self._bias(which)[:-1])
+
+    # ---- state
+
+    def state(self) -> State:
+        """The kept samples (see ``BayesStepper``), standardised, and the traces."""
+        a, k, s = self._fitted(), self.config.n_factors, self.count
+        wide = {name: s * per for name, per in _per_sample(k).items()}
+        arrays = {name: np.ascontiguousarray(x[:, : wide[name]]) if name in wide else x for name, x in a.items()}
+        for name in ("user_precision", "noise_precision"):
+            arrays[name] = a[name][:s]
+        return arrays | {"traces": self.traces}
+
+    @classmethod
+    def from_state(cls, config: BayesMFConfig, state: Mapping[str, Array]) -> Self:
+        """The same model again; BundleError where an array does not fit."""
+        check(config)
+        model, k = cls(config), config.n_factors
+        precision = stored(state, "noise_precision", F32, (None,))
+        s = len(precision)
+        a: dict[str, Array] = {"noise_precision": precision, "range": stored_range(state)}
+        a["user_precision"] = stored(state, "user_precision", F32, (s, k + 1))
+        a["mean"], a["scale"] = stored(state, "mean", F32, ()), stored(state, "scale", F32, ())
+        a["user_noise"], a["item_noise"] = (stored(state, n, F32, (None,)) for n in ("user_noise", "item_noise"))
+        n, m = len(a["user_noise"]), len(a["item_noise"])
+        for name, per in _per_sample(k).items():
+            rows = None if name == "implicit" else n if name.startswith("user") else m
+            a[name] = stored(state, name, F32, (rows, s * per))
+        a["mood_indptr"] = stored(state, "mood_indptr", np.int64, (n,))
+        a["mood_times"] = stored(state, "mood_times", np.int64, (None,))
+        a["mood_numbers"] = stored(state, "mood_numbers", F32, (None, 3))
+        a["mood_mean"] = stored(state, "mood_mean", F32, (len(a["mood_numbers"]), len(a["mood_times"])))
+        steps, numbers = np.diff(a["mood_indptr"]), a["mood_numbers"]
+        if s == 0 or not n or not m or len(a["implicit"]) not in (0, m - 1) or (precision <= 0).any():
+            raise BundleError("the saved model holds no usable samples; save it again from the original")
+        if (steps < 0).any() or a["mood_indptr"][0] != 0 or a["mood_indptr"][-1] != len(a["mood_times"]):
+            raise BundleError("the array 'mood_indptr' of the saved model does not fit 'mood_times'")
+        if (numbers[:, 0] <= 0).any() or (a["user_precision"] <= 0).any():
+            raise BundleError("the saved model holds scales that are not above 0")
+        traces = stored(state, "traces", np.float64, (None, None, None))
+        model.traces = traces
+        names = trace_names(len(numbers), 0)
+        model.adopt(a, s, names + tuple(f"prediction {i}" for i in range(traces.shape[2] - len(names))))
+        return model
+
+    # ---- inside
+
+    def _fitted(self) -> dict[str, Array]:
+        arrays = self.arrays if self.count else None
+        if arrays is None:
+            fitted(None, self.name)
+        assert arrays is not None
+        return arrays
+
+    def _link(self, users: Array, items: Array) -> Array:
+        """float32 (n,): standardised predictions without mood, averaged over the samples."""
+        a, users, items = self._fitted(), _codes(users), _codes(items)
+        dots = np.empty(len(users), dtype=F32)
+        pair_dots(a["user_factors"], a["item_factors"], users, items, self.count * self.config.n_factors, dots)
+        return np.asarray(dots / F32(self.count) + self._bias("user")[users] + self._bias("item")[items])
+
+    def _bias(self, which: str) -> Array:
+        """float32 (n + 1,), standardised; the last is for ids never seen."""
+        return np.asarray(self._fitted()[f"{which}_bias"][:, : self.count].mean(axis=1, dtype=F32))
+
+    def _moods(self, users: Array, times: Array | None) -> tuple[Array, Array]:
+        """Standardised moods and their variances at the times; without times a mood of 0."""
+        a = self._fitted()
+        mood, spread = np.zeros(len(users)), np.zeros(len(users))
+        for mean, (scale, variance, open_variance) in zip(
+            a["mood_mean"], a["mood_numbers"].astype(np.float64), strict=True
+        ):
+            if times is None:
+                spread += variance
+            else:
+                args = a["mood_indptr"], a["mood_times"], mean, scale, variance, open_variance
+                mood_at(*args, _codes(users), np.asarray(times, dtype=np.int64), mood, spread)
+        return mood, spread
+
+    def _both_factors(self) -> tuple[Array, Array]:
+        """Computed when first asked for."""
+        a, s, k = self._fitted(), self.count, self.config.n_factors
+        if self._canonical is None or self._canonical[0] != s:
+            both = canonical_factors(a["user_factors"][:-1, : s * k], a["item_factors"][:-1, : s * k], k)
+            size = np.sqrt(a["scale"] / s)
+            self._canonical = s, np.asarray(both[0] * size, dtype=F32), np.asarray(both[1] * size, dtype=F32)
+        return self._canonical[1:]
+
+
+def check(c: BayesMFConfig) -> None:
+    """ConfigError where a parameter makes no sense."""
+    for name, value, least in (
+        ("n_factors", c.n_factors, 1),
+        ("epochs", c.epochs, 1),
+        ("chains", c.chains, 1),
+        ("kept", c.kept, 1),
+    ):
+        if value < least:
+            raise ConfigError(f"{name} is {value}; it must be at least {least}")
+    if not 0 <= c.burn_in < c.epochs:
+        raise ConfigError(f"burn_in is {c.burn_in}; it must be 0 or more, and below epochs ({c.epochs})")
+    if c.noise_df < 0:
+        raise ConfigError(f"noise_df is {c.noise_df}; it must be 0 or more")
+    if any(s <= 0 for s in c.mood_scales):
+        raise ConfigError(f"mood_scales are {c.mood_scales}; each must be a number of seconds above 0")
+
+
+def _per_sample(k: int) -> dict[str, int]:
+    """How many columns each kept sample has in the arrays that hold one beside the other."""
+    return {
+        "user_factors": k,
+        "user_bias": 1,
+        "user_factor_draws": k,
+        "user_bias_draws": 1,
+        "item_factors": k,
+        "item_bias": 1,
+        "implicit": k + 1,
+    }
+
+
+def _codes(codes: Array) -> Array:
+    return np.ascontiguousarray(codes, dtype=np.int32)

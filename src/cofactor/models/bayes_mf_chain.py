@@ -1,0 +1,300 @@
+"""One Markov chain of ``bayes-mf``: its arrays, and one sweep of Gibbs sampling over them.
+
+Ratings are standardised. A rating is ``p_u . q_i + a_u + b_i + mood_u(t)`` plus noise whose precision is a common one
+times one of the user and one of the item. A row ``(p_u, a_u)`` has the prior mean ``mu + x_u W``, where ``x_u`` says what the
+user rated (and the user's side features); the same for items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR
+from cofactor.kernels.gibbs_mood import draw_mood, filter_mood
+from cofactor.kernels.gibbs_rows import draw_rows, residuals, weighted_squares
+from cofactor.kernels.gibbs_side import draw_weights
+
+Array = NDArray[Any]
+F32 = np.float32
+SHAPE, RATE = 0.5, 0.5
+"""The Gamma prior of every precision (of standardised ratings): as good as one made-up value of size one."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What explains the rows of a side, by columns: the other side's rows as implicit feedback first, then features."""
+
+    indptr: Array
+    rows: Array
+    values: Array
+    squares: Array
+    block: Array
+    n_implicit: int
+    n_blocks: int
+    feature_means: Array
+    """The mean of each feature column over the rows; 0 for the implicit ones."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The ratings from one side: CSR of its rows, targets in that order, and the design. Shared by the chains."""
+
+    indptr: Array
+    cols: Array
+    y: Array
+    counts: Array
+    design: Design | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """For the user layout, which stands in order of time: the gap to the row before (seconds; inf for a first row)."""
+
+    gaps: Array
+
+
+def make_design(implicit: CSR | None, features: CSR | None, blocks: Sequence[int]) -> Design | None:
+    """Implicit columns weigh 1 / sqrt(how many the row rated). ``blocks``: how many feature columns share a scale."""
+    n_rows = implicit.n_rows if implicit is not None else features.n_rows if features is not None else 0
+    rows, cols, values, n_implicit = [], [], [], 0
+    if implicit is not None:
+        n_implicit = implicit.n_cols
+        rows.append(np.repeat(np.arange(n_rows), implicit.counts))
+        cols.append(implicit.indices.astype(np.int64))
+        values.append(np.repeat(1.0 / np.sqrt(np.maximum(implicit.counts, 1)), implicit.counts))
+    if features is not None and features.n_cols:
+        rows.append(np.repeat(np.arange(n_rows), features.counts))
+        cols.append(features.indices.astype(np.int64) + n_implicit)
+        values.append(features.values.astype(np.float64))
+    n_columns = n_implicit + (features.n_cols if features is not None else 0)
+    if not n_columns:
+        return None
+    r, c, v = np.concatenate(rows), np.concatenate(cols), np.concatenate(values)
+    order = np.lexsort((r, c))
+    indptr = np.zeros(n_columns + 1, dtype=np.int64)
+    np.cumsum(np.bincount(c, minlength=n_columns), out=indptr[1:])
+    sizes = ([n_implicit] if n_implicit else []) + [b for b in blocks if b]
+    means = np.bincount(c, v, minlength=n_columns) / max(n_rows, 1)
+    means[:n_implicit] = 0.0
+    return Design(
+        indptr,
+        r[order].astype(np.int32),
+        v[order].astype(F32),
+        np.bincount(c, v * v, minlength=n_columns).astype(F32),
+        np.repeat(np.arange(len(sizes)), sizes).astype(np.int32),
+        n_implicit,
+        len(sizes),
+        means,
+    )
+
+
+class Side:
+    """The users' or the items' part of a chain: table, prior mean and its weights, precisions."""
+
+    def __init__(self, layout: Layout, n_factors: int, rng: np.random.Generator) -> None:
+        n, width = len(layout.counts), n_factors + 1
+        d = layout.design
+        self.layout = layout
+        self.target = layout.y.copy()
+        self.draw = (0.1 * rng.standard_normal((n, width))).astype(F32)
+        self.mean = self.draw.copy()
+        self.mu = np.zeros(width)
+        self.precision = np.full(width, 10.0)
+        self.weight = np.ones(n, dtype=F32)
+        self.explained = np.zeros((n, width), dtype=F32)
+        self.weights = np.zeros((len(d.block) if d else 0, width), dtype=F32)
+        self.weight_precision = np.full((d.n_blocks if d else 0, width), 50.0)
+
+    NAMES = ("target", "draw", "mean", "mu", "precision", "weight", "explained", "weights", "weight_precision")
+
+    def centre(self) -> Array:
+        """float64 (k + 1,): the prior mean of a row of which nothing is known but that features are as usual."""
+        d = self.layout.design
+        return self.mu if d is None else self.mu + d.feature_means @ self.weights.astype(np.float64)
+
+    def draw_table(self, other: Side, noise_precision: float, rng: np.random.Generator) -> None:
+        """Draw all rows given the other side, then what governs them."""
+        lay = self.layout
+        draw_rows(
+            lay.indptr,
+            lay.cols,
+            self.target,
+            other.draw,
+            np.sqrt(other.weight),
+            (noise_precision * self.weight).astype(F32),
+            self.explained + self.mu.astype(F32),
+            self.precision.astype(F32)[None, :],
+            rng.standard_normal(self.draw.shape, dtype=F32),
+            self.draw,
+            self.mean,
+        )
+        self._draw_prior(rng)
+
+    def _draw_prior(self, rng: np.random.Generator) -> None:
+        d, n = self.layout.design, len(self.draw)
+        own = self.draw - self.mu.astype(F32)
+        if d is not None:
+            left = own - self.explained
+            draw_weights(
+                d.indptr,
+                d.rows,
+                d.values,
+                d.squares,
+                self.precision.astype(F32),
+                self.weight_precision.astype(F32),
+                d.block,
+                rng.standard_normal(self.weights.shape, dtype=F32),
+                self.weights,
+                left,
+            )
+            self.explained[:] = own - left
+            for b in range(d.n_blocks):
+                part = self.weights[d.block == b].astype(np.float64)
+                self.weight_precision[b] = draw_precision(rng, len(part), (part * part).sum(0))
+        rest = self.draw.astype(np.float64) - self.explained
+        certainty = n * self.precision + 1.0
+        self.mu = self.precision * rest.sum(0) / certainty + rng.standard_normal(len(self.mu)) / np.sqrt(certainty)
+        rest -= self.mu
+        self.precision = draw_precision(rng, n, (rest * rest).sum(0))
+
+
+def draw_precision(rng: np.random.Generator, n: float | Array, squares: float | Array) -> Array:
+    """Precisions of normals with ``n`` values of mean zero whose squares sum to ``squares``."""
+    return np.asarray(rng.gamma(SHAPE + 0.5 * np.asarray(n), 1.0 / (RATE + 0.5 * np.asarray(squares))))
+
+
+class Mood:
+    """One component of the users' moods: an Ornstein-Uhlenbeck process with a time scale and variance of its own."""
+
+    def __init__(self, n: int, scale: float) -> None:
+        self.prior_scale = scale
+        self.values = np.zeros(n)
+        self.mean = np.zeros(n)
+        self.numbers = np.array([scale, 0.03])
+        """Time scale (seconds) and variance."""
+
+    def draw(self, gaps: Array, errors: Array, noise_variance: Array, rng: np.random.Generator, move: bool) -> None:
+        """Draw the process given ``errors`` (mood not taken out); ``move``: first a Metropolis step for both numbers."""
+        scale, variance = self.numbers
+        spread = np.empty(len(gaps))
+        keep = np.exp(gaps / -scale)
+        here = filter_mood(keep, errors, noise_variance, variance, self.mean, spread)
+        if move:
+            step = rng.standard_normal(2) * (0.2, 0.1)
+            scale_to, variance_to = scale * np.exp(step[0]), variance * np.exp(step[1])
+            keep_to, mean_to, spread_to = np.exp(gaps / -scale_to), np.empty(len(gaps)), np.empty(len(gaps))
+            there = filter_mood(keep_to, errors, noise_variance, variance_to, mean_to, spread_to)
+            gain = there - here + self._prior(scale_to, variance_to) - self._prior(scale, variance)
+            if np.log(rng.random()) < gain:
+                self.numbers[:] = scale_to, variance_to
+                keep, spread, variance = keep_to, spread_to, variance_to
+                self.mean[:] = mean_to
+        squares, count = draw_mood(keep, variance, self.mean, spread, rng.standard_normal(len(gaps)), self.values)
+        self.numbers[1] = 1.0 / rng.gamma(SHAPE + 0.5 * count, 1.0 / (0.01 + 0.5 * squares))
+
+    def _prior(self, scale: float, variance: float) -> float:
+        """Log-density over the logarithms: normal (sd 1.5) around the set scale; the Gamma prior of the precision."""
+        return float(-0.5 * (np.log(scale / self.prior_scale) / 1.5) ** 2 - SHAPE * np.log(variance) - 0.01 / variance)
+
+
+class Chain:
+    """The state of one chain and its own stream of random numbers."""
+
+    def __init__(
+        self,
+        users: Layout,
+        items: Layout,
+        item_rows: Array,
+        gaps: Array | None,
+        n_factors: int,
+        noise_df: float,
+        scales: Sequence[float],
+        rng: np.random.Generator,
+    ) -> None:
+        self.users = Side(users, n_factors, rng)
+        self.items = Side(items, n_factors, rng)
+        self.item_rows = item_rows
+        """For each entry of the item layout, its place in the user layout."""
+        self.gaps = gaps
+        self.noise_df = noise_df
+        self.moods = [Mood(len(users.y), s) for s in scales] if gaps is not None else []
+        self.noise_precision = np.array(1.0)
+        self.sweeps = np.array(0)
+        self.rng = rng
+        self.error = np.array(0.0)
+
+    def sweep(self) -> None:
+        """Items, users, moods, noise. ``error`` becomes the mean squared error of the present draw (standardised)."""
+        users, items, rng = self.users, self.items, self.rng
+        items.draw_table(users, float(self.noise_precision), rng)
+        users.draw_table(items, float(self.noise_precision), rng)
+        lay = users.layout
+        errors = np.empty(len(lay.y), dtype=F32)
+        residuals(lay.indptr, lay.cols, users.target, users.draw, items.draw, errors)
+        if self.gaps is not None and self.moods:
+            errors = self._draw_moods(errors, self.gaps)
+        self._draw_noise(errors)
+        self.error[...] = np.dot(errors, errors) / max(len(errors), 1)
+        self.sweeps += 1
+
+    def _draw_moods(self, errors: Array, gaps: Array) -> Array:
+        users, items, lay = self.users, self.items, self.users.layout
+        precision = np.repeat(float(self.noise_precision) * users.weight, lay.counts) * items.weight[lay.cols]
+        noise_variance = 1.0 / precision.astype(np.float64)
+        left = errors.astype(np.float64)
+        for mood in self.moods:
+            left += mood.values
+            mood.draw(gaps, left, noise_variance, self.rng, bool(self.sweeps % 4 == 0))
+            left -= mood.values
+        total = np.sum([m.values for m in self.moods], axis=0)
+        users.target[:] = lay.y - total
+        items.target[:] = users.target[self.item_rows]
+        return left.astype(F32)
+
+    def _draw_noise(self, errors: Array) -> None:
+        users, items, lay = self.users, self.items, self.users.layout
+        by_row, by_col = np.empty(len(users.draw)), np.empty(len(items.draw))
+        half = 0.5 * self.noise_df
+        weighted_squares(lay.indptr, lay.cols, errors, users.weight, items.weight, by_row, by_col)
+        total = float(np.dot(by_row, users.weight))
+        self.noise_precision[...] = draw_precision(self.rng, len(errors), total)
+        if self.noise_df > 0:
+            p = float(self.noise_precision)
+            users.weight[:] = self.rng.gamma(half + 0.5 * lay.counts, 1.0 / (half + 0.5 * p * by_row))
+            weighted_squares(lay.indptr, lay.cols, errors, users.weight, items.weight, by_row, by_col)
+            items.weight[:] = self.rng.gamma(half + 0.5 * items.layout.counts, 1.0 / (half + 0.5 * p * by_col))
+
+    def snapshot(self) -> dict[str, Array]:
+        """Copies of all arrays, and the state of the random numbers."""
+        return {k: v.copy() for k, v in self._arrays().items()} | {"rng": _rng_words(self.rng)}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Put a snapshot back."""
+        for name, array in self._arrays().items():
+            array[...] = state[name]
+        _set_rng(self.rng, state["rng"])
+
+    def _arrays(self) -> dict[str, Array]:
+        found = {f"{n}.{a}": getattr(s, a) for n, s in (("user", self.users), ("item", self.items)) for a in Side.NAMES}
+        for m, mood in enumerate(self.moods):
+            found |= {f"mood{m}.{a}": getattr(mood, a) for a in ("values", "mean", "numbers")}
+        return found | {a: getattr(self, a) for a in ("noise_precision", "sweeps", "error")}
+
+
+def _rng_words(rng: np.random.Generator) -> Array:
+    """The state of a PCG64 generator as uint64 (6,)."""
+    s = rng.bit_generator.state
+    big = [s["state"]["state"], s["state"]["inc"]]
+    words = [w for b in big for w in (b & (2**64 - 1), b >> 64)]
+    return np.array([*words, s["has_uint32"], s["uinteger"]], dtype=np.uint64)
+
+
+def _set_rng(rng: np.random.Generator, words: Array) -> None:
+    w = [int(x) for x in words]
+    state = {"state": w[0] | (w[1] << 64), "inc": w[2] | (w[3] << 64)}
+    rng.bit_generator.state = {"bit_generator": "PCG64", "state": state, "has_uint32": w[4], "uinteger": w[5]}

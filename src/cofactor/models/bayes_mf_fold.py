@@ -1,0 +1,74 @@
+"""Users that were not in training, and one set of factors to look at, both from the kept samples of ``bayes-mf``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR
+from cofactor.kernels.gibbs_rows import draw_rows
+
+Array = NDArray[Any]
+F32 = np.float32
+
+
+def fold_users(a: Mapping[str, Array], count: int, k: int, noise_df: float, histories: CSR) -> Array:
+    """float32 (n, count * k + 1): posterior means of the users' vectors in each sample, then the mean bias."""
+    rows = [_fold_one(a, count, k, noise_df, *histories.row(r)) for r in range(histories.n_rows)]
+    return np.stack(rows) if rows else np.zeros((0, count * k + 1), dtype=F32)
+
+
+def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items: Array, values: Array) -> Array:
+    """One user: each sample is a row of its own with its own copy of the items, so one kernel call solves them all."""
+    n, width = len(items), k + 1
+    centre = np.concatenate(
+        [a["user_factors"][-1, : count * k].reshape(count, k), a["user_bias"][-1, :count, None]], axis=1
+    )
+    if n and len(a["implicit"]):
+        spoken = a["implicit"][items, : count * width].sum(0).reshape(count, width)
+        centre = centre + spoken / F32(np.sqrt(n))
+    table = np.empty((count, n, width), dtype=F32)
+    table[:, :, :k] = a["item_factors"][items, : count * k].reshape(n, count, k).transpose(1, 0, 2)
+    table[:, :, k] = a["item_bias"][items, :count].T
+    table = table.reshape(count * n, width)
+    target = np.tile(((values - a["mean"]) / a["scale"]).astype(F32), count)
+    root = np.tile(1.0 / np.sqrt(a["item_noise"][items]), count).astype(F32)
+    indptr, cols = np.arange(count + 1) * n, np.arange(count * n, dtype=np.int32)
+    precision = a["user_precision"][:count]
+    draw, mean = np.empty((count, width), dtype=F32), np.empty((count, width), dtype=F32)
+    trust = F32(1.0)
+    for _ in range(2 if noise_df > 0 and n else 1):
+        noise = trust * a["noise_precision"][:count]
+        draw_rows(indptr, cols, target, table, root, noise, centre, precision, np.zeros_like(centre), draw, mean)
+        if noise_df > 0 and n:
+            fit = (
+                (table[:, :k].reshape(count, n, k) * mean[:, None, :k]).sum(2)
+                + mean[:, k:]
+                + table[:, k].reshape(count, n)
+            )
+            squares = ((target.reshape(count, n) - fit) * root.reshape(count, n)) ** 2
+            trust = F32((noise_df + n) / (noise_df + np.mean(squares.sum(1) * a["noise_precision"][:count])))
+    return np.append(mean[:, :k].ravel(), F32(mean[:, k].mean()))
+
+
+def canonical_factors(users: Array, items: Array, k: int) -> tuple[Array, Array]:
+    """The best rank-``k`` form of ``users @ items.T`` (tables of n x w and m x w), as balanced tables of n x k and m x k.
+
+    Randomised subspace iteration (Halko, Martinsson & Tropp 2011) with fixed numbers; columns from the strongest, each
+    with the sign that makes the items' largest entry positive.
+    """
+    size = min(k + 10, users.shape[0], items.shape[0])
+    probe = np.random.default_rng(0).standard_normal((items.shape[0], size)).astype(F32)
+    for _ in range(4):
+        basis, _ = np.linalg.qr(users @ (items.T @ probe))
+        probe, _ = np.linalg.qr(items @ (users.T @ basis))
+    left, strength, right = np.linalg.svd(users @ (items.T @ probe), full_matrices=False)
+    top = min(k, len(strength))
+    root = np.sqrt(strength[:top])
+    of_users, of_items = left[:, :top] * root, (probe @ right[:top].T) * root
+    sign = np.sign(of_items[np.abs(of_items).argmax(0), np.arange(top)])
+    missing = ((0, 0), (0, k - top))
+    return np.pad(of_users * sign, missing), np.pad(of_items * sign, missing)

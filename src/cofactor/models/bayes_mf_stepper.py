@@ -1,0 +1,234 @@
+"""The training run of ``bayes-mf``: several chains, one a thread, and the samples that the model keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Features, Interactions, csr
+from cofactor.model import Hyper, Kind, State
+from cofactor.models.bayes_mf_chain import Chain, Layout, make_design
+
+if TYPE_CHECKING:
+    from cofactor.models.bayes_mf import BayesMF
+
+Array = NDArray[Any]
+F32 = np.float32
+KEPT_BYTES = 256 * 2**20
+"""Kept samples take at most this much memory (but at least one a chain is kept)."""
+WATCHED = 8
+"""Pairs whose predictions are traced."""
+
+
+class BayesStepper:
+    """One ``run`` is a sweep of every chain. Chains share nothing but the data, so threads cannot change the result."""
+
+    kind: Kind = "sweep"
+
+    def __init__(self, model: BayesMF, data: Interactions, rng: np.random.Generator) -> None:
+        c = model.config
+        self.model = model
+        values = data.values.astype(np.float64)
+        self.mean = float(values.mean()) if len(data) else 0.0
+        self.scale = float(values.std()) or 1.0
+        users, items, item_rows, gaps, times = layouts(data, (values - self.mean) / self.scale, c.implicit, c.time)
+        streams = [np.random.Generator(np.random.PCG64(int(s))) for s in rng.integers(2**63, size=c.chains)]
+        self.chains = [
+            Chain(users, items, item_rows, gaps, c.n_factors, c.noise_df, c.mood_scales, stream) for stream in streams
+        ]
+        pairs = rng.integers(0, max(len(data), 1), size=(2, WATCHED if len(data) else 0))
+        self.watched = data.users[pairs[0]], data.items[pairs[1]]
+        self.traces: list[Array] = []
+        self.done = 0
+        self.kept = 0
+        self.pool = ThreadPoolExecutor(max(1, min(c.chains, numba.config.NUMBA_NUM_THREADS)))
+        self.arrays = self._allocate(data, users, gaps, times)
+        model.adopt(self.arrays, 0, trace_names(len(self.chains[0].moods), len(self.watched[0])))
+
+    def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
+        """One sweep of every chain; gives the training mean squared error of the present draws (mean over the chains)."""
+        c = self.model.config
+        list(self.pool.map(Chain.sweep, self.chains))
+        self.done += 1
+        if self.done > c.burn_in:
+            self.traces.append(np.stack([self._trace(chain) for chain in self.chains]))
+        self._keep()
+        return np.array([float(np.mean([chain.error for chain in self.chains])) * self.scale**2])
+
+    def snapshot(self) -> State:
+        """Every chain, every kept sample, and the counters."""
+        chains = {f"chain{i}.{k}": v for i, chain in enumerate(self.chains) for k, v in chain.snapshot().items()}
+        kept = {f"kept.{k}": v.copy() for k, v in self.arrays.items()}
+        traces = np.stack(self.traces) if self.traces else np.zeros((0, 0, 0))
+        return {**chains, **kept, "counters": np.array([self.done, self.kept]), "traces": traces}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Put a snapshot back."""
+        for i, chain in enumerate(self.chains):
+            prefix = f"chain{i}."
+            chain.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        for name, array in self.arrays.items():
+            array[...] = state[f"kept.{name}"]
+        self.done, self.kept = (int(n) for n in state["counters"])
+        self.traces = list(state["traces"].copy())
+        self._publish()
+
+    # ---- what is kept
+
+    def _allocate(self, data: Interactions, users: Layout, gaps: Array | None, times: Array | None) -> dict[str, Array]:
+        c, n_chains = self.model.config, len(self.chains)
+        k, n, m = c.n_factors, data.n_users + 1, data.n_items + 1
+        has_implicit = users.design is not None and users.design.n_implicit > 0
+        bytes_each = 4 * (k + 1) * (2 * n + m + (m if has_implicit else 0))
+        per_chain = max(1, min(c.kept // n_chains, KEPT_BYTES // (bytes_each * n_chains), c.epochs - c.burn_in))
+        self.slots = s = per_chain * n_chains
+        row_of = np.flatnonzero(gaps > 0) if gaps is not None else np.zeros(0, dtype=np.int64)
+        self.mood_rows = row_of
+        owner = np.repeat(np.arange(data.n_users), users.counts)[row_of] if gaps is not None else row_of
+        moods = len(self.chains[0].moods)
+        return {
+            "mean": np.array(self.mean, dtype=F32),
+            "scale": np.array(self.scale, dtype=F32),
+            "range": np.array(data.range if len(data) else (0.0, 0.0), dtype=F32),
+            "user_factors": np.zeros((n, s * k), dtype=F32),
+            "user_bias": np.zeros((n, s), dtype=F32),
+            "user_factor_draws": np.zeros((n, s * k), dtype=F32),
+            "user_bias_draws": np.zeros((n, s), dtype=F32),
+            "item_factors": np.zeros((m, s * k), dtype=F32),
+            "item_bias": np.zeros((m, s), dtype=F32),
+            "implicit": np.zeros((data.n_items if has_implicit else 0, s * (k + 1)), dtype=F32),
+            "user_precision": np.zeros((s, k + 1), dtype=F32),
+            "noise_precision": np.zeros(s, dtype=F32),
+            "user_noise": np.zeros(n, dtype=F32),
+            "item_noise": np.zeros(m, dtype=F32),
+            "mood_indptr": np.append(0, np.cumsum(np.bincount(owner, minlength=data.n_users))).astype(np.int64),
+            "mood_times": times[row_of] if times is not None else np.zeros(0, dtype=np.int64),
+            "mood_mean": np.zeros((moods, len(row_of)), dtype=F32),
+            "mood_numbers": np.zeros((moods, 3), dtype=F32),
+        }
+
+    def _keep(self) -> None:
+        """Keep the present draws where it is time to; until the first ones are kept, the model shows the present ones."""
+        c, per_chain = self.model.config, self.slots // len(self.chains)
+        after, span = self.done - c.burn_in, max(c.epochs - c.burn_in, 1)
+        if after <= 0:
+            self._write(0, 1)
+            self.model.count = len(self.chains)
+            return
+        if after * per_chain // span > (after - 1) * per_chain // span:
+            self.kept += 1
+            self._write((self.kept - 1) % per_chain, self.kept)
+        self._publish()
+
+    def _publish(self) -> None:
+        if self.kept:
+            self.model.count = min(self.kept * len(self.chains), self.slots)
+        elif self.done:
+            self.model.count = len(self.chains)
+        if self.traces:
+            self.model.traces = np.ascontiguousarray(np.stack(self.traces).transpose(1, 0, 2))
+
+    def _write(self, slot: int, nth: int) -> None:
+        """Write the draws of all chains; running means take the ``nth`` value."""
+        a, k, n_chains = self.arrays, self.model.config.n_factors, len(self.chains)
+        for c, chain in enumerate(self.chains):
+            s = slot * n_chains + c
+            users, items = chain.users, chain.items
+            wide = slice(s * k, (s + 1) * k)
+            centres = users.centre().astype(F32), items.centre().astype(F32)
+            noise = (centres[0] + chain.rng.standard_normal(k + 1) / np.sqrt(users.precision)).astype(F32)
+            for name, table, last in (
+                ("user", users.mean, centres[0]),
+                ("user_draws", users.draw, noise),
+                ("item", items.draw, centres[1]),
+            ):
+                side, _, draws = name.partition("_")
+                suffix = f"_{draws}" if draws else ""
+                factors, bias = a[f"{side}_factor_draws" if draws else f"{side}_factors"], a[f"{side}_bias{suffix}"]
+                factors[:-1, wide], factors[-1, wide] = table[:, :k], last[:k]
+                bias[:-1, s], bias[-1, s] = table[:, k], last[k]
+            if len(a["implicit"]):
+                n_implicit = len(a["implicit"])
+                a["implicit"][:, s * (k + 1) : (s + 1) * (k + 1)] = users.weights[:n_implicit]
+            a["user_precision"][s] = users.precision
+            a["noise_precision"][s] = chain.noise_precision
+            share = 1.0 / ((nth - 1) * n_chains + c + 1)
+            for which, side in (("user", users), ("item", items)):
+                spread = np.append(1.0 / side.weight, np.mean(1.0 / side.weight) if len(side.weight) else 1.0)
+                a[f"{which}_noise"] += share * (spread - a[f"{which}_noise"])
+            for i, mood in enumerate(chain.moods):
+                rows = self.mood_rows
+                a["mood_mean"][i] += share * (mood.mean[rows] - a["mood_mean"][i])
+                numbers = [*mood.numbers, np.mean((mood.values - mood.mean) ** 2)]
+                a["mood_numbers"][i] += share * (np.array(numbers) - a["mood_numbers"][i])
+
+    def _trace(self, chain: Chain) -> Array:
+        users, items = self.watched
+        p, q = chain.users.draw[users], chain.items.draw[items]
+        pairs = (p[:, :-1] * q[:, :-1]).sum(1) + p[:, -1] + q[:, -1]
+        numbers = [chain.error * self.scale**2, self.scale / np.sqrt(chain.noise_precision)]
+        for side in (chain.users, chain.items):
+            numbers += [np.sqrt(np.mean(side.draw[:, -1] ** 2)) * self.scale]
+        for mood in chain.moods:
+            numbers += [mood.numbers[0], np.sqrt(mood.numbers[1]) * self.scale]
+        return np.concatenate([np.array(numbers, dtype=np.float64), self.mean + self.scale * pairs])
+
+
+def trace_names(n_moods: int, n_pairs: int) -> tuple[str, ...]:
+    """What the columns of a trace are."""
+    moods = [f"mood {i} {what}" for i in range(n_moods) for what in ("seconds", "sd")]
+    return (
+        "train mse",
+        "noise sd",
+        "user bias size",
+        "item bias size",
+        *moods,
+        *(f"prediction {i}" for i in range(n_pairs)),
+    )
+
+
+def layouts(
+    data: Interactions, y: Array, implicit: bool, time: bool
+) -> tuple[Layout, Layout, Array, Array | None, Array | None]:
+    """The user layout (by user, then time), the item layout, where the latter's entries stand in the former, and the
+    time gaps and times in user order (None without times)."""
+    timed = time and data.times is not None and len(data) > 0
+    times = data.times if timed else None
+    order = np.lexsort((data.items, data.users) if times is None else (data.items, times, data.users))
+    u, i, y = data.users[order], data.items[order], y[order].astype(F32)
+    counts = np.bincount(u, minlength=data.n_users)
+    gaps = None
+    if times is not None:
+        times = times[order]
+        gaps = np.diff(times, prepend=times[:1]).astype(np.float64)
+        gaps[np.diff(u, prepend=-1) != 0] = np.inf
+    by_item = csr(i, u, y, data.n_items, data.n_users)
+    user_set = csr(u, i, y, data.n_users, data.n_items) if implicit else None
+    user_design = make_design(user_set, *feature_blocks(data.user_features))
+    item_design = make_design(by_item if implicit else None, *feature_blocks(data.item_features))
+    indptr = np.append(0, np.cumsum(counts)).astype(np.int64)
+    users = Layout(indptr, i.astype(np.int32), y, counts, user_design)
+    items = Layout(by_item.indptr, by_item.indices, by_item.values, by_item.counts, item_design)
+    return users, items, by_item.rows, gaps, times
+
+
+def feature_blocks(features: Features | None) -> tuple[CSR | None, list[int]]:
+    """The matrix with columns brought to root mean square 1, sorted so that a block (names up to ``=``) is together."""
+    if features is None or not features.matrix.n_cols:
+        return None, []
+    m, names = features.matrix, [n.partition("=")[0] for n in features.names]
+    blocks = {b: i for i, b in enumerate(dict.fromkeys(names))}
+    number = np.array([blocks[n] for n in names])
+    order = np.argsort(number, kind="stable")
+    place = np.empty(len(order), dtype=np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    squares = np.bincount(m.indices, m.values.astype(np.float64) ** 2, minlength=m.n_cols)
+    size = np.sqrt(squares / np.maximum(np.bincount(m.indices, minlength=m.n_cols), 1))
+    size[size == 0.0] = 1.0
+    matrix = m._replace(indices=place[m.indices], values=(m.values / size[m.indices]).astype(F32))
+    return matrix, np.bincount(number, minlength=len(blocks)).tolist()
