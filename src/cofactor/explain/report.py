@@ -1,0 +1,190 @@
+"""One offline HTML page about a model: what the data are, what was learned, what is recommended and why."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor import __version__
+from cofactor.errors import CofactorError, ConfigError
+from cofactor.explain.factors import genre_table, name_factors
+from cofactor.explain.maps import item_map, neighbours_among
+from cofactor.model import Additive, HasFactors
+from cofactor.recommend.lookup import item_labels
+
+if TYPE_CHECKING:
+    from cofactor.recommend import Recommender
+
+Array = NDArray[Any]
+MAPPED = 2000
+"""Only the most rated items stand on the map: more would be neither legible nor small."""
+
+
+def write_report(
+    rec: Recommender, path: str | Path, *, title: str | None = None, users: Sequence[Any] | None = None
+) -> Path:
+    """Write the page to ``path`` in one step: a crash leaves what was there. ``users`` are shown as examples."""
+    path = Path(path)
+    page = render(report_data(rec, title=title, users=users))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as exc:
+        temporary.unlink(missing_ok=True)
+        raise ConfigError(f"cannot write the report to {path}: {exc.strerror}") from exc
+    return path
+
+
+def render(data: dict[str, Any]) -> str:
+    """The page as one string: markup, style, script and data in one file, nothing fetched."""
+    folder = resources.files("cofactor.explain") / "page"
+    page = (folder / "page.html").read_text(encoding="utf-8")
+    embedded = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    for mark, text in (
+        ("/*STYLE*/", (folder / "page.css").read_text(encoding="utf-8")),
+        ("/*SCRIPT*/", (folder / "page.js").read_text(encoding="utf-8")),
+        ("/*DATA*/", embedded),
+    ):
+        page = page.replace(mark, text)
+    return page
+
+
+def report_data(rec: Recommender, *, title: str | None = None, users: Sequence[Any] | None = None) -> dict[str, Any]:
+    """Everything the page shows, in types that JSON knows."""
+    data = rec.data
+    counts = data.by_item.counts
+    mapped = np.argsort(-counts, kind="stable")[:MAPPED]
+    mapped = mapped[counts[mapped] > 0]
+    model = rec.model
+    return {
+        "title": title or f"{data.name or 'ratings'}: what {rec.name} learned",
+        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": __version__,
+        "model": {"name": rec.name, "task": model.task, "config": asdict(model.config), "seed": rec.seed},
+        "data": _at_a_glance(rec),
+        "history": [[_number(x) for x in row] for row in rec.history],
+        "metrics": {k: _number(v) for k, v in rec.metrics.items()},
+        "items": _items(rec, mapped),
+        "biases": _biases(rec) if isinstance(model, HasFactors) else None,
+        "factors": [asdict(f) for f in name_factors(model, data)] if isinstance(model, HasFactors) else [],
+        "users": _users(rec, users),
+    }
+
+
+def _number(x: float) -> float | None:
+    return float(x) if np.isfinite(x) else None
+
+
+def _at_a_glance(rec: Recommender) -> dict[str, Any]:
+    data = rec.data
+    low, high = data.range
+    levels, level_counts = np.unique(data.values, return_counts=True)
+    if len(levels) > 24:
+        level_counts, edges = np.histogram(data.values, bins=20)
+        levels = (edges[:-1] + edges[1:]) / 2
+    by_item = np.sort(data.by_item.counts[data.by_item.counts > 0])[::-1]
+    by_user = np.sort(data.by_user.counts[data.by_user.counts > 0])[::-1]
+    period = None
+    if data.times is not None and len(data):
+        period = [
+            datetime.fromtimestamp(int(t), UTC).strftime("%Y-%m-%d") for t in (data.times.min(), data.times.max())
+        ]
+    return {
+        "ratings": len(data),
+        "users": len(by_user),
+        "items": len(by_item),
+        "density": len(data) / max(len(by_user) * len(by_item), 1),
+        "mean": float(data.values.mean()),
+        "range": [low, high],
+        "period": period,
+        "levels": [round(float(v), 3) for v in levels],
+        "level_counts": level_counts.tolist(),
+        "item_counts": _curve(by_item),
+        "user_counts": _curve(by_user),
+    }
+
+
+def _curve(ordered: Array, points: int = 120) -> list[list[int]]:
+    """(rank, count) at ranks evenly spaced in the logarithm."""
+    ranks = np.unique(np.geomspace(1, len(ordered), min(points, len(ordered))).astype(int))
+    return [[int(r), int(ordered[r - 1])] for r in ranks]
+
+
+def _items(rec: Recommender, mapped: Array) -> dict[str, Any]:
+    data = rec.data
+    near, similarity = neighbours_among(rec.model, data, mapped, min(8, max(len(mapped) - 1, 1)))
+    xy = item_map(rec.model, data, mapped, seed=rec.seed)
+    sums = np.bincount(data.items, weights=data.values, minlength=data.n_items)
+    genres, member = genre_table(data, mapped)
+    common = np.argsort(-member.sum(axis=0), kind="stable")[:7] if genres else np.empty(0, dtype=int)
+    return {
+        "label": item_labels(data, mapped),
+        "count": data.by_item.counts[mapped].tolist(),
+        "mean": np.round(sums[mapped] / np.maximum(data.by_item.counts[mapped], 1), 2).tolist(),
+        "xy": np.round(xy, 4).tolist(),
+        "near": near.tolist(),
+        "similarity": np.round(similarity, 3).tolist(),
+        "total": int((data.by_item.counts > 0).sum()),
+        "genres": [genres[g] for g in common],
+        "genre": [next((k for k, g in enumerate(common) if row[g]), -1) for row in member],
+    }
+
+
+def _biases(rec: Recommender) -> dict[str, Any]:
+    frame = rec.biases(10)
+    label = "title" if "title" in frame.columns else "item"
+    return {
+        end: [
+            [str(row[label]), float(row["bias"]), int(row["ratings"])]
+            for row in frame.iter_rows(named=True)
+            if row["end"] == end
+        ]
+        for end in ("lowest", "highest")
+    }
+
+
+def _users(rec: Recommender, users: Sequence[Any] | None) -> list[dict[str, Any]]:
+    data = rec.data
+    if users is None:
+        counts = data.by_user.counts
+        typical = np.argsort(np.abs(counts - max(np.median(counts[counts > 0]), 20)), kind="stable")[:4]
+        users = data.user_ids.decode(typical).to_list()
+    return [_user(rec, user) for user in users]
+
+
+def _user(rec: Recommender, user: Any) -> dict[str, Any]:
+    data = rec.data
+    code = data.user_ids.index(user)
+    rated, values = data.by_user.row(code)
+    best = np.argsort(-values, kind="stable")[:12]
+    frame = rec.recommend(user, n=8)
+    label = "title" if "title" in frame.columns else "item"
+    recommended = []
+    for row in frame.iter_rows(named=True):
+        entry = {"label": str(row[label]), "score": float(row["score"]), "reason": row["reason"], "terms": None}
+        if isinstance(rec.model, Additive):
+            try:
+                account = rec.explain(user, row["item"])
+            except CofactorError:
+                account = None
+            if account is not None:
+                entry["terms"] = [[t, round(float(v), 4)] for t, v in account.grouped().iter_rows()]
+                entry["link"] = account.link
+        recommended.append(entry)
+    return {
+        "user": str(user),
+        "ratings": len(rated),
+        "mean": float(values.mean()) if len(values) else None,
+        "liked": [[t, float(v)] for t, v in zip(item_labels(data, rated[best]), values[best], strict=True)],
+        "recommended": recommended,
+    }
