@@ -220,8 +220,12 @@ if (D.biases) {
 /* ---- factors */
 if (D.factors.length) {
   section("factors", "What sets items apart", "The strongest directions of the item factors, by the items at their ends and the genres that go with them. Their order and names are not given to the model: it found them in who rated what.",
-    el("table", {}, el("thead", {}, el("tr", {}, ["share", "one end", "other end", "goes with"].map((h) => el("th", { scope: "col" }, h)))),
-      el("tbody", {}, D.factors.map((f) => el("tr", {}, el("td", {}, Math.round(100 * f.share) + " %"), el("td", {}, f.high.slice(0, 4).join(" · ")), el("td", {}, f.low.slice(0, 4).join(" · ")), el("td", {}, f.genres.map(([g, r]) => `${g} ${r > 0 ? "+" : "−"}${fix(Math.abs(r), 2)}`).join(", ") || "–"))))));
+    el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["share", "one end", "other end", "goes with"].map((h) => el("th", { scope: "col" }, h)))),
+      el("tbody", {}, D.factors.map((f) => {
+        const genres = f.genres.map(([g, r]) => `${g} ${r > 0 ? "+" : "−"}${fix(Math.abs(r), 2)}`).join(", ") || "–";
+        const cell = (name, value) => el("td", { "data-name": name }, value);
+        return el("tr", {}, cell("share", Math.round(100 * f.share) + "\u00a0%"), cell("one end", f.high.slice(0, 4).join(" · ")), cell("other end", f.low.slice(0, 4).join(" · ")), cell("goes with", genres));
+      }))));
 }
 
 /* ---- users */
