@@ -86,7 +86,7 @@ def test_unknown_ids_by_policy(rec):
     pairs = [(1, 103), (999, 103), (1, 999), (999, 999)]
     frame = rec.predict(pairs, unknown="popular")
     assert frame["status"].to_list() == ["known", "unknown user", "unknown item", "unknown user and item"]
-    assert np.isfinite(frame["prediction"]).all()
+    assert frame["prediction"].is_finite().all()
     assert rec.predict(pairs, unknown="skip").rows() == frame.filter(pl.col("status") == "known").rows()
     assert len(rec.recommend(999, unknown="skip")) == 0
     popular = rec.recommend(999, n=3, unknown="popular")

@@ -67,7 +67,9 @@ def item_code(data: Interactions, item: object) -> int:
 def item_codes(data: Interactions, items: Iterable[Any]) -> Array:
     """int32 codes of several items, each of which must be known. Fast for many ids."""
     items = list(items)
-    codes = np.asarray(data.item_ids.encode(items), dtype=np.int32) if items else np.empty(0, dtype=np.int32)
+    if len({isinstance(item, str) for item in items}) > 1:  # some by id, some by title
+        return np.array([item_code(data, item) for item in items], dtype=np.int32)
+    codes = np.array(data.item_ids.encode(items), dtype=np.int32)
     for at in np.flatnonzero(codes < 0):
         codes[at] = item_code(data, items[at])
     return codes
