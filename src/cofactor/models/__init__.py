@@ -17,6 +17,7 @@ REGISTRY: dict[str, str] = {
     "bias": "cofactor.models.bias:Bias",
     "als": "cofactor.models.als:ALS",
     "dot-bias": "cofactor.models.dot_bias:DotBias",
+    "bayes-mf": "cofactor.models.bayes_mf:BayesMF",
     "popular": "cofactor.models.popular:Popular",
     "item-cosine": "cofactor.models.item_cosine:ItemCosine",
     "ease": "cofactor.models.ease:Ease",

@@ -23,11 +23,10 @@ from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.gibbs_mood import mood_at
 from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
 from cofactor.model import Interval, State, Task, Terms
-from cofactor.models.arrays import fitted, stored, stored_range
+from cofactor.models.arrays import clipped_terms, fitted, stored, stored_range
 from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf_fold import canonical_factors, fold_users
 from cofactor.models.bayes_mf_stepper import BayesStepper, trace_names
-from cofactor.models.bias import clipped_terms
 from cofactor.models.config import Search, option
 
 Array = NDArray[Any]

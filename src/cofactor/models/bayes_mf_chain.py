@@ -1,8 +1,8 @@
 """One Markov chain of ``bayes-mf``: its arrays, and one sweep of Gibbs sampling over them.
 
 Ratings are standardised. A rating is ``p_u . q_i + a_u + b_i + mood_u(t)`` plus noise whose precision is a common one
-times one of the user and one of the item. A row ``(p_u, a_u)`` has the prior mean ``mu + x_u W``, where ``x_u`` says what the
-user rated (and the user's side features); the same for items.
+times one of the user and one of the item. A row ``(p_u, a_u)`` has the prior mean ``mu + x_u W``, where ``x_u`` says
+what the user rated (and the user's side features); the same for items.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class Mood:
         """Time scale (seconds) and variance."""
 
     def draw(self, gaps: Array, errors: Array, noise_variance: Array, rng: np.random.Generator, move: bool) -> None:
-        """Draw the process given ``errors`` (mood not taken out); ``move``: first a Metropolis step for both numbers."""
+        """Draw the process given ``errors`` (mood not taken out); ``move``: first a step for its numbers."""
         scale, variance = self.numbers
         spread = np.empty(len(gaps))
         keep = np.exp(gaps / -scale)

@@ -33,7 +33,7 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
     table = np.empty((count, n, width), dtype=F32)
     table[:, :, :k] = a["item_factors"][items, : count * k].reshape(n, count, k).transpose(1, 0, 2)
     table[:, :, k] = a["item_bias"][items, :count].T
-    table = table.reshape(count * n, width)
+    flat = table.reshape(count * n, width)
     target = np.tile(((values - a["mean"]) / a["scale"]).astype(F32), count)
     root = np.tile(1.0 / np.sqrt(a["item_noise"][items]), count).astype(F32)
     indptr, cols = np.arange(count + 1) * n, np.arange(count * n, dtype=np.int32)
@@ -42,20 +42,16 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
     trust = F32(1.0)
     for _ in range(2 if noise_df > 0 and n else 1):
         noise = trust * a["noise_precision"][:count]
-        draw_rows(indptr, cols, target, table, root, noise, centre, precision, np.zeros_like(centre), draw, mean)
+        draw_rows(indptr, cols, target, flat, root, noise, centre, precision, np.zeros_like(centre), draw, mean)
         if noise_df > 0 and n:
-            fit = (
-                (table[:, :k].reshape(count, n, k) * mean[:, None, :k]).sum(2)
-                + mean[:, k:]
-                + table[:, k].reshape(count, n)
-            )
+            fit = (table[:, :, :k] * mean[:, None, :k]).sum(2) + mean[:, k:] + table[:, :, k]
             squares = ((target.reshape(count, n) - fit) * root.reshape(count, n)) ** 2
             trust = F32((noise_df + n) / (noise_df + np.mean(squares.sum(1) * a["noise_precision"][:count])))
     return np.append(mean[:, :k].ravel(), F32(mean[:, k].mean()))
 
 
 def canonical_factors(users: Array, items: Array, k: int) -> tuple[Array, Array]:
-    """The best rank-``k`` form of ``users @ items.T`` (tables of n x w and m x w), as balanced tables of n x k and m x k.
+    """The best rank-``k`` form of ``users @ items.T`` (tables of n x w and m x w), as tables of n x k and m x k.
 
     Randomised subspace iteration (Halko, Martinsson & Tropp 2011) with fixed numbers; columns from the strongest, each
     with the sign that makes the items' largest entry positive.

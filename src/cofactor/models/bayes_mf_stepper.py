@@ -46,12 +46,12 @@ class BayesStepper:
         self.traces: list[Array] = []
         self.done = 0
         self.kept = 0
-        self.pool = ThreadPoolExecutor(max(1, min(c.chains, numba.config.NUMBA_NUM_THREADS)))
+        self.pool = ThreadPoolExecutor(max(1, min(c.chains, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
         self.arrays = self._allocate(data, users, gaps, times)
         model.adopt(self.arrays, 0, trace_names(len(self.chains[0].moods), len(self.watched[0])))
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One sweep of every chain; gives the training mean squared error of the present draws (mean over the chains)."""
+        """One sweep of every chain; gives the training mean squared error of the draws (mean over the chains)."""
         c = self.model.config
         list(self.pool.map(Chain.sweep, self.chains))
         self.done += 1
@@ -113,7 +113,7 @@ class BayesStepper:
         }
 
     def _keep(self) -> None:
-        """Keep the present draws where it is time to; until the first ones are kept, the model shows the present ones."""
+        """Keep the present draws where it is time to; until then the model shows them each sweep."""
         c, per_chain = self.model.config, self.slots // len(self.chains)
         after, span = self.done - c.burn_in, max(c.epochs - c.burn_in, 1)
         if after <= 0:
@@ -158,8 +158,8 @@ class BayesStepper:
             a["user_precision"][s] = users.precision
             a["noise_precision"][s] = chain.noise_precision
             share = 1.0 / ((nth - 1) * n_chains + c + 1)
-            for which, side in (("user", users), ("item", items)):
-                spread = np.append(1.0 / side.weight, np.mean(1.0 / side.weight) if len(side.weight) else 1.0)
+            for which, part in (("user", users), ("item", items)):
+                spread = np.append(1.0 / part.weight, np.mean(1.0 / part.weight) if len(part.weight) else 1.0)
                 a[f"{which}_noise"] += share * (spread - a[f"{which}_noise"])
             for i, mood in enumerate(chain.moods):
                 rows = self.mood_rows
