@@ -21,6 +21,7 @@ REGISTRY: dict[str, str] = {
     "popular": "cofactor.models.popular:Popular",
     "item-cosine": "cofactor.models.item_cosine:ItemCosine",
     "ease": "cofactor.models.ease:Ease",
+    "ials": "cofactor.models.ials:Ials",
 }
 """Name -> ``module:class``. Each class has ``name``, ``task`` and ``Config``, and follows ``cofactor.model.Model``."""
 

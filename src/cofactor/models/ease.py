@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import CSR, Interactions, csr
+from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import gram_rows, mirror_rows
 from cofactor.models.config import Search, option
-from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low
+from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low, transposed
 
 Array = NDArray[Any]
 
@@ -59,12 +59,6 @@ def check_memory(name: str, n_items: int, matrices: int, max_gb: float) -> None:
             f"{name} needs {need:.1f} GB for {n_items:,} items, more than max_gb={max_gb:g}; "
             "leave out rare items, raise max_gb, or take ials or item-cosine, which need no square matrix"
         )
-
-
-def transposed(rows: CSR) -> CSR:
-    """Columns as rows."""
-    who = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
-    return csr(rows.indices, who, rows.values, rows.n_cols, rows.n_rows)
 
 
 def gram(rows: CSR) -> Array:

@@ -17,8 +17,7 @@ from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import nearest_rows
 from cofactor.models.config import Search, option
-from cofactor.models.ease import transposed
-from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low
+from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low, transposed
 
 Array = NDArray[Any]
 

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import CSR, Interactions
-from cofactor.errors import BundleError, ConfigError
+from cofactor.data.interactions import CSR, Interactions, csr
+from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import times_dense, times_sparse
 from cofactor.model import Kind, State, Task
@@ -60,6 +60,12 @@ def weighted(rows: CSR, limits: Array, low: float) -> CSR:
     return rows._replace(values=rating_weights(rows.values, limits, low))
 
 
+def transposed(rows: CSR) -> CSR:
+    """Columns as rows."""
+    who = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
+    return csr(rows.indices, who, rows.values, rows.n_cols, rows.n_rows)
+
+
 def scored_pairs(scores: Any, users: Array, items: Array) -> Array:
     """float32 (n,): scores of aligned users and items, by whole rows of ``scores(users)``; 0 for an unknown item."""
     users, items = np.asarray(users), np.asarray(items)
@@ -89,6 +95,21 @@ def stored_csr(state: Mapping[str, Array], prefix: str, n_cols: int) -> CSR:
 def csr_state(matrix: CSR, prefix: str) -> State:
     """The arrays that ``stored_csr`` reads."""
     return {f"{prefix}_indptr": matrix.indptr, f"{prefix}_indices": matrix.indices, f"{prefix}_values": matrix.values}
+
+
+def times(rows: CSR, weights: Array | CSR) -> Array:
+    """float32 (n_rows, n_cols): the rows times a square matrix, dense or CSR."""
+    out = np.empty((rows.n_rows, rows.n_cols), dtype=np.float32)
+    indptr, items, values = rows.indptr, rows.indices, rows.values
+    if isinstance(weights, CSR):
+        w = weights
+        over_rows(
+            lambda a, b: times_sparse(a, b, indptr, items, values, w.indptr, w.indices, w.values, out), rows.indptr
+        )
+    else:
+        dense = weights
+        over_rows(lambda a, b: times_dense(a, b, indptr, items, values, dense, out), rows.indptr)
+    return out
 
 
 class HistoryRanker:
@@ -136,17 +157,9 @@ class HistoryRanker:
         """float32 (n, n_items): the scores of users with these ratings."""
         popular, limits = fitted(self.popularity, self.name), fitted(self.range, self.name)
         rows = weighted(histories, limits, self.config.low_rating)
-        out = np.empty((rows.n_rows, len(popular)), dtype=np.float32)
-        if isinstance(w := self.weights, CSR):
-            over_rows(
-                lambda a, b: times_sparse(
-                    a, b, rows.indptr, rows.indices, rows.values, w.indptr, w.indices, w.values, out
-                ),
-                rows.indptr,
-            )
-        else:
-            w = fitted(w, self.name)
-            over_rows(lambda a, b: times_dense(a, b, rows.indptr, rows.indices, rows.values, w, out), rows.indptr)
+        if self.weights is None:
+            raise NotFittedError(f"{self.name} has not learned anything yet; train it before asking it for a result")
+        out = times(rows, self.weights)
         out[~out.any(axis=1)] = popular
         return out
 
@@ -207,6 +220,7 @@ class FactorRanker:
         self.user_factors: Array | None = None
         self.item_factors: Array | None = None
         self.item_bias: Array | None = None
+        self.mean_count: Array | None = None
         self.popularity: Array | None = None
         self.range: Array | None = None
 
@@ -244,8 +258,8 @@ class FactorRanker:
         return np.zeros(len(self.factors("user")), dtype=np.float32)
 
     def state(self) -> State:
-        """``user_factors``, ``item_factors``, ``item_bias``, ``popularity``, ``range``."""
-        names = ("user_factors", "item_factors", "item_bias", "popularity", "range")
+        """``user_factors``, ``item_factors``, ``item_bias``, ``popularity``, ``range``, ``mean_count`` (of a user)."""
+        names = ("user_factors", "item_factors", "item_bias", "popularity", "range", "mean_count")
         return {name: fitted(getattr(self, name), self.name) for name in names}
 
     @classmethod
@@ -258,6 +272,7 @@ class FactorRanker:
         model.item_bias = stored(state, "item_bias", np.float32, (n,))
         model.popularity = stored(state, "popularity", np.float32, (n,))
         model.range = stored(state, "range", np.float32, (2,))
+        model.mean_count = stored(state, "mean_count", np.float64, ())
         return model
 
 

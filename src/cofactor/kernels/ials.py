@@ -1,0 +1,134 @@
+"""Implicit alternating least squares, a block of factors at a time (Hu et al. 2008; Rendle et al. 2021, iALS++).
+
+A row (a user, or an item) with factors ``x`` minimises, the other side's factors ``y`` held fixed,
+
+    sum over its entries of  weight * (1 - x.y)²   +   sum over all of the other side of  (x.y)²   +   ridge * |x|²
+
+One Newton step in each block of ``width`` factors in turn; with one block that is the exact minimum. Tables of factors
+are float32 with a multiple of 16 columns (the spare ones zero), so that every inner loop is one vector long.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from cofactor.kernels.vectors import add_scaled
+
+Array = NDArray[Any]
+
+FAST = {"contract", "reassoc", "nsz"}
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def solve_rows(
+    first: int,
+    last: int,
+    indptr: Array,
+    indices: Array,
+    weights: Array,
+    other: Array,
+    gram: Array,
+    ridge: Array,
+    width: int,
+    factors: Array,
+    losses: Array,
+) -> None:
+    """Improve ``factors`` (n, k) of the rows ``first`` to ``last``; ``losses`` (n,), float64, gets what is left.
+
+    ``gram`` is ``other.T @ other``; ``ridge`` float32 (n,), above zero; ``width`` a multiple of 16 that divides k.
+    """
+    k = other.shape[1]
+    longest = 0
+    for row in range(first, last):
+        longest = max(longest, indptr[row + 1] - indptr[row])
+    guess = np.zeros(longest + 4, dtype=np.float32)
+    hessian = np.zeros((width, width), dtype=np.float32)
+    step = np.zeros(width, dtype=np.float32)
+    y = np.zeros((4, width), dtype=np.float32)
+    z = np.zeros((4, width), dtype=np.float32)
+    for row in range(first, last):
+        lo, n = indptr[row], indptr[row + 1] - indptr[row]
+        x = factors[row]
+        if width == k:
+            x[:] = 0.0  # one block: the minimum is found wherever it starts
+            guess[:n] = 0.0
+        else:
+            for j in range(n):
+                guess[j] = dot(x, other[indices[lo + j]])
+        for left in range(0, k, width):
+            right = left + width
+            for a in range(width):
+                hessian[a] = gram[left + a, left:right]
+                step[a] = ridge[row] * x[left + a] + dot(gram[left + a], x)
+                hessian[a, a] += ridge[row]
+            for start in range(0, n, 4):
+                for j in range(4):
+                    if start + j < n:
+                        at = lo + start + j
+                        w, slope = weights[at], weights[at] * (guess[start + j] - np.float32(1.0))
+                        row_y = other[indices[at], left:right]
+                        for a in range(width):
+                            y[j, a] = row_y[a]
+                            z[j, a] = w * row_y[a]
+                            step[a] += slope * row_y[a]
+                    else:
+                        y[j, :] = 0.0
+                        z[j, :] = 0.0
+                add_products(hessian, y, z)
+            solve(hessian, step)
+            for a in range(width):
+                x[left + a] -= step[a]
+            for j in range(n):
+                guess[j] -= dot(step, other[indices[lo + j], left:right])
+        losses[row] = 0.0
+        for j in range(n):
+            losses[row] += weights[lo + j] * (np.float32(1.0) - guess[j]) ** 2
+        for a in range(k):
+            losses[row] += x[a] * (dot(gram[a], x) + ridge[row] * x[a])
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def dot(a: Array, b: Array) -> Any:
+    total = np.float32(0.0)
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def add_products(hessian: Array, y: Array, z: Array) -> None:
+    """``hessian += z.T @ y`` for four rows; the upper half and what shares its vectors."""
+    width = len(hessian)
+    for a in range(width):
+        four = (z[0, a], z[1, a], z[2, a], z[3, a])
+        for b in range(a // 16 * 16, width, 16):
+            add_scaled(hessian, a * width + b, y, b, width, four)
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def solve(matrix: Array, x: Array) -> None:
+    """Cholesky in place: ``x`` is the right side and becomes the solution; the upper half of ``matrix`` is used up.
+
+    Their length is a multiple of 16. What lies left of the diagonal is garbage that is never read.
+    """
+    d = len(x)
+    for j in range(d):
+        root = np.float32(1.0) / np.sqrt(matrix[j, j])
+        x[j] *= root
+        for b in range(j, d):
+            matrix[j, b] *= root
+        xj = x[j]
+        for a in range(j + 1, d):
+            f = -matrix[j, a]
+            x[a] += f * xj
+            for b in range(a // 16 * 16, d, 16):
+                add_scaled(matrix, a * d + b, matrix, j * d + b, 0, (f,))
+    for j in range(d - 1, -1, -1):
+        total = x[j]
+        for b in range(j + 1, d):
+            total -= matrix[j, b] * x[b]
+        x[j] = total / matrix[j, j]

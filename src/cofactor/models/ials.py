@@ -1,0 +1,169 @@
+"""``ials``: least squares on everything that was not chosen too, by alternating sweeps (Hu, Koren & Volinsky 2008).
+
+With what made it strong again (Rendle, Krichene, Zhang & Koren 2021): regularisation that grows with the number of
+ratings, and a solver that takes a block of factors at a time (iALS++).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import ConfigError
+from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.ials import solve_rows
+from cofactor.model import Hyper, Kind, State
+from cofactor.models.arrays import fitted
+from cofactor.models.config import Search, option
+from cofactor.models.ranker import FactorRanker, check_low, popularity, rating_range, transposed, weighted
+
+Array = NDArray[Any]
+
+LANES = 16
+
+
+@dataclass(frozen=True)
+class IalsConfig:
+    """Parameters of ``ials``."""
+
+    n_factors: int = option(64, "length of the embeddings", Search(16, 256, log=True))
+    epochs: int = option(15, "sweeps over users and items", Search(5, 30))
+    alpha: float = option(1.0, "how much more a row counts than a missing one", Search(0.1, 30.0, log=True))
+    reg: float = option(10.0, "regularisation of a row with an average number of ratings", Search(0.5, 200.0, log=True))
+    nu: float = option(0.5, "regularisation grows with the number of ratings to this power", Search(0.0, 1.0))
+    low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    block: int = option(32, "factors solved at a time; 0: all at once, exactly")
+
+    def __post_init__(self) -> None:
+        check_low(self.low_rating)
+        if self.n_factors < 1 or self.epochs < 1 or self.block < 0:
+            raise ConfigError(
+                f"n_factors={self.n_factors}, epochs={self.epochs}, block={self.block}: "
+                "the first two must be at least 1 and block at least 0"
+            )
+        if not (self.alpha > 0 and self.reg > 0 and self.nu >= 0):
+            raise ConfigError(f"alpha={self.alpha}, reg={self.reg}, nu={self.nu}: they must be above 0 (nu may be 0)")
+
+
+class Ials(FactorRanker):
+    """There are no biases: ``item_bias`` is zero."""
+
+    name: ClassVar[str] = "ials"
+    Config = IalsConfig
+
+    def __init__(self, config: IalsConfig | None = None) -> None:
+        super().__init__(config or IalsConfig())
+        self._gram: Array | None = None
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> IalsStepper:
+        """Items begin at random, users at zero."""
+        return IalsStepper(self, data, rng)
+
+    def fold_in(self, histories: CSR) -> Array:
+        """float32 (n, k): the exact minimum for users with these ratings."""
+        c, items = self.config, self.factors("item")
+        rows = weighted(histories, fitted(self.range, self.name), c.low_rating)
+        table = padded(items)
+        if self._gram is None:
+            self._gram = gram(table)
+        out = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
+        ridge = ridges(rows.counts, float(fitted(self.mean_count, self.name)), c.reg, c.nu)
+        improve(rows, c.alpha, table, self._gram, ridge, table.shape[1], out)
+        return out[:, : items.shape[1]]
+
+
+class IalsStepper:
+    """Owns tables of a multiple of 16 columns; the model's arrays are written after each sweep."""
+
+    kind: Kind = "sweep"
+
+    def __init__(self, model: Ials, data: Interactions, rng: np.random.Generator) -> None:
+        c = model.config
+        self.model = model
+        model.range, model.popularity = rating_range(data), popularity(data)
+        self.by_user = weighted(data.by_user, model.range, c.low_rating)
+        self.by_item = transposed(self.by_user)
+        model.item_bias = np.zeros(data.n_items, dtype=np.float32)
+        model.user_factors = np.zeros((data.n_users, c.n_factors), dtype=np.float32)
+        start = rng.standard_normal((data.n_items, c.n_factors), dtype=np.float32)
+        start *= np.float32(0.1 / np.sqrt(c.n_factors)) * (self.by_item.counts > 0)[:, None]
+        model.item_factors = start
+        self.users, self.items = padded(model.user_factors), padded(model.item_factors)
+        self.width = width_of(c.block, self.users.shape[1])
+        self.user_ridge, self.item_ridge = (
+            ridges(r.counts, len(data) / max(r.n_rows, 1), c.reg, c.nu) for r in (self.by_user, self.by_item)
+        )
+        model.mean_count = np.array(len(data) / max(data.n_users, 1))
+        self._write()
+
+    def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
+        """One sweep over the users, one over the items; gives the objective, with its penalties, a training row."""
+        alpha = self.model.config.alpha
+        improve(self.by_user, alpha, self.items, gram(self.items), self.user_ridge, self.width, self.users)
+        losses = improve(self.by_item, alpha, self.users, gram(self.users), self.item_ridge, self.width, self.items)
+        penalty = np.einsum("nk,nk,n->", self.users, self.users, self.user_ridge, dtype=np.float64)
+        self._write()
+        return np.array([(losses.sum() + penalty) / max(len(self.by_user.indices), 1)])
+
+    def snapshot(self) -> State:
+        """Copies of both tables."""
+        return {"users": self.users.copy(), "items": self.items.copy()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Put a snapshot back."""
+        self.users[:], self.items[:] = state["users"], state["items"]
+        self._write()
+
+    def _write(self) -> None:
+        k = self.model.config.n_factors
+        fitted(self.model.user_factors, "ials")[:] = self.users[:, :k]
+        fitted(self.model.item_factors, "ials")[:] = self.items[:, :k]
+        self.model._gram = None
+
+
+def padded(table: Array) -> Array:
+    """The table with zero columns up to a multiple of 16; itself where it has that already."""
+    n, k = table.shape
+    if k % LANES == 0 and table.flags.c_contiguous:
+        return table
+    wide = np.zeros((n, -(-k // LANES) * LANES), dtype=np.float32)
+    wide[:, :k] = table
+    return wide
+
+
+def width_of(block: int, k: int) -> int:
+    """The largest multiple of 16 that divides ``k`` and is no wider than ``block`` (0: ``k``; 16 at least)."""
+    fits = [w for w in range(LANES, k + 1, LANES) if k % w == 0 and (w <= block or block == 0)]
+    return max(fits, default=LANES)
+
+
+def ridges(counts: Array, mean: float, reg: float, nu: float) -> Array:
+    """float32 (n,): ``reg * ((1 + count) / (1 + mean count)) ** nu``."""
+    scaled: Array = reg * ((1.0 + counts) / (1.0 + mean)) ** nu
+    return scaled.astype(np.float32)
+
+
+def gram(table: Array) -> Array:
+    """``table.T @ table``, on one thread: the same bits however many there are."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        product: Array = table.T @ table
+    return np.ascontiguousarray(product)
+
+
+def improve(rows: CSR, alpha: float, other: Array, gram: Array, ridge: Array, width: int, factors: Array) -> Array:
+    """One pass of the kernel over all rows; gives what is left of each row's sum, float64 (n,)."""
+    losses = np.zeros(rows.n_rows)
+    weights = rows.values * np.float32(alpha)
+    over_rows(
+        lambda a, b: solve_rows(a, b, rows.indptr, rows.indices, weights, other, gram, ridge, width, factors, losses),
+        rows.indptr,
+        per_row=16,
+    )
+    return losses
