@@ -165,16 +165,19 @@ class IdMap:
         if not len(self) or not len(series):
             return np.full(len(series), -1, dtype=np.int32)
         gaps = series.null_count() > 0
-        asked = (series.fill_null(0) if gaps else series).to_numpy()
-        if asked.dtype == np.uint64 or self.values.dtype == pl.UInt64:
+        if pl.UInt64 in (series.dtype, self.values.dtype):
             return self._encode_any(series.cast(self.values.dtype, strict=False))
+        asked = _int64(series.fill_null(0) if gaps else series)
         if self._table is None:
-            self._table = _integer_table(self.values.to_numpy())
+            self._table = _integer_table(_int64(self.values))
         lowest, table = self._table
         if len(table):
-            codes = _look_up(asked, lowest, table)
+            from cofactor.kernels import group
+
+            codes = np.empty(len(asked), dtype=np.int32)
+            group.look_up(asked, lowest, table, codes)
         else:
-            mine = self.values.to_numpy()
+            mine = _int64(self.values)
             order = np.argsort(mine, kind="stable")
             at = np.minimum(np.searchsorted(mine, asked, sorter=order), len(mine) - 1)
             codes = np.where(mine[order[at]] == asked, order[at], -1).astype(np.int32)
@@ -202,14 +205,19 @@ def factorize(values: pl.Series, kind: str) -> tuple[IdMap, Array]:
     if values.dtype.is_integer() and values.dtype != pl.UInt64 and len(values) and not values.null_count():
         lowest, highest = int(values.min()), int(values.max())  # type: ignore[arg-type]
         if highest - lowest < min(_TABLE_LIMIT, 4 * len(values) + 1024):
-            asked = values.to_numpy()
-            present = np.zeros(highest - lowest + 1, dtype=np.int32)
-            offsets = asked if lowest == 0 else asked - lowest
-            present[offsets] = 1
-            found = np.flatnonzero(present)
-            present[found] = np.arange(len(found), dtype=np.int32)
-            ids = IdMap(pl.Series(kind, found + lowest).cast(values.dtype), kind)
-            return ids, present[offsets]
+            from cofactor.kernels import group
+
+            chunks = [_int64(chunk) for chunk in values.get_chunks()]
+            table = np.zeros(highest - lowest + 1, dtype=np.int32)
+            for chunk in chunks:
+                group.mark(chunk, lowest, table)
+            found = np.flatnonzero(table)
+            table[found] = np.arange(len(found), dtype=np.int32)
+            codes, start = np.empty(len(values), dtype=np.int32), 0
+            for chunk in chunks:
+                group.look_up(chunk, lowest, table, codes[start : start + len(chunk)])
+                start += len(chunk)
+            return IdMap(pl.Series(kind, found + lowest).cast(values.dtype), kind), codes
     ids = id_map(values, kind)
     return ids, ids.encode(values)
 
@@ -220,18 +228,16 @@ def _integer_table(values: Array) -> tuple[int, Array]:
     if highest - lowest >= min(_TABLE_LIMIT, 64 * len(values) + 1024):
         return lowest, np.empty(0, dtype=np.int32)
     table = np.full(highest - lowest + 1, -1, dtype=np.int32)
-    table[values.astype(np.int64) - lowest] = np.arange(len(values), dtype=np.int32)
+    table[values - lowest] = np.arange(len(values), dtype=np.int32)
     return lowest, table
 
 
-def _look_up(asked: Array, lowest: int, table: Array) -> Array:
-    highest = lowest + len(table) - 1
-    low, high = int(asked.min()), int(asked.max())
-    if lowest <= low and high <= highest:
-        return table[asked.astype(np.int64, copy=False) - lowest]
-    inside = (asked >= lowest) & (asked <= highest)
-    at = np.where(inside, asked, lowest).astype(np.int64) - lowest
-    return np.where(inside, table[at], np.int32(-1))
+def _int64(values: pl.Series) -> Array:
+    """Integers as int64, read-only (one type for the kernels, whatever the column's)."""
+    array: Array = values.to_numpy().astype(np.int64, copy=False)
+    array = array.view()
+    array.flags.writeable = False
+    return array
 
 
 def _words(dtype: pl.DataType) -> str:

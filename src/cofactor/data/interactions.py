@@ -59,21 +59,23 @@ class CSR(NamedTuple):
         )
 
 
+def frozen(array: Array, dtype: Any) -> Array:
+    """A read-only view (or copy) of the type asked for: kernels are compiled once for it."""
+    view = np.asarray(array, dtype=dtype).view()
+    view.flags.writeable = False
+    return view
+
+
 def csr(rows: Array, cols: Array, values: Array, n_rows: int, n_cols: int) -> CSR:
     """Group aligned arrays by row; columns ascend within a row, equal pairs keep their order. O(n)."""
     from cofactor.kernels import group
 
-    rows, cols = np.asarray(rows, dtype=np.int32), np.asarray(cols, dtype=np.int32)
-    values = np.asarray(values, dtype=np.float32)
+    rows, cols = frozen(rows, np.int32), frozen(cols, np.int32)
+    values = frozen(values, np.float32)
     n = len(rows)
-    position = np.int32 if n < 2**31 else np.int64
-    by_col, order = np.empty(n, dtype=position), np.empty(n, dtype=position)
-    group.group(cols, group.row_starts(cols, n_cols), np.empty(0, dtype=position), by_col)
     indptr = group.row_starts(rows, n_rows)
-    group.group(rows, indptr, by_col, order)
-    del by_col
     indices, grouped, at = np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.int64)
-    group.gather_rows(order, cols, values, indices, grouped, at)
+    group.to_csr(rows, cols, values, indptr, group.row_starts(cols, n_cols), indices, grouped, at)
     return CSR(indptr, indices, grouped, at, n_cols)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from cofactor.data import columns, side, times
-from cofactor.data.ids import Array, factorize
+from cofactor.data.ids import Array, IdMap, factorize
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.data.tables import Table, open_table
 from cofactor.errors import ConfigError, DataError
@@ -55,42 +56,31 @@ def read(
     table = open_table(source, sep=sep, encoding=encoding, header=header)
     roles, guess = columns.resolve(table, user, item, rating, time)
     used = Columns(*_names(table, roles))
-    frame = table.load(list(roles.values()), [roles["user"], roles["item"]])
     notes = [*table.notes, *([guess] if guess else [])]
-    if not len(frame):
+    column = _columns(table, roles)
+    user_ids, user_codes, said = _coded(column("user"), "user", roles["user"])
+    notes += said
+    if not len(user_codes):
         raise DataError(f"{table.label} has no rows; at least two users and two items are needed")
-
-    when: Array | None = None
-    values: Array
+    item_ids, item_codes, said = _coded(column("item"), "item", roles["item"])
+    notes += said
     if "rating" in roles:
-        values = _ratings(frame[roles["rating"]], roles["rating"])
-        frame = frame.drop(roles["rating"])
+        values = _ratings(column("rating"), roles["rating"])
     else:
-        values = np.ones(len(frame), dtype=np.float32)
+        values = np.ones(len(user_codes), dtype=np.float32)
         if rating is None:
             notes.append("no rating column: implicit feedback, every value is 1")
+    when: Array | None = None
     if "time" in roles:
-        when, unit = times.to_seconds(frame[roles["time"]], roles["time"])
+        when, unit = times.to_seconds(column("time"), roles["time"])
         notes += [unit] if unit else []
-        frame = frame.drop(roles["time"])
-    user_column, note = _ids(frame[roles["user"]], "user", roles["user"])
-    notes += note
-    user_ids, user_codes = factorize(user_column, "user")
-    frame = frame.drop(roles["user"])
-    del user_column
-    item_column, note = _ids(frame[roles["item"]], "item", roles["item"])
-    notes += note
-    item_ids, item_codes = factorize(item_column, "item")
-    del frame, item_column
-
     data = Interactions(user_codes, item_codes, values, when, user_ids, item_ids, used, name=_label(source, name))
     data, note = merge(data, duplicates)
     tables: dict[str, pl.DataFrame] = {}
     for kind, given in (("item", items), ("user", users)):
         if given is not None:
             ids = data.item_ids if kind == "item" else data.user_ids
-            column = used.item if kind == "item" else used.user
-            tables[f"{kind}_table"], said = side.align(given, ids, column)
+            tables[f"{kind}_table"], said = side.align(given, ids, used.item if kind == "item" else used.user)
             note += said
     return data.but(notes=(*notes, *note), **tables)
 
@@ -99,17 +89,17 @@ def merge(data: Interactions, duplicates: Duplicates) -> tuple[Interactions, lis
     """One row for each user and item, chosen as in :func:`read`, and a note with the count. O(n), stable in order."""
     from cofactor.kernels import group
 
-    n, position = len(data), np.int32 if len(data) < 2**31 else np.int64
     starts = group.row_starts(data.users, data.n_users)
-    order = np.empty(0, dtype=position)
+    grouped = data.items
     if not group.is_sorted(data.users):
-        order = np.empty(n, dtype=position)
-        group.group(data.users, starts, order[:0], order)
-    count = int(group.repeats(starts, order, data.items, data.n_items))
+        grouped = np.empty_like(data.items)
+        group.group_values(data.users, starts, data.items, grouped)
+    count = int(group.repeats(starts, grouped, data.n_items))
     if not count:
         return data, []
-    if not len(order):
-        order = np.arange(n, dtype=position)
+    n, position = len(data), np.int32 if len(data) < 2**31 else np.int64
+    order = np.empty(n, dtype=position)
+    group.group(data.users, starts, order)
     keep, mean = np.ones(n, dtype=np.bool_), data.values.copy()
     when = data.times if data.times is not None else np.empty(0, dtype=np.int64)
     group.resolve_repeats(starts, order, data.items, when, data.values, data.n_items, duplicates == "first", keep, mean)
@@ -147,6 +137,22 @@ def _ratings(column: pl.Series, name: str) -> Array:
         row = int(np.argmin(finite))
         raise DataError(f"the rating in row {row + 1} (column {name!r}) is {numbers[row]}; mend or drop that row")
     return values if values.flags.owndata and values.flags.writeable else values.copy()
+
+
+def _columns(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:
+    """The column of a role. Text is parsed once and given away column by column; other tables are read a column at a
+    time, so that no more than one is held besides what has been made of it."""
+    ids = [roles["user"], roles["item"]]
+    if not table.parsed_at_once:
+        return lambda role: table.load([roles[role]], ids)[roles[role]]
+    frame = table.load(list(roles.values()), ids)
+    return lambda role: frame.drop_in_place(roles[role])
+
+
+def _coded(column: pl.Series, kind: str, name: str) -> tuple[IdMap, Array, list[str]]:
+    column, notes = _ids(column, kind, name)
+    ids, codes = factorize(column, kind)
+    return ids, codes, notes
 
 
 def _ids(column: pl.Series, kind: str, name: str) -> tuple[pl.Series, list[str]]:

@@ -38,6 +38,8 @@ class Table:
     """``load(columns, ids)``: those columns; those in ``ids`` keep leading zeros (text, then)."""
     label: str
     notes: tuple[str, ...] = ()
+    parsed_at_once: bool = False
+    """Whether all columns had better be loaded in one call."""
     objects: Callable[[str], list[Any] | None] = lambda name: None
     """The Python objects of a frame's column, where it holds such."""
 
@@ -131,7 +133,7 @@ def _open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, 
         sep = _UNIT
     text = _Text(path, data, sep, quote, bool(header), names, notes)
     sample = text.parse(io.BytesIO("\n".join(lines).encode()), names, [])
-    return Table(names, bool(header), sample, text.load, str(path), tuple(notes))
+    return Table(names, bool(header), sample, text.load, str(path), tuple(notes), parsed_at_once=True)
 
 
 @dataclass(frozen=True)

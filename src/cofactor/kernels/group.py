@@ -23,45 +23,79 @@ def row_starts(codes: Array, n_rows: int) -> Array:
 
 
 @njit(cache=True)
-def group(codes: Array, starts: Array, within: Array, order: Array) -> None:
-    """Write into ``order`` the positions grouped by ``codes``; a row keeps the order of ``within``, or the table's."""
+def group(codes: Array, starts: Array, order: Array) -> None:
+    """Write into ``order`` the positions grouped by ``codes``, in table order within a row."""
     cursor = starts[:-1].copy()
-    if len(within) == 0:
-        for i in range(len(codes)):
-            c = codes[i]
-            order[cursor[c]] = i
-            cursor[c] += 1
-    else:
-        for j in range(len(within)):
-            i = within[j]
-            c = codes[i]
-            order[cursor[c]] = i
-            cursor[c] += 1
+    for i in range(len(codes)):
+        c = codes[i]
+        order[cursor[c]] = i
+        cursor[c] += 1
 
 
 @njit(cache=True)
-def gather_rows(order: Array, cols: Array, values: Array, out_cols: Array, out_values: Array, out_rows: Array) -> None:
-    """Bring columns, values and positions into grouped order."""
-    for j in range(len(order)):
-        i = order[j]
-        out_cols[j] = cols[i]
-        out_values[j] = values[i]
-        out_rows[j] = i
+def to_csr(
+    rows: Array,
+    cols: Array,
+    values: Array,
+    row_start: Array,
+    col_start: Array,
+    out_cols: Array,
+    out_values: Array,
+    out_rows: Array,
+) -> None:
+    """Group by row with columns ascending: grouped by column first, then, in that order, by row."""
+    n = len(rows)
+    row_at, value_at, position = np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.int64)
+    cursor = col_start[:-1].copy()
+    for i in range(n):
+        at = cursor[cols[i]]
+        cursor[cols[i]] = at + 1
+        row_at[at], value_at[at], position[at] = rows[i], values[i], i
+    cursor = row_start[:-1].copy()
+    for c in range(len(col_start) - 1):
+        for j in range(col_start[c], col_start[c + 1]):
+            at = cursor[row_at[j]]
+            cursor[row_at[j]] = at + 1
+            out_cols[at], out_values[at], out_rows[at] = c, value_at[j], position[j]
 
 
 @njit(cache=True)
-def repeats(starts: Array, order: Array, items: Array, n_items: int) -> int:
-    """How many rows repeat a (user, item) pair; ``order`` groups the rows by user (empty: they already are)."""
+def group_values(codes: Array, starts: Array, values: Array, out: Array) -> None:
+    """Write into ``out`` the values grouped by ``codes``, in table order within a row."""
+    cursor = starts[:-1].copy()
+    for i in range(len(codes)):
+        c = codes[i]
+        out[cursor[c]] = values[i]
+        cursor[c] += 1
+
+
+@njit(cache=True)
+def repeats(starts: Array, items: Array, n_items: int) -> int:
+    """How many entries repeat an item within their row; ``items`` are grouped, row ``u`` from ``starts[u]`` on."""
     seen = np.full(n_items, -1, dtype=np.int32)
     found = 0
-    grouped = len(order) == 0
     for u in range(len(starts) - 1):
         for j in range(starts[u], starts[u + 1]):
-            item = items[j] if grouped else items[order[j]]
-            if seen[item] == u:
-                found += 1
+            item = items[j]
+            found += seen[item] == u
             seen[item] = u
     return found
+
+
+@njit(cache=True)
+def mark(ids: Array, lowest: int, table: Array) -> None:
+    """Set ``table[id - lowest]`` to 1 for every id."""
+    for i in range(len(ids)):
+        table[ids[i] - lowest] = 1
+
+
+@njit(cache=True)
+def look_up(ids: Array, lowest: int, table: Array, out: Array) -> None:
+    """``out[i] = table[ids[i] - lowest]``, -1 for ids outside of the table."""
+    n = len(table)
+    for i in range(len(ids)):
+        at = ids[i] - lowest
+        out[i] = table[at] if 0 <= at < n else -1
 
 
 @njit(cache=True)
