@@ -1,0 +1,208 @@
+"""The program as people run it: in a process of its own, by its exit codes and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+COFACTOR = [sys.executable, "-m", "cofactor"]
+
+
+def run(*args, cwd=None, **env):
+    done = subprocess.run(
+        [*COFACTOR, *map(str, args)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=300,
+        env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1", **env},
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def refused(done, *words):
+    """Exit code 2 and one clear line."""
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    lines = [x for x in done.stderr.splitlines() if x.startswith("cofactor: ")]
+    assert len(lines) == 1, done.stderr
+    for word in words:
+        assert str(word) in lines[0], lines[0]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table of ratings with titles as ids, and a model trained on it."""
+    path = tmp_path_factory.mktemp("cli")
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((40, 25)) < 0.5)
+    ratings = np.clip(np.round(3 + rng.normal(0, 1, 40)[users] + rng.normal(0, 1, 25)[items]), 1, 5)
+    frame = pl.DataFrame({"user": users + 1, "title": [f"Film {i}" for i in items], "rating": ratings})
+    frame.write_csv(path / "ratings.csv")
+    done = run(
+        "fit", "ratings.csv", "--item", "title", "--model", "als", "--n-factors", 3, "--out", "m.cofactor", cwd=path
+    )
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def bytes_of(bundle: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(bundle.iterdir())}
+
+
+# ---- the main road
+
+
+def test_help_and_version():
+    assert "recommend" in run("--help").stdout
+    assert run("--version").stdout.startswith("cofactor ")
+    for command in ("demo", "fit", "check", "recommend", "similar", "explain", "info", "compare", "evaluate"):
+        assert run(command, "--help").returncode == 0
+
+
+def test_what_there_is():
+    names = {row["model"] for row in json.loads(run("models", "--json").stdout)}
+    assert {"bias", "als", "dot-bias", "popular", "bayes-mf"} <= names
+    options = json.loads(run("models", "dot-bias", "--json").stdout)
+    assert "--n-factors" in {o["option"] for o in options}
+    assert "movietweetings-demo" in {row["name"] for row in json.loads(run("datasets", "--json").stdout)}
+    assert "ml-100k" in run("datasets").stdout
+
+
+def test_fit_then_ask(folder):
+    info = json.loads(run("info", "m.cofactor", "--json", cwd=folder).stdout)
+    assert info["model"] == "als"
+    recs = json.loads(run("recommend", "m.cofactor", "--user", 3, "-n", 4, "--json", cwd=folder).stdout)
+    assert [r["rank"] for r in recs] == list(range(1, len(recs) + 1))
+    new = json.loads(
+        run("recommend", "m.cofactor", "--liked", "Film 1=5", "--liked", "Film 2=1", "--json", cwd=folder).stdout
+    )
+    assert not {"Film 1", "Film 2"} & {r["item"] for r in new}
+    near = json.loads(run("similar", "m.cofactor", "Film 3", "-n", 3, "--json", cwd=folder).stdout)
+    assert len(near) == 3
+    why = json.loads(run("explain", "m.cofactor", "--user", 3, "--item", "Film 3", "--json", cwd=folder).stdout)
+    assert sum(t["value"] for t in why["terms"]) == pytest.approx(why["prediction"], abs=1e-4)
+    assert "Film 3 for user 3" in run("explain", "m.cofactor", "--user", 3, "--item", "Film 3", cwd=folder).stdout
+
+
+def test_everybody(folder):
+    done = run("recommend", "m.cofactor", "--all", "-n", 3, "--out", "all.parquet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(folder / "all.parquet")["user"].n_unique() == 40
+
+
+def test_report(folder):
+    assert run("report", "m.cofactor", "--out", "r.html", cwd=folder).returncode == 0
+    page = (folder / "r.html").read_text(encoding="utf-8")
+    assert "Film 1" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_evaluate_and_check(folder):
+    rows = json.loads(run("evaluate", "m.cofactor", "ratings.csv", "--item", "title", "--json", cwd=folder).stdout)
+    assert any(r["metric"] == "rmse" for r in rows)
+    assert run("check", "ratings.csv", cwd=folder).returncode == 0
+    assert isinstance(json.loads(run("check", "ratings.csv", "--json", cwd=folder).stdout), dict)
+
+
+def test_one_seed_one_model(folder):
+    args = ("fit", "ratings.csv", "--item", "title", "--model", "dot-bias", "--epochs", 2, "--seed", 5, "--json")
+    for threads in ("1", "2"):
+        done = run(*args, "--out", f"t{threads}.cofactor", cwd=folder, NUMBA_NUM_THREADS=threads)
+        assert done.returncode == 0, done.stderr
+    one, two = (bytes_of(folder / f"t{t}.cofactor") for t in "12")
+    assert one["arrays.safetensors"] == two["arrays.safetensors"]
+
+
+def test_quiet_off_a_terminal(folder):
+    done = run("fit", "ratings.csv", "--item", "title", "--model", "bias", "--out", "q.cofactor", "--json", cwd=folder)
+    assert json.loads(done.stdout)["model"] == "bias"
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+# ---- bad input: one sentence, exit code 2, nothing lost
+
+ROWS = "user,item,rating\n1,a,3\n1,b,4\n2,a,5\n2,b,1\n"
+BAD = {
+    "missing": (None, ("nowhere.csv",)),
+    "empty": ("", ("empty.csv", "empty")),
+    "header only": ("user,item,rating\n", ("no rows",)),
+    "text rating": (ROWS + "3,a,good\n", ("row 5", "good")),
+    "nan rating": (ROWS + "3,a,NaN\n", ("row 5",)),
+    "missing rating": (ROWS + "3,a,\n", ("row 5",)),
+    "missing id": (ROWS + ",a,3\n", ("row 5", "user")),
+    "one user": ("user,item,rating\n1,a,3\n1,b,4\n", ("one user",)),
+    "one item": ("user,item,rating\n1,a,3\n2,a,4\n", ("one item",)),
+    "constant": ("user,item,rating\n1,a,3\n1,b,3\n2,a,3\n", ("3",)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_tables(tmp_path, name):
+    content, words = BAD[name]
+    path = tmp_path / ("nowhere.csv" if content is None else "empty.csv")
+    if content is not None:
+        path.write_text(content)
+    out = tmp_path / "m.cofactor"
+    refused(run("fit", path, "--model", "bias", "--out", out), *words)
+    assert not out.exists()
+
+
+def test_bad_columns_and_options(folder):
+    refused(run("fit", "ratings.csv", "--item", "movie", cwd=folder), "movie", "user", "title", "rating")
+    refused(run("fit", "ratings.csv", "--model", "magic", cwd=folder), "magic", "dot-bias")
+    refused(run("fit", "ratings.csv", "--model", "als", "--n-factor", 5, cwd=folder), "--n-factors")
+    refused(run("fit", "ratings.csv", "--model", "als", "--n-factors", "many", cwd=folder), "many")
+    refused(
+        run("fit", "ratings.csv", "--item", "title", "--model", "dot-bias", "--y-range", "(2, 4)", cwd=folder),
+        "y_range",
+    )
+    refused(run("recommend", "m.cofactor", cwd=folder), "--user")
+    refused(run("recommend", "m.cofactor", "--liked", "Film 1", cwd=folder), "Film 1=5")
+
+
+def test_unknown_ids(folder):
+    refused(run("recommend", "m.cofactor", "--user", "Bob", cwd=folder), "Bob")
+    refused(run("recommend", "m.cofactor", "--user", 999, cwd=folder), "999")
+    refused(run("similar", "m.cofactor", "Flim 3", cwd=folder), "Did you mean", "Film 3")
+
+
+def test_errors_for_machines(folder):
+    done = run("similar", "m.cofactor", "Flim 3", "--json", cwd=folder)
+    assert done.returncode == 2
+    assert "Film 3" in json.loads(done.stdout)["error"]
+
+
+def test_bad_bundles(folder, tmp_path):
+    refused(run("info", "nowhere.cofactor", cwd=folder), "nowhere.cofactor")
+    broken = tmp_path / "broken.cofactor"
+    shutil.copytree(folder / "m.cofactor", broken)
+    arrays = broken / "arrays.safetensors"
+    arrays.write_bytes(arrays.read_bytes()[:-7])
+    refused(run("recommend", broken, "--user", 3), "broken.cofactor")
+    refused(run("recommend", folder / "ratings.csv", "--user", 3), "ratings.csv")
+
+
+def test_nothing_is_overwritten_by_a_failure(folder, tmp_path):
+    model = tmp_path / "m.cofactor"
+    shutil.copytree(folder / "m.cofactor", model)
+    before = bytes_of(model)
+    bad = tmp_path / "bad.csv"
+    bad.write_text(ROWS + "3,a,x\n")
+    refused(run("fit", bad, "--model", "bias", "--out", model), "row 5")
+    assert bytes_of(model) == before
+    refused(run("fit", folder / "ratings.csv", "--model", "bias", "--out", bad), "bad.csv")
+    assert bad.read_text().endswith("3,a,x\n")
+
+
+def test_output_that_cannot_be_written(folder):
+    refused(run("report", "m.cofactor", "--out", "no/such/r.html", cwd=folder), "no/such/r.html")
+    refused(run("fit", "ratings.csv", "--model", "bias", "--out", "ratings.csv/m.cofactor", cwd=folder), "ratings.csv")
