@@ -22,6 +22,10 @@ REGISTRY: dict[str, str] = {
     "item-cosine": "cofactor.models.item_cosine:ItemCosine",
     "ease": "cofactor.models.ease:Ease",
     "ials": "cofactor.models.ials:Ials",
+    "slim": "cofactor.models.slim:Slim",
+    "bpr": "cofactor.models.bpr:Bpr",
+    "warp": "cofactor.models.bpr:Warp",
+    "neural": "cofactor.models.neural:Neural",
 }
 """Name -> ``module:class``. Each class has ``name``, ``task`` and ``Config``, and follows ``cofactor.model.Model``."""
 

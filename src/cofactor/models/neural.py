@@ -1,0 +1,111 @@
+"""A neural network over embeddings: user and item vectors, joined, through a multi-layer perceptron (needs torch).
+
+He et al. (2017), "Neural collaborative filtering", the MLP part; sizes and order of layers as fastai has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import Interactions
+from cofactor.errors import BundleError, ConfigError
+from cofactor.model import State, Stepper
+from cofactor.models.arrays import stored
+from cofactor.models.config import Search, option
+from cofactor.models.torch_module import TorchModule, need_torch
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class NeuralConfig:
+    """Parameters of :class:`Neural`."""
+
+    layers: tuple[int, ...] = option((100, 50), "widths of the hidden layers")
+    n_factors: int = option(0, "width of both embeddings; 0: min(600, round(1.6 n^0.56)) for n rows")
+    user_factors: int = option(0, "width of the user embedding alone; 0: as n_factors says")
+    item_factors: int = option(0, "width of the item embedding alone; 0: as n_factors says")
+    y_range: tuple[float, float] | str | None = option(
+        "auto", "bounds of the sigmoid; auto: the range of the data and half a step more; none: no sigmoid"
+    )
+    dropout: float = option(0.0, "dropout after each hidden layer", Search(0.0, 0.5))
+    embed_dropout: float = option(0.0, "dropout of the joined embeddings", Search(0.0, 0.5))
+    batch_norm: bool = option(True, "batch normalisation after each hidden layer")
+    loss: str = option("mse", "mse, mae or huber")
+    epochs: int = option(5, "passes over the ratings", Search(3, 15))
+    lr: float = option(5e-3, "highest learning rate of the one-cycle schedule", Search(5e-4, 2e-2, log=True))
+    wd: float = option(0.1, "decoupled weight decay", Search(1e-3, 0.5, log=True))
+    bs: int = option(64, "ratings a batch")
+
+    def __post_init__(self) -> None:
+        if any(width < 1 for width in self.layers):
+            raise ConfigError(f"layers must be widths of at least 1, not {self.layers}")
+        for name in ("n_factors", "user_factors", "item_factors"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        for name in ("dropout", "embed_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if self.bs < 2:
+            raise ConfigError(f"bs must be at least 2, not {self.bs}")
+        if self.loss not in ("mse", "mae", "huber"):
+            raise ConfigError(f"no loss {self.loss!r} for neural; there are: mse, mae, huber")
+        if isinstance(self.y_range, str):
+            if self.y_range != "auto":
+                raise ConfigError(f"y_range must be two numbers, 'auto' or None, not {self.y_range!r}")
+        elif self.y_range is not None and not (len(self.y_range) == 2 and self.y_range[0] < self.y_range[1]):
+            raise ConfigError(f"y_range must be two numbers, the lower first, not {self.y_range!r}")
+
+
+class Neural(TorchModule):
+    """User and item embeddings through a multi-layer perceptron (needs the torch extra)."""
+
+    name: ClassVar[str] = "neural"
+    Config: ClassVar[type[Any]] = NeuralConfig
+
+    def __init__(self, config: NeuralConfig | None = None, *, device: Any = None) -> None:
+        super().__init__(config or NeuralConfig(), device=device)
+        self.y_range: tuple[float, float] | None = None
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
+        from cofactor.models.dot_bias import infer_range
+
+        c = self.config
+        self.y_range = infer_range(data, c.loss) if isinstance(c.y_range, str) else c.y_range
+        return super().stepper(data, rng)
+
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        need_torch("the neural model")
+        from cofactor.models.torch_layers import EmbeddingNN, emb_sz_rule
+
+        c = self.config
+        widths = (c.user_factors or c.n_factors, c.item_factors or c.n_factors)
+        sizes = [(n, width or emb_sz_rule(n)) for n, width in zip((n_users, n_items), widths)]
+        return EmbeddingNN(
+            sizes,
+            c.layers,
+            ps=c.dropout,
+            embed_p=c.embed_dropout,
+            y_range=self.y_range,
+            use_bn=c.batch_norm,
+        )
+
+    def state(self) -> State:
+        return super().state() | {"y_range": np.array(self.y_range or (), np.float64)}
+
+    @classmethod
+    def from_state(cls, config: Any, state: Mapping[str, Array], module: Any = None, **given: Any) -> Self:
+        bounds = stored(state, "y_range", np.float64, (None,))
+        if len(bounds) not in (0, 2) or (len(bounds) and bounds[0] >= bounds[1]):
+            raise BundleError(f"the array 'y_range' of the saved model holds {bounds.tolist()}, not two bounds or none")
+        model = cls(config, **given)
+        model.y_range = (float(bounds[0]), float(bounds[1])) if len(bounds) else None
+        return model._load(state, device="meta")

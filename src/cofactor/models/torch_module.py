@@ -1,0 +1,335 @@
+"""Any PyTorch module as a model of cofactor: trained by the same loop, evaluated, folded in, saved.
+
+The module takes int64 ``x`` (batch, 2) of user and item numbers and gives one prediction a row. Importing this file
+does not import torch; using it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import BundleError, ConfigError, MissingExtraError, NotFittedError
+from cofactor.model import State, Stepper, Task
+from cofactor.models.arrays import stored
+from cofactor.models.config import Search, option
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Array = NDArray[Any]
+
+BLOCK = 65_536
+"""Rows of one forward pass outside training."""
+
+
+def need_torch(purpose: str) -> Any:
+    """The torch package; MissingExtraError where it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        raise MissingExtraError("torch", "torch", purpose) from None
+    return torch
+
+
+def best_device() -> torch.device:
+    """A GPU where there is one."""
+    torch = need_torch("a PyTorch module")
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())  # type: ignore[no-any-return]
+    mps = getattr(torch.backends, "mps", None)
+    return torch.device("mps" if mps is not None and mps.is_available() else "cpu")  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class TorchModuleConfig:
+    """Parameters of :class:`TorchModule`."""
+
+    loss: str = option("mse", "mse, mae, huber or bce; 'own' where a function was given")
+    offset: int = option(0, "1: number 0 of users and items stands for ids never seen, code c is number c + 1")
+    epochs: int = option(5, "passes over the ratings", Search(3, 20))
+    lr: float = option(5e-3, "highest learning rate of the one-cycle schedule", Search(1e-4, 2e-2, log=True))
+    wd: float = option(
+        0.01, "decoupled weight decay; spares normalisation layers and biases of layers", Search(1e-4, 0.5, log=True)
+    )
+    bs: int = option(64, "ratings a batch")
+    threads: int = option(0, "threads of torch on a CPU; 0: one for small batches, else as many as torch has")
+
+    def __post_init__(self) -> None:
+        if self.offset not in (0, 1):
+            raise ConfigError(f"offset must be 0 or 1, not {self.offset}")
+        if self.bs < 1:
+            raise ConfigError(f"bs must be at least 1, not {self.bs}")
+
+
+class TorchModule:
+    """A PyTorch module of your own.
+
+    ``module`` is an ``nn.Module``, trained in place from the weights it has, or a function (n_users, n_items) -> module
+    that is called, under the run's seed, each time a training begins. ``loss`` is a function of flat predictions and
+    targets that gives their mean loss (its attribute ``activation``, where it has one, turns outputs into predictions).
+    ``optimizer`` makes an optimizer from a module (``torch_optim.Adam()`` unless given). ``device``: a GPU where there
+    is one. For ids never seen (-1) the mean row of the module's tables stands in, where it has such tables.
+    """
+
+    name: ClassVar[str] = "torch-module"
+    task: ClassVar[Task] = "rating"
+    Config: ClassVar[type[Any]] = TorchModuleConfig
+
+    def __init__(
+        self,
+        config: Any = None,
+        module: nn.Module | Callable[[int, int], nn.Module] | None = None,
+        *,
+        loss: Callable[..., Any] | None = None,
+        optimizer: Callable[[nn.Module], Any] | None = None,
+        device: Any = None,
+    ) -> None:
+        self.config = config if config is not None else self.Config()
+        self.source = module
+        self.optimizer = optimizer
+        self.device = device
+        self.module: nn.Module | None = None
+        self.shape = (0, 0)
+        self.noise = 1.0
+        """The mean training loss of late; how much a user's history is trusted in fold-in."""
+        self._loss = loss
+        self._tables: dict[int, list[str]] = {}
+
+    # ---- training
+
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        """The module to train, from what was given; drawn from torch's generator where it is a function."""
+        torch = need_torch("a PyTorch module")
+        made = self.source
+        if made is None:
+            raise ConfigError("give TorchModule a module, or a function (n_users, n_items) -> module")
+        if not isinstance(made, torch.nn.Module):
+            made = made(n_users, n_items)
+        if not isinstance(made, torch.nn.Module):
+            raise ConfigError(f"the function gave a {type(made).__name__}, not a torch.nn.Module")
+        module: nn.Module = made
+        return module
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
+        """Begin to train. All chance in it (a function's initial weights, dropout) comes from ``rng``."""
+        torch = need_torch("a PyTorch module")
+        from cofactor.models import torch_optim
+        from cofactor.models import torch_run as run
+
+        device = torch.device(self.device) if self.device is not None else best_device()
+        offset = self._offset()
+        self.shape = (data.n_users + offset, data.n_items + offset)
+        with run.own_rng(torch.device("cpu")):
+            run.seed_rng(int(rng.integers(2**63)), torch.device("cpu"))
+            self.module = self.build(*self.shape).to(device)
+        self._tables = {}
+        return run.TorchStepper(
+            self.module,
+            data,
+            loss=self.loss_function(),
+            optimizer=self.optimizer or torch_optim.Adam(),
+            device=device,
+            offset=offset,
+            seed=int(rng.integers(2**63)),
+            threads=getattr(self.config, "threads", 0) or None,
+            report=self._remember,
+        )
+
+    def loss(self, data: Interactions) -> float:
+        """The mean loss on a table of ratings."""
+        torch = need_torch("a PyTorch module")
+        out = self._forward(data.users, data.items)
+        y = torch.from_numpy(np.array(data.values, np.float32)).to(out.device)
+        with torch.no_grad():
+            return float(self.loss_function()(out, y))
+
+    def loss_function(self) -> Callable[..., Any]:
+        """The loss given, or the one that the config names; of flat tensors."""
+        if self._loss is not None:
+            return self._loss
+        from cofactor.models.torch_layers import NAMED_LOSSES
+
+        try:
+            found: Callable[..., Any] = NAMED_LOSSES[self.config.loss]
+        except KeyError:
+            raise ConfigError(f"no loss {self.config.loss!r}; there are: {', '.join(NAMED_LOSSES)}") from None
+        return found
+
+    # ---- predictions
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        return self._numpy(self._activated(self._forward(users, items)))
+
+    def scores(self, users: Array) -> Array:
+        users = np.asarray(users)
+        n = self.shape[1] - self._offset()
+        out = np.empty((len(users), n), np.float32)
+        at_once = max(1, BLOCK // max(n, 1))
+        for start in range(0, len(users), at_once):
+            part = users[start : start + at_once]
+            pairs = np.repeat(part, n), np.tile(np.arange(n, dtype=np.int32), len(part))
+            out[start : start + at_once] = self.predict(*pairs).reshape(len(part), n)
+        return out
+
+    # ---- fold-in
+
+    def fold_in(self, histories: CSR) -> Array:
+        """The rows of the module's user tables that fit each history best, all else fixed: float32 (B, d)."""
+        from cofactor.models import torch_fold as fold
+
+        states = fold.fold_in(
+            self._module(),
+            self._user_tables(),
+            histories,
+            loss=self.loss_function(),
+            offset=self._offset(),
+            n_users=self.shape[0] - self._offset(),
+            noise=self.noise,
+            block=BLOCK,
+        )
+        return self._numpy(states)
+
+    def user_state(self, users: Array) -> Array:
+        """The rows of the user tables; for code -1 their mean."""
+        torch = need_torch("a PyTorch module")
+        from cofactor.models import torch_fold as fold
+
+        module, names, offset = self._module(), self._user_tables(), self._offset()
+        device = next(module.parameters()).device
+        users = np.asarray(users, np.int64)
+        states = fold.table_rows(module, names, torch.from_numpy(np.maximum(users, 0) + offset).to(device))
+        if (users < 0).any():
+            everybody = torch.arange(offset, self.shape[0], device=device)
+            states[torch.from_numpy(users < 0).to(device)] = fold.table_rows(module, names, everybody).mean(0)
+        return self._numpy(states)
+
+    def scores_from(self, user_state: Array) -> Array:
+        torch = need_torch("a PyTorch module")
+        from cofactor.models import torch_fold as fold
+
+        module, offset = self._module(), self._offset()
+        device = next(module.parameters()).device
+        states = torch.from_numpy(np.array(user_state, np.float32)).to(device)
+        n_items = self.shape[1] - offset
+        return self._numpy(
+            self._activated(fold.score_states(module, self._user_tables(), states, n_items, offset, BLOCK))
+        )
+
+    # ---- state
+
+    def state(self) -> State:
+        from cofactor.models.torch_run import module_state
+
+        facts = {"shape": np.array(self.shape, np.int64), "noise": np.array(self.noise, np.float64)}
+        return module_state(self._module()) | facts
+
+    @classmethod
+    def from_state(cls, config: Any, state: Mapping[str, Array], module: Any = None, **given: Any) -> Self:
+        """The same model again. The file holds weights and no code, so a module of your own has to be given.
+
+        ``module`` is one of the same class and sizes, or a function that makes it; its weights are overwritten.
+        """
+        return cls(config, module, **given)._load(state)
+
+    def _load(self, state: Mapping[str, Array], device: str = "cpu") -> Self:
+        """Build the module (on ``device``: ``meta`` takes no memory) and put the arrays in."""
+        torch = need_torch("a PyTorch module")
+        from cofactor.models.torch_run import load_module_state
+
+        shape = stored(state, "shape", np.int64, (2,))
+        self.shape = (int(shape[0]), int(shape[1]))
+        if min(self.shape) < 1 or max(self.shape) >= 1 << 31:
+            raise BundleError(
+                f"the array 'shape' of the saved model holds {self.shape}, not numbers of users and items"
+            )
+        self.noise = float(stored(state, "noise", np.float64, ()))
+        try:
+            with torch.device(device):
+                made = self.build(*self.shape)
+        except ConfigError as exc:
+            raise BundleError(
+                "this bundle holds the weights of a PyTorch module of your own, and no code; give the module too: "
+                f"TorchModule.from_state(config, state, module=MyModule(...)) ({exc})"
+            ) from exc
+        load_module_state(made, state)
+        self.module = made.to(torch.device(self.device) if self.device is not None else best_device()).eval()
+        return self
+
+    # ---- inside
+
+    def _remember(self, losses: Array) -> None:
+        if len(losses) > 1:
+            self.noise = float(np.mean(losses))
+
+    def _module(self) -> nn.Module:
+        if self.module is None:
+            raise NotFittedError(f"{self.name} has learned nothing yet; fit it first")
+        return self.module
+
+    def _offset(self) -> int:
+        return int(getattr(self.config, "offset", 0))
+
+    def _side(self, side: int) -> list[str]:
+        from cofactor.models.torch_fold import tables
+
+        if side not in self._tables:
+            self._tables[side] = tables(self._module(), self.shape, side)
+        return self._tables[side]
+
+    def _user_tables(self) -> list[str]:
+        names = self._side(0)
+        if not names:
+            raise ConfigError(
+                f"{type(self.module).__name__} has no table with a row for each user (as nn.Embedding or nn.Parameter) "
+                "that its predictions read by x[:, 0], so there is nothing to solve for a new user"
+            )
+        return names
+
+    def _forward(self, users: Array, items: Array) -> torch.Tensor:
+        """Flat outputs for pairs of codes. Where one is -1 the mean row of that side's tables stands in; row 0, or the
+        mean over a sample of users or items, where there are none."""
+        from cofactor.models import torch_fold as fold
+        from cofactor.models import torch_run as run
+
+        module, offset = self._module(), self._offset()
+        device = next(module.parameters()).device
+        users, items = np.asarray(users, np.int64), np.asarray(items, np.int64)
+        x = run.pairs(users, items, offset, device)
+        replaced: dict[str, torch.Tensor] = {}
+        for side, codes in enumerate((users, items)):
+            if len(codes) == 0 or codes.min() >= 0:
+                continue
+            if names := self._side(side):
+                replaced |= fold.with_mean_rows(module, names, offset)
+                x[:, side][x[:, side] < offset] = self.shape[side]
+            elif not offset:
+                return self._averaged(users, items, side)
+        call = fold.caller(module, replaced) if replaced else None
+        return run.forward_blocks(module, x, BLOCK, call)
+
+    def _averaged(self, users: Array, items: Array, side: int) -> torch.Tensor:
+        """The mean of the outputs over up to 32 users (or items), put in where their code is -1."""
+        total: Any = 0
+        some = np.unique(np.linspace(0, self.shape[side] - 1, 32).astype(np.int64))
+        for code in some:
+            both = [users, items]
+            both[side] = np.where(both[side] < 0, code, both[side])
+            total = total + self._forward(both[0], both[1])
+        out: torch.Tensor = total / len(some)
+        return out
+
+    def _activated(self, out: torch.Tensor) -> torch.Tensor:
+        activation = getattr(self._loss, "activation", None)
+        return out if activation is None else activation(out)
+
+    @staticmethod
+    def _numpy(out: torch.Tensor) -> Array:
+        found: Array = out.detach().float().cpu().numpy()
+        return found
