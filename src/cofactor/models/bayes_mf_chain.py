@@ -21,8 +21,10 @@ from cofactor.kernels.gibbs_side import draw_weights
 
 Array = NDArray[Any]
 F32 = np.float32
-SHAPE, RATE = 0.5, 0.5
-"""The Gamma prior of every precision (of standardised ratings): as good as one made-up value of size one."""
+SHAPE, RATE = 0.5, 0.02
+"""The Gamma prior of every precision (of standardised ratings): one made-up value of size 0.2; factors may vanish."""
+MOOD_RATE = 0.01
+"""The rate for moods, which are small."""
 
 
 @dataclass(frozen=True)
@@ -173,33 +175,44 @@ class Mood:
 
     def __init__(self, n: int, scale: float) -> None:
         self.prior_scale = scale
-        self.values = np.zeros(n)
-        self.mean = np.zeros(n)
+        self.values = np.zeros(n, dtype=F32)
+        self.mean = np.zeros(n, dtype=F32)
         self.numbers = np.array([scale, 0.03])
         """Time scale (seconds) and variance."""
+        self.step = np.array(0.3)
+        """How far the Metropolis steps go (in logarithms)."""
 
-    def draw(self, gaps: Array, errors: Array, noise_variance: Array, rng: np.random.Generator, move: bool) -> None:
-        """Draw the process given ``errors`` (mood not taken out); ``move``: first a step for its numbers."""
+    def draw(
+        self, gaps: Array, errors: Array, noise_variance: Array, rng: np.random.Generator, move: bool, adapt: bool
+    ) -> None:
+        """Draw the process given ``errors`` (its own part in them); with ``move`` first a step for its numbers."""
         scale, variance = self.numbers
-        spread = np.empty(len(gaps))
-        keep = np.exp(gaps / -scale)
+        spread = np.empty_like(gaps)
+        keep = np.exp(gaps / F32(-scale))
         here = filter_mood(keep, errors, noise_variance, variance, self.mean, spread)
         if move:
-            step = rng.standard_normal(2) * (0.2, 0.1)
+            step = rng.standard_normal(2) * (self.step, 0.5 * self.step)
             scale_to, variance_to = scale * np.exp(step[0]), variance * np.exp(step[1])
-            keep_to, mean_to, spread_to = np.exp(gaps / -scale_to), np.empty(len(gaps)), np.empty(len(gaps))
+            keep_to, mean_to, spread_to = np.exp(gaps / F32(-scale_to)), np.empty_like(gaps), np.empty_like(gaps)
             there = filter_mood(keep_to, errors, noise_variance, variance_to, mean_to, spread_to)
             gain = there - here + self._prior(scale_to, variance_to) - self._prior(scale, variance)
-            if np.log(rng.random()) < gain:
+            taken = np.log(rng.random()) < gain
+            if adapt:
+                self.step *= 1.4 if taken else 0.87  # about 3 in 10 are taken
+            if taken:
                 self.numbers[:] = scale_to, variance_to
                 keep, spread, variance = keep_to, spread_to, variance_to
                 self.mean[:] = mean_to
-        squares, count = draw_mood(keep, variance, self.mean, spread, rng.standard_normal(len(gaps)), self.values)
-        self.numbers[1] = 1.0 / rng.gamma(SHAPE + 0.5 * count, 1.0 / (0.01 + 0.5 * squares))
+        squares, count = draw_mood(
+            keep, variance, self.mean, spread, rng.standard_normal(len(gaps), dtype=F32), self.values
+        )
+        self.numbers[1] = 1.0 / rng.gamma(SHAPE + 0.5 * count, 1.0 / (MOOD_RATE + 0.5 * squares))
 
     def _prior(self, scale: float, variance: float) -> float:
         """Log-density over the logarithms: normal (sd 1.5) around the set scale; the Gamma prior of the precision."""
-        return float(-0.5 * (np.log(scale / self.prior_scale) / 1.5) ** 2 - SHAPE * np.log(variance) - 0.01 / variance)
+        return float(
+            -0.5 * (np.log(scale / self.prior_scale) / 1.5) ** 2 - SHAPE * np.log(variance) - MOOD_RATE / variance
+        )
 
 
 class Chain:
@@ -214,6 +227,7 @@ class Chain:
         n_factors: int,
         noise_df: float,
         scales: Sequence[float],
+        burn_in: int,
         rng: np.random.Generator,
     ) -> None:
         self.users = Side(users, n_factors, rng)
@@ -222,6 +236,7 @@ class Chain:
         """For each entry of the item layout, its place in the user layout."""
         self.gaps = gaps
         self.noise_df = noise_df
+        self.burn_in = burn_in
         self.moods = [Mood(len(users.y), s) for s in scales] if gaps is not None else []
         self.noise_precision = np.array(1.0)
         self.sweeps = np.array(0)
@@ -244,17 +259,19 @@ class Chain:
 
     def _draw_moods(self, errors: Array, gaps: Array) -> Array:
         users, items, lay = self.users, self.items, self.users.layout
-        precision = np.repeat(float(self.noise_precision) * users.weight, lay.counts) * items.weight[lay.cols]
-        noise_variance = 1.0 / precision.astype(np.float64)
-        left = errors.astype(np.float64)
+        noise_variance = np.repeat(1.0 / (F32(self.noise_precision) * users.weight), lay.counts)
+        noise_variance /= items.weight[lay.cols]
+        left = errors
         for mood in self.moods:
             left += mood.values
-            mood.draw(gaps, left, noise_variance, self.rng, bool(self.sweeps % 4 == 0))
+            early = bool(self.sweeps < self.burn_in)
+            mood.draw(gaps, left, noise_variance, self.rng, early or self.sweeps % 4 == 0, early)
             left -= mood.values
-        total = np.sum([m.values for m in self.moods], axis=0)
-        users.target[:] = lay.y - total
+        users.target[:] = lay.y
+        for mood in self.moods:
+            users.target -= mood.values
         items.target[:] = users.target[self.item_rows]
-        return left.astype(F32)
+        return left
 
     def _draw_noise(self, errors: Array) -> None:
         users, items, lay = self.users, self.items, self.users.layout
@@ -282,7 +299,7 @@ class Chain:
     def _arrays(self) -> dict[str, Array]:
         found = {f"{n}.{a}": getattr(s, a) for n, s in (("user", self.users), ("item", self.items)) for a in Side.NAMES}
         for m, mood in enumerate(self.moods):
-            found |= {f"mood{m}.{a}": getattr(mood, a) for a in ("values", "mean", "numbers")}
+            found |= {f"mood{m}.{a}": getattr(mood, a) for a in ("values", "mean", "numbers", "step")}
         return found | {a: getattr(self, a) for a in ("noise_precision", "sweeps", "error")}
 
 

@@ -39,7 +39,8 @@ class BayesStepper:
         users, items, item_rows, gaps, times = layouts(data, (values - self.mean) / self.scale, c.implicit, c.time)
         streams = [np.random.Generator(np.random.PCG64(int(s))) for s in rng.integers(2**63, size=c.chains)]
         self.chains = [
-            Chain(users, items, item_rows, gaps, c.n_factors, c.noise_df, c.mood_scales, stream) for stream in streams
+            Chain(users, items, item_rows, gaps, c.n_factors, c.noise_df, c.mood_scales, c.burn_in, stream)
+            for stream in streams
         ]
         pairs = rng.integers(0, max(len(data), 1), size=(2, WATCHED if len(data) else 0))
         self.watched = data.users[pairs[0]], data.items[pairs[1]]
@@ -65,7 +66,13 @@ class BayesStepper:
         chains = {f"chain{i}.{k}": v for i, chain in enumerate(self.chains) for k, v in chain.snapshot().items()}
         kept = {f"kept.{k}": v.copy() for k, v in self.arrays.items()}
         traces = np.stack(self.traces) if self.traces else np.zeros((0, 0, 0))
-        return {**chains, **kept, "counters": np.array([self.done, self.kept]), "traces": traces}
+        return {
+            **chains,
+            **kept,
+            "counters": np.array([self.done, self.kept]),
+            "watched": np.array(self.watched),
+            "traces": traces,
+        }
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Put a snapshot back."""
@@ -75,6 +82,7 @@ class BayesStepper:
         for name, array in self.arrays.items():
             array[...] = state[f"kept.{name}"]
         self.done, self.kept = (int(n) for n in state["counters"])
+        self.watched = state["watched"][0], state["watched"][1]
         self.traces = list(state["traces"].copy())
         self._publish()
 
@@ -205,7 +213,7 @@ def layouts(
     gaps = None
     if times is not None:
         times = times[order]
-        gaps = np.diff(times, prepend=times[:1]).astype(np.float64)
+        gaps = np.diff(times, prepend=times[:1]).astype(F32)
         gaps[np.diff(u, prepend=-1) != 0] = np.inf
     by_item = csr(i, u, y, data.n_items, data.n_users)
     user_set = csr(u, i, y, data.n_users, data.n_items) if implicit else None
