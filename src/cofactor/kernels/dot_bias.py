@@ -21,10 +21,10 @@ A step adds to the columns that still change (from ``clock[2]`` on). ``clock`` (
 the flush, first live column. ``fade[g]`` is ``b2 ** g``, as long as ``past`` has columns.
 
 A row holds ``factors, bias, 1`` (users) or ``factors, 1, bias`` (items) and zeros up to a multiple of 16 floats, so
-that one dot product includes both biases. ``lanes`` is a tuple of ``stride / 16`` zeros: its length makes the stride a
-constant for the compiler. A *side* is the tuple ``(w, mv, last, first, mask)`` of users or of items: weights float32
-(n, stride); m and v (n, 2, stride); the step of the last touch, int32 (n,); scratch, int32 (n,); and a row that is 1
-in the columns that learn.
+that one dot product includes both biases. ``w`` float32 (n, stride) holds the users, then the items; ``ms`` float32
+(n, 2, stride) ``m`` and the root of ``v``; ``last`` int32 (n,) the step of the last touch; ``mask`` (2, stride) is 1 in
+the columns that learn, for users and for items. ``lanes`` is a tuple of ``stride / 16`` zeros: its length makes the
+stride a constant for the compiler.
 """
 
 from __future__ import annotations
@@ -36,12 +36,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cofactor.kernels.dot_bias_rows import dot, settle, step, step_pair
+
 Array = NDArray[Any]
 Real = Any
 
 MSE, MAE, HUBER, BCE = 0, 1, 2, 3
 FAST = {"contract", "reassoc", "nsz", "arcp"}
-GONE = 1e-12
+GONE = 1e-7
 """A column of ``past`` whose momenta have shrunk to this changes no more."""
 
 
@@ -101,6 +103,16 @@ def _loss(z: Array, y: Array, e: Array, loss: int, lo: Real, hi: Real, ranged: b
     return float(total) / n
 
 
+@njit(error_model="numpy")
+def _gather(
+    rows: Array, start: int, users: Array, items: Array, values: Array, n_users: int, row: Array, y: Array
+) -> None:
+    """The rows of the table and the ratings of one batch."""
+    for b in range(len(y)):
+        r = rows[start + b]
+        row[b, 0], row[b, 1], y[b] = users[r], items[r] + n_users, values[r]
+
+
 @njit(error_model="numpy", fastmath=FAST)
 def _advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real, root: Real, decay: Real) -> None:
     """Add step ``now`` to the sums of every earlier step."""
@@ -129,7 +141,7 @@ def flush(
     past: Array,
     fade: Array,
     w: Array,
-    mv: Array,
+    ms: Array,
     last: Array,
     mask: Array,
     n_users: int,
@@ -147,12 +159,12 @@ def flush(
         side = 0 if row < n_users else 1
         q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
         shrink, s0 = np.float32(past[4, now] / past[4, then] - 1.0), np.float32(past[2, then] * past[4, now])
-        km, kv = np.float32(past[0, then]), np.float32(fade[now - then])
+        km, ks = np.float32(past[0, then]), np.float32(math.sqrt(fade[now - then]))
         for j in range(16 * len(lanes)):
-            move = w[row, j] * shrink - s0 * mv[row, 0, j] / (np.sqrt(mv[row, 1, j]) * q + eps)
+            move = w[row, j] * shrink - s0 * ms[row, 0, j] / (ms[row, 1, j] * q + eps)
             w[row, j] += mask[side, j] * move
-            mv[row, 0, j] *= km
-            mv[row, 1, j] *= kv
+            ms[row, 0, j] *= km
+            ms[row, 1, j] *= ks
     clock[1] = 0
     clock[2] = 0
     past[0, 0] = 1.0
@@ -172,7 +184,7 @@ def train(
     past: Array,
     fade: Array,
     w: Array,
-    mv: Array,
+    ms: Array,
     last: Array,
     first: Array,
     mask: Array,
@@ -202,11 +214,11 @@ def train(
     at = np.empty((bs, 2), np.int32)
     left = np.zeros((bs, 2), np.int32)
     keep = np.empty((bs, 2, 2), np.float32)
-    g = np.empty((bs + 1, 2, stride), np.float32)
+    g = np.empty((bs, 2, stride), np.float32)
     tiny = np.float32(eps)
     for k in range(len(lr)):
         if clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < 1e-60:
-            flush(clock, past, fade, w, mv, last, mask, n_users, eps, lanes)
+            flush(clock, past, fade, w, ms, last, mask, n_users, eps, lanes)
         clock[0] += 1
         clock[1] += 1
         now = clock[1]
@@ -217,10 +229,9 @@ def train(
         if abs(decay) < 1e-30:
             decay = 1e-30
         so_far = past[4, now - 1]
+        _gather(rows, k * bs, users, items, values, n_users, row, y)
         for b in range(bs):
-            r = rows[k * bs + b]
-            u, i = np.int64(users[r]), np.int64(items[r]) + n_users
-            row[b, 0], row[b, 1], y[b] = u, i, values[r]
+            u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
             for side in range(2):
                 one = i if side else u
                 then = last[one]
@@ -238,42 +249,39 @@ def train(
                 if then < now - 1:
                     q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
                     shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
-                    for j in range(16 * len(lanes)):
-                        move = w[one, j] * shrink - s0 * mv[one, 0, j] / (np.sqrt(mv[one, 1, j]) * q + tiny)
-                        w[one, j] += mask[side, j] * move
-            total = np.float32(0.0)
-            for j in range(16 * len(lanes)):
-                total += w[u, j] * w[i, j]
-            z[b] = total
+                    settle(w, ms, mask, one, side, shrink, s0, q, tiny, lanes)
+            z[b] = dot(w, u, i, lanes)
         losses[k] = _loss(z, y, e, loss, lo, hi, ranged)
-        new_m, new_v = np.float32(1.0 - b1), np.float32(1.0 - b2)
-        rate32, root32, shrink = np.float32(rate), np.float32(root), np.float32(decay - 1.0)
+        scalars = (
+            np.float32(1.0 - b1),
+            np.float32(1.0 - b2),
+            np.float32(rate),
+            np.float32(root),
+            tiny,
+            np.float32(decay - 1.0),
+        )
         for b in range(bs):
             eb = e[b]
+            u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
+            if at[b, 0] == b and at[b, 1] == b and left[b, 0] == 1 and left[b, 1] == 1:
+                keep_u, keep_i = (keep[b, 0, 0], keep[b, 0, 1]), (keep[b, 1, 0], keep[b, 1, 1])
+                step_pair(w, ms, mask, u, i, eb, keep_u, keep_i, scalars, lanes)
+                continue
             for side in range(2):
                 p = at[b, side]
                 other = row[b, 1 - side]
                 if p == b:
-                    slot = bs if left[p, side] == 1 else b
                     for j in range(16 * len(lanes)):
-                        g[slot, side, j] = eb * w[other, j]
+                        g[p, side, j] = eb * w[other, j]
                 else:
                     for j in range(16 * len(lanes)):
                         g[p, side, j] += eb * w[other, j]
             for side in range(2):
-                p = at[b, side]
-                slot = bs if p == b and left[p, side] == 1 else p
+                p = np.int64(at[b, side])
                 left[p, side] -= 1
                 if left[p, side] == 0:
-                    one = row[b, side]
-                    km, kv = keep[p, side, 0], keep[p, side, 1]
-                    for j in range(16 * len(lanes)):
-                        gj = g[slot, side, j]
-                        m = km * mv[one, 0, j] + new_m * gj
-                        v = kv * mv[one, 1, j] + new_v * gj * gj
-                        mv[one, 0, j] = m
-                        mv[one, 1, j] = v
-                        w[one, j] += mask[side, j] * (w[one, j] * shrink - rate32 * m / (np.sqrt(v) * root32 + tiny))
+                    kept = (keep[p, side, 0], keep[p, side, 1])
+                    step(w, ms, mask, i if side else u, side, g, 2 * p + side, kept, scalars, lanes)
         _advance(past, clock, now, b1, b2, rate, root, decay)
 
 

@@ -252,7 +252,7 @@ class DotBiasStepper:
         self.model = model
         self.data = data
         self.table = table
-        self.mv = aligned((n, 2, stride))
+        self.ms = aligned((n, 2, stride))
         self.last, self.first = np.zeros(n, np.int32), np.zeros(n, np.int32)
         self.mask = aligned((2, stride))
         self.mask[:, : k + 2] = 1
@@ -280,7 +280,7 @@ class DotBiasStepper:
             self.past,
             self.fade,
             self.table,
-            self.mv,
+            self.ms,
             self.last,
             self.first,
             self.mask,
@@ -307,7 +307,7 @@ class DotBiasStepper:
                 self.past,
                 self.fade,
                 self.table,
-                self.mv,
+                self.ms,
                 self.last,
                 self.mask,
                 len(self.model.user_table),
@@ -317,8 +317,8 @@ class DotBiasStepper:
 
     def snapshot(self) -> State:
         self.flush()
-        return {"table": self.table.copy(), "mv": self.mv.copy(), "clock": self.clock.copy()}
+        return {"table": self.table.copy(), "ms": self.ms.copy(), "clock": self.clock.copy()}
 
     def restore(self, state: Mapping[str, Array]) -> None:
         self.flush()
-        self.table[:], self.mv[:], self.clock[:] = state["table"], state["mv"], state["clock"]
+        self.table[:], self.ms[:], self.clock[:] = state["table"], state["ms"], state["clock"]
