@@ -56,7 +56,7 @@ def read(
     table = open_table(source, sep=sep, encoding=encoding, header=header)
     roles, guess = columns.resolve(table, user, item, rating, time)
     used = Columns(*_names(table, roles))
-    notes = [*table.notes, *([guess] if guess else [])]
+    notes = [guess] if guess else []
     column = _columns(table, roles)
     user_ids, user_codes, said = _coded(column("user"), "user", roles["user"])
     notes += said
@@ -82,7 +82,7 @@ def read(
             ids = data.item_ids if kind == "item" else data.user_ids
             tables[f"{kind}_table"], said = side.align(given, ids, used.item if kind == "item" else used.user)
             note += said
-    return data.but(notes=(*notes, *note), **tables)
+    return data.but(notes=(*table.notes, *notes, *note), **tables)
 
 
 def merge(data: Interactions, duplicates: Duplicates) -> tuple[Interactions, list[str]]:

@@ -11,7 +11,7 @@ import io
 import mmap
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ class Table:
     load: Callable[[list[str], list[str]], pl.DataFrame]
     """``load(columns, ids)``: those columns; those in ``ids`` keep leading zeros (text, then)."""
     label: str
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+    """What was guessed; loading may add to it."""
     parsed_at_once: bool = False
     """Whether all columns had better be loaded in one call."""
     objects: Callable[[str], list[Any] | None] = lambda name: None
@@ -131,9 +132,13 @@ def _open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, 
         data = raw.replace(sep.encode(), _UNIT.encode())
         lines = [line.replace(sep, _UNIT) for line in lines]
         sep = _UNIT
-    text = _Text(path, data, sep, quote, bool(header), names, notes)
-    sample = text.parse(io.BytesIO("\n".join(lines).encode()), names, [])
-    return Table(names, bool(header), sample, text.load, str(path), tuple(notes), parsed_at_once=True)
+    layout: dict[str, Any] = {"has_header": bool(header), "separator": sep, "quote_char": quote}
+    first_lines = "\n".join(lines).encode()
+    with readable(path):
+        raw = pl.read_csv(io.BytesIO(first_lines), n_rows=1, infer_schema=False, **layout).columns
+        text = _Text(path, data, layout, dict(zip(names, raw)), notes)
+        sample = text.parse(io.BytesIO(first_lines), names, [])
+    return Table(names, bool(header), sample, text.load, str(path), notes, parsed_at_once=True)
 
 
 @dataclass(frozen=True)
@@ -142,29 +147,28 @@ class _Text:
 
     path: Path
     data: bytes | None
-    sep: str
-    quote: str | None
-    header: bool
-    names: list[str]
+    layout: dict[str, Any]
+    raw: dict[str, str]
+    """Our name of each column -> polars' own, in order."""
     notes: list[str]
 
     def load(self, columns: list[str], ids: list[str]) -> pl.DataFrame:
         as_text = ids if ids and self._leading_zeros() else []
         source: Any = self.path if self.data is None else io.BytesIO(self.data)
         try:
-            return self._zeros_kept(source, columns, as_text)
+            return self._zeros_kept(source, columns, as_text, ids)
         except polars.exceptions.ComputeError as error:
             if "utf-8" not in str(error).lower() and "utf8" not in str(error).lower():
                 raise DataError(f"{self.path} cannot be read as a table: {_first_line(error)}") from None
         data = _recode(self.data if self.data is not None else self.path.read_bytes(), "latin-1", self.path)
         self.notes.append("encoding: not UTF-8, read as latin-1 (an option names another)")
         with readable(self.path):
-            return self._zeros_kept(io.BytesIO(data), columns, as_text)
+            return self._zeros_kept(io.BytesIO(data), columns, as_text, ids)
 
-    def _zeros_kept(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
-        """Columns ``as_text`` stay text where a leading zero would be lost; else they become integers if they can."""
+    def _zeros_kept(self, source: Any, columns: list[str], as_text: list[str], ids: list[str]) -> pl.DataFrame:
+        """Ids stay text where a leading zero would be lost; else they become integers if they can."""
         frame = self._parse_or_text(source, columns, as_text)
-        for name in as_text:
+        for name in (name for name in ids if frame[name].dtype == pl.String):
             if not frame[name].str.contains(r"^0\d").any():
                 numbers = frame[name].cast(pl.Int64, strict=False)
                 if numbers.null_count() == frame[name].null_count():
@@ -183,31 +187,21 @@ class _Text:
             return self.parse(source, columns, columns)
 
     def parse(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
-        wanted = set(columns)
-        at = [i for i, name in enumerate(self.names) if name in wanted]
-        frame = pl.read_csv(
-            source,
-            has_header=self.header,
-            new_columns=[self.names[i] for i in at],
-            columns=at,
-            separator=self.sep,
-            quote_char=self.quote,
-            schema_overrides=dict.fromkeys(as_text, pl.String) or None,
-            infer_schema_length=1000,
-            try_parse_dates=False,
-        )
-        return frame.select(columns)
+        types = {self.raw[name]: pl.String for name in as_text}
+        wanted = [self.raw[name] for name in columns]
+        frame = pl.read_csv(source, columns=wanted, schema_overrides=types, infer_schema_length=1000, **self.layout)
+        return frame.select(pl.col(self.raw[name]).alias(name) for name in columns)
 
     def _leading_zeros(self) -> bool:
         """Whether some field looks like ``0110912``: polars would make it a number and lose the zeros."""
         from cofactor.kernels.group import has_leading_zero
 
-        quote = ord(self.quote) if self.quote else 10
+        sep, quote = ord(self.layout["separator"]), ord(self.layout["quote_char"] or "\n")
         if self.data is not None:
-            return bool(has_leading_zero(np.frombuffer(self.data, dtype=np.uint8), ord(self.sep), quote))
+            return bool(has_leading_zero(np.frombuffer(self.data, dtype=np.uint8), sep, quote))
         with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             text = np.frombuffer(view, dtype=np.uint8)
-            found = bool(has_leading_zero(text, ord(self.sep), quote))
+            found = bool(has_leading_zero(text, sep, quote))
             del text
         return found
 

@@ -1,0 +1,121 @@
+"""Id maps and CSR grouping."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cofactor.data.ids import IdMap, factorize, id_map
+from cofactor.data.interactions import csr
+from cofactor.errors import DataError, UnknownIdError
+
+text = st.text(max_size=6, alphabet=st.characters(codec="utf-8"))
+integers = st.one_of(st.integers(-20, 200), st.integers(-(2**63), 2**63 - 1))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.lists(integers, min_size=1, max_size=50), st.lists(text, min_size=1, max_size=50)))
+def test_encode_and_decode_are_inverse(values: list[object]) -> None:
+    ids, codes = factorize(pl.Series(values), "user")
+    assert ids.values.to_list() == sorted(set(values))  # type: ignore[type-var]
+    assert ids.decode(codes).to_list() == values
+    assert codes.dtype == np.int32
+    for ask in (values, pl.Series(values)):
+        assert (ids.encode(ask) == codes).all()
+    assert [ids.code(v) for v in values] == codes.tolist()
+    assert [ids.index(v) for v in ids] == list(range(len(ids)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(integers, min_size=1, max_size=30, unique=True), st.lists(integers, max_size=30))
+def test_unsorted_maps_and_unknown_integers(known: list[int], asked: list[int]) -> None:
+    ids = IdMap(pl.Series(known, dtype=pl.Int64), "item")
+    want = [known.index(v) if v in known else -1 for v in asked]
+    assert ids.encode(pl.Series(asked, dtype=pl.Int64)).tolist() == want
+
+
+def test_far_apart_integers_use_a_search() -> None:
+    known = [10**15, 5, -(10**12)]
+    ids = IdMap(pl.Series(known), "user")
+    assert ids.encode(np.array([5, 6, 10**15, -(10**12)])).tolist() == [1, -1, 0, 2]
+
+
+def test_narrow_unsigned_and_missing_integers() -> None:
+    ids = id_map(pl.Series([3, 1, 2], dtype=pl.UInt8), "user")
+    assert ids.encode(np.array([1, 300, 3], dtype=np.int64)).tolist() == [0, -1, 2]
+    assert ids.encode(pl.Series([1, None, 3])).tolist() == [0, -1, 2]
+    assert ids.encode([1.0, 2.5, 3.0]).tolist() == [0, -1, 2]
+    big = IdMap(pl.Series([2**64 - 1, 0], dtype=pl.UInt64), "user")
+    assert big.encode(pl.Series([0, 2**64 - 1], dtype=pl.UInt64)).tolist() == [1, 0]
+
+
+def test_types_never_mix_and_the_message_says_so() -> None:
+    numbers, words = id_map(pl.Series([1, 2, 196]), "user"), id_map(pl.Series(["1", "Fargo"]), "item")
+    assert numbers.encode(["1", "2"]).tolist() == [-1, -1]
+    assert words.encode([1, 2]).tolist() == [-1, -1]
+    assert "1" not in numbers
+    assert True not in numbers
+    assert 1.0 not in numbers
+    assert np.int64(196) in numbers
+    assert numbers.unknown("196") == "unknown user '196': it is text, but user ids are numbers here; write 196."
+    assert words.unknown(1) == "unknown item 1: it is a number, but item ids are text here; write '1'."
+    assert "Did you mean 'Fargo'?" in words.unknown("Frago")
+    assert "from 1 to 196" in numbers.unknown(500)
+    with pytest.raises(UnknownIdError, match="unknown user 500"):
+        numbers.index(500)
+    with pytest.raises(UnknownIdError, match="unknown user 7"):
+        numbers.encode([1, 7], strict=True)
+    with pytest.raises(DataError, match=r"user ids mix types: 'a' in row 2 is str, but 1 is int"):
+        numbers.encode([1, "a"])
+
+
+def test_dates_are_ids_too() -> None:
+    days = [dt.date(2020, 1, 2), dt.date(2020, 1, 1)]
+    ids = id_map(pl.Series(days), "item")
+    assert ids.encode(days).tolist() == [1, 0]
+    assert ids.code(dt.date(2020, 1, 1)) == 0
+    assert ids.text == "dates"
+
+
+def test_what_cannot_be_an_id_is_refused() -> None:
+    for bad in (pl.Series([True, False]), pl.Series([[1], [2]])):
+        with pytest.raises(DataError, match="cannot be used"):
+            IdMap(bad, "user")
+    with pytest.raises(DataError, match="stands twice"):
+        IdMap(pl.Series([1, 1]), "user")
+    with pytest.raises(DataError, match="missing"):
+        IdMap(pl.Series([1, None]), "user")
+    with pytest.raises(DataError, match="user id missing in row 2"):
+        id_map(pl.Series(["a", None]), "user")
+    assert id_map(pl.Series(["a"]), "user").code([1]) == -1
+
+
+def test_equality_and_unknown_codes() -> None:
+    a = id_map(pl.Series(["x", "y"]), "user")
+    assert a == IdMap(a.to_series(), "user")
+    assert a != id_map(pl.Series(["x"]), "user")
+    assert a.decode(np.array([1, -1, 0])).to_list() == ["y", None, "x"]
+    assert a.decode(np.array([], dtype=np.int32)).to_list() == []
+    assert len(IdMap(pl.Series([], dtype=pl.Int64), "user").encode([1])) == 1
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), max_size=60))
+def test_csr_against_lexsort(pairs: list[tuple[int, int]]) -> None:
+    rows = np.array([p[0] for p in pairs], dtype=np.int32)
+    cols = np.array([p[1] for p in pairs], dtype=np.int32)
+    values = np.arange(len(pairs), dtype=np.float32)
+    made = csr(rows, cols, values, 7, 10)
+    order = np.lexsort((cols, rows))
+    assert made.rows.tolist() == order.tolist()
+    assert made.indices.tolist() == cols[order].tolist()
+    assert made.values.tolist() == values[order].tolist()
+    assert made.indptr.tolist() == [0, *np.cumsum(np.bincount(rows, minlength=7)).tolist()]
+    part = made.take(np.array([6, 0, 6]))
+    assert part.counts.tolist() == [made.counts[6], made.counts[0], made.counts[6]]
+    assert part.row(1)[0].tolist() == made.row(0)[0].tolist()
