@@ -181,7 +181,7 @@ class BayesStepper:
         pairs = (p[:, :-1] * q[:, :-1]).sum(1) + p[:, -1] + q[:, -1]
         numbers = [chain.error * self.scale**2, self.scale / np.sqrt(chain.noise_precision)]
         for side in (chain.users, chain.items):
-            numbers += [np.sqrt(np.mean(side.draw[:, -1] ** 2)) * self.scale]
+            numbers += [np.std(side.draw[:, -1]) * self.scale]
         for mood in chain.moods:
             numbers += [mood.numbers[0], np.sqrt(mood.numbers[1]) * self.scale]
         return np.concatenate([np.array(numbers, dtype=np.float64), self.mean + self.scale * pairs])
@@ -193,8 +193,8 @@ def trace_names(n_moods: int, n_pairs: int) -> tuple[str, ...]:
     return (
         "train mse",
         "noise sd",
-        "user bias size",
-        "item bias size",
+        "user bias sd",
+        "item bias sd",
         *moods,
         *(f"prediction {i}" for i in range(n_pairs)),
     )

@@ -1,0 +1,352 @@
+"""bayes-mf as a whole: planted truth, a Geweke test of the sampler, chains, threads, resuming, fold-in, MovieLens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cofactor.data.ids import IdMap
+from cofactor.data.interactions import CSR, Features, Interactions, Split, csr
+from cofactor.errors import ConfigError
+from cofactor.models import bayes_mf_chain as chain_module
+from cofactor.models.bayes_mf import BayesMF, BayesMFConfig
+from cofactor.models.bayes_mf_chain import Chain
+from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
+from cofactor.models.bayes_mf_stepper import feature_blocks, layouts
+from cofactor.testing import model_checks
+
+SMALL = BayesMFConfig(n_factors=3, epochs=40, burn_in=10, kept=20)
+
+
+def table(users: Any, items: Any, values: Any, shape: tuple[int, int], times: Any = None) -> Interactions:
+    ids = [IdMap(pl.Series(np.arange(n)), kind) for n, kind in zip(shape, ("user", "item"), strict=True)]
+    arrays = (np.asarray(users, np.int32), np.asarray(items, np.int32), np.asarray(values, np.float32))
+    return Interactions(*arrays, times, *ids)
+
+
+def fit(data: Interactions, config: BayesMFConfig, seed: int = 0) -> BayesMF:
+    model = BayesMF(config)
+    stepper = model.stepper(data, np.random.default_rng(seed))
+    for _ in range(config.epochs):
+        stepper.run(None, None)
+    return model
+
+
+def rmse(model: BayesMF, data: Interactions) -> float:
+    return float(np.sqrt(np.mean((model.predict(data.users, data.items, data.times) - data.values) ** 2)))
+
+
+class Planted:
+    """Drawn from the model itself: two factors, biases, noise that differs by user, moods that last a minute."""
+
+    def __init__(self, n_users: int = 200, n_items: int = 100, each: int = 60, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        users = np.repeat(np.arange(n_users), each)
+        items = np.concatenate([rng.choice(n_items, each, replace=False) for _ in range(n_users)])
+        gaps = rng.exponential(40.0, (n_users, each))
+        times = np.cumsum(gaps, axis=1).astype(np.int64).ravel()
+        tastes = 0.9 * rng.normal(size=(n_users, 2)) @ rng.normal(size=(2, n_items)) / np.sqrt(2)
+        self.mean = 10 + rng.normal(size=(n_users, 1)) * 0.5 + rng.normal(size=n_items) * 0.5 + tastes
+        self.user_noise = np.exp(0.4 * rng.normal(size=n_users))
+        mood = rng.normal(size=(n_users, each)) * 0.6
+        for j in range(1, each):
+            keep = np.exp(-(times.reshape(n_users, each)[:, j] - times.reshape(n_users, each)[:, j - 1]) / 60.0)
+            mood[:, j] = keep * mood[:, j - 1] + np.sqrt(1 - keep**2) * mood[:, j]
+        self.noise = 0.4
+        noise = self.noise * self.user_noise[users] * rng.normal(size=len(users))
+        values = self.mean[users, items] + mood.ravel() + noise
+        data = table(users, items, values, (n_users, n_items), times)
+        held = rng.random(len(users)) < 0.2
+        self.train, self.test = data.take(~held), data.take(held)
+
+
+@pytest.fixture(scope="module")
+def planted() -> Planted:
+    return Planted()
+
+
+@pytest.fixture(scope="module")
+def model(planted: Planted) -> BayesMF:
+    config = BayesMFConfig(n_factors=3, epochs=150, burn_in=50, kept=60, mood_scales=(200.0,))
+    return fit(planted.train, config)
+
+
+@pytest.mark.parametrize("check", model_checks(BayesMF, SMALL), ids=str)
+def test_conforms(check: Any) -> None:
+    check()
+
+
+def test_planted_truth_is_recovered(planted: Planted, model: BayesMF) -> None:
+    users, items = (x.ravel().astype(np.int32) for x in np.indices(planted.mean.shape))
+    found = model.scores(np.arange(200)).ravel()
+    error = np.sqrt(np.mean((found - planted.mean[users, items]) ** 2))
+    assert error < 0.35  # of a standard deviation of 1.15; biases alone leave 0.9
+    traced = dict(zip(model.trace_names, model.traces.mean((0, 1)), strict=True))
+    assert traced["mood 0 seconds"] == pytest.approx(60.0, rel=0.35)
+    assert traced["mood 0 sd"] == pytest.approx(0.6, rel=0.15)
+    arrays = model.state()
+    noise = arrays["scale"] * np.sqrt(np.mean(1 / arrays["noise_precision"]) * arrays["user_noise"][:-1])
+    truth = planted.noise * planted.user_noise
+    assert np.corrcoef(np.log(noise), np.log(truth))[0, 1] > 0.85
+    assert np.exp(np.mean(np.log(noise / truth))) == pytest.approx(1.0, rel=0.1)
+
+
+def test_intervals_cover_what_they_say(planted: Planted, model: BayesMF) -> None:
+    test = planted.test
+    for level in (0.5, 0.9):
+        bounds = model.predict_interval(test.users, test.items, level, test.times)
+        inside = np.mean((test.values >= bounds.low) & (test.values <= bounds.high))
+        assert inside == pytest.approx(level, abs=0.03)
+
+
+def test_moods_help_near_known_times(planted: Planted, model: BayesMF) -> None:
+    test = planted.test
+    blind = np.sqrt(np.mean((model.predict(test.users, test.items) - test.values) ** 2))
+    assert rmse(model, test) < 0.95 * blind
+
+
+def test_chains_meet(planted: Planted) -> None:
+    frame = fit(planted.train, BayesMFConfig(n_factors=3, epochs=150, burn_in=50, time=False)).diagnostics()
+    assert frame.columns == ["name", "mean", "sd", "rhat", "ess"]
+    pairs = frame.filter(pl.col("name").str.starts_with("prediction"))
+    assert len(pairs) == 8
+    assert (pairs["rhat"] < 1.1).all()
+    assert (pairs["ess"] > 50).all()
+    assert (frame["rhat"] < 1.5).all()
+
+
+def test_diagnostics_tell_good_chains_from_bad() -> None:
+    rng = np.random.default_rng(0)
+    white = rng.normal(size=(4, 500))
+    assert rhat(white) < 1.01
+    assert effective_size(white) == pytest.approx(2000, rel=0.15)
+    assert rhat(white + np.arange(4)[:, None]) > 1.5
+    slow = np.zeros((4, 4000))
+    for t in range(1, 4000):
+        slow[:, t] = 0.8 * slow[:, t - 1] + rng.normal(size=4)
+    assert effective_size(slow) == pytest.approx(16000 / 9, rel=0.25)  # (1 + rho) / (1 - rho) = 9
+    assert np.isnan(rhat(white[:, :3]))
+
+
+# ---- the sampler agrees with the prior when the data are drawn anew each sweep (Geweke 2004)
+
+
+def prior_draw(c: Chain, rng: np.random.Generator, a: float) -> None:
+    """Everything in the chain from its prior."""
+    for side in (c.users, c.items):
+        d, n, width = side.layout.design, len(side.draw), side.draw.shape[1]
+        assert d is not None
+        side.mu = rng.normal(size=width)
+        side.precision = rng.gamma(a, 1 / a, width)
+        side.weight_precision = rng.gamma(a, 1 / a, (d.n_blocks, width))
+        side.weights[:] = rng.normal(size=side.weights.shape) / np.sqrt(side.weight_precision[d.block])
+        side.explained[:] = dense(d, n) @ side.weights
+        side.draw[:] = side.mu + side.explained + rng.normal(size=(n, width)) / np.sqrt(side.precision)
+        side.weight[:] = rng.gamma(c.noise_df / 2, 2 / c.noise_df, n)
+    c.noise_precision[...] = rng.gamma(a, 1 / a)
+    for mood in c.moods:
+        variance = 1 / rng.gamma(a, 1 / a)
+        scale = mood.prior_scale * np.exp(1.5 * rng.normal())
+        mood.numbers[:] = scale, variance
+        assert c.gaps is not None
+        for n, gap in enumerate(c.gaps):
+            keep = np.exp(-gap / scale)
+            before = mood.values[n - 1] if n else 0.0
+            mood.values[n] = keep * before + np.sqrt(variance * (1 - keep**2)) * rng.normal()
+
+
+def dense(d: Any, n: int) -> np.ndarray:
+    out = np.zeros((n, len(d.block)))
+    out[d.rows, np.repeat(np.arange(len(d.block)), np.diff(d.indptr))] = d.values
+    return out
+
+
+def data_draw(c: Chain, rng: np.random.Generator) -> None:
+    """Ratings given everything else, written into the layouts."""
+    who = np.repeat(np.arange(len(c.users.draw)), c.users.layout.counts)
+    what = c.users.layout.cols
+    p, q = c.users.draw[who].astype(float), c.items.draw[what].astype(float)
+    fit = (p[:, :-1] * q[:, :-1]).sum(1) + p[:, -1] + q[:, -1]
+    mood = sum(m.values for m in c.moods)
+    precision = c.noise_precision * c.users.weight[who] * c.items.weight[what]
+    rest = fit + rng.normal(size=len(fit)) / np.sqrt(precision)
+    c.users.layout.y[:] = rest + mood
+    c.items.layout.y[:] = c.users.layout.y[c.item_rows]
+    c.users.target[:], c.items.target[:] = rest, rest[c.item_rows]
+
+
+def numbers(c: Chain) -> np.ndarray:
+    """What the two simulations are compared in."""
+    found = [np.log(c.noise_precision)]
+    for side in (c.users, c.items):
+        found += [side.mu[0], side.mu[-1], np.log(side.precision[0]), np.log(side.precision[-1])]
+        found += [*np.log(side.weight_precision[:, 0]), np.log(side.weight[1]), np.tanh(side.draw[1, -1])]
+    for mood in c.moods:
+        found += [*np.log(mood.numbers), np.tanh(mood.values[2])]
+    return np.array(found)
+
+
+def test_sampler_agrees_with_its_own_prior(monkeypatch: pytest.MonkeyPatch) -> None:
+    a = 4.0
+    for name in ("SHAPE", "RATE", "MOOD_RATE"):
+        monkeypatch.setattr(chain_module, name, a)
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((5, 4)) < 0.7)
+    times = rng.integers(0, 60, len(users))
+    data = table(users, items, np.zeros(len(users)), (5, 4), times)
+    groups = csr(np.arange(5), np.arange(5) % 2, np.ones(5), 5, 2)
+    data = replace(data, user_features=Features(groups, ("g=a", "g=b")))
+    parts = layouts(data, data.values, True, True)
+    c = Chain(parts[0], parts[1], parts[2], parts[3], 1, 6.0, (30.0,), 0, rng)
+    from_prior = np.empty((4000, len(numbers(c))))
+    for i in range(len(from_prior)):
+        prior_draw(c, rng, a)
+        from_prior[i] = numbers(c)
+    data_draw(c, rng)
+    by_sweeps = np.empty((8000, from_prior.shape[1]))
+    for i in range(len(by_sweeps)):
+        c.sweep()
+        data_draw(c, rng)
+        by_sweeps[i] = numbers(c)
+    for power in (1, 2):
+        x, y = from_prior**power, by_sweeps**power
+        error = np.sqrt(x.var(0) / len(x) + y.reshape(40, -1, y.shape[1]).mean(1).var(0, ddof=1) / 40)
+        assert np.abs((x.mean(0) - y.mean(0)) / error).max() < 4.5
+
+
+# ---- features, threads, resuming, fold-in, config
+
+
+def test_features_place_new_users_and_items() -> None:
+    rng = np.random.default_rng(0)
+    n_users, n_items = 60, 50
+    group, genre = np.arange(n_users) % 2, np.arange(n_items) % 2
+    users, items = np.nonzero(rng.random((n_users, n_items)) < 0.5)
+    values = 3 + np.where(group[users] == genre[items], 1.0, -1.0) + 0.3 * rng.normal(size=len(users))
+    seen = (users < n_users - 2) & (items < n_items - 2)
+    data = table(users[seen], items[seen], values[seen], (n_users, n_items))
+    one_hot = Features(csr(np.arange(n_users), group, np.ones(n_users), n_users, 2), ("group=a", "group=b"))
+    genres = Features(csr(np.arange(n_items), genre, np.ones(n_items), n_items, 2), ("genre=a", "genre=b"))
+    model = fit(replace(data, user_features=one_hot, item_features=genres), SMALL)
+    scores = model.scores(np.arange(n_users))
+    new_user, new_item = scores[-2:], scores[:, -2:]
+    assert (new_user[group[-2:, None] == genre] - 3).min() > 0.5
+    assert (new_item[group[:, None] == genre[-2:]] - 3).min() > 0.5
+    assert (new_item[group[:, None] != genre[-2:]] - 3).max() < -0.5
+
+
+def test_feature_columns_are_grouped_and_scaled() -> None:
+    matrix = csr([0, 0, 0, 1], [0, 1, 2, 1], [1.0, 30.0, 1.0, 40.0], 2, 3)
+    found, sizes = feature_blocks(Features(matrix, ("a=x", "age", "a=y")))
+    assert found is not None
+    assert sizes == [2, 1]
+    dense_rows = np.zeros((2, 3))
+    dense_rows[np.repeat([0, 1], found.counts), found.indices] = found.values
+    size = np.sqrt((900 + 1600) / 2)
+    np.testing.assert_allclose(dense_rows, [[1, 1, 30 / size], [0, 0, 40 / size]], rtol=1e-6)
+
+
+PROGRAM = """
+import hashlib, sys
+sys.path.insert(0, {tests!r})
+from test_bayes_mf import Planted, SMALL, fit
+model = fit(Planted(60, 30, 20).train, SMALL)
+state = model.state()
+print(hashlib.sha256(b"".join(state[k].tobytes() for k in sorted(state))).hexdigest())
+"""
+
+
+def test_same_bits_with_one_thread_and_two() -> None:
+    program = PROGRAM.format(tests=os.path.dirname(__file__))
+    found = []
+    for threads in ("1", "2"):
+        env = os.environ | {"NUMBA_NUM_THREADS": threads}
+        run = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+        found.append(run.stdout.strip())
+    assert len(found[0]) == 64
+    assert found[0] == found[1]
+
+
+def test_chains_differ_and_seeds_matter() -> None:
+    data = Planted(60, 30, 20).train
+    model = BayesMF(SMALL)
+    stepper = model.stepper(data, np.random.default_rng(0))
+    stepper.run(None, None)
+    first, second = stepper.chains
+    assert not np.array_equal(first.users.draw, second.users.draw)
+    assert not np.array_equal(fit(data, SMALL, 0).state()["user_bias"], fit(data, SMALL, 1).state()["user_bias"])
+
+
+def test_resuming_half_way_gives_the_same_bits() -> None:
+    data = Planted(60, 30, 20).train
+    whole = fit(data, SMALL).state()
+    first = BayesMF(SMALL).stepper(data, np.random.default_rng(0))
+    for _ in range(17):
+        first.run(None, None)
+    model = BayesMF(SMALL)
+    second = model.stepper(data, np.random.default_rng(5))
+    second.restore(first.snapshot())
+    for _ in range(SMALL.epochs - 17):
+        second.run(None, None)
+    for name, array in model.state().items():
+        np.testing.assert_array_equal(array, whole[name])
+
+
+def test_folding_in_a_trained_user_gives_the_user_back(planted: Planted) -> None:
+    data = replace(planted.train, times=None)
+    model = fit(data, BayesMFConfig(n_factors=3, epochs=80, burn_in=30))
+    some = np.arange(0, 200, 9)
+    again = model.scores_from(model.fold_in(data.by_user.take(some)))
+    trained = model.scores(some)
+    assert np.sqrt(np.mean((again - trained) ** 2)) < 0.08
+    empty = model.fold_in(CSR(np.zeros(2, np.int64), *(x[:0] for x in data.by_user[1:4]), data.n_items))
+    np.testing.assert_allclose(model.scores_from(empty)[0], model.scores(np.array([-1]))[0], atol=1e-5)
+
+
+def test_factors_are_the_average_interaction(planted: Planted, model: BayesMF) -> None:
+    users, items = model.factors("user"), model.factors("item")
+    assert users.shape == (200, 3)
+    assert items.shape == (100, 3)
+    rest = model.scores(np.arange(200)) - float(model.state()["mean"])
+    rest -= model.bias("user")[:, None] + model.bias("item")
+    assert np.mean((rest - users @ items.T) ** 2) < 0.05 * np.mean(rest**2)
+    strength = np.linalg.norm(users, axis=0)
+    assert (np.diff(strength) <= 1e-4).all()
+
+
+def test_memory_for_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cofactor.models.bayes_mf_stepper.KEPT_BYTES", 40_000)
+    model = fit(Planted(60, 30, 20).train, SMALL)
+    assert model.count == 12
+    arrays = model.state()
+    assert sum(a.nbytes for n, a in arrays.items() if n.startswith(("user_f", "user_b", "item_f", "implicit"))) < 50_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"n_factors": 0}, {"burn_in": 40}, {"chains": 0}, {"kept": 0}, {"noise_df": -1.0}, {"mood_scales": (0.0,)}],
+)
+def test_bad_parameters_are_named(change: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(change))):
+        BayesMF(replace(SMALL, **change)).stepper(Planted(10, 10, 5).train, np.random.default_rng(0))
+
+
+def test_a_constant_rating_stays_constant() -> None:
+    data = table([0, 0, 1], [0, 1, 1], [3, 3, 3], (2, 2))
+    assert fit(data, SMALL).predict(np.array([0, 1]), np.array([0, 0])) == pytest.approx([3.0, 3.0])
+
+
+@pytest.mark.movielens
+def test_movielens_fold_one(ml100k_folds: list[Split]) -> None:
+    train, test = ml100k_folds[0].train, ml100k_folds[0].valid
+    model = fit(train, BayesMFConfig(epochs=100))
+    assert rmse(model, test) < 0.88
+    bounds = model.predict_interval(test.users, test.items, 0.9, test.times)
+    assert 0.88 < np.mean((test.values >= bounds.low) & (test.values <= bounds.high)) < 0.92
