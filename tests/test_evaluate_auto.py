@@ -12,8 +12,8 @@ import pytest
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError, DataError
 from cofactor.evaluate import evaluate
-from cofactor.evaluate.auto import choose
-from cofactor.evaluate.sample import held_out, smaller
+from cofactor.evaluate.auto import _extrapolated, choose
+from cofactor.evaluate.sample import few_users, held_out, smaller
 from test_evaluate import Table, ratings
 
 TRUTH = np.random.default_rng(11).normal(3, 1, (200, 150))
@@ -123,6 +123,31 @@ def test_smaller_tables_keep_ids_values_and_side_tables() -> None:
     assert len(rows) == len(small.train)
     assert 0.6 < len(small.train) / (0.9 * 0.16 * len(whole)) < 1.6
     assert smaller(held_out(whole, 0.1, 0), 0.01, 1) is None
+
+
+def test_few_users() -> None:
+    split = held_out(data(), 0.2, 0)
+    few = few_users(split, 20, 1)
+    assert len(np.unique(few.valid.users)) == 20
+    assert few.train is split.train
+    for user in np.unique(few.valid.users):
+        assert (few.valid.users == user).sum() == (split.valid.users == user).sum()
+    assert few_users(split, 1000, 1) is split
+
+
+def test_extrapolation_recovers_planted_costs() -> None:
+    for a, b, p in ((0.0, 10.0, 2.0), (1.0, 10.0, 2.0), (0.2, 10.0, 3.0), (0.5, 10.0, 1.5)):
+        seen = [(f, a + b * f**p) for f in (0.1, 0.2, 0.4)]
+        assert _extrapolated(seen) == pytest.approx(1.1 * (a + b), rel=1e-6)
+        assert (a + b) / 3 < _extrapolated(seen[:2]) < 6 * (a + b)
+    assert _extrapolated([(0.1, 1.0), (0.2, 1.0), (0.4, 1.0)]) == pytest.approx(1.1)
+
+
+def test_the_usual_winner_is_tried_before_the_rest() -> None:
+    fits = Fits({"bias": 0.5, "als": 0.4, "dot-bias": 0.3})
+    found = choose(data(), candidates=["bias", "als", "dot-bias"], fit=fits, budget_seconds=float("inf"))
+    assert [name for name, _ in fits.trained] == ["bias", "dot-bias", "als"]
+    assert found.frame["model"].to_list() == ["bias", "als", "dot-bias"]
 
 
 def test_bad_input() -> None:

@@ -241,19 +241,20 @@ def top_n(scores: Array, n: int) -> Array:
     first, so that the result does not depend on the sort. Items scored -inf or NaN are left out: such places
     hold -1."""
     n_rows, n_items = scores.shape
-    values = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32) + np.float32(0)
-    bits = values.view(np.uint32)
-    ordered = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
-    keys = ~ordered.astype(np.uint64) << np.uint64(32) | np.arange(n_items, dtype=np.uint64)
+    values = np.where(np.isnan(scores), np.float32(-np.inf), scores).astype(np.float32, copy=False)
     m = min(n, n_items)
-    if m < n_items:
-        keys = np.partition(keys, m - 1, axis=1)[:, :m]
-    keys.sort(axis=1)
-    items = (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
-    items[np.take_along_axis(values, items, axis=1) == -np.inf] = -1
-    if m < n:
-        items = np.concatenate([items, np.full((n_rows, n - m), -1, dtype=np.int32)], axis=1)
-    return items
+    least = np.partition(values, n_items - m, axis=1)[:, n_items - m]
+    # All that may be in a list, ties with its last place included; then in order, and the first m of each
+    # row.
+    rows, items = np.nonzero(values >= least[:, None])
+    kept = values[rows, items]
+    order = np.lexsort((items, -kept, rows))
+    rows, items, kept = rows[order], items[order], kept[order]
+    place = np.arange(len(rows)) - np.searchsorted(rows, np.arange(n_rows))[rows]
+    listed = (place < m) & (kept > -np.inf)
+    top = np.full((n_rows, n), -1, dtype=np.int32)
+    top[rows[listed], place[listed]] = items[listed]
+    return top
 
 
 def hits_of(top: Array, indptr: Array, indices: Array) -> Array:

@@ -27,6 +27,15 @@ def held_out(data: Interactions, share: float, seed: int, at_most: int = 500_000
     )
 
 
+def few_users(split: Split, n: int, seed: int) -> Split:
+    """The same training rows; the validation rows of ``n`` users at most."""
+    present = np.unique(split.valid.users)
+    if len(present) <= n:
+        return split
+    chosen = np.random.default_rng([seed, 5]).permutation(present)[:n]
+    return Split(split.train, split.valid.take(np.isin(split.valid.users, chosen)), split.how, split.seed)
+
+
 def smaller(split: Split, share: float, seed: int) -> Split | None:
     """A share of the users and of the items, with ids of their own; None where hardly a row would be left."""
     rng = np.random.default_rng([seed, 4])
