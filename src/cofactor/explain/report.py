@@ -30,11 +30,20 @@ MAPPED = 2000
 
 
 def write_report(
-    rec: Recommender, path: str | Path, *, title: str | None = None, users: Sequence[Any] | None = None
+    rec: Recommender,
+    path: str | Path,
+    *,
+    title: str | None = None,
+    users: Sequence[Any] | None = None,
+    neighbours: Recommender | None = None,
 ) -> Path:
-    """Write the page to ``path`` in one step: a crash leaves what was there. ``users`` are shown as examples."""
+    """Write the page to ``path`` in one step: a crash leaves what was there.
+
+    ``users`` are shown as examples. ``neighbours`` may be a second model of the same data, such as a ranker: the map
+    and the neighbours of an item are then its own.
+    """
     path = Path(path)
-    page = render(report_data(rec, title=title, users=users))
+    page = render(report_data(rec, title=title, users=users, neighbours=neighbours))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(page, encoding="utf-8")
@@ -59,7 +68,13 @@ def render(data: dict[str, Any]) -> str:
     return page
 
 
-def report_data(rec: Recommender, *, title: str | None = None, users: Sequence[Any] | None = None) -> dict[str, Any]:
+def report_data(
+    rec: Recommender,
+    *,
+    title: str | None = None,
+    users: Sequence[Any] | None = None,
+    neighbours: Recommender | None = None,
+) -> dict[str, Any]:
     """Everything the page shows, in types that JSON knows."""
     data = rec.data
     counts = data.by_item.counts
@@ -74,7 +89,7 @@ def report_data(rec: Recommender, *, title: str | None = None, users: Sequence[A
         "data": _at_a_glance(rec),
         "history": [[_number(x) for x in row] for row in rec.history],
         "metrics": {k: _number(v) for k, v in rec.metrics.items()},
-        "items": _items(rec, mapped),
+        "items": _items(neighbours or rec, mapped),
         "biases": _biases(rec) if isinstance(model, HasFactors) else None,
         "factors": [asdict(f) for f in name_factors(model, data)] if isinstance(model, HasFactors) else [],
         "users": _users(rec, users),
