@@ -1,11 +1,10 @@
-"""The rankers: NumPy references for their kernels, planted truth, fold-in, state, determinism at 1 and 2 threads."""
+"""The rankers: planted truth, fold-in, state, determinism at 1 and 2 threads."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,17 +16,17 @@ from cofactor.data.interactions import CSR, Interactions, csr
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.model import FoldIn, HasFactors, HasSimilarity, Model
 from cofactor.models import model_class
-from cofactor.models.ease import ease_weights, gram
-from cofactor.models.ials import improve, ridges, width_of
-from cofactor.models.item_cosine import item_weights, nearest
-from cofactor.models.ranker import rating_weights, stored_csr, transposed
+from cofactor.models.ranker import rating_weights, stored_csr
 
-RANKERS = ["popular", "item-cosine", "ease", "ials"]
+RANKERS = ["popular", "item-cosine", "ease", "slim", "ials", "bpr", "warp"]
 PERSONAL = [name for name in RANKERS if name != "popular"]
 SMALL: dict[str, dict[str, Any]] = {
     "item-cosine": {"k1": 10.0, "b": 0.2},
     "ease": {"reg": 2.0},
-    "ials": {"n_factors": 20, "reg": 0.5},
+    "slim": {"l1": 0.1, "l2": 1.0},
+    "ials": {"n_factors": 20, "reg": 5.0},
+    "bpr": {"n_factors": 16, "epochs": 200, "reg": 0.002},
+    "warp": {"n_factors": 4, "epochs": 60, "reg": 0.1},
 }
 
 
@@ -215,131 +214,6 @@ def test_popular_counts_and_forgets() -> None:
         fitted("popular", noise(), half_life=5.0)
 
 
-# Kernels against NumPy
-
-
-def test_gram_is_the_product() -> None:
-    rows = noise().by_user
-    x = dense(rows)
-    np.testing.assert_array_equal(np.triu(gram(rows)), np.triu(x.T @ x))
-
-
-def test_ease_is_steck_eq_8() -> None:
-    rows = noise().by_user
-    x = dense(rows)
-    p = np.linalg.inv(x.T @ x + 30 * np.eye(40))
-    wanted = -p / np.diag(p)
-    np.fill_diagonal(wanted, 0)
-    np.testing.assert_allclose(ease_weights(gram(rows), 30.0), wanted, atol=1e-5)
-    model = fitted("ease", noise(), reg=30.0, low_rating=1.0)
-    binary = (x > 0).astype(float)
-    p = np.linalg.inv(binary.T @ binary + 30 * np.eye(40))
-    w = -p / np.diag(p)
-    np.fill_diagonal(w, 0)
-    np.testing.assert_allclose(model.scores(np.arange(60)), binary @ w, atol=1e-4)
-
-
-def test_ease_single_precision_is_enough() -> None:
-    rng = np.random.default_rng(1)
-    has = rng.random((3000, 300)) < 1 / np.linspace(1.1, 31, 300)  # a long tail, and items that everybody has
-    users, items = np.nonzero(has)
-    rows = csr(users, items, np.ones(len(users)), 3000, 300)
-    p = np.linalg.inv(has.T.astype(float) @ has + 20 * np.eye(300))
-    wanted = -p / np.diag(p)
-    np.fill_diagonal(wanted, 0)
-    assert np.abs(ease_weights(gram(rows), 20.0) - wanted).max() < 1e-3 * np.abs(wanted).max()
-
-
-def test_ease_forecasts_memory() -> None:
-    with pytest.raises(ConfigError, match=r"ease needs 0\.0 GB for 40 items, more than max_gb"):
-        fitted("ease", noise(), max_gb=1e-9)
-
-
-@pytest.mark.parametrize("weighting", ["cosine", "tfidf", "bm25"])
-def test_nearest_items(weighting: str) -> None:
-    by_item = transposed(noise(80, 30).by_user)
-    x = dense(by_item)
-    if weighting != "cosine":
-        idf = np.log(30) - np.log1p((x > 0).sum(axis=0))
-        norm = 1 - 0.3 + 0.3 * x.sum(axis=1) / x.sum(axis=1).mean()
-        x = (np.sqrt(x) if weighting == "tfidf" else x * 8 / (7 * norm[:, None] + x)) * idf
-    if weighting != "bm25":
-        x = x / np.linalg.norm(x, axis=1, keepdims=True)
-    similar = x @ x.T
-    np.fill_diagonal(similar, 0)
-    similar[similar < np.sort(similar, axis=1)[:, [-7]]] = 0
-    similar[similar < 0] = 0
-    found = nearest(item_weights(by_item, weighting, 7.0, 0.3), 7)
-    np.testing.assert_allclose(dense(found), similar, atol=1e-5)
-
-
-def test_nearest_ties_go_to_the_lowest_codes() -> None:
-    data = table([0] * 5, range(5), np.ones(5), 1, 5)
-    found = nearest(transposed(data.by_user), 2)
-    assert found.indices.reshape(5, 2).tolist() == [[1, 2], [0, 2], [0, 1], [0, 1], [0, 1]]
-
-
-def ials_row(
-    x: np.ndarray, y: np.ndarray, items: np.ndarray, weights: np.ndarray, ridge: float, width: int
-) -> np.ndarray:
-    x = x.astype(np.float64)
-    for left in range(0, len(x), width):
-        part = slice(left, left + width)
-        slope = y.T @ (y @ x) + ridge * x + y[items].T @ (weights * (y[items] @ x - 1))
-        hessian = y.T @ y + ridge * np.eye(len(x)) + (y[items].T * weights) @ y[items]
-        x[part] -= np.linalg.solve(hessian[part, part], slope[part])
-    return x
-
-
-@pytest.mark.parametrize("width", [16, 32, 64])
-def test_ials_rows_are_newton_steps(width: int) -> None:
-    rng = np.random.default_rng(0)
-    rows = noise().by_user
-    rows = rows._replace(values=rng.random(len(rows.values)).astype(np.float32))
-    y = rng.normal(0, 0.3, (40, 64)).astype(np.float32)
-    x = rng.normal(0, 0.3, (60, 64)).astype(np.float32)
-    ridge = ridges(rows.counts, float(rows.counts.mean()), 0.7, 0.5)
-    wanted = np.zeros((60, 64))
-    left = np.zeros(60)
-    for r in range(60):
-        items, w = rows.row(r)
-        wanted[r] = ials_row(x[r], y.astype(float), items, 2.0 * w, ridge[r], width)
-        fit = y @ wanted[r]
-        left[r] = (2.0 * w * (1 - fit[items]) ** 2).sum() + (fit**2).sum() + ridge[r] * (wanted[r] ** 2).sum()
-    losses = improve(rows, 2.0, y, y.T @ y, ridge, width, x)
-    np.testing.assert_allclose(x, wanted, atol=2e-4)
-    np.testing.assert_allclose(losses, left, rtol=1e-3)
-
-
-@pytest.mark.parametrize(("block", "k", "width"), [(0, 64, 64), (32, 64, 32), (32, 48, 16), (64, 48, 48), (5, 32, 16)])
-def test_width_of(block: int, k: int, width: int) -> None:
-    assert width_of(block, k) == width
-
-
-@pytest.mark.parametrize("block", [0, 16])
-def test_ials_objective_falls_and_is_the_one_in_the_paper(block: int) -> None:
-    data = noise()
-    cls = model_class("ials")
-    model = cls(cls.Config(n_factors=32, reg=3.0, nu=0.3, alpha=2.0, block=block, low_rating=0.4))
-    stepper = model.stepper(data, np.random.default_rng(0))
-    losses = [float(stepper.run(None, None)[0]) for _ in range(6)]
-    assert all(b < a + 1e-6 for a, b in pairwise(losses))
-    x, y = model.factors("user").astype(float), model.factors("item").astype(float)
-    fit = x @ y.T
-    w = 2.0 * rating_weights(data.values, np.array([1, 5]), 0.4)
-    count_u, count_i = np.bincount(data.users, minlength=60), np.bincount(data.items, minlength=40)
-    penalty = (ridges(count_u, len(data) / 60, 3.0, 0.3) * (x**2).sum(axis=1)).sum()
-    penalty += (ridges(count_i, len(data) / 40, 3.0, 0.3) * (y**2).sum(axis=1)).sum()
-    wanted = (w * (1 - fit[data.users, data.items]) ** 2).sum() + (fit**2).sum() + penalty
-    assert losses[-1] == pytest.approx(wanted / len(data), rel=1e-4)
-
-
-def test_ials_fold_in_of_training_rows_is_the_trained_user() -> None:
-    data = noise(200, 40, 0.3)
-    model = fitted("ials", data, epochs=60, block=0, reg=5.0)
-    np.testing.assert_allclose(model.fold_in(data.by_user), model.user_state(np.arange(200)), atol=5e-3)
-
-
 def test_similarity_and_factors_are_offered() -> None:
     for name in PERSONAL:
         model = fitted(name, noise())
@@ -349,3 +223,21 @@ def test_similarity_and_factors_are_offered() -> None:
             assert rows.shape == (2, 40)
             assert rows[0].any()
             assert not rows[1].any()
+
+
+@pytest.mark.parametrize("name", ["bpr", "warp"])
+def test_fold_in_does_not_depend_on_the_block(name: str) -> None:
+    data = noise()
+    model = fitted(name, data, epochs=10)
+    together = model.fold_in(data.by_user)
+    np.testing.assert_array_equal(model.fold_in(data.by_user.take(np.array([9, 4]))), together[[9, 4]])
+    scores = model.scores_from(together)
+    has = np.zeros(scores.shape, dtype=bool)
+    has[data.users, data.items] = True
+    assert scores[has].mean() > scores[~has].mean()
+
+
+def test_user_who_has_everything() -> None:
+    data = table([0] * 4 + [1], [0, 1, 2, 3, 0], np.ones(5), 2, 4)
+    for name in RANKERS:
+        assert np.isfinite(fitted(name, data).scores(np.array([0, 1]))).all()

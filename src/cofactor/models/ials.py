@@ -20,7 +20,7 @@ from cofactor.kernels.ials import solve_rows
 from cofactor.model import Hyper, Kind, State
 from cofactor.models.arrays import fitted
 from cofactor.models.config import Search, option
-from cofactor.models.ranker import FactorRanker, check_low, popularity, rating_range, transposed, weighted
+from cofactor.models.ranker import FactorRanker, check_low, frozen, popularity, rating_range, transposed, weighted
 
 Array = NDArray[Any]
 
@@ -33,8 +33,8 @@ class IalsConfig:
 
     n_factors: int = option(64, "length of the embeddings", Search(16, 256, log=True))
     epochs: int = option(15, "sweeps over users and items", Search(5, 30))
-    alpha: float = option(1.0, "how much more a row counts than a missing one", Search(0.1, 30.0, log=True))
-    reg: float = option(10.0, "regularisation of a row with an average number of ratings", Search(0.5, 200.0, log=True))
+    alpha: float = option(4.0, "how much more a row counts than a missing one", Search(0.1, 30.0, log=True))
+    reg: float = option(20.0, "regularisation of a row with an average number of ratings", Search(0.5, 200.0, log=True))
     nu: float = option(0.5, "regularisation grows with the number of ratings to this power", Search(0.0, 1.0))
     low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
     block: int = option(32, "factors solved at a time; 0: all at once, exactly")
@@ -161,8 +161,9 @@ def improve(rows: CSR, alpha: float, other: Array, gram: Array, ridge: Array, wi
     """One pass of the kernel over all rows; gives what is left of each row's sum, float64 (n,)."""
     losses = np.zeros(rows.n_rows)
     weights = rows.values * np.float32(alpha)
+    indptr, indices, weights, other, gram, ridge = frozen(rows.indptr, rows.indices, weights, other, gram, ridge)
     over_rows(
-        lambda a, b: solve_rows(a, b, rows.indptr, rows.indices, weights, other, gram, ridge, width, factors, losses),
+        lambda a, b: solve_rows(a, b, indptr, indices, weights, other, gram, ridge, width, factors, losses),
         rows.indptr,
         per_row=16,
     )

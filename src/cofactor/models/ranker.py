@@ -97,17 +97,23 @@ def csr_state(matrix: CSR, prefix: str) -> State:
     return {f"{prefix}_indptr": matrix.indptr, f"{prefix}_indices": matrix.indices, f"{prefix}_values": matrix.values}
 
 
+def frozen(*arrays: Array) -> Any:
+    """Read-only views: kernels are then compiled once, whether arrays come from training or from a file."""
+    views = tuple(a.view() for a in arrays)
+    for view in views:
+        view.flags.writeable = False
+    return views
+
+
 def times(rows: CSR, weights: Array | CSR) -> Array:
     """float32 (n_rows, n_cols): the rows times a square matrix, dense or CSR."""
     out = np.empty((rows.n_rows, rows.n_cols), dtype=np.float32)
-    indptr, items, values = rows.indptr, rows.indices, rows.values
+    indptr, items, values = frozen(rows.indptr, rows.indices, rows.values)
     if isinstance(weights, CSR):
-        w = weights
-        over_rows(
-            lambda a, b: times_sparse(a, b, indptr, items, values, w.indptr, w.indices, w.values, out), rows.indptr
-        )
+        w_indptr, w_items, w_values = frozen(weights.indptr, weights.indices, weights.values)
+        over_rows(lambda a, b: times_sparse(a, b, indptr, items, values, w_indptr, w_items, w_values, out), rows.indptr)
     else:
-        dense = weights
+        (dense,) = frozen(weights)
         over_rows(lambda a, b: times_dense(a, b, indptr, items, values, dense, out), rows.indptr)
     return out
 

@@ -1,0 +1,169 @@
+"""``bpr`` and ``warp``: factors learned from pairs, an item that a user has against one that the user has not.
+
+Rendle, Freudenthaler, Gantner & Schmidt-Thieme (2009); Weston, Bengio & Usunier (2011). The two differ in how the other
+item is found. Serial, hence deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import ConfigError
+from cofactor.kernels import bpr as kernel
+from cofactor.model import Hyper, Kind, State
+from cofactor.models.arrays import fitted
+from cofactor.models.config import Search, option
+from cofactor.models.ranker import FactorRanker, check_low, popularity, rating_range, weighted
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class BprConfig:
+    """Parameters of ``bpr``."""
+
+    n_factors: int = option(64, "length of the embeddings", Search(16, 256, log=True))
+    epochs: int = option(100, "passes over the rows", Search(20, 200, log=True))
+    lr: float = option(0.05, "learning rate", Search(0.005, 0.2, log=True))
+    reg: float = option(0.01, "decay of the rows that are touched", Search(0.0005, 0.2, log=True))
+    low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+
+    def __post_init__(self) -> None:
+        check_low(self.low_rating)
+        if self.n_factors < 1 or self.epochs < 1:
+            raise ConfigError(f"n_factors={self.n_factors}, epochs={self.epochs}: both must be at least 1")
+        if not (self.lr > 0 and self.reg >= 0 and self.lr * self.reg < 1):
+            raise ConfigError(f"lr={self.lr}, reg={self.reg}: lr must be above 0, reg not below, their product below 1")
+
+
+@dataclass(frozen=True)
+class WarpConfig(BprConfig):
+    """Parameters of ``warp``."""
+
+    trials: int = option(30, "other items drawn at most, until one scores too high", Search(5, 100, log=True))
+    margin: float = option(1.0, "by how much an item that the user has should be ahead")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.trials < 1:
+            raise ConfigError(f"trials is {self.trials}; it must be at least 1")
+
+
+class Bpr(FactorRanker):
+    """Factors and item biases."""
+
+    name: ClassVar[str] = "bpr"
+    Config: ClassVar[type[BprConfig]] = BprConfig
+
+    def __init__(self, config: BprConfig | None = None) -> None:
+        super().__init__(config or self.Config())
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> BprStepper:
+        """Begin with small random factors and no biases."""
+        return BprStepper(self, data, rng)
+
+    def fold_in(self, histories: CSR) -> Array:
+        """float32 (n, k): the same passes over the user's rows alone, items held fixed. A user's result does not depend
+        on the others of the block."""
+        items, bias = (np.require(a, requirements="W") for a in (self.factors("item"), self.bias("item")))
+        c = self.config
+        rows = weighted(histories, fitted(self.range, self.name), c.low_rating)
+        out = np.zeros((rows.n_rows, items.shape[1]), dtype=np.float32)
+        for r in range(rows.n_rows):
+            one = rows.take(np.array([r]))
+            state = np.array([1], dtype=np.uint64)
+            owner = np.zeros(len(one.indices), dtype=np.int32)
+            order = np.arange(len(one.indices))
+            for _ in range(c.epochs):
+                visit(c, order, owner, one, out[r : r + 1], items, bias, state, learn_items=False)
+        return out
+
+
+class Warp(Bpr):
+    """Factors and item biases."""
+
+    name: ClassVar[str] = "warp"
+    Config: ClassVar[type[BprConfig]] = WarpConfig
+
+
+class BprStepper:
+    """Passes over the rows in an order drawn anew each time."""
+
+    kind: Kind = "sweep"
+
+    def __init__(self, model: Bpr, data: Interactions, rng: np.random.Generator) -> None:
+        k = model.config.n_factors
+        self.model = model
+        model.range, model.popularity = rating_range(data), popularity(data)
+        model.mean_count = np.array(len(data) / max(data.n_users, 1))
+        self.rows = weighted(data.by_user, model.range, model.config.low_rating)
+        self.owner = np.repeat(np.arange(data.n_users, dtype=np.int32), self.rows.counts)
+        model.user_factors, model.item_factors = (
+            rng.standard_normal((n, k), dtype=np.float32) * np.float32(0.1 / np.sqrt(k))
+            for n in (data.n_users, data.n_items)
+        )
+        model.user_factors[self.rows.counts == 0] = 0
+        model.item_bias = np.zeros(data.n_items, dtype=np.float32)
+        self.random = rng.integers(0, 2**63, 2).astype(np.uint64)
+        self.passes = 0
+
+    def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
+        """One pass; gives its mean loss."""
+        order = np.random.default_rng([int(self.random[0]), self.passes]).permutation(len(self.owner))
+        m = self.model
+        users, items, bias = m.factors("user"), m.factors("item"), m.bias("item")
+        loss = visit(m.config, order, self.owner, self.rows, users, items, bias, self.random[1:], learn_items=True)
+        self.passes += 1
+        return np.array([loss])
+
+    def snapshot(self) -> State:
+        """Copies of the factors and biases, and where the random numbers stand."""
+        m = self.model
+        tables = {"users": m.factors("user"), "items": m.factors("item"), "bias": m.bias("item"), "random": self.random}
+        return {**{name: table.copy() for name, table in tables.items()}, "passes": np.array(self.passes)}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Put a snapshot back."""
+        m = self.model
+        m.factors("user")[:], m.factors("item")[:], m.bias("item")[:] = state["users"], state["items"], state["bias"]
+        self.random[:] = state["random"]
+        self.passes = int(state["passes"])
+
+
+def visit(
+    c: BprConfig,
+    order: Array,
+    owner: Array,
+    rows: CSR,
+    users: Array,
+    items: Array,
+    bias: Array,
+    random: Array,
+    *,
+    learn_items: bool,
+) -> float:
+    """One pass of the kernel."""
+    trials, margin = (c.trials, c.margin) if isinstance(c, WarpConfig) else (0, 0.0)
+    loss: float = kernel.epoch(
+        order,
+        owner,
+        rows.indptr,
+        rows.indices,
+        rows.values,
+        users,
+        items,
+        bias,
+        c.lr,
+        c.reg,
+        trials,
+        margin,
+        random,
+        learn_items,
+    )
+    return loss

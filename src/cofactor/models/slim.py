@@ -1,0 +1,85 @@
+"""``slim``: sparse item weights, an elastic net for each item (Ning & Karypis 2011)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions, csr
+from cofactor.errors import ConfigError
+from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.similarity import mirror_rows
+from cofactor.kernels.slim import solve_columns
+from cofactor.models.config import Search, option
+from cofactor.models.ease import check_memory, gram
+from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low
+
+Array = NDArray[Any]
+
+_COLUMNS = 1024
+"""Columns solved at a time, dense until they are done."""
+
+
+@dataclass(frozen=True)
+class SlimConfig:
+    """Parameters of ``slim``."""
+
+    l1: float = option(1.0, "penalty on the size of a weight: the larger, the sparser", Search(0.1, 50.0, log=True))
+    l2: float = option(100.0, "penalty on the square of a weight", Search(5.0, 2000.0, log=True))
+    positive: bool = option(True, "weights may not be negative", Search(choices=(True, False)))
+    low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    passes: int = option(60, "passes of coordinate descent at most")
+    tolerance: float = option(1e-3, "stop when no weight moves by more than this part of the largest")
+    max_gb: float = option(8.0, "refuse to start where more memory than this would be needed")
+
+    def __post_init__(self) -> None:
+        check_low(self.low_rating)
+        if not (self.l1 >= 0 and self.l2 >= 0 and self.l1 + self.l2 > 0):
+            raise ConfigError(f"l1 is {self.l1} and l2 is {self.l2}; they must be 0 or more, one of them above 0")
+        if self.passes < 1:
+            raise ConfigError(f"passes is {self.passes}; it must be at least 1")
+
+
+class Slim(HistoryRanker):
+    """``weights`` are sparse."""
+
+    name: ClassVar[str] = "slim"
+    Config = SlimConfig
+
+    def __init__(self, config: SlimConfig | None = None) -> None:
+        super().__init__(config or SlimConfig())
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
+        """ConfigError, with a forecast, where the items' Gram matrix would not fit ``max_gb``."""
+        check_memory(self.name, data.n_items, 1, self.config.max_gb)
+        rows = self.begin(data)
+        return SolveStepper(lambda: self._solve(rows))
+
+    def _solve(self, rows: CSR) -> None:
+        c = self.config
+        self.weights = slim_weights(gram(rows), c.l1, c.l2, c.positive, c.passes, c.tolerance)
+
+
+def slim_weights(gram: Array, l1: float, l2: float, positive: bool, passes: int, tolerance: float) -> CSR:
+    """Column ``j`` of the sparse result says how much each item adds to item ``j``. Only the upper half of ``gram`` is
+    read; it is made whole in place."""
+    n = len(gram)
+    mirror_rows(0, n, gram)
+    items, targets, values = [], [], []
+    for offset in range(0, n, _COLUMNS):
+        size = min(_COLUMNS, n - offset)
+        out = np.zeros((size, n), dtype=np.float32)
+        cost = np.arange(size + 1, dtype=np.int64) * n
+        over_rows(
+            lambda a, b, at=offset, out=out: solve_columns(a, b, at, gram, l1, l2, positive, passes, tolerance, out),  # type: ignore[misc]
+            cost,
+        )
+        target, item = np.nonzero(out)
+        items.append(item.astype(np.int32))
+        targets.append((target + offset).astype(np.int32))
+        values.append(out[target, item])
+    found = csr(np.concatenate(items), np.concatenate(targets), np.concatenate(values), n, n)
+    return found._replace(rows=np.empty(0, dtype=np.int64))
