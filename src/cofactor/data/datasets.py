@@ -171,6 +171,11 @@ def folds(name: str = "ml-100k", which: Literal["u", "a"] = "u", *, download: bo
     return movielens.ml_100k_folds(folder, movielens.ml_100k(folder, by_title=False), names)
 
 
+def dataset_path(name: str, *, download: bool = True) -> Path:
+    """The folder of a known dataset as its publisher packs it, fetched into the cache where it is not here yet."""
+    return _folder(name, _entry(name), download)
+
+
 def cache_dir() -> Path:
     """Where downloads are kept."""
     import platformdirs

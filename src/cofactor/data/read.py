@@ -17,7 +17,7 @@ from cofactor.data.interactions import Columns, Interactions
 from cofactor.data.tables import Table, open_table
 from cofactor.errors import ConfigError, DataError
 
-Duplicates = Literal["last", "first", "mean", "error"]
+Duplicates = Literal["last", "first", "mean", "error", "all"]
 
 
 def read(
@@ -43,14 +43,14 @@ def read(
     ``time=False``: no times. Times may be seconds (or milli-, micro-, nanoseconds), ISO text, dates or date-times.
 
     ``duplicates``: of rows with the same user and item keep the ``last`` by time (by position without times), the
-    ``first``, the ``mean`` rating at the time of the last, or raise an ``error``. ``items`` and ``users``: side tables
+    ``first``, the ``mean`` rating at the time of the last, keep ``all``, or raise an ``error``. ``items`` and ``users``: side tables
     (frame or path) joined by id. Ids keep their type: integers stay integers, text stays text, ``007`` is text.
 
     Raises DataError in one sentence: no such file or column, no rows, a rating that is no number (with row and
     value), a missing id, mixed types of ids, duplicates under ``error``.
     """
-    if duplicates not in ("last", "first", "mean", "error"):
-        raise ConfigError(f"duplicates={duplicates!r}; it may be 'last', 'first', 'mean' or 'error'")
+    if duplicates not in ("last", "first", "mean", "error", "all"):
+        raise ConfigError(f"duplicates={duplicates!r}; it may be 'last', 'first', 'mean', 'all' or 'error'")
     if isinstance(source, Interactions):
         return source
     table = open_table(source, sep=sep, encoding=encoding, header=header)
@@ -75,7 +75,7 @@ def read(
         when, unit = times.to_seconds(column("time"), roles["time"])
         notes += [unit] if unit else []
     data = Interactions(user_codes, item_codes, values, when, user_ids, item_ids, used, name=_label(source, name))
-    data, note = merge(data, duplicates)
+    data, note = (data, []) if duplicates == "all" else merge(data, duplicates)
     tables: dict[str, pl.DataFrame] = {}
     for kind, given in (("item", items), ("user", users)):
         if given is not None:
