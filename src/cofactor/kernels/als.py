@@ -31,6 +31,7 @@ def solve_rows(
     ridge: Array,
     nu: float,
     noise: float,
+    centre: Array,
     rows: Array,
     spread: Array,
     errors: Array,
@@ -41,6 +42,7 @@ def solve_rows(
     ``ridge`` (d,), times ``count ** nu`` for the factors, plus, where ``other_spread`` (n_columns, d) is not empty, the
     variances of the factors of all columns of the row. ``offsets`` holds the bias of each column, ``other``
     (n_columns, k) their factors.
+    The ridge pulls towards ``centre`` (n, d) where that is not empty, else to zero.
     ``spread`` (n, d), where not empty, gets the variances of the solution: ``noise`` times the diagonal of the inverse.
     ``errors`` float64 (n, 2) gets each row's sum of squared errors and what the variances add to its expectation.
     """
@@ -57,6 +59,9 @@ def solve_rows(
         for a in range(k):
             gram[a, a] = ridge[a] * scale
         gram[k, k] = ridge[k]
+        if len(centre):
+            for a in range(d):
+                x[a] = gram[a, a] * centre[row, a]
         for start in range(lo, hi, 4):
             for j in range(4):
                 if start + j < hi:
@@ -132,3 +137,14 @@ def inverse_diagonal(factor: Array, scale: float, out: Array) -> None:
             for b in range(j + 1, d):
                 z[b] -= factor[j, b] * f
         out[c] = np.float32(scale) * total
+
+
+@njit(cache=True, nogil=True)
+def sum_rows(first: int, last: int, indptr: Array, indices: Array, table: Array, out: Array) -> None:
+    """``out[row]`` becomes the sum of ``table`` at the columns of a CSR row, for rows ``first`` to ``last``."""
+    for row in range(first, last):
+        out[row, :] = 0.0
+        for at in range(indptr[row], indptr[row + 1]):
+            column = indices[at]
+            for a in range(table.shape[1]):
+                out[row, a] += table[column, a]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 REGISTRY: dict[str, str] = {
     "bias": "cofactor.models.bias:Bias",
     "als": "cofactor.models.als:ALS",
+    "svd++": "cofactor.models.svdpp:SVDpp",
     "dot-bias": "cofactor.models.dot_bias:DotBias",
     "bayes-mf": "cofactor.models.bayes_mf:BayesMF",
     "popular": "cofactor.models.popular:Popular",

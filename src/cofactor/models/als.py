@@ -19,18 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.kernels.als import solve_rows
-from cofactor.kernels.bias import sweep
-from cofactor.kernels.blocks import over_rows
 from cofactor.model import Hyper, Kind, State
 from cofactor.models.arrays import check_at_least, fitted, stored
 from cofactor.models.biased_factors import BiasedFactors
 from cofactor.models.config import Search, option
+from cofactor.models.sides import Side, begin_sides, noise_floor, solve_side
 
 Array = NDArray[Any]
-
-INITIAL_SD = 0.4
-"""Standard deviation of the factors to begin with, for ratings whose residuals have a variance of one."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +64,16 @@ class ALS(BiasedFactors):
     def fold_in(self, histories: CSR) -> Array:
         """float32 (n, k + 1): factors and bias of users with these ratings, by the solve of training."""
         mean, _, _, items = self.tables()
-        n, d = histories.n_rows, self.config.n_factors + 1
         spread, ridge = fitted(self.spread, self.name), fitted(self.ridge, self.name)
-        rows = np.zeros((n, d), dtype=np.float32)
-        solve_side(histories, float(mean), items, spread, ridge, self.config, 1.0, rows, np.zeros_like(rows[:0]))
-        return rows
+        table = np.zeros((histories.n_rows, len(ridge)), dtype=np.float32)
+        side = Side(histories, table, table[:0], np.zeros(0), table[:0])
+        solve_side(side, float(mean), items, spread, ridge, self.growth, 1.0)
+        return table
+
+    @property
+    def growth(self) -> float:
+        """The power of the count that the ridge grows with: none where the ridge is learned."""
+        return float(self.config.nu) if self.config.reg > 0 else 0.0
 
     def state(self) -> State:
         """That of :class:`BiasedFactors`, ``spread`` (n_items or 0, k + 1) and ``ridge`` (k + 1,), all float32."""
@@ -89,115 +89,48 @@ class ALS(BiasedFactors):
         return model
 
 
-def solve_side(
-    ratings: CSR,
-    mean: float,
-    other: Array,
-    other_spread: Array,
-    ridge: Array,
-    config: ALSConfig,
-    noise: float,
-    rows: Array,
-    spread: Array,
-) -> Array:
-    """Solve all rows of a side, on several threads. Gives float64 (2,): squared errors, and what the variances add."""
-    errors = np.zeros((len(rows), 2))
-    values = ratings.values - np.float32(mean)
-    offsets, factors = other[:, -1].copy(), np.ascontiguousarray(other[:, :-1])
-    nu = config.nu if config.reg > 0 else 0.0
-
-    def work(first: int, last: int) -> None:
-        solve_rows(
-            first,
-            last,
-            ratings.indptr,
-            ratings.indices,
-            values,
-            offsets,
-            factors,
-            other_spread,
-            ridge,
-            nu,
-            noise,
-            rows,
-            spread,
-            errors,
-        )
-
-    over_rows(work, ratings.indptr, per_row=config.n_factors)
-    return np.asarray(errors.sum(axis=0))
-
-
 class ALSStepper:
     """One sweep solves all items, then all users: these are then what a fold-in of the same ratings gives."""
 
     kind: Kind = "sweep"
 
     def __init__(self, model: ALS, data: Interactions, rng: np.random.Generator) -> None:
-        model.begin(data)
-        self.model, self.data = model, data
-        self.mean, _, self.users, self.items = model.tables()
-        c = model.config
-        self.learned = c.reg == 0
-        variance = self._begin_biases()
-        start = INITIAL_SD**2 * variance**0.5
-        for table in (self.users, self.items):
-            table[:, :-1] = rng.standard_normal(table[:, :-1].shape, dtype=np.float32) * np.float32(start**0.5)
-        rows = len if self.learned else (lambda table: 0)
-        self.user_spread = np.full((rows(self.users), c.n_factors + 1), start / 2, dtype=np.float32)
-        self.item_spread = np.full((rows(self.items), c.n_factors + 1), start / 2, dtype=np.float32)
-        self.user_spread[:, -1] = self.item_spread[:, -1] = 0.0
-        self.floor = 1e-6 * max(variance, 1e-6)
-        self.noise = np.array([max(variance, self.floor)])
-        self.user_prior = np.append(np.full(c.n_factors, start), variance / 4) + self.floor
-        self.item_prior = np.append(np.full(c.n_factors, start), variance / 2) + self.floor
+        self.model, self.n = model, len(data)
+        self.learned = model.config.reg == 0
+        self.users, self.items, left = begin_sides(model, data, rng, variances=self.learned, centres=False)
+        self.mean, self.floor = float(model.tables()[0]), noise_floor(left)
+        self.noise = np.array([left + self.floor])
         self.sweeps = np.zeros(1, dtype=np.int64)
-        self._write()
-
-    def _begin_biases(self) -> float:
-        """Biases without factors; gives the variance of what they leave."""
-        d, c = self.data, self.model.config
-        user_bias, item_bias = np.zeros(d.n_users), np.zeros(d.n_items)
-        counts = np.bincount(d.users, minlength=d.n_users), np.bincount(d.items, minlength=d.n_items)
-        left = 0.0
-        for _ in range(2):
-            args = (d.users, d.items, d.values, float(self.mean), user_bias, item_bias, *counts)
-            left = sweep(*args, c.reg_user, c.reg_item)
-        self.users[:, -1], self.items[:, -1] = user_bias, item_bias
-        return left
+        model.spread, model.ridge = self.items.spread, self._ridge(self.users, model.config.reg_user)
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
         """One sweep; gives the training mean squared error."""
-        d, c, mean = self.data, self.model.config, float(self.mean)
-        noise = float(self.noise[0])
-        of_item, of_user = self._ridge(self.item_prior, c.reg_item), self._ridge(self.user_prior, c.reg_user)
-        solve_side(d.by_item, mean, self.users, self.user_spread, of_item, c, noise, self.items, self.item_spread)
-        error, doubt = solve_side(
-            d.by_user, mean, self.items, self.item_spread, of_user, c, noise, self.users, self.user_spread
-        )
-        self._write()
+        c, users, items, noise = self.model.config, self.users, self.items, float(self.noise[0])
+        growth = self.model.growth
+        ridge = self._ridge(items, c.reg_item)
+        solve_side(items, self.mean, users.table, users.spread, ridge, growth, noise)
+        self.model.ridge = self._ridge(users, c.reg_user)
+        error, doubt = solve_side(users, self.mean, items.table, items.spread, self.model.ridge, growth, noise)
         self.sweeps += 1
         if self.learned:
-            self.noise[0] = max((error + doubt) / len(d), self.floor)
+            self.noise[0] = (error + doubt) / self.n + self.floor
             if self.sweeps[0] > 1:
-                self.user_prior[:] = prior(self.users, self.user_spread, self.floor)
-                self.item_prior[:] = prior(self.items, self.item_spread, self.floor)
-        return np.array([error / len(d)])
+                users.measure(self.floor)
+                items.measure(self.floor)
+        return np.array([error / self.n])
 
-    def _ridge(self, prior_variance: Array, reg_bias: float) -> Array:
-        c = self.model.config
+    def _ridge(self, side: Side, reg_bias: float) -> Array:
         if self.learned:
-            return np.asarray(self.noise[0] / prior_variance, dtype=np.float32)
+            return side.ridge(float(self.noise[0]))
+        c = self.model.config
         return np.append(np.full(c.n_factors, c.reg), reg_bias).astype(np.float32)
 
-    def _write(self) -> None:
-        """The ridge that the users were solved with, and the spread of the items, belong to the model."""
-        self.model.spread = self.item_spread
-        self.model.ridge = self._ridge(self.user_prior, self.model.config.reg_user)
-
     def _arrays(self) -> State:
-        names = ("users", "items", "user_spread", "item_spread", "user_prior", "item_prior", "noise", "sweeps")
-        return {name: getattr(self, name) for name in names} | {"ridge": fitted(self.model.ridge, "als")}
+        sides = {"user": self.users, "item": self.items}
+        found = {
+            f"{s}.{part}": getattr(side, part) for s, side in sides.items() for part in ("table", "spread", "prior")
+        }
+        return found | {"noise": self.noise, "sweeps": self.sweeps, "ridge": fitted(self.model.ridge, "als")}
 
     def snapshot(self) -> State:
         """Copies of both tables, their variances, the priors, the noise and the number of sweeps."""
@@ -207,9 +140,3 @@ class ALSStepper:
         """Put a snapshot back."""
         for name, array in self._arrays().items():
             array[...] = state[name]
-
-
-def prior(table: Array, spread: Array, floor: float) -> Array:
-    """The mean square of each column, uncertainty included: float64 (k + 1,)."""
-    square = np.einsum("nk,nk->k", table, table, dtype=np.float64) + spread.sum(axis=0, dtype=np.float64)
-    return np.asarray(square / max(len(table), 1) + floor)
