@@ -244,11 +244,11 @@ def times(data: Interactions) -> Iterator[Finding]:
     if data.times is None or len(data) < 2:
         return
     now = int(time.time())
-    for bad, said in ((data.times > now + DAY, "in the future"), (data.times < 473_385_600, "before 1985")):
+    for bad, said in ((data.times > now + DAY, "in the future"), (data.times < 473_385_600, "from before 1985")):
         n = int(bad.sum())
         if n:
             shown = tuple(_when(int(t)) for t in data.times[bad][:5])
-            what = f"{n:,} ratings are from {said}"
+            what = f"{n:,} ratings are {said}"
             yield Finding("warning", "times", "rows", what, n, shown, "see whether the unit or the column is right")
     ordered = np.sort(data.times)
     moments, counts = np.unique(ordered, return_counts=True)

@@ -128,8 +128,8 @@ def _open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, 
             notes.append("no header line: the first line has numbers")
     names = _distinct([cell.strip() for cell in first]) if header else [f"column_{i}" for i in range(len(first))]
     if len(sep) > 1:
-        raw = data if data is not None else path.read_bytes()
-        data = raw.replace(sep.encode(), _UNIT.encode())
+        whole = data if data is not None else path.read_bytes()
+        data = whole.replace(sep.encode(), _UNIT.encode())
         lines = [line.replace(sep, _UNIT) for line in lines]
         sep = _UNIT
     layout: dict[str, Any] = {"has_header": bool(header), "separator": sep, "quote_char": quote}
