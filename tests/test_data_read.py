@@ -235,10 +235,16 @@ def test_duplicates(policy: str, timed: bool, rating: float, time: int | None) -
     assert "2 duplicate rows" in data.notes[-1]
 
 
+def test_duplicates_may_all_be_kept() -> None:
+    data = read(DOUBLED, duplicates="all")
+    assert data.to_frame().rows() == DOUBLED.rows()
+    assert data.by_user.row(0)[1].tolist() == [1.0, 5.0, 3.0]
+
+
 def test_duplicates_may_be_an_error() -> None:
     with pytest.raises(DataError, match=r"2 rows repeat a user and item, such as user 1 with item 7"):
         read(DOUBLED, duplicates="error")
-    with pytest.raises(ConfigError, match="it may be 'last', 'first', 'mean' or 'error'"):
+    with pytest.raises(ConfigError, match="it may be 'last', 'first', 'mean', 'all' or 'error'"):
         read(DOUBLED, duplicates="sum")  # type: ignore[arg-type]
 
 
