@@ -91,6 +91,22 @@ def test_the_budget_is_kept_by_forecast() -> None:
     assert none.frame["status"].to_list() == ["tried", "skipped: no time left"]
 
 
+def test_less_effort_is_tried_where_more_does_not_fit() -> None:
+    pool: list[Any] = ["bias", ("als", {"epochs": 1}), ("als", {"epochs": 9})]
+
+    class ByEffort(Fits):
+        def __call__(self, train: Interactions, *, model: str, seed: int, **config: Any) -> Table:
+            time.sleep(2e-4 * len(train) if config.get("epochs") == 9 else 0)
+            return super().__call__(train, model=model, seed=seed)
+
+    fits = ByEffort({"bias": 0.5, "als": 0.1})
+    status = choose(data(), candidates=pool, fit=fits, budget_seconds=1).frame["status"].to_list()
+    assert status[:2] == ["tried", "tried"]
+    assert "would take" in status[2]
+    status = choose(data(), candidates=pool, fit=fits, budget_seconds=float("inf")).frame["status"].to_list()
+    assert status == ["tried", "skipped: tried with more effort", "tried"]
+
+
 def test_the_choice_is_deterministic() -> None:
     first, again = (choose(data(), candidates=["bias"], seed=3) for _ in range(2))
     assert first.frame.drop("seconds").equals(again.frame.drop("seconds"))

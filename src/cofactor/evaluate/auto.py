@@ -31,6 +31,7 @@ CANDIDATES: dict[str, Candidates] = {
         ("item-knn", {}),
         ("dot-bias", {}),
         ("svd++", {}),
+        ("bayes-mf", {"epochs": 60, "burn_in": 20}),
         ("bayes-mf", {}),
     ),
     "ranking": (
@@ -95,6 +96,9 @@ def choose(
         for k in (0, *range(len(pool) - 1, 0, -1)):
             model, config = pool[k]
             step(model, 0)
+            if any(name == model and line.get("value") is not None for (name, _), line in zip(pool[k:], table[k:])):
+                table[k] |= {"value": None, "seconds": None, "status": "skipped: tried with more effort"}
+                continue
             left = budget_seconds - (time.perf_counter() - start)
             again = max((line.get("seconds") or 0.0 for line in table), default=0.0)
             needed = trial.forecast(model, config, left) if k else 0.0
