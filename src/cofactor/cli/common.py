@@ -43,9 +43,7 @@ def show(frame: pl.DataFrame, title: str | None = None) -> None:
 
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name, dtype in frame.schema.items():
-        table.add_column(
-            name, justify="right" if dtype.is_numeric() else "left", overflow="fold", ratio=2 if long else None
-        )
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in frame.iter_rows():
         table.add_row(*(cell(v) for v in row))
     console().print(table)
