@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from cofactor.data.ids import IdMap
-from cofactor.data.interactions import Interactions
+from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError, NotFittedError
-from cofactor.model import Additive, HasFactors, Hyper, Model
+from cofactor.model import Additive, FoldIn, HasFactors, Hyper, Model
 from cofactor.models.dot_bias import DotBias, DotBiasConfig, initial_table
 
 Array = Any
@@ -252,3 +252,36 @@ def test_state_round_trip_and_errors() -> None:
         DotBiasConfig(y_range=(5, 1))
     with pytest.raises(ConfigError, match="loss"):
         DotBiasConfig(loss="mea")
+
+
+@pytest.mark.parametrize(
+    ("loss", "y_range"),
+    [("mse", (0.5, 5.5)), ("mse", None), ("mae", (0.5, 5.5)), ("huber", (0.5, 5.5)), ("bce", (0.5, 5.5))],
+)
+def test_fold_in_predicts_held_out_users_like_trained_ones(loss: str, y_range: Any) -> None:
+    data = toy(n=8000, n_users=150, n_items=60, seed=4)
+    held = data.users >= 120
+    half = np.random.default_rng(0).random(len(data)) < 0.5
+    config = DotBiasConfig(n_factors=5, y_range=y_range, loss=loss)
+    test = data.take(held & ~half)
+
+    def rmse(p: Array) -> float:
+        return float(np.sqrt(np.mean((p - test.values) ** 2)))
+
+    def trained(mask: Array) -> DotBias:
+        part = data.take(mask)
+        return lazy(part, 0, config, *job(part, 16, 2e-2, 0.1, 12))[0]
+
+    together = rmse(trained(~held | half).predict(test.users, test.items))
+    model = trained(~held)
+    assert isinstance(model, FoldIn)
+    rows = model.fold_in(data.take(held & half).by_user)
+    folded = rmse(model.scores_from(rows)[test.users, test.items])
+    unknown = rmse(model.predict(np.full(len(test), -1), test.items))
+    assert folded < 1.05 * together
+    assert folded < 0.9 * unknown
+    twin = DotBias.from_state(config, model.state())
+    np.testing.assert_array_equal(twin.fold_in(data.take(held & half).by_user), rows)
+    nobody = CSR(np.zeros(2, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int64), 60)
+    np.testing.assert_allclose(model.fold_in(nobody)[0, :6], model.state()["prior"][0], rtol=1e-6)
+    np.testing.assert_array_equal(model.scores_from(model.user_state(np.arange(5))), model.scores(np.arange(5)))

@@ -16,11 +16,12 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import Interactions
+from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels import dot_bias as kernel
 from cofactor.model import Hyper, Kind, State, Task, Terms
 from cofactor.models.config import Search, option
+from cofactor.models.dot_bias_fold import fold, losses_of, prior_weight
 
 Array = NDArray[Any]
 Side = Literal["user", "item"]
@@ -115,6 +116,8 @@ class DotBias:
         self.user_table: Array = np.zeros((0, 0), np.float32)
         self.item_table: Array = np.zeros((0, 0), np.float32)
         self.y_range: tuple[float, float] | None = None
+        self._prior: Array = np.zeros((2, self.config.n_factors + 1))
+        self._prior_step = -1
         self._stepper: DotBiasStepper | None = None
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> DotBiasStepper:
@@ -181,6 +184,21 @@ class DotBias:
         found[users < 0, self.config.n_factors + 1] = 1
         return found
 
+    def fold_in(self, histories: CSR) -> Array:
+        """Rows of the user table (n, stride) for users with these ratings (models/dot_bias_fold.py)."""
+        _, items = self._tables()
+        c, (mean, pull) = self.config, self._known()
+        k = c.n_factors
+        rows = np.zeros((histories.n_rows, items.shape[1]), np.float32)
+        rows[:, k + 1] = 1
+        for r in range(histories.n_rows):
+            codes, ratings = histories.row(r)
+            design = np.ones((len(codes), k + 1))
+            design[:, :k] = items[codes, :k]
+            loss = losses_of(ratings.astype(np.float64), c.loss, self.y_range)
+            rows[r, : k + 1] = fold(design, items[codes, k + 1].astype(np.float64), loss, mean, pull)
+        return rows
+
     def scores_from(self, user_state: Array) -> Array:
         _, items = self._tables()
         z: Array = np.asarray(user_state, np.float32) @ items.T
@@ -208,7 +226,8 @@ class DotBias:
 
     def state(self) -> State:
         users, items = self._tables()
-        return {"user_table": users, "item_table": items, "y_range": np.array(self.y_range or (), np.float64)}
+        bounds = np.array(self.y_range or (), np.float64)
+        return {"user_table": users, "item_table": items, "y_range": bounds, "prior": self._known()}
 
     @classmethod
     def from_state(cls, config: DotBiasConfig, state: Mapping[str, Array]) -> Self:
@@ -223,6 +242,10 @@ class DotBias:
         bounds = state.get("y_range")
         if bounds is None or bounds.shape not in ((0,), (2,)):
             raise BundleError("the array 'y_range' is missing or not of length 0 or 2; save the model again")
+        prior = state.get("prior")
+        if prior is None or prior.shape != model._prior.shape:
+            raise BundleError(f"the array 'prior' is missing or not {model._prior.shape}; save the model again")
+        model._prior = prior
         model.user_table, model.item_table = state["user_table"], state["item_table"]
         model.y_range = (float(bounds[0]), float(bounds[1])) if len(bounds) else None
         return model
@@ -232,6 +255,20 @@ class DotBias:
             raise NotFittedError("this dot-bias model has learned nothing yet; fit it first")
         self.flush()
         return self.user_table, self.item_table
+
+    def _known(self) -> Array:
+        """The prior of :meth:`fold_in`, float64 (2, k + 1): the mean of each entry among the users trained on, and how
+        strongly it pulls. Worked out again after every step."""
+        s = self._stepper
+        if s is not None and s.clock[0] != self._prior_step:
+            rows = self._tables()[0][s.known_users(), : self.config.n_factors + 1].astype(np.float64)
+            some = slice(None, None, 1 + len(s.data) // 100_000)
+            y = s.data.values[some]
+            predicted = self.predict(s.data.users[some], s.data.items[some])
+            weight = prior_weight(self.config.loss, self.y_range, y, predicted)
+            self._prior = np.stack([rows.mean(0), max(weight, 1e-6) / np.maximum(rows.var(0), 1e-6)])
+            self._prior_step = int(s.clock[0])
+        return self._prior
 
     def _range(self) -> tuple[float, float, bool]:
         return (0.0, 1.0, False) if self.y_range is None else (*self.y_range, True)
@@ -298,6 +335,10 @@ class DotBiasStepper:
             lanes(self.table),
         )
         return losses
+
+    def known_users(self) -> Array:
+        """Codes of the users that have a rating here."""
+        return np.flatnonzero(np.bincount(self.data.users, minlength=self.data.n_users))
 
     def flush(self) -> None:
         """Bring every row up to date; nothing to do when the last step was followed by a flush."""
