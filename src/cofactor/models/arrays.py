@@ -44,7 +44,8 @@ def stored(state: Mapping[str, Array], name: str, dtype: Any, shape: tuple[int |
     if array.ndim != len(shape) or any(w is not None and w != n for w, n in zip(shape, array.shape, strict=True)):
         wanted = tuple("any" if n is None else n for n in shape)
         raise BundleError(f"the array {name!r} of the saved model has the shape {array.shape}, not {wanted}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    # Arrays of a large mapped file are not scanned: reading all of it is what was to be avoided.
+    if array.dtype.kind == "f" and not isinstance(array.base, np.memmap) and not np.isfinite(array).all():
         raise BundleError(f"the array {name!r} of the saved model holds values that are no finite numbers")
     return array
 

@@ -1,0 +1,196 @@
+"""What the arrays of a bundle are: the model's state, training rows, features, intervals; taken out one by one.
+
+Each function removes what it takes, so that what is left at the end is what nobody knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor._bundle import settings
+from cofactor.data.interactions import CSR, Features, Interactions
+from cofactor.errors import BundleError, ConfigError, MissingExtraError
+from cofactor.model import HasFactors
+
+if TYPE_CHECKING:
+    from cofactor.recommend import Recommender
+
+Array = NDArray[Any]
+_PIECE = 1 << 22
+
+
+def collect(rec: Recommender) -> dict[str, Array]:
+    """Every array that goes into a bundle; BundleError where one holds numbers that are not finite."""
+    data = rec.data
+    arrays = {f"model.{name}": np.asarray(array) for name, array in rec.model.state().items()}
+    arrays |= {"data.users": data.users, "data.items": data.items, "data.values": data.values}
+    if data.times is not None:
+        arrays["data.times"] = data.times
+    for kind, found in (("user", data.user_features), ("item", data.item_features)):
+        if found is not None:
+            m = found.matrix
+            arrays |= {f"{kind}_features.{n}": getattr(m, n) for n in ("indptr", "indices", "values")}
+    for name, array in (rec.intervals or {}).items():
+        arrays[f"intervals.{name}"] = np.asarray(array)
+    for name, array in arrays.items():
+        if not finite(array):
+            raise BundleError(
+                f"the array {name!r} holds values that are no finite numbers, so the model is of no use and was not"
+                " saved; train it again with a lower learning rate or more regularisation"
+            )
+    return arrays
+
+
+def finite(array: Array) -> bool:
+    """Whether all values are finite, without a copy of the whole."""
+    if array.dtype.kind != "f":
+        return True
+    flat = array.reshape(-1)
+    return all(bool(np.isfinite(flat[at : at + _PIECE]).all()) for at in range(0, flat.size, _PIECE))
+
+
+def check_finite(arrays: Mapping[str, Array], path: str | Path) -> None:
+    """BundleError where a value is not finite."""
+    for name, array in arrays.items():
+        if not finite(array):
+            raise BundleError(f"the array {name!r} of {path} holds values that are no finite numbers")
+
+
+def rows(
+    arrays: dict[str, Array], facts: Mapping[str, Any], path: str | Path
+) -> tuple[Array, Array, Array, Array | None]:
+    """Users, items, values and times (or None) of the training data."""
+    n = facts["rows"]
+    users, items = (_take(arrays, f"data.{x}", np.int32, (n,), path) for x in ("users", "items"))
+    for name, codes in (("users", users), ("items", items)):
+        if below(codes, facts[name]):
+            continue
+        raise BundleError(f"the array 'data.{name}' of {path} holds codes of {name} that do not exist")
+    values = _take(arrays, "data.values", np.float32, (n,), path)
+    times = _take(arrays, "data.times", np.int64, (n,), path) if "data.times" in arrays else None
+    return users, items, values, times
+
+
+def below(codes: Array, limit: int) -> bool:
+    """Whether all int32 codes are at least 0 and below ``limit``; one pass."""
+    return not len(codes) or int(codes.view(np.uint32).max()) < limit
+
+
+def features(
+    arrays: dict[str, Array], kind: str, names: list[str] | None, n_rows: int, path: str | Path
+) -> Features | None:
+    """The side features of users or items, as sparse rows."""
+    if names is None:
+        return None
+    indptr = _take(arrays, f"{kind}_features.indptr", np.int64, (n_rows + 1,), path)
+    indices = _take(arrays, f"{kind}_features.indices", np.int32, (None,), path)
+    values = _take(arrays, f"{kind}_features.values", np.float32, (len(indices),), path)
+    whole = indptr[0] == 0 and indptr[-1] == len(indices) and bool((indptr[1:] >= indptr[:-1]).all())
+    if not whole or not below(indices, len(names)):
+        raise BundleError(f"the {kind} features of {path} do not make a sparse matrix")
+    return Features(CSR(indptr, indices, values, np.empty(0, np.int64), len(names)), tuple(names))
+
+
+def intervals(arrays: dict[str, Array], path: str | Path) -> dict[str, Array] | None:
+    """The quantiles of held-out residuals, or None."""
+    from cofactor.evaluate.intervals import residual_interval
+
+    names = [name for name in arrays if name.startswith("intervals.")]
+    found = {name.removeprefix("intervals."): np.asarray(arrays.pop(name)) for name in names}
+    if not found:
+        return None
+    if set(found) != {"edges", "residuals", "range"}:
+        raise BundleError(f"the arrays 'intervals...' of {path} are not edges, residuals and range")
+    residual_interval(found, np.zeros(1, np.float32))
+    return found
+
+
+def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, module: Any, path: str | Path) -> Any:
+    """The model, made from its config and state; BundleError where anything about it does not fit."""
+    cls = _class(m["model"], path)
+    if cls.task != m["task"]:
+        raise BundleError(f"{path} says that {m['model']} is for {m['task'][:40]!r}; it is for {cls.task!r}")
+    config = settings.restore(cls.Config, m["config"], f"the config of {path}")
+    names = [name for name in arrays if name.startswith("model.")]
+    state = _Watched({name.removeprefix("model."): arrays.pop(name).view(np.ndarray) for name in names})
+    given = {} if module is None else {"module": module}
+    try:
+        made = cls.from_state(config, state, **given)
+        sizes = _sizes(made, data)
+    except (BundleError, MissingExtraError):
+        raise
+    except ConfigError as exc:
+        raise BundleError(f"the model in {path} does not fit its own parameters: {exc}") from exc
+    except Exception as exc:  # whatever a forged state does to a model's code
+        raise BundleError(f"the model in {path} cannot be made of its arrays ({type(exc).__name__}: {exc})") from exc
+    if sizes != (data.n_users, data.n_items):
+        raise BundleError(
+            f"the model in {path} is for {sizes[0]:,} users and {sizes[1]:,} items,"
+            f" its data have {data.n_users:,} and {data.n_items:,}"
+        )
+    if state.unread:
+        raise BundleError(f"{path} holds an array {min(state.unread)!r} that {m['model']} does not know")
+    return made
+
+
+def nothing_left(arrays: Mapping[str, Array], path: str | Path) -> None:
+    """BundleError where an array has not been taken out."""
+    if arrays:
+        raise BundleError(f"{path} holds an array {min(arrays)!r} that belongs to nothing")
+
+
+def _class(name: str, path: str | Path) -> type[Any]:
+    from cofactor.models import REGISTRY, model_class
+    from cofactor.models.torch_module import TorchModule
+
+    if name == TorchModule.name:
+        return TorchModule
+    if name not in REGISTRY:
+        raise BundleError(f"{path} holds a model {name[:60]!r}, which this cofactor does not have; update cofactor")
+    return model_class(name)
+
+
+def _sizes(model: Any, data: Interactions) -> tuple[int, int]:
+    """For how many users and items a model has been made."""
+    if isinstance(model, HasFactors):
+        return len(model.bias("user")), len(model.bias("item"))
+    if not data.n_users:
+        return 0, data.n_items
+    return data.n_users, model.scores(np.array([data.n_users - 1])).shape[1]
+
+
+class _Watched(dict[str, Array]):
+    """A state that remembers which arrays nobody asked for."""
+
+    def __init__(self, arrays: dict[str, Array]) -> None:
+        super().__init__(arrays)
+        self.unread = set(arrays)
+
+    def __getitem__(self, name: str) -> Array:
+        self.unread.discard(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.unread.discard(name)
+        return super().get(name, default)
+
+    def items(self) -> Any:
+        self.unread.clear()
+        return super().items()
+
+
+def _take(arrays: dict[str, Array], name: str, dtype: Any, shape: tuple[int | None, ...], path: str | Path) -> Array:
+    if name not in arrays:
+        raise BundleError(f"{path} lacks the array {name!r}; save the model again")
+    array = arrays.pop(name)
+    fits = array.ndim == len(shape) and all(w is None or w == n for w, n in zip(shape, array.shape, strict=True))
+    if array.dtype != dtype or not fits:
+        raise BundleError(
+            f"the array {name!r} of {path} is {array.dtype} {array.shape}, not {np.dtype(dtype)} of the right shape"
+        )
+    return np.asarray(array).view(np.ndarray)

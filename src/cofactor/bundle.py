@@ -1,0 +1,231 @@
+"""Trained models on disk: a directory with a manifest, arrays, and ids. The format is described in ``docs/bundle.md``.
+
+Nothing in a bundle is executed: it holds JSON, raw numbers and Parquet. Whatever is wrong with one, and whoever made
+it, ends in :class:`BundleError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from cofactor._bundle import files, manifest, parts, tables, tensors
+from cofactor._bundle.diff import Diff
+from cofactor._bundle.diff import diff as diff
+from cofactor._bundle.manifest import MIGRATIONS
+from cofactor.data.fingerprint import fingerprint
+from cofactor.data.interactions import Columns, Interactions
+from cofactor.errors import BundleError
+
+if TYPE_CHECKING:
+    from cofactor.recommend import Recommender
+
+Array = NDArray[Any]
+
+__all__ = ["MIGRATIONS", "Diff", "check_writable", "diff", "info", "load", "save"]
+
+SMALL = 64 << 20
+"""Arrays up to this many bytes are read and checked whole; larger ones are mapped, and read when first used."""
+
+_ARRAYS, _USERS, _ITEMS = manifest.FILES
+_TABLE_LIMIT = 4 << 30
+_PACKAGES = ("cofactor", "numpy", "numba", "scipy", "polars", "torch")
+
+
+def save(rec: Recommender, path: str | Path) -> None:
+    """Write a recommender to a directory. What stood there before stays whole until the new one is complete.
+
+    BundleError where something that is no bundle stands there, where it cannot be written (a full disk included), or
+    where the model holds numbers that are not finite.
+    """
+    config = manifest.plain(dataclasses.asdict(rec.model.config))
+    arrays = parts.collect(rec)
+    with files.replaced(path) as folder:
+        written = {_ARRAYS: files.write_file(folder / _ARRAYS, lambda f: tensors.write(f, arrays))}
+        for name, ids, table in (
+            (_USERS, rec.data.user_ids, rec.data.user_table),
+            (_ITEMS, rec.data.item_ids, rec.data.item_table),
+        ):
+            written[name] = files.write_file(folder / name, lambda f, i=ids, t=table: tables.write(f, i, t))  # type: ignore[misc]
+        text = manifest.dump(_manifest(rec, config, written))
+        if len(text) > manifest.LIMIT:
+            raise BundleError(f"cannot write {path}: its notes and names of features are too long")
+        files.write_file(folder / files.MANIFEST, lambda f: _put(f, text))
+
+
+def _put(file: Any, text: bytes) -> None:
+    file.write(text)
+
+
+def check_writable(path: str | Path) -> None:
+    """BundleError where :func:`save` could not write to ``path``: better asked before a long training than after."""
+    files.target(path)
+
+
+def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recommender:
+    """A saved recommender.
+
+    Arrays above 64 MB are mapped: they are read when first used, and their digest is checked only with ``verify``.
+    Sizes, types and every number that is used as a position are always checked. ``module`` is the ``nn.Module`` (or a
+    function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds no code. Raises
+    BundleError for anything that is not an intact bundle.
+    """
+    from cofactor.recommend import Recommender
+
+    for attempt in range(3):
+        try:
+            with files.opened(path) as folder:
+                here = os.fstat(folder)
+                m, arrays, ids = _read(folder, path, verify)
+            break
+        except BundleError:
+            # A bundle that was replaced while it was read is read again.
+            if attempt == 2 or not _was_replaced(path, here):
+                raise
+    data = _data(m, arrays, ids, path)
+    model = parts.model(m, arrays, data, module, path)
+    if verify and m["versions"].get("polars") == _version("polars") and fingerprint(data) != m["data"]["fingerprint"]:
+        raise BundleError(f"the ratings in {path} are not those of its fingerprint; save the model again")
+    nan = float("nan")
+    rec = Recommender(
+        model,
+        data,
+        seed=m["seed"],
+        metrics={k: nan if v is None else float(v) for k, v in m["metrics"].items()},
+        history=[[nan if v is None else float(v) for v in row] for row in m["history"]],
+        intervals=parts.intervals(arrays, path),
+    )
+    parts.nothing_left(arrays, path)
+    return rec
+
+
+def info(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
+    """What a saved model is (its manifest) without loading it; ``verify`` checks the digest of every file."""
+    with files.opened(path) as folder:
+        m = _manifest_of(folder, path)
+        for name, wanted in m["files"].items():
+            with files.regular(folder, name, path) as (fd, size):
+                _same_size(size, wanted, f"{name} of {path}")
+                if verify and files.digest_of_file(fd) != wanted["blake2b"]:
+                    raise BundleError(f"{name} of {path} was changed after it was written; save the model again")
+    facts = {k: m[k] for k in ("model", "task", "config", "seed", "metrics", "created", "format_version", "versions")}
+    data = {k: v for k, v in m["data"].items() if not k.endswith("_features")}
+    data |= {k: len(m["data"][k] or ()) for k in ("user_features", "item_features")}
+    sizes = {name: f["bytes"] for name, f in m["files"].items()}
+    return facts | {
+        "epochs": len(m["history"]),
+        "data": data,
+        "files": sizes,
+        "bytes": sum(sizes.values()),
+        "verified": verify,
+    }
+
+
+# ---- inside
+
+
+def _manifest(rec: Recommender, config: dict[str, Any], written: dict[str, Any]) -> manifest.Manifest:
+    data = rec.data
+    return {
+        "format": manifest.FORMAT,
+        "format_version": manifest.VERSION,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version()}
+        | {name: v for name in _PACKAGES if (v := _version(name)) is not None},
+        "model": rec.model.name,
+        "task": rec.model.task,
+        "config": config,
+        "seed": int(rec.seed),
+        "metrics": manifest.plain({k: float(v) for k, v in rec.metrics.items()}),
+        "history": manifest.plain(rec.history),
+        "data": {
+            "name": data.name,
+            "fingerprint": fingerprint(data),
+            "rows": len(data),
+            "users": data.n_users,
+            "items": data.n_items,
+            "columns": dataclasses.asdict(data.columns),
+            "notes": list(data.notes),
+            "user_features": None if data.user_features is None else list(data.user_features.names),
+            "item_features": None if data.item_features is None else list(data.item_features.names),
+        },
+        "files": written,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _manifest_of(folder: int, path: str | Path) -> manifest.Manifest:
+    return manifest.parse(files.contents(folder, files.MANIFEST, path, manifest.LIMIT), f"the manifest of {path}")
+
+
+def _read(folder: int, path: str | Path, verify: bool) -> tuple[manifest.Manifest, dict[str, Array], dict[str, Any]]:
+    m = _manifest_of(folder, path)
+    ids = {}
+    for name, kind, count in ((_USERS, "user", m["data"]["users"]), (_ITEMS, "item", m["data"]["items"])):
+        content = files.contents(folder, name, path, _TABLE_LIMIT)
+        _same(content, m["files"][name], f"{name} of {path}")
+        ids[kind] = tables.read(content, kind, count, f"{name} of {path}")
+    what = f"{_ARRAYS} of {path}"
+    with files.regular(folder, _ARRAYS, path) as (fd, size):
+        _same_size(size, m["files"][_ARRAYS], what)
+        if size <= SMALL:
+            content = files.read_all(fd, size)
+            _same(content, m["files"][_ARRAYS], what)
+            arrays = tensors.read(content, what)
+        else:
+            if verify and files.digest_of_file(fd) != m["files"][_ARRAYS]["blake2b"]:
+                raise BundleError(f"{what} was changed after it was written; save the model again")
+            arrays = tensors.mapped(fd, size, what)
+    if verify or size <= SMALL:
+        parts.check_finite(arrays, path)
+    return m, arrays, ids
+
+
+def _same(content: bytes, wanted: Mapping[str, Any], what: str) -> None:
+    _same_size(len(content), wanted, what)
+    if files.digest_of(content) != wanted["blake2b"]:
+        raise BundleError(f"{what} was changed after it was written; save the model again")
+
+
+def _same_size(size: int, wanted: Mapping[str, Any], what: str) -> None:
+    if size != wanted["bytes"]:
+        raise BundleError(f"{what} is {size:,} bytes long, not {wanted['bytes']:,}: it was cut short or changed")
+
+
+def _was_replaced(path: str | Path, here: os.stat_result) -> bool:
+    try:
+        now = os.stat(path)
+    except OSError:
+        return True
+    return (now.st_dev, now.st_ino) != (here.st_dev, here.st_ino)
+
+
+def _data(m: manifest.Manifest, arrays: dict[str, Array], ids: dict[str, Any], path: str | Path) -> Interactions:
+    facts = m["data"]
+    (users, user_table), (items, item_table) = ids["user"], ids["item"]
+    return Interactions(
+        *parts.rows(arrays, facts, path),
+        users,
+        items,
+        columns=Columns(**facts["columns"]),
+        item_table=item_table,
+        user_table=user_table,
+        user_features=parts.features(arrays, "user", facts["user_features"], len(users), path),
+        item_features=parts.features(arrays, "item", facts["item_features"], len(items), path),
+        name=facts["name"],
+        notes=tuple(facts["notes"]),
+    )
