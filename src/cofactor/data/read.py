@@ -44,7 +44,8 @@ def read(
 
     ``duplicates``: of rows with the same user and item keep the ``last`` by time (by position without times), the
     ``first``, the ``mean`` rating at the time of the last, keep ``all``, or raise an ``error``. ``items`` and
-    ``users``: side tables (frame or path) joined by id. Ids keep their type: integers stay integers, text stays text, ``007`` is text.
+    ``users``: side tables (frame or path) joined by id. Ids keep their type: integers stay integers, text stays text,
+    ``007`` is text.
 
     Raises DataError in one sentence: no such file or column, no rows, a rating that is no number (with row and
     value), a missing id, mixed types of ids, duplicates under ``error``.

@@ -22,7 +22,7 @@ from cofactor.models.torch_optim import Optimizer, to_array
 Array = NDArray[Any]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-SMALL_WORK = 50e6
+SMALL_WORK = 1e9
 """Multiplications a batch below which one thread is faster than several."""
 CHUNK = 100
 """Batches between two looks at Ctrl-C on a CPU. A GPU gets whole epochs, so that nothing waits for it."""

@@ -1,0 +1,246 @@
+"""How a module of the notebook is trained: the dot-bias kernel on shared memory, or autograd.
+
+Numbers of users and items count from 1 here, 0 being ``#na#``.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from cofactor import train
+from cofactor.data.ids import IdMap
+from cofactor.data.interactions import Interactions, Split
+from cofactor.errors import ConfigError
+from cofactor.model import Model
+from cofactor.models import torch_run
+from cofactor.models.dot_bias import DotBias, DotBiasConfig
+from cofactor.models.torch_layers import (
+    EmbeddingDotBias,
+    FlatLoss,
+    HuberLossFlat,
+    L1LossFlat,
+    MSELossFlat,
+)
+from cofactor.models.torch_module import BLOCK, TorchModule, TorchModuleConfig
+from cofactor.models.torch_optim import Adam, TorchOptimizer, to_array
+
+if TYPE_CHECKING:
+    from cofactor._notebook.learner import Learner
+
+Array = NDArray[Any]
+TABLES = ("u_weight", "i_weight", "u_bias", "i_bias")
+
+
+class Core(Protocol):
+    """A core Learner and what the notebook asks of it."""
+
+    learn: train.Learner
+
+    def fits(self, learn: Learner) -> bool:
+        """Whether training by it is still what the Learner's module, loss and optimizer ask for."""
+        ...
+
+    def flush(self) -> None:
+        """Bring the module's weights up to date."""
+        ...
+
+    def loss(self, part: Interactions) -> float: ...
+
+    def predict(self, part: Interactions) -> Array: ...
+
+    def model_of_ids(self) -> Model:
+        """The model over the codes of the data, without ``#na#``."""
+        ...
+
+    def reset_optimizer(self) -> None: ...
+
+
+def make(learn: Learner) -> Core:
+    """The kernel for an unchanged ``EmbeddingDotBias`` on a CPU with a loss and optimizer that it has; else autograd."""
+    loss = kernel_loss(learn.loss_func)
+    plain = learn.opt_func is Adam and learn.dls.device.type == "cpu" and loss is not None
+    if plain and untouched(learn._module):
+        return KernelCore(learn, loss or "mse")
+    return ModuleCore(learn)
+
+
+def kernel_loss(loss: Any) -> str | None:
+    """The kernel's name for a loss, or None."""
+    if not isinstance(loss, FlatLoss) or getattr(loss.func, "reduction", None) != "mean":
+        return None
+    if type(loss) is HuberLossFlat:
+        return "huber" if loss.func.delta == 1.0 else None
+    return {MSELossFlat: "mse", L1LossFlat: "mae"}.get(type(loss))
+
+
+def untouched(module: nn.Module) -> bool:
+    """Whether it is an ``EmbeddingDotBias`` as it was made: four learning float32 tables, no hook, nothing added."""
+    if type(module) is not EmbeddingDotBias or "forward" in vars(module):
+        return False
+    tables = [getattr(module, name, None) for name in TABLES]
+    if {id(m) for m in module.modules()} - {id(module)} != {id(t) for t in tables} or len(module._parameters):
+        return False
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    if any(getattr(m, h, None) for m in module.modules() for h in hooks):
+        return False
+    weights = [t.weight for t in tables if t is not None]
+    u, i, ub, ib = weights
+    shapes_fit = u.shape[1:] == i.shape[1:] and ub.shape == (len(u), 1) and ib.shape == (len(i), 1)
+    return shapes_fit and all(
+        type(w) is nn.Parameter and w.requires_grad and w.dtype == torch.float32 and not w._backward_hooks
+        for w in weights
+    )
+
+
+class KernelCore:
+    """Trains the tables of a ``DotBias`` model, whose memory the module's parameters are."""
+
+    def __init__(self, learn: Learner, loss: str) -> None:
+        module: Any = learn._module
+        k = module.u_weight.weight.shape[1]
+        self.y_range = module.y_range
+        bs = learn.dls.train.bs
+        self.model = DotBias(DotBiasConfig(n_factors=k, y_range=_range(module.y_range), loss=loss, bs=bs))
+        split = learn.dls.split
+        self.rows = _Numbers(split.train)
+        parts = Split(self.rows.of(split.train), self.rows.of(split.valid), split.how, split.seed)
+        self.learn = train.Learner(parts, self.model, seed=learn.seed, bs=bs, verbose=False)
+        _ = self.learn.stepper
+        self.views = self.model.views()
+        for name, view in self.views.items():
+            table = getattr(module, name)
+            shared = torch.from_numpy(view)
+            if table.weight.shape != shared.shape:
+                raise ConfigError(
+                    f"{name} has {len(table.weight):,} rows; the data have {len(shared):,} "
+                    f"(make the model with len(dls.classes[...]))"
+                )
+            with torch.no_grad():
+                shared.copy_(table.weight)
+            table.weight.data = shared
+
+    def fits(self, learn: Learner) -> bool:
+        module: Any = learn._module
+
+        def same(name: str) -> bool:
+            weight, view = getattr(module, name).weight, self.views[name]
+            return bool(weight.data_ptr() == view.ctypes.data and weight.stride(0) * 4 == view.strides[0])
+
+        asked = learn.opt_func is Adam and kernel_loss(learn.loss_func) == self.model.config.loss
+        on_cpu = learn.dls.device.type == "cpu"
+        return (
+            asked
+            and on_cpu
+            and untouched(module)
+            and module.y_range == self.y_range
+            and all(same(name) for name in TABLES)
+        )
+
+    def flush(self) -> None:
+        self.model.flush()
+
+    def loss(self, part: Interactions) -> float:
+        return self.learn.validate(self.rows.of(part))
+
+    def predict(self, part: Interactions) -> Array:
+        return self.model.predict(part.users + 1, part.items + 1)  # an id that is not known is row 0
+
+    def model_of_ids(self) -> Model:
+        state = self.model.state()
+        users, items = (np.ascontiguousarray(state[f"{side}_table"][1:]).copy() for side in ("user", "item"))
+        return DotBias.from_state(self.model.config, state | {"user_table": users, "item_table": items})
+
+    def reset_optimizer(self) -> None:
+        state = self.learn.stepper.snapshot()
+        self.learn.stepper.restore(state | {name: np.zeros_like(state[name]) for name in ("mv", "clock")})
+
+
+class ModuleCore:
+    """Trains any module by autograd."""
+
+    def __init__(self, learn: Learner) -> None:
+        self.module = learn._module
+        self.asked = (learn.loss_func, learn.opt_func, learn.dls.device)
+        self.state = [(name, p, p.requires_grad) for name, p in self.module.named_parameters()]
+        dls = learn.dls
+        config = TorchModuleConfig(loss="own", offset=1, bs=dls.train.bs)
+        self.model = TorchModule(
+            config, self.module, loss=learn.loss_func, optimizer=optimizer(learn.opt_func), device=dls.device
+        )
+        self.learn = train.Learner(dls.split, self.model, seed=learn.seed, bs=dls.train.bs, verbose=False)
+        _ = self.learn.stepper
+
+    def fits(self, learn: Learner) -> bool:
+        now = list(learn._module.named_parameters())
+        asked = (learn.loss_func, learn.opt_func, learn.dls.device)
+        return (
+            learn._module is self.module
+            and all(mine is theirs or mine == theirs for mine, theirs in zip(self.asked, asked))
+            and len(now) == len(self.state)
+            and all(
+                name == was and p is before and p.requires_grad == learns
+                for (name, p), (was, before, learns) in zip(now, self.state)
+            )
+        )
+
+    def flush(self) -> None:
+        pass
+
+    def loss(self, part: Interactions) -> float:
+        return self.learn.validate(part)
+
+    def predict(self, part: Interactions) -> Array:
+        x = torch_run.pairs(part.users, part.items, 1, self.asked[2])  # an id that is not known is row 0
+        return to_array(self.model._activated(torch_run.forward_blocks(self.module, x, BLOCK)).float())
+
+    def model_of_ids(self) -> Model:
+        return self.model
+
+    def reset_optimizer(self) -> None:
+        self.learn._stepper = None
+
+
+def optimizer(opt_func: Any) -> Any:
+    """What the core calls to make an optimizer: ``Adam`` or a partial of it, or one of ``torch.optim``."""
+    inner = opt_func.func if isinstance(opt_func, functools.partial) else opt_func
+    if isinstance(opt_func, Adam):
+        return opt_func
+    if inner is Adam:
+        known = {k: v for k, v in getattr(opt_func, "keywords", {}).items() if k not in ("mom", "wd")}
+        return Adam(**known)
+    if isinstance(inner, type) and issubclass(inner, torch.optim.Optimizer):
+        return lambda module: TorchOptimizer(module, opt_func)
+    raise ConfigError(
+        f"opt_func={opt_func!r}; give Adam, partial(Adam, ...), or a class of torch.optim, or a partial of one"
+    )
+
+
+def _range(y_range: Any) -> tuple[float, float] | None:
+    return None if y_range is None else (float(y_range[0]), float(y_range[1]))
+
+
+class _Numbers:
+    """The same rows with users and items numbered from 1."""
+
+    def __init__(self, base: Interactions) -> None:
+        self.users = IdMap(pl.Series(values=range(base.n_users + 1)), "user")
+        self.items = IdMap(pl.Series(values=range(base.n_items + 1)), "item")
+
+    def of(self, part: Interactions) -> Interactions:
+        return part.but(
+            users=part.users + np.int32(1),
+            items=part.items + np.int32(1),
+            user_ids=self.users,
+            item_ids=self.items,
+            item_table=None,
+            user_table=None,
+            user_features=None,
+            item_features=None,
+        )

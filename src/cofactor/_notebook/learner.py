@@ -1,0 +1,378 @@
+"""The notebook's ``Learner`` and ``collab_learner``: a thin layer over ``cofactor.train.Learner``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cofactor import train
+from cofactor._notebook import core
+from cofactor._notebook.basics import L, Path, a_seed
+from cofactor._notebook.callbacks import Measure, adapted, metric_name
+from cofactor._notebook.data import CollabDataLoaders, TfmdDL, show
+from cofactor._notebook.recorder import Recorder
+from cofactor.data.interactions import Interactions
+from cofactor.errors import ConfigError
+from cofactor.models.torch_layers import EmbeddingDotBias, EmbeddingNN, MSELossFlat, emb_sz_rule
+from cofactor.models.torch_optim import Adam
+from cofactor.recommend import Recommender
+from cofactor.train.checkpoint import load_checkpoint, save_checkpoint
+from cofactor.train.lr_find import LRFind
+from cofactor.train.schedules import one_cycle_plan
+
+Array = NDArray[Any]
+
+_ELSEWHERE = {
+    "to_fp16": "mixed precision would not make these models faster",
+    "fine_tune": "there is no pretrained part; use fit_one_cycle",
+    "fit_flat_cos": "use fit_one_cycle, or learn.run(plan) with a schedule of your own (cofactor.train.Plan)",
+    "fit_sgdr": "use fit_one_cycle, or learn.run(plan) with a schedule of your own (cofactor.train.Plan)",
+    "dblock": "the data are a table; see learn.dls",
+    "opt": "the optimizer lives in the training loop; choose it by opt_func=",
+    "xb": "callbacks see losses and weights, not the batch",
+    "yb": "callbacks see losses and weights, not the batch",
+    "pred": "callbacks see losses and weights, not the batch",
+}
+
+
+class Learner:
+    """Trains ``model`` on ``dls.train`` and watches ``dls.valid``.
+
+    ``loss_func`` takes predictions and targets (flattened here); ``opt_func`` is ``Adam`` (the default, decoupled decay),
+    a ``partial`` of it, or any optimizer of ``torch.optim``. ``metrics`` are functions of predictions and targets.
+    ``seed`` fixes the order of rows and dropout; without one it is drawn from torch's generator.
+    """
+
+    def __init__(
+        self,
+        dls: CollabDataLoaders,
+        model: nn.Module,
+        loss_func: Callable[..., Any] | None = None,
+        opt_func: Any = Adam,
+        lr: float = 1e-3,
+        metrics: Any = None,
+        cbs: Any = None,
+        path: Any = None,
+        model_dir: str = "models",
+        wd: float | None = None,
+        wd_bn_bias: bool = False,
+        train_bn: bool = True,
+        moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
+        seed: int | None = None,
+        verbose: bool = True,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            raise ConfigError(f"Learner has no parameter {next(iter(unknown))!r}")
+        if wd_bn_bias or not train_bn:
+            raise ConfigError(
+                "decay spares batch norm and biases of layers, and batch norm is trained; this is fixed here"
+            )
+        self.dls = dls
+        self.loss_func = MSELossFlat() if loss_func is None else loss_func
+        self.opt_func = opt_func
+        self.lr, self.wd, self.moms = lr, wd, tuple(moms)
+        self.metrics = L(metrics)
+        self.cbs = L(cbs)
+        self.path = Path(path) if path is not None else dls.path
+        self.model_dir = model_dir
+        self.seed = a_seed(seed)
+        self.verbose = verbose
+        self.recorder = Recorder([metric_name(m) for m in self.metrics])
+        self._module = model.to(dls.device)
+        self._core: core.Core | None = None
+
+    # ---- the model
+
+    @property
+    def model(self) -> nn.Module:
+        """The module, its weights as they are now."""
+        if self._core is not None:
+            self._core.flush()
+        return self._module
+
+    @model.setter
+    def model(self, module: nn.Module) -> None:
+        self._module, self._core = module.to(self.dls.device), None
+
+    def core(self) -> core.Core:
+        """The run that trains the module: made when first needed, and anew where the module was replaced or changed so
+        that the present one cannot honour it."""
+        if self._core is None or not self._core.fits(self._module):
+            self._core = core.make(self)
+        return self._core
+
+    # ---- training
+
+    def fit_one_cycle(
+        self,
+        n_epoch: int,
+        lr_max: Any = None,
+        div: float = 25.0,
+        div_final: float = 1e5,
+        pct_start: float = 0.25,
+        wd: float | None = None,
+        moms: Sequence[float] | None = None,
+        cbs: Any = None,
+        reset_opt: bool = False,
+        start_epoch: int = 0,
+    ) -> None:
+        """Train by the one-cycle policy. ``wd`` is 0.01 unless given here or to the Learner."""
+        if start_epoch:
+            raise ConfigError("start_epoch is not offered; train the epochs that are left, or use a checkpoint")
+        first, middle, last = (float(m) for m in (moms or self.moms))
+        lr, decay = self._rates(lr_max, wd)
+        shape: dict[str, Any] = {"div": div, "div_final": div_final, "pct_start": pct_start}
+        train.learner._check_rates(n_epoch, lr, decay)
+        self.run(one_cycle_plan(n_epoch, lr, decay, moms=(first, middle, last), **shape), cbs, reset_opt)
+
+    def fit(
+        self, n_epoch: int, lr: Any = None, wd: float | None = None, cbs: Any = None, reset_opt: bool = False
+    ) -> None:
+        """Train at a constant rate; momentum as at the start of a cycle."""
+        rate, decay = self._rates(lr, wd)
+        train.learner._check_rates(n_epoch, rate, decay)
+        self.run(train.flat_plan(n_epoch, rate, decay, mom=float(self.moms[0])), cbs, reset_opt)
+
+    def run(self, plan: train.Plan, cbs: Any = None, reset_opt: bool = False) -> None:
+        """Train by a plan of your own."""
+        made = self.core()
+        if reset_opt:
+            made.reset_optimizer()
+        own = [adapted(self, c) for c in [*self.cbs, *L(cbs)]]
+        self.recorder.attach(made.learn.recorder)
+        try:
+            made.learn.run(plan, callbacks=[Measure(self, not self.verbose), *own])
+        finally:
+            made.flush()
+
+    def _rates(self, lr: Any, wd: float | None) -> tuple[float, float]:
+        lr = self.lr if lr is None else lr
+        if isinstance(lr, slice):
+            lr = lr.stop if lr.stop is not None else lr.start
+        decay = self.wd if wd is None else wd
+        return float(lr), 0.01 if decay is None else float(decay)
+
+    def lr_find(
+        self,
+        start_lr: float = 1e-7,
+        end_lr: float = 10.0,
+        num_it: int = 100,
+        stop_div: bool = True,
+        show_plot: bool = True,
+        suggest_funcs: Any = None,
+    ) -> LRFind:
+        """Losses at rates from small to large, on a run that is thrown away; ``.valley`` is the suggestion."""
+        found = self.core().learn.lr_find(start_lr, end_lr, num_it, self._rates(None, None)[1])
+        if show_plot:
+            try:
+                found.plot()
+            except ImportError:  # matplotlib is not installed; the numbers are there
+                pass
+        return found
+
+    # ---- results
+
+    def validate(self, ds_idx: int = 1, dl: TfmdDL | None = None, cbs: Any = None) -> L:
+        """The loss, then the metrics, on the validation rows (or ``ds_idx=0``, the training rows; or a loader)."""
+        part = self._part(ds_idx, dl)
+        self._needs_ratings(part, "validate")
+        return L([self.core().loss(part), *self.measure(part)])
+
+    def measure(self, part: Interactions | None = None) -> list[float]:
+        """The metrics on some rows; the validation rows unless given."""
+        if not self.metrics:
+            return []
+        preds, targs = self._predictions(self.dls.split.valid if part is None else part)
+        return [float(metric(preds, targs)) for metric in self.metrics]
+
+    def get_preds(
+        self,
+        ds_idx: int = 1,
+        dl: TfmdDL | None = None,
+        with_loss: bool = False,
+        with_input: bool = False,
+        **ignored: Any,
+    ) -> tuple[Any, ...]:
+        """Predictions and targets, float32 (n, 1) both; inputs before them, losses a row after them, where asked for.
+        Targets are None where a loader has no ratings."""
+        part = self._part(ds_idx, dl)
+        preds, targs = self._predictions(part)
+        known = not bool(torch.isnan(targs).any())
+        found: list[Any] = [preds, targs if known else None]
+        if with_input:
+            x = np.stack([part.users, part.items], 1).astype(np.int64) + 1
+            found.insert(0, torch.from_numpy(x))
+        if with_loss:
+            self._needs_ratings(part, "get_preds(with_loss=True)")
+            losses = [self.loss_func(p.reshape(-1), t.reshape(-1)) for p, t in zip(preds, targs)]
+            found.append(torch.stack(losses).detach())
+        return tuple(found)
+
+    def predict(self, item: Any) -> tuple[Any, Tensor, Tensor]:
+        """The prediction for one row (a Series, dict, or pair user, item): the row with it, and it as a tensor, twice."""
+        names = [self.dls.user_name, self.dls.item_name]
+        row = dict(zip(names, item)) if isinstance(item, (tuple, list)) else dict(item)
+        preds = self.get_preds(dl=self.dls.test_dl(pd.DataFrame([row])))[0][0]
+        decoded = pd.Series({n: row[n] for n in names} | {self.dls.rating_name: float(preds)})
+        return decoded, preds, preds.clone()
+
+    def show_results(self, ds_idx: int = 1, dl: TfmdDL | None = None, max_n: int = 10, shuffle: bool = True) -> None:
+        """Show ratings and predictions of a few rows."""
+        dl = self.dls[ds_idx] if dl is None else dl
+        at = (torch.randperm(dl.n) if shuffle else torch.arange(dl.n))[:max_n].numpy()
+        preds = self._predictions(dl.dataset.part.take(at))[0].reshape(-1).numpy()
+        names = [self.dls.user_name, self.dls.item_name, self.dls.rating_name]
+        frame = dl.items.iloc[at][[n for n in names if n in dl.items]].reset_index(drop=True)
+        show(frame.assign(**{f"{self.dls.rating_name}_pred": preds}))
+
+    def summary(self) -> str:
+        """The module and how many of its parameters learn."""
+        learn = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        total = sum(p.numel() for p in self.model.parameters())
+        return f"{self.model}\nparameters: {total:,}, of which {learn:,} learn\nloss: {self.loss_func!r}"
+
+    def recommender(self) -> Recommender:
+        """A :class:`cofactor.Recommender` around the model as it is now: recommend, explain, save."""
+        model = self.core().model_of_ids()
+        values = [row[:2] for row in self.recorder.values]
+        metrics = {"valid_loss": values[-1][1]} if values else {}
+        return Recommender(model, self.dls.split.train, seed=self.seed, history=values, metrics=metrics)
+
+    # ---- files
+
+    def save(self, file: Any, with_opt: bool = False) -> Path:
+        """Write the weights to ``path/model_dir/file.safetensors``; with ``with_opt`` the optimizer's state too."""
+        from cofactor.models.torch_optim import to_array
+
+        target = self._file(file)
+        arrays = {f"weights.{n}": to_array(t) for n, t in self.model.state_dict().items()}
+        if with_opt:
+            arrays |= {f"run.{k}": v for k, v in self.core().learn.stepper.snapshot().items()}
+        save_checkpoint(target, arrays, {"kind": "notebook weights", "module": type(self._module).__name__})
+        return target
+
+    def load(self, file: Any, with_opt: bool | None = None, **ignored: Any) -> Learner:
+        """Read what :meth:`save` wrote into the module, in place."""
+        from cofactor.models.torch_run import load_module_state
+
+        arrays, _ = load_checkpoint(self._file(file))
+        run = {k.removeprefix("run."): v for k, v in arrays.items() if k.startswith("run.")}
+        weights = {"module." + k.removeprefix("weights."): v for k, v in arrays.items() if k.startswith("weights.")}
+        made = self.core()
+        load_module_state(self.model, weights)
+        if run and with_opt is not False:
+            made.learn.stepper.restore(run)
+        return self
+
+    def export(self, fname: Any = "export.cofactor") -> Path:
+        """Write a bundle that :func:`cofactor.load` reads (no pickle: weights, ids and ratings, no code)."""
+        target = self.path / fname
+        self.recommender().save(target)
+        return Path(target)
+
+    def _file(self, file: Any) -> Path:
+        name = str(file)
+        return Path(self.path / self.model_dir / (name if name.endswith(".safetensors") else f"{name}.safetensors"))
+
+    # ---- the odds and ends of fastai's Learner
+
+    def freeze(self) -> None:
+        """These models have one group of layers: nothing to freeze. Use ``requires_grad_(False)`` on a parameter."""
+
+    unfreeze = freeze
+
+    def add_cb(self, cb: Any) -> Learner:
+        """Add a callback."""
+        self.cbs = self.cbs + L(cb)
+        return self
+
+    def remove_cb(self, cb: Any) -> Learner:
+        """Remove a callback (the object, or all of a class)."""
+        self.cbs = self.cbs.filter(lambda c: not (c is cb or (isinstance(cb, type) and isinstance(c, cb))))
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _ELSEWHERE:
+            raise AttributeError(f"Learner.{name} is not offered: {_ELSEWHERE[name]}")
+        raise AttributeError(f"Learner has no attribute {name!r}")
+
+    # ---- inside
+
+    def _part(self, ds_idx: int, dl: TfmdDL | None) -> Interactions:
+        return (self.dls[ds_idx] if dl is None else dl).dataset.part
+
+    def _predictions(self, part: Interactions) -> tuple[Tensor, Tensor]:
+        preds = torch.from_numpy(self.core().predict(part)).reshape(-1, 1)
+        return preds, torch.from_numpy(np.array(part.values, np.float32)).reshape(-1, 1)
+
+    @staticmethod
+    def _needs_ratings(part: Interactions, what: str) -> None:
+        if np.isnan(part.values).any():
+            raise ConfigError(f"{what} needs ratings, and these rows have none")
+
+
+def get_emb_sz(dls: CollabDataLoaders, sz_dict: dict[str, int] | None = None) -> list[tuple[int, int]]:
+    """(classes, width) of the embeddings of users and items; widths by rule of thumb, or from ``sz_dict`` by column."""
+    given = sz_dict or {}
+    return [(len(classes), int(given.get(name, emb_sz_rule(len(classes))))) for name, classes in dls.classes.items()]
+
+
+def tabular_config(**kwargs: Any) -> dict[str, Any]:
+    """Keywords of the network of ``collab_learner(use_nn=True, config=...)``."""
+    return kwargs
+
+
+def collab_learner(
+    dls: CollabDataLoaders,
+    n_factors: int = 50,
+    use_nn: bool = False,
+    emb_szs: dict[str, int] | None = None,
+    layers: Sequence[int] | None = None,
+    config: dict[str, Any] | None = None,
+    y_range: Sequence[float] | None = None,
+    loss_func: Callable[..., Any] | None = None,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> Learner:
+    """A Learner for a dot product of embeddings with biases, or (``use_nn``) for a network over embeddings.
+
+    ``config`` are keywords of the network: ``ps``, ``embed_p``, ``use_bn``, ``bn_final``, ``lin_first``. One ``seed``
+    fixes initial weights and the order of rows. The other keywords are the Learner's.
+    """
+    seed = a_seed(seed)
+    bounds = None if y_range is None else _bounds(y_range)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        if use_nn:
+            options = dict(config or {})
+            if bounds is not None:
+                options["y_range"] = bounds
+            widths = list(layers) if layers is not None else [n_factors]
+            model: nn.Module = EmbeddingNN(get_emb_sz(dls, emb_szs), widths, **options)
+        else:
+            model = EmbeddingDotBias.from_classes(n_factors, dls.classes, dls.user_name, dls.item_name, y_range=bounds)
+    return Learner(dls, model, loss_func=loss_func, seed=seed, **kwargs)
+
+
+def _bounds(y_range: Sequence[float]) -> tuple[float, float]:
+    if len(y_range) != 2 or not y_range[0] < y_range[1]:
+        raise ConfigError(f"y_range must be two numbers, the lower first, not {y_range!r}")
+    return float(y_range[0]), float(y_range[1])
+
+
+def load_learner(fname: Any, cpu: bool = True) -> Recommender:
+    """What ``learn.export`` wrote, as a :class:`cofactor.Recommender`."""
+    from cofactor.bundle import load
+
+    return load(fname)
+
+
+SGD = functools.partial(torch.optim.SGD, momentum=0.9)

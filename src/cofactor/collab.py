@@ -1,0 +1,118 @@
+"""``collab_learner``: the notebook's one-line learner, over the core. Needs torch only for ``use_nn`` or a loss of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cofactor.data.interactions import Interactions, Split
+from cofactor.errors import ConfigError
+from cofactor.model import Model
+from cofactor.train import Callback, Learner
+
+
+def collab_learner(
+    data: Split | Interactions | Any,
+    n_factors: int = 50,
+    y_range: Sequence[float] | str | None = None,
+    *,
+    use_nn: bool = False,
+    layers: Sequence[int] | None = None,
+    emb_szs: Sequence[int] | None = None,
+    dropout: float = 0.0,
+    loss: str | Callable[..., Any] = "mse",
+    bs: int = 64,
+    seed: int = 0,
+    device: Any = None,
+    callbacks: Sequence[Callback] = (),
+    verbose: bool = True,
+) -> Learner:
+    """A Learner for a dot product of embeddings with biases, or (``use_nn``, needs torch) a network over embeddings.
+
+    ``data``: a Split (its ``valid`` part is watched), Interactions, or anything that :func:`cofactor.read` takes.
+    ``y_range``: bounds of the predictions, by a sigmoid; ``"auto"`` takes those of the data and half a step more; None:
+    no bounds. ``layers``: hidden widths of the network (``[n_factors]`` unless given), ``emb_szs`` the widths of its
+    user and item embeddings (by a rule of thumb unless given), ``dropout`` after each layer. ``loss``: mse, mae, huber,
+    bce, or a function of two flat tensors (needs torch). ``device`` is for what needs torch.
+
+    Then ``learn.fit_one_cycle(5, 5e-3, wd=0.1)``.
+    """
+    if not isinstance(data, (Split, Interactions)):
+        from cofactor.data.read import read
+
+        data = read(data)
+    bounds = y_range if y_range is None or isinstance(y_range, str) else _bounds(y_range)
+    if use_nn:
+        if not isinstance(loss, str):
+            raise ConfigError(
+                "use_nn takes a loss by name (mse, mae, huber); wrap the network in TorchModule for your own"
+            )
+        model = _network(n_factors, bounds, layers, emb_szs, dropout, loss, bs, device)
+    elif layers is not None or emb_szs is not None or dropout:
+        raise ConfigError("layers, emb_szs and dropout are the network's; add use_nn=True")
+    elif isinstance(loss, str):
+        from cofactor.models.dot_bias import DotBias, DotBiasConfig
+
+        model = DotBias(DotBiasConfig(n_factors=n_factors, y_range=bounds, loss=loss, bs=bs))
+    else:
+        model = _own_loss(data, n_factors, bounds, loss, bs, device)
+    return Learner(data, model, seed=seed, bs=bs, callbacks=callbacks, verbose=verbose)
+
+
+def _network(
+    n_factors: int,
+    bounds: tuple[float, float] | str | None,
+    layers: Sequence[int] | None,
+    emb_szs: Sequence[int] | None,
+    dropout: float,
+    loss: str,
+    bs: int,
+    device: Any,
+) -> Model:
+    from cofactor.models.neural import Neural, NeuralConfig
+    from cofactor.models.torch_module import need_torch
+
+    need_torch("collab_learner(use_nn=True)")
+    widths = tuple(emb_szs) if emb_szs is not None else (0, 0)
+    if len(widths) != 2:
+        raise ConfigError(f"emb_szs must be two widths, the user's and the item's, not {emb_szs!r}")
+    config = NeuralConfig(
+        layers=tuple(layers) if layers is not None else (n_factors,),
+        user_factors=widths[0],
+        item_factors=widths[1],
+        y_range=bounds,
+        dropout=dropout,
+        loss=loss,
+        bs=bs,
+    )
+    return Neural(config, device=device)
+
+
+def _own_loss(
+    data: Split | Interactions,
+    n_factors: int,
+    bounds: tuple[float, float] | str | None,
+    loss: Callable[..., Any],
+    bs: int,
+    device: Any,
+) -> Model:
+    from cofactor.models.dot_bias import infer_range
+    from cofactor.models.torch_module import TorchModule, TorchModuleConfig, need_torch
+
+    need_torch("a loss function of your own")
+    from cofactor.models.torch_layers import EmbeddingDotBias
+
+    train = data.train if isinstance(data, Split) else data
+    found = infer_range(train, "mse") if isinstance(bounds, str) else bounds
+    return TorchModule(
+        TorchModuleConfig(loss="own", bs=bs),
+        lambda n_users, n_items: EmbeddingDotBias(n_factors, n_users, n_items, found),
+        loss=loss,
+        device=device,
+    )
+
+
+def _bounds(y_range: Sequence[float]) -> tuple[float, float]:
+    if len(y_range) != 2 or not y_range[0] < y_range[1]:
+        raise ConfigError(f"y_range must be two numbers, the lower first, not {y_range!r}")
+    return float(y_range[0]), float(y_range[1])
