@@ -240,20 +240,11 @@ def top_n(scores: Array, n: int) -> Array:
     """int32 (n_users, n): the items of the highest scores, best first; of equal scores the lower code comes
     first, so that the result does not depend on the sort. Items scored -inf or NaN are left out: such places
     hold -1."""
-    n_rows, n_items = scores.shape
-    values = np.where(np.isnan(scores), np.float32(-np.inf), scores).astype(np.float32, copy=False)
-    m = min(n, n_items)
-    least = np.partition(values, n_items - m, axis=1)[:, n_items - m]
-    # All that may be in a list, ties with its last place included; then in order, and the first m of each
-    # row.
-    rows, items = np.nonzero(values >= least[:, None])
-    kept = values[rows, items]
-    order = np.lexsort((items, -kept, rows))
-    rows, items, kept = rows[order], items[order], kept[order]
-    place = np.arange(len(rows)) - np.searchsorted(rows, np.arange(n_rows))[rows]
-    listed = (place < m) & (kept > -np.inf)
-    top = np.full((n_rows, n), -1, dtype=np.int32)
-    top[rows[listed], place[listed]] = items[listed]
+    from cofactor.kernels.topk import topk
+
+    codes, _ = topk(np.ascontiguousarray(scores, dtype=np.float32), n)
+    top = np.full((len(scores), n), -1, dtype=np.int32)
+    top[:, : codes.shape[1]] = codes
     return top
 
 
