@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,57 @@ def model(planted: Planted) -> BayesMF:
 @pytest.mark.parametrize("check", model_checks(BayesMF, SMALL), ids=str)
 def test_conforms(check: Any) -> None:
     check()
+
+
+def ordinal_data() -> tuple[Interactions, Interactions]:
+    """Latent values cut into five levels of very unequal width."""
+    planted = Planted(150, 80, 40)
+    both = np.concatenate([planted.train.values, planted.test.values])
+    edges = np.quantile(both, [0.05, 0.1, 0.2, 0.6])
+    return tuple(  # type: ignore[return-value]
+        replace(part, values=(1 + np.searchsorted(edges, part.values)).astype(np.float32), times=None)
+        for part in (planted.train, planted.test)
+    )
+
+
+@pytest.fixture(scope="module")
+def ordinal() -> BayesMF:
+    return fit(ordinal_data()[0], BayesMFConfig(n_factors=3, epochs=120, burn_in=60, likelihood="ordinal"))
+
+
+def test_ordinal_probit_knows_unequal_levels(ordinal: BayesMF) -> None:
+    train, test = ordinal_data()
+    gaussian = fit(train, BayesMFConfig(n_factors=3, epochs=120, burn_in=60))
+    assert rmse(ordinal, test) < 0.99 * rmse(gaussian, test)
+    cuts, z = ordinal.state()["cuts"], NormalDist().inv_cdf
+    found = (cuts[1:-1] - cuts[0]) / (cuts[-1] - cuts[0])
+    wanted = np.array([z(q) - z(0.05) for q in (0.1, 0.2)]) / (z(0.6) - z(0.05))
+    np.testing.assert_allclose(found, wanted, atol=0.06)
+    bounds = ordinal.predict_interval(test.users, test.items, 0.9)
+    assert 0.85 < np.mean((test.values >= bounds.low) & (test.values <= bounds.high)) < 0.95
+
+
+def test_ordinal_answers_agree_with_each_other(ordinal: BayesMF) -> None:
+    users = np.arange(20, dtype=np.int32)
+    scores = ordinal.scores(users)
+    assert scores.min() >= 1.0 - 1e-5
+    assert scores.max() <= 5.0 + 1e-5
+    np.testing.assert_allclose(scores[:, 7], ordinal.predict(users, np.full(20, 7, np.int32)), atol=1e-4)
+    terms = ordinal.terms(3, 7)
+    assert "rating scale" in terms.names
+    assert terms.values.sum() == pytest.approx(float(scores[3, 7]), abs=1e-4)
+    again = ordinal.scores_from(ordinal.fold_in(ordinal_data()[0].by_user.take(users)))
+    assert np.sqrt(np.mean((again - scores) ** 2)) < 0.25
+    copy = BayesMF.from_state(ordinal.config, ordinal.state())
+    np.testing.assert_array_equal(copy.scores(users), scores)
+
+
+def test_ordinal_needs_few_levels() -> None:
+    with pytest.raises(ConfigError, match="distinct ratings"):
+        fit(Planted(20, 20, 10).train, replace(SMALL, likelihood="ordinal"))
+    two = replace(ordinal_data()[0], values=(ordinal_data()[0].values > 3).astype(np.float32))
+    model = fit(two, replace(SMALL, likelihood="ordinal"))
+    assert rmse(model, two) < 0.95 * two.values.std()
 
 
 def test_planted_truth_is_recovered(planted: Planted, model: BayesMF) -> None:
@@ -204,7 +256,7 @@ def test_sampler_agrees_with_its_own_prior(monkeypatch: pytest.MonkeyPatch) -> N
     groups = csr(np.arange(5), np.arange(5) % 2, np.ones(5), 5, 2)
     data = replace(data, user_features=Features(groups, ("g=a", "g=b")))
     parts = layouts(data, data.values, True, True)
-    c = Chain(parts[0], parts[1], parts[2], parts[3], 1, 6.0, (30.0,), 0, rng)
+    c = Chain(parts, 1, 6.0, (30.0,), 0, rng)
     from_prior = np.empty((4000, len(numbers(c))))
     for i in range(len(from_prior)):
         prior_draw(c, rng, a)
@@ -331,7 +383,15 @@ def test_memory_for_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"n_factors": 0}, {"burn_in": 40}, {"chains": 0}, {"kept": 0}, {"noise_df": -1.0}, {"mood_scales": (0.0,)}],
+    [
+        {"n_factors": 0},
+        {"burn_in": 40},
+        {"chains": 0},
+        {"kept": 0},
+        {"noise_df": -1.0},
+        {"mood_scales": (0.0,)},
+        {"likelihood": "poisson"},
+    ],
 )
 def test_bad_parameters_are_named(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import ndtr, ndtri
 
 from cofactor.kernels.gibbs_mood import draw_mood, filter_mood, mood_at
+from cofactor.kernels.gibbs_ordinal import cuts_loglik, draw_latent
 from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
 from cofactor.kernels.gibbs_rows import draw_rows, residuals, weighted_squares
 from cofactor.kernels.gibbs_side import draw_weights
@@ -153,3 +155,27 @@ def test_pairs() -> None:
     pair_variances(p, a, q, b, users, items, count, k, variances)
     each = (p[users] * q[items]).reshape(3, count, k).sum(2) + a[users] + b[items]
     np.testing.assert_allclose(variances, each.var(1, ddof=1), rtol=1e-5)
+
+
+def test_ordinal_kernels_against_scipy() -> None:
+    rng = np.random.default_rng(7)
+    cuts = np.array([-np.inf, -1.0, 0.2, 0.9, np.inf])
+    level = rng.integers(0, 4, 400).astype(np.int32)
+    fit, variance = (3 * rng.normal(size=400)).astype(F32), rng.uniform(0.1, 2.0, 400).astype(F32)
+    fit[:2], variance[:2], level[:2] = [9.0, -9.0], 0.1, [0, 3]  # some thirty deviations off
+    sd = np.sqrt(variance.astype(float))
+    a, b = (cuts[level] - fit) / sd, (cuts[level + 1] - fit) / sd
+    flip = a > 0
+    low, high = np.where(flip, -b, a), np.where(flip, -a, b)
+    chance = np.where(ndtr(high) > 0, ndtr(high) - ndtr(low), 0.0)
+    expected = np.log(np.maximum(chance, 1e-100)).sum()
+    assert cuts_loglik(level, fit, variance, cuts) == pytest.approx(expected, rel=1e-6)
+    uniform, latent = rng.random(400), np.empty(400, F32)
+    draw_latent(level, fit, variance, cuts, uniform, latent)
+    assert (latent >= cuts[level] - 1e-5).all()
+    assert (latent <= cuts[level + 1] + 1e-5).all()
+    plain = np.abs(fit) < 4
+    flip = (a + b > 0)[plain]
+    low, high = np.where(flip, -b[plain], a[plain]), np.where(flip, -a[plain], b[plain])
+    z = ndtri(ndtr(low) + uniform[plain] * (ndtr(high) - ndtr(low)))
+    np.testing.assert_allclose(latent[plain], fit[plain] + sd[plain] * np.where(flip, -z, z), atol=1e-3)

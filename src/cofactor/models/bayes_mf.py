@@ -26,6 +26,7 @@ from cofactor.model import Interval, State, Task, Terms
 from cofactor.models.arrays import clipped_terms, fitted, stored, stored_range
 from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf_fold import canonical_factors, fold_users
+from cofactor.models.bayes_mf_ordinal import expected_level, half_way, rescale
 from cofactor.models.bayes_mf_stepper import BayesStepper, trace_names
 from cofactor.models.config import Search, option
 
@@ -33,11 +34,14 @@ Array = NDArray[Any]
 F32 = np.float32
 
 
+LIKELIHOODS = ("gaussian", "ordinal")
+
+
 @dataclass(frozen=True)
 class BayesMFConfig:
     """Parameters of ``bayes-mf``; defaults chosen on parts of the training rows of ml-100k's folds."""
 
-    n_factors: int = option(10, "factors of each user and item", Search(4, 40, log=True))
+    n_factors: int = option(16, "factors of each user and item", Search(4, 40, log=True))
     epochs: int = option(150, "sweeps of each chain, burn-in included", Search(60, 400, log=True))
     burn_in: int = option(30, "sweeps of each chain before samples count")
     chains: int = option(2, "independent chains, each on a thread of its own")
@@ -46,6 +50,9 @@ class BayesMFConfig:
         True, "let the set of what a user rated, and of who rated an item, speak", Search(choices=(True, False))
     )
     time: bool = option(True, "users' moods in time, where the data have times", Search(choices=(True, False)))
+    likelihood: str = option(
+        "gaussian", "'gaussian', or 'ordinal': ordered probit, for few distinct ratings", Search(choices=LIKELIHOODS)
+    )
     noise_df: float = option(
         10.0, "how alike users (and items) are in their noise; 0: all the same", Search(3.0, 50.0, log=True)
     )
@@ -81,11 +88,10 @@ class BayesMF:
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 (n,), within the range of the training ratings. A code of -1 counts as unknown: its prior mean."""
-        a = self._fitted()
-        mood, _ = self._moods(users, times)
-        raw = a["mean"] + a["scale"] * (self._link(users, items) + mood)
-        predictions: Array = np.clip(raw, *a["range"]).astype(F32)
-        return predictions
+        a, users, items = self._fitted(), _codes(users), _codes(items)
+        latent = self._link(users, items) + self._moods(users, times)[0]
+        ratings = self._ratings(latent, a["user_noise"][users] * a["item_noise"][items])
+        return np.clip(ratings, *a["range"]).astype(F32)
 
     def predict_interval(self, users: Array, items: Array, level: float, times: Array | None = None) -> Interval:
         """Posterior-predictive bounds: the spread over samples plus the noise of this user and item, as a normal."""
@@ -95,14 +101,15 @@ class BayesMF:
         tables = a["user_factor_draws"], a["user_bias_draws"], a["item_factors"], a["item_bias"]
         pair_variances(*tables, users, items, self.count, k, variance)
         mood, spread = self._moods(users, times)
-        noise = np.mean(1.0 / a["noise_precision"][: self.count])
-        variance += spread + noise * a["user_noise"][users] * a["item_noise"][items]
+        noise = a["user_noise"][users] * a["item_noise"][items]
+        variance += spread + self._noise_size() * noise
         half = NormalDist().inv_cdf(0.5 + level / 2) * np.sqrt(variance)
         centre = self._link(users, items) + mood
-        low, mid, high = (
-            np.clip(a["mean"] + a["scale"] * x, *a["range"]).astype(F32) for x in (centre - half, centre, centre + half)
-        )
-        return Interval(mid, low, high)
+        ends = [centre - half, centre + half]
+        if len(a["cuts"]):
+            ends = [rescale(x, a["cuts"], half_way(a["levels"])) for x in ends]
+        ratings = self._ratings(centre, noise), *(a["mean"] + a["scale"] * x for x in ends)
+        return Interval(*(np.clip(x, *a["range"]).astype(F32) for x in ratings))
 
     def scores(self, users: Array) -> Array:
         """float32 (len(users), n_items), not clipped, without moods."""
@@ -111,17 +118,18 @@ class BayesMF:
     def scores_from(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items), not clipped."""
         a, wide = self._fitted(), self.count * self.config.n_factors
-        scores = user_state[:, :wide] @ a["item_factors"][:-1, :wide].T
-        scores *= a["scale"] / self.count
-        scores += a["mean"] + a["scale"] * user_state[:, wide:]
-        scores += a["scale"] * self._bias("item")[:-1]
-        return np.asarray(scores)
+        latent = user_state[:, :wide] @ a["item_factors"][:-1, :wide].T
+        latent /= F32(self.count)
+        latent += user_state[:, wide, None] + self._bias("item")[:-1]
+        noise = user_state[:, wide + 1, None] * a["item_noise"][:-1] if len(a["cuts"]) else latent
+        return np.asarray(self._ratings(latent, noise), dtype=F32)
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), kept * n_factors + 1): vectors of every kept sample, then the bias (standardised)."""
+        """float32 (len(users), kept * n_factors + 2): vectors of every kept sample, bias, size of the noise."""
         a, users = self._fitted(), _codes(users)
         wide = self.count * self.config.n_factors
-        return np.concatenate([a["user_factors"][users, :wide], self._bias("user")[users, None]], axis=1)
+        rest = self._bias("user")[users, None], a["user_noise"][users, None]
+        return np.concatenate([a["user_factors"][users, :wide], *rest], axis=1)
 
     def fold_in(self, histories: CSR) -> Array:
         """The same for users with these ratings, items held at each kept sample."""
@@ -156,6 +164,11 @@ class BayesMF:
         named["other factors"] = scale * (whole - float(user_bias) - float(item_bias)) - float(each.sum())
         if time is not None and len(a["mood_mean"]):
             named["mood at the time"] = scale * float(self._moods(u, np.array([time]))[0][0])
+        if len(a["cuts"]):
+            latent = sum(named.values())
+            noise = a["user_noise"][u] * a["item_noise"][i]
+            rating = float(self._ratings((np.array([latent]) - a["mean"]) / scale, noise)[0])
+            named["rating scale"] = rating - latent
         return clipped_terms(named, a["range"])
 
     def factors(self, which: Literal["user", "item"]) -> Array:
@@ -196,6 +209,9 @@ class BayesMF:
         a["mood_times"] = stored(state, "mood_times", np.int64, (None,))
         a["mood_numbers"] = stored(state, "mood_numbers", F32, (None, 3))
         a["mood_mean"] = stored(state, "mood_mean", F32, (len(a["mood_numbers"]), len(a["mood_times"])))
+        a["levels"], a["cuts"] = (stored(state, n, np.float64, (None,)) for n in ("levels", "cuts"))
+        if len(a["levels"]) != (len(a["cuts"]) + 1 if len(a["cuts"]) else 0) or (np.diff(a["cuts"]) <= 0).any():
+            raise BundleError("the array 'cuts' of the saved model does not fit 'levels'")
         steps, numbers = np.diff(a["mood_indptr"]), a["mood_numbers"]
         if s == 0 or not n or not m or len(a["implicit"]) not in (0, m - 1) or (precision <= 0).any():
             raise BundleError("the saved model holds no usable samples; save it again from the original")
@@ -224,6 +240,17 @@ class BayesMF:
         dots = np.empty(len(users), dtype=F32)
         pair_dots(a["user_factors"], a["item_factors"], users, items, self.count * self.config.n_factors, dots)
         return np.asarray(dots / F32(self.count) + self._bias("user")[users] + self._bias("item")[items])
+
+    def _noise_size(self) -> float:
+        """The standardised variance of the noise of an average user and item."""
+        return float(np.mean(1.0 / self._fitted()["noise_precision"][: self.count]))
+
+    def _ratings(self, latent: Array, noise: Array) -> Array:
+        """Ratings for standardised latent values; ``noise`` is the size of the noise of these users and items."""
+        a = self._fitted()
+        if len(a["cuts"]):
+            latent = expected_level(latent, self._noise_size() * noise, a["cuts"], a["levels"])
+        return np.asarray(a["mean"] + a["scale"] * latent)
 
     def _bias(self, which: str) -> Array:
         """float32 (n + 1,), standardised; the last is for ids never seen."""
@@ -267,6 +294,8 @@ def check(c: BayesMFConfig) -> None:
         raise ConfigError(f"burn_in is {c.burn_in}; it must be 0 or more, and below epochs ({c.epochs})")
     if c.noise_df < 0:
         raise ConfigError(f"noise_df is {c.noise_df}; it must be 0 or more")
+    if c.likelihood not in LIKELIHOODS:
+        raise ConfigError(f"likelihood is {c.likelihood!r}; it must be one of: {', '.join(LIKELIHOODS)}")
     if any(s <= 0 for s in c.mood_scales):
         raise ConfigError(f"mood_scales are {c.mood_scales}; each must be a number of seconds above 0")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from cofactor.data.interactions import CSR
 from cofactor.kernels.gibbs_mood import draw_mood, filter_mood
 from cofactor.kernels.gibbs_rows import draw_rows, residuals, weighted_squares
 from cofactor.kernels.gibbs_side import draw_weights
+from cofactor.models.bayes_mf_ordinal import Cuts
 
 Array = NDArray[Any]
 F32 = np.float32
@@ -53,11 +54,20 @@ class Layout:
     design: Design | None
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """For the user layout, which stands in order of time: the gap to the row before (seconds; inf for a first row)."""
+class Parts(NamedTuple):
+    """The data as chains see them. ``item_rows``: for each entry of the item layout, its place in the user layout.
 
-    gaps: Array
+    ``gaps`` and ``times`` stand in the order of the user layout, which is then by user and time: seconds since the row
+    before (inf for a user's first), and the times; None without times. ``levels`` and ``level``: see ``find_levels``.
+    """
+
+    users: Layout
+    items: Layout
+    item_rows: Array
+    gaps: Array | None
+    times: Array | None
+    levels: Array | None
+    level: Array | None
 
 
 def make_design(implicit: CSR | None, features: CSR | None, blocks: Sequence[int]) -> Design | None:
@@ -220,24 +230,25 @@ class Chain:
 
     def __init__(
         self,
-        users: Layout,
-        items: Layout,
-        item_rows: Array,
-        gaps: Array | None,
+        parts: Parts,
         n_factors: int,
         noise_df: float,
         scales: Sequence[float],
         burn_in: int,
         rng: np.random.Generator,
     ) -> None:
-        self.users = Side(users, n_factors, rng)
-        self.items = Side(items, n_factors, rng)
-        self.item_rows = item_rows
-        """For each entry of the item layout, its place in the user layout."""
-        self.gaps = gaps
+        self.users = Side(parts.users, n_factors, rng)
+        self.items = Side(parts.items, n_factors, rng)
+        self.item_rows = parts.item_rows
+        self.gaps = parts.gaps
         self.noise_df = noise_df
         self.burn_in = burn_in
-        self.moods = [Mood(len(users.y), s) for s in scales] if gaps is not None else []
+        self.moods = [Mood(len(parts.users.y), s) for s in scales] if parts.gaps is not None else []
+        self.cuts: Cuts | None = None
+        self.y = parts.users.y
+        """What is factorised, in the order of the user layout: the ratings, or latent values that are drawn."""
+        if parts.levels is not None and parts.level is not None:
+            self.cuts, self.y = Cuts(parts.levels, parts.level), parts.users.y.copy()
         self.noise_precision = np.array(1.0)
         self.sweeps = np.array(0)
         self.rng = rng
@@ -251,27 +262,32 @@ class Chain:
         lay = users.layout
         errors = np.empty(len(lay.y), dtype=F32)
         residuals(lay.indptr, lay.cols, users.target, users.draw, items.draw, errors)
+        early = bool(self.sweeps < self.burn_in)
+        move = early or bool(self.sweeps % 4 == 0)
         if self.gaps is not None and self.moods:
-            errors = self._draw_moods(errors, self.gaps)
+            variance = self._noise_variance()
+            for mood in self.moods:
+                errors += mood.values
+                mood.draw(self.gaps, errors, variance, rng, move, early)
+                errors -= mood.values
         self._draw_noise(errors)
-        self.error[...] = np.dot(errors, errors) / max(len(errors), 1)
+        wrong = errors + (lay.y - self.y) if self.cuts else errors
+        self.error[...] = np.dot(wrong, wrong) / max(len(wrong), 1)
+        if self.cuts:
+            self.y[:] = self.cuts.draw(self.y - errors, self._noise_variance(), rng, move, early)
+        if self.cuts or self.moods:
+            users.target[:] = self.y
+            for mood in self.moods:
+                users.target -= mood.values
+            items.target[:] = users.target[self.item_rows]
         self.sweeps += 1
 
-    def _draw_moods(self, errors: Array, gaps: Array) -> Array:
-        users, items, lay = self.users, self.items, self.users.layout
-        noise_variance = np.repeat(1.0 / (F32(self.noise_precision) * users.weight), lay.counts)
-        noise_variance /= items.weight[lay.cols]
-        left = errors
-        for mood in self.moods:
-            left += mood.values
-            early = bool(self.sweeps < self.burn_in)
-            mood.draw(gaps, left, noise_variance, self.rng, early or self.sweeps % 4 == 0, early)
-            left -= mood.values
-        users.target[:] = lay.y
-        for mood in self.moods:
-            users.target -= mood.values
-        items.target[:] = users.target[self.item_rows]
-        return left
+    def _noise_variance(self) -> Array:
+        """float32, of each entry in the order of the user layout."""
+        lay = self.users.layout
+        variance = np.repeat(1.0 / (F32(self.noise_precision) * self.users.weight), lay.counts)
+        variance /= self.items.weight[lay.cols]
+        return variance
 
     def _draw_noise(self, errors: Array) -> None:
         users, items, lay = self.users, self.items, self.users.layout
@@ -279,7 +295,8 @@ class Chain:
         half = 0.5 * self.noise_df
         weighted_squares(lay.indptr, lay.cols, errors, users.weight, items.weight, by_row, by_col)
         total = float(np.dot(by_row, users.weight))
-        self.noise_precision[...] = draw_precision(self.rng, len(errors), total)
+        if not (self.cuts and self.cuts.fixes_noise):
+            self.noise_precision[...] = draw_precision(self.rng, len(errors), total)
         if self.noise_df > 0:
             p = float(self.noise_precision)
             users.weight[:] = self.rng.gamma(half + 0.5 * lay.counts, 1.0 / (half + 0.5 * p * by_row))
@@ -300,6 +317,8 @@ class Chain:
         found = {f"{n}.{a}": getattr(s, a) for n, s in (("user", self.users), ("item", self.items)) for a in Side.NAMES}
         for m, mood in enumerate(self.moods):
             found |= {f"mood{m}.{a}": getattr(mood, a) for a in ("values", "mean", "numbers", "step")}
+        if self.cuts:
+            found |= {"y": self.y, "cuts.values": self.cuts.values, "cuts.step": self.cuts.step}
         return found | {a: getattr(self, a) for a in ("noise_precision", "sweeps", "error")}
 
 

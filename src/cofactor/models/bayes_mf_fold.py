@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
 from cofactor.kernels.gibbs_rows import draw_rows
+from cofactor.models.bayes_mf_ordinal import half_way, rescale
 
 Array = NDArray[Any]
 F32 = np.float32
 
 
 def fold_users(a: Mapping[str, Array], count: int, k: int, noise_df: float, histories: CSR) -> Array:
-    """float32 (n, count * k + 1): posterior means of the users' vectors in each sample, then the mean bias."""
+    """float32 (n, count * k + 2): posterior means of the users' vectors in each sample, bias, and size of the noise."""
     rows = [_fold_one(a, count, k, noise_df, *histories.row(r)) for r in range(histories.n_rows)]
-    return np.stack(rows) if rows else np.zeros((0, count * k + 1), dtype=F32)
+    return np.stack(rows) if rows else np.zeros((0, count * k + 2), dtype=F32)
 
 
 def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items: Array, values: Array) -> Array:
@@ -34,7 +35,10 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
     table[:, :, :k] = a["item_factors"][items, : count * k].reshape(n, count, k).transpose(1, 0, 2)
     table[:, :, k] = a["item_bias"][items, :count].T
     flat = table.reshape(count * n, width)
-    target = np.tile(((values - a["mean"]) / a["scale"]).astype(F32), count)
+    y = (values - a["mean"]) / a["scale"]
+    if len(a["cuts"]):
+        y = rescale(y, half_way(a["levels"]), a["cuts"])
+    target = np.tile(y.astype(F32), count)
     root = np.tile(1.0 / np.sqrt(a["item_noise"][items]), count).astype(F32)
     indptr, cols = np.arange(count + 1) * n, np.arange(count * n, dtype=np.int32)
     precision = a["user_precision"][:count]
@@ -47,7 +51,8 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
             fit = (table[:, :, :k] * mean[:, None, :k]).sum(2) + mean[:, k:] + table[:, :, k]
             squares = ((target.reshape(count, n) - fit) * root.reshape(count, n)) ** 2
             trust = F32((noise_df + n) / (noise_df + np.mean(squares.sum(1) * a["noise_precision"][:count])))
-    return np.append(mean[:, :k].ravel(), F32(mean[:, k].mean()))
+    size = a["user_noise"][-1] if noise_df <= 0 or not n else 1 / trust
+    return np.append(mean[:, :k].ravel(), np.array([mean[:, k].mean(), size], dtype=F32))
 
 
 def canonical_factors(users: Array, items: Array, k: int) -> tuple[Array, Array]:

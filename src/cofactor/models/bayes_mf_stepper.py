@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Features, Interactions, csr
 from cofactor.model import Hyper, Kind, State
-from cofactor.models.bayes_mf_chain import Chain, Layout, make_design
+from cofactor.models.bayes_mf_chain import Chain, Layout, Parts, make_design
+from cofactor.models.bayes_mf_ordinal import find_levels
 
 if TYPE_CHECKING:
     from cofactor.models.bayes_mf import BayesMF
@@ -36,19 +37,17 @@ class BayesStepper:
         values = data.values.astype(np.float64)
         self.mean = float(values.mean()) if len(data) else 0.0
         self.scale = float(values.std()) or 1.0
-        users, items, item_rows, gaps, times = layouts(data, (values - self.mean) / self.scale, c.implicit, c.time)
+        ordinal = c.likelihood == "ordinal"
+        parts = layouts(data, (values - self.mean) / self.scale, c.implicit, c.time, ordinal)
         streams = [np.random.Generator(np.random.PCG64(int(s))) for s in rng.integers(2**63, size=c.chains)]
-        self.chains = [
-            Chain(users, items, item_rows, gaps, c.n_factors, c.noise_df, c.mood_scales, c.burn_in, stream)
-            for stream in streams
-        ]
+        self.chains = [Chain(parts, c.n_factors, c.noise_df, c.mood_scales, c.burn_in, stream) for stream in streams]
         pairs = rng.integers(0, max(len(data), 1), size=(2, WATCHED if len(data) else 0))
         self.watched = data.users[pairs[0]], data.items[pairs[1]]
         self.traces: list[Array] = []
         self.done = 0
         self.kept = 0
         self.pool = ThreadPoolExecutor(max(1, min(c.chains, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
-        self.arrays = self._allocate(data, users, gaps, times)
+        self.arrays = self._allocate(data, parts)
         model.adopt(self.arrays, 0, trace_names(len(self.chains[0].moods), len(self.watched[0])))
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
@@ -88,9 +87,10 @@ class BayesStepper:
 
     # ---- what is kept
 
-    def _allocate(self, data: Interactions, users: Layout, gaps: Array | None, times: Array | None) -> dict[str, Array]:
+    def _allocate(self, data: Interactions, parts: Parts) -> dict[str, Array]:
         c, n_chains = self.model.config, len(self.chains)
         k, n, m = c.n_factors, data.n_users + 1, data.n_items + 1
+        users, _, _, gaps, times, levels, _ = parts
         has_implicit = users.design is not None and users.design.n_implicit > 0
         bytes_each = 4 * (k + 1) * (2 * n + m + (m if has_implicit else 0))
         per_chain = max(1, min(c.kept // n_chains, KEPT_BYTES // (bytes_each * n_chains), c.epochs - c.burn_in))
@@ -118,6 +118,8 @@ class BayesStepper:
             "mood_times": times[row_of] if times is not None else np.zeros(0, dtype=np.int64),
             "mood_mean": np.zeros((moods, len(row_of)), dtype=F32),
             "mood_numbers": np.zeros((moods, 3), dtype=F32),
+            "levels": np.zeros(0) if levels is None else levels,
+            "cuts": np.zeros(0 if levels is None else len(levels) - 1),
         }
 
     def _keep(self) -> None:
@@ -169,6 +171,8 @@ class BayesStepper:
             for which, part in (("user", users), ("item", items)):
                 spread = np.append(1.0 / part.weight, np.mean(1.0 / part.weight) if len(part.weight) else 1.0)
                 a[f"{which}_noise"] += share * (spread - a[f"{which}_noise"])
+            if chain.cuts is not None:
+                a["cuts"] += share * (chain.cuts.values[1:-1] - a["cuts"])
             for i, mood in enumerate(chain.moods):
                 rows = self.mood_rows
                 a["mood_mean"][i] += share * (mood.mean[rows] - a["mood_mean"][i])
@@ -200,11 +204,8 @@ def trace_names(n_moods: int, n_pairs: int) -> tuple[str, ...]:
     )
 
 
-def layouts(
-    data: Interactions, y: Array, implicit: bool, time: bool
-) -> tuple[Layout, Layout, Array, Array | None, Array | None]:
-    """The user layout (by user, then time), the item layout, where the latter's entries stand in the former, and the
-    time gaps and times in user order (None without times)."""
+def layouts(data: Interactions, y: Array, implicit: bool, time: bool, ordinal: bool = False) -> Parts:
+    """The data from both sides (see ``Parts``)."""
     timed = time and data.times is not None and len(data) > 0
     times = data.times if timed else None
     order = np.lexsort((data.items, data.users) if times is None else (data.items, times, data.users))
@@ -222,7 +223,8 @@ def layouts(
     indptr = np.append(0, np.cumsum(counts)).astype(np.int64)
     users = Layout(indptr, i.astype(np.int32), y, counts, user_design)
     items = Layout(by_item.indptr, by_item.indices, by_item.values, by_item.counts, item_design)
-    return users, items, by_item.rows, gaps, times
+    levels, level = find_levels(y) if ordinal else (None, None)
+    return Parts(users, items, by_item.rows, gaps, times, levels, level)
 
 
 def feature_blocks(features: Features | None) -> tuple[CSR | None, list[int]]:
