@@ -224,14 +224,15 @@ def test_predictions_agree_and_unknown_codes_fall_back() -> None:
     z = v["u_weight"].astype(float) @ v["i_weight"].T + v["u_bias"] + v["i_bias"].T
     np.testing.assert_allclose(model.scores(np.arange(40)), 5.5 / (1 + np.exp(-z)), atol=2e-5)
     np.testing.assert_allclose(model.predict(np.arange(40), np.arange(40)), 5.5 / (1 + np.exp(-np.diag(z))), atol=2e-5)
-    b_u, b_i = model.bias("user"), model.bias("item")
+    u, i = (np.r_[t, [t.mean(0)]].astype(float) for t in (model.user_table, model.item_table))
     got = model.predict(np.array([-1, 3, -1]), np.array([4, -1, -1]))
-    np.testing.assert_allclose(got, 5.5 / (1 + np.exp(-np.array([b_i[4], b_u[3], 0.0]))), atol=2e-5)
-    np.testing.assert_allclose(model.scores(np.array([-1]))[0], 5.5 / (1 + np.exp(-b_i)), atol=2e-5)
-    terms = model.terms(2, 7)
-    assert 5.5 / (1 + np.exp(-terms.values.sum())) == pytest.approx(
-        model.predict(np.array([2]), np.array([7]))[0], abs=1e-5
+    np.testing.assert_allclose(
+        got, 5.5 / (1 + np.exp(-np.array([u[-1] @ i[4], u[3] @ i[-1], u[-1] @ i[-1]]))), atol=2e-5
     )
+    np.testing.assert_allclose(model.scores(np.array([-1]))[0], 5.5 / (1 + np.exp(-u[-1] @ i[:-1].T)), atol=2e-5)
+    for user, item in ((2, 7), (-1, 7), (2, -1), (-1, -1)):
+        z = model.terms(user, item).values.sum()
+        assert 5.5 / (1 + np.exp(-z)) == pytest.approx(model.predict(np.array([user]), np.array([item]))[0], abs=1e-5)
 
 
 def test_state_round_trip_and_errors() -> None:

@@ -291,14 +291,14 @@ def predict(
     items: Array,
     u_w: Array,
     i_w: Array,
-    k: int,
+    unknown: Array,
     lo: Real,
     hi: Real,
     ranged: bool,
     out: Array,
     lanes: Any,
 ) -> None:
-    """Predictions of pairs into ``out`` float32 (n,). For code -1 the bias of the other side is left."""
+    """Predictions of pairs into ``out`` float32 (n,). Code -1 takes its side of ``unknown`` (2, stride)."""
     low, width = np.float32(lo), np.float32(hi - lo)
     for n in range(len(users)):
         u, i = users[n], items[n]
@@ -306,10 +306,9 @@ def predict(
         if u >= 0 and i >= 0:
             for j in range(16 * len(lanes)):
                 total += u_w[u, j] * i_w[i, j]
-        elif i >= 0:
-            total = i_w[i, k + 1]
-        elif u >= 0:
-            total = u_w[u, k]
+        else:
+            for j in range(16 * len(lanes)):
+                total += (u_w[u, j] if u >= 0 else unknown[0, j]) * (i_w[i, j] if i >= 0 else unknown[1, j])
         out[n] = total
     if ranged:
         for n in range(len(out)):

@@ -117,7 +117,8 @@ class DotBias:
         self.item_table: Array = np.zeros((0, 0), np.float32)
         self.y_range: tuple[float, float] | None = None
         self._prior: Array = np.zeros((2, self.config.n_factors + 1))
-        self._prior_step = -1
+        self._unknown: Array = np.zeros((2, stride_of(self.config.n_factors)), np.float32)
+        self._known_step = -1
         self._stepper: DotBiasStepper | None = None
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> DotBiasStepper:
@@ -157,13 +158,15 @@ class DotBias:
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         user_table, item_table = self._tables()
         lo, hi, ranged = self._range()
+        if len(users) and min(users.min(), items.min()) < 0:
+            self._learn_unknown()
         out = np.empty(len(users), np.float32)
         kernel.predict(
             np.ascontiguousarray(users, np.int32),
             np.ascontiguousarray(items, np.int32),
             user_table,
             item_table,
-            self.config.n_factors,
+            self._unknown,
             lo,
             hi,
             ranged,
@@ -176,18 +179,20 @@ class DotBias:
         return self.scores_from(self.user_state(users))
 
     def user_state(self, users: Array) -> Array:
-        """Rows of the user table (n, stride); for code -1 zeros and a one, so that item biases are left."""
+        """Rows of the user table (n, stride); for code -1 the mean row."""
         table, _ = self._tables()
         users = np.asarray(users)
         found = table[np.maximum(users, 0)]
-        found[users < 0] = 0
-        found[users < 0, self.config.n_factors + 1] = 1
+        if (users < 0).any():
+            self._learn_unknown()
+            found[users < 0] = self._unknown[0]
         return found
 
     def fold_in(self, histories: CSR) -> Array:
         """Rows of the user table (n, stride) for users with these ratings (models/dot_bias_fold.py)."""
         _, items = self._tables()
-        c, (mean, pull) = self.config, self._known()
+        self._learn_unknown()
+        c, (mean, pull) = self.config, self._prior
         k = c.n_factors
         rows = np.zeros((histories.n_rows, items.shape[1]), np.float32)
         rows[:, k + 1] = 1
@@ -207,16 +212,15 @@ class DotBias:
         return z
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:
-        """User bias, item bias and one term a factor; an unknown side (-1) counts nothing."""
-        v, k = self.views(), self.config.n_factors
-        bias_u = float(v["u_bias"][user, 0]) if user >= 0 else 0.0
-        bias_i = float(v["i_bias"][item, 0]) if item >= 0 else 0.0
-        products = (
-            v["u_weight"][user].astype(np.float64) * v["i_weight"][item] if user >= 0 and item >= 0 else np.zeros(k)
-        )
+        """User bias, item bias and one term a factor; an unknown side (-1) counts as the mean row."""
+        tables, k = self._tables(), self.config.n_factors
+        if min(user, item) < 0:
+            self._learn_unknown()
+        u = (tables[0][user] if user >= 0 else self._unknown[0]).astype(np.float64)
+        i = (tables[1][item] if item >= 0 else self._unknown[1]).astype(np.float64)
         names = ("user", "item", *(f"factor {j}" for j in range(k)))
         link: Literal["identity", "sigmoid"] = "identity" if self.y_range is None else "sigmoid"
-        return Terms(names, np.concatenate([[bias_u, bias_i], products]), link, self.y_range)
+        return Terms(names, np.concatenate([[u[k], i[k + 1]], u[:k] * i[:k]]), link, self.y_range)
 
     def factors(self, which: Side) -> Array:
         return self.views()["u_weight" if which == "user" else "i_weight"]
@@ -226,8 +230,15 @@ class DotBias:
 
     def state(self) -> State:
         users, items = self._tables()
+        self._learn_unknown()
         bounds = np.array(self.y_range or (), np.float64)
-        return {"user_table": users, "item_table": items, "y_range": bounds, "prior": self._known()}
+        return {
+            "user_table": users,
+            "item_table": items,
+            "y_range": bounds,
+            "prior": self._prior,
+            "unknown": self._unknown,
+        }
 
     @classmethod
     def from_state(cls, config: DotBiasConfig, state: Mapping[str, Array]) -> Self:
@@ -242,10 +253,12 @@ class DotBias:
         bounds = state.get("y_range")
         if bounds is None or bounds.shape not in ((0,), (2,)):
             raise BundleError("the array 'y_range' is missing or not of length 0 or 2; save the model again")
-        prior = state.get("prior")
-        if prior is None or prior.shape != model._prior.shape:
-            raise BundleError(f"the array 'prior' is missing or not {model._prior.shape}; save the model again")
-        model._prior = prior
+        prior, unknown = state.get("prior"), state.get("unknown")
+        if prior is None or prior.shape != model._prior.shape or prior.dtype != np.float64:
+            raise BundleError(f"the array 'prior' is missing or not float64 {model._prior.shape}; save the model again")
+        if unknown is None or unknown.shape != (2, stride) or unknown.dtype != np.float32:
+            raise BundleError(f"the array 'unknown' is missing or not float32 {(2, stride)}; save the model again")
+        model._prior, model._unknown = prior, np.ascontiguousarray(unknown)
         model.user_table, model.item_table = state["user_table"], state["item_table"]
         model.y_range = (float(bounds[0]), float(bounds[1])) if len(bounds) else None
         return model
@@ -256,19 +269,26 @@ class DotBias:
         self.flush()
         return self.user_table, self.item_table
 
-    def _known(self) -> Array:
-        """The prior of :meth:`fold_in`, float64 (2, k + 1): the mean of each entry among the users trained on, and how
-        strongly it pulls. Worked out again after every step."""
+    def _learn_unknown(self) -> None:
+        """What to think of users and items without ratings, from those that have some; again after every step.
+
+        ``_unknown`` float32 (2, stride): the mean row of users and of items. ``_prior`` float64 (2, k + 1), for
+        :meth:`fold_in`: the mean of each entry among users, and how strongly it pulls.
+        """
         s = self._stepper
-        if s is not None and s.clock[0] != self._prior_step:
-            rows = self._tables()[0][s.known_users(), : self.config.n_factors + 1].astype(np.float64)
-            some = slice(None, None, 1 + len(s.data) // 100_000)
-            y = s.data.values[some]
-            predicted = self.predict(s.data.users[some], s.data.items[some])
-            weight = prior_weight(self.config.loss, self.y_range, y, predicted)
-            self._prior = np.stack([rows.mean(0), max(weight, 1e-6) / np.maximum(rows.var(0), 1e-6)])
-            self._prior_step = int(s.clock[0])
-        return self._prior
+        if s is None or s.clock[0] == self._known_step:
+            return
+        users, items = self._tables()
+        d, k = s.data, self.config.n_factors
+        rows = users[np.bincount(d.users, minlength=len(users)) > 0].astype(np.float64)
+        self._unknown[0] = rows.mean(0)
+        self._unknown[1] = items[np.bincount(d.items, minlength=len(items)) > 0].mean(0, dtype=np.float64)
+        some = slice(None, None, 1 + len(d) // 100_000)
+        predicted = self.predict(d.users[some], d.items[some])
+        weight = prior_weight(self.config.loss, self.y_range, d.values[some], predicted)
+        mean, variance = rows.mean(0)[: k + 1], rows.var(0)[: k + 1]
+        self._prior = np.stack([mean, max(weight, 1e-6) / np.maximum(variance, 1e-6)])
+        self._known_step = int(s.clock[0])
 
     def _range(self) -> tuple[float, float, bool]:
         return (0.0, 1.0, False) if self.y_range is None else (*self.y_range, True)
@@ -335,10 +355,6 @@ class DotBiasStepper:
             lanes(self.table),
         )
         return losses
-
-    def known_users(self) -> Array:
-        """Codes of the users that have a rating here."""
-        return np.flatnonzero(np.bincount(self.data.users, minlength=self.data.n_users))
 
     def flush(self) -> None:
         """Bring every row up to date; nothing to do when the last step was followed by a flush."""
