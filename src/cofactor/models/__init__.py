@@ -26,6 +26,7 @@ REGISTRY: dict[str, str] = {
     "slim": "cofactor.models.slim:Slim",
     "bpr": "cofactor.models.bpr:Bpr",
     "warp": "cofactor.models.bpr:Warp",
+    "blend": "cofactor.models.blend:Blend",
     "neural": "cofactor.models.neural:Neural",
 }
 """Name -> ``module:class``. Each class has ``name``, ``task`` and ``Config``, and follows ``cofactor.model.Model``."""

@@ -29,8 +29,8 @@ class BprConfig:
     """Parameters of ``bpr``."""
 
     n_factors: int = option(64, "length of the embeddings", Search(16, 256, log=True))
-    epochs: int = option(100, "passes over the rows", Search(20, 200, log=True))
-    lr: float = option(0.05, "learning rate", Search(0.005, 0.2, log=True))
+    epochs: int = option(150, "passes over the rows", Search(20, 200, log=True))
+    lr: float = option(0.02, "learning rate", Search(0.005, 0.2, log=True))
     reg: float = option(0.01, "decay of the rows that are touched", Search(0.0005, 0.2, log=True))
     low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
 
@@ -46,6 +46,8 @@ class BprConfig:
 class WarpConfig(BprConfig):
     """Parameters of ``warp``."""
 
+    epochs: int = option(40, "passes over the rows", Search(5, 100, log=True))
+    reg: float = option(0.05, "decay of the rows that are touched", Search(0.0005, 0.2, log=True))
     trials: int = option(30, "other items drawn at most, until one scores too high", Search(5, 100, log=True))
     margin: float = option(1.0, "by how much an item that the user has should be ahead")
 
