@@ -385,3 +385,15 @@ def test_arrays_are_frozen_and_typed() -> None:
     assert data.times.dtype == np.int64
     with pytest.raises(ValueError, match="read-only"):
         data.values[0] = 1
+
+
+@pytest.mark.parametrize("text", ["01,2,3\n1,2,4\n", "1,2,3\n2,02,4\n", "1,2,3\n02,2,4\n", '"1",2,3\n"02",2,4\n'])
+def test_a_leading_zero_anywhere_counts(tmp_path: Path, text: str) -> None:
+    data = read(write(tmp_path / "r.csv", text))
+    assert (data.user_ids.values.dtype == pl.String) is (text[0] == "0" or "\n0" in text or '"0' in text)
+    assert (data.item_ids.values.dtype == pl.String) is (",02" in text)
+
+
+def test_fields_that_start_with_zero_and_no_digit_do_not(tmp_path: Path) -> None:
+    data = read(write(tmp_path / "r.csv", "0,20,0.5\n10,0,0\n"))
+    assert data.to_frame().rows() == [(0, 20, 0.5), (10, 0, 0.0)]

@@ -153,26 +153,30 @@ class _Text:
     notes: list[str]
 
     def load(self, columns: list[str], ids: list[str]) -> pl.DataFrame:
-        as_text = ids if ids and self._leading_zeros() else []
         source: Any = self.path if self.data is None else io.BytesIO(self.data)
         try:
-            return self._zeros_kept(source, columns, as_text, ids)
+            return self._zeros_kept(source, columns, ids)
         except polars.exceptions.ComputeError as error:
             if "utf-8" not in str(error).lower() and "utf8" not in str(error).lower():
                 raise DataError(f"{self.path} cannot be read as a table: {_first_line(error)}") from None
         data = _recode(self.data if self.data is not None else self.path.read_bytes(), "latin-1", self.path)
         self.notes.append("encoding: not UTF-8, read as latin-1 (an option names another)")
         with readable(self.path):
-            return self._zeros_kept(io.BytesIO(data), columns, as_text, ids)
+            return self._zeros_kept(io.BytesIO(data), columns, ids)
 
-    def _zeros_kept(self, source: Any, columns: list[str], as_text: list[str], ids: list[str]) -> pl.DataFrame:
-        """Ids stay text where a leading zero would be lost; else they become integers if they can."""
-        frame = self._parse_or_text(source, columns, as_text)
-        for name in (name for name in ids if frame[name].dtype == pl.String):
+    def _zeros_kept(self, source: Any, columns: list[str], ids: list[str]) -> pl.DataFrame:
+        """Ids are integers where that loses no leading zero, else text."""
+        frame = self._parse_or_text(source, columns, [])
+        numbers = [name for name in ids if name in columns and frame[name].dtype.is_integer()]
+        if numbers and self._leading_zeros():
+            if isinstance(source, io.BytesIO):
+                source.seek(0)
+            frame = self._parse_or_text(source, columns, numbers)
+        for name in (name for name in ids if name in columns and frame[name].dtype == pl.String):
             if not frame[name].str.contains(r"^0\d").any():
-                numbers = frame[name].cast(pl.Int64, strict=False)
-                if numbers.null_count() == frame[name].null_count():
-                    frame = frame.with_columns(numbers)
+                whole = frame[name].cast(pl.Int64, strict=False)
+                if whole.null_count() == frame[name].null_count():
+                    frame = frame.with_columns(whole)
         return frame
 
     def _parse_or_text(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
@@ -198,12 +202,16 @@ class _Text:
 
         sep, quote = ord(self.layout["separator"]), ord(self.layout["quote_char"] or "\n")
         if self.data is not None:
-            return bool(has_leading_zero(np.frombuffer(self.data, dtype=np.uint8), sep, quote))
+            return _zero_first(self.data) or bool(has_leading_zero(np.frombuffer(self.data, np.uint8), sep, quote))
         with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             text = np.frombuffer(view, dtype=np.uint8)
-            found = bool(has_leading_zero(text, sep, quote))
+            found = _zero_first(view[:3]) or bool(has_leading_zero(text, sep, quote))
             del text
         return found
+
+
+def _zero_first(data: bytes) -> bool:
+    return data[:1] == b"0" and data[1:2].isdigit()
 
 
 class readable:
