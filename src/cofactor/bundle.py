@@ -81,6 +81,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recom
     from cofactor.recommend import Recommender
 
     for attempt in range(3):
+        here = None
         try:
             with files.opened(path) as folder:
                 here = os.fstat(folder)
@@ -206,11 +207,14 @@ def _same_size(size: int, wanted: Mapping[str, Any], what: str) -> None:
         raise BundleError(f"{what} is {size:,} bytes long, not {wanted['bytes']:,}: it was cut short or changed")
 
 
-def _was_replaced(path: str | Path, here: os.stat_result) -> bool:
+def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:
+    """Whether another bundle than the one at ``here`` stands there now."""
     try:
         now = os.stat(path)
-    except OSError:
-        return True
+    except (OSError, ValueError):
+        return False
+    if here is None:
+        return files.is_bundle(Path(path))
     return (now.st_dev, now.st_ino) != (here.st_dev, here.st_ino)
 
 

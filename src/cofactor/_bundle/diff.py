@@ -24,8 +24,8 @@ _BLOCK = 256
 
 @dataclass(frozen=True)
 class Diff:
-    """What changed, in frames: ``facts`` (what, a, b), ``metrics`` (metric, a, b, change), ``lists`` (user, rbo, shared),
-    ``moved`` (item, rank_a, rank_b, moved), ``drift`` (side, common, cosine, drift). Lists were ``n`` long."""
+    """What changed, in frames: ``facts`` (what, a, b), ``metrics`` (metric, a, b, change), ``lists`` of length ``n``
+    (user, rbo, shared), ``moved`` (item, rank_a, rank_b, moved), ``drift`` (side, common, cosine, drift)."""
 
     facts: pl.DataFrame
     metrics: pl.DataFrame

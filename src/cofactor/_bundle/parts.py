@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 _PIECE = 1 << 22
+LARGEST = 1e15
 
 
 def collect(rec: Recommender) -> dict[str, Array]:
-    """Every array that goes into a bundle; BundleError where one holds numbers that are not finite."""
+    """Every array that goes into a bundle; BundleError where one holds numbers of no use."""
     data = rec.data
     arrays = {f"model.{name}": np.asarray(array) for name, array in rec.model.state().items()}
     arrays |= {"data.users": data.users, "data.items": data.items, "data.values": data.values}
@@ -40,25 +41,25 @@ def collect(rec: Recommender) -> dict[str, Array]:
     for name, array in arrays.items():
         if not finite(array):
             raise BundleError(
-                f"the array {name!r} holds values that are no finite numbers, so the model is of no use and was not"
-                " saved; train it again with a lower learning rate or more regularisation"
+                f"the array {name!r} holds values that are not finite or above 1e15, so the model is of no use and was"
+                " not saved; train it again with a lower learning rate or more regularisation"
             )
     return arrays
 
 
 def finite(array: Array) -> bool:
-    """Whether all values are finite, without a copy of the whole."""
+    """Whether all values are finite and below ``LARGEST``: products of larger ones overflow float32."""
     if array.dtype.kind != "f":
         return True
     flat = array.reshape(-1)
-    return all(bool(np.isfinite(flat[at : at + _PIECE]).all()) for at in range(0, flat.size, _PIECE))
+    return all(bool((np.abs(flat[at : at + _PIECE]) < LARGEST).all()) for at in range(0, flat.size, _PIECE))
 
 
 def check_finite(arrays: Mapping[str, Array], path: str | Path) -> None:
-    """BundleError where a value is not finite."""
+    """BundleError where a value is not finite or absurdly large."""
     for name, array in arrays.items():
         if not finite(array):
-            raise BundleError(f"the array {name!r} of {path} holds values that are no finite numbers")
+            raise BundleError(f"the array {name!r} of {path} holds values that are not finite or above 1e15")
 
 
 def rows(
@@ -118,6 +119,8 @@ def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, mo
     config = settings.restore(cls.Config, m["config"], f"the config of {path}")
     names = [name for name in arrays if name.startswith("model.")]
     state = _Watched({name.removeprefix("model."): arrays.pop(name).view(np.ndarray) for name in names})
+    if module is not None and m["model"] != "torch-module":
+        raise BundleError(f"{path} holds the built-in model {m['model']}, which takes no module")
     given = {} if module is None else {"module": module}
     try:
         made = cls.from_state(config, state, **given)
@@ -193,4 +196,4 @@ def _take(arrays: dict[str, Array], name: str, dtype: Any, shape: tuple[int | No
         raise BundleError(
             f"the array {name!r} of {path} is {array.dtype} {array.shape}, not {np.dtype(dtype)} of the right shape"
         )
-    return np.asarray(array).view(np.ndarray)
+    return array.view(np.ndarray)
