@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
+from cofactor.errors import ConfigError
 
 Array = NDArray[Any]
 
@@ -32,12 +33,18 @@ def mask_rows(scores: Array, seen: CSR) -> None:
 def top_n(scores: Array, n: int) -> tuple[Array, Array]:
     """The n best columns of each row: (codes int32, scores float32), both (rows, n), best first.
 
-    Ties go to the lower code. Entries that are -inf come out as code -1 (and score -inf).
+    Ties go to the lower code. Entries that are -inf come out as code -1 (and score -inf). ConfigError for NaN.
     """
     n = min(n, scores.shape[1])
     if n == 0:
         return np.empty((len(scores), 0), np.int32), np.empty((len(scores), 0), np.float32)
-    kth = np.partition(scores, scores.shape[1] - n, axis=1)[:, -n]
+    last = np.partition(scores, scores.shape[1] - n, axis=1)[:, -n:]  # NaN would stand here too
+    if np.isnan(last).any():
+        raise ConfigError(
+            "the model's scores hold values that are no numbers, so it is of no use; train it again with a lower"
+            " learning rate or more regularisation"
+        )
+    kth = last[:, 0]
     codes = np.empty((len(scores), n), dtype=np.int32)
     for r in range(len(scores)):
         candidates = np.flatnonzero(scores[r] >= kth[r])
