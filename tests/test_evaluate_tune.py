@@ -129,6 +129,8 @@ def test_bad_trials_are_pruned(data: Interactions) -> None:
 
 
 def test_pruning_between_epochs(data: Interactions) -> None:
+    long = tune(data, "bias", trials=6, budget_seconds=1e9, fixed={"epochs": 37})
+    assert long.best["epochs"] == 37
     found = tune(data, "bias", trials=20, budget_seconds=1e9)
     assert "pruned" in found.frame["state"].to_list()
     assert np.isfinite(found.value)
@@ -165,25 +167,38 @@ def test_search_spaces() -> None:
         k: int = option(8, "int", Search(2, 64, log=True))
         reg: float = option(100.0, "outside its own range", Search(0.1, 10.0))
         kind: Any = option(None, "choices", Search(choices=("a", (0, 5.5))))  # noqa: RUF009
+        wait: float = option(0.0, "nought is apart from a logarithmic range", Search(1.0, 9.0, log=True))
         other: int = option(3, "not searched")
 
     class Trial:
+        def __init__(self, last: bool) -> None:
+            self.last = last
+            self.params: dict[str, Any] = {}
+
+        def keep(self, name: str, value: Any) -> Any:
+            self.params[name] = value
+            return value
+
         def suggest_int(self, name: str, low: int, high: int, log: bool) -> Any:
-            return ("int", low, high, log)
+            return self.keep(name, ("int", low, high, log))
 
         def suggest_float(self, name: str, low: float, high: float, log: bool) -> Any:
-            return ("float", low, high, log)
+            return self.keep(name, ("float", low, high, log))
 
-        def suggest_categorical(self, name: str, choices: list[int]) -> int:
-            return choices[-1]
+        def suggest_categorical(self, name: str, choices: list[Any]) -> Any:
+            return self.keep(name, choices[-1 if self.last else 0])
 
     found = space.ranges(Config, set())
-    assert list(found) == ["k", "reg", "kind"]
-    assert found["k"].suggest(Trial(), "k") == ("int", 2, 64, True)
-    assert found["reg"].suggest(Trial(), "reg") == ("float", 0.1, 100.0, False)
-    assert found["kind"].suggest(Trial(), "kind") == (0, 5.5)
-    assert found["kind"].decode(found["kind"].encode(None)) is None
-    assert list(space.ranges(Config, {"k"})) == ["reg", "kind"]
+    assert [r.name for r in found] == ["k", "reg", "kind", "wait"]
+    trial = Trial(last=True)
+    values = [r.suggest(trial) for r in found]
+    assert values == [("int", 2, 64, True), ("float", 0.1, 100.0, False), (0, 5.5), ("float", 1.0, 9.0, True)]
+    assert [r.read(trial.params) for r in found] == values
+    trial = Trial(last=False)
+    assert [r.suggest(trial) for r in found][2:] == [None, 0.0]
+    assert [r.read(trial.params) for r in found][2:] == [None, 0.0]
+    assert [r.read(r.first()) for r in found] == [8, 100.0, None, 0.0]
+    assert [r.name for r in space.ranges(Config, {"k"})] == ["reg", "kind", "wait"]
 
 
 def test_bad_input(data: Interactions, tmp_path: Any) -> None:

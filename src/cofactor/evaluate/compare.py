@@ -24,7 +24,6 @@ from cofactor.evaluate.progress import progress
 from cofactor.evaluate.rows import TestRows
 from cofactor.evaluate.scorer import Scorer, scorer
 from cofactor.evaluate.specs import Fit, Spec, default_fit, ladder, specs
-from cofactor.model import Task
 from cofactor.models import model_class
 
 Array = NDArray[Any]
@@ -89,7 +88,8 @@ def compare(
     with progress("comparing", len(contenders) * len(folds), quiet) as step:
         for one in contenders:
             try:
-                runs.append(_run(one, folds, tests, wanted, choices, tune, seed, by, step))
+                tuner = None if tune is None else _Tuner(tune / len(folds), wanted, choices, seed, fit)
+                runs.append(_run(one, folds, tests, wanted, choices, tuner, seed, by, step))
             except CofactorError as error:
                 skipped[one.label] = str(error)
     runs = [run for run in runs if any(run.measured[0].rows)]
@@ -142,7 +142,7 @@ def _run(
     tests: list[TestRows],
     wanted: list[Metric],
     choices: Choices,
-    tune: float | None,
+    tuner: _Tuner | None,
     seed: int,
     by: Fit,
     step: Any,
@@ -152,8 +152,8 @@ def _run(
     for k, (fold, test) in enumerate(zip(folds, tests)):
         step(f"{one.label}, fold {k + 1}" if len(folds) > 1 else one.label, 0)
         config: Mapping[str, Any] = one.config
-        if tune is not None and one.train is None:
-            config = {**config, **_tuned(one, fold.train, wanted, tune / len(folds), seed, choices, by)}
+        if tuner is not None and one.train is None:
+            config = {**config, **tuner.best(one, fold.train)}
         start = time.perf_counter()
         trained = one.fit(fold.train, seed, by, config)
         middle = time.perf_counter()
@@ -183,25 +183,39 @@ def _warm_up(one: Spec, train: Interactions, seed: int, by: Fit) -> None:
         one.fit(train.take(np.arange(min(len(train), 300))), seed, by, short)
 
 
-def _tuned(
-    one: Spec, train: Interactions, wanted: list[Metric], seconds: float, seed: int, choices: Choices, by: Fit
-) -> Mapping[str, Any]:
-    from cofactor.evaluate.tune import tune
+@dataclasses.dataclass(frozen=True)
+class _Tuner:
+    """Tuning within the training rows of one fold, by the first metric that the model can give."""
 
-    task: Task = model_class(one.model).task
-    target = next((m for m in wanted if m.needs == "lists" or (m.needs == "rating" and task == "rating")), None)
-    found = tune(
-        train,
-        one.model,
-        None if target is None else str(target),
-        budget_seconds=seconds,
-        seed=seed,
-        fixed=one.config,
-        relevant=choices.relevant,
-        fit=by,
-        quiet=True,
-    )
-    return found.best
+    seconds: float
+    wanted: list[Metric]
+    choices: Choices
+    seed: int
+    fit: Fit | None
+
+    def best(self, one: Spec, train: Interactions) -> Mapping[str, Any]:
+        """Config values; none where the model has nothing to tune."""
+        from cofactor.evaluate.space import ranges
+        from cofactor.evaluate.tune import tune
+
+        cls = model_class(one.model)
+        if not ranges(cls.Config, set(one.config)):
+            return {}
+        target = next(
+            (m for m in self.wanted if m.needs == "lists" or (m.needs == "rating" and cls.task == "rating")), None
+        )
+        found = tune(
+            train,
+            one.model,
+            None if target is None else str(target),
+            budget_seconds=self.seconds,
+            seed=self.seed,
+            fixed=one.config,
+            relevant=self.choices.relevant,
+            fit=self.fit,
+            quiet=True,
+        )
+        return found.best
 
 
 def _frames(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from cofactor.models.config import Search
@@ -10,41 +11,66 @@ from cofactor.models.config import Search
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Where one parameter may lie. Numbers as they are; choices by their position."""
+    """Where one parameter may lie, the default always included. Optuna sees numbers as they are, choices by
+    their position.
 
+    A default that no logarithmic range can hold (nought, or None for "by the data") stands beside the range
+    as a choice.
+    """
+
+    name: str
     default: Any
     search: Search
 
-    def suggest(self, trial: Any, name: str) -> Any:
-        """A value for a trial. The default is always within the range."""
-        s = self.search
-        if s.choices:
-            return self.decode(trial.suggest_categorical(name, list(range(len(self.choices)))))
-        low, high = min(s.low, self.default), max(s.high, self.default)
-        if isinstance(self.default, int):
-            return trial.suggest_int(name, int(low), int(high), log=s.log)
-        return trial.suggest_float(name, low, high, log=s.log)
-
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The choices, the default among them."""
+        """The choices, the default among them; empty for numbers."""
         s = self.search
-        return s.choices if self.default in s.choices else (self.default, *s.choices)
+        return s.choices if not s.choices or self.default in s.choices else (self.default, *s.choices)
 
-    def encode(self, value: Any) -> Any:
-        """As Optuna keeps it."""
-        return self.choices.index(value) if self.search.choices else value
+    @property
+    def apart(self) -> bool:
+        """Whether the default stands beside the range."""
+        number = isinstance(self.default, (int, float)) and not isinstance(self.default, bool)
+        return not self.search.choices and (not number or (self.search.log and self.default <= 0))
 
-    def decode(self, stored: Any) -> Any:
-        """Back from what Optuna keeps."""
-        return self.choices[stored] if self.search.choices else stored
+    @property
+    def _flag(self) -> str:
+        return f"{self.name} at its default"
+
+    def suggest(self, trial: Any) -> Any:
+        """A value for a trial."""
+        s = self.search
+        if s.choices:
+            return self.choices[trial.suggest_categorical(self.name, list(range(len(self.choices))))]
+        if self.apart:
+            if trial.suggest_categorical(self._flag, [True, False]):
+                return self.default
+            low, high = s.low, s.high
+        else:
+            low, high = min(s.low, self.default), max(s.high, self.default)
+        if isinstance(self.default, int):
+            return trial.suggest_int(self.name, int(low), int(high), log=s.log)
+        return trial.suggest_float(self.name, low, high, log=s.log)
+
+    def first(self) -> dict[str, Any]:
+        """The default, as Optuna keeps it."""
+        if self.search.choices:
+            return {self.name: self.choices.index(self.default)}
+        return {self._flag: True} if self.apart else {self.name: self.default}
+
+    def read(self, params: Mapping[str, Any]) -> Any:
+        """The value, from what Optuna kept."""
+        if self.search.choices:
+            return self.choices[params[self.name]]
+        return self.default if self.apart and params[self._flag] else params[self.name]
 
 
-def ranges(config: type[Any], fixed: set[str]) -> dict[str, Range]:
-    """Field name -> Range, for the fields that say where to search and are not fixed."""
-    found = {}
+def ranges(config: type[Any], fixed: set[str]) -> list[Range]:
+    """A Range for each field that says where to search and is not fixed."""
+    found = []
     for field in dataclasses.fields(config):
         search = field.metadata.get("search")
         if search is not None and field.name not in fixed:
-            found[field.name] = Range(field.default, search)
+            found.append(Range(field.name, field.default, search))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ class _Job:
     target: names.Metric
     inner: list[Split]
     fixed: Mapping[str, Any]
-    ranges: Mapping[str, space.Range]
+    ranges: list[space.Range]
     seed: int
     choices: Choices
     fit: Fit | None
@@ -160,6 +161,8 @@ class _Job:
         try:
             with progress(f"tuning {self.model}", trials or budget, quiet) as step:
                 self._revive(optuna)
+                if self.fit is None:
+                    self._warm_up()
                 while trials is None or len(self._finished()) < trials:
                     done = self._finished()
                     spent = time.perf_counter() - start
@@ -177,11 +180,9 @@ class _Job:
         chosen = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
         self.study.sampler = optuna.samplers.TPESampler(seed=chosen, n_startup_trials=8)
         if number == 0:
-            self.study.enqueue_trial(
-                {name: r.encode(r.default) for name, r in self.ranges.items()}, skip_if_exists=True
-            )
+            self.study.enqueue_trial({k: v for r in self.ranges for k, v in r.first().items()}, skip_if_exists=True)
         trial = self.study.ask()
-        config = {**self.fixed, **{name: r.suggest(trial, name) for name, r in self.ranges.items()}}
+        config = {**self.fixed, **{r.name: r.suggest(trial) for r in self.ranges}}
         try:
             value = self._value(optuna, trial, config)
         except optuna.TrialPruned:
@@ -197,13 +198,17 @@ class _Job:
 
     def _value(self, optuna: Any, trial: Any, config: Mapping[str, Any]) -> float:
         values: list[float] = []
+        told = -1
         for k, split in enumerate(self.inner):
 
             def report(share: float, loss: float, k: int = k) -> None:
                 # By tenths of the way, so that runs of different lengths compare; only the first fold is
                 # watched.
-                if k == 0 and self.target.base in ("rmse", "mse") and np.isfinite(loss):
-                    trial.report(loss, int(share * 10))
+                nonlocal told
+                tenth = int(share * 10 + 1e-9)
+                if k == 0 and self.target.base in ("rmse", "mse") and np.isfinite(loss) and tenth > told:
+                    told = tenth
+                    trial.report(loss, tenth)
                     if trial.should_prune():
                         raise optuna.TrialPruned
 
@@ -211,10 +216,18 @@ class _Job:
             data = rows.test_rows(split, split.train)
             values.append(measure(scorer(trained, split.train), data, [self.target], self.choices).value(self.target))
             if k + 1 < len(self.inner):
-                trial.report(float(np.mean(values)), 10 + k)
+                trial.report(float(np.mean(values)), 11 + k)
                 if trial.should_prune():
                     raise optuna.TrialPruned
         return float(np.mean(values))
+
+    def _warm_up(self) -> None:
+        """Compile on a few rows, so that the first trial does not look dear."""
+        few = self.inner[0].train.take(np.arange(min(len(self.inner[0].train), 300)))
+        fields = {f.name for f in dataclasses.fields(model_class(self.model).Config)}
+        short = {"epochs": 2} if "epochs" in fields else {}
+        with suppress(CofactorError):
+            self._trained(Split(few, few, "a few rows"), {**self.fixed, **short}, lambda share, loss: None)
 
     def _trained(self, split: Split, config: Mapping[str, Any], report: Any) -> Any:
         if self.fit is not None:
@@ -250,10 +263,10 @@ class _Job:
         table: list[dict[str, Any]] = []
         for number, t in enumerate(self._finished()):
             seconds = (t.datetime_complete - t.datetime_start).total_seconds()
-            values = {name: r.decode(t.params[name]) for name, r in self.ranges.items() if name in t.params}
+            values = {r.name: r.read(t.params) for r in self.ranges} if t.params else {}
             line = {"trial": number, "state": t.state.name.lower(), "value": t.value, "seconds": seconds}
             table.append({**line, **{name: v if _plain(v) else str(v) for name, v in values.items()}})
-        found = {name: r.decode(best.params[name]) for name, r in self.ranges.items()}
+        found = {r.name: r.read(best.params) for r in self.ranges}
         frame = pl.DataFrame(table, infer_schema_length=None)
         return Tuned(self.model, str(self.target), {**self.fixed, **found}, float(best.value or 0.0), frame, train)
 
