@@ -1,4 +1,4 @@
-"""``collab_learner``: the notebook's one-line learner, over the core. Needs torch only for ``use_nn`` or a loss of your own."""
+"""``collab_learner``: the notebook's one-line learner, over the core; ``use_nn`` and losses of your own need torch."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def collab_learner(
     bounds = y_range if y_range is None or isinstance(y_range, str) else _bounds(y_range)
     if use_nn:
         if not isinstance(loss, str):
-            raise ConfigError(
-                "use_nn takes a loss by name (mse, mae, huber); wrap the network in TorchModule for your own"
-            )
+            raise ConfigError("use_nn takes a loss by name (mse, mae, huber); for your own, use TorchModule")
         model = _network(n_factors, bounds, layers, emb_szs, dropout, loss, bs, device)
     elif layers is not None or emb_szs is not None or dropout:
         raise ConfigError("layers, emb_szs and dropout are the network's; add use_nn=True")

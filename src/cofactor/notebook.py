@@ -1,7 +1,7 @@
 """The names of the classic collaborative-filtering notebook: ``from cofactor.notebook import *`` and go on.
 
 Data (``untar_data``, ``CollabDataLoaders``), models (``Module``, ``Embedding``, ``EmbeddingDotBias``, ...), training
-(``Learner``, ``collab_learner``), and what such a notebook has at hand (``pd``, ``np``, ``torch``, ``nn``, ``F``, ``L``).
+(``Learner``, ``collab_learner``), and what such a notebook has at hand (``pd``, ``np``, ``torch``, ``nn``, ``L``).
 Needs the torch extra. What is behind it: ``cofactor.train`` for the loop, ``cofactor.models`` for the models.
 """
 

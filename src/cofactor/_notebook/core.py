@@ -63,7 +63,7 @@ class Core(Protocol):
 
 
 def make(learn: Learner) -> Core:
-    """The kernel for an unchanged ``EmbeddingDotBias`` on a CPU with a loss and optimizer that it has; else autograd."""
+    """The kernel for an ``EmbeddingDotBias`` as it was made, on a CPU, by Adam, with a loss it knows; else autograd."""
     loss = kernel_loss(learn.loss_func)
     plain = learn.opt_func is Adam and learn.dls.device.type == "cpu" and loss is not None
     if plain and untouched(learn._module):

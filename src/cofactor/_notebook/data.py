@@ -186,11 +186,12 @@ class CollabDataLoaders:
         """
         frame = ratings if isinstance(ratings, pd.DataFrame) else _pandas(ratings)
         names = [_column(frame, given, i) for i, given in enumerate((user_name, item_name, rating_name))]
-        data = read(frame[names], *names, time=False, duplicates="all", name="ratings")
+        user, item, rating = names
+        data = read(frame[names], user, item, rating, False, duplicates="all", name="ratings")
         split = splits.random(data.but(times=np.arange(len(data))), valid_pct, a_seed(seed))  # times: rows of the frame
         frames = frame.iloc[split.train.times], frame.iloc[split.valid.times]
-        parts = {"train": split.train.but(times=None), "valid": split.valid.but(times=None)}
-        return cls(dataclasses.replace(split, **parts), frames, path=path, **kwargs)
+        split = dataclasses.replace(split, train=split.train.but(times=None), valid=split.valid.but(times=None))
+        return cls(split, frames, path=path, **kwargs)
 
     @classmethod
     def from_csv(cls, csv: Any, **kwargs: Any) -> Self:

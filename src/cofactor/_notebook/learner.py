@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -45,9 +46,9 @@ _ELSEWHERE = {
 class Learner:
     """Trains ``model`` on ``dls.train`` and watches ``dls.valid``.
 
-    ``loss_func`` takes predictions and targets (flattened here); ``opt_func`` is ``Adam`` (the default, decoupled decay),
-    a ``partial`` of it, or any optimizer of ``torch.optim``. ``metrics`` are functions of predictions and targets.
-    ``seed`` fixes the order of rows and dropout; without one it is drawn from torch's generator.
+    ``loss_func`` takes predictions and targets (flattened here). ``opt_func`` is ``Adam`` (the default: decoupled
+    decay), a ``partial`` of it, or any optimizer of ``torch.optim``. ``metrics`` are functions of predictions and
+    targets. ``seed`` fixes the order of rows and dropout; without one it is drawn from torch's generator.
     """
 
     def __init__(
@@ -72,9 +73,7 @@ class Learner:
         if unknown:
             raise ConfigError(f"Learner has no parameter {next(iter(unknown))!r}")
         if wd_bn_bias or not train_bn:
-            raise ConfigError(
-                "decay spares batch norm and biases of layers, and batch norm is trained; this is fixed here"
-            )
+            raise ConfigError("decay always spares batch norm and layers' biases, and batch norm is always trained")
         self.dls = dls
         self.loss_func = MSELossFlat() if loss_func is None else loss_func
         self.opt_func = opt_func
@@ -105,7 +104,7 @@ class Learner:
     def core(self) -> core.Core:
         """The run that trains the module: made when first needed, and anew where the module was replaced or changed so
         that the present one cannot honour it."""
-        if self._core is None or not self._core.fits(self._module):
+        if self._core is None or not self._core.fits(self):
             self._core = core.make(self)
         return self._core
 
@@ -172,10 +171,8 @@ class Learner:
         """Losses at rates from small to large, on a run that is thrown away; ``.valley`` is the suggestion."""
         found = self.core().learn.lr_find(start_lr, end_lr, num_it, self._rates(None, None)[1])
         if show_plot:
-            try:
+            with contextlib.suppress(ImportError):  # without matplotlib the numbers are there
                 found.plot()
-            except ImportError:  # matplotlib is not installed; the numbers are there
-                pass
         return found
 
     # ---- results
@@ -217,9 +214,14 @@ class Learner:
         return tuple(found)
 
     def predict(self, item: Any) -> tuple[Any, Tensor, Tensor]:
-        """The prediction for one row (a Series, dict, or pair user, item): the row with it, and it as a tensor, twice."""
+        """The prediction for one row (a Series, dict, or pair user, item): the row with it; it as a tensor; again."""
         names = [self.dls.user_name, self.dls.item_name]
         row = dict(zip(names, item)) if isinstance(item, (tuple, list)) else dict(item)
+        base = self.dls.split.train
+        for name, ids in zip(names, (base.user_ids, base.item_ids)):
+            if name not in row:
+                raise ConfigError(f"the row has no {name!r}; it has: {', '.join(map(str, row))}")
+            ids.index(row[name])  # raises where the id is not known
         preds = self.get_preds(dl=self.dls.test_dl(pd.DataFrame([row])))[0][0]
         decoded = pd.Series({n: row[n] for n in names} | {self.dls.rating_name: float(preds)})
         return decoded, preds, preds.clone()
@@ -359,7 +361,9 @@ def collab_learner(
             model: nn.Module = EmbeddingNN(get_emb_sz(dls, emb_szs), widths, **options)
         else:
             model = EmbeddingDotBias.from_classes(n_factors, dls.classes, dls.user_name, dls.item_name, y_range=bounds)
-    return Learner(dls, model, loss_func=loss_func, seed=seed, **kwargs)
+    learn = Learner(dls, model, loss_func=loss_func, seed=seed, **kwargs)
+    learn.core()  # from here on the module's weights are those that training changes
+    return learn
 
 
 def _bounds(y_range: Sequence[float]) -> tuple[float, float]:

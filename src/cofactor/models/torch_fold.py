@@ -26,6 +26,8 @@ Array = NDArray[Any]
 
 STEPS = 8
 """Gauss-Newton steps at most."""
+TOLERANCE = 1e-4
+"""A history is solved when a step lowers its objective by less than this part of it."""
 PRIOR_ROWS = 10_000
 """The prior of a user's rows is taken from this many users at most."""
 SHRINK = 1.0
@@ -168,7 +170,8 @@ def _solve(
     eye = torch.eye(len(mean), dtype=torch.float64, device=device)
     damping = torch.zeros(len(z), 1, 1, dtype=torch.float64, device=device)
     best = torch.full((len(z),), torch.inf, dtype=torch.float64, device=device)
-    kept, step = z.clone(), torch.zeros_like(z)
+    done = counts == 0
+    kept = z.clone()
     was = module.training
     module.eval()
     try:
@@ -178,20 +181,20 @@ def _solve(
                 jacobian = jacobian @ root
                 total = torch.zeros(len(z), dtype=torch.float64, device=device).index_add_(0, owner, cost)
                 total += weight * (z * z).sum(1)
-                worse = ~(total <= best)
-                if bool(worse.any()):
-                    damping[worse] = torch.clamp(damping[worse] * 10, min=float(weight) + 1e-3)
-                better = ~worse
-                gain = float((best - total)[better].clamp(max=1e9).sum()) if bool(better.any()) else 0.0
+                better = total <= best
+                gain = torch.where(better, best - total, torch.inf)
+                damping[~better] = torch.clamp(damping[~better] * 10, min=float(weight) + 1e-3)
                 best = torch.where(better, total, best)
                 kept = torch.where(better[:, None], z, kept)
-                if gain < 1e-4 * float(best.clamp(min=1e-9).sum()):
+                done |= gain < TOLERANCE * best
+                if bool(done.all()):
                     break
                 down = torch.zeros_like(z).index_add_(0, owner, jacobian * slope[:, None]) + 2 * weight * z
                 scaled = jacobian * curve.sqrt()[:, None]
                 normal = torch.stack([scaled[a:b].T @ scaled[a:b] for a, b in pairwise(bounds)])
                 step = torch.linalg.solve(normal + (2 * weight + damping) * eye, -down)
                 z = torch.where(better[:, None], z + step, kept + 0.1 * (z - kept))
+                z = torch.where(done[:, None], kept, z)
     finally:
         module.train(was)
     return kept
