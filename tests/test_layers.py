@@ -33,6 +33,7 @@ LAYER = {
     "cli": 5,
     "serve": 5,
     "notebook": 5,
+    "__main__": 6,
     "_notebook": 5,
 }
 FILES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")

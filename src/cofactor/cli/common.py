@@ -93,10 +93,10 @@ def read_ratings(
     """Ratings from a file, or a dataset by its name; what the reader decided is said on stderr."""
     from pathlib import Path
 
-    from cofactor.data.datasets import REGISTRY, load_dataset
+    from cofactor.data.datasets import DATASETS, load_dataset
     from cofactor.data.read import read
 
-    if source in REGISTRY and not Path(source).exists():
+    if source in DATASETS and not Path(source).exists():
         data = load_dataset(source)
     else:
         data = read(source, user=_column(user), item=_column(item), rating=_column(rating), time=_column(time))
