@@ -17,6 +17,8 @@ REGISTRY: dict[str, str] = {
     "bias": "cofactor.models.bias:Bias",
     "als": "cofactor.models.als:ALS",
     "svd++": "cofactor.models.svdpp:SVDpp",
+    "item-knn": "cofactor.models.knn:ItemKNN",
+    "user-knn": "cofactor.models.knn:UserKNN",
     "dot-bias": "cofactor.models.dot_bias:DotBias",
     "bayes-mf": "cofactor.models.bayes_mf:BayesMF",
     "popular": "cofactor.models.popular:Popular",

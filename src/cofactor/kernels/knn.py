@@ -1,0 +1,95 @@
+"""Shrunk correlations between rows of residuals, and means over neighbours for single pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@njit(cache=True, nogil=True)
+def correlate(
+    first: int,
+    last: int,
+    indptr: Array,
+    indices: Array,
+    residuals: Array,
+    base_indptr: Array,
+    base_indices: Array,
+    base_residuals: Array,
+    base_counts: Array,
+    shrink: float,
+    power: float,
+    out: Array,
+) -> None:
+    """``out`` float32 (last - first, n_base): the weight of each base row as a neighbour of rows ``first`` to ``last``.
+
+    Rows and the base are rows of residuals over the same columns: the rows as a CSR, the base (``base_counts`` entries
+    a row) transposed. The weight is the correlation around zero over the ``n`` shared columns times ``n / (n + shrink)``,
+    to the ``power``; 0 where it is negative, and for a base row with the very same entries (the row itself, say).
+    """
+    n_base = len(base_counts)
+    shared = np.zeros(n_base, dtype=np.int64)
+    sums = np.zeros((n_base, 3))
+    for row in range(first, last):
+        for at in range(indptr[row], indptr[row + 1]):
+            column, d = indices[at], float(residuals[at])
+            for b in range(base_indptr[column], base_indptr[column + 1]):
+                other, e = base_indices[b], float(base_residuals[b])
+                shared[other] += 1
+                sums[other, 0] += d * e
+                sums[other, 1] += d * d
+                sums[other, 2] += e * e
+        own = indptr[row + 1] - indptr[row]
+        for other in range(n_base):
+            n, xy, xx, yy = shared[other], sums[other, 0], sums[other, 1], sums[other, 2]
+            shared[other] = 0
+            sums[other, :] = 0.0
+            twin = n == own and n == base_counts[other] and xy == xx and xy == yy
+            weight = 0.0 if xy <= 0.0 or twin else (xy / np.sqrt(xx * yy) * n / (n + shrink)) ** power
+            out[row - first, other] = weight
+
+
+@njit(cache=True, nogil=True)
+def pair_means(
+    list_rows: Array,
+    neighbours: Array,
+    weights: Array,
+    rows: Array,
+    indptr: Array,
+    indices: Array,
+    residuals: Array,
+    damping: float,
+    out: Array,
+) -> None:
+    """``out[n]``: the weighted mean of the residuals in row ``rows[n]`` of a CSR at the neighbours in a list.
+
+    The list is row ``list_rows[n]`` of ``neighbours`` and ``weights``.
+
+    Lists are int32 (m, k) with -1 where there are no more. ``damping`` counts as weight of a residual of zero. A row of
+    -1 on either side gives 0.
+    """
+    for n in range(len(rows)):
+        total, weight = 0.0, 0.0
+        if rows[n] >= 0 and list_rows[n] >= 0:
+            lo, hi = indptr[rows[n]], indptr[rows[n] + 1]
+            for r in range(neighbours.shape[1]):
+                wanted = neighbours[list_rows[n], r]
+                if wanted < 0:
+                    break
+                left, right = lo, hi
+                while left < right:
+                    middle = (left + right) // 2
+                    if indices[middle] < wanted:
+                        left = middle + 1
+                    else:
+                        right = middle
+                if left < hi and indices[left] == wanted:
+                    w = float(weights[list_rows[n], r])
+                    total += w * float(residuals[left])
+                    weight += w
+        out[n] = total / (weight + damping) if weight > 0.0 else 0.0

@@ -1,0 +1,373 @@
+"""``item-knn`` and ``user-knn``: what the nearest neighbours say beyond the biases (Koren 2008, section 2.2).
+
+Residuals are what the biases leave of a rating. The similarity of two items (or users) is the correlation of their
+residuals around zero over the ``n`` users (items) that both share, shrunk by ``n / (n + shrink)``; its ``power`` is the
+weight. A prediction adds to the biases the weighted mean of the residuals of those of the ``k`` nearest neighbours
+that have one; ``damping`` in the sum of weights draws it to zero where the neighbours are few or far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions, csr
+from cofactor.errors import BundleError
+from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.knn import correlate, pair_means
+from cofactor.kernels.similarity import times_sparse
+from cofactor.kernels.topk import topk
+from cofactor.model import Hyper, Kind, State, Task, Terms
+from cofactor.models.arrays import at, check_at_least, clipped_terms, fitted, stored
+from cofactor.models.bias import Bias, BiasConfig
+from cofactor.models.config import Search, option
+
+Array = NDArray[Any]
+
+NO_ROWS = np.zeros(0, dtype=np.int64)
+TINY = np.float32(1e-30)
+"""Stands for a residual of exactly zero, where zero means not rated."""
+
+
+@dataclass(frozen=True)
+class ItemKNNConfig:
+    """Parameters of ``item-knn``; defaults chosen on parts of the training rows of ml-100k."""
+
+    k: int = option(300, "neighbours kept of each item", Search(50, 500, log=True))
+    shrink: float = option(100.0, "shared raters at which a correlation counts half", Search(10.0, 300.0, log=True))
+    power: float = option(2.0, "weights are correlations to this power", Search(1.0, 3.0))
+    damping: float = option(0.05, "weight that draws to the biases", Search(0.01, 1.0, log=True))
+
+    def __post_init__(self) -> None:
+        check_at_least(self, k=1, shrink=0, power=0.01, damping=0)
+
+
+@dataclass(frozen=True)
+class UserKNNConfig:
+    """Parameters of ``user-knn``; defaults chosen on parts of the training rows of ml-100k."""
+
+    k: int = option(300, "neighbours kept of each user", Search(50, 500, log=True))
+    shrink: float = option(50.0, "shared items at which a correlation counts half", Search(10.0, 300.0, log=True))
+    power: float = option(1.5, "weights are correlations to this power", Search(1.0, 3.0))
+    damping: float = option(0.2, "weight that draws to the biases", Search(0.01, 3.0, log=True))
+
+    def __post_init__(self) -> None:
+        check_at_least(self, k=1, shrink=0, power=0.01, damping=0)
+
+
+class _KNN:
+    """What both share: biases, the training residuals by user, and a list of neighbours for each item or user.
+
+    ``predict`` keeps to the range of the training ratings; ``scores`` does not, to keep their order.
+    """
+
+    name: ClassVar[str]
+    task: ClassVar[Task] = "rating"
+    of_items: ClassVar[bool]
+    """Whether items have neighbours, or users."""
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.base = Bias()
+        self.by_user: CSR | None = None
+        self.by_item: CSR | None = None
+        self.neighbours: Array | None = None
+        self.weights: Array | None = None
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> KNNStepper:
+        """Begin without neighbours; everything is computed in one run."""
+        return KNNStepper(self, data, rng)
+
+    def learn(self, by_user: CSR, by_item: CSR) -> None:
+        """Find neighbours among these residuals, and keep both."""
+        self.by_user, self.by_item = by_user, by_item
+        rows, base = (by_item, by_user) if self.of_items else (by_user, by_item)
+        self.neighbours, self.weights = nearest(rows, base, rows.counts, self.config)
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        """float32 (n,), within the range of the training ratings. A code of -1 counts as average."""
+        users, items = np.asarray(users), np.asarray(items)
+        plain = (
+            at(self.base.bias("item"), items) + fitted(self.base.mean, self.name) + at(self.base.bias("user"), users)
+        )
+        low, high = fitted(self.base.range, self.name)
+        return np.asarray(np.clip(plain + self._parts(users, items), low, high))
+
+    def _parts(self, users: Array, items: Array) -> Array:
+        lists, look = (items, self._rows()) if self.of_items else (users, self._columns())
+        rows = users if self.of_items else items
+        out = np.empty(len(rows), dtype=np.float32)
+        neighbours, weights = fitted(self.neighbours, self.name), fitted(self.weights, self.name)
+        codes = (np.ascontiguousarray(lists, np.int32), np.ascontiguousarray(rows, np.int32))
+        pair_means(
+            codes[0],
+            neighbours,
+            weights,
+            codes[1],
+            look.indptr,
+            look.indices,
+            look.values,
+            self.config.damping,
+            out,
+        )
+        return out
+
+    def _rows(self) -> CSR:
+        if self.by_user is None:
+            fitted(None, self.name)
+        assert self.by_user is not None
+        return self.by_user
+
+    def _columns(self) -> CSR:
+        """The residuals by item: made when first needed."""
+        if self.by_item is None:
+            self.by_item = transposed(self._rows())
+        return self.by_item
+
+    def scores(self, users: Array) -> Array:
+        """float32 (len(users), n_items), not clipped."""
+        return self.scores_from(self.user_state(users))
+
+    def user_state(self, users: Array) -> Array:
+        raise NotImplementedError
+
+    def scores_from(self, user_state: Array) -> Array:
+        raise NotImplementedError
+
+    def _with_biases(self, bias: Array, parts: Array, total: Array) -> Array:
+        """Scores from the biases of users and, for every item, sums of weighted residuals and of weights."""
+        found = total > 0
+        parts[found] /= total[found] + np.float32(self.config.damping)
+        parts += self.base.bias("item") + fitted(self.base.mean, self.name)
+        parts += bias[:, None]
+        return parts
+
+    def residuals(self, histories: CSR) -> tuple[Array, CSR]:
+        """float32 (n,) biases of users with these ratings, and what the biases leave of the ratings."""
+        bias = self.base.fold_in(histories)[:, 0]
+        who = np.repeat(np.arange(histories.n_rows), histories.counts)
+        plain = self.base.bias("item")[histories.indices] + fitted(self.base.mean, self.name) + bias[who]
+        return bias, histories._replace(values=(histories.values - plain).astype(np.float32), rows=NO_ROWS)
+
+    def terms(self, user: int, item: int, time: int | None = None) -> Terms:
+        """Global mean, user, item, a term for each neighbour by its code, and the clip where they leave the scale."""
+        plain = self.base.terms(user, item)
+        named = {n: float(v) for n, v in zip(plain.names, plain.values, strict=True) if n in ("global", "user", "item")}
+        if user >= 0 and item >= 0:
+            mine, row, look = (item, user, self._rows()) if self.of_items else (user, item, self._columns())
+            neighbours, weights = fitted(self.neighbours, self.name)[mine], fitted(self.weights, self.name)[mine]
+            codes, values = look.row(row)
+            used = np.isin(neighbours, codes)
+            total = float(weights[used].sum(dtype=np.float64)) + self.config.damping
+            for other, weight in zip(neighbours[used], weights[used], strict=True):
+                value = float(values[np.searchsorted(codes, other)])
+                named[f"neighbour {other}"] = float(weight) * value / total
+        return clipped_terms(named, fitted(self.base.range, self.name))
+
+    def factors(self, which: Literal["user", "item"]) -> Array:
+        """float32 (n, 0): there are none."""
+        return self.base.factors(which)
+
+    def bias(self, which: Literal["user", "item"]) -> Array:
+        """float32 (n,)."""
+        return self.base.bias(which)
+
+    def state(self) -> State:
+        """That of ``bias``; the residuals by user as CSR (``indptr`` int64, ``indices`` int32, ``residuals`` float32);
+        ``neighbours`` int32 (n, k), nearest first, -1 where there are no more; their ``weights`` float32 (n, k)."""
+        rows = self._rows()
+        lists = {"neighbours": fitted(self.neighbours, self.name), "weights": fitted(self.weights, self.name)}
+        parts = {"indptr": rows.indptr, "indices": rows.indices, "residuals": rows.values}
+        return self.base.state() | parts | lists
+
+    @classmethod
+    def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
+        """The same model again; BundleError where an array does not fit."""
+        model = cls(config)
+        model.base = Bias.from_state(BiasConfig(), state)
+        n_users, n_items = len(model.bias("user")), len(model.bias("item"))
+        model.by_user = stored_rows(state, n_users, n_items)
+        n = n_items if cls.of_items else n_users
+        model.neighbours = stored(state, "neighbours", np.int32, (n, min(config.k, n)))
+        model.weights = stored(state, "weights", np.float32, model.neighbours.shape)
+        check_codes("neighbours", model.neighbours, -1, n)
+        return model
+
+
+class ItemKNN(_KNN):
+    """Neighbours of items: a user's own residuals on the items most like the one in question."""
+
+    name: ClassVar[str] = "item-knn"
+    of_items: ClassVar[bool] = True
+    Config = ItemKNNConfig
+
+    def __init__(self, config: ItemKNNConfig | None = None) -> None:
+        super().__init__(config or ItemKNNConfig())
+        self._reverse: CSR | None = None
+
+    def learn(self, by_user: CSR, by_item: CSR) -> None:
+        """Find neighbours among these residuals, and keep both."""
+        super().learn(by_user, by_item)
+        self._reverse = None
+
+    def fold_in(self, histories: CSR) -> Array:
+        """float32 (n, 1 + n_items): biases, then residuals (0: not rated)."""
+        bias, rows = self.residuals(histories)
+        return self._spread_out(bias, rows)
+
+    def user_state(self, users: Array) -> Array:
+        """float32 (len(users), 1 + n_items): biases, then residuals (0: not rated)."""
+        users = np.asarray(users)
+        rows = self._rows().take(np.maximum(users, 0))
+        state = self._spread_out(at(self.base.bias("user"), users), rows)
+        state[users < 0] = 0.0
+        return state
+
+    def _spread_out(self, bias: Array, rows: CSR) -> Array:
+        state = np.zeros((rows.n_rows, 1 + rows.n_cols), dtype=np.float32)
+        state[:, 0] = bias
+        who = np.repeat(np.arange(rows.n_rows), rows.counts)
+        state[who, 1 + rows.indices] = np.where(rows.values == 0, TINY, rows.values)
+        return state
+
+    def scores_from(self, user_state: Array) -> Array:
+        """float32 (len(user_state), n_items), not clipped."""
+        who, what = np.nonzero(user_state[:, 1:])
+        rows = csr(who, what, user_state[who, 1 + what], len(user_state), user_state.shape[1] - 1)
+        if self._reverse is None:
+            lists = list_rows(fitted(self.neighbours, self.name), fitted(self.weights, self.name), rows.n_cols)
+            self._reverse = transposed(lists)
+        ones = rows._replace(values=np.ones_like(rows.values))
+        return self._with_biases(user_state[:, 0], times(rows, self._reverse), times(ones, self._reverse))
+
+
+class UserKNN(_KNN):
+    """Neighbours of users: what the users with the most similar taste made of the item in question."""
+
+    name: ClassVar[str] = "user-knn"
+    of_items: ClassVar[bool] = False
+    Config = UserKNNConfig
+
+    def __init__(self, config: UserKNNConfig | None = None) -> None:
+        super().__init__(config or UserKNNConfig())
+
+    def fold_in(self, histories: CSR) -> Array:
+        """float32 (n, 1 + 2 k): biases, then the codes of neighbours (-1: no more), then their weights."""
+        bias, rows = self.residuals(histories)
+        neighbours, weights = nearest(rows, self._columns(), self._rows().counts, self.config)
+        return np.concatenate([bias[:, None], neighbours.astype(np.float32), weights], axis=1)
+
+    def user_state(self, users: Array) -> Array:
+        """float32 (len(users), 1 + 2 k): biases, then the codes of neighbours (-1: no more), then their weights."""
+        users = np.asarray(users)
+        neighbours = fitted(self.neighbours, self.name)[np.maximum(users, 0)].astype(np.float32)
+        neighbours[users < 0] = -1
+        bias, weights = at(self.base.bias("user"), users), at(fitted(self.weights, self.name), users)
+        return np.concatenate([bias[:, None], neighbours, weights], axis=1)
+
+    def scores_from(self, user_state: Array) -> Array:
+        """float32 (len(user_state), n_items), not clipped."""
+        k = (user_state.shape[1] - 1) // 2
+        rows = self._rows()
+        lists = list_rows(user_state[:, 1 : 1 + k].astype(np.int32), user_state[:, 1 + k :], rows.n_rows)
+        ones = rows._replace(values=np.ones_like(rows.values))
+        return self._with_biases(user_state[:, 0], times(lists, rows), times(lists, ones))
+
+
+def nearest(rows: CSR, base: CSR, counts: Array, config: Any) -> tuple[Array, Array]:
+    """The neighbours of rows of residuals among ``len(counts)`` rows whose transpose is ``base``: int32 codes (n, k),
+    nearest first and -1 where there are no more, and float32 weights (n, k)."""
+    n_base = len(counts)
+    k = min(config.k, n_base)
+    neighbours = np.full((rows.n_rows, k), -1, dtype=np.int32)
+    weights = np.zeros((rows.n_rows, k), dtype=np.float32)
+    height = max(1, (1 << 21) // max(n_base, 1))
+    given = (rows.indptr, rows.indices, rows.values, base.indptr, base.indices, base.values, counts)
+
+    def work(first: int, last: int) -> None:
+        for lo in range(first, last, height):
+            hi = min(lo + height, last)
+            block = np.empty((hi - lo, n_base), dtype=np.float32)
+            correlate(lo, hi, *given, config.shrink, config.power, block)
+            codes, found = topk(block, k)
+            neighbours[lo:hi] = np.where(found > 0, codes, -1)
+            weights[lo:hi] = np.maximum(found, 0)
+
+    over_rows(work, rows.indptr, per_row=n_base)
+    return neighbours, weights
+
+
+def list_rows(neighbours: Array, weights: Array, n_base: int) -> CSR:
+    """Lists of neighbours as a CSR, columns ascending."""
+    who, place = np.nonzero(neighbours >= 0)
+    return csr(who, neighbours[who, place], weights[who, place], len(neighbours), n_base)
+
+
+def transposed(rows: CSR) -> CSR:
+    """Rows become columns."""
+    who = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
+    return csr(rows.indices, who, rows.values, rows.n_cols, rows.n_rows)._replace(rows=NO_ROWS)
+
+
+def times(left: CSR, right: CSR) -> Array:
+    """float32 (left rows, right columns): the product of two sparse matrices, dense."""
+    out = np.empty((left.n_rows, right.n_cols), dtype=np.float32)
+    given = (left.indptr, left.indices, left.values, right.indptr, right.indices, right.values)
+    over_rows(lambda lo, hi: times_sparse(lo, hi, *given, out), left.indptr, per_row=right.n_cols)
+    return out
+
+
+def check_codes(name: str, codes: Array, low: int, high: int) -> None:
+    """BundleError where a code is outside ``low`` .. ``high - 1``."""
+    if codes.size and (int(codes.min()) < low or int(codes.max()) >= high):
+        raise BundleError(f"the array {name!r} of the saved model holds codes outside {low} .. {high - 1}")
+
+
+def stored_rows(state: Mapping[str, Array], n_rows: int, n_cols: int) -> CSR:
+    """The CSR of residuals of a state; BundleError where it is none."""
+    indptr = stored(state, "indptr", np.int64, (n_rows + 1,))
+    indices = stored(state, "indices", np.int32, (None,))
+    if indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
+        raise BundleError("the array 'indptr' of the saved model does not cut 'indices' into rows")
+    check_codes("indices", indices, 0, n_cols)
+    return CSR(indptr, indices, stored(state, "residuals", np.float32, indices.shape), NO_ROWS, n_cols)
+
+
+class KNNStepper:
+    """Biases, residuals, neighbours: all in one run."""
+
+    kind: Kind = "solve"
+
+    def __init__(self, model: _KNN, data: Interactions, rng: np.random.Generator) -> None:
+        self.model, self.data = model, data
+        self.biases = model.base.stepper(data, rng)
+        blank = data.by_user
+        model.by_user = blank._replace(values=np.zeros_like(blank.values), rows=NO_ROWS)
+        model.by_item = None
+        n = data.n_items if model.of_items else data.n_users
+        model.neighbours = np.full((n, min(model.config.k, n)), -1, dtype=np.int32)
+        model.weights = np.zeros(model.neighbours.shape, dtype=np.float32)
+
+    def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
+        """Everything; no training loss."""
+        for _ in range(self.model.base.config.epochs):
+            self.biases.run(None, None)
+        self._residuals()
+        return np.zeros(0)
+
+    def _residuals(self) -> None:
+        _, by_user = self.model.residuals(self.data.by_user)
+        self.model.learn(by_user, transposed(by_user))
+
+    def snapshot(self) -> State:
+        """The biases: the rest follows from them."""
+        return self.biases.snapshot()
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Put a snapshot back."""
+        self.biases.restore(state)
+        self._residuals()
