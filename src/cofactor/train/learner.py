@@ -58,6 +58,7 @@ class Learner:
             raise DataError("there is no row to train on")
         if bs < 1:
             raise ConfigError(f"the batch size is {bs}; it must be at least 1")
+        _check_range(self.train, getattr(model.config, "y_range", None))
         self.model = model
         self.seed = seed
         self.bs = min(bs, len(self.train))
@@ -271,6 +272,19 @@ def epoch_order(n: int, seed: int, epoch: int) -> Array:
 
 def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _check_range(data: Interactions, y_range: Any) -> None:
+    """A sigmoid can never reach a rating outside its range."""
+    if not isinstance(y_range, tuple):
+        return
+    outside = (data.values < y_range[0]) | (data.values > y_range[1])
+    if outside.any():
+        row = int(outside.argmax())
+        raise DataError(
+            f"the rating in row {row + 1} is {data.values[row]:g}, outside y_range {y_range}; "
+            f"ratings go from {data.range[0]:g} to {data.range[1]:g}, so widen y_range"
+        )
 
 
 def _check_rates(epochs: int, lr: float, wd: float) -> None:
