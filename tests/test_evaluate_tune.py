@@ -17,6 +17,7 @@ from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError, DataError, MissingExtraError
 from cofactor.evaluate import compare, space, tune
 from cofactor.evaluate import tune as tune_function
+from cofactor.evaluate.training import train_watched
 from cofactor.models.config import Search, option
 from test_evaluate import Table, ratings
 
@@ -38,7 +39,7 @@ def bowl(train: Interactions, *, model: str, seed: int, reg_user: float, reg_ite
 
 
 def test_it_finds_a_planted_optimum_and_starts_from_the_defaults(data: Interactions) -> None:
-    found = tune(data, "bias", trials=40, budget_seconds=1e9, fit=bowl)
+    found = tune(data, "bias", trials=40, fit=bowl)
     assert found.frame["trial"].to_list() == list(range(40))
     first = found.frame.row(0, named=True)
     assert (first["reg_user"], first["reg_item"]) == (4.0, 2.0)
@@ -51,7 +52,7 @@ def test_it_finds_a_planted_optimum_and_starts_from_the_defaults(data: Interacti
 
 def test_the_same_seed_and_number_of_trials_give_the_same_result(data: Interactions) -> None:
     def once(seed: int) -> pl.DataFrame:
-        return tune(data, "bias", trials=12, budget_seconds=1e9, seed=seed).frame.drop("seconds")
+        return tune(data, "bias", trials=12, seed=seed).frame.drop("seconds")
 
     assert once(3).equals(once(3))
     assert not once(3).equals(once(4))
@@ -59,18 +60,18 @@ def test_the_same_seed_and_number_of_trials_give_the_same_result(data: Interacti
 
 @pytest.mark.parametrize("name", ["trials.db", "trials.log"])
 def test_resuming_gives_what_an_uninterrupted_search_gives(data: Interactions, tmp_path: Any, name: str) -> None:
-    whole = tune(data, "bias", trials=14, budget_seconds=1e9, seed=1)
+    whole = tune(data, "bias", trials=14, seed=1)
     for trials in (3, 9, 14):
-        part = tune(data, "bias", trials=trials, budget_seconds=1e9, seed=1, storage=tmp_path / name)
+        part = tune(data, "bias", trials=trials, seed=1, storage=tmp_path / name)
         assert len(part.frame) == trials
     assert part.frame.drop("seconds").equals(whole.frame.drop("seconds"))
     assert part.best == whole.best
-    other = tune(data, "bias", trials=2, budget_seconds=1e9, seed=2, storage=tmp_path / name)
+    other = tune(data, "bias", trials=2, seed=2, storage=tmp_path / name)
     assert len(other.frame) == 2  # another search in the same file
 
 
 def test_a_trial_that_was_cut_off_is_done_again(data: Interactions, tmp_path: Any) -> None:
-    whole = tune(data, "bias", trials=10, budget_seconds=1e9, fit=bowl)
+    whole = tune(data, "bias", trials=10, fit=bowl)
     calls = 0
 
     def crash(*args: Any, **given: Any) -> Any:
@@ -81,8 +82,8 @@ def test_a_trial_that_was_cut_off_is_done_again(data: Interactions, tmp_path: An
         return bowl(*args, **given)
 
     with pytest.raises(KeyboardInterrupt):
-        tune(data, "bias", trials=10, budget_seconds=1e9, fit=crash, storage=tmp_path / "t.db")
-    resumed = tune(data, "bias", trials=10, budget_seconds=1e9, fit=bowl, storage=tmp_path / "t.db")
+        tune(data, "bias", trials=10, fit=crash, storage=tmp_path / "t.db")
+    resumed = tune(data, "bias", trials=10, fit=bowl, storage=tmp_path / "t.db")
     assert resumed.frame.drop("seconds").equals(whole.frame.drop("seconds"))
 
 
@@ -98,6 +99,27 @@ def test_the_budget_is_kept(data: Interactions) -> None:
     assert len(tune(data, "bias", budget_seconds=0.0, fit=slow).frame) == 1
 
 
+def test_a_trial_that_runs_out_of_time_does_not_count(
+    data: Interactions, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tune(data, "bias", trials=8, seed=1)
+    plain = train_watched
+    calls = 0
+
+    def slow(split: Any, model: str, config: Any, seed: int, report: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 5:  # the first only compiles
+            time.sleep(1.1)
+        return plain(split, model, config, seed, report)
+
+    monkeypatch.setattr("cofactor.evaluate.training.train_watched", slow)
+    cut = tune(data, "bias", trials=8, seed=1, budget_seconds=1.0, storage=tmp_path / "t.log")
+    assert 1 <= len(cut.frame) <= 4
+    again = tune(data, "bias", trials=8, seed=1, storage=tmp_path / "t.log")
+    assert again.frame.drop("seconds").equals(whole.frame.drop("seconds"))
+
+
 def test_it_never_sees_the_rows_it_is_measured_on(data: Interactions) -> None:
     split = splits.random(data, 0.25, seed=5)
     seen: list[Interactions] = []
@@ -106,7 +128,7 @@ def test_it_never_sees_the_rows_it_is_measured_on(data: Interactions) -> None:
         seen.append(train)
         return bowl(train, **given)
 
-    found = tune(split, "bias", trials=3, folds=2, budget_seconds=1e9, fit=spy)
+    found = tune(split, "bias", trials=3, folds=2, fit=spy)
     assert found.data is split.train
     allowed = set(zip(split.train.users.tolist(), split.train.items.tolist()))
     for part in seen:
@@ -121,7 +143,7 @@ def test_bad_trials_are_pruned(data: Interactions) -> None:
         calls[given["reg_user"]] = calls.get(given["reg_user"], 0) + 1
         return bowl(train, **given)
 
-    found = tune(data, "bias", trials=25, folds=5, budget_seconds=1e9, fit=count)
+    found = tune(data, "bias", trials=25, folds=5, fit=count)
     states = found.frame["state"].value_counts()
     pruned = states.filter(pl.col("state") == "pruned")["count"].sum()
     assert 3 < pruned < 25
@@ -129,9 +151,9 @@ def test_bad_trials_are_pruned(data: Interactions) -> None:
 
 
 def test_pruning_between_epochs(data: Interactions) -> None:
-    long = tune(data, "bias", trials=6, budget_seconds=1e9, fixed={"epochs": 37})
+    long = tune(data, "bias", trials=6, fixed={"epochs": 37})
     assert long.best["epochs"] == 37
-    found = tune(data, "bias", trials=20, budget_seconds=1e9)
+    found = tune(data, "bias", trials=20)
     assert "pruned" in found.frame["state"].to_list()
     assert np.isfinite(found.value)
 
@@ -142,7 +164,7 @@ def test_failing_trials_are_said_and_passed_over(data: Interactions) -> None:
             raise DataError("too strong")
         return bowl(train, **given)
 
-    found = tune(data, "bias", trials=20, budget_seconds=1e9, fit=fussy)
+    found = tune(data, "bias", trials=20, fit=fussy)
     assert "failed" in found.frame["state"].to_list() or "fail" in found.frame["state"].to_list()
     assert found.best["reg_user"] <= 12
 
@@ -154,7 +176,7 @@ def test_failing_trials_are_said_and_passed_over(data: Interactions) -> None:
 
 
 def test_fixed_parameters_stay(data: Interactions) -> None:
-    found = tune(data, "bias", trials=6, budget_seconds=1e9, fixed={"reg_user": 7.0}, fit=bowl)
+    found = tune(data, "bias", trials=6, fixed={"reg_user": 7.0}, fit=bowl)
     assert found.best["reg_user"] == 7.0
     assert "reg_user" not in found.frame.columns
     with pytest.raises(ConfigError, match="no parameter left"):
@@ -226,7 +248,7 @@ def test_importing_does_not_load_optuna() -> None:
 
 
 def test_it_is_silent(data: Interactions, capfd: pytest.CaptureFixture[str]) -> None:
-    tune(data, "bias", trials=2, budget_seconds=1e9)
+    tune(data, "bias", trials=2)
     out, err = capfd.readouterr()
     assert out == err == ""
 

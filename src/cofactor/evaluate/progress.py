@@ -10,7 +10,7 @@ Step = Callable[[str, float], None]
 
 
 @contextmanager
-def progress(title: str, total: float, quiet: bool | None = None) -> Iterator[Step]:
+def progress(title: str, total: float | None, quiet: bool | None = None) -> Iterator[Step]:
     """A bar on standard error. ``quiet`` None: only where that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

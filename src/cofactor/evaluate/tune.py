@@ -49,7 +49,7 @@ def tune(
     model: str,
     metric: str | None = None,
     *,
-    budget_seconds: float = 60.0,
+    budget_seconds: float | None = None,
     trials: int | None = None,
     seed: int = 0,
     folds: int = 1,
@@ -66,11 +66,11 @@ def tune(
     ``metric`` (by default RMSE for rating models, NDCG@10 for rankers), or on ``folds`` such fifths. Bad
     trials are pruned between epochs and folds.
 
-    ``trials`` stops after so many trials in all and makes the result a function of the seed alone;
-    ``budget_seconds`` stops when a next trial would probably not fit in (with ``trials`` too, if it is given
-    and smaller than the time needed; pass ``float("inf")`` for none). ``fixed`` holds parameters at a value.
-    ``storage``: a file to resume from: SQLite where its name ends in ``.db`` or ``.sqlite``, else a journal;
-    resuming gives what an uninterrupted run gives.
+    ``trials`` stops after so many trials in all and makes the result a function of the seed alone.
+    ``budget_seconds`` (60 where neither is given) stops when a next trial would probably not fit in; the
+    first, with the defaults, always runs. ``fixed`` holds parameters at a value. ``storage``: a file to
+    resume from: SQLite where its name ends in ``.db`` or ``.sqlite``, else a journal; resuming gives what an
+    uninterrupted run gives.
 
     Raises ConfigError where there is nothing to search, MissingExtraError without Optuna.
     """
@@ -91,7 +91,8 @@ def tune(
     label = f"{model} {target} seed={seed} folds={folds} {relevant} {sorted(fixed.items())} {fingerprint(train)}"
     study = _study(optuna, label, target, storage)
     job = _Job(model, target, inner, fixed, ranges, seed, Choices(relevant), fit, study)
-    job.run(trials, budget_seconds, quiet)
+    limit = budget_seconds if budget_seconds is not None else (60.0 if trials is None else float("inf"))
+    job.run(trials, limit, quiet)
     return job.result(train)
 
 
@@ -138,6 +139,10 @@ def _study(optuna: Any, label: str, target: names.Metric, storage: str | Path | 
         optuna.logging.set_verbosity(level)
 
 
+class _OutOfTime(Exception):
+    """The budget ended in the middle of a trial; it does not count."""
+
+
 @dataclasses.dataclass
 class _Job:
     """The search under way."""
@@ -151,15 +156,19 @@ class _Job:
     choices: Choices
     fit: Fit | None
     study: Any
+    deadline: float = float("inf")
 
     def run(self, trials: int | None, budget: float, quiet: bool | None) -> None:
         """Trial after trial until there are enough, or time is up."""
         optuna = _optuna()
         start = time.perf_counter()
+        self.deadline = start + budget
         level = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
-            with progress(f"tuning {self.model}", trials or budget, quiet) as step:
+            with progress(
+                f"tuning {self.model}", trials or (None if budget == float("inf") else budget), quiet
+            ) as step:
                 self._revive(optuna)
                 if self.fit is None:
                     self._warm_up()
@@ -187,6 +196,9 @@ class _Job:
             value = self._value(optuna, trial, config)
         except optuna.TrialPruned:
             self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        except _OutOfTime:
+            trial.set_user_attr("lost", True)
+            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
         except CofactorError as error:
             if number == 0:
                 raise
@@ -205,6 +217,8 @@ class _Job:
                 # By tenths of the way, so that runs of different lengths compare; only the first fold is
                 # watched.
                 nonlocal told
+                if time.perf_counter() > self.deadline and self._complete():
+                    raise _OutOfTime
                 tenth = int(share * 10 + 1e-9)
                 if k == 0 and self.target.base in ("rmse", "mse") and np.isfinite(loss) and tenth > told:
                     told = tenth
