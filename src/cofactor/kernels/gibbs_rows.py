@@ -17,6 +17,8 @@ Array = NDArray[Any]
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 LANES = 16
 CHUNK = 256
+STRIDE = 32
+"""Sums of products run in vectors of this many numbers, without a rest that would go one by one."""
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
@@ -40,7 +42,7 @@ def draw_rows(
     all rows; ``noise`` standard normal.
     """
     n_rows, width = draw.shape
-    buffer = np.empty((width + 1, CHUNK), np.float32)
+    buffer = np.zeros((width + 4, CHUNK), np.float32)
     gram = np.empty((width, width, LANES), np.float32)
     rhs = np.empty((width, LANES), np.float32)
     shaken = np.empty((width, LANES), np.float32)
@@ -59,8 +61,8 @@ def draw_rows(
                 rhs[a, lane] = prior[a] * prior_mean[r, a]
             for lo in range(indptr[r], indptr[r + 1], CHUNK):
                 n = min(CHUNK, indptr[r + 1] - lo)
-                _gather(cols, target, other, col_root, lo, n, buffer)
-                _add_products(buffer, n, row_precision[r], gram, rhs, lane)
+                padded = _gather(cols, target, other, col_root, lo, n, buffer)
+                _add_products(buffer, padded, row_precision[r], gram, rhs, lane)
         _cholesky(gram, rhs)
         for lane in range(lanes):
             for a in range(width):
@@ -74,8 +76,11 @@ def draw_rows(
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
-def _gather(cols: Array, target: Array, other: Array, col_root: Array, lo: int, n: int, buffer: Array) -> None:
-    """Rows of ``other``, then 1, then the target less the other's bias: columns of ``buffer``, times ``col_root``."""
+def _gather(cols: Array, target: Array, other: Array, col_root: Array, lo: int, n: int, buffer: Array) -> int:
+    """Rows of ``other``, then 1, then the target less the other's bias: columns of ``buffer``, times ``col_root``.
+
+    Zeros fill up to a multiple of ``STRIDE`` columns, which is the number of columns given back.
+    """
     k = other.shape[1] - 1
     for j in range(n):
         c = cols[lo + j]
@@ -84,22 +89,31 @@ def _gather(cols: Array, target: Array, other: Array, col_root: Array, lo: int, 
             buffer[f, j] = root * other[c, f]
         buffer[k, j] = root
         buffer[k + 1, j] = root * (target[lo + j] - other[c, k])
+    padded = (n + STRIDE - 1) // STRIDE * STRIDE
+    buffer[:, n:padded] = 0.0
+    return padded
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def _add_products(buffer: Array, n: int, weight: float, gram: Array, rhs: Array, lane: int) -> None:
+    """Products of all pairs of rows of ``buffer``, four at a time, which share their loads."""
     width = rhs.shape[0]
-    for a in range(width):
-        left = buffer[a]
-        for b in range(a + 2):
-            right = buffer[b] if b <= a else buffer[width]
-            total = np.float32(0.0)
+    sums = np.empty(width + 4, np.float32)
+    for b in range(width):
+        left = buffer[b]
+        for a in range(b, width + 1, 4):
+            right0, right1, right2, right3 = buffer[a], buffer[a + 1], buffer[a + 2], buffer[a + 3]
+            sum0, sum1, sum2, sum3 = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
             for j in range(n):
-                total += left[j] * right[j]
-            if b <= a:
-                gram[a, b, lane] += weight * total
-            else:
-                rhs[a, lane] += weight * total
+                x = left[j]
+                sum0 += x * right0[j]
+                sum1 += x * right1[j]
+                sum2 += x * right2[j]
+                sum3 += x * right3[j]
+            sums[a], sums[a + 1], sums[a + 2], sums[a + 3] = sum0, sum1, sum2, sum3
+        for a in range(b, width):
+            gram[a, b, lane] += weight * sums[a]
+        rhs[b, lane] += weight * sums[width]
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
