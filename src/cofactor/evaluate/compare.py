@@ -18,6 +18,7 @@ from cofactor.errors import CofactorError, ConfigError, DataError
 from cofactor.evaluate import bootstrap, rows
 from cofactor.evaluate.bootstrap import Cells
 from cofactor.evaluate.comparison import Comparison
+from cofactor.evaluate.folding import folded
 from cofactor.evaluate.measure import Choices, Measured, measure
 from cofactor.evaluate.names import Metric, parse
 from cofactor.evaluate.progress import progress
@@ -158,6 +159,8 @@ def _run(
         trained = one.fit(fold.train, seed, by, config)
         middle = time.perf_counter()
         found = scorer(trained, fold.train, one.label)
+        if fold.given is not None:
+            found = folded(found, getattr(trained, "model", trained), fold.given)
         run.measured.append(measure(found, test, [m for m in wanted if able(found, m)], choices))
         run.predict_seconds.append(time.perf_counter() - middle)
         run.fit_seconds.append(middle - start)

@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import Interactions
+from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
 from cofactor.evaluate import bootstrap, rows
 from cofactor.evaluate import metrics as m
+from cofactor.evaluate.folding import folded
 from cofactor.evaluate.measure import LEVELS, Choices, masked_scores, measure
 from cofactor.evaluate.names import default_metrics, parse
 from cofactor.evaluate.scorer import interval_blocks, scorer
@@ -37,8 +38,8 @@ def evaluate(
     ``docs/metrics.md``.
 
     ``trained`` is a Recommender, or a bare model with its training rows as ``train``. ``test`` is a Split
-    (its valid part), Interactions, a path or a frame; ids that training never saw are counted in the notes,
-    and get the model's fallback.
+    (its valid part; users of its ``given`` part are folded in with those ratings), Interactions, a path or a
+    frame. Ids that training never saw are counted in the notes, and get the model's fallback.
 
     ``metrics`` are names such as ``"rmse"``, ``"ndcg@10"``, ``"auc"``, or groups: ``"rating"``,
     ``"interval"``, ``"ranking"``, ``"beyond"``, ``"all"`` (everything this model can give). Not given: what
@@ -52,6 +53,8 @@ def evaluate(
     test rows. Warns (LeakWarning) where test rows are training rows.
     """
     by = scorer(trained, train)
+    if isinstance(test, Split) and test.given is not None:
+        by = folded(by, getattr(trained, "model", trained), test.given)
     data = rows.test_rows(test, by.train)
     lengths = (n,) if isinstance(n, int) else tuple(n)
     wanted = parse(default_metrics(by.task, by.interval is not None) if metrics is None else metrics, lengths)
