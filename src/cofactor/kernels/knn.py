@@ -29,8 +29,9 @@ def correlate(
     """``out`` float32 (last - first, n_base): the weight of each base row as a neighbour of rows ``first`` to ``last``.
 
     Rows and the base are rows of residuals over the same columns: the rows as a CSR, the base (``base_counts`` entries
-    a row) transposed. The weight is the correlation around zero over the ``n`` shared columns times ``n / (n + shrink)``,
-    to the ``power``; 0 where it is negative, and for a base row with the very same entries (the row itself, say).
+    a row) transposed. The weight is the correlation around zero over the ``n`` shared columns, times
+    ``n / (n + shrink)``, to the ``power``; 0 where it is negative, and for a base row with the very same entries (the
+    row itself, say).
     """
     n_base = len(base_counts)
     shared = np.zeros(n_base, dtype=np.int64)

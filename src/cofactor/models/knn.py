@@ -35,7 +35,7 @@ TINY = np.float32(1e-30)
 
 @dataclass(frozen=True)
 class ItemKNNConfig:
-    """Parameters of ``item-knn``; defaults chosen on parts of the training rows of ml-100k."""
+    """Parameters of ``item-knn``; defaults chosen on parts of the training rows of ml-100k and MovieTweetings."""
 
     k: int = option(300, "neighbours kept of each item", Search(50, 500, log=True))
     shrink: float = option(100.0, "shared raters at which a correlation counts half", Search(10.0, 300.0, log=True))
@@ -48,12 +48,12 @@ class ItemKNNConfig:
 
 @dataclass(frozen=True)
 class UserKNNConfig:
-    """Parameters of ``user-knn``; defaults chosen on parts of the training rows of ml-100k."""
+    """Parameters of ``user-knn``; defaults chosen on parts of the training rows of ml-100k and MovieTweetings."""
 
-    k: int = option(300, "neighbours kept of each user", Search(50, 500, log=True))
-    shrink: float = option(50.0, "shared items at which a correlation counts half", Search(10.0, 300.0, log=True))
+    k: int = option(500, "neighbours kept of each user", Search(100, 1000, log=True))
+    shrink: float = option(100.0, "shared items at which a correlation counts half", Search(10.0, 300.0, log=True))
     power: float = option(1.5, "weights are correlations to this power", Search(1.0, 3.0))
-    damping: float = option(0.2, "weight that draws to the biases", Search(0.01, 3.0, log=True))
+    damping: float = option(0.1, "weight that draws to the biases", Search(0.01, 3.0, log=True))
 
     def __post_init__(self) -> None:
         check_at_least(self, k=1, shrink=0, power=0.01, damping=0)

@@ -34,19 +34,23 @@ def toy_ratings(
     noise: float = 0.3,
     low: float = 1.0,
     high: float = 5.0,
+    cut: bool = True,
     seed: int = 0,
 ) -> Toy:
     """Ratings with planted biases and ``k`` planted factors: ``truth`` is the rating without noise, not clipped.
 
-    Ratings are ``truth`` plus normal noise, cut to ``low`` .. ``high``; biases and factors each explain about half of
-    the variance of ``truth``. A fifth of the rated pairs is the test part.
+    Ratings are ``truth`` plus normal noise of sd ``noise`` quarters of the scale, cut to ``low`` .. ``high`` (unless
+    ``cut=False``); biases and factors each explain about half of the variance of ``truth``. A fifth of the rated pairs
+    is the test part.
     """
     rng = np.random.default_rng([seed, 1])
     unit = (high - low) / 8
     biases = unit * (rng.normal(size=(n_users, 1)) + rng.normal(size=n_items))
     tastes = rng.normal(size=(n_users, k)) @ rng.normal(size=(k, n_items))
     truth = (low + high) / 2 + biases + unit * np.sqrt(2 / k) * tastes
-    ratings = np.clip(truth + noise * unit * 2 * rng.normal(size=truth.shape), low, high)
+    ratings = truth + noise * unit * 2 * rng.normal(size=truth.shape)
+    if cut:
+        ratings = np.clip(ratings, low, high)
     return _toy(rng.random((n_users, n_items)) < density, ratings, truth, rng, "toy ratings")
 
 
