@@ -1,10 +1,10 @@
 """A PyTorch model of your own, trained, asked and explained like a built-in one (needs the torch extra)."""
 
+import cofactor as cf
 from cofactor.notebook import *
 
-path = untar_data(URLs.DEMO)
-ratings = pd.read_parquet(path)
-dls = CollabDataLoaders.from_df(ratings, user_name="user", item_name="title", rating_name="rating", bs=64, seed=42)
+ratings = cf.load_dataset("movietweetings-demo", item="title").to_frame()  # or a pandas frame of your own
+dls = CollabDataLoaders.from_df(ratings, item_name="title", bs=64, seed=42)
 
 
 class DotProductBias(Module):

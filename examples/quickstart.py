@@ -6,7 +6,7 @@ ratings = cf.load_dataset("movietweetings-demo")  # or cf.read("ratings.csv")
 split = cf.split.random(ratings, valid=0.2, seed=42)
 
 rec = cf.fit(split.train, model="bayes-mf", seed=42)
-print(cf.evaluate(rec, split.valid, metrics=["rmse", "coverage"]))
+print(cf.evaluate(rec, split.valid, metrics=["rmse", "interval_coverage"]))
 
 print(rec.predict([(8, "Inception (2010)"), (8, "Skyfall (2012)")], interval=True))
 print(rec.recommend(user=8, n=5))

@@ -41,11 +41,13 @@ def show(frame: pl.DataFrame, title: str | None = None) -> None:
     """A frame as a table; numbers to the right, four digits after the point."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table = Table(header_style="bold", box=None, pad_edge=False)
     for name, dtype in frame.schema.items():
         table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in frame.iter_rows():
         table.add_row(*(cell(v) for v in row))
+    if title:
+        console().print(title, style="italic", markup=False)
     console().print(table)
 
 

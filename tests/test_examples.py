@@ -1,0 +1,49 @@
+"""Every example in the README and the docs is a file under examples/, and every file there runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
+def test_examples_run(path, tmp_path):
+    if "cofactor.notebook" in path.read_text(encoding="utf-8"):
+        pytest.importorskip("torch")
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "MPLBACKEND": "agg"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_python_in_pages_is_an_example(page):
+    files = {p.name: p.read_text(encoding="utf-8") for p in EXAMPLES}
+    for block in blocks(page):
+        lines = [line for line in block.splitlines() if line.strip() and line.strip() != "..."]
+        assert any(all(line in text for line in lines) for text in files.values()), (
+            f"{page.name}: no example has\n{block}"
+        )
+
+
+def test_readme_has_examples():
+    assert len(blocks(ROOT / "README.md")) >= 2
