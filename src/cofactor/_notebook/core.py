@@ -59,8 +59,6 @@ class Core(Protocol):
         """The model over the codes of the data, without ``#na#``."""
         ...
 
-    def reset_optimizer(self) -> None: ...
-
 
 def make(learn: Learner) -> Core:
     """The kernel for an ``EmbeddingDotBias`` as it was made, on a CPU, by Adam, with a loss it knows; else autograd."""
@@ -157,10 +155,6 @@ class KernelCore:
         users, items = (np.ascontiguousarray(state[f"{side}_table"][1:]).copy() for side in ("user", "item"))
         return DotBias.from_state(self.model.config, state | {"user_table": users, "item_table": items})
 
-    def reset_optimizer(self) -> None:
-        state = self.learn.stepper.snapshot()
-        self.learn.stepper.restore(state | {name: np.zeros_like(state[name]) for name in ("mv", "clock")})
-
 
 class ModuleCore:
     """Trains any module by autograd."""
@@ -202,9 +196,6 @@ class ModuleCore:
 
     def model_of_ids(self) -> Model:
         return self.model
-
-    def reset_optimizer(self) -> None:
-        self.learn._stepper = None
 
 
 def optimizer(opt_func: Any) -> Any:

@@ -142,9 +142,9 @@ class Learner:
 
     def run(self, plan: train.Plan, cbs: Any = None, reset_opt: bool = False) -> None:
         """Train by a plan of your own."""
-        made = self.core()
         if reset_opt:
-            made.reset_optimizer()
+            self._core = core.make(self)
+        made = self.core()
         own = [adapted(self, c) for c in [*self.cbs, *L(cbs)]]
         self.recorder.attach(made.learn.recorder)
         try:

@@ -1,0 +1,142 @@
+"""A user's own ``nn.Module`` trained by cofactor and by fastai: the notebook's DotProductBias on ML-100k, batches of 64.
+
+    COFACTOR_DATA_DIR=... python benchmarks/torch_path.py --rival PYTHON [--epochs 2] [--rounds 3]
+
+``PYTHON`` is the interpreter of an environment with fastai. Each side runs in processes of its own, warm (an epoch on
+2,000 rows first, which does not count), in turn, several rounds; the table shows medians of seconds an epoch,
+validation included, and the ratio to the faster of fastai as it comes and fastai on one thread. Three modules: with the
+notebook's ``Embedding``, with torch's own ``nn.Embedding``, and with plain parameters that are indexed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+MODELS = r"""
+import sys, json, time, statistics
+epochs = int(sys.argv[1])
+
+def data(rows):
+    import os
+    import pandas as pd
+    root = os.path.join(os.environ["COFACTOR_DATA_DIR"], "ml-100k")
+    ratings = pd.read_csv(f"{root}/u.data", sep="\t", header=None, names=["user", "movie", "rating", "timestamp"])
+    names = {"usecols": (0, 1), "names": ("movie", "title"), "header": None}
+    ratings = ratings.merge(pd.read_csv(f"{root}/u.item", sep="|", encoding="latin-1", **names))
+    return CollabDataLoaders.from_df(ratings[:rows], item_name="title", bs=64, seed=42)
+
+def modules(dls):
+    sizes = len(dls.classes["user"]), len(dls.classes["title"])
+
+    class Tables(Module):
+        def __init__(self, kind, n_users, n_movies, n_factors):
+            self.user_factors, self.user_bias = kind(n_users, n_factors), kind(n_users, 1)
+            self.movie_factors, self.movie_bias = kind(n_movies, n_factors), kind(n_movies, 1)
+
+        def forward(self, x):
+            users, movies = self.user_factors(x[:, 0]), self.movie_factors(x[:, 1])
+            res = (users * movies).sum(dim=1, keepdim=True)
+            res += self.user_bias(x[:, 0]) + self.movie_bias(x[:, 1])
+            return sigmoid_range(res, 0, 5.5)
+
+    def create_params(size):
+        return nn.Parameter(torch.zeros(*size).normal_(0, 0.01))
+
+    class Parameters(Module):
+        def __init__(self, n_users, n_movies, n_factors):
+            self.user_factors, self.user_bias = create_params([n_users, n_factors]), create_params([n_users])
+            self.movie_factors, self.movie_bias = create_params([n_movies, n_factors]), create_params([n_movies])
+
+        def forward(self, x):
+            res = (self.user_factors[x[:, 0]] * self.movie_factors[x[:, 1]]).sum(dim=1)
+            res += self.user_bias[x[:, 0]] + self.movie_bias[x[:, 1]]
+            return sigmoid_range(res, 0, 5.5)
+
+    def plain(n, k):
+        table = nn.Embedding(n, k)
+        nn.init.normal_(table.weight, 0, 0.01)
+        return table
+
+    return {
+        "notebook Embedding": lambda: Tables(Embedding, *sizes, 50),
+        "torch nn.Embedding": lambda: Tables(plain, *sizes, 50),
+        "nn.Parameter": lambda: Parameters(*sizes, 50),
+    }
+
+def measure():
+    small = data(2000)
+    for make in modules(small).values():
+        quiet(Learner(small, make(), loss_func=MSELossFlat()), 1)
+    dls = data(None)
+    for name, make in modules(dls).items():
+        learn = Learner(dls, make(), loss_func=MSELossFlat())
+        start = time.perf_counter()
+        quiet(learn, epochs)
+        seconds = (time.perf_counter() - start) / epochs
+        print(json.dumps([name, seconds, float(learn.recorder.values[-1][1])]), flush=True)
+"""
+
+FASTAI = r"""
+from fastai.collab import *
+from fastai.tabular.all import *
+def quiet(learn, n):
+    with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(n, 5e-3, wd=0.1)
+measure()
+"""
+
+OURS = r"""
+from cofactor.notebook import *
+def quiet(learn, n):
+    learn.verbose = False
+    learn.fit_one_cycle(n, 5e-3, wd=0.1)
+measure()
+"""
+
+
+def measured(python: str, tail: str, epochs: int, threads: str = "") -> dict[str, tuple[float, float]]:
+    """Seconds an epoch and the last validation loss, by module, of one process."""
+    head, _, rest = tail.strip().partition("def quiet")
+    code = f"{head}\n{MODELS}\ndef quiet{rest}"
+    env = os.environ | ({"OMP_NUM_THREADS": threads} if threads else {})
+    done = subprocess.run([python, "-c", code, str(epochs)], capture_output=True, text=True, check=False, env=env)
+    if done.returncode:
+        raise SystemExit(f"{python} failed:\n{done.stderr}")
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    return {name: (seconds, valid) for name, seconds, valid in rows}
+
+
+def main() -> None:
+    parse = argparse.ArgumentParser(description="A user's own module: cofactor against fastai.")
+    parse.add_argument("--rival", required=True, help="a Python with fastai installed")
+    parse.add_argument("--epochs", type=int, default=1)
+    parse.add_argument("--rounds", type=int, default=3)
+    parse.add_argument("--out", type=Path, help="write the table here too (Markdown)")
+    asked = parse.parse_args()
+    if "COFACTOR_DATA_DIR" not in os.environ:
+        raise SystemExit("set COFACTOR_DATA_DIR to a folder that holds ml-100k")
+    sides: dict[str, list[dict[str, tuple[float, float]]]] = {"ours": [], "as it comes": [], "one thread": []}
+    for _ in range(asked.rounds):
+        sides["ours"].append(measured(sys.executable, OURS, asked.epochs))
+        sides["as it comes"].append(measured(asked.rival, FASTAI, asked.epochs))
+        sides["one thread"].append(measured(asked.rival, FASTAI, asked.epochs, "1"))
+    lines = [
+        "| module | cofactor s/epoch | fastai s/epoch | fastai, one thread | ratio to its faster |",
+        "|---|---|---|---|---|",
+    ]
+    for name in sides["ours"][0]:
+        ours, theirs, single = (median(r[name][0] for r in side) for side in sides.values())
+        lines.append(f"| {name} | {ours:.3f} | {theirs:.3f} | {single:.3f} | {min(theirs, single) / ours:.1f} |")
+    table = "\n".join(lines)
+    print(table)
+    if asked.out:
+        asked.out.write_text(table + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
