@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from cofactor.data.interactions import Interactions, Split
+from cofactor.model import Task
 from cofactor.models import model_class
 from cofactor.models.config import make_config
 from cofactor.recommend import Recommender
 from cofactor.train import Learner
 
-AUTO = {"auto": "rating", "auto-ranking": "ranking"}
+AUTO: dict[str, Task] = {"auto": "rating", "auto-ranking": "ranking"}
 
 
 def fit(
@@ -68,11 +69,11 @@ def _prepared(ratings: Any, user_features: Any, item_features: Any) -> Interacti
     if user_features is None and item_features is None:
         return data
     if isinstance(data, Split):
-        parts = {
-            part: with_features(getattr(data, part), user=user_features, item=item_features)
-            for part in ("train", "valid")
-        }
-        return dataclasses.replace(data, **parts)
+        return dataclasses.replace(
+            data,
+            train=with_features(data.train, user=user_features, item=item_features),
+            valid=with_features(data.valid, user=user_features, item=item_features),
+        )
     return with_features(data, user=user_features, item=item_features)
 
 

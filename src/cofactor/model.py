@@ -73,7 +73,7 @@ class Model(Protocol):
     config: Any
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
-        """Begin to learn from ``data``: allocate and initialise, compute nothing long. All chance comes from ``rng``."""
+        """Begin to learn from ``data``: allocate, initialise, compute nothing long. All chance comes from ``rng``."""
         ...
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
@@ -107,7 +107,7 @@ class FoldIn(Protocol):
     """Optional, but expected: users that were not in training get scores without any retraining."""
 
     def fold_in(self, histories: CSR) -> Array:
-        """What the model would know of users with these ratings (CSR over item codes, one row a user), items held fixed:
+        """What the model would know of users with these ratings (CSR over item codes, a row a user), items held fixed:
         an array with one row for each history, whatever its columns mean to the model."""
         ...
 

@@ -39,7 +39,8 @@ def model_class(name: str) -> type[Any]:
     try:
         module, _, attribute = REGISTRY[name].partition(":")
     except KeyError:
-        raise ConfigError(f"no model {name!r}; there are: {', '.join(REGISTRY)}.{did_you_mean(name, REGISTRY)}") from None
+        known = ", ".join(REGISTRY)
+        raise ConfigError(f"no model {name!r}; there are: {known}.{did_you_mean(name, REGISTRY)}") from None
     found: type[Any] = getattr(importlib.import_module(module), attribute)
     return found
 

@@ -1,4 +1,4 @@
-"""What a model's parameters are: one frozen dataclass a model, the single source of names, defaults, help and search ranges.
+"""What a model's parameters are: a frozen dataclass, the single source of names, defaults, help and search ranges.
 
 The command line makes its flags from it, bundles write it as JSON, ``cofactor.tune`` searches its ranges.
 """
@@ -23,12 +23,12 @@ class Search:
 
 
 def option(default: Any, help: str, search: Search | None = None) -> Any:
-    """A config field: its default, one line of help, and where tuning may look for a better value (None: it does not)."""
+    """A config field: its default, one line of help, and where tuning may look for better values (None: nowhere)."""
     return dataclasses.field(default=default, metadata={"help": help, "search": search})
 
 
 def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
-    """A config from keywords; ConfigError names what does not exist and what does. Lists become tuples (JSON has none)."""
+    """A config from keywords; ConfigError names what does not exist. Lists become tuples (JSON has none)."""
     names = [f.name for f in dataclasses.fields(cls)]
     for name in values:
         if name not in names:

@@ -43,7 +43,7 @@ class SmoothLoss:
 
 @dataclass
 class Recorder:
-    """``values``: ``[train_loss, valid_loss]`` by epoch of the last fit; ``losses``, ``lrs``, ``moms``: a number a batch."""
+    """``values``: ``[train_loss, valid_loss]`` by epoch of the last fit; ``losses``, ``lrs``, ``moms``: one a batch."""
 
     values: list[list[float]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
