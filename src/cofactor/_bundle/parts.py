@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 _PIECE = 1 << 22
 LARGEST = 1e15
+_OWN_MODULE = "torch-module"
 
 
 def collect(rec: Recommender) -> dict[str, Array]:
@@ -119,7 +120,7 @@ def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, mo
     config = settings.restore(cls.Config, m["config"], f"the config of {path}")
     names = [name for name in arrays if name.startswith("model.")]
     state = _Watched({name.removeprefix("model."): arrays.pop(name).view(np.ndarray) for name in names})
-    if module is not None and m["model"] != "torch-module":
+    if module is not None and m["model"] != _OWN_MODULE:
         raise BundleError(f"{path} holds the built-in model {m['model']}, which takes no module")
     given = {} if module is None else {"module": module}
     try:
@@ -149,9 +150,10 @@ def nothing_left(arrays: Mapping[str, Array], path: str | Path) -> None:
 
 def _class(name: str, path: str | Path) -> type[Any]:
     from cofactor.models import REGISTRY, model_class
-    from cofactor.models.torch_module import TorchModule
 
-    if name == TorchModule.name:
+    if name == _OWN_MODULE:
+        from cofactor.models.torch_module import TorchModule
+
         return TorchModule
     if name not in REGISTRY:
         raise BundleError(f"{path} holds a model {name[:60]!r}, which this cofactor does not have; update cofactor")
@@ -159,9 +161,11 @@ def _class(name: str, path: str | Path) -> type[Any]:
 
 
 def _sizes(model: Any, data: Interactions) -> tuple[int, int]:
-    """For how many users and items a model has been made."""
+    """For how many users and items a model has been made; by a row of its scores where it does not say."""
     if isinstance(model, HasFactors):
         return len(model.bias("user")), len(model.bias("item"))
+    if (sizes := getattr(model, "sizes", None)) is not None:
+        return int(sizes()[0]), int(sizes()[1])
     if not data.n_users:
         return 0, data.n_items
     return data.n_users, model.scores(np.array([data.n_users - 1])).shape[1]

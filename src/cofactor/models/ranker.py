@@ -186,6 +186,11 @@ class HistoryRanker:
                 out[row, others] = values
         return out
 
+    def sizes(self) -> tuple[int, int]:
+        """For how many users and items it was made."""
+        assert self.history is not None
+        return self.history.n_rows, self.history.n_cols
+
     def state(self) -> State:
         """``weights`` (dense; or ``weights_...``, CSR), ``history_...`` (CSR), ``popularity`` and ``range``."""
         popular, limits = fitted(self.popularity, self.name), fitted(self.range, self.name)

@@ -103,7 +103,10 @@ def scores_of_history(rec: Recommender, histories: CSR) -> Array:
         raise ConfigError(
             f"{rec.name} cannot take in a user it has not seen; fit another model (see cofactor.models())"
         )
-    return rec.model.scores_from(rec.model.fold_in(histories))
+    try:
+        return rec.model.scores_from(rec.model.fold_in(histories))
+    except np.linalg.LinAlgError as exc:
+        raise ConfigError(f"the model cannot be solved for this history ({exc}); its weights are of no use") from exc
 
 
 def popularity(rec: Recommender) -> Array:
