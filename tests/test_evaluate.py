@@ -187,6 +187,30 @@ def test_beyond_accuracy(parts: Any, table: NDArray) -> None:
     assert value(frame, "novelty@4", "low") < value(frame, "novelty@4") < value(frame, "novelty@4", "high")
 
 
+def test_diversity_of_many_users_is_measured_on_some(
+    parts: Any, table: NDArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cofactor.evaluate.measure as module
+
+    train, test = parts
+    monkeypatch.setattr(module, "MANY", 9)
+    assert value(evaluate(Table(table), test, "diversity", train=train), "diversity@10", "n_users") == 9
+
+
+def test_one_row_and_clicks_as_test_rows(parts: Any, table: NDArray) -> None:
+    train, _ = parts
+    one = evaluate(
+        Table(table), pl.DataFrame({"user": ["u001"], "item": [100], "rating": [4.0], "time": [5]}), train=train
+    )
+    assert value(one, "mae") == pytest.approx(abs(table[1, 0] - 4))
+    ones = np.ones(len(train), np.float32)
+    clicks = train.but(values=ones, times=None, columns=Columns("user", "item", None, None))
+    unseen = next(i for i in range(30) if not ((train.users == 1) & (train.items == i)).any())
+    frame = pl.DataFrame({"user": ["u001"], "item": [100 + unseen], "score": [-3.0], "when": [7]})
+    found = evaluate(Table(table, "ranking"), frame, ["recall@30", "auc"], train=clicks)
+    assert value(found, "recall@30") == 1
+
+
 def test_intervals_and_calibration() -> None:
     train, _ = halves(ratings())
     rng = np.random.default_rng(3)

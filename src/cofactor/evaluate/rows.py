@@ -75,8 +75,9 @@ def _read(table: Any, train: Interactions) -> Interactions:
 
     c = train.columns
     if isinstance(table, (str, Path)) or hasattr(table, "columns") or hasattr(table, "schema"):
-        time = c.time if train.times is not None else None
-        found: Interactions = read(table, user=c.user, item=c.item, rating=c.rating, time=time)
+        time = c.time if train.times is not None and c.time is not None else False
+        rating = False if c.rating is None else c.rating
+        found: Interactions = read(table, user=c.user, item=c.item, rating=rating, time=time)
         return found
     raise DataError(f"test rows must be Interactions, a Split, a path or a frame, not {type(table).__name__}")
 
