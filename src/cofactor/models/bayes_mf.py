@@ -118,7 +118,9 @@ class BayesMF:
     def scores_from(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items), not clipped."""
         a, wide = self._fitted(), self.count * self.config.n_factors
-        latent = user_state[:, :wide] @ a["item_factors"][:-1, :wide].T
+        vectors, items = user_state[:, :wide], a["item_factors"][:-1, :wide]
+        few = len(vectors) <= 4  # then the items are read but once for each, where a matrix product would copy them
+        latent = np.stack([items @ v for v in vectors]) if len(vectors) and few else vectors @ items.T
         latent /= F32(self.count)
         latent += user_state[:, wide, None] + self._bias("item")[:-1]
         noise = user_state[:, wide + 1, None] * a["item_noise"][:-1] if len(a["cuts"]) else latent

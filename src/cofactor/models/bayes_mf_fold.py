@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.kernels.gibbs_rows import draw_rows
+from cofactor.kernels.gibbs_rows import draw_rows, residuals
 from cofactor.models.bayes_mf_ordinal import half_way, rescale
 
 Array = NDArray[Any]
@@ -41,16 +41,16 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
     target = np.tile(y.astype(F32), count)
     root = np.tile(1.0 / np.sqrt(a["item_noise"][items]), count).astype(F32)
     indptr, cols = np.arange(count + 1) * n, np.arange(count * n, dtype=np.int32)
-    precision = a["user_precision"][:count]
+    precision = a["user_precision"][:count].copy()
     draw, mean = np.empty((count, width), dtype=F32), np.empty((count, width), dtype=F32)
-    trust = F32(1.0)
+    trust, errors = F32(1.0), np.empty_like(target)
     for _ in range(2 if noise_df > 0 and n else 1):
         noise = trust * a["noise_precision"][:count]
         draw_rows(indptr, cols, target, flat, root, noise, centre, precision, np.zeros_like(centre), draw, mean)
         if noise_df > 0 and n:
-            fit = (table[:, :, :k] * mean[:, None, :k]).sum(2) + mean[:, k:] + table[:, :, k]
-            squares = ((target.reshape(count, n) - fit) * root.reshape(count, n)) ** 2
-            trust = F32((noise_df + n) / (noise_df + np.mean(squares.sum(1) * a["noise_precision"][:count])))
+            residuals(indptr, cols, target, mean, flat, errors)
+            squares = ((errors * root) ** 2).reshape(count, n).sum(1)
+            trust = F32((noise_df + n) / (noise_df + np.mean(squares * a["noise_precision"][:count])))
     size = a["user_noise"][-1] if noise_df <= 0 or not n else 1 / trust
     return np.append(mean[:, :k].ravel(), np.array([mean[:, k].mean(), size], dtype=F32))
 
