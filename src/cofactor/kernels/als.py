@@ -44,61 +44,77 @@ def solve_rows(
     (n_columns, k) their factors.
     The ridge pulls towards ``centre`` (n, d) where that is not empty, else to zero.
     ``spread`` (n, d), where not empty, gets the variances of the solution: ``noise`` times the diagonal of the inverse.
-    ``errors`` float64 (n, 2) gets each row's sum of squared errors and what the variances add to its expectation.
+    ``errors`` float64 (n, 2), where not empty, gets each row's sum of squared errors and what the variances add to its
+    expectation.
     """
     k = other.shape[1]
     d = k + 1
     gram = np.zeros((d, d), dtype=np.float32)
     x = np.zeros(d, dtype=np.float32)
     y = np.ones((4, d), dtype=np.float32)
+    met = np.zeros(d, dtype=np.float32)
+    squares = np.zeros(d, dtype=np.float32)
     for row in range(first, last):
         lo, hi = indptr[row], indptr[row + 1]
-        gram[:, :] = 0.0
-        x[:] = 0.0
-        scale = max(float(hi - lo), 1.0) ** nu
-        for a in range(k):
-            gram[a, a] = ridge[a] * scale
-        gram[k, k] = ridge[k]
-        if len(centre):
-            for a in range(d):
-                x[a] = gram[a, a] * centre[row, a]
+        for a in range(d):
+            x[a] = met[a] = 0.0
+            for b in range(a, d):
+                gram[a, b] = 0.0
         for start in range(lo, hi, 4):
             for j in range(4):
                 if start + j < hi:
                     column = indices[start + j]
-                    y[j, :k] = other[column]
+                    for a in range(k):
+                        y[j, a] = other[column, a]
                     y[j, k] = 1.0
                     r = values[start + j] - offsets[column]
                     for a in range(d):
                         x[a] += r * y[j, a]
                     if len(other_spread):
-                        for a in range(k):
-                            gram[a, a] += other_spread[column, a]
+                        for a in range(d):
+                            met[a] += other_spread[column, a]
                 else:
-                    y[j, :] = 0.0
+                    for a in range(d):
+                        y[j, a] = 0.0
             for a in range(d):
                 y0, y1, y2, y3 = y[0, a], y[1, a], y[2, a], y[3, a]
                 for b in range(a, d):
                     gram[a, b] += y0 * y[0, b] + y1 * y[1, b] + y2 * y[2, b] + y3 * y[3, b]
+        scale = np.float32(max(float(hi - lo), 1.0) ** nu)
+        for a in range(d):
+            squares[a] = gram[a, a]
+            pull = ridge[a] * scale if a < k else ridge[k]
+            gram[a, a] += pull + met[a] if a < k else pull
+            if len(centre):
+                x[a] += pull * centre[row, a]
         solve(gram, x)
-        rows[row] = x
+        for a in range(d):
+            rows[row, a] = x[a]
         if len(spread):
             inverse_diagonal(gram, noise, spread[row])
-        error, doubt = 0.0, 0.0
-        for at in range(lo, hi):
-            column = indices[at]
-            guess = offsets[column] + x[k]
-            for a in range(k):
-                guess += x[a] * other[column, a]
-            error += float(values[at] - guess) ** 2
+        if len(errors):
+            errors[row, 0] = squared_error(indices[lo:hi], values[lo:hi], offsets, other, x)
+            doubt = met[k]
             if len(spread):
-                more = other_spread[column, k] + spread[row, k]
                 for a in range(k):
-                    more += spread[row, a] * other[column, a] ** 2
-                    more += other_spread[column, a] * (x[a] ** 2 + spread[row, a])
-                doubt += float(more)
-        errors[row, 0] = error
-        errors[row, 1] = doubt
+                    doubt += met[a] * (x[a] * x[a] + spread[row, a])
+                for a in range(d):
+                    doubt += squares[a] * spread[row, a]
+            errors[row, 1] = doubt
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
+def squared_error(indices: Array, values: Array, offsets: Array, other: Array, x: Array) -> float:
+    """The sum of squared errors of a row with the solution ``x``. Its products are summed in the machine's order."""
+    k = len(x) - 1
+    total = 0.0
+    for at in range(len(indices)):
+        column = indices[at]
+        guess = np.float32(0.0)
+        for a in range(k):
+            guess += x[a] * other[column, a]
+        total += float(values[at] - offsets[column] - x[k] - guess) ** 2
+    return total
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -128,7 +144,8 @@ def inverse_diagonal(factor: Array, scale: float, out: Array) -> None:
     d = len(out)
     z = np.zeros(d, dtype=np.float32)
     for c in range(d):
-        z[:] = 0.0
+        for a in range(d):
+            z[a] = 0.0
         z[c] = 1.0
         total = np.float32(0.0)
         for j in range(c, d):
@@ -143,7 +160,8 @@ def inverse_diagonal(factor: Array, scale: float, out: Array) -> None:
 def sum_rows(first: int, last: int, indptr: Array, indices: Array, table: Array, out: Array) -> None:
     """``out[row]`` becomes the sum of ``table`` at the columns of a CSR row, for rows ``first`` to ``last``."""
     for row in range(first, last):
-        out[row, :] = 0.0
+        for a in range(table.shape[1]):
+            out[row, a] = 0.0
         for at in range(indptr[row], indptr[row + 1]):
             column = indices[at]
             for a in range(table.shape[1]):

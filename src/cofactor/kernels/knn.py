@@ -49,7 +49,7 @@ def correlate(
         for other in range(n_base):
             n, xy, xx, yy = shared[other], sums[other, 0], sums[other, 1], sums[other, 2]
             shared[other] = 0
-            sums[other, :] = 0.0
+            sums[other, 0] = sums[other, 1] = sums[other, 2] = 0.0
             twin = n == own and n == base_counts[other] and xy == xx and xy == yy
             weight = 0.0 if xy <= 0.0 or twin else (xy / np.sqrt(xx * yy) * n / (n + shrink)) ** power
             out[row - first, other] = weight

@@ -110,7 +110,9 @@ class ALSStepper:
         ridge = self._ridge(items, c.reg_item)
         solve_side(items, self.mean, users.table, users.spread, ridge, growth, noise)
         self.model.ridge = self._ridge(users, c.reg_user)
-        error, doubt = solve_side(users, self.mean, items.table, items.spread, self.model.ridge, growth, noise)
+        error, doubt = solve_side(
+            users, self.mean, items.table, items.spread, self.model.ridge, growth, noise, errors=True
+        )
         self.sweeps += 1
         if self.learned:
             self.noise[0] = (error + doubt) / self.n + self.floor

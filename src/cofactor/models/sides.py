@@ -46,22 +46,32 @@ class Side:
         self.prior[:] = square / max(len(self.table), 1) + floor
 
 
-def solve_side(side: Side, mean: float, other: Array, spread: Array, ridge: Array, nu: float, noise: float) -> Array:
+def solve_side(
+    side: Side,
+    mean: float,
+    other: Array,
+    spread: Array,
+    ridge: Array,
+    nu: float,
+    noise: float,
+    *,
+    errors: bool = False,
+) -> Array:
     """Solve all rows of a side on several threads, ``other`` and ``spread`` being the other side's table and variances.
 
-    Gives float64 (2,): the sum of squared errors, and what the variances add to its expectation.
+    Gives float64 (2,), with ``errors``: the sum of squared errors, and what the variances add to its expectation.
     """
     r = side.ratings
-    errors = np.zeros((len(side.table), 2))
+    measured = np.zeros((len(side.table) if errors else 0, 2))
     values = r.values - np.float32(mean)
     offsets, factors = other[:, -1].copy(), np.ascontiguousarray(other[:, :-1])
     given = (r.indptr, r.indices, values, offsets, factors, spread, ridge, nu, noise, side.centre)
 
     def work(first: int, last: int) -> None:
-        solve_rows(first, last, *given, side.table, side.spread, errors)
+        solve_rows(first, last, *given, side.table, side.spread, measured)
 
     over_rows(work, r.indptr, per_row=factors.shape[1])
-    return np.asarray(errors.sum(axis=0))
+    return np.asarray(measured.sum(axis=0))
 
 
 def begin_sides(

@@ -157,7 +157,9 @@ class SVDppStepper:
             self.of_items[:] = regress(users.ratings, items.ratings, users.table, self.of_items, reg)
             users.centre[:] = expected(users.ratings, self.of_items)
         self.model.ridge = users.ridge(noise)
-        error, doubt = solve_side(users, self.mean, items.table, items.spread, self.model.ridge, 0.0, noise)
+        error, doubt = solve_side(
+            users, self.mean, items.table, items.spread, self.model.ridge, 0.0, noise, errors=True
+        )
         self.sweeps += 1
         self.noise[0] = (error + doubt) / self.n + self.floor
         if self.sweeps[0] > 1:
