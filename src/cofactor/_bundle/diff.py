@@ -106,7 +106,7 @@ def rank_biased_overlap(a: Array, b: Array, p: float = 0.9) -> float:
     overlap, total, weight = 0, 0.0, 1.0
     for d in range(1, depth + 1):
         x, y = a[d - 1], b[d - 1]
-        overlap += (x == y) + (x != y and x in seen_b) + (x != y and y in seen_a)
+        overlap += 1 if x == y else int(x in seen_b) + int(y in seen_a)
         seen_a.add(x)
         seen_b.add(y)
         weight *= p
