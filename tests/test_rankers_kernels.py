@@ -198,7 +198,37 @@ def test_ials_rows_are_newton_steps(width: int) -> None:
         wanted[r] = ials_row(x[r], y.astype(float), items, 2.0 * w, ridge[r], width)
         fit = y @ wanted[r]
         left[r] = (2.0 * w * (1 - fit[items]) ** 2).sum() + (fit**2).sum() + ridge[r] * (wanted[r] ** 2).sum()
-    losses = improve(rows, 2.0, y, y.T @ y, ridge, width, x)
+    losses = improve(rows, 2.0, y, y.T @ y, ridge, x, width=width)
+    np.testing.assert_allclose(x, wanted, atol=2e-4)
+    np.testing.assert_allclose(losses, left, rtol=1e-3)
+
+
+def plain_cg(x: np.ndarray, matrix: np.ndarray, right: np.ndarray, steps: int) -> np.ndarray:
+    r = right - matrix @ x
+    p = r.copy()
+    for _ in range(steps):
+        step = (r @ r) / (p @ matrix @ p)
+        x, after = x + step * p, r - step * (matrix @ p)
+        p, r = after + (after @ after) / (r @ r) * p, after
+    return x
+
+
+@pytest.mark.parametrize(("k", "steps"), [(16, 1), (48, 3), (64, 5)])
+def test_ials_conjugate_gradients(k: int, steps: int) -> None:
+    rng = np.random.default_rng(0)
+    rows = noise().by_user
+    rows = rows._replace(values=rng.random(len(rows.values)).astype(np.float32))
+    y = rng.normal(0, 0.3, (40, k)).astype(np.float32)
+    x = rng.normal(0, 0.3, (60, k)).astype(np.float32)
+    ridge = ridges(rows.counts, float(rows.counts.mean()), 0.7, 0.5)
+    wanted, left = np.zeros((60, k)), np.zeros(60)
+    for r in range(60):
+        items, w = rows.row(r)
+        mine, w = y[items].astype(float), 2.0 * w.astype(float)
+        wanted[r] = plain_cg(x[r].astype(float), y.T @ y + ridge[r] * np.eye(k) + (mine.T * w) @ mine, w @ mine, steps)
+        fit = y @ wanted[r]
+        left[r] = (w * (1 - fit[items]) ** 2).sum() + (fit**2).sum() + ridge[r] * (wanted[r] ** 2).sum()
+    losses = improve(rows, 2.0, y, y.T @ y, ridge, x, steps=steps)
     np.testing.assert_allclose(x, wanted, atol=2e-4)
     np.testing.assert_allclose(losses, left, rtol=1e-3)
 
@@ -208,11 +238,11 @@ def test_width_of(block: int, k: int, width: int) -> None:
     assert width_of(block, k) == width
 
 
-@pytest.mark.parametrize("block", [0, 16])
-def test_ials_objective_falls_and_is_the_one_in_the_paper(block: int) -> None:
+@pytest.mark.parametrize(("solver", "block"), [("block", 0), ("block", 16), ("cg", 0)])
+def test_ials_objective_falls_and_is_the_one_in_the_paper(solver: str, block: int) -> None:
     data = noise()
     cls = model_class("ials")
-    model = cls(cls.Config(n_factors=32, reg=3.0, nu=0.3, alpha=2.0, block=block, low_rating=0.4))
+    model = cls(cls.Config(n_factors=32, reg=3.0, nu=0.3, alpha=2.0, solver=solver, block=block, low_rating=0.4))
     stepper = model.stepper(data, np.random.default_rng(0))
     losses = [float(stepper.run(None, None)[0]) for _ in range(6)]
     assert all(b < a + 1e-6 for a, b in pairwise(losses))
@@ -228,5 +258,5 @@ def test_ials_objective_falls_and_is_the_one_in_the_paper(block: int) -> None:
 
 def test_ials_fold_in_of_training_rows_is_the_trained_user() -> None:
     data = noise(200, 40, 0.3)
-    model = fitted("ials", data, epochs=60, block=0, reg=5.0)
+    model = fitted("ials", data, epochs=60, solver="block", block=0, reg=5.0)
     np.testing.assert_allclose(model.fold_in(data.by_user), model.user_state(np.arange(200)), atol=5e-3)

@@ -48,8 +48,6 @@ def solve_rows(
     guess = np.zeros(longest + 4, dtype=np.float32)
     hessian = np.zeros((width, width), dtype=np.float32)
     step = np.zeros(width, dtype=np.float32)
-    y = np.zeros((4, width), dtype=np.float32)
-    z = np.zeros((4, width), dtype=np.float32)
     for row in range(first, last):
         lo, n = indptr[row], indptr[row + 1] - indptr[row]
         x = factors[row]
@@ -65,20 +63,12 @@ def solve_rows(
                 hessian[a] = gram[left + a, left:right]
                 step[a] = ridge[row] * x[left + a] + dot(gram[left + a], x)
                 hessian[a, a] += ridge[row]
-            for start in range(0, n, 4):
-                for j in range(4):
-                    if start + j < n:
-                        at = lo + start + j
-                        w, slope = weights[at], weights[at] * (guess[start + j] - np.float32(1.0))
-                        row_y = other[indices[at], left:right]
-                        for a in range(width):
-                            y[j, a] = row_y[a]
-                            z[j, a] = w * row_y[a]
-                            step[a] += slope * row_y[a]
-                    else:
-                        y[j, :] = 0.0
-                        z[j, :] = 0.0
-                add_products(hessian, y, z)
+            for at in range(lo, lo + n):
+                slope = weights[at] * (guess[at - lo] - np.float32(1.0))
+                for b in range(0, width, 16):
+                    add_scaled(step, b, other, (indices[at] * k + left + b,), (slope,))
+            for at in range(lo, lo + n, 4):
+                add_products(hessian, other, left, indices, weights, at, lo + n)
             solve(hessian, step)
             for a in range(width):
                 x[left + a] -= step[a]
@@ -100,13 +90,20 @@ def dot(a: Array, b: Array) -> Any:
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def add_products(hessian: Array, y: Array, z: Array) -> None:
-    """``hessian += z.T @ y`` for four rows; the upper half and what shares its vectors."""
-    width = len(hessian)
-    for a in range(width):
-        four = (z[0, a], z[1, a], z[2, a], z[3, a])
-        for b in range(a // 16 * 16, width, 16):
-            add_scaled(hessian, a * width + b, y, b, width, four)
+def add_products(hessian: Array, y: Array, left: int, indices: Array, weights: Array, at: int, end: int) -> None:
+    """Add the weighted outer products of four rows of ``y`` (fewer before ``end``); the upper half and what shares its
+    vectors."""
+    width, k = len(hessian), y.shape[1]
+    b, c, d = min(at + 1, end - 1), min(at + 2, end - 1), min(at + 3, end - 1)
+    none = np.float32(0.0)
+    wa, wb = weights[at], weights[b] if b == at + 1 else none
+    wc, wd = weights[c] if c == at + 2 else none, weights[d] if d == at + 3 else none
+    ya, yb, yc, yd = y[indices[at]], y[indices[b]], y[indices[c]], y[indices[d]]
+    pa, pb, pc, pd = indices[at] * k + left, indices[b] * k + left, indices[c] * k + left, indices[d] * k + left
+    for i in range(width):
+        four = (wa * ya[left + i], wb * yb[left + i], wc * yc[left + i], wd * yd[left + i])
+        for j in range(i // 16 * 16, width, 16):
+            add_scaled(hessian, i * width + j, y, (pa + j, pb + j, pc + j, pd + j), four)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -126,7 +123,7 @@ def solve(matrix: Array, x: Array) -> None:
             f = -matrix[j, a]
             x[a] += f * xj
             for b in range(a // 16 * 16, d, 16):
-                add_scaled(matrix, a * d + b, matrix, j * d + b, 0, (f,))
+                add_scaled(matrix, a * d + b, matrix, (j * d + b,), (f,))
     for j in range(d - 1, -1, -1):
         total = x[j]
         for b in range(j + 1, d):

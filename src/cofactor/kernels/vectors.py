@@ -16,18 +16,18 @@ from numba.extending import intrinsic
 LANES = 16
 
 
-def _add_scaled(typingctx: Any, out: Any, o: Any, rows: Any, at: Any, stride: Any, factors: Any) -> Any:
-    """``out[o:o + 16] += sum over j of factors[j] * rows[at + j * stride:][:16]``, flat positions in float32 C arrays.
+def _add_scaled(typingctx: Any, out: Any, o: Any, rows: Any, at: Any, factors: Any) -> Any:
+    """``out[o:o + 16] += sum over j of factors[j] * rows[at[j]:at[j] + 16]``, flat positions in float32 C arrays.
 
-    ``factors`` is a tuple of float32. Nothing is checked: the caller sees to the bounds.
+    ``at`` and ``factors`` are tuples of one length, integers and float32. Nothing is checked: the caller sees to the
+    bounds.
     """
-    arrays = [
-        t for t in (out, rows) if not (isinstance(t, types.Array) and t.layout == "C" and t.dtype == types.float32)
-    ]
-    if arrays or not isinstance(factors, types.BaseTuple):
+    fit = all(isinstance(t, types.Array) and t.layout == "C" and t.dtype == types.float32 for t in (out, rows))
+    if not fit or not isinstance(at, types.BaseTuple) or not isinstance(factors, types.BaseTuple):
         return None
-    scalars = types.UniTuple(types.float32, len(factors))  # type: ignore[no-untyped-call]
-    signature = types.void(out, types.intp, rows, types.intp, types.intp, scalars)
+    n = len(factors)
+    places, scalars = types.UniTuple(types.intp, n), types.UniTuple(types.float32, n)  # type: ignore[no-untyped-call]
+    signature = types.void(out, types.intp, rows, places, scalars)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vector = ir.VectorType(ir.FloatType(), LANES)
@@ -42,12 +42,9 @@ def _add_scaled(typingctx: Any, out: Any, o: Any, rows: Any, at: Any, stride: An
 
         target = pointer(0, args[1])
         total = builder.load(target, align=4)
-        offset = args[3]
-        for j in range(len(sig.args[5])):
-            if j:
-                offset = builder.add(offset, args[4])
-            row = builder.load(pointer(2, offset), align=4)
-            product = builder.fmul(splat(builder.extract_value(args[5], j)), row, flags=("contract",))
+        for j in range(n):
+            row = builder.load(pointer(2, builder.extract_value(args[3], j)), align=4)
+            product = builder.fmul(splat(builder.extract_value(args[4], j)), row, flags=("contract",))
             total = builder.fadd(total, product, flags=("contract",))
         builder.store(total, target, align=4)
         return context.get_dummy_value()

@@ -1,0 +1,117 @@
+"""NDCG@10 of the rankers on the official folds u1 .. u5 of ml-100k, at their default settings.
+
+Training rows are positives; test rows rated 4 or more are relevant; all items that a user has not in training are
+ranked; the mean is over users with a relevant item, then over folds.
+
+    python benchmarks/accuracy/rankers.py                       every ranker, five folds
+    python benchmarks/accuracy/rankers.py --models ials,ease
+    python benchmarks/accuracy/rankers.py --select slim         how its defaults were chosen, inside u1
+
+Needs ml-100k in $COFACTOR_DATA_DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cofactor.data.datasets import folds
+from cofactor.data.interactions import Interactions
+from cofactor.evaluate.metrics import ndcg
+from cofactor.models import model_class
+from cofactor.models.config import make_config
+
+MODELS = ("popular", "item-cosine", "ease", "slim", "ials", "bpr", "warp", "blend")
+
+GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
+    "popular": {"low_rating": (1.0, 0.0)},
+    "item-cosine": {
+        "weighting": ("bm25", "tfidf", "cosine"),
+        "neighbours": (50, 100, 200),
+        "b": (0.1, 0.2, 0.3, 0.5),
+        "low_rating": (1.0, 0.0),
+    },
+    "ease": {"reg": (50.0, 100.0, 200.0, 400.0, 800.0), "low_rating": (1.0, 0.5, 0.25, 0.0)},
+    "slim": {"l1": (0.5, 1.0, 2.0, 5.0), "l2": (20.0, 50.0, 100.0, 200.0), "low_rating": (0.0,)},
+    "ials": {
+        "alpha": (1.0, 2.0, 4.0, 8.0),
+        "reg": (5.0, 10.0, 20.0, 30.0, 40.0),
+        "nu": (0.25, 0.5, 0.75),
+        "low_rating": (0.25, 0.0),
+    },
+    "bpr": {"lr": (0.02, 0.05), "reg": (0.005, 0.01, 0.02), "low_rating": (0.5, 0.0), "epochs": (60, 100, 150)},
+    "warp": {"lr": (0.02, 0.05), "reg": (0.02, 0.05, 0.1), "low_rating": (0.0,), "epochs": (20, 40, 80)},
+    "blend": {"models": (("ials", "ease"), ("ials", "slim", "als"), ("ials", "ease", "slim", "als"))},
+}
+
+
+def trained(name: str, data: Interactions, config: dict[str, Any], seed: int = 42) -> Any:
+    cls = model_class(name)
+    model = cls(make_config(cls.Config, config))
+    stepper = model.stepper(data, np.random.default_rng([seed, 0]))
+    for _ in range(1 if stepper.kind == "solve" else model.config.epochs):
+        stepper.run(None, None)
+    return model
+
+
+def quality(model: Any, train: Interactions, test: Interactions, n: int = 10) -> float:
+    good = test.values >= 4
+    wanted = np.zeros((train.n_users, train.n_items), dtype=bool)
+    wanted[test.users[good], test.items[good]] = True
+    users = np.flatnonzero(wanted.any(axis=1))
+    scores = model.scores(np.arange(train.n_users))
+    scores[train.users, train.items] = -np.inf
+    top = np.argsort(-scores[users], axis=1, kind="stable")[:, :n]
+    hits = np.take_along_axis(wanted[users], top, axis=1)
+    return float(ndcg(hits, wanted[users].sum(axis=1)).mean())
+
+
+def report(models: list[str], out: Path | None) -> None:
+    lines = ["| model | u1 | u2 | u3 | u4 | u5 | mean | seconds a fold |", "|---|---|---|---|---|---|---|---|"]
+    print("\n".join(lines))
+    splits = folds("ml-100k")
+    for name in models:
+        values, start = [], time.perf_counter()
+        for split in splits:
+            values.append(quality(trained(name, split.train, {}), split.train, split.valid))
+        seconds = (time.perf_counter() - start) / len(splits)
+        shown = " | ".join(f"{v:.4f}" for v in [*values, float(np.mean(values))])
+        lines.append(f"| {name} | {shown} | {seconds:.1f} |")
+        print(lines[-1], flush=True)
+    if out is not None:
+        out.write_text("NDCG@10, ml-100k u1 .. u5, default settings\n\n" + "\n".join(lines) + "\n")
+
+
+def select(name: str, parts: int) -> None:
+    train = folds("ml-100k")[0].train
+    masks = [np.random.default_rng(seed).random(len(train)) < 0.2 for seed in range(parts)]
+    found = []
+    for chosen in itertools.product(*GRIDS[name].values()):
+        config = dict(zip(GRIDS[name], chosen, strict=True))
+        values = [quality(trained(name, train.take(~m), config), train.take(~m), train.take(m)) for m in masks]
+        found.append((float(np.mean(values)), config))
+        print(f"{found[-1][0]:.4f}", config, flush=True)
+    best = max(found, key=lambda pair: pair[0])
+    print("best:", f"{best[0]:.4f}", best[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--select", choices=sorted(GRIDS))
+    parser.add_argument("--parts", type=int, default=3, help="random fifths of u1's training rows to select on")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    if args.select:
+        select(args.select, args.parts)
+    else:
+        report(args.models.split(","), args.out)
+
+
+if __name__ == "__main__":
+    main()
