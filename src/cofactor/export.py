@@ -35,8 +35,8 @@ def export_vectors(
 
     ``npy``: a folder with ``vectors.npy`` (n, k), ``bias.npy`` (n,) and ``ids.json``, in one order. ``parquet``: a file
     with columns id, bias, factors. ``word2vec``: the text form (a first line ``n k``, then an id and its vector a line;
-    white space in ids becomes ``_``; biases are left out). ConfigError where the model has no vectors, BundleError where
-    the path cannot be written.
+    white space in ids becomes ``_``; biases are left out). ConfigError where the model has no vectors, BundleError
+    where the path cannot be written.
     """
     frame = rec.embeddings(which)
     if format == "parquet":
@@ -69,8 +69,9 @@ def _word2vec(file: BinaryIO, words: list[str], vectors: Any) -> None:
 def export_onnx(rec: Recommender, path: str | Path) -> None:
     """Write a PyTorch module's predictions as an ONNX graph.
 
-    Input ``x`` int64 (n, 2) of user and item codes, output ``prediction`` float32 (n,). Codes are positions in the id maps. ConfigError for models that are no PyTorch module or that ONNX cannot express;
-    MissingExtraError without the packages torch and onnx.
+    Input ``x`` int64 (n, 2) of user and item codes (positions in the id maps), output ``prediction`` float32 (n,).
+    ConfigError for models that are no PyTorch module or that ONNX cannot express; MissingExtraError without the
+    packages torch and onnx.
     """
     from cofactor.models.torch_module import TorchModule, need_torch
 
