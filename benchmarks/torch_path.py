@@ -1,4 +1,4 @@
-"""A user's own ``nn.Module`` trained by cofactor and by fastai: the notebook's DotProductBias on ML-100k, batches of 64.
+"""A user's own ``nn.Module`` trained by cofactor and by fastai: the notebook's DotProductBias, ML-100k, batches of 64.
 
     COFACTOR_DATA_DIR=... python benchmarks/torch_path.py --rival PYTHON [--epochs 2] [--rounds 3]
 
@@ -116,22 +116,27 @@ def main() -> None:
     parse.add_argument("--rival", required=True, help="a Python with fastai installed")
     parse.add_argument("--epochs", type=int, default=1)
     parse.add_argument("--rounds", type=int, default=3)
+    parse.add_argument("--threads", nargs="+", default=["all", "1"], help="torch threads of fastai: all, 1, 2, ...")
     parse.add_argument("--out", type=Path, help="write the table here too (Markdown)")
     asked = parse.parse_args()
     if "COFACTOR_DATA_DIR" not in os.environ:
         raise SystemExit("set COFACTOR_DATA_DIR to a folder that holds ml-100k")
-    sides: dict[str, list[dict[str, tuple[float, float]]]] = {"ours": [], "as it comes": [], "one thread": []}
+    ours: list[dict[str, tuple[float, float]]] = []
+    theirs: dict[str, list[dict[str, tuple[float, float]]]] = {threads: [] for threads in asked.threads}
     for _ in range(asked.rounds):
-        sides["ours"].append(measured(sys.executable, OURS, asked.epochs))
-        sides["as it comes"].append(measured(asked.rival, FASTAI, asked.epochs))
-        sides["one thread"].append(measured(asked.rival, FASTAI, asked.epochs, "1"))
+        ours.append(measured(sys.executable, OURS, asked.epochs))
+        for threads, rounds in theirs.items():
+            rounds.append(measured(asked.rival, FASTAI, asked.epochs, "" if threads == "all" else threads))
+    heads = " | ".join(f"fastai, {t} thread{'' if t == '1' else 's'}" for t in theirs)
     lines = [
-        "| module | cofactor s/epoch | fastai s/epoch | fastai, one thread | ratio to its faster |",
-        "|---|---|---|---|---|",
+        f"| module, seconds an epoch | cofactor | {heads} | ratio to the faster |",
+        "|---" * (3 + len(theirs)) + "|",
     ]
-    for name in sides["ours"][0]:
-        ours, theirs, single = (median(r[name][0] for r in side) for side in sides.values())
-        lines.append(f"| {name} | {ours:.3f} | {theirs:.3f} | {single:.3f} | {min(theirs, single) / ours:.1f} |")
+    for name in ours[0]:
+        mine = median(r[name][0] for r in ours)
+        rivals = [median(r[name][0] for r in rounds) for rounds in theirs.values()]
+        cells = " | ".join(f"{seconds:.3f}" for seconds in rivals)
+        lines.append(f"| {name} | {mine:.3f} | {cells} | {min(rivals) / mine:.1f} |")
     table = "\n".join(lines)
     print(table)
     if asked.out:

@@ -166,8 +166,9 @@ def test_fold_in_of_a_linear_model_is_ridge_regression():
     users, items = np.repeat(np.arange(6), 10), np.concatenate([rng.permutation(30)[:10] for _ in range(6)])
     histories = csr(users, items, rng.normal(size=60).astype(np.float32), 6, 30)
     names = fold.tables(net, (40, 30), 0)
+    before = fold.prior(net, names, 0, 40)
     found = fold.fold_in(
-        net, names, histories, loss=nn.functional.mse_loss, offset=0, n_users=40, noise=0.7, block=25
+        net, names, histories, loss=nn.functional.mse_loss, offset=0, before=before, noise=0.7, block=25
     ).numpy()
     trained_rows = fold.table_rows(net, names, torch.arange(40)).double().numpy()
     mean, spread = trained_rows.mean(0), np.cov(trained_rows.T)

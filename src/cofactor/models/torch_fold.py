@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,13 +20,22 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from cofactor.data.interactions import CSR
+from cofactor.models.torch_layers import NAMED_LOSSES
 from cofactor.models.torch_run import Loss, flat_output, forward_blocks, threads_for
 
 Array = NDArray[Any]
 
-STEPS = 8
+
+class Prior(NamedTuple):
+    """Where users' states lie: mean (d,) and the root of their covariance (d, d)."""
+
+    mean: Tensor
+    root: Tensor
+
+
+STEPS = 6
 """Gauss-Newton steps at most."""
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3
 """A history is solved when a step lowers its objective by less than this part of it."""
 PRIOR_ROWS = 10_000
 """The prior of a user's rows is taken from this many users at most."""
@@ -92,7 +101,7 @@ def with_mean_rows(module: nn.Module, names: list[str], offset: int) -> dict[str
 
 def caller(module: nn.Module, replaced: dict[str, Tensor]) -> Callable[[Tensor], Any]:
     """The module with some parameters replaced, as a function of x."""
-    return lambda x: functional_call(module, replaced, (x,))
+    return lambda x: functional_call(module, replaced, (x,), tie_weights=False)
 
 
 def score_states(module: nn.Module, names: list[str], states: Tensor, n_items: int, offset: int, block: int) -> Tensor:
@@ -108,6 +117,20 @@ def score_states(module: nn.Module, names: list[str], states: Tensor, n_items: i
     return out
 
 
+def prior(module: nn.Module, names: list[str], offset: int, n_users: int) -> Prior:
+    """Mean and Cholesky root of the covariance of the trained users' states, float64 (d,) and (d, d)."""
+    device = next(module.parameters()).device
+    some = torch.linspace(0, n_users - 1, min(n_users, PRIOR_ROWS), device=device).long() + offset
+    with threads_for(module, 1, device, None):
+        trained = table_rows(module, names, some).double()
+        mean = trained.mean(0)
+        away = trained - mean
+        spread = away.T @ away / max(len(some) - 1, 1)
+        ridge = 1e-6 + 1e-4 * spread.diagonal().mean()
+        root = torch.linalg.cholesky(spread + ridge * torch.eye(len(mean), dtype=torch.float64, device=device))
+    return Prior(mean, root)
+
+
 def fold_in(
     module: nn.Module,
     names: list[str],
@@ -115,31 +138,25 @@ def fold_in(
     *,
     loss: Loss,
     offset: int,
-    n_users: int,
+    before: Prior,
     noise: float,
     block: int,
 ) -> Tensor:
     """States (B, d) that fit these histories, all else held fixed.
 
-    The loss over a history plus a normal prior with the mean and covariance of the trained users' states, weighted by
-    the training loss ``noise``; minimised by Gauss-Newton steps, each history with its own damping. A history without
-    entries gets the mean state.
+    The loss over a history plus a normal prior (that of the trained users), weighted by the training loss ``noise``;
+    minimised by Gauss-Newton steps, each history with its own damping and end. A history without entries gets the mean.
     """
-    device = next(module.parameters()).device
-    some = torch.linspace(0, n_users - 1, min(n_users, PRIOR_ROWS), device=device).long() + offset
-    trained = table_rows(module, names, some).double()
-    mean = trained.mean(0)
-    spread = torch.cov(trained.T).reshape(len(mean), len(mean))
-    spread = spread + torch.eye(len(mean), device=device) * (1e-6 + 1e-4 * spread.diagonal().mean())
-    root = torch.linalg.cholesky(spread)
-    z = torch.zeros(histories.n_rows, len(mean), dtype=torch.float64, device=device)
+    mean, root = before
+    z = torch.zeros(histories.n_rows, len(mean), dtype=torch.float64, device=mean.device)
     start = 0
-    while start < histories.n_rows:
-        stop = int(np.searchsorted(histories.indptr, histories.indptr[start] + block, side="right")) - 1
-        stop = min(max(stop, start + 1), histories.n_rows)
-        z[start:stop] = _solve(module, names, histories, start, stop, loss, offset, SHRINK * noise, mean, root)
-        start = stop
-    states: Tensor = (mean + z @ root.T).float()
+    with threads_for(module, min(block, len(histories.indices)), mean.device, None):
+        while start < histories.n_rows:
+            stop = int(np.searchsorted(histories.indptr, histories.indptr[start] + block, side="right")) - 1
+            stop = min(max(stop, start + 1), histories.n_rows)
+            z[start:stop] = _solve(module, names, histories, start, stop, loss, offset, SHRINK * noise, mean, root)
+            start = stop
+        states: Tensor = (mean + z @ root.T).float()
     return states
 
 
@@ -175,26 +192,25 @@ def _solve(
     was = module.training
     module.eval()
     try:
-        with threads_for(module, hi - lo, device, None):
-            for _ in range(STEPS):
-                cost, slope, curve, jacobian = _expand(module, names, mean + z @ root.T, owner, x, y, loss)
-                jacobian = jacobian @ root
-                total = torch.zeros(len(z), dtype=torch.float64, device=device).index_add_(0, owner, cost)
-                total += weight * (z * z).sum(1)
-                better = total <= best
-                gain = torch.where(better, best - total, torch.inf)
-                damping[~better] = torch.clamp(damping[~better] * 10, min=float(weight) + 1e-3)
-                best = torch.where(better, total, best)
-                kept = torch.where(better[:, None], z, kept)
-                done |= gain < TOLERANCE * best
-                if bool(done.all()):
-                    break
-                down = torch.zeros_like(z).index_add_(0, owner, jacobian * slope[:, None]) + 2 * weight * z
-                scaled = jacobian * curve.sqrt()[:, None]
-                normal = torch.stack([scaled[a:b].T @ scaled[a:b] for a, b in pairwise(bounds)])
-                step = torch.linalg.solve(normal + (2 * weight + damping) * eye, -down)
-                z = torch.where(better[:, None], z + step, kept + 0.1 * (z - kept))
-                z = torch.where(done[:, None], kept, z)
+        for _ in range(STEPS):
+            cost, slope, curve, jacobian = _expand(module, names, mean + z @ root.T, owner, x, y, loss)
+            jacobian = jacobian @ root
+            total = torch.zeros(len(z), dtype=torch.float64, device=device).index_add_(0, owner, cost)
+            total += weight * (z * z).sum(1)
+            better = total <= best
+            gain = torch.where(better, best - total, torch.inf)
+            damping[~better] = torch.clamp(damping[~better] * 10, min=float(weight) + 1e-3)
+            best = torch.where(better, total, best)
+            kept = torch.where(better[:, None], z, kept)
+            done |= gain < TOLERANCE * best
+            if bool(done.all()):
+                break
+            down = torch.zeros_like(z).index_add_(0, owner, jacobian * slope[:, None]) + 2 * weight * z
+            scaled = jacobian * curve.sqrt()[:, None]
+            normal = torch.stack([scaled[a:b].T @ scaled[a:b] for a, b in pairwise(bounds)])
+            step = torch.linalg.solve(normal + (2 * weight + damping) * eye, -down)
+            z = torch.where(better[:, None], z + step, kept + 0.1 * (z - kept))
+            z = torch.where(done[:, None], kept, z)
     finally:
         module.train(was)
     return kept
@@ -206,7 +222,7 @@ def _expand(
     """For each entry: its loss, the slope and curvature of that, the gradient of the prediction by the state."""
     with torch.enable_grad():
         each = states.float()[owner].requires_grad_()
-        out = flat_output(functional_call(module, substituted(module, names, each), (x,)), len(x))
+        out = flat_output(functional_call(module, substituted(module, names, each), (x,), tie_weights=False), len(x))
         (jacobian,) = torch.autograd.grad(out.sum(), each)
         at = out.detach().double().requires_grad_()
         y = y.double()
@@ -225,6 +241,9 @@ def _expand(
 
 def _each(loss: Loss, at: Tensor, y: Tensor) -> Tensor:
     """The loss of every entry by itself."""
+    if loss in NAMED_LOSSES.values():
+        each: Tensor = loss(at, y, reduction="none")  # type: ignore[call-arg]
+        return each
     try:
         found: Tensor = torch.vmap(lambda a, b: loss(a[None], b[None]))(at, y)
         return found

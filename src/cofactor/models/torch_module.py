@@ -101,6 +101,8 @@ class TorchModule:
         """The mean training loss of late; how much a user's history is trusted in fold-in."""
         self._loss = loss
         self._tables: dict[int, list[str]] = {}
+        self._runs = 0
+        self._known_prior: tuple[Any, Any] | None = None
 
     # ---- training
 
@@ -190,7 +192,7 @@ class TorchModule:
             histories,
             loss=self.loss_function(),
             offset=self._offset(),
-            n_users=self.shape[0] - self._offset(),
+            before=self._prior(),
             noise=self.noise,
             block=BLOCK,
         )
@@ -265,6 +267,7 @@ class TorchModule:
     # ---- inside
 
     def _remember(self, losses: Array) -> None:
+        self._runs += 1
         if len(losses) > 1:
             self.noise = float(np.mean(losses))
 
@@ -291,6 +294,18 @@ class TorchModule:
                 "that its predictions read by x[:, 0], so there is nothing to solve for a new user"
             )
         return names
+
+    def _prior(self) -> Any:
+        """The prior of users' states, made again after training or an edit of the tables."""
+        from cofactor.models import torch_fold as fold
+
+        module, names = self._module(), self._user_tables()
+        parameters = dict(module.named_parameters())
+        key = (self._runs, *((parameters[n].data_ptr(), parameters[n]._version) for n in names))
+        if self._known_prior is None or self._known_prior[0] != key:
+            n_users = self.shape[0] - self._offset()
+            self._known_prior = key, fold.prior(module, names, self._offset(), n_users)
+        return self._known_prior[1]
 
     def _forward(self, users: Array, items: Array) -> torch.Tensor:
         """Flat outputs for pairs of codes. Where one is -1 the mean row of that side's tables stands in; row 0, or the
