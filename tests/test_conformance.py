@@ -119,6 +119,7 @@ BROKEN = {
     "resume": spoilt(stepper=_forgetful_snapshot),
     "fold_in": spoilt(fold_in=lambda self, histories: -3 * Bias.fold_in(self, histories)),
     "terms": spoilt(terms=lambda self, user, item, time=None: Bias.terms(self, item, user)),
+    "similarity": spoilt(item_similarity=lambda self, items: np.zeros((len(items), 2), dtype=np.float32)),
     "factors": spoilt(factors=lambda self, which: np.zeros((3, 0), dtype=np.float32)),
 }
 

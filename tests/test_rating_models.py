@@ -350,6 +350,25 @@ def test_a_twin_is_no_neighbour():
     assert weights[2, 0] == weights[2, 1] > 0
 
 
+def test_item_similarity_is_the_shrunk_correlation(toy):
+    model = train("item-knn", toy.train, shrink=10.0)
+    similarity = model.item_similarity(np.arange(40))
+    assert np.allclose(similarity, similarity.T, atol=1e-5)
+    row, cols = toy.train.by_item, np.array([3, 8])
+    left = [dict(zip(row.row(c)[0].tolist(), residuals(model, c))) for c in cols]
+    both = sorted(set(left[0]) & set(left[1]))
+    x, y = (np.array([values[u] for u in both]) for values in left)
+    plain = x @ y / np.sqrt((x @ x) * (y @ y)) * len(both) / (len(both) + 10.0)
+    assert similarity[3, 8] == pytest.approx(max(plain, 0.0), abs=1e-4)
+
+
+def residuals(model, item):
+    """What the biases leave of an item's ratings, by rater."""
+    users, values = model.by_item.row(item)
+    assert (np.diff(users) > 0).all()
+    return values.tolist()
+
+
 FINGERPRINT = """
 import hashlib, sys
 import numpy as np

@@ -214,6 +214,16 @@ class ItemKNN(_KNN):
         super().learn(by_user, by_item)
         self._reverse = None
 
+    def item_similarity(self, items: Array) -> Array:
+        """float32 (len(items), n_items): shrunk correlations; 1 with itself, 0 for those that are not kept."""
+        items = np.asarray(items)
+        near, weights = fitted(self.neighbours, self.name)[items], fitted(self.weights, self.name)[items]
+        out = np.zeros((len(items), len(self.base.bias("item"))), dtype=np.float32)
+        who, place = np.nonzero(near >= 0)
+        out[who, near[who, place]] = weights[who, place] ** np.float32(1 / self.config.power)
+        out[np.arange(len(items)), items] = 1.0
+        return out
+
     def fold_in(self, histories: CSR) -> Array:
         """float32 (n, 1 + n_items): biases, then residuals (0: not rated)."""
         bias, rows = self.residuals(histories)

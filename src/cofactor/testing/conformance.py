@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cofactor.model import Additive, FoldIn, HasFactors, Posterior
+from cofactor.model import Additive, FoldIn, HasFactors, HasSimilarity, Posterior
 from cofactor.testing import checks
 from cofactor.testing.subject import Subject
 
@@ -43,6 +43,7 @@ WHERE = (
     (Additive, checks.check_terms),
     (HasFactors, checks.check_factors),
     (Posterior, checks.check_interval),
+    (HasSimilarity, checks.check_similarity),
 )
 """Checks for what a model offers besides: a protocol, and its check."""
 
