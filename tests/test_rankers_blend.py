@@ -77,7 +77,7 @@ def test_parts_without_weight_are_left_out() -> None:
     state = {k: np.array(v) for k, v in model.state().items()}
     again = Blend.from_state(model.config, state)
     np.testing.assert_array_equal(again.scores(np.arange(-1, 9)), model.scores(np.arange(-1, 9)))
-    with pytest.raises(BundleError, match="weights"):
+    with pytest.raises(BundleError, match="popularity"):
         Blend.from_state(model.config, {k: v for k, v in state.items() if not k.startswith("ease.")})
 
 
