@@ -122,7 +122,7 @@ def test_recommend_leaves_seen_items_out_unless_asked(rec):
     code = rec.data.user_ids.code(5)
     seen = set(rec.data.item_ids.decode(rec.data.by_user.row(code)[0]).to_list())
     frame = rec.recommend(5, n=100)
-    assert frame.columns == ["rank", "item", "title", "score", "reason"]
+    assert frame.columns == ["rank", "item", "title", "score", "reason", "status"]
     assert not seen & set(frame["item"].to_list())
     assert len(frame) == rec.data.n_items - len(seen)
     assert frame["score"].is_sorted(descending=True)

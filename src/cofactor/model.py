@@ -135,6 +135,19 @@ class Posterior(Protocol):
     def predict_interval(self, users: Array, items: Array, level: float, times: Array | None = None) -> Interval: ...
 
 
+@runtime_checkable
+class FoldedPosterior(FoldIn, Protocol):
+    """Optional: how sure the model is for any user state, so for users that were folded in as well."""
+
+    def interval_from(self, user_state: Array, level: float) -> Interval:
+        """Bounds as in ``Posterior``, for every item: three float32 arrays (len(user_state), n_items)."""
+        ...
+
+    def draw_from(self, user_state: Array, rng: np.random.Generator) -> Array:
+        """float32 (len(user_state), n_items): scores by one draw from the posterior."""
+        ...
+
+
 class Terms(NamedTuple):
     """An account of one prediction in the model's own link space. ``names`` and ``values`` align; the link of their sum
     is the prediction exactly. ``link`` is ``identity`` or ``sigmoid`` (then ``y_range`` bounds it)."""

@@ -1,45 +1,100 @@
-"""Recommendations for all users at once, block by block."""
+"""Lists for all users at once: in memory, or into one Parquet file, part by part, so that a killed run can go on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from cofactor.errors import ConfigError
-from cofactor.recommend.topn import blocks, mask_rows, top_n
+from cofactor.recommend.options import Options
+from cofactor.recommend.parts import PartsFile
+from cofactor.recommend.people import KNOWN, NO_RATINGS, UPDATED, known_user, scores_of_many
+from cofactor.recommend.recommending import Rules, best_for, rules_of
+from cofactor.recommend.topn import blocks, mask_items, mask_rows, top_n
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
 
+Array = NDArray[Any]
+PART_ROWS = 200_000
+"""About how many rows one part of a file holds."""
 
-def recommend_all(rec: Recommender, n: int, *, out: str | Path | None, seen: bool) -> pl.DataFrame | None:
+
+def recommend_all(rec: Recommender, options: Options, out: str | Path | None) -> pl.DataFrame | None:
     """The work of :meth:`Recommender.recommend_all`."""
-    if n < 1:
-        raise ConfigError(f"n is {n}; it must be at least 1")
-    users = np.arange(rec.data.n_users, dtype=np.int32)
-    parts = []
+    from cofactor.evaluate.progress import progress
+
+    rules = rules_of(rec, options)
+    every = np.arange(rec.data.n_users + len(rec.overlay.new_ids), dtype=np.int64)
+    step = max(1, PART_ROWS // options.n)
+    shares = [every[first : first + step] for first in range(0, len(every), step)]
+    with progress("lists for all users", len(every)) as tick:
+        if out is None:
+            frames = [frame for share in shares for frame in lists(rec, share, rules, tick)]
+            return pl.concat(frames or [_frame(rec, every[:0], *_nothing())])
+        from cofactor.recommend.key import key_of
+
+        with PartsFile(out, key_of(rec, rules, step), len(shares)) as file:
+            for at, share in enumerate(shares):
+                if file.has(at):
+                    tick("", len(share))
+                else:
+                    file.write(at, pl.concat(lists(rec, share, rules, tick)))
+        return None
+
+
+def lists(rec: Recommender, users: Array, rules: Rules, tick: Any) -> Iterator[pl.DataFrame]:
+    """Frames user, rank, item, [title,] score, status, a block of users each."""
+    options = rules.options
+    slow = options.shaped or options.sure is not None or options.explore is not None
     for block in blocks(len(users), rec.data.n_items):
-        scores = np.array(rec.model.scores(users[block]), dtype=np.float32)
-        if not seen:
-            mask_rows(scores, rec.seen_by(users[block]))
-        codes, best = top_n(scores, n)
-        kept = codes >= 0
-        width = codes.shape[1]
-        parts.append(
-            pl.DataFrame(
-                [
-                    rec.data.user_ids.decode(np.repeat(users[block], width)[kept.ravel()]).alias("user"),
-                    pl.Series("rank", np.tile(np.arange(1, width + 1, dtype=np.int32), len(codes))[kept.ravel()]),
-                    *rec.item_columns(codes[kept]),
-                    pl.Series("score", best[kept]),
-                ]
-            )
-        )
-    frame = pl.concat(parts)
-    if out is None:
-        return frame
-    frame.write_parquet(out)
-    return None
+        codes = users[block]
+        scores = scores_of_many(rec, codes)
+        if slow:
+            yield _frame(rec, codes, *_one_by_one(rec, codes, scores, rules))
+        else:
+            if not options.seen:
+                mask_rows(scores, rec.seen_by(codes))
+            mask_items(scores, rules.keep)
+            yield _frame(rec, codes, *top_n(scores, options.n))
+        tick("", len(codes))
+
+
+def _one_by_one(rec: Recommender, users: Array, scores: Array, rules: Rules) -> tuple[Array, Array]:
+    codes = np.full((len(users), rules.options.n), -1, dtype=np.int32)
+    best = np.full(codes.shape, -np.inf, dtype=np.float32)
+    for row, user in enumerate(users.tolist()):
+        found, values = best_for(rec, known_user(rec, user), scores[row], rules)
+        codes[row, : len(found)], best[row, : len(found)] = found, values
+    return codes, best
+
+
+def _nothing() -> tuple[Array, Array]:
+    return np.empty((0, 1), dtype=np.int32), np.empty((0, 1), dtype=np.float32)
+
+
+def _frame(rec: Recommender, users: Array, codes: Array, best: Array) -> pl.DataFrame:
+    width = codes.shape[1]
+    kept = (codes >= 0).ravel()
+    who = np.repeat(users, width)[kept]
+    status = pl.Series("status", [KNOWN, NO_RATINGS, UPDATED])
+    return pl.DataFrame(
+        [
+            rec.user_column(who).alias("user"),
+            pl.Series("rank", np.tile(np.arange(1, width + 1, dtype=np.int32), len(codes))[kept]),
+            *rec.item_columns(codes.ravel()[kept]),
+            pl.Series("score", best.ravel()[kept]),
+            status.gather(np.repeat(_how_known(rec, users), width)[kept]),
+        ]
+    )
+
+
+def _how_known(rec: Recommender, users: Array) -> Array:
+    """int64: the place of each user's status in KNOWN, NO_RATINGS, UPDATED."""
+    trained = users < rec.data.n_users
+    counts = rec.data.by_user.counts[np.where(trained, users, 0)]
+    return np.where(np.isin(users, rec.overlay.codes), 2, np.where(trained & (counts > 0), 0, 1)).astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,63 +14,104 @@ from cofactor.data.interactions import Interactions
 from cofactor.errors import UnknownIdError, did_you_mean
 
 Array = NDArray[Any]
+SEVERAL = -2
+
+
+class Items:
+    """The items of some data by id and by title. What has to be built for that is built when first used, and kept."""
+
+    def __init__(self, data: Interactions) -> None:
+        self.data = data
+        self.ids = data.item_ids
+
+    @cached_property
+    def titles(self) -> pl.Series | None:
+        """The titles by code, where the side table has a ``title`` column that says more than the ids do."""
+        table = self.data.item_table
+        if table is None or "title" not in table.columns:
+            return None
+        column = table["title"].cast(pl.String)
+        if self.ids.values.dtype == pl.String and (column.fill_null("") == self.ids.values).all():
+            return None
+        return column
+
+    @cached_property
+    def _by_title(self) -> dict[str, int]:
+        """The code of each title; SEVERAL for a title of more than one item."""
+        found: dict[str, int] = {}
+        for code, title in enumerate([] if self.titles is None else self.titles.to_list()):
+            if title is not None:
+                found[title] = SEVERAL if title in found else code
+        return found
+
+    def find(self, item: object) -> int:
+        """The code of an item by its id, or by its title where just one item has that title; -1 where there is none."""
+        code = self.ids.code(item)
+        if code >= 0 or not isinstance(item, str):
+            return code
+        return max(self._by_title.get(item, -1), -1)
+
+    def code(self, item: object) -> int:
+        """Like :meth:`find`, but UnknownIdError (with suggestions) where there is none."""
+        code = self.find(item)
+        if code >= 0:
+            return code
+        if isinstance(item, str) and self.titles is not None:
+            if self._by_title.get(item) == SEVERAL:
+                several = (self.titles == item).arg_true()
+                ids = ", ".join(repr(i) for i in self.ids.decode(several.to_numpy()[:5]))
+                raise UnknownIdError(f"{len(several)} items are called {item!r}; name one by its id: {ids}")
+            hint = did_you_mean(item, self.titles.drop_nulls())
+            if hint:
+                raise UnknownIdError(f"unknown item {item!r}.{hint}")
+        raise UnknownIdError(self.ids.unknown(item))
+
+    def codes(self, items: Iterable[Any], *, strict: bool = True) -> Array:
+        """int32 codes of several items; ``strict``: each must be known, or else those that are not are left out.
+
+        Fast for many ids, above all as a numpy array or polars series of the ids' own type.
+        """
+        if not isinstance(items, (pl.Series, np.ndarray)):
+            items = list(items)
+            if len({isinstance(item, str) for item in items}) > 1:  # some by id, some by title
+                one_by_one = [self.code(item) if strict else self.find(item) for item in items]
+                return np.array([code for code in one_by_one if code >= 0], dtype=np.int32)
+        codes = np.array(self.ids.encode(items), dtype=np.int32)
+        for at in np.flatnonzero(codes < 0):
+            item = items[int(at)]
+            codes[at] = self.code(item) if strict else self.find(item)
+        return codes[codes >= 0]
+
+    def labels(self, codes: Array) -> list[str]:
+        """What to call these items in words: their titles, or else their ids."""
+        ids = [str(i) for i in self.ids.decode(codes)]
+        if self.titles is None:
+            return ids
+        return [t if t is not None else i for t, i in zip(self.titles.gather(codes), ids, strict=True)]
+
+    def columns(self, codes: Array) -> list[pl.Series]:
+        """``item`` ids and, where the side table names them, ``title``, for frames."""
+        columns = [self.ids.decode(codes).alias("item")]
+        if self.titles is not None:
+            columns.append(self.titles.gather(codes).alias("title"))
+        return columns
 
 
 def titles(data: Interactions) -> pl.Series | None:
-    """The items' titles by code, where the side table has a ``title`` column that says more than the ids do."""
-    table = data.item_table
-    if table is None or "title" not in table.columns:
-        return None
-    column = table["title"].cast(pl.String)
-    if data.item_ids.values.dtype == pl.String and (column.fill_null("") == data.item_ids.values).all():
-        return None
-    return column
+    """See :attr:`Items.titles`."""
+    return Items(data).titles
 
 
 def item_labels(data: Interactions, codes: Array) -> list[str]:
-    """What to call these items in words: their titles, or else their ids."""
-    column = titles(data)
-    ids = [str(i) for i in data.item_ids.decode(codes)]
-    if column is None:
-        return ids
-    return [t if t is not None else i for t, i in zip(column.gather(codes), ids, strict=True)]
+    """See :meth:`Items.labels`."""
+    return Items(data).labels(codes)
 
 
 def find_item(data: Interactions, item: object) -> int:
-    """The code of an item by its id, or by its title where just one item has that title; -1 where there is none."""
-    code = data.item_ids.code(item)
-    if code >= 0 or not isinstance(item, str):
-        return code
-    column = titles(data)
-    if column is None:
-        return -1
-    found = (column == item).arg_true()
-    return int(found[0]) if len(found) == 1 else -1
+    """See :meth:`Items.find`."""
+    return Items(data).find(item)
 
 
 def item_code(data: Interactions, item: object) -> int:
-    """Like :func:`find_item`, but UnknownIdError (with suggestions) where there is none."""
-    code = find_item(data, item)
-    if code >= 0:
-        return code
-    column = titles(data)
-    if column is not None and isinstance(item, str):
-        several = (column == item).arg_true()
-        if len(several) > 1:
-            ids = ", ".join(repr(i) for i in data.item_ids.decode(several.to_numpy()[:5]))
-            raise UnknownIdError(f"{len(several)} items are called {item!r}; name one by its id: {ids}")
-        hint = did_you_mean(item, column.drop_nulls())
-        if hint:
-            raise UnknownIdError(f"unknown item {item!r}.{hint}")
-    raise UnknownIdError(data.item_ids.unknown(item))
-
-
-def item_codes(data: Interactions, items: Iterable[Any]) -> Array:
-    """int32 codes of several items, each of which must be known. Fast for many ids."""
-    items = list(items)
-    if len({isinstance(item, str) for item in items}) > 1:  # some by id, some by title
-        return np.array([item_code(data, item) for item in items], dtype=np.int32)
-    codes = np.array(data.item_ids.encode(items), dtype=np.int32)
-    for at in np.flatnonzero(codes < 0):
-        codes[at] = item_code(data, items[at])
-    return codes
+    """See :meth:`Items.code`."""
+    return Items(data).code(item)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.errors import ConfigError, DataError
-from cofactor.recommend.lookup import find_item, item_code
+from cofactor.model import FoldedPosterior, FoldIn, Interval, Posterior
+from cofactor.recommend.options import Unknown, check_policy
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
 
 Array = NDArray[Any]
-Unknown = Literal["error", "skip", "popular"]
-STATUS = ("known", "unknown user", "unknown item", "unknown user and item")
-
-
-def check_policy(unknown: str) -> None:
-    """ConfigError for a policy that does not exist."""
-    if unknown not in ("error", "skip", "popular"):
-        raise ConfigError(f"unknown={unknown!r}; it is one of 'error', 'skip' and 'popular'")
+HOW_KNOWN = ("", "unknown", "without ratings")
 
 
 def predict_frame(
@@ -38,16 +32,15 @@ def predict_frame(
     """The work of :meth:`Recommender.predict`."""
     check_policy(unknown)
     users, items = _columns(rec, pairs)
-    user_codes = np.array(rec.data.user_ids.encode(users), dtype=np.int32)
+    user_codes = rec.user_codes(users)
     item_codes = np.array(rec.data.item_ids.encode(items), dtype=np.int32)
     for at in np.flatnonzero(item_codes < 0):
-        item_codes[at] = find_item(rec.data, items[int(at)])
+        item_codes[at] = rec.items.find(items[int(at)])
     if unknown == "error":
         for at in np.flatnonzero(user_codes < 0)[:1]:
             rec.data.user_ids.index(users[int(at)])
         for at in np.flatnonzero(item_codes < 0)[:1]:
-            item_code(rec.data, items[int(at)])
-    status = (user_codes < 0).astype(np.int8) + 2 * (item_codes < 0)
+            rec.items.code(items[int(at)])
     when = None if times is None else np.asarray(times, dtype=np.int64)
     if when is not None and len(when) != len(users):
         raise DataError(f"there are {len(users)} pairs and {len(when)} times; give one time for each pair")
@@ -57,9 +50,82 @@ def predict_frame(
         columns += [pl.Series("prediction", mean), pl.Series("low", low), pl.Series("high", high)]
     else:
         columns.append(pl.Series("prediction", rec.predict_codes(user_codes, item_codes, when)))
-    columns.append(pl.Series("status", [STATUS[s] for s in status], dtype=pl.String))
+    columns.append(_status(rec, user_codes, item_codes))
     frame = pl.DataFrame(columns)
-    return frame.filter(pl.Series(status == 0)) if unknown == "skip" else frame
+    return frame.filter(pl.Series((user_codes >= 0) & (item_codes >= 0))) if unknown == "skip" else frame
+
+
+def _status(rec: Recommender, users: Array, items: Array) -> pl.Series:
+    """``known``, or what is not: an id never seen, or one that the training rows do not hold."""
+    touched = np.isin(users, rec.overlay.codes)
+    of_user = _how_known(np.where(touched, 0, users), rec.data.by_user.counts) * ~touched
+    of_item = _how_known(items, rec.data.by_item.counts)
+    words = np.array([_words(u, i) for u in range(3) for i in range(3)], dtype=object)
+    return pl.Series("status", words[3 * of_user + of_item].tolist(), dtype=pl.String)
+
+
+def _how_known(codes: Array, counts: Array) -> Array:
+    """int64 (n,): 0 known, 1 unknown, 2 without ratings in the training data."""
+    few = counts[np.maximum(codes, 0)] == 0 if len(counts) else np.ones(len(codes), dtype=bool)
+    return np.where(codes < 0, 1, 2 * few).astype(np.int64)
+
+
+def _words(user: int, item: int) -> str:
+    if user == item == 0:
+        return "known"
+    if user == item:
+        return "unknown user and item" if user == 1 else "user and item without ratings"
+    said = [
+        ("unknown " + what if how == 1 else what + " without ratings")
+        for what, how in (("user", user), ("item", item))
+        if how
+    ]
+    return " and ".join(said)
+
+
+def predict_codes(rec: Recommender, users: Array, items: Array, times: Array | None) -> Array:
+    """The work of :meth:`Recommender.predict_codes`."""
+    users = np.asarray(users)
+    if not rec.overlay.users:
+        return rec.model.predict(users, items, times)
+    items = np.asarray(items)
+    out = np.array(rec.model.predict(_trained(rec, users), items, times), dtype=np.float32)
+    for code, rows in _touched(rec, users, items):
+        scores = rec.model.scores_from(rec.overlay.users[code].state[None])[0, items[rows]]  # type: ignore[attr-defined]
+        out[rows] = np.clip(scores, *rec.data.range) if rec.model.task == "rating" else scores
+    return out
+
+
+def predict_interval(rec: Recommender, users: Array, items: Array, level: float, times: Array | None) -> Interval:
+    """The work of :meth:`Recommender.predict_interval`."""
+    if rec.model.task == "ranking":
+        raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
+    if not isinstance(rec.model, Posterior):
+        return rec.residual_interval(predict_codes(rec, users, items, times), level)
+    if not rec.overlay.users:
+        return rec.model.predict_interval(users, items, level, times)
+    users, items = np.asarray(users), np.asarray(items)
+    out = np.array(rec.model.predict_interval(_trained(rec, users), items, level, times))
+    for code, rows in _touched(rec, users, items):
+        if not isinstance(rec.model, FoldedPosterior):
+            raise ConfigError(
+                f"{rec.name} gives intervals to users of its training only; refit() it with these ratings"
+            )
+        bounds = rec.model.interval_from(rec.overlay.users[code].state[None], level)
+        out[:, rows] = np.array([bound[0, items[rows]] for bound in bounds])
+    return Interval(*out)
+
+
+def _trained(rec: Recommender, users: Array) -> Array:
+    """Codes that the model has; -1 for users that came after training."""
+    return np.where(users < rec.data.n_users, users, -1).astype(np.int32)
+
+
+def _touched(rec: Recommender, users: Array, items: Array) -> Iterable[tuple[int, Array]]:
+    """(code, rows) of each user with newer ratings, rows with an item that is known."""
+    assert isinstance(rec.model, FoldIn)
+    for code in np.intersect1d(users, rec.overlay.codes).tolist():
+        yield code, np.flatnonzero((users == code) & (items >= 0))
 
 
 def _columns(rec: Recommender, pairs: Iterable[tuple[Any, Any]] | pl.DataFrame) -> tuple[pl.Series, pl.Series]:

@@ -7,32 +7,45 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.recommend.lookup import item_labels
-from cofactor.recommend.similar import item_similarity
+from cofactor.recommend.people import Who
+from cofactor.recommend.similar import similarity_among
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
 
 Array = NDArray[Any]
+BY_MANY = "liked by many"
+MOST_RATED = "rated by most; nothing is known of this user"
+LOOKED_AT = 50
+"""Of the items that a user liked, so many of the best rated are looked at."""
 
 
-def reasons(rec: Recommender, rated: Array, values: Array, items: Array) -> list[str]:
+def liked(who: Who) -> Array:
+    """Positions in ``who.items`` of the items rated at least as high as the user's own mean."""
+    if not len(who.values):
+        return np.empty(0, dtype=np.int64)
+    return np.flatnonzero(who.values >= who.values.mean(dtype=np.float64) - 1e-6)
+
+
+def reasons(rec: Recommender, who: Who, items: Array) -> list[str]:
     """A reason for each of ``items``, from the items rated at least as high as the user's own mean."""
     if len(items) == 0:
         return []
-    liked = rated[values >= values.mean()] if len(rated) else rated
-    if len(liked) == 0:
-        return ["liked by many"] * len(items)
-    similarity = item_similarity(rec.model, rec.data, items)[:, liked]
+    if who.code < 0 and who.state is None:
+        return [MOST_RATED] * len(items)
+    at = liked(who)
+    if len(at) == 0 or not rec.has_tastes:
+        return [BY_MANY] * len(items)
+    at = at[np.argsort(-who.values[at], kind="stable")[:LOOKED_AT]]
+    similarity = similarity_among(rec.model, rec.data, items, who.items[at])
     nearest = similarity.argmax(axis=1)
-    rating = dict(zip(rated.tolist(), values.tolist(), strict=True))
+    labels = rec.items.labels(who.items[at[nearest]])
     explicit = rec.data.range[0] < rec.data.range[1]
-    out = []
-    for row, at in enumerate(nearest):
-        code = int(liked[at])
-        if similarity[row, at] <= 0:
-            out.append("liked by many")
-            continue
-        label = item_labels(rec.data, np.array([code]))[0]
-        out.append(f"you rated {label} {rating[code]:g}" if explicit else f"you chose {label}")
-    return out
+    return [
+        BY_MANY
+        if similarity[row, near] <= 0
+        else f"you rated {label} {who.values[at[near]]:g}"
+        if explicit
+        else f"you chose {label}"
+        for row, (near, label) in enumerate(zip(nearest, labels, strict=True))
+    ]

@@ -6,6 +6,7 @@ A small class over functions: each method looks ids up, calls one function, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -13,13 +14,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import CSR, Interactions
+from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import ConfigError
-from cofactor.model import HasFactors, Interval, Model, Posterior
-from cofactor.recommend import lookup
-from cofactor.recommend.predicting import Unknown, predict_frame
-from cofactor.recommend.similar import item_similarity, shared_raters
-from cofactor.recommend.topn import top_n
+from cofactor.model import FoldIn, HasFactors, Interval, Model
+from cofactor.recommend import predicting
+from cofactor.recommend.lookup import Items
+from cofactor.recommend.options import Options, Strength, Unknown
+from cofactor.recommend.overlay import Overlay
 
 if TYPE_CHECKING:
     from cofactor.explain import Explanation
@@ -33,7 +34,9 @@ class Recommender:
 
     ``model`` is the trained model, ``data`` the ratings it learned from (they say what a user has seen, and why an item
     is recommended), ``metrics`` what was measured on held-out rows, ``history`` a ``[train_loss, valid_loss]`` for each
-    epoch, ``intervals`` the quantiles of held-out residuals for models that have no posterior.
+    epoch, ``intervals`` the quantiles of held-out residuals for models that have no posterior, ``rotation`` (k, k) what
+    turns the model's vectors into the axes of an earlier model (see :meth:`refit`), ``overlay`` the ratings that came
+    after training (see :meth:`update`).
     """
 
     def __init__(
@@ -45,6 +48,8 @@ class Recommender:
         metrics: Mapping[str, float] | None = None,
         history: Sequence[Sequence[float]] | None = None,
         intervals: Mapping[str, Array] | None = None,
+        rotation: Array | None = None,
+        overlay: Overlay | None = None,
     ) -> None:
         self.model = model
         self.data = data
@@ -52,6 +57,11 @@ class Recommender:
         self.metrics = dict(metrics or {})
         self.history = [list(map(float, row)) for row in history or []]
         self.intervals = dict(intervals) if intervals else None
+        self.rotation = rotation
+        self.overlay = overlay or Overlay()
+        self.masks: dict[str, NDArray[np.bool_]] = {}
+        """Which items meet a predicate, by its text."""
+        self._groups: dict[str | None, Features] = {}
 
     @classmethod
     def of_learner(cls, learn: Learner) -> Self:
@@ -67,7 +77,8 @@ class Recommender:
         return self.model.name
 
     def __repr__(self) -> str:
-        return f"<Recommender {self.name} of {self.data!r}>"
+        newer = f", {self.overlay.n_ratings:,} newer ratings" if self.overlay.users else ""
+        return f"<Recommender {self.name} of {self.data!r}{newer}>"
 
     # ---- predictions
 
@@ -86,16 +97,18 @@ class Recommender:
         were not in training: ``error``, ``skip`` (leave the row out), or ``popular`` (predict without knowing the user
         or item, and say so in ``status``). ``times`` are seconds since 1970, for models that use time.
         """
-        return predict_frame(self, pairs, interval=interval, level=level, times=times, unknown=unknown)
+        return predicting.predict_frame(self, pairs, interval=interval, level=level, times=times, unknown=unknown)
 
     def predict_codes(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 predictions for codes of the training data (-1: not known)."""
-        return self.model.predict(users, items, times)
+        return predicting.predict_codes(self, users, items, times)
 
     def predict_interval(self, users: Array, items: Array, level: float = 0.9, times: Array | None = None) -> Interval:
         """Predictions with bounds, from the posterior where the model has one, or else from held-out residuals."""
-        if isinstance(self.model, Posterior):
-            return self.model.predict_interval(users, items, level, times)
+        return predicting.predict_interval(self, users, items, level, times)
+
+    def residual_interval(self, predicted: Array, level: float) -> Interval:
+        """Bounds around predictions from held-out residuals; ConfigError where there are none."""
         if self.model.task == "ranking":
             raise ConfigError(f"{self.name} ranks items; its scores are no ratings and have no interval")
         if self.intervals is None:
@@ -105,7 +118,7 @@ class Recommender:
             )
         from cofactor.evaluate.intervals import residual_interval
 
-        return residual_interval(self.intervals, self.predict_codes(users, items, times), level)
+        return residual_interval(self.intervals, predicted, level)
 
     # ---- recommendations
 
@@ -118,40 +131,133 @@ class Recommender:
         seen: bool = False,
         allow: Iterable[Any] | None = None,
         deny: Iterable[Any] | None = None,
+        where: str | pl.Expr | None = None,
+        per_group: tuple[str, int] | None = None,
+        diversity: float = 0.0,
+        calibration: Strength = 0.0,
+        sure: float | None = None,
+        explore: float | Literal["draw"] | None = None,
+        seed: int = 0,
         unknown: Unknown = "error",
     ) -> pl.DataFrame:
         """The ``n`` best items for a user of the training data, or for anybody with a ``history``.
 
-        A frame rank, item, [title,] score, reason.
-        ``history`` maps items to ratings (or lists items that were liked); nothing is retrained. Seen items are left
-        out unless ``seen=True``. ``allow`` keeps only these items, ``deny`` leaves these out.
+        A frame rank, item, [title,] score, reason, status.
+        ``history`` maps items to ratings (or lists items that were liked); nothing is retrained.
+
+        What may come up: seen items do not unless ``seen=True``; ``allow`` keeps only these items, ``deny`` leaves
+        these out; ``where`` keeps items whose row in the side table meets a predicate: a polars expression, or a text
+        such as ``"genres contains Drama and year >= 1990"``.
+
+        The shape of the list: ``per_group=("genres", 3)`` takes at most three of each genre; ``diversity`` (0 .. 1) is
+        against items alike (maximal marginal relevance, Carbonell & Goldstein 1998); ``calibration`` (0 .. 1, or
+        ``("column", strength)``) brings genres in proportion to those that the user likes (Steck 2018).
+
+        Doubt: ``sure=0.9`` ranks by the lower bound of the 90 % interval (safe bets), ``explore=0.9`` by the upper
+        one (worth a try), ``explore="draw"`` by a draw from the posterior, which ``seed`` fixes. ``score`` shows it.
+
+        ``unknown``: what an unknown user is: an ``error``, an empty list (``skip``), or given what most have rated
+        (``popular``). With the latter two, unknown items in ``history``, ``allow`` and ``deny`` are left out.
         """
         from cofactor.recommend.recommending import recommend_frame
 
-        return recommend_frame(self, user, history=history, n=n, seen=seen, allow=allow, deny=deny, unknown=unknown)
+        options = Options(
+            n=n,
+            seen=seen,
+            allow=allow,
+            deny=deny,
+            where=where,
+            per_group=per_group,
+            diversity=diversity,
+            calibration=calibration,
+            sure=sure,
+            explore=explore,
+            seed=seed,
+            unknown=unknown,
+        )
+        return recommend_frame(self, user, history, options)
 
-    def recommend_all(self, n: int = 10, *, out: str | Path | None = None, seen: bool = False) -> pl.DataFrame | None:
-        """The ``n`` best items for every user: a frame user, rank, item, score, or a Parquet file ``out``."""
+    def recommend_all(
+        self, n: int = 10, *, out: str | Path | None = None, seen: bool = False, **options: Any
+    ) -> pl.DataFrame | None:
+        """The ``n`` best items for every user: a frame user, rank, item, [title,] score, status, or a Parquet file.
+
+        ``options`` are those of :meth:`recommend` (``allow``, ``deny``, ``where``, ``per_group`` ...). With ``out``
+        memory is bounded, the file appears whole at the end, and a run that was killed goes on where it was when it is
+        started again with the same model and options. Parts stand in ``<out>.parts`` meanwhile.
+        """
         from cofactor.recommend.everybody import recommend_all
 
-        return recommend_all(self, n, out=out, seen=seen)
+        return recommend_all(self, _options(n=n, seen=seen, **options), out)
+
+    def recommend_new(
+        self,
+        items: Any,
+        user: Any = None,
+        *,
+        history: Mapping[Any, float] | Iterable[Any] | None = None,
+        n: int = 10,
+        unknown: Unknown = "error",
+    ) -> pl.DataFrame:
+        """The best of some *new* items (a frame with an id and the columns of the side table) for a user or a history.
+
+        A frame rank, item, [title,] score, reason, status. A new item's score is the mean of the user's scores for the
+        known items with the most alike features; items that share none come last, without a score.
+        """
+        from cofactor.recommend.newcomers import recommend_new
+
+        return recommend_new(self, items, user, history, n, unknown)
+
+    # ---- newer ratings
+
+    def update(self, events: Any, *, unknown: Unknown = "error") -> Recommender:
+        """A new Recommender that also knows these ratings, of known or new users; this one stays as it is.
+
+        ``events``: a frame with the training table's column names, or (user, item, rating[, time]) tuples; of two
+        ratings for the same item the later one counts. Each user's whole history is folded in with the items held
+        fixed, which takes milliseconds; the model is shared. ``unknown="skip"`` leaves out ratings of items that the
+        model does not know. An updated Recommender cannot be saved: :meth:`refit` it first.
+        """
+        from cofactor.recommend.overlay import overlaid
+
+        return Recommender(
+            self.model,
+            self.data,
+            seed=self.seed,
+            metrics=self.metrics,
+            history=self.history,
+            intervals=self.intervals,
+            rotation=self.rotation,
+            overlay=overlaid(self, events, unknown),
+        )
+
+    def ratings(self) -> Interactions:
+        """The training data with the newer ratings among them."""
+        from cofactor.recommend.refitting import enlarged
+
+        return enlarged(self)
+
+    def refit(self, ratings: Any = None, *, seed: int | None = None, verbose: bool = False) -> Recommender:
+        """The same model and config trained on ``ratings`` (default: the training data with the newer ratings).
+
+        The new vectors are turned to lie on the old ones as well as they can (orthogonal Procrustes over the items that
+        both know; Schönemann 1966), so that stored ones from :meth:`embeddings` stay comparable. ``metrics["drift"]``
+        says how far they moved even so: the mean of 1 - cosine over these items.
+        """
+        from cofactor.recommend.refitting import refit
+
+        return refit(self, ratings, self.seed if seed is None else seed, verbose)
 
     # ---- what it learned
 
-    def similar_items(self, item: Any, n: int = 10) -> pl.DataFrame:
-        """The ``n`` items nearest to one: a frame rank, item, similarity, shared_raters."""
-        code = lookup.item_code(self.data, item)
-        row = item_similarity(self.model, self.data, np.array([code]))
-        row[0, code] = -np.inf
-        codes, values = top_n(row, n)
-        kept = codes[0] >= 0
-        found = codes[0][kept]
-        frame = pl.DataFrame({"rank": np.arange(1, len(found) + 1, dtype=np.int32)})
-        return frame.with_columns(
-            *self.item_columns(found),
-            pl.Series("similarity", values[0][kept]),
-            pl.Series("shared_raters", shared_raters(self.data, code, found)),
-        )
+    def similar_items(self, item: Any, n: int = 10, *, unknown: Unknown = "error") -> pl.DataFrame:
+        """The ``n`` items nearest to one: a frame rank, item, [title,] similarity, shared_raters, status.
+
+        An unknown item is an ``error``, gives an empty frame (``skip``), or what most have rated (``popular``).
+        """
+        from cofactor.recommend.neighbours import similar_frame
+
+        return similar_frame(self, item, n, unknown)
 
     def biases(self, n: int = 5, which: Literal["item", "user"] = "item") -> pl.DataFrame:
         """The ``n`` lowest and ``n`` highest biases: a frame end, item (or user), bias, ratings.
@@ -170,10 +276,14 @@ class Recommender:
         )
 
     def embeddings(self, which: Literal["item", "user"] = "item") -> pl.DataFrame:
-        """The learned vectors: a frame id, bias, factors (a fixed-size list of float32)."""
+        """The learned vectors: a frame id, bias, factors (a fixed-size list of float32).
+
+        After :meth:`refit` they lie on the axes of the model before, so that they can be compared with its vectors.
+        """
         model = self._with_factors()
         ids = self.data.item_ids if which == "item" else self.data.user_ids
         factors = np.ascontiguousarray(model.factors(which), dtype=np.float32)
+        factors = factors if self.rotation is None else factors @ self.rotation
         vectors = pl.Series("factors", factors, dtype=pl.Array(pl.Float32, factors.shape[1]))
         return pl.DataFrame([ids.values.alias("id"), pl.Series("bias", model.bias(which)), vectors])
 
@@ -181,31 +291,103 @@ class Recommender:
         """Why this user gets this prediction for this item: terms that sum to it, and the nearest rated items."""
         from cofactor.explain import explain
 
-        return explain(self, self.data.user_ids.index(user), lookup.item_code(self.data, item), n=n)
+        code = self.data.user_ids.code(user)
+        if self.user_code(user) in self.overlay.users:
+            raise ConfigError(
+                f"user {user!r} has ratings newer than the model, which cannot be accounted for; refit() it"
+            )
+        if code < 0:
+            self.data.user_ids.index(user)
+        return explain(self, code, self.items.code(item), n=n)
 
     # ---- files
 
     def save(self, path: str | Path) -> None:
-        """Write a bundle (a directory that ends in ``.cofactor`` by custom) that :func:`cofactor.load` reads."""
+        """Write a bundle (a directory that ends in ``.cofactor`` by custom) that :func:`cofactor.load` reads.
+
+        ConfigError where there are ratings newer than the model: a bundle holds one trained model and its data.
+        """
         from cofactor.bundle import save
 
+        if self.overlay.users:
+            raise ConfigError(
+                f"{self.overlay.n_ratings:,} ratings are newer than the model and would be lost; refit() it and save"
+                " that, or save the recommender from before update()"
+            )
         save(self, path)
 
     # ---- helpers for the functions behind the methods
 
+    @cached_property
+    def items(self) -> Items:
+        """The items by id and title."""
+        return Items(self.data)
+
+    @cached_property
+    def has_tastes(self) -> bool:
+        """Whether the order of the items depends on what a user rated: a model that keeps one number of a user at most
+        (``popular``, ``bias``) has the same order for all."""
+        model = self.model
+        return not isinstance(model, FoldIn) or model.user_state(np.zeros(1, dtype=np.int32)).shape[1] > 1
+
+    def groups(self, column: str | None) -> Features:
+        """Which groups each item belongs to, by a column of the side table; remembered."""
+        from cofactor.recommend.groups import groups_of
+
+        if column not in self._groups:
+            self._groups[column] = groups_of(self.data, column)
+        return self._groups[column]
+
+    def user_code(self, user: object) -> int:
+        """The code of a user, those of :meth:`update` included (from ``data.n_users`` on), or -1."""
+        code = self.data.user_ids.code(user)
+        if code >= 0 or not self.overlay.new_codes:
+            return code
+        user = user.item() if isinstance(user, np.generic) else user
+        try:
+            return self.overlay.new_codes.get(user, -1) if not isinstance(user, (bool, float)) else -1
+        except TypeError:  # not hashable
+            return -1
+
+    def user_codes(self, users: pl.Series) -> Array:
+        """int64 codes of many users, -1 for those not known."""
+        codes = np.array(self.data.user_ids.encode(users), dtype=np.int64)
+        if self.overlay.new_codes:
+            for at in np.flatnonzero(codes < 0):
+                codes[at] = self.user_code(users[int(at)])
+        return codes
+
+    def user_column(self, codes: Array) -> pl.Series:
+        """User ids by code, for frames."""
+        ids = self.data.user_ids.values
+        if self.overlay.new_ids:
+            ids = pl.concat([ids, pl.Series(ids.name, list(self.overlay.new_ids), dtype=ids.dtype)])
+        return ids.gather(codes)
+
     def item_columns(self, codes: Array) -> list[pl.Series]:
         """``item`` ids and, where the side table names them, ``title``, for frames."""
-        columns = [self.data.item_ids.decode(codes).alias("item")]
-        names = lookup.titles(self.data)
-        if names is not None:
-            columns.append(names.gather(codes).alias("title"))
-        return columns
+        return self.items.columns(codes)
 
     def seen_by(self, users: Array) -> CSR:
-        """What these users (codes) rated, a row each."""
-        return self.data.by_user.take(users)
+        """What these users (codes) rated, newer ratings included, a row each."""
+        if not self.overlay.users:
+            return self.data.by_user.take(users)
+        from cofactor.recommend.overlay import seen_by
+
+        return seen_by(self, users)
 
     def _with_factors(self) -> HasFactors:
         if not isinstance(self.model, HasFactors):
             raise ConfigError(f"{self.name} has no factors or biases to show; try bias, als, dot-bias or bayes-mf")
         return self.model
+
+
+def _options(**given: Any) -> Options:
+    """ConfigError for a keyword that does not exist."""
+    from dataclasses import fields
+
+    names = [f.name for f in fields(Options)]
+    for name in given:
+        if name not in names:
+            raise ConfigError(f"recommend_all() has no option {name!r}; there are: {', '.join(names)}")
+    return Options(**given)

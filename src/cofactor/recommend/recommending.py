@@ -1,114 +1,118 @@
-"""The best items for one user, known or not, with what may and may not be recommended."""
+"""The best items for one user, known or not, with what may and may not be recommended, in the shape asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import CSR
-from cofactor.errors import ConfigError, DataError
-from cofactor.model import FoldIn
-from cofactor.recommend.lookup import item_code, item_codes
-from cofactor.recommend.predicting import Unknown, check_policy
-from cofactor.recommend.reasons import reasons
+from cofactor.data.interactions import Features
+from cofactor.errors import ConfigError
+from cofactor.recommend.doubt import doubtful_scores
+from cofactor.recommend.filters import allowed
+from cofactor.recommend.groups import shares
+from cofactor.recommend.options import Options
+from cofactor.recommend.people import Who, find_user, new_user, scores_of
+from cofactor.recommend.reasons import liked, reasons
+from cofactor.recommend.shaping import Shape, arrange, scaled_similarity
+from cofactor.recommend.similar import similarity_among
 from cofactor.recommend.topn import top_n
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
 
 Array = NDArray[Any]
+POOL = 100
+"""Of how many candidates at least a shaped list is made; ten for each place where that is more."""
+
+
+class Rules(NamedTuple):
+    """What the options come to for this recommender: worked out once, used for every user."""
+
+    options: Options
+    keep: NDArray[np.bool_] | None
+    capped: Features | None
+    calibrated: Features | None
+
+
+def rules_of(rec: Recommender, options: Options) -> Rules:
+    """ConfigError or UnknownIdError where an option does not fit the data."""
+    capped = rec.groups(options.per_group[0]) if options.per_group is not None else None
+    calibrated = rec.groups(options.calibration_column) if options.calibration_strength > 0 else None
+    return Rules(options, allowed(rec, options), capped, calibrated)
 
 
 def recommend_frame(
-    rec: Recommender,
-    user: Any,
-    *,
-    history: Mapping[Any, float] | Iterable[Any] | None,
-    n: int,
-    seen: bool,
-    allow: Iterable[Any] | None,
-    deny: Iterable[Any] | None,
-    unknown: Unknown,
+    rec: Recommender, user: Any, history: Mapping[Any, float] | Iterable[Any] | None, options: Options
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.recommend`."""
-    check_policy(unknown)
-    if n < 1:
-        raise ConfigError(f"n is {n}; it must be at least 1")
     if (user is None) == (history is None):
         raise ConfigError("give either a user of the training data, or a history of items, and not both")
-    if history is not None:
-        rated = history_row(rec, history)
-        scores = scores_of_history(rec, rated)[0]
+    rules = rules_of(rec, options)
+    who = new_user(rec, history, options.unknown) if history is not None else find_user(rec, user, options.unknown)
+    if who is None:
+        codes, values = np.empty(0, np.int32), np.empty(0, np.float32)
+        why, status = [], ""
     else:
-        code = rec.data.user_ids.code(user)
-        if code < 0 and unknown == "error":
-            rec.data.user_ids.index(user)
-        if code < 0 and unknown == "skip":
-            n = 0
-        rated = rec.seen_by(np.array([code])) if code >= 0 else _empty_row(rec)
-        scores = rec.model.scores(np.array([code]))[0] if code >= 0 else popularity(rec)
-    scores = scores.astype(np.float32, copy=True)
-    if not seen:
-        scores[rated.indices] = -np.inf
-    if allow is not None:
-        outside = np.ones(len(scores), dtype=bool)
-        outside[item_codes(rec.data, allow)] = False
-        scores[outside] = -np.inf
-    if deny is not None:
-        scores[item_codes(rec.data, deny)] = -np.inf
-    codes, best = top_n(scores[None], n)
-    kept = codes[0] >= 0
-    found = codes[0][kept]
-    return pl.DataFrame({"rank": np.arange(1, len(found) + 1, dtype=np.int32)}).with_columns(
-        *rec.item_columns(found),
-        pl.Series("score", best[0][kept]),
-        pl.Series("reason", reasons(rec, rated.indices, rated.values, found), dtype=pl.String),
+        codes, values = best_for(rec, who, scores_of(rec, who), rules)
+        why, status = reasons(rec, who, codes), who.status
+    return pl.DataFrame(
+        [
+            pl.Series("rank", np.arange(1, len(codes) + 1, dtype=np.int32)),
+            *rec.item_columns(codes),
+            pl.Series("score", values),
+            pl.Series("reason", why, dtype=pl.String),
+            pl.Series("status", [status] * len(codes), dtype=pl.String),
+        ]
     )
 
 
-def history_row(rec: Recommender, history: Mapping[Any, float] | Iterable[Any]) -> CSR:
-    """A history as one sparse row; a plain list of items counts as liked (the highest value of the training data)."""
-    if isinstance(history, str):
-        raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
-    top = rec.data.range[1]
-    pairs = dict(history.items()) if isinstance(history, Mapping) else dict.fromkeys(history, top)
-    values = np.empty(len(pairs), dtype=np.float32)
-    for at, (item, value) in enumerate(pairs.items()):
-        try:
-            values[at] = float(value)
-        except (TypeError, ValueError):
-            raise DataError(f"the rating of {item!r} is {value!r}; it must be a number") from None
-        if not np.isfinite(values[at]):
-            raise DataError(f"the rating of {item!r} is {value!r}; it must be a finite number")
-    codes = np.array([item_code(rec.data, item) for item in pairs], dtype=np.int32)
-    order = np.argsort(codes, kind="stable")
-    if len(np.unique(codes)) < len(codes):
-        raise DataError("the history names an item twice (once by its id, once by its title?); name each item once")
-    none = np.empty(0, dtype=np.int64)
-    return CSR(np.array([0, len(codes)], dtype=np.int64), codes[order], values[order], none, rec.data.n_items)
+def best_for(rec: Recommender, who: Who, scores: Array, rules: Rules) -> tuple[Array, Array]:
+    """(codes, scores) of one list, best first. ``scores`` float32 (n_items,) is used up."""
+    options = rules.options
+    if options.sure is not None or options.explore is not None:
+        scores = doubtful_scores(rec, who, scores, options)
+    if not options.seen:
+        scores[who.items] = -np.inf
+    if rules.keep is not None:
+        scores[~rules.keep] = -np.inf
+    if not options.shaped:
+        return _kept(scores, options.n)
+    size = max(POOL, 10 * options.n)
+    while True:
+        codes, values = _kept(scores, size)
+        places = arrange(values, options.n, shape_of(rec, who, codes, rules))
+        if len(places) == options.n or len(codes) < size:
+            return codes[places], values[places]
+        size *= 4  # caps kept too many out
 
 
-def _empty_row(rec: Recommender) -> CSR:
-    none = np.empty(0, dtype=np.int64)
-    return CSR(np.zeros(2, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), none, rec.data.n_items)
+def _kept(scores: Array, n: int) -> tuple[Array, Array]:
+    codes, values = top_n(scores[None], n)
+    kept = codes[0] >= 0
+    return codes[0][kept], values[0][kept]
 
 
-def scores_of_history(rec: Recommender, histories: CSR) -> Array:
-    """Scores of all items for users that were not in training (float32, a row a history)."""
-    if not isinstance(rec.model, FoldIn):
-        raise ConfigError(
-            f"{rec.name} cannot take in a user it has not seen; fit another model (see cofactor.models())"
-        )
-    try:
-        return rec.model.scores_from(rec.model.fold_in(histories))
-    except np.linalg.LinAlgError as exc:
-        raise ConfigError(f"the model cannot be solved for this history ({exc}); its weights are of no use") from exc
-
-
-def popularity(rec: Recommender) -> Array:
-    """What to rank by for somebody of whom nothing is known: how many rated an item."""
-    return rec.data.by_item.counts.astype(np.float32)
+def shape_of(rec: Recommender, who: Who, codes: Array, rules: Rules) -> Shape:
+    """What shapes the list of a user, for these candidates."""
+    options, similarity, capped, mine, target = rules.options, None, None, None, None
+    if options.diversity > 0:
+        similarity = scaled_similarity(similarity_among(rec.model, rec.data, codes, codes))
+    if rules.capped is not None:
+        capped = shares(rules.capped, codes) > 0
+    if rules.calibrated is not None:
+        likes = shares(rules.calibrated, who.items[liked(who)]).sum(axis=0)
+        if likes.sum() > 0:  # else there is nothing to be in proportion to
+            mine, target = shares(rules.calibrated, codes), likes / likes.sum()
+    return Shape(
+        diversity=float(options.diversity),
+        similarity=similarity,
+        cap=options.per_group[1] if options.per_group is not None else 0,
+        capped=capped,
+        calibration=float(options.calibration_strength),
+        shares=mine,
+        target=target,
+    )

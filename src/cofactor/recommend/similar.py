@@ -17,18 +17,40 @@ def item_similarity(model: Model, data: Interactions, items: Array) -> Array:
     """float32 (len(items), n_items). Cosines of factors where the model has them; never NaN."""
     if isinstance(model, HasSimilarity):
         return model.item_similarity(items)
-    if isinstance(model, HasFactors):
-        factors = model.factors("item")
-        if factors.shape[1]:
-            return cosine(factors, items)
-    return co_ratings(data, items)
+    factors = _factors(model)
+    return co_ratings(data, items) if factors is None else cosine(factors, items)
+
+
+def similarity_among(model: Model, data: Interactions, items: Array, others: Array) -> Array:
+    """float32 (len(items), len(others)): the same for a few items only, at what these few cost."""
+    if isinstance(model, HasSimilarity):
+        return model.item_similarity(items)[:, others]
+    factors = _factors(model)
+    if factors is None:
+        return co_ratings_among(data, items, others)
+    found: Array = unit(factors[items]) @ unit(factors[others]).T
+    return found
+
+
+def _factors(model: Model) -> Array | None:
+    """The items' factors, where the model has any."""
+    if not isinstance(model, HasFactors):
+        return None
+    factors = model.factors("item")
+    return factors if factors.shape[1] else None
+
+
+def unit(rows: Array) -> Array:
+    """The rows at length 1; rows of zeros stay as they are."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: Array = (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
+    return scaled
 
 
 def cosine(factors: Array, items: Array) -> Array:
     """Cosines between the rows ``items`` and all rows; 0 for a row of zeros."""
-    norms = np.linalg.norm(factors, axis=1, keepdims=True)
-    unit = factors / np.where(norms > 0, norms, 1)
-    similarity: Array = (unit[items] @ unit.T).astype(np.float32)
+    every = unit(factors)
+    similarity: Array = every[items] @ every.T
     return similarity
 
 
@@ -40,6 +62,22 @@ def co_ratings(data: Interactions, items: Array) -> Array:
         raters, _ = data.by_item.row(int(item))
         shared = np.bincount(data.by_user.take(raters).indices, minlength=data.n_items)
         out[at] = shared / np.sqrt(np.maximum(counts * max(len(raters), 1), 1))
+    return out
+
+
+def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
+    """The columns ``others`` of :func:`co_ratings`."""
+    counts, columns = data.by_item.counts, data.by_item.take(others)
+    out = np.zeros((len(items), len(others)), dtype=np.float32)
+    has = columns.counts > 0
+    rated_it = np.zeros(data.n_users, dtype=np.int32)
+    for at, item in enumerate(items):
+        raters, _ = data.by_item.row(int(item))
+        rated_it[raters] = 1
+        if has.any():
+            out[at, has] = np.add.reduceat(rated_it[columns.indices], columns.indptr[:-1][has])
+        rated_it[raters] = 0
+    out /= np.sqrt(np.maximum(counts[items][:, None] * counts[others].astype(np.float64), 1))
     return out
 
 

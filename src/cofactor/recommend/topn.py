@@ -26,30 +26,45 @@ def blocks(n_rows: int, n_items: int) -> Iterator[slice]:
 
 def mask_rows(scores: Array, seen: CSR) -> None:
     """Set the scores of each row's entries in ``seen`` to -inf, in place."""
-    rows = np.repeat(np.arange(seen.n_rows), seen.counts)
-    scores[rows, seen.indices] = -np.inf
+    from cofactor.kernels.topk import mask_seen
+
+    mask_seen(scores, seen.indptr, seen.indices)
+
+
+def mask_items(scores: Array, keep: Array | None) -> None:
+    """Set the scores of all items where ``keep`` (bool, n_items) is False to -inf, in place. None keeps all."""
+    from cofactor.kernels.topk import mask_columns
+
+    if keep is not None:
+        mask_columns(scores, keep)
 
 
 def top_n(scores: Array, n: int) -> tuple[Array, Array]:
     """The n best columns of each row: (codes int32, scores float32), both (rows, n), best first.
 
-    Ties go to the lower code. Entries that are -inf come out as code -1 (and score -inf). ConfigError for NaN.
+    Ties go to the lower code. Entries that are -inf come out as code -1 (and score -inf). ConfigError for NaN. Rows
+    are shared out among threads; the result does not depend on how.
     """
-    n = min(n, scores.shape[1])
-    if n == 0:
-        return np.empty((len(scores), 0), np.int32), np.empty((len(scores), 0), np.float32)
-    last = np.partition(scores, scores.shape[1] - n, axis=1)[:, -n:]  # NaN would stand here too
-    if np.isnan(last).any():
+    from cofactor.kernels.blocks import over_rows
+    from cofactor.kernels.topk import select
+
+    rows, columns = scores.shape
+    n = min(n, columns)
+    scores = np.ascontiguousarray(scores, dtype=np.float32)
+    codes, best = np.empty((rows, n), np.int32), np.empty((rows, n), np.float32)
+    if n == 0 or rows == 0:
+        return codes, best
+    bad = np.zeros(rows, dtype=bool)
+
+    def work(first: int, last: int) -> None:
+        part = slice(first, last)
+        bad[first] = np.isnan(scores[part].max())  # the highest of numbers and NaN is NaN
+        select(scores[part], codes[part], best[part])
+
+    over_rows(work, np.arange(rows + 1) * columns, small=200_000)
+    if bad.any():
         raise ConfigError(
             "the model's scores hold values that are no numbers, so it is of no use; train it again with a lower"
             " learning rate or more regularisation"
         )
-    kth = last[:, 0]
-    codes = np.empty((len(scores), n), dtype=np.int32)
-    for r in range(len(scores)):
-        candidates = np.flatnonzero(scores[r] >= kth[r])
-        order = np.lexsort((candidates, -scores[r, candidates]))[:n]
-        codes[r] = candidates[order]
-    best = np.take_along_axis(scores, codes.astype(np.int64), axis=1).astype(np.float32)
-    codes[np.isneginf(best)] = -1
     return codes, best

@@ -1,0 +1,60 @@
+"""Scores that take into account how sure the model is: safe bets below, and what is worth a try above."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.errors import ConfigError
+from cofactor.model import FoldedPosterior, Interval, Posterior
+from cofactor.recommend.options import Options
+from cofactor.recommend.people import Who
+
+if TYPE_CHECKING:
+    from cofactor.recommend.recommender import Recommender
+
+Array = NDArray[Any]
+
+
+def doubtful_scores(rec: Recommender, who: Who, scores: Array, options: Options) -> Array:
+    """float32 (n_items,): what to rank by with ``sure`` (a lower bound) or ``explore`` (an upper bound, or a draw).
+
+    Bounds are scores less or plus half the width of the interval, so that they are not cut at the ends of the scale,
+    where they would all be alike.
+    """
+    if who.code < 0 and who.state is None:
+        return scores  # nobody in particular: popularity, of which there is no doubt to speak of
+    if options.explore == "draw":
+        return drawn(rec, who, options.seed)
+    level = options.sure if options.sure is not None else float(options.explore or 0)
+    found = interval_of(rec, who, scores, level)
+    half = np.maximum(found.mean - found.low, found.high - found.mean)
+    bound: Array = scores - half if options.sure is not None else scores + half
+    return bound.astype(np.float32)
+
+
+def interval_of(rec: Recommender, who: Who, scores: Array, level: float) -> Interval:
+    """Bounds for every item, three arrays (n_items,)."""
+    every = np.arange(rec.data.n_items, dtype=np.int32)
+    if who.state is None:
+        return rec.predict_interval(np.full(len(every), who.code, dtype=np.int32), every, level)
+    if isinstance(rec.model, FoldedPosterior):
+        return Interval(*(a[0] for a in rec.model.interval_from(who.state, level)))
+    if isinstance(rec.model, Posterior):
+        raise ConfigError(
+            f"{rec.name} gives intervals to users of its training data only; refit() it with these ratings"
+        )
+    return rec.residual_interval(np.clip(scores, *rec.data.range), level)
+
+
+def drawn(rec: Recommender, who: Who, seed: int) -> Array:
+    """float32 (n_items,): the scores by one draw from the posterior (Thompson 1933)."""
+    model = rec.model
+    if not isinstance(model, FoldedPosterior):
+        raise ConfigError(
+            f"{rec.name} has no posterior to draw from; give a level, such as explore=0.9, or use bayes-mf"
+        )
+    state = model.user_state(np.array([who.code], dtype=np.int32)) if who.state is None else who.state
+    return np.array(model.draw_from(state, np.random.default_rng([seed, 5]))[0], dtype=np.float32)

@@ -1,0 +1,44 @@
+"""The items nearest to one, in a frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.errors import ConfigError
+from cofactor.recommend.options import Unknown, check_policy
+from cofactor.recommend.people import popularity
+from cofactor.recommend.similar import item_similarity, shared_raters
+from cofactor.recommend.topn import top_n
+
+if TYPE_CHECKING:
+    from cofactor.recommend.recommender import Recommender
+
+
+def similar_frame(rec: Recommender, item: Any, n: int, unknown: Unknown) -> pl.DataFrame:
+    """The work of :meth:`Recommender.similar_items`."""
+    check_policy(unknown)
+    if n < 1:
+        raise ConfigError(f"n is {n}; it must be at least 1")
+    code = rec.items.code(item) if unknown == "error" else rec.items.find(item)
+    if code >= 0:
+        row = np.array(item_similarity(rec.model, rec.data, np.array([code])), dtype=np.float32)
+        row[0, code] = -np.inf
+        status = "known" if rec.data.by_item.counts[code] else "item without ratings"
+    else:
+        row, status = popularity(rec)[None], "unknown item: most rated"
+    codes, values = top_n(row, 0 if code < 0 and unknown == "skip" else n)
+    found = codes[0][codes[0] >= 0]
+    similarity = pl.Series("similarity", values[0][: len(found)])
+    shared = shared_raters(rec.data, code, found) if code >= 0 else np.zeros(len(found), dtype=np.int64)
+    return pl.DataFrame(
+        [
+            pl.Series("rank", np.arange(1, len(found) + 1, dtype=np.int32)),
+            *rec.item_columns(found),
+            similarity if code >= 0 else pl.Series("similarity", [None] * len(found), dtype=pl.Float32),
+            pl.Series("shared_raters", shared),
+            pl.Series("status", [status] * len(found), dtype=pl.String),
+        ]
+    )

@@ -1,0 +1,128 @@
+"""Whom a list is for: a user of the training data, one with newer ratings, or anybody with a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR
+from cofactor.errors import ConfigError, DataError
+from cofactor.model import FoldIn
+from cofactor.recommend.options import Unknown
+from cofactor.recommend.overlay import as_rows
+
+if TYPE_CHECKING:
+    from cofactor.recommend.recommender import Recommender
+
+Array = NDArray[Any]
+KNOWN, UPDATED, NO_RATINGS = "known", "known, with newer ratings", "user without ratings"
+FROM_HISTORY, UNKNOWN = "from the history", "unknown user: most rated"
+
+
+class Who(NamedTuple):
+    """``code`` in the training data or overlay (-1: none there), what was rated, the folded-in state (or None), and
+    how well they are known, in words."""
+
+    code: int
+    items: Array
+    values: Array
+    state: Array | None
+    status: str
+
+
+def known_user(rec: Recommender, code: int) -> Who:
+    """A user by code."""
+    touched = rec.overlay.users.get(code)
+    if touched is not None:
+        return Who(code, touched.items, touched.values, touched.state[None], UPDATED)
+    items, values = rec.data.by_user.row(code)
+    return Who(code, items, values, None, KNOWN if len(items) else NO_RATINGS)
+
+
+def find_user(rec: Recommender, user: object, unknown: Unknown) -> Who | None:
+    """A user by id; for one that is not known an error, None (``skip``) or nobody in particular (``popular``)."""
+    code = rec.user_code(user)
+    if code >= 0:
+        return known_user(rec, code)
+    if unknown == "error":
+        rec.data.user_ids.index(user)
+    empty = np.empty(0, np.int32), np.empty(0, np.float32)
+    return None if unknown == "skip" else Who(-1, *empty, None, UNKNOWN)
+
+
+def new_user(rec: Recommender, history: Mapping[Any, float] | Iterable[Any], unknown: Unknown) -> Who:
+    """Somebody with these ratings, folded in. Unknown items are an error, or left out and counted in the status."""
+    items, values, missing = read_history(rec, history, unknown)
+    state = fold_in(rec, as_rows([(items, values)], rec.data.n_items))
+    said = f"; {missing} unknown item{'s' if missing > 1 else ''} left out" if missing else ""
+    return Who(-1, items, values, state, (FROM_HISTORY if len(items) else "empty history") + said)
+
+
+def read_history(
+    rec: Recommender, history: Mapping[Any, float] | Iterable[Any], unknown: Unknown = "error"
+) -> tuple[Array, Array, int]:
+    """(item codes ascending, ratings, how many items were unknown).
+
+    A plain list of items counts as liked (the highest value of the training data).
+    """
+    if isinstance(history, str):
+        raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
+    top = rec.data.range[1]
+    pairs = dict(history.items()) if isinstance(history, Mapping) else dict.fromkeys(history, top)
+    values = np.empty(len(pairs), dtype=np.float32)
+    for at, (item, value) in enumerate(pairs.items()):
+        try:
+            values[at] = float(value)
+        except (TypeError, ValueError):
+            raise DataError(f"the rating of {item!r} is {value!r}; it must be a number") from None
+        if not np.isfinite(values[at]):
+            raise DataError(f"the rating of {item!r} is {value!r}; it must be a finite number")
+    find = rec.items.code if unknown == "error" else rec.items.find
+    codes = np.array([find(item) for item in pairs], dtype=np.int32)
+    order = np.argsort(codes, kind="stable")
+    order = order[codes[order] >= 0]
+    found = codes[order]
+    if (np.diff(found) == 0).any():
+        raise DataError("the history names an item twice (once by its id, once by its title?); name each item once")
+    return found, values[order], len(codes) - len(found)
+
+
+def fold_in(rec: Recommender, histories: CSR) -> Array:
+    """The model's states of users that were not in training."""
+    if not isinstance(rec.model, FoldIn):
+        raise ConfigError(
+            f"{rec.name} cannot take in a user it has not seen; fit another model (see cofactor.models())"
+        )
+    try:
+        return rec.model.fold_in(histories)
+    except np.linalg.LinAlgError as exc:
+        raise ConfigError(f"the model cannot be solved for this history ({exc}); its weights are of no use") from exc
+
+
+def scores_of(rec: Recommender, who: Who) -> Array:
+    """float32 (n_items,), a copy: how the model scores every item; how many rated it, for nobody in particular."""
+    if who.state is not None:
+        assert isinstance(rec.model, FoldIn)
+        return np.array(rec.model.scores_from(who.state)[0], dtype=np.float32)
+    if who.code < 0:
+        return popularity(rec)
+    return np.array(rec.model.scores(np.array([who.code], dtype=np.int32))[0], dtype=np.float32)
+
+
+def scores_of_many(rec: Recommender, codes: Array) -> Array:
+    """float32 (len(codes), n_items), a copy; for users with newer ratings by these."""
+    trained = np.where(codes < rec.data.n_users, codes, -1).astype(np.int32)
+    out = np.array(rec.model.scores(trained), dtype=np.float32)
+    rows = [r for r, code in enumerate(codes.tolist()) if code in rec.overlay.users] if rec.overlay.users else []
+    if rows:
+        assert isinstance(rec.model, FoldIn)
+        out[rows] = rec.model.scores_from(np.stack([rec.overlay.users[int(codes[r])].state for r in rows]))
+    return out
+
+
+def popularity(rec: Recommender) -> Array:
+    """What to rank by for somebody of whom nothing is known: how many rated an item."""
+    return rec.data.by_item.counts.astype(np.float32)

@@ -1,0 +1,114 @@
+"""Training again on more ratings, with vectors that stay comparable with the old ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.data.ids import IdMap
+from cofactor.data.interactions import CSR, Features, Interactions
+from cofactor.errors import ConfigError
+from cofactor.model import HasFactors
+
+if TYPE_CHECKING:
+    from cofactor.recommend.recommender import Recommender
+
+Array = NDArray[Any]
+
+
+def refit(rec: Recommender, ratings: Any, seed: int, verbose: bool) -> Recommender:
+    """The work of :meth:`Recommender.refit`."""
+    from cofactor.fitting import fit
+    from cofactor.models import REGISTRY
+
+    if rec.name not in REGISTRY:
+        raise ConfigError(f"{rec.name} is a module of your own, which only your code can make; train it by a Learner")
+    config = {f.name: getattr(rec.model.config, f.name) for f in dataclasses.fields(rec.model.config)}
+    data = enlarged(rec) if ratings is None else ratings
+    calibrate = rec.intervals is not None
+    found = fit(data, model=rec.name, seed=seed, calibrate=calibrate, verbose=verbose, **config)
+    rotation, drift = turned(rec, found)
+    if rotation is not None:
+        found.rotation = rotation
+        found.metrics["drift"] = drift
+    return found
+
+
+def turned(old: Recommender, new: Recommender) -> tuple[Array | None, float]:
+    """(rotation (k, k), drift): what turns the new vectors onto the old ones, by the items rated in both.
+
+    (None, 0) where there are no vectors, or too few common items to tell.
+    """
+    if not isinstance(old.model, HasFactors) or not isinstance(new.model, HasFactors):
+        return None, 0.0
+    rated = np.flatnonzero(old.data.by_item.counts > 0).astype(np.int32)
+    theirs = new.data.item_ids.encode(old.data.item_ids.decode(rated))
+    both = (theirs >= 0) & (new.data.by_item.counts[np.maximum(theirs, 0)] > 0)
+    a, b = new.model.factors("item")[theirs[both]], old.model.factors("item")[rated[both]]
+    if a.shape[1] == 0 or a.shape[1] != b.shape[1] or len(a) <= a.shape[1]:
+        return None, 0.0
+    b = b if old.rotation is None else b @ old.rotation
+    rotation = procrustes(a, b)
+    return rotation, mean_turn(a @ rotation, b)
+
+
+def procrustes(a: Array, b: Array) -> Array:
+    """float32 (k, k), orthogonal: the one that brings the rows of ``a`` nearest to those of ``b`` (Schönemann 1966)."""
+    left, _, right = np.linalg.svd(a.astype(np.float64).T @ b.astype(np.float64))
+    found: Array = (left @ right).astype(np.float32)
+    return found
+
+
+def mean_turn(a: Array, b: Array) -> float:
+    """The mean of 1 - cosine between rows; rows of zeros do not count."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    some = length > 0
+    return float(np.mean(1 - (a * b).sum(axis=1)[some] / length[some])) if some.any() else 0.0
+
+
+def enlarged(rec: Recommender) -> Interactions:
+    """The training data with the newer ratings: those of a pair that was rated before take its place."""
+    data, overlay = rec.data, rec.overlay
+    if not overlay.users:
+        return data
+    newer = [(code, t.items[t.new], t.values[t.new], t.times[t.new]) for code, t in overlay.users.items()]
+    users = np.concatenate([np.full(len(items), code, np.int32) for code, items, _, _ in newer])
+    items, values, times = (np.concatenate([n[at] for n in newer]) for at in (1, 2, 3))
+    pair = data.users.astype(np.int64) * data.n_items + data.items
+    kept = ~np.isin(pair, users.astype(np.int64) * data.n_items + items)
+    ids, new = data.user_ids, list(overlay.new_ids)
+    all_ids = pl.concat([ids.values, pl.Series(ids.values.name, new, dtype=ids.values.dtype)])
+    when = None
+    if data.times is not None:  # a rating without a time counts as the latest
+        latest = max(int(data.times.max(initial=0)), int(times.max(initial=0)))
+        when = np.concatenate([data.times[kept], np.where(times < 0, latest, times)])
+    return data.but(
+        users=np.concatenate([data.users[kept], users]),
+        items=np.concatenate([data.items[kept], items]),
+        values=np.concatenate([data.values[kept], values]),
+        times=when,
+        user_ids=IdMap(all_ids, ids.kind),
+        user_table=_longer(data.user_table, all_ids),
+        user_features=_more_rows(data.user_features, len(new)),
+    )
+
+
+def _longer(table: pl.DataFrame | None, ids: pl.Series) -> pl.DataFrame | None:
+    """The same side table with rows of nulls for users that it does not have."""
+    if table is None:
+        return None
+    return pl.DataFrame({table.columns[0]: ids}).join(table, on=table.columns[0], how="left", maintain_order="left")
+
+
+def _more_rows(features: Features | None, n: int) -> Features | None:
+    """The same features with ``n`` empty rows at the end."""
+    if features is None or n == 0:
+        return features
+    m = features.matrix
+    indptr = np.concatenate([m.indptr, np.full(n, m.indptr[-1])])
+    return Features(CSR(indptr, m.indices, m.values, m.rows, m.n_cols), features.names)
