@@ -27,6 +27,10 @@ from cofactor.errors import BundleError, CofactorError
 
 COUNT = int(os.environ.get("COFACTOR_FUZZ", "300"))
 MODELS = {"bias": {}, "als": {"n_factors": 3, "epochs": 2}, "dot-bias": {"n_factors": 4, "epochs": 1}, "ease": {}}
+if COUNT >= 1000:  # more models where there is time
+    few = {"n_factors": 3, "epochs": 2}
+    MODELS |= {"ials": few, "svd++": few, "bpr": few, "item-cosine": {}, "slim": {}}
+    MODELS["bayes-mf"] = {"n_factors": 3, "epochs": 6, "burn_in": 2, "kept": 2}
 ARRAYS, USERS, ITEMS = manifest.FILES
 NAMES = (*manifest.FILES, files.MANIFEST)
 
