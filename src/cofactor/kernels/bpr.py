@@ -123,3 +123,28 @@ def draw_other(state: Array, n_items: int, indices: Array, lo: int, hi: int) -> 
     while has(indices, lo, hi, other):
         other = draw(state, n_items)
     return other
+
+
+@njit(cache=True, nogil=True)
+def fold_rows(
+    first: int,
+    last: int,
+    epochs: int,
+    owner: Array,
+    indptr: Array,
+    indices: Array,
+    weights: Array,
+    users: Array,
+    items: Array,
+    bias: Array,
+    lr: float,
+    reg: float,
+    trials: int,
+    margin: float,
+) -> None:
+    """Learn the rows ``first`` to ``last`` of ``users``, items held fixed; each with random numbers of its own."""
+    for row in range(first, last):
+        state = np.ones(1, dtype=np.uint64)
+        order = np.arange(indptr[row], indptr[row + 1])
+        for _ in range(epochs):
+            epoch(order, owner, indptr, indices, weights, users, items, bias, lr, reg, trials, margin, state, False)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels import bpr as kernel
+from cofactor.kernels.blocks import over_rows
 from cofactor.model import Hyper, Kind, State
 from cofactor.models.arrays import fitted
 from cofactor.models.config import Search, option
@@ -77,13 +78,10 @@ class Bpr(FactorRanker):
         c = self.config
         rows = weighted(histories, fitted(self.range, self.name), c.low_rating)
         out = np.zeros((rows.n_rows, items.shape[1]), dtype=np.float32)
-        for r in range(rows.n_rows):
-            one = rows.take(np.array([r]))
-            state = np.array([1], dtype=np.uint64)
-            owner = np.zeros(len(one.indices), dtype=np.int32)
-            order = np.arange(len(one.indices))
-            for _ in range(c.epochs):
-                visit(c, order, owner, one, out[r : r + 1], items, bias, state, learn_items=False)
+        owner = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
+        fixed = (np.require(a, requirements="W") for a in (rows.indptr, rows.indices, rows.values))
+        arrays = (owner, *fixed, out, items, bias, c.lr, c.reg, *draws(c))
+        over_rows(lambda a, b: kernel.fold_rows(a, b, c.epochs, *arrays), rows.indptr, small=1000)
         return out
 
 
@@ -120,7 +118,9 @@ class BprStepper:
         order = np.random.default_rng([int(self.random[0]), self.passes]).permutation(len(self.owner))
         m = self.model
         users, items, bias = m.factors("user"), m.factors("item"), m.bias("item")
-        loss = visit(m.config, order, self.owner, self.rows, users, items, bias, self.random[1:], learn_items=True)
+        r, c = self.rows, m.config
+        arrays = (r.indptr, r.indices, r.values, users, items, bias, c.lr, c.reg, *draws(c), self.random[1:])
+        loss: float = kernel.epoch(order, self.owner, *arrays, True)
         self.passes += 1
         return np.array([loss])
 
@@ -138,34 +138,6 @@ class BprStepper:
         self.passes = int(state["passes"])
 
 
-def visit(
-    c: BprConfig,
-    order: Array,
-    owner: Array,
-    rows: CSR,
-    users: Array,
-    items: Array,
-    bias: Array,
-    random: Array,
-    *,
-    learn_items: bool,
-) -> float:
-    """One pass of the kernel."""
-    trials, margin = (c.trials, c.margin) if isinstance(c, WarpConfig) else (0, 0.0)
-    loss: float = kernel.epoch(
-        order,
-        owner,
-        rows.indptr,
-        rows.indices,
-        rows.values,
-        users,
-        items,
-        bias,
-        c.lr,
-        c.reg,
-        trials,
-        margin,
-        random,
-        learn_items,
-    )
-    return loss
+def draws(c: BprConfig) -> tuple[int, float]:
+    """The kernel's ``trials`` and ``margin``."""
+    return (c.trials, c.margin) if isinstance(c, WarpConfig) else (0, 0.0)
