@@ -19,6 +19,7 @@ from cofactor.evaluate.progress import progress
 from cofactor.evaluate.sample import few_users, held_out, smaller
 from cofactor.evaluate.scorer import scorer
 from cofactor.evaluate.specs import Fit, default_fit
+from cofactor.evaluate.training import forecast_passes
 from cofactor.model import Task
 from cofactor.models import REGISTRY
 
@@ -89,7 +90,7 @@ def choose(
     start = time.perf_counter()
     split = held_out(data, 0.1, seed) if task == "rating" else few_users(held_out(data, 0.2, seed), 5000, seed)
     target = names.metric("rmse" if task == "rating" else "ndcg@10")
-    trial = _Trial(split, target, Choices(_floor(data, relevant)), seed, fit or default_fit(False))
+    trial = _Trial(split, target, Choices(_floor(data, relevant)), seed, fit or default_fit(False), fit is None)
     pool = _pool(task, candidates)
     table: list[dict[str, Any]] = [{"model": m, "config": str(dict(c)), "metric": str(target)} for m, c in pool]
     with progress("choosing a model", len(pool), None if verbose else True) as step:
@@ -162,6 +163,7 @@ class _Trial:
     choices: Choices
     seed: int
     fit: Fit
+    registered: bool
 
     def run(self, model: str, config: Mapping[str, Any], required: bool) -> dict[str, Any]:
         """Train and measure one candidate. One that cannot be trained here is passed over, unless
@@ -184,7 +186,8 @@ class _Trial:
         return measure(scorer(trained, split.train), data, [self.target], self.choices).value(self.target)
 
     def forecast(self, model: str, config: Mapping[str, Any], left: float) -> float:
-        """Seconds that the candidate will probably take, from fits to parts with fewer users and items.
+        """Seconds that the candidate will probably take: from a few passes, or from fits to parts with fewer
+        users and items.
 
         A share f of both has f² of the rows. Time is taken to be ``a + b f^p``: p from three parts (2 for
         what is linear in the rows, 3 for what solves items × items), 2.5 from two. The first fit only
@@ -194,6 +197,13 @@ class _Trial:
             return math.inf
         if not math.isfinite(left):
             return 0.0
+        if self.registered:
+            try:
+                found = forecast_passes(self.split.train, model, config, self.seed, left)
+            except CofactorError:
+                return 0.0
+            if found is not None:
+                return 1.1 * found
         seen: list[tuple[float, float]] = []
         guess = 0.0
         for share in (0.08, 0.1, 0.2, 0.4):

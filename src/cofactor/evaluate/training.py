@@ -1,14 +1,16 @@
-"""Training for tuning: quiet, and watched between epochs."""
+"""Training for tuning and choosing: quiet, watched between epochs, its cost forecast."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cofactor.data.interactions import Split
-from cofactor.model import Model
+from cofactor.data.interactions import Interactions, Split
+from cofactor.model import Hyper, Model
 from cofactor.models import model_class
 from cofactor.models.config import make_config
 from cofactor.train import Callback, Learner
@@ -40,3 +42,34 @@ def train_watched(split: Split, model: str, config: dict[str, Any], seed: int, r
         learn.fit(epochs)
     trained: Model = learn.model
     return trained
+
+
+def forecast_passes(data: Interactions, model: str, config: Mapping[str, Any], seed: int, left: float) -> float | None:
+    """Seconds that training takes, from a few passes (or some hundred batches) on the very rows; None for
+    models that solve in one go. The first pass is made but not counted, since it may have to compile, unless
+    it alone takes a quarter of ``left``."""
+    cls = model_class(model)
+    settings = make_config(cls.Config, dict(config))
+    begun = time.perf_counter()
+    stepper = cls(settings).stepper(data, np.random.default_rng(seed))
+    start = time.perf_counter() - begun
+    epochs = getattr(settings, "epochs", 1)
+    if stepper.kind == "solve":
+        return None
+    rows: NDArray[Any] | None = None
+    hyper, times = None, float(epochs)
+    if stepper.kind == "batch":
+        bs = min(getattr(settings, "bs", 64), len(data))
+        some, all_batches = min(200, len(data) // bs), len(data) // bs
+        rows = np.arange(some * bs, dtype=np.int64)
+        hyper = Hyper(np.full(some, 1e-6), np.full(some, 0.9), 0.0, bs)
+        times *= all_batches / some
+    spent = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        stepper.run(rows, hyper)
+        spent.append(time.perf_counter() - begun)
+        if spent[0] > left / 4:
+            break
+    counted = spent[1:] or spent
+    return start + float(np.mean(counted)) * times
