@@ -1,4 +1,4 @@
-"""Why a prediction is what it is: terms that sum to it, and the nearest of the user's own rated items."""
+"""Why a prediction is what it is: terms that sum to it, and what each of the user's own ratings does to it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from cofactor.errors import ConfigError
-from cofactor.model import Additive, Terms
-from cofactor.recommend.lookup import item_labels
+from cofactor.explain.rated import contributions
+from cofactor.model import Additive, FoldIn
+from cofactor.recommend.overlay import as_rows
 from cofactor.recommend.similar import item_similarity, shared_raters
 
 if TYPE_CHECKING:
     from cofactor.recommend import Recommender
+    from cofactor.recommend.people import Who
+
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """``terms``: a frame term, value; ``link`` of their sum is ``prediction``. ``neighbours``: rated items."""
+    """Two accounts of one prediction.
+
+    ``terms``: the model's own, a frame term, value; ``link`` of their sum is ``prediction``. Empty for models that do
+    not add up terms and for users that were folded in.
+    ``rated``: a frame item, [title,] rating, contribution, similarity, shared_raters, strongest first: what the
+    prediction would lose without that rating. The contributions of all looked at and ``rest`` sum to ``prediction``.
+    ``neighbours``: the rated items most like this one, with the same columns.
+    """
 
     user: Any
     item: Any
@@ -29,6 +41,8 @@ class Explanation:
     terms: pl.DataFrame
     link: str
     y_range: tuple[float, float] | None
+    rated: pl.DataFrame
+    rest: float
     neighbours: pl.DataFrame
 
     def linked_sum(self) -> float:
@@ -45,15 +59,28 @@ class Explanation:
         total = pl.DataFrame({"term": ["factors"], "value": [float(factors["value"].sum())]})
         return pl.concat([rest, total])
 
+    def because(self, n: int = 5) -> list[str]:
+        """The ``n`` ratings that do most to the prediction, in words."""
+        name = "title" if "title" in self.rated.columns else "item"
+        return [
+            f"because you rated {row[name]} {row['rating']:g}: {row['contribution']:+.2f}"
+            for row in self.rated.head(n).iter_rows(named=True)
+        ]
+
     def __str__(self) -> str:
-        parts = ", ".join(f"{t} {v:+.3f}" for t, v in self.grouped().iter_rows())
-        how = ""
-        if self.link == "sigmoid" and self.y_range is not None:
-            how = f" (through a sigmoid from {self.y_range[0]:g} to {self.y_range[1]:g})"
-        lines = [f"{self.label} for user {self.user}: {self.prediction:.3f} = {parts}{how}"]
-        for row in self.neighbours.iter_rows(named=True):
-            name = row.get("title", row["item"])
-            lines.append(f"  near {name}, rated {row['rating']:g} (similarity {row['similarity']:.2f})")
+        who = f"for user {self.user}" if self.user is not None else "for this history"
+        lines = [f"{self.label} {who}: {self.prediction:.3f}"]
+        if len(self.terms):
+            how = ""
+            if self.link == "sigmoid" and self.y_range is not None:
+                how = f" (through a sigmoid from {self.y_range[0]:g} to {self.y_range[1]:g})"
+            lines[0] += " = " + ", ".join(f"{t} {v:+.3f}" for t, v in self.grouped().iter_rows()) + how
+        lines += [f"  {reason}" for reason in self.because()]
+        if len(self.rated):
+            others = float(self.rated["contribution"][5:].sum())
+            if len(self.rated) > 5:
+                lines.append(f"  {len(self.rated) - 5} other ratings: {others:+.2f}")
+            lines.append(f"  everything else: {self.rest:+.2f}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,8 +92,16 @@ class Explanation:
             "link": self.link,
             "y_range": self.y_range,
             "terms": self.terms.to_dicts(),
+            "rated": self.rated.to_dicts(),
+            "rest": self.rest,
             "neighbours": self.neighbours.to_dicts(),
         }
+
+    def plot(self, n: int = 8) -> Any:
+        """A waterfall: from everything else, over the ``n`` strongest ratings, to the prediction; a matplotlib Axes."""
+        from cofactor.explain.waterfall import waterfall
+
+        return waterfall(self, n)
 
 
 def linked(total: float, link: str, y_range: tuple[float, float] | None) -> float:
@@ -77,35 +112,63 @@ def linked(total: float, link: str, y_range: tuple[float, float] | None) -> floa
     return low + (high - low) / (1 + math.exp(-total))
 
 
-def explain(rec: Recommender, user: int, item: int, *, n: int) -> Explanation:
-    """The work of :meth:`Recommender.explain`; ``user`` and ``item`` are codes."""
-    if not isinstance(rec.model, Additive):
-        raise ConfigError(f"{rec.name} does not add up terms, so its predictions cannot be taken apart")
-    account: Terms = rec.model.terms(user, item)
-    prediction = float(rec.predict_codes(np.array([user]), np.array([item]))[0])
+def explain(rec: Recommender, who: Who, item: int, *, n: int) -> Explanation:
+    """The work of :meth:`Recommender.explain`; ``item`` is a code."""
+    trained = who.code >= 0 and who.state is None
+    terms, link, y_range = pl.DataFrame(schema={"term": pl.String, "value": pl.Float64}), "identity", None
+    if trained and isinstance(rec.model, Additive):
+        account = rec.model.terms(who.code, item)
+        values = np.asarray(account.values, dtype=np.float64)
+        terms, link, y_range = (
+            pl.DataFrame({"term": list(account.names), "value": values}),
+            account.link,
+            account.y_range,
+        )
+    elif not isinstance(rec.model, FoldIn):
+        raise ConfigError(f"{rec.name} neither adds up terms nor folds in a history, so nothing can be taken apart")
+    prediction = _prediction(rec, who, item, trained)
+    rated, rest = _rated(rec, who, item, prediction)
+    near = rated.filter(pl.col("similarity") > 0).sort("similarity", descending=True, maintain_order=True).head(n)
     return Explanation(
-        user=rec.data.user_ids.decode(np.array([user]))[0],
+        user=rec.user_column(np.array([who.code]))[0] if who.code >= 0 else None,
         item=rec.data.item_ids.decode(np.array([item]))[0],
-        label=item_labels(rec.data, np.array([item]))[0],
+        label=rec.items.labels(np.array([item]))[0],
         prediction=prediction,
-        terms=pl.DataFrame({"term": list(account.names), "value": np.asarray(account.values, dtype=np.float64)}),
-        link=account.link,
-        y_range=account.y_range,
-        neighbours=_rated_neighbours(rec, user, item, n),
+        terms=terms,
+        link=link,
+        y_range=y_range,
+        rated=rated,
+        rest=rest,
+        neighbours=near,
     )
 
 
-def _rated_neighbours(rec: Recommender, user: int, item: int, n: int) -> pl.DataFrame:
-    rated, values = rec.data.by_user.row(user)
-    similarity = item_similarity(rec.model, rec.data, np.array([item]))[0, rated]
+def _prediction(rec: Recommender, who: Who, item: int, trained: bool) -> float:
+    if trained or not isinstance(rec.model, FoldIn):
+        return float(rec.model.predict(np.array([who.code]), np.array([item]))[0])
+    assert who.state is not None
+    return float(rec.model.scores_from(who.state)[0, item])
+
+
+def _rated(rec: Recommender, who: Who, item: int, prediction: float) -> tuple[pl.DataFrame, float]:
+    """The frame of rated items with their contributions, and what is left of the prediction."""
+    similarity = item_similarity(rec.model, rec.data, np.array([item]))[0, who.items]
     order = np.argsort(-similarity, kind="stable")
-    order = order[rated[order] != item][:n]
-    found = rated[order]
-    return pl.DataFrame(
+    order = order[who.items[order] != item]
+    at, difference = order, np.zeros(len(order))
+    if isinstance(rec.model, FoldIn) and len(who.items):
+        history = as_rows([(who.items, who.values)], rec.data.n_items)
+        _, at, difference = contributions(rec.model, history, item, order)
+    strongest = np.argsort(-np.abs(difference), kind="stable")
+    at, difference = at[strongest], difference[strongest]
+    found = who.items[at]
+    frame = pl.DataFrame(
         [
             *rec.item_columns(found),
-            pl.Series("rating", values[order]),
-            pl.Series("similarity", similarity[order]),
+            pl.Series("rating", who.values[at]),
+            pl.Series("contribution", difference, dtype=pl.Float64),
+            pl.Series("similarity", similarity[at]),
             pl.Series("shared_raters", shared_raters(rec.data, item, found)),
         ]
     )
+    return frame, prediction - float(difference.sum())

@@ -61,6 +61,17 @@ def new_user(rec: Recommender, history: Mapping[Any, float] | Iterable[Any], unk
     return Who(-1, items, values, state, (FROM_HISTORY if len(items) else "empty history") + said)
 
 
+def one_person(rec: Recommender, user: object, history: Mapping[Any, float] | Iterable[Any] | None) -> Who:
+    """A known user, or anybody with a history: one of the two must be given."""
+    if (user is None) == (history is None):
+        raise ConfigError("give either a user of the training data, or a history of items, and not both")
+    if history is not None:
+        return new_user(rec, history, "error")
+    found = find_user(rec, user, "error")
+    assert found is not None
+    return found
+
+
 def read_history(
     rec: Recommender, history: Mapping[Any, float] | Iterable[Any], unknown: Unknown = "error"
 ) -> tuple[Array, Array, int]:

@@ -287,18 +287,42 @@ class Recommender:
         vectors = pl.Series("factors", factors, dtype=pl.Array(pl.Float32, factors.shape[1]))
         return pl.DataFrame([ids.values.alias("id"), pl.Series("bias", model.bias(which)), vectors])
 
-    def explain(self, user: Any, item: Any, *, n: int = 5) -> Explanation:
-        """Why this user gets this prediction for this item: terms that sum to it, and the nearest rated items."""
-        from cofactor.explain import explain
+    def explain(
+        self,
+        user: Any = None,
+        item: Any = None,
+        *,
+        history: Mapping[Any, float] | Iterable[Any] | None = None,
+        n: int = 5,
+    ) -> Explanation:
+        """Why a user, or somebody with this ``history``, gets this prediction for ``item``.
 
-        code = self.data.user_ids.code(user)
-        if self.user_code(user) in self.overlay.users:
-            raise ConfigError(
-                f"user {user!r} has ratings newer than the model, which cannot be accounted for; refit() it"
-            )
-        if code < 0:
-            self.data.user_ids.index(user)
-        return explain(self, code, self.items.code(item), n=n)
+        Terms that sum to it, what each rated item does to it, and the ``n`` rated items most like this one.
+        """
+        from cofactor.explain import explain
+        from cofactor.recommend.people import one_person
+
+        if item is None:
+            raise ConfigError("name the item to explain: explain(user=..., item=...)")
+        return explain(self, one_person(self, user, history), self.items.code(item), n=n)
+
+    def what_if(
+        self,
+        user: Any = None,
+        *,
+        history: Mapping[Any, float] | Iterable[Any] | None = None,
+        without: Iterable[Any] = (),
+        instead: Mapping[Any, float] | None = None,
+        n: int = 10,
+    ) -> pl.DataFrame:
+        """How the best ``n`` change ``without`` some of the rated items, or with other ratings ``instead``.
+
+        A frame item, [title,] rank_before, rank_after, score_before, score_after.
+        """
+        from cofactor.explain.what_if import what_if
+        from cofactor.recommend.people import one_person
+
+        return what_if(self, one_person(self, user, history), without, instead, n)
 
     # ---- files
 

@@ -1,0 +1,54 @@
+"""What the list would be if some of the ratings were others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.errors import ConfigError, DataError
+from cofactor.recommend.overlay import as_rows
+from cofactor.recommend.people import Who, fold_in
+from cofactor.recommend.topn import top_n
+
+if TYPE_CHECKING:
+    from cofactor.recommend import Recommender
+
+
+def what_if(
+    rec: Recommender, who: Who, without: Iterable[Any], instead: Mapping[Any, float] | None, n: int
+) -> pl.DataFrame:
+    """The work of :meth:`Recommender.what_if`: both lists are made by folding in, so that only the ratings differ."""
+    gone, changed = list(without), dict(instead or {})
+    if not gone and not changed:
+        raise ConfigError("say what to leave out (without=[...]) or to rate otherwise (instead={item: rating})")
+    if n < 1:
+        raise ConfigError(f"n is {n}; it must be at least 1")
+    ratings = dict(zip(who.items.tolist(), who.values.tolist(), strict=True))
+    for item in gone:
+        code = rec.items.code(item)
+        if code not in ratings:
+            raise DataError(f"{item!r} is not among the rated items, so it cannot be left out")
+        del ratings[code]
+    for item, value in changed.items():
+        ratings[rec.items.code(item)] = float(value)
+    codes = np.array(sorted(ratings), dtype=np.int32)
+    other = codes, np.array([ratings[c] for c in codes.tolist()], dtype=np.float32)
+    histories = as_rows([(who.items, who.values), other], rec.data.n_items)
+    scores = rec.model.scores_from(fold_in(rec, histories)).astype(np.float32, copy=True)  # type: ignore[attr-defined]
+    shown = scores.copy()
+    shown[:, np.union1d(who.items, codes)] = -np.inf
+    before, after = top_n(shown, n)[0]
+    found = np.array(list(dict.fromkeys([*after[after >= 0].tolist(), *before[before >= 0].tolist()])), dtype=np.int64)
+    place = [{int(c): r + 1 for r, c in enumerate(row) if c >= 0} for row in (before, after)]
+    return pl.DataFrame(
+        [
+            *rec.item_columns(found),
+            pl.Series("rank_before", [place[0].get(int(c)) for c in found], dtype=pl.Int32),
+            pl.Series("rank_after", [place[1].get(int(c)) for c in found], dtype=pl.Int32),
+            pl.Series("score_before", scores[0, found]),
+            pl.Series("score_after", scores[1, found]),
+        ]
+    )
