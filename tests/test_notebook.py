@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 
 import numpy as np
@@ -444,6 +445,24 @@ def test_recommender_knows_the_ids(dls, frame):
     assert rec.biases(2).height == 4
 
 
+def test_export_and_load(dls, frame, tmp_path):
+    """Without pickle: the two models of collab_learner whole, a module of one's own given its class again."""
+    pair = (int(frame["user"].iloc[0]), frame["title"].iloc[0])
+    network = nb.collab_learner(
+        dls, use_nn=True, layers=[8, 4], y_range=(0, 5.5), path=tmp_path, config={"ps": 0.1}, verbose=False
+    )
+    for learn in (dot_learner(dls, path=tmp_path), network, module_learner(dls, path=tmp_path)):
+        learn.fit_one_cycle(1, 5e-3)
+        file = learn.export(f"{type(learn.model).__name__}.cofactor")
+        module = copy.deepcopy(learn.model) if isinstance(learn.model, DotProductBias) else None
+        rec = nb.load_learner(file, module=module)
+        assert rec.predict([pair])["prediction"][0] == pytest.approx(float(learn.predict(pair)[1]), rel=1e-5)
+        assert rec.recommend(history={"Film 03 (1983)": 5}, n=3).height == 3
+        if module is not None:
+            with pytest.raises(BundleError, match="give the module too"):
+                nb.load_learner(file)
+
+
 def test_what_is_not_offered_says_so(dls):
     learn = dot_learner(dls)
     with pytest.raises(AttributeError, match="not offered: mixed precision"):
@@ -486,8 +505,6 @@ def test_modules_need_no_super():
         def __init__(self):
             super().__init__()
             self.b = nn.Parameter(torch.zeros(2))
-
-    import copy
 
     assert len(nb.L(T().parameters())) == 1
     assert len(nb.L(copy.deepcopy(U()).parameters())) == 2

@@ -258,6 +258,10 @@ def test_an_activation_turns_outputs_into_predictions(toy):
     everything = model.scores(np.arange(clicks.n_users))
     assert everything.min() > 0
     assert everything.max() < 1
+    read = TorchModule.from_state(model.config, model.state(), module=Dot, loss=loss, device="cpu")
+    assert np.array_equal(read.scores(np.arange(3)), everything[:3])
+    with pytest.raises(ConfigError, match="a loss of your own, which a file does not hold"):
+        TorchModule.from_state(model.config, model.state(), module=Dot).scores(np.arange(3))
 
 
 def test_scores_are_predictions_and_unknown_ids_are_means(toy):

@@ -21,8 +21,11 @@ from cofactor.errors import ConfigError
 from cofactor.model import Model
 from cofactor.models import torch_run
 from cofactor.models.dot_bias import DotBias, DotBiasConfig
+from cofactor.models.neural import Neural, NeuralConfig
 from cofactor.models.torch_layers import (
+    Embedding,
     EmbeddingDotBias,
+    EmbeddingNN,
     FlatLoss,
     HuberLossFlat,
     L1LossFlat,
@@ -85,8 +88,7 @@ def untouched(module: nn.Module) -> bool:
     tables = [getattr(module, name, None) for name in TABLES]
     if {id(m) for m in module.modules()} - {id(module)} != {id(t) for t in tables} or len(module._parameters):
         return False
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    if any(getattr(m, h, None) for m in module.modules() for h in hooks):
+    if hooked(module):
         return False
     weights = [t.weight for t in tables if t is not None]
     u, i, ub, ib = weights
@@ -164,7 +166,7 @@ class ModuleCore:
         self.asked = (learn.loss_func, learn.opt_func, learn.dls.device)
         self.state = [(name, p, p.requires_grad) for name, p in self.module.named_parameters()]
         dls = learn.dls
-        config = TorchModuleConfig(loss="own", offset=1, bs=dls.train.bs)
+        config = TorchModuleConfig(loss=kernel_loss(learn.loss_func) or "own", offset=1, bs=dls.train.bs)
         self.model = TorchModule(
             config, self.module, loss=learn.loss_func, optimizer=optimizer(learn.opt_func), device=dls.device
         )
@@ -195,7 +197,40 @@ class ModuleCore:
         return to_array(self.model._activated(torch_run.forward_blocks(self.module, x, BLOCK)).float())
 
     def model_of_ids(self) -> Model:
-        return self.model
+        return as_neural(self.module, self.model, self.asked[0]) or self.model
+
+
+def as_neural(module: nn.Module, model: TorchModule, loss: Any) -> Neural | None:
+    """The registered model ``neural`` with the weights of an ``EmbeddingNN``, which a bundle can hold whole; None where
+    the module is another, or was changed."""
+    name = kernel_loss(loss)
+    if type(module) is not EmbeddingNN or "forward" in vars(module) or hooked(module) or name is None:
+        return None
+    s, tables = module.settings, [m for m in module.embeds if type(m) is Embedding]
+    if len(tables) != 2 or len(module.embeds) != 2 or not s["usual"] or len(set(s["drops"])) > 1:
+        return None
+    config = NeuralConfig(
+        layers=s["layers"],
+        user_factors=tables[0].embedding_dim,
+        item_factors=tables[1].embedding_dim,
+        y_range=_range(s["y_range"]),
+        dropout=s["drops"][0] if s["drops"] else 0.0,
+        embed_dropout=s["embed_p"],
+        batch_norm=s["use_bn"],
+        loss=name,
+        bs=max(model.config.bs, 2),
+    )
+    state = model.state() | {"y_range": np.array(config.y_range or (), np.float64)}
+    state["shape"] = state["shape"] - 1
+    for side in (0, 1):  # row 0 is #na#
+        state[f"module.embeds.{side}.weight"] = state[f"module.embeds.{side}.weight"][1:].copy()
+    return Neural.from_state(config, state)
+
+
+def hooked(module: nn.Module) -> bool:
+    """Whether it, or a part of it, has a hook."""
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(m, h, None) for m in module.modules() for h in hooks)
 
 
 def optimizer(opt_func: Any) -> Any:

@@ -372,11 +372,12 @@ def _bounds(y_range: Sequence[float]) -> tuple[float, float]:
     return float(y_range[0]), float(y_range[1])
 
 
-def load_learner(fname: Any, cpu: bool = True) -> Recommender:
-    """What ``learn.export`` wrote, as a :class:`cofactor.Recommender`."""
+def load_learner(fname: Any, cpu: bool = True, module: Any = None) -> Recommender:
+    """What ``learn.export`` wrote, as a :class:`cofactor.Recommender`. A bundle holds no code: for a module of your own
+    give ``module``, one of the same class and sizes."""
     from cofactor.bundle import load
 
-    return load(fname)
+    return load(fname, module=module)
 
 
 SGD = functools.partial(torch.optim.SGD, momentum=0.9)

@@ -162,6 +162,8 @@ class EmbeddingNN(Module):
         drops = [float(p) for p in ps] if isinstance(ps, Sequence) else [float(ps or 0.0)] * len(layers)
         if len(drops) != len(layers):
             raise ValueError(f"ps has {len(drops)} numbers for {len(layers)} layers; give one for each")
+        self.settings: dict[str, Any] = {"layers": tuple(layers), "drops": tuple(drops), "embed_p": embed_p}
+        self.settings |= {"y_range": y_range, "use_bn": use_bn, "usual": lin_first and not bn_final}
         self.embeds = nn.ModuleList([Embedding(rows, width) for rows, width in emb_szs])
         self.emb_drop = nn.Dropout(embed_p)
         sizes = [sum(width for _, width in emb_szs), *layers, 1]

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+_NO_LOSS = (
+    "this module was trained with a loss of your own, which a file does not hold; "
+    "give it: TorchModule.from_state(config, state, module=..., loss=...)"
+)
 BLOCK = 65_536
 """Rows of one forward pass outside training."""
 
@@ -99,6 +103,8 @@ class TorchModule:
         self.shape = (0, 0)
         self.noise = 1.0
         """The mean training loss of late; how much a user's history is trusted in fold-in."""
+        self.activated = False
+        """Read from a file: its loss had an activation, which has to be given again."""
         self._loss = loss
         self._tables: dict[int, list[str]] = {}
         self._runs = 0
@@ -161,6 +167,8 @@ class TorchModule:
         try:
             found: Callable[..., Any] = NAMED_LOSSES[self.config.loss]
         except KeyError:
+            if self.config.loss == "own":
+                raise ConfigError(_NO_LOSS) from None
             raise ConfigError(f"no loss {self.config.loss!r}; there are: {', '.join(NAMED_LOSSES)}") from None
         return found
 
@@ -229,7 +237,12 @@ class TorchModule:
     def state(self) -> State:
         from cofactor.models.torch_run import module_state
 
-        facts = {"shape": np.array(self.shape, np.int64), "noise": np.array(self.noise, np.float64)}
+        activated = self.activated or getattr(self._loss, "activation", None) is not None
+        facts = {
+            "shape": np.array(self.shape, np.int64),
+            "noise": np.array(self.noise, np.float64),
+            "activated": np.array(int(activated), np.int64),
+        }
         return module_state(self._module()) | facts
 
     @classmethod
@@ -252,6 +265,7 @@ class TorchModule:
                 f"the array 'shape' of the saved model holds {self.shape}, not numbers of users and items"
             )
         self.noise = float(stored(state, "noise", np.float64, ()))
+        self.activated = bool(stored(state, "activated", np.int64, ()))
         try:
             with torch.device(device):
                 made = self.build(*self.shape)
@@ -342,6 +356,8 @@ class TorchModule:
 
     def _activated(self, out: torch.Tensor) -> torch.Tensor:
         activation = getattr(self._loss, "activation", None)
+        if activation is None and self.activated:
+            raise ConfigError(_NO_LOSS)
         return out if activation is None else activation(out)
 
     @staticmethod
