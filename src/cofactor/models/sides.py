@@ -65,6 +65,8 @@ def solve_side(
     measured = np.zeros((len(side.table) if errors else 0, 2))
     values = r.values - np.float32(mean)
     offsets, factors = other[:, -1].copy(), np.ascontiguousarray(other[:, :-1])
+    # arrays of a loaded model are read-only, which would be another type to compile the kernel for
+    spread, ridge = np.require(spread, requirements="W"), np.require(ridge, requirements="W")
     given = (r.indptr, r.indices, values, offsets, factors, spread, ridge, nu, noise, side.centre)
 
     def work(first: int, last: int) -> None:

@@ -88,6 +88,7 @@ class SVDpp(BiasedFactors):
 
 def row_sums(rows: CSR, table: Array) -> Array:
     """float32 (n_rows, width): the sum of the rows of ``table`` at each row's columns."""
+    table = np.require(table, requirements="W")  # read-only would be another type to compile for
     out = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
     over_rows(lambda lo, hi: sum_rows(lo, hi, rows.indptr, rows.indices, table, out), rows.indptr)
     return out
