@@ -101,14 +101,14 @@ def read_ratings(
     if source in DATASETS and not Path(source).exists():
         data = load_dataset(source)
     else:
-        data = read(source, user=_column(user), item=_column(item), rating=_column(rating), time=_column(time))
+        data = read(source, user=column(user), item=column(item), rating=column(rating), time=column(time))
     if not quiet:
         for note in data.notes:
             say(f"note: {note}")
     return data
 
 
-def _column(name: str | None) -> str | int | None:
+def column(name: str | None) -> str | int | None:
     """A column's name; a plain number is a position (for files without a header)."""
     return int(name) if name is not None and name.isdecimal() else name
 

@@ -41,7 +41,7 @@ def command(
     rec = cf.fit(split, model="bayes-mf", seed=seed)
     ranker = cf.fit(split.train, model="ease", seed=seed)
     ladder = _ladder(split, seed, learn.recommender(), rec, ranker)
-    write_report(rec, out, title="What 4,333 people said about 2,414 films", neighbours=ranker)
+    write_report(rec, out, title="What 4,333 people said about 2,414 films", neighbours=ranker, test=split.valid)
     if as_json:
         print_json({"report": out, "seconds": time.perf_counter() - start, "figures": ladder.to_dicts()})
         return
@@ -80,4 +80,5 @@ def _ladder(split: Split, seed: int, notebook: Recommender, rec: Recommender, ra
 
 def _by_title(frame: pl.DataFrame) -> pl.DataFrame:
     """The frame with films by their titles alone."""
+    frame = frame.drop("status", strict=False)
     return frame.drop("item").rename({"title": "film"}) if "title" in frame.columns else frame

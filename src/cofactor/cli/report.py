@@ -9,11 +9,12 @@ from cofactor.cli.common import say
 
 def command(
     model: str = typer.Argument(help="A saved model."),
+    test: str | None = typer.Option(None, "--test", help="Held-out ratings, for quality with intervals."),
     out: str = typer.Option("report.html", "--out", "-o", help="Where to write the page."),
 ) -> None:
     """Write a self-contained HTML report: data, learning curves, biases, map, neighbours, recommendations."""
     from cofactor.bundle import load
     from cofactor.explain.report import write_report
 
-    write_report(load(model), out)
+    write_report(load(model), out, test=test)
     say(f"wrote {out}")

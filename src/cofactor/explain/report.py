@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor import __version__
-from cofactor.errors import CofactorError, ConfigError
+from cofactor.data.doctor import check
+from cofactor.errors import ConfigError
 from cofactor.explain.factors import genre_table, name_factors
 from cofactor.explain.maps import item_map, neighbours_among
-from cofactor.model import Additive, HasFactors
+from cofactor.explain.quality import quality
+from cofactor.model import Additive, FoldIn, HasFactors
 from cofactor.recommend.lookup import item_labels
 
 if TYPE_CHECKING:
@@ -36,14 +38,16 @@ def write_report(
     title: str | None = None,
     users: Sequence[Any] | None = None,
     neighbours: Recommender | None = None,
+    test: Any = None,
 ) -> Path:
     """Write the page to ``path`` in one step: a crash leaves what was there.
 
     ``users`` are shown as examples. ``neighbours`` may be a second model of the same data, such as a ranker: the map
-    and the neighbours of an item are then its own.
+    and the neighbours of an item are then its own. With ``test``, held-out ratings (Interactions, a path, a
+    frame), the page shows quality with confidence intervals, and calibration.
     """
     path = Path(path)
-    page = render(report_data(rec, title=title, users=users, neighbours=neighbours))
+    page = render(report_data(rec, title=title, users=users, neighbours=neighbours, test=test))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(page, encoding="utf-8")
@@ -74,6 +78,7 @@ def report_data(
     title: str | None = None,
     users: Sequence[Any] | None = None,
     neighbours: Recommender | None = None,
+    test: Any = None,
 ) -> dict[str, Any]:
     """Everything the page shows, in types that JSON knows."""
     data = rec.data
@@ -89,6 +94,8 @@ def report_data(
         "data": _at_a_glance(rec),
         "history": [[_number(x) for x in row] for row in rec.history],
         "metrics": {k: _number(v) for k, v in rec.metrics.items()},
+        "quality": None if test is None else quality(rec, test),
+        "doctor": _doctor(rec),
         "items": _items(neighbours or rec, mapped),
         "biases": _biases(rec) if isinstance(model, HasFactors) else None,
         "factors": [asdict(f) for f in name_factors(model, data)] if isinstance(model, HasFactors) else [],
@@ -127,6 +134,11 @@ def _at_a_glance(rec: Recommender) -> dict[str, Any]:
         "item_counts": _curve(by_item),
         "user_counts": _curve(by_user),
     }
+
+
+def _doctor(rec: Recommender) -> list[dict[str, Any]]:
+    found = check(rec.data).findings
+    return [{"severity": f.severity, "what": f.what, "examples": list(f.examples)[:3], "todo": f.todo} for f in found]
 
 
 def _curve(ordered: Array, points: int = 120) -> list[list[int]]:
@@ -186,15 +198,12 @@ def _user(rec: Recommender, user: Any) -> dict[str, Any]:
     label = "title" if "title" in frame.columns else "item"
     recommended = []
     for row in frame.iter_rows(named=True):
-        entry = {"label": str(row[label]), "score": float(row["score"]), "reason": row["reason"], "terms": None}
-        if isinstance(rec.model, Additive):
-            try:
-                account = rec.explain(user, row["item"])
-            except CofactorError:
-                account = None
-            if account is not None:
-                entry["terms"] = [[t, round(float(v), 4)] for t, v in account.grouped().iter_rows()]
-                entry["link"] = account.link
+        entry = {"label": str(row[label]), "score": float(row["score"]), "reason": row["reason"], "terms": []}
+        if isinstance(rec.model, (Additive, FoldIn)):
+            account = rec.explain(user, row["item"])
+            entry["terms"] = [[t, round(float(v), 4)] for t, v in account.grouped().iter_rows()]
+            entry["link"] = account.link
+            entry["because"] = account.because(4)
         recommended.append(entry)
     return {
         "user": str(user),

@@ -87,6 +87,16 @@ function loglog(series, label, xName, yName) {
   return g;
 }
 
+function square(points, label, xName, yName) {
+  const g = frame(label), L = 46, R = 408, B = 190, T = 14, all = points.flat(), low = Math.min(...all), high = Math.max(...all), pad = (high - low) * 0.06 || 0.1;
+  const X = (x) => L + ((x - low + pad) / (high - low + 2 * pad)) * (R - L), Y = (y) => B - ((y - low + pad) / (high - low + 2 * pad)) * (B - T);
+  for (const t of ticks(low, high)) g.append(svg("line", { class: "axis", x1: L, x2: R, y1: Y(t), y2: Y(t) }), text(L - 6, Y(t) + 4, +t.toPrecision(3), "end"), text(X(t), B + 18, +t.toPrecision(3)));
+  g.append(svg("line", { class: "axis strong", x1: X(low), y1: Y(low), x2: X(high), y2: Y(high) }), text((L + R) / 2, B + 36, xName), text(L + 4, T - 2, yName, "start"));
+  g.append(svg("polyline", { class: "line", points: points.map((p) => `${X(p[0])},${Y(p[1])}`).join(" ") }));
+  for (const p of points) { const c = svg("circle", { class: "dot", cx: X(p[0]), cy: Y(p[1]), r: 3.5 }), t = svg("title"); t.textContent = `${xName} ${fix(p[0], 2)}, ${yName} ${fix(p[1], 2)}`; c.append(t); g.append(c); }
+  return g;
+}
+
 /* ---- head */
 document.title = D.title;
 document.getElementById("title").textContent = D.title;
@@ -101,21 +111,29 @@ document.getElementById("made").textContent = `Made ${D.created} by cofactor ${D
     facts([["ratings", big(d.ratings)], ["users", big(d.users)], ["items", big(d.items)], ["filled cells", (100 * d.density).toFixed(2) + " %"], ["mean rating", fix(d.mean, 2)], ...(d.period ? [["from", d.period[0]], ["to", d.period[1]]] : [])]),
     el("div", { class: "grid" },
       figure("How ratings are spread", bars(d.levels, d.level_counts, "Number of ratings at each value")),
-      figure("A few have most of the ratings", loglog([{ name: "items", points: d.item_counts }, { name: "users", points: d.user_counts }], "Ratings by rank of item and user, logarithmic", "rank", "ratings"))));
+      figure("A few have most of the ratings", loglog([{ name: "items", points: d.item_counts }, { name: "users", points: d.user_counts }], "Ratings by rank of item and user, logarithmic", "rank", "ratings"))),
+    D.doctor.length ? el("div", {}, el("h3", {}, "What the data doctor says"), el("ul", { class: "doctor" }, D.doctor.map((f) => el("li", {}, el("b", { class: f.severity }, f.severity), " ", f.what, f.examples.length ? ` (${f.examples.join(", ")})` : "", ". ", el("span", { class: "why" }, f.todo))))) : null);
 }
 
 /* ---- quality */
 {
-  const metrics = Object.entries(D.metrics);
-  if (metrics.length || D.history.length) {
-    const parts = [];
+  const metrics = D.quality ? [] : Object.entries(D.metrics);
+  if (metrics.length || D.history.length || D.quality) {
+    const parts = [], graphs = [];
+    if (D.quality) {
+      parts.push(el("p", { class: "note" }, `On ${big(D.quality.rows)} ratings that were held out of training, with 95 % confidence intervals from resampling users.`),
+        el("dl", { class: "facts" }, D.quality.figures.map((f) => el("div", {}, el("dt", {}, f.metric.replaceAll("_", " ")), el("dd", {}, fix(f.value, 4)), f.low === null ? null : el("dd", { class: "ci" }, `${fix(f.low, 4)} – ${fix(f.high, 4)}`)))));
+      if (D.quality.reliability.length) graphs.push(figure("Predicted and observed", square(D.quality.reliability, "Mean observed rating against mean predicted rating, by tenths of the predictions", "mean predicted", "observed")));
+      if (D.quality.coverage.length) graphs.push(figure("Intervals keep their word", square(D.quality.coverage, "Share of ratings inside the interval against the level promised", "promised", "observed")));
+    }
     if (metrics.length) parts.push(facts(metrics.map(([k, v]) => [k.replaceAll("_", " "), fix(v, 4)])));
     const known = (i) => D.history.map((row, e) => [e, row[i]]).filter((p) => p[1] !== null);
     const series = [{ name: "train", points: known(0) }, { name: "valid", points: known(1) }].filter((s) => s.points.length);
-    if (series.length && D.history.length > 1) parts.push(figure("Loss by epoch", lines(series, "Training and validation loss by epoch", "epoch")));
+    if (series.length && D.history.length > 1) graphs.push(figure("Loss by epoch", lines(series, "Training and validation loss by epoch", "epoch")));
+    parts.push(el("div", { class: "grid" }, graphs));
     const config = Object.entries(D.model.config).map(([k, v]) => `${k}=${JSON.stringify(v)}`).join(", ");
     parts.push(el("p", { class: "note" }, "Parameters: ", el("code", {}, config)));
-    section("quality", "How well it learned", "Measured on ratings that were held out of training.", ...parts);
+    section("quality", "How well it learned", null, ...parts);
   }
 }
 
@@ -249,7 +267,8 @@ if (D.users.length) {
       el("h3", {}, "Recommended"),
       ...u.recommended.map((r) => {
         const line = [el("b", {}, fix(r.score, 2)), r.label, " ", el("span", { class: "why" }, "— " + r.reason)];
-        return r.terms ? el("details", {}, el("summary", {}, line), terms(r)) : el("p", {}, line);
+        const because = r.because && r.because.length ? el("ul", { class: "because" }, r.because.map((b) => el("li", {}, b))) : null;
+        return r.terms.length || because ? el("details", {}, el("summary", {}, line), r.terms.length ? terms(r) : null, because) : el("p", {}, line);
       }));
   }
   D.users.forEach((u, k) => tabs.append(el("button", { type: "button", role: "tab", "aria-controls": "person", onclick: () => show(k), onkeydown: (e) => {

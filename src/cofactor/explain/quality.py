@@ -1,0 +1,56 @@
+"""How good a model is on held-out ratings, for the report: figures with intervals, and two calibration curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.errors import ConfigError
+from cofactor.model import Posterior
+
+if TYPE_CHECKING:
+    from cofactor.evaluate.rows import TestRows
+    from cofactor.recommend import Recommender
+
+Array = NDArray[Any]
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+def quality(rec: Recommender, test: Any) -> dict[str, Any]:
+    """``figures``: rows of :func:`cofactor.evaluate`; ``reliability``: (mean predicted, mean observed) by tenths of the
+    predictions; ``coverage``: (level promised, share observed). ``test``: Interactions, a Split, a path or a frame."""
+    from cofactor.evaluate import evaluate
+    from cofactor.evaluate.rows import test_rows
+
+    figures = [
+        {key: row[key] for key in ("metric", "value", "low", "high")}
+        for row in evaluate(rec, test).iter_rows(named=True)
+        if row["value"] is not None and np.isfinite(row["value"])
+    ]
+    rows = test_rows(test, rec.data)
+    out: dict[str, Any] = {"figures": figures, "rows": len(rows), "reliability": [], "coverage": []}
+    if rec.model.task != "rating":
+        return out
+    predicted = rec.predict_codes(rows.users, rows.items, rows.times).astype(np.float64)
+    out["reliability"] = reliability(predicted, rows.values)
+    if isinstance(rec.model, Posterior) or rec.intervals is not None:
+        out["coverage"] = [[level, _covered(rec, rows, level)] for level in LEVELS]
+    return out
+
+
+def reliability(predicted: Array, observed: Array, bins: int = 10) -> list[list[float]]:
+    """Mean predicted and mean observed value within each of ``bins`` equal parts of the predictions, in order."""
+    if len(predicted) < bins:
+        raise ConfigError(f"{len(predicted)} held-out ratings are too few; give at least {bins}")
+    order = np.argsort(predicted, kind="stable")
+    return [
+        [float(predicted[part].mean()), float(observed[part].mean(dtype=np.float64))]
+        for part in np.array_split(order, bins)
+    ]
+
+
+def _covered(rec: Recommender, test: TestRows, level: float) -> float:
+    _, low, high = rec.predict_interval(test.users, test.items, level, test.times)
+    return float(np.mean((test.values >= low) & (test.values <= high)))
