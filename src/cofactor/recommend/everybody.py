@@ -87,7 +87,7 @@ def _frame(rec: Recommender, users: Array, codes: Array, best: Array) -> pl.Data
             rec.user_column(who).alias("user"),
             pl.Series("rank", np.tile(np.arange(1, width + 1, dtype=np.int32), len(codes))[kept]),
             *rec.item_columns(codes.ravel()[kept]),
-            pl.Series("score", best.ravel()[kept]),
+            pl.Series("score", rec.on_scale(best.ravel()[kept])),
             status.gather(np.repeat(_how_known(rec, users), width)[kept]),
         ]
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 BY_MANY = "liked by many"
 MOST_RATED = "rated by most; nothing is known of this user"
-LOOKED_AT = 50
+LOOKED_AT = 20
 """Of the items that a user liked, so many of the best rated are looked at."""
 
 

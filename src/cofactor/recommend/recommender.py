@@ -392,6 +392,10 @@ class Recommender:
         """``item`` ids and, where the side table names them, ``title``, for frames."""
         return self.items.columns(codes)
 
+    def on_scale(self, scores: Array) -> Array:
+        """Scores as they are shown: those of a rating model keep to the range of the ratings, as predictions do."""
+        return np.clip(scores, *self.data.range) if self.model.task == "rating" else scores
+
     def seen_by(self, users: Array) -> CSR:
         """What these users (codes) rated, newer ratings included, a row each."""
         if not self.overlay.users:

@@ -15,7 +15,7 @@ from cofactor.recommend.doubt import doubtful_scores
 from cofactor.recommend.filters import allowed
 from cofactor.recommend.groups import shares
 from cofactor.recommend.options import Options
-from cofactor.recommend.people import Who, find_user, new_user, scores_of
+from cofactor.recommend.people import UNKNOWN, Who, find_user, new_user, scores_of
 from cofactor.recommend.reasons import liked, reasons
 from cofactor.recommend.shaping import Shape, arrange, scaled_similarity
 from cofactor.recommend.similar import similarity_among
@@ -59,6 +59,8 @@ def recommend_frame(
     else:
         codes, values = best_for(rec, who, scores_of(rec, who), rules)
         why, status = reasons(rec, who, codes), who.status
+        if status != UNKNOWN:
+            values = rec.on_scale(values)
     return pl.DataFrame(
         [
             pl.Series("rank", np.arange(1, len(codes) + 1, dtype=np.int32)),
