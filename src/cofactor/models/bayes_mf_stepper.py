@@ -46,19 +46,32 @@ class BayesStepper:
         self.traces: list[Array] = []
         self.done = 0
         self.kept = 0
-        self.pool = ThreadPoolExecutor(max(1, min(c.chains, numba.config.NUMBA_NUM_THREADS)))  # type: ignore[attr-defined]
+        threads = min(c.chains, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+        self.pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        """For the chains but the first, which runs where it is called."""
         self.arrays = self._allocate(data, parts)
         model.adopt(self.arrays, 0, trace_names(len(self.chains[0].moods), len(self.watched[0])))
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
         """One sweep of every chain; gives the training mean squared error of the draws (mean over the chains)."""
         c = self.model.config
-        list(self.pool.map(Chain.sweep, self.chains))
+        self._sweep()
         self.done += 1
         if self.done > c.burn_in:
             self.traces.append(np.stack([self._trace(chain) for chain in self.chains]))
         self._keep()
         return np.array([float(np.mean([chain.error for chain in self.chains])) * self.scale**2])
+
+    def _sweep(self) -> None:
+        first, *others = self.chains
+        if self.pool is None:
+            for chain in self.chains:
+                chain.sweep()
+            return
+        running = [self.pool.submit(chain.sweep) for chain in others]
+        first.sweep()
+        for other in running:
+            other.result()
 
     def snapshot(self) -> State:
         """Every chain, every kept sample, and the counters."""
