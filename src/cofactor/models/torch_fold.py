@@ -117,17 +117,22 @@ def score_states(module: nn.Module, names: list[str], states: Tensor, n_items: i
     return out
 
 
+def exact(device: torch.device) -> torch.dtype:
+    """What small systems are solved in: float64 where the device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def prior(module: nn.Module, names: list[str], offset: int, n_users: int) -> Prior:
-    """Mean and Cholesky root of the covariance of the trained users' states, float64 (d,) and (d, d)."""
+    """Mean and Cholesky root of the covariance of the trained users' states."""
     device = next(module.parameters()).device
     some = torch.linspace(0, n_users - 1, min(n_users, PRIOR_ROWS), device=device).long() + offset
     with threads_for(module, 1, device, None):
-        trained = table_rows(module, names, some).double()
+        trained = table_rows(module, names, some).to(exact(device))
         mean = trained.mean(0)
         away = trained - mean
         spread = away.T @ away / max(len(some) - 1, 1)
         ridge = 1e-6 + 1e-4 * spread.diagonal().mean()
-        root = torch.linalg.cholesky(spread + ridge * torch.eye(len(mean), dtype=torch.float64, device=device))
+        root = torch.linalg.cholesky(spread + ridge * torch.eye(len(mean), dtype=mean.dtype, device=device))
     return Prior(mean, root)
 
 
@@ -148,7 +153,7 @@ def fold_in(
     minimised by Gauss-Newton steps, each history with its own damping and end. A history without entries gets the mean.
     """
     mean, root = before
-    z = torch.zeros(histories.n_rows, len(mean), dtype=torch.float64, device=mean.device)
+    z = torch.zeros(histories.n_rows, len(mean), dtype=mean.dtype, device=mean.device)
     start = 0
     with threads_for(module, min(block, len(histories.indices)), mean.device, None):
         while start < histories.n_rows:
@@ -180,13 +185,13 @@ def _solve(
     y = torch.from_numpy(np.array(histories.values[lo:hi])).to(device)
     items = torch.from_numpy(histories.indices[lo:hi].astype(np.int64)).to(device) + offset
     x = torch.stack([torch.arange(hi - lo, device=device), items], 1)
-    z = torch.zeros(stop - start, len(mean), dtype=torch.float64, device=device)
+    z = torch.zeros(stop - start, len(mean), dtype=mean.dtype, device=device)
     if hi == lo:
         return z
     bounds = [0, *torch.cumsum(counts, 0).tolist()]
-    eye = torch.eye(len(mean), dtype=torch.float64, device=device)
-    damping = torch.zeros(len(z), 1, 1, dtype=torch.float64, device=device)
-    best = torch.full((len(z),), torch.inf, dtype=torch.float64, device=device)
+    eye = torch.eye(len(mean), dtype=mean.dtype, device=device)
+    damping = torch.zeros(len(z), 1, 1, dtype=mean.dtype, device=device)
+    best = torch.full((len(z),), torch.inf, dtype=mean.dtype, device=device)
     done = counts == 0
     kept = z.clone()
     was = module.training
@@ -195,7 +200,7 @@ def _solve(
         for _ in range(STEPS):
             cost, slope, curve, jacobian = _expand(module, names, mean + z @ root.T, owner, x, y, loss)
             jacobian = jacobian @ root
-            total = torch.zeros(len(z), dtype=torch.float64, device=device).index_add_(0, owner, cost)
+            total = torch.zeros(len(z), dtype=mean.dtype, device=device).index_add_(0, owner, cost)
             total += weight * (z * z).sum(1)
             better = total <= best
             gain = torch.where(better, best - total, torch.inf)
@@ -224,8 +229,8 @@ def _expand(
         each = states.float()[owner].requires_grad_()
         out = flat_output(functional_call(module, substituted(module, names, each), (x,), tie_weights=False), len(x))
         (jacobian,) = torch.autograd.grad(out.sum(), each)
-        at = out.detach().double().requires_grad_()
-        y = y.double()
+        at = out.detach().to(states.dtype).requires_grad_()
+        y = y.to(states.dtype)
         whole = loss(at, y) * len(y)
         (slope,) = torch.autograd.grad(whole, at, create_graph=True)
         curve = torch.zeros_like(at)
@@ -236,7 +241,7 @@ def _expand(
     curve = torch.where(curve > 1e-6, curve, flat)
     with torch.no_grad():
         cost = _each(loss, at, y)
-    return cost, slope, curve, jacobian.double()
+    return cost, slope, curve, jacobian.to(states.dtype)
 
 
 def _each(loss: Loss, at: Tensor, y: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ class TorchStepper:
                 losses.append(loss.detach())
                 step(lrs[i], moms[i], wd)
             self.rng = rng_state(self.device)
-            found = torch.stack(losses).double().cpu().numpy()
+            found = torch.stack(losses).cpu().double().numpy()
         module.eval()
         self.report(found)
         return np.asarray(found)
