@@ -25,6 +25,7 @@ from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
 from cofactor.model import Interval, State, Task, Terms
 from cofactor.models.arrays import clipped_terms, fitted, stored, stored_range
 from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
+from cofactor.models.bayes_mf_doubt import latent_draw, latent_variances
 from cofactor.models.bayes_mf_fold import canonical_factors, fold_users
 from cofactor.models.bayes_mf_ordinal import expected_level, half_way, rescale
 from cofactor.models.bayes_mf_stepper import BayesStepper, trace_names
@@ -117,14 +118,19 @@ class BayesMF:
 
     def scores_from(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items), not clipped."""
+        a, latent = self._fitted(), self._latent(user_state)
+        noise = user_state[:, -1:] * a["item_noise"][:-1] if len(a["cuts"]) else latent
+        return np.asarray(self._ratings(latent, noise), dtype=F32)
+
+    def _latent(self, user_state: Array) -> Array:
+        """float32 (len(user_state), n_items): standardised scores, averaged over the samples."""
         a, wide = self._fitted(), self.count * self.config.n_factors
         vectors, items = user_state[:, :wide], a["item_factors"][:-1, :wide]
         few = len(vectors) <= 4  # then the items are read but once for each, where a matrix product would copy them
         latent = np.stack([items @ v for v in vectors]) if len(vectors) and few else vectors @ items.T
         latent /= F32(self.count)
         latent += user_state[:, wide, None] + self._bias("item")[:-1]
-        noise = user_state[:, wide + 1, None] * a["item_noise"][:-1] if len(a["cuts"]) else latent
-        return np.asarray(self._ratings(latent, noise), dtype=F32)
+        return np.asarray(latent)
 
     def user_state(self, users: Array) -> Array:
         """float32 (len(users), kept * n_factors + 2): vectors of every kept sample, bias, size of the noise."""
@@ -136,6 +142,26 @@ class BayesMF:
     def fold_in(self, histories: CSR) -> Array:
         """The same for users with these ratings, items held at each kept sample."""
         return fold_users(self._fitted(), self.count, self.config.n_factors, self.config.noise_df, histories)
+
+    def interval_from(self, user_state: Array, level: float) -> Interval:
+        """Bounds for every item, (len(user_state), n_items) each; see ``bayes_mf_doubt`` on users folded in."""
+        a, k = self._fitted(), self.config.n_factors
+        noise = user_state[:, self.count * k + 1, None] * a["item_noise"][:-1]
+        variance = latent_variances(a, self.count, k, user_state) + self._noise_size() * noise
+        variance += a["mood_numbers"][:, 1].sum(dtype=np.float64)
+        half = NormalDist().inv_cdf(0.5 + level / 2) * np.sqrt(variance)
+        centre = self._latent(user_state)
+        ends = [centre - half, centre + half]
+        if len(a["cuts"]):
+            ends = [rescale(x, a["cuts"], half_way(a["levels"])) for x in ends]
+        ratings = self._ratings(centre, noise), *(a["mean"] + a["scale"] * x for x in ends)
+        return Interval(*(np.clip(x, *a["range"]).astype(F32) for x in ratings))
+
+    def draw_from(self, user_state: Array, rng: np.random.Generator) -> Array:
+        """float32 (len(user_state), n_items): scores by one kept sample."""
+        a, k = self._fitted(), self.config.n_factors
+        noise = user_state[:, self.count * k + 1, None] * a["item_noise"][:-1]
+        return np.asarray(self._ratings(latent_draw(a, self.count, k, user_state, rng), noise), dtype=F32)
 
     # ---- looking
 
