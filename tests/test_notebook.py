@@ -542,3 +542,16 @@ def test_untar_data_finds_the_folder(data_dir):
     assert any(p.name == "u.data" for p in path.ls())
     assert (path / "u.item").is_file()
     assert nb.untar_data("https://files.grouplens.org/datasets/movielens/ml-100k.zip") == path
+
+
+def test_plots(dls):
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="the plot extra is not installed")
+    learn = dot_learner(dls, metrics=nb.mae)
+    graph = nb.ShowGraphCallback()
+    learn.fit_one_cycle(2, 5e-3, cbs=graph)
+    assert graph.graph.get_xlabel() == "batch"
+    rates, momenta = learn.recorder.plot_sched()
+    assert (rates.get_ylabel(), momenta.get_ylabel()) == ("learning rate", "momentum (dashed)")
+    assert len(learn.recorder.plot_metrics().lines[0].get_ydata()) == 2
+    learn.lr_find()
+    pyplot.close("all")
