@@ -369,6 +369,9 @@ def test_factors_are_the_average_interaction(planted: Planted, model: BayesMF) -
     rest = model.scores(np.arange(200)) - float(model.state()["mean"])
     rest -= model.bias("user")[:, None] + model.bias("item")
     assert np.mean((rest - users @ items.T) ** 2) < 0.05 * np.mean(rest**2)
+    found = model.scores(np.arange(200))
+    np.testing.assert_allclose(model.bias("item"), found.mean(0) - float(model.state()["mean"]), atol=1e-4)
+    np.testing.assert_allclose(model.bias("user"), found.mean(1) - found.mean(), atol=1e-4)
     strength = np.linalg.norm(users, axis=0)
     assert (np.diff(strength) <= 1e-4).all()
 

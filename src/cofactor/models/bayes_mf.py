@@ -24,9 +24,10 @@ from cofactor.kernels.gibbs_mood import mood_at
 from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
 from cofactor.model import Interval, State, Task, Terms
 from cofactor.models.arrays import clipped_terms, fitted, stored, stored_range
+from cofactor.models.bayes_mf_account import Account, account
 from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf_doubt import latent_draw, latent_variances
-from cofactor.models.bayes_mf_fold import canonical_factors, fold_users
+from cofactor.models.bayes_mf_fold import fold_users
 from cofactor.models.bayes_mf_ordinal import expected_level, half_way, rescale
 from cofactor.models.bayes_mf_stepper import BayesStepper, trace_names
 from cofactor.models.config import Search, option
@@ -74,7 +75,7 @@ class BayesMF:
         """How many kept samples count at present."""
         self.traces = np.zeros((0, 0, 0))
         self.trace_names: tuple[str, ...] = ()
-        self._canonical: tuple[int, Array, Array] | None = None
+        self._account: Account | None = None
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BayesStepper:
         """Begin with small random vectors; one chain a stream of random numbers."""
@@ -83,7 +84,11 @@ class BayesMF:
 
     def adopt(self, arrays: dict[str, Array], count: int, names: tuple[str, ...]) -> None:
         """Use these arrays; a stepper writes into them."""
-        self.arrays, self.count, self.trace_names, self._canonical = arrays, count, names, None
+        self.arrays, self.count, self.trace_names, self._account = arrays, count, names, None
+
+    def count_samples(self, count: int) -> None:
+        """From now on the first ``count`` kept samples count; what was derived from them is derived anew."""
+        self.count, self._account = count, None
 
     # ---- predictions
 
@@ -179,17 +184,14 @@ class BayesMF:
         a = self._fitted()
         u, i = np.array([user]), np.array([item])
         scale = float(a["scale"])
-        user_bias, item_bias = self._bias("user")[user], self._bias("item")[item]
-        whole = float(self._link(u, i)[0])
-        named = {
-            "global": float(a["mean"]),
-            "user": scale * float(user_bias),
-            "item": scale * float(item_bias),
-        }
-        of_user, of_item = self._both_factors()
-        each = (of_user[user] * of_item[item]).astype(np.float64) if user >= 0 and item >= 0 else np.zeros(0)
-        named |= {f"factor {f}": float(x) for f, x in enumerate(each)}
-        named["other factors"] = scale * (whole - float(user_bias) - float(item_bias)) - float(each.sum())
+        parts = self._parts()
+        user_bias, item_bias = float(parts.user_bias[user]), float(parts.item_bias[item])
+        named = {"global": float(a["mean"]), "user": user_bias, "item": item_bias}
+        if user >= 0 and item >= 0:
+            each = (parts.user_factors[user] * parts.item_factors[item]).tolist()
+            named |= {f"factor {f}": x for f, x in enumerate(each)}
+        rest = float(a["mean"]) + scale * float(self._link(u, i)[0]) - sum(named.values())
+        named["other factors"] = rest
         if time is not None and len(a["mood_mean"]):
             named["mood at the time"] = scale * float(self._moods(u, np.array([time]))[0][0])
         if len(a["cuts"]):
@@ -201,11 +203,11 @@ class BayesMF:
 
     def factors(self, which: Literal["user", "item"]) -> Array:
         """float32 (n, k): the best k-factor form of the average interaction, strongest first, in rating units."""
-        return self._both_factors()[0 if which == "user" else 1]
+        return self._parts().user_factors if which == "user" else self._parts().item_factors
 
     def bias(self, which: Literal["user", "item"]) -> Array:
-        """float32 (n,), in rating units."""
-        return np.asarray(self._fitted()["scale"] * self._bias(which)[:-1])
+        """float32 (n,): what the average user gives an item above the mean; what more a user gives the average item."""
+        return (self._parts().user_bias if which == "user" else self._parts().item_bias)[:-1]
 
     # ---- state
 
@@ -298,14 +300,11 @@ class BayesMF:
                 mood_at(*args, _codes(users), np.asarray(times, dtype=np.int64), mood, spread)
         return mood, spread
 
-    def _both_factors(self) -> tuple[Array, Array]:
+    def _parts(self) -> Account:
         """Computed when first asked for."""
-        a, s, k = self._fitted(), self.count, self.config.n_factors
-        if self._canonical is None or self._canonical[0] != s:
-            both = canonical_factors(a["user_factors"][:-1, : s * k], a["item_factors"][:-1, : s * k], k)
-            size = np.sqrt(a["scale"] / s)
-            self._canonical = s, np.asarray(both[0] * size, dtype=F32), np.asarray(both[1] * size, dtype=F32)
-        return self._canonical[1:]
+        if self._account is None:
+            self._account = account(self._fitted(), self.count, self.config.n_factors)
+        return self._account
 
 
 def check(c: BayesMFConfig) -> None:

@@ -1,4 +1,4 @@
-"""Users that were not in training, and one set of factors to look at, both from the kept samples of ``bayes-mf``."""
+"""Users that were not in training, from the kept samples of ``bayes-mf``."""
 
 from __future__ import annotations
 
@@ -53,23 +53,3 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
             trust = F32((noise_df + n) / (noise_df + np.mean(squares * a["noise_precision"][:count])))
     size = a["user_noise"][-1] if noise_df <= 0 or not n else 1 / trust
     return np.append(mean[:, :k].ravel(), np.array([mean[:, k].mean(), size], dtype=F32))
-
-
-def canonical_factors(users: Array, items: Array, k: int) -> tuple[Array, Array]:
-    """The best rank-``k`` form of ``users @ items.T`` (tables of n x w and m x w), as tables of n x k and m x k.
-
-    Randomised subspace iteration (Halko, Martinsson & Tropp 2011) with fixed numbers; columns from the strongest, each
-    with the sign that makes the items' largest entry positive.
-    """
-    size = min(k + 10, users.shape[0], items.shape[0])
-    probe = np.random.default_rng(0).standard_normal((items.shape[0], size)).astype(F32)
-    for _ in range(4):
-        basis, _ = np.linalg.qr(users @ (items.T @ probe))
-        probe, _ = np.linalg.qr(items @ (users.T @ basis))
-    left, strength, right = np.linalg.svd(users @ (items.T @ probe), full_matrices=False)
-    top = min(k, len(strength))
-    root = np.sqrt(strength[:top])
-    of_users, of_items = left[:, :top] * root, (probe @ right[:top].T) * root
-    sign = np.sign(of_items[np.abs(of_items).argmax(0), np.arange(top)])
-    missing = ((0, 0), (0, k - top))
-    return np.pad(of_users * sign, missing), np.pad(of_items * sign, missing)

@@ -141,7 +141,7 @@ class BayesStepper:
         after, span = self.done - c.burn_in, max(c.epochs - c.burn_in, 1)
         if after <= 0:
             self._write(0, 1)
-            self.model.count = len(self.chains)
+            self.model.count_samples(len(self.chains))
             return
         if after * per_chain // span > (after - 1) * per_chain // span:
             self.kept += 1
@@ -150,9 +150,9 @@ class BayesStepper:
 
     def _publish(self) -> None:
         if self.kept:
-            self.model.count = min(self.kept * len(self.chains), self.slots)
+            self.model.count_samples(min(self.kept * len(self.chains), self.slots))
         elif self.done:
-            self.model.count = len(self.chains)
+            self.model.count_samples(len(self.chains))
         if self.traces:
             self.model.traces = np.ascontiguousarray(np.stack(self.traces).transpose(1, 0, 2))
 
@@ -197,8 +197,9 @@ class BayesStepper:
         p, q = chain.users.draw[users], chain.items.draw[items]
         pairs = (p[:, :-1] * q[:, :-1]).sum(1) + p[:, -1] + q[:, -1]
         numbers = [chain.error * self.scale**2, self.scale / np.sqrt(chain.noise_precision)]
-        for side in (chain.users, chain.items):
-            numbers += [np.std(side.draw[:, -1]) * self.scale]
+        for side, other in ((chain.users, chain.items), (chain.items, chain.users)):
+            effects = side.draw[:, :-1] @ other.draw[:, :-1].mean(0) + side.draw[:, -1]
+            numbers += [np.std(effects) * self.scale]
         for mood in chain.moods:
             numbers += [mood.numbers[0], np.sqrt(mood.numbers[1]) * self.scale]
         return np.concatenate([np.array(numbers, dtype=np.float64), self.mean + self.scale * pairs])
@@ -210,8 +211,8 @@ def trace_names(n_moods: int, n_pairs: int) -> tuple[str, ...]:
     return (
         "train mse",
         "noise sd",
-        "user bias sd",
-        "item bias sd",
+        "user effect sd",
+        "item effect sd",
         *moods,
         *(f"prediction {i}" for i in range(n_pairs)),
     )

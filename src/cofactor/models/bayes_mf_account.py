@@ -1,0 +1,72 @@
+"""What the kept samples of ``bayes-mf`` say on average, in a form to look at: biases and a few factors.
+
+Within a sample, factors may be turned and moved against the biases without changing a prediction. So biases here are
+main effects (what the average user gives an item, and how much more a user gives the average item), and factors the
+leading singular vectors of what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+F32 = np.float32
+
+
+class Account(NamedTuple):
+    """In rating units: biases (n + 1,), the last for an id never seen, and factors (n, k), the strongest first."""
+
+    user_bias: Array
+    item_bias: Array
+    user_factors: Array
+    item_factors: Array
+
+
+def account(a: Mapping[str, Array], count: int, k: int) -> Account:
+    """The account of the first ``count`` kept samples. Users and items count alike in all averages."""
+    users, items = a["user_factors"][:, : count * k], a["item_factors"][:, : count * k]
+    of_user, of_item = (a[f"{which}_bias"][:, :count].mean(axis=1, dtype=np.float64) for which in ("user", "item"))
+    user_mean, item_mean = _mean(users[:-1]), _mean(items[:-1])
+    level = float(of_user[:-1].mean()) if len(of_user) > 1 else 0.0
+    of_item += level + items @ user_mean / count
+    of_user += (users - user_mean) @ item_mean / count - level
+    left, right = leading_factors(users[:-1], items[:-1], user_mean, item_mean, k)
+    scale = float(a["scale"])
+    root = np.sqrt(scale / count)
+    return Account(*(np.asarray(x, dtype=F32) for x in (scale * of_user, scale * of_item, root * left, root * right)))
+
+
+def leading_factors(users: Array, items: Array, user_mean: Array, item_mean: Array, k: int) -> tuple[Array, Array]:
+    """The best rank-``k`` form of ``(users - user_mean) @ (items - item_mean).T``, as tables of n x k and m x k.
+
+    Randomised subspace iteration (Halko, Martinsson & Tropp 2011) with fixed numbers. Each column has the sign that
+    makes the items' largest entry positive.
+    """
+
+    def times(table: Array, mean: Array, x: Array) -> Array:
+        return np.asarray(table @ x - mean @ x)
+
+    def transposed(table: Array, mean: Array, x: Array) -> Array:
+        return np.asarray(table.T @ x - np.outer(mean, x.sum(0)))
+
+    size = min(k + 10, users.shape[0], items.shape[0])
+    probe = np.random.default_rng(0).standard_normal((items.shape[0], size)).astype(F32)
+    for _ in range(4):
+        basis, _ = np.linalg.qr(times(users, user_mean, transposed(items, item_mean, probe)))
+        probe, _ = np.linalg.qr(times(items, item_mean, transposed(users, user_mean, basis)))
+    seen = times(users, user_mean, transposed(items, item_mean, probe))
+    left, strength, right = np.linalg.svd(seen, full_matrices=False)
+    top = min(k, len(strength))
+    root = np.sqrt(strength[:top])
+    of_users, of_items = left[:, :top] * root, (probe @ right[:top].T) * root
+    sign = np.sign(of_items[np.abs(of_items).argmax(0), np.arange(top)])
+    missing = ((0, 0), (0, k - top))
+    return np.pad(of_users * sign, missing), np.pad(of_items * sign, missing)
+
+
+def _mean(table: Array) -> Array:
+    return np.asarray(table.mean(axis=0, dtype=np.float64) if len(table) else np.zeros(table.shape[1])).astype(F32)
