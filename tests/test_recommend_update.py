@@ -1,0 +1,213 @@
+"""Ratings that come after training: update, refit, new items."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import cofactor as cf
+from cofactor.errors import ConfigError, DataError, UnknownIdError
+from cofactor.recommend.refitting import mean_turn, procrustes
+from test_recommend_shape import table
+
+
+@pytest.fixture(scope="module")
+def rec():
+    return cf.fit(table(), model="als", seed=1, n_factors=4)
+
+
+def unseen(rec, user, n):
+    rated, _ = rec.data.by_user.row(rec.data.user_ids.code(user))
+    return [int(i) for i in rec.data.item_ids.values if rec.data.item_ids.code(i) not in set(rated.tolist())][:n]
+
+
+def test_a_known_user_is_folded_in_with_old_and_new_ratings(rec):
+    items = unseen(rec, 5, 3)
+    newer = rec.update([(5, item, 1.0) for item in items])
+    rated, values = rec.data.by_user.row(rec.data.user_ids.code(5))
+    history = dict(zip(rec.data.item_ids.decode(rated).to_list(), values.tolist(), strict=True))
+    history |= dict.fromkeys(items, 1.0)
+    expected = rec.recommend(history=history, n=50)
+    found = newer.recommend(5, n=50)
+    assert found["item"].to_list() == expected["item"].to_list()
+    np.testing.assert_array_equal(found["score"], expected["score"])
+    assert set(found["status"]) == {"known, with newer ratings"}
+    assert not set(items) & set(found["item"].to_list())
+    assert rec.recommend(5, n=50)["item"].to_list() != found["item"].to_list()  # the old one stays as it is
+    assert newer.recommend(6, n=50).equals(rec.recommend(6, n=50))
+
+
+def test_predictions_follow(rec):
+    item = unseen(rec, 5, 1)[0]
+    newer = rec.update([(5, i, 5.0) for i in range(120, 140)])
+    pairs = [(5, item), (6, 103), (5, 130)]
+    before, after = rec.predict(pairs), newer.predict(pairs)
+    assert after["prediction"][0] != before["prediction"][0]
+    assert after["prediction"][1] == before["prediction"][1]
+    assert after["prediction"][2] > before["prediction"][2]
+    scores = {row["item"]: row["score"] for row in newer.recommend(5, n=40, seen=True).to_dicts()}
+    assert after["prediction"][2] == pytest.approx(min(scores[130], 5.0), abs=1e-5)
+    bounds = newer.predict(pairs, interval=True)
+    assert (bounds["low"] <= bounds["prediction"]).all()
+    np.testing.assert_array_equal(bounds["prediction"], after["prediction"])
+
+
+def test_a_new_user(rec):
+    newer = rec.update([(999, 130, 5.0), (999, 131, 4.5), (999, 132, 5.0), (999, 101, 1.0)])
+    found = newer.recommend(999, n=6)
+    assert found.drop("status").equals(rec.recommend(history={130: 5, 131: 4.5, 132: 5, 101: 1}, n=6).drop("status"))
+    assert newer.predict([(999, 133)])["status"][0] == "known"
+    assert newer.predict([(999, 133)])["prediction"][0] > newer.predict([(999, 102)])["prediction"][0]
+    with pytest.raises(UnknownIdError, match="unknown user 999"):
+        rec.recommend(999)
+    twice = newer.update([(999, 103, 2.0), (1000, 103, 5.0)])
+    assert twice.overlay.n_ratings == 6
+    everybody = twice.recommend_all(3)
+    assert everybody.filter(pl.col("user") == 999)["item"].to_list() == twice.recommend(999, n=3)["item"].to_list()
+    assert set(everybody.filter(pl.col("user") >= 999)["status"]) == {"known, with newer ratings"}
+    assert everybody["user"].n_unique() == 62
+
+
+def test_of_two_ratings_the_later_counts(rec):
+    one = rec.update([(5, 120, 1.0), (5, 120, 5.0)])
+    other = rec.update([(5, 120, 3.0)]).update([(5, 120, 5.0)])
+    np.testing.assert_array_equal(one.overlay.users[4].state, other.overlay.users[4].state)
+    assert one.overlay.users[4].values[one.overlay.users[4].items == 20].tolist() == [5.0]
+
+
+def test_events_from_frames(rec):
+    rows = {"user": [5, 999], "item": [120, 121], "rating": [5.0, 4.0]}
+    expected = rec.update([(5, 120, 5.0), (999, 121, 4.0)]).recommend(999)
+    assert rec.update(pl.DataFrame(rows)).recommend(999).equals(expected)
+    assert rec.update(pd.DataFrame(rows)).recommend(999).equals(expected)
+
+
+@pytest.mark.parametrize(
+    ("events", "error", "message"),
+    [
+        ([(5, 120, float("nan"))], DataError, "event 1 is nan; it must be a finite"),
+        ([(5, 120, 3.0), (5, 121, "good")], DataError, "event 2 is 'good'"),
+        ([(5,)], DataError, "event 1 is"),
+        ("5", DataError, "list of tuples"),
+        ([("new", 120, 5.0)], DataError, "same type"),
+        ([("5", 120, 5.0)], DataError, "write 5"),
+        ([(5, 999, 5.0)], UnknownIdError, "unknown item 999"),
+        ([(5, 120, 5.0, 7), (5, 121, 5.0)], DataError, "event 2 has no time"),
+        (pl.DataFrame({"user": [5], "film": [120]}), DataError, "no column 'item'"),
+        (pl.DataFrame({"user": [5], "item": [120]}), DataError, "no column 'rating'"),
+        (pl.DataFrame({"user": [None], "item": [120], "rating": [1.0]}), DataError, "event 1 is missing"),
+    ],
+)
+def test_events_that_cannot_be_used(rec, events, error, message):
+    with pytest.raises(error, match=message):
+        rec.update(events)
+
+
+def test_unknown_items_can_be_left_out(rec):
+    newer = rec.update([(5, 999, 5.0), (5, 120, 5.0)], unknown="skip")
+    assert newer.overlay.n_ratings == 1
+    assert rec.update([(5, 999, 5.0)], unknown="skip").overlay.n_ratings == 0
+    with pytest.raises(ConfigError, match="'skip'"):
+        rec.update([(5, 120, 5.0)], unknown="popular")
+
+
+def test_what_would_be_lost_is_refused(rec, tmp_path):
+    newer = rec.update([(5, 120, 5.0)])
+    with pytest.raises(ConfigError, match="1 ratings are newer than the model"):
+        newer.save(tmp_path / "x.cofactor")
+
+
+def test_explanations_follow(rec):
+    newer = rec.update([(5, 120, 5.0), (999, 121, 4.0)])
+    for user in (5, 6, 999):
+        account = newer.explain(user, 125)
+        assert account.prediction == pytest.approx(newer.predict([(user, 125)])["prediction"][0], abs=1e-5)
+    assert newer.explain(6, 120).prediction == rec.explain(6, 120).prediction
+
+
+@pytest.mark.parametrize("name", ["bias", "svd++", "item-knn", "user-knn", "ease", "ials", "popular", "bayes-mf"])
+def test_every_kind_of_model_takes_updates(name):
+    small = {"bayes-mf": {"epochs": 8, "burn_in": 4}, "svd++": {"epochs": 3}, "ials": {"epochs": 3}}
+    rec = cf.fit(table(), model=name, calibrate=False, **small.get(name, {}))
+    newer = rec.update([(5, 120, 5.0), (999, 121, 4.0)])
+    for user in (5, 999):
+        frame = newer.recommend(user, n=5)
+        assert len(frame) == 5
+        assert frame["score"].is_finite().all()
+    if name == "bayes-mf":
+        assert newer.predict([(999, 122)], interval=True)["low"][0] < newer.predict([(999, 122)])["prediction"][0]
+
+
+# ---- refit
+
+
+def test_refit_learns_the_new_ratings_on_the_old_axes(rec):
+    newer = rec.update([(5, 120, 5.0), (999, 121, 4.0), (999, 122, 5.0)])
+    data = newer.ratings()
+    assert len(data) == len(rec.data) + 3 - (20 in rec.data.by_user.row(4)[0])
+    assert data.user_ids.code(999) == 60
+    again = newer.refit()
+    assert again.recommend(999, n=3)["status"][0] == "known"
+    assert 0 <= again.metrics["drift"] < 0.2
+    raw = mean_turn(again.model.factors("item"), rec.model.factors("item"))
+    assert again.metrics["drift"] <= raw + 1e-6
+    before, after = rec.embeddings(), again.embeddings()
+    assert before["id"].equals(after["id"])
+    turned = mean_turn(after["factors"].to_numpy(), before["factors"].to_numpy())
+    assert turned == pytest.approx(again.metrics["drift"], abs=1e-6)
+    np.testing.assert_allclose(again.rotation @ again.rotation.T, np.eye(4), atol=1e-5)
+
+
+def test_a_new_seed_moves_the_axes_and_the_rotation_brings_them_back():
+    rec = cf.fit(table(), model="ials", seed=1, n_factors=4)
+    other = rec.refit(seed=9)
+    raw = mean_turn(other.model.factors("item"), rec.model.factors("item"))
+    assert raw > 0.5
+    assert other.metrics["drift"] < 0.1
+    third = other.refit(seed=10)  # on the axes of the first, not of the second
+    first, last = rec.embeddings()["factors"].to_numpy(), third.embeddings()["factors"].to_numpy()
+    assert mean_turn(last, first) < 0.1
+
+
+def test_procrustes_finds_a_planted_rotation():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(50, 5))
+    q, _ = np.linalg.qr(rng.normal(size=(5, 5)))
+    np.testing.assert_allclose(procrustes(a, a @ q), q, atol=1e-5)
+
+
+def test_refit_of_the_same_ratings_is_the_same_model(rec):
+    again = rec.refit()
+    assert again.metrics["drift"] == pytest.approx(0, abs=1e-6)
+    assert again.recommend(5).equals(rec.recommend(5))
+
+
+# ---- new items
+
+
+def test_new_items_score_like_the_known_ones_of_their_genre(rec):
+    new = pl.DataFrame({"item": [900, 901, 902], "genres": ["A", "B", "Z"], "year": [None, None, None]})
+    new = new.with_columns(pl.col("year").cast(pl.Int64))
+    for user, best in ((3, 900), (50, 901)):
+        frame = rec.recommend_new(new, user)
+        assert frame["item"].to_list() == [best, 1801 - best, 902]
+        assert frame["score"][0] > frame["score"][1] + 0.5
+        assert frame["score"][2] is None
+        assert frame["status"][2] == "new item: it shares no feature with a known one"
+        assert frame["reason"][0].startswith("like 1")
+    assert rec.recommend_new(new, history={125: 5, 126: 5, 103: 1}, n=1)["item"].to_list() == [901]
+    assert len(rec.recommend_new(new, 999, unknown="skip")) == 0
+    assert "unknown user" in rec.recommend_new(new, 999, unknown="popular")["status"][0]
+
+
+def test_new_items_that_cannot_be_compared(rec):
+    with pytest.raises(DataError, match="no column to compare by; the known ones have: item, genres, year"):
+        rec.recommend_new(pl.DataFrame({"item": [900]}), 3)
+    with pytest.raises(DataError, match="no column 'item'"):
+        rec.recommend_new(pl.DataFrame({"genres": ["A"]}), 3)
+    with pytest.raises(DataError, match="give new items as a frame"):
+        rec.recommend_new([900], 3)
+    with pytest.raises(UnknownIdError, match="unknown user"):
+        rec.recommend_new(pl.DataFrame({"item": [900], "genres": ["A"]}), 999)
