@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions, Split
-from cofactor.model import Task
+from cofactor.model import Posterior, Task
 from cofactor.models import model_class
 from cofactor.models.config import make_config
 from cofactor.recommend import Recommender
 from cofactor.train import Learner
 
+Array = NDArray[Any]
 AUTO: dict[str, Task] = {"auto": "rating", "auto-ranking": "ranking"}
 
 
@@ -40,8 +42,8 @@ def fit(
     inner validation part of the rows within ``budget_seconds`` and takes the best, never one worse than ``bias``;
     ``auto-ranking`` does the same among rankers. ``config`` are the fields of the model's config.
     ``user_features``/``item_features``: names of side-table columns, or a frame with an id column.
-    With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the rows, and the residuals
-    on the last tenth make its intervals and ``metrics``.
+    With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the training rows, and the
+    residuals on the last tenth make its intervals (and, where nothing is watched, its ``valid_rmse``).
     """
     data = _prepared(ratings, user_features, item_features)
     train, watched = (data.train, data.valid) if isinstance(data, Split) else (data, valid)
@@ -55,8 +57,11 @@ def fit(
     rec = Recommender.of_learner(learn)
     if tried is not None:
         rec.metrics.update(tried.metrics)
-    if calibrate and rec.model.task == "rating":
-        _calibrate(rec, train, watched, model, config, seed)
+    if watched is not None and rec.model.task == "rating":
+        predicted = rec.model.predict(watched.users, watched.items, watched.times)
+        rec.metrics["valid_rmse"] = _rmse(predicted, watched.values)
+    if calibrate and rec.model.task == "rating" and not isinstance(rec.model, Posterior) and len(train) >= 100:
+        _calibrate(rec, train, model, config, seed)
     return rec
 
 
@@ -99,24 +104,18 @@ def _trained(
     return learn
 
 
-def _calibrate(
-    rec: Recommender, train: Interactions, valid: Interactions | None, model: str, config: dict[str, Any], seed: int
-) -> None:
-    """Held-out residuals: on ``valid`` where there is one, or on a tenth of the rows by a model fitted to the rest."""
+def _calibrate(rec: Recommender, train: Interactions, model: str, config: dict[str, Any], seed: int) -> None:
+    """Residuals on a tenth of the rows, of a model fitted to the rest, give intervals and an honest error."""
     from cofactor.evaluate.intervals import residual_quantiles
-    from cofactor.model import Posterior
 
-    if valid is not None:
-        held_out, inner = valid, rec.model
-    elif isinstance(rec.model, Posterior) or len(train) < 100:
-        return
-    else:
-        order = np.random.default_rng([seed, 2]).permutation(len(train))
-        cut = len(train) // 10
-        held_out = train.take(np.sort(order[:cut]))
-        inner = _trained(train.take(np.sort(order[cut:])), None, model, config, seed, None, False, False).model
+    order = np.random.default_rng([seed, 2]).permutation(len(train))
+    cut = len(train) // 10
+    held_out = train.take(np.sort(order[:cut]))
+    inner = _trained(train.take(np.sort(order[cut:])), None, model, config, seed, None, False, False).model
     predicted = inner.predict(held_out.users, held_out.items, held_out.times)
-    error = held_out.values - predicted
-    rec.metrics["valid_rmse"] = float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
-    if not isinstance(rec.model, Posterior):
-        rec.intervals = residual_quantiles(predicted, held_out.values)
+    rec.metrics.setdefault("valid_rmse", _rmse(predicted, held_out.values))
+    rec.intervals = residual_quantiles(predicted, held_out.values, limits=train.range)
+
+
+def _rmse(predicted: Array, values: Array) -> float:
+    return float(np.sqrt(np.mean((values - predicted.astype(np.float64)) ** 2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 
 import typer
 
@@ -70,6 +71,7 @@ app.command("models")(listing.models)
 
 def main() -> None:
     """Entry point. Anything a user can get wrong ends in one line on stderr and exit code 2."""
+    warnings.showwarning = _warn
     try:
         app()
     except CofactorError as exc:
@@ -81,6 +83,10 @@ def main() -> None:
         _fail(f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _fail(message: str) -> None:
