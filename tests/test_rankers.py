@@ -21,7 +21,7 @@ from cofactor.models.ranker import rating_weights, stored_csr
 RANKERS = ["popular", "item-cosine", "ease", "slim", "ials", "bpr", "warp", "blend"]
 PERSONAL = [name for name in RANKERS if name != "popular"]
 SMALL: dict[str, dict[str, Any]] = {
-    "item-cosine": {"k1": 10.0, "b": 0.2},
+    "item-cosine": {"k1": 10.0, "b": 0.2, "shrink": 0.0},
     "ease": {"reg": 2.0},
     "slim": {"l1": 0.1, "l2": 1.0},
     "ials": {"n_factors": 20, "reg": 5.0},

@@ -34,7 +34,8 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
     "item-cosine": {
         "weighting": ("bm25", "tfidf", "cosine"),
         "neighbours": (50, 100, 200),
-        "b": (0.1, 0.2, 0.3, 0.5),
+        "b": (0.1, 0.2, 0.3, 0.5, 0.7),
+        "shrink": (0.0, 20.0, 50.0),
         "low_rating": (1.0, 0.0),
     },
     "ease": {"reg": (50.0, 100.0, 200.0, 400.0, 800.0), "low_rating": (1.0, 0.5, 0.25, 0.0)},

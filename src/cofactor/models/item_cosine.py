@@ -31,7 +31,10 @@ class ItemCosineConfig:
     weighting: str = option("bm25", "cosine, tfidf or bm25", Search(choices=WEIGHTINGS))
     neighbours: int = option(200, "items kept for each item", Search(10, 500, log=True))
     k1: float = option(100.0, "bm25: how slowly the weight of a rating saturates", Search(0.5, 200.0, log=True))
-    b: float = option(0.3, "bm25: how much popular items are held back, 0 to 1", Search(0.0, 1.0))
+    b: float = option(0.5, "bm25: how much popular items are held back, 0 to 1", Search(0.0, 1.0))
+    shrink: float = option(
+        50.0, "bm25, cosine: made-up ratings of each item; rare ones are trusted less", Search(0.0, 100.0)
+    )
     low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
 
     def __post_init__(self) -> None:
@@ -40,8 +43,11 @@ class ItemCosineConfig:
             raise ConfigError(f"no weighting {self.weighting!r}; there are: {', '.join(WEIGHTINGS)}")
         if self.neighbours < 1:
             raise ConfigError(f"neighbours is {self.neighbours}; it must be at least 1")
-        if not (self.k1 > 0 and 0 <= self.b <= 1):
-            raise ConfigError(f"k1 is {self.k1} and b is {self.b}; k1 must be above 0 and b between 0 and 1")
+        if not (self.k1 > 0 and 0 <= self.b <= 1 and self.shrink >= 0):
+            raise ConfigError(
+                f"k1={self.k1}, b={self.b}, shrink={self.shrink}: "
+                "k1 must be above 0, b between 0 and 1, shrink not below 0"
+            )
 
 
 class ItemCosine(HistoryRanker):
@@ -60,10 +66,10 @@ class ItemCosine(HistoryRanker):
 
     def _solve(self, rows: CSR) -> None:
         c = self.config
-        self.weights = nearest(item_weights(transposed(rows), c.weighting, c.k1, c.b), c.neighbours)
+        self.weights = nearest(item_weights(transposed(rows), c.weighting, c.k1, c.b, c.shrink), c.neighbours)
 
 
-def item_weights(by_item: CSR, weighting: str, k1: float, b: float) -> CSR:
+def item_weights(by_item: CSR, weighting: str, k1: float, b: float, shrink: float) -> CSR:
     """Reweigh rows of items over users, so that products of rows are similarities."""
     counts = by_item.counts
     row = np.repeat(np.arange(by_item.n_rows), counts)
@@ -71,15 +77,16 @@ def item_weights(by_item: CSR, weighting: str, k1: float, b: float) -> CSR:
     if weighting != "cosine":
         frequency = np.bincount(by_item.indices, minlength=by_item.n_cols)
         idf = np.log(max(by_item.n_rows, 1)) - np.log1p(frequency)
-        x = (np.sqrt(x) if weighting == "tfidf" else _saturated(x, row, counts, k1, b)) * idf[by_item.indices]
+        x = (np.sqrt(x) if weighting == "tfidf" else _saturated(x, row, counts, k1, b, shrink)) * idf[by_item.indices]
     if weighting != "bm25":
-        length = np.sqrt(np.bincount(row, x * x, minlength=by_item.n_rows))
+        square = np.bincount(row, x * x, minlength=by_item.n_rows)
+        length = np.sqrt(square + (shrink if weighting == "cosine" else 0.0))
         x = x / np.maximum(length, 1e-30)[row]
     return by_item._replace(values=x.astype(np.float32))
 
 
-def _saturated(x: Array, row: Array, counts: Array, k1: float, b: float) -> Array:
-    sums = np.bincount(row, x, minlength=len(counts))
+def _saturated(x: Array, row: Array, counts: Array, k1: float, b: float, shrink: float) -> Array:
+    sums = np.bincount(row, x, minlength=len(counts)) + shrink
     norm = 1 - b + b * sums / max(float(sums.mean()), 1e-30)
     found: Array = x * (k1 + 1) / (k1 * norm[row] + x)
     return found
