@@ -392,6 +392,7 @@ def test_memory_for_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         {"chains": 0},
         {"kept": 0},
         {"noise_df": -1.0},
+        {"noise_df": 1.5},
         {"mood_scales": (0.0,)},
         {"likelihood": "poisson"},
     ],

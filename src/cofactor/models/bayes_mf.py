@@ -319,8 +319,8 @@ def check(c: BayesMFConfig) -> None:
             raise ConfigError(f"{name} is {value}; it must be at least {least}")
     if not 0 <= c.burn_in < c.epochs:
         raise ConfigError(f"burn_in is {c.burn_in}; it must be 0 or more, and below epochs ({c.epochs})")
-    if c.noise_df < 0:
-        raise ConfigError(f"noise_df is {c.noise_df}; it must be 0 or more")
+    if c.noise_df != 0 and not c.noise_df > 2:
+        raise ConfigError(f"noise_df is {c.noise_df}; it must be above 2 (below, noise has no variance), or 0")
     if c.likelihood not in LIKELIHOODS:
         raise ConfigError(f"likelihood is {c.likelihood!r}; it must be one of: {', '.join(LIKELIHOODS)}")
     if any(s <= 0 for s in c.mood_scales):
