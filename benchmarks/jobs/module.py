@@ -1,0 +1,27 @@
+"""A user's own nn.Module: cofactor's Learner against fastai's."""
+
+from __future__ import annotations
+
+from common import HERE, QUICK, Page, script
+from environments import python_of, versions_of
+
+
+def main() -> None:
+    rival = python_of("fastai")
+    page = Page("module", "A user's own `nn.Module`")
+    page.versions.append(versions_of(rival, "fastai", "torch"))
+    size = ["--epochs", "1", "--rounds", "1", "--threads", "1"] if QUICK else ["--epochs", "1", "--rounds", "3"]
+    shown = script(HERE / "torch_path.py", "--rival", rival, *size)
+    page.say(
+        "The notebook's `DotProductBias` in `cofactor.notebook`'s Learner and in fastai's: ML-100k by title, 80,000 training"
+        " rows, batches of 64, validation included, no progress bar in either. Each side in a process of its own, warm, in"
+        " turn; medians of 3 rounds. The ratio is to the fastest of fastai's numbers of threads; in brackets, by processor"
+        " seconds."
+    )
+    page.show(shown)
+    page.say("Target: 5 times faster than fastai's Learner (the first row).")
+    page.write()
+
+
+if __name__ == "__main__":
+    main()
