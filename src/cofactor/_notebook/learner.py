@@ -161,9 +161,9 @@ class Learner:
 
     def lr_find(
         self,
-        start_lr: float = 1e-7,
+        start_lr: float = 1e-5,
         end_lr: float = 10.0,
-        num_it: int = 100,
+        num_it: int | None = None,
         stop_div: bool = True,
         show_plot: bool = True,
         suggest_funcs: Any = None,

@@ -208,10 +208,16 @@ class Learner:
         loss = loss_function(getattr(self.model.config, "loss", "mse"))
         return loss(self.model.predict(data.users, data.items, data.times), data.values)
 
-    def lr_find(self, start: float = 1e-7, end: float = 10.0, num: int = 100, wd: float = 0.01) -> LRFind:
-        """Try learning rates from small to large on a throw-away run (Smith, 2015); weights and order are put back."""
+    def lr_find(self, start: float = 1e-5, end: float = 10.0, num: int | None = None, wd: float = 0.01) -> LRFind:
+        """Try learning rates from small to large on a throw-away run (Smith, 2015); weights and order are put back.
+
+        ``num`` batches, one rate each. The default is an epoch of them (100 to 2,000): a row of an embedding learns
+        only in the batches that it is in, and in fewer batches hardly any row moves before the rate is far too high.
+        """
         from cofactor.train.lr_find import lr_find
 
+        if num is None:
+            num = min(max(len(self.train) // self.bs, 100), 2000)
         return lr_find(self, start, end, num, wd)
 
     def recommender(self) -> Recommender:
