@@ -239,3 +239,12 @@ def test_doubt_from_held_out_residuals(rec):
         rec.recommend(5, explore="draw")
     with pytest.raises(ConfigError, match="no ratings and have no interval"):
         cf.fit(table(), model="popular").recommend(5, sure=0.9)
+
+
+def test_large_lists(rec):
+    expected = rec.recommend(3, n=50, seen=True, deny=[101, 102])
+    many = np.arange(101, 103)
+    assert rec.recommend(3, n=50, seen=True, deny=many).equals(expected)
+    huge = np.concatenate([many, np.arange(1000, 300_000)])
+    assert rec.recommend(3, n=50, seen=True, deny=huge, unknown="skip").equals(expected)
+    assert rec.recommend(3, n=50, seen=True, deny=huge.tolist(), unknown="skip").equals(expected)

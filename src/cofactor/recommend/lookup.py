@@ -77,9 +77,10 @@ class Items:
                 one_by_one = [self.code(item) if strict else self.find(item) for item in items]
                 return np.array([code for code in one_by_one if code >= 0], dtype=np.int32)
         codes = np.array(self.ids.encode(items), dtype=np.int32)
-        for at in np.flatnonzero(codes < 0):
-            item = items[int(at)]
-            codes[at] = self.code(item) if strict else self.find(item)
+        unknown = np.flatnonzero(codes < 0)
+        if len(unknown) and (strict or isinstance(items[int(unknown[0])], str)):  # a number is no title
+            find = self.code if strict else self.find
+            codes[unknown] = [find(items[at]) for at in unknown.tolist()]
         return codes[codes >= 0]
 
     def labels(self, codes: Array) -> list[str]:
