@@ -284,3 +284,27 @@ def test_plots(split):
     assert len(learn.recorder.plot_sched()) == 2
     assert learn.lr_find().plot().get_xscale() == "log"
     plt.close("all")
+
+
+def test_a_word_before_compiling_and_only_then():
+    import numba
+
+    from cofactor._progress import compiling_announced
+
+    said = []
+    fresh = numba.njit(lambda x: x + 1)
+    with compiling_announced(said.append):
+        fresh(1)
+        fresh(1.5)
+    assert len(said) == 1
+    with compiling_announced(said.append):
+        fresh(2)
+    assert len(said) == 1
+
+
+def test_many_epochs_print_no_table(split, capsys):
+    learn = make(split)
+    learn.verbose = True
+    learn.fit(40, 1e-3)
+    assert "epoch" not in capsys.readouterr().out
+    assert len(learn.recorder.values) == 40

@@ -35,10 +35,10 @@ def command(
     if not as_json:
         say(f"{len(ratings):,} ratings from 0 to 10 by {ratings.n_users:,} users of {ratings.n_items:,} films")
         say(f"{len(split.train):,} to learn from, {len(split.valid):,} held out to check with\n")
-        say("The notebook's model, by one cycle (the first run compiles its kernels, some seconds, once):")
+        say("The notebook's model, by one cycle:")
     learn = cf.collab_learner(split, n_factors=20, y_range=(0, 10.5), seed=seed, verbose=not as_json)
     learn.fit_one_cycle(5, 5e-3, wd=0.1)
-    rec = cf.fit(split, model="bayes-mf", seed=seed)
+    rec = cf.fit(split, model="bayes-mf", seed=seed, verbose=not as_json)
     ranker = cf.fit(split.train, model="ease", seed=seed)
     ladder = _ladder(split, seed, learn.recommender(), rec, ranker)
     write_report(rec, out, title="What 4,333 people said about 2,414 films", neighbours=ranker, test=split.valid)

@@ -11,11 +11,11 @@ from typing import Any
 
 import polars as pl
 
+from cofactor._progress import progress
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import CofactorError, ConfigError
 from cofactor.evaluate import names, rows
 from cofactor.evaluate.measure import Choices, measure
-from cofactor.evaluate.progress import progress
 from cofactor.evaluate.sample import few_users, held_out, smaller
 from cofactor.evaluate.scorer import scorer
 from cofactor.evaluate.specs import Fit, default_fit

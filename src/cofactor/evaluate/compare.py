@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._progress import progress
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import CofactorError, ConfigError, DataError
 from cofactor.evaluate import bootstrap, rows
@@ -21,7 +22,6 @@ from cofactor.evaluate.comparison import Comparison
 from cofactor.evaluate.folding import folded
 from cofactor.evaluate.measure import Choices, Measured, measure
 from cofactor.evaluate.names import Metric, parse
-from cofactor.evaluate.progress import progress
 from cofactor.evaluate.rows import TestRows
 from cofactor.evaluate.scorer import Scorer, scorer
 from cofactor.evaluate.specs import Fit, Spec, default_fit, ladder, specs

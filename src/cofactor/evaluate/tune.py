@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor._progress import progress
 from cofactor.data import splits
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import CofactorError, ConfigError, DataError, MissingExtraError
 from cofactor.evaluate import names, rows, space
 from cofactor.evaluate.measure import Choices, measure
-from cofactor.evaluate.progress import progress
 from cofactor.evaluate.scorer import scorer
 from cofactor.evaluate.specs import Fit
 from cofactor.models import model_class

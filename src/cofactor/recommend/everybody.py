@@ -26,7 +26,7 @@ PART_ROWS = 200_000
 
 def recommend_all(rec: Recommender, options: Options, out: str | Path | None) -> pl.DataFrame | None:
     """The work of :meth:`Recommender.recommend_all`."""
-    from cofactor.evaluate.progress import progress
+    from cofactor._progress import progress
 
     rules = rules_of(rec, options)
     every = np.arange(rec.data.n_users + len(rec.overlay.new_ids), dtype=np.int64)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from cofactor._progress import progress
 from cofactor.errors import ConfigError
 from cofactor.model import State
 
@@ -75,6 +76,25 @@ def _number(x: float) -> str:
 
 def _seconds(s: float) -> str:
     return f"{s:.2f}s" if s < 60 else f"{int(s // 60):02d}:{int(s % 60):02d}"
+
+
+class ProgressBar(Callback):
+    """A bar over the epochs with the losses beside it, on a terminal; silence elsewhere. For runs of many sweeps."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def before_fit(self, learn: Learner) -> None:
+        self.bar = progress(learn.model.name, self.epochs)
+        self.tick = self.bar.__enter__()
+
+    def after_epoch(self, learn: Learner) -> None:
+        train, valid = learn.recorder.values[-1]
+        shown = [f"{what} {x:.4f}" for what, x in (("train", train), ("valid", valid)) if not math.isnan(x)]
+        self.tick(", ".join(shown), 1)
+
+    def after_fit(self, learn: Learner) -> None:
+        self.bar.__exit__(None, None, None)
 
 
 class EarlyStopping(Callback):

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._progress import compiling_announced
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import BundleError, ConfigError, DataError
 from cofactor.model import HasLoss, Hyper, Model, Stepper
-from cofactor.train.callbacks import Callback, PrintTable, wants_batches
+from cofactor.train.callbacks import Callback, PrintTable, ProgressBar, wants_batches
 from cofactor.train.checkpoint import load_checkpoint, save_checkpoint
 from cofactor.train.losses import loss_function
 from cofactor.train.recorder import Recorder
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from cofactor.train.lr_find import LRFind
 
 Array = NDArray[Any]
+TABLE_ROWS = 30
+"""Runs of more epochs than this show a progress bar rather than a line an epoch."""
 
 
 class Learner:
@@ -128,21 +132,21 @@ class Learner:
         resume: bool = False,
     ) -> None:
         """Train by a plan of your own. Ctrl-C ends after the epoch (or batch) under way and keeps what was learned."""
-        active = [*self.callbacks, *callbacks]
-        if self.verbose:
-            active.insert(0, PrintTable())
+        given = [*self.callbacks, *callbacks]
+        shown = [PrintTable() if plan.epochs <= TABLE_ROWS else ProgressBar(plan.epochs)] if self.verbose else []
+        active = [*shown, *given]
         self.recorder.clear()
         self.stop, first = False, 0
         for callback in active:
             callback.before_fit(self)
         if resume and checkpoint is not None and Path(checkpoint).exists():
-            first = self._resume(checkpoint, plan, active)
-        with _ctrl_c() as interrupted:
+            first = self._resume(checkpoint, plan, given)
+        with _ctrl_c() as interrupted, compiling_announced(_say) if self.verbose else nullcontext():
             try:
                 for self.epoch in range(first, plan.epochs):
                     self._one_epoch(plan, active, interrupted)
                     if checkpoint is not None and not interrupted.is_set():
-                        self._save(checkpoint, plan, active)
+                        self._save(checkpoint, plan, given)
                     if self.stop or interrupted.is_set() or self.stepper.kind == "solve":
                         break
             finally:
@@ -228,31 +232,31 @@ class Learner:
 
     # ---- checkpoints
 
-    def _save(self, path: str | Path, plan: Plan, active: list[Callback]) -> None:
+    def _save(self, path: str | Path, plan: Plan, callbacks: list[Callback]) -> None:
         r = self.recorder
         arrays: dict[str, Array] = {f"stepper.{k}": v for k, v in self.stepper.snapshot().items()}
         for name in ("values", "seconds", "losses", "lrs", "moms"):
             arrays[f"recorder.{name}"] = np.asarray(getattr(r, name), dtype=np.float64)
         arrays["recorder.smooth"] = np.array([r.smooth.total, r.smooth.count], dtype=np.float64)
-        for i, callback in enumerate(active):
+        for i, callback in enumerate(callbacks):
             arrays |= {f"callback {i}.{k}": v for k, v in callback.state().items()}
         meta = {
             "run": self._run_label(plan),
-            "callbacks": [type(c).__name__ for c in active],
+            "callbacks": [type(c).__name__ for c in callbacks],
             "epoch": self.epoch,
             "epochs_done": self._epochs_done,
             "stopped": self.stop,
         }
         save_checkpoint(path, arrays, meta)
 
-    def _resume(self, path: str | Path, plan: Plan, active: list[Callback]) -> int:
+    def _resume(self, path: str | Path, plan: Plan, callbacks: list[Callback]) -> int:
         arrays, meta = load_checkpoint(path)
-        if meta.get("run") != self._run_label(plan) or meta["callbacks"] != [type(c).__name__ for c in active]:
+        if meta.get("run") != self._run_label(plan) or meta["callbacks"] != [type(c).__name__ for c in callbacks]:
             raise BundleError(
                 f"{path} belongs to another run (other data, model, seed, schedule or callbacks); "
                 "train with the same ones, or without resume"
             )
-        for i, callback in enumerate(active):
+        for i, callback in enumerate(callbacks):
             callback.restore(_under(arrays, f"callback {i}."))
         self.stepper.restore(_under(arrays, "stepper."))
         recorded = _under(arrays, "recorder.")
@@ -278,6 +282,10 @@ def epoch_order(n: int, seed: int, epoch: int) -> Array:
 
 def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _check_range(data: Interactions, y_range: Any) -> None:

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; silence elsewhere."""
+"""What a person sees of long work: a progress bar on a terminal, silence elsewhere; a word before compiling."""
 
 from __future__ import annotations
 
@@ -21,3 +21,22 @@ def progress(title: str, total: float | None, quiet: bool | None = None) -> Iter
     with Progress(*columns, console=console, transient=True, disable=off) as bar:
         task = bar.add_task(title, total=total, what="")
         yield lambda what, done: bar.update(task, advance=done, what=what)
+
+
+@contextmanager
+def compiling_announced(say: Callable[[str], None]) -> Iterator[None]:
+    """Say once that numba is compiling, if it has to: a first run with an empty cache looks like a hang otherwise."""
+    from numba.core import event
+
+    class Once(event.Listener):
+        said = False
+
+        def on_start(self, event: object) -> None:
+            if not self.said:
+                self.said = True
+                say("compiling kernels, once for this machine; a few seconds ...")
+
+        def on_end(self, event: object) -> None: ...
+
+    with event.install_listener("numba:compile", Once()):
+        yield
