@@ -1,6 +1,6 @@
-"""A user who is folded in loses next to nothing against one who was trained: half of the ratings of a fifth of the users
-of ml-100k as histories, the same model trained with these as the measure.
+"""A user who is folded in loses next to nothing against one who was trained.
 
+Half of the ratings of a fifth of ml-100k's users are histories; the same model trained with these is the measure.
 ``benchmarks/fold_in.py`` measures every model at its defaults; here the slow ones train for fewer epochs.
 """
 

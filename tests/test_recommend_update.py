@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.errors import ConfigError, DataError, UnknownIdError
+from cofactor.errors import BundleError, ConfigError, DataError, UnknownIdError
 from cofactor.recommend.refitting import mean_turn, procrustes
 from test_recommend_shape import table
 
@@ -169,6 +169,18 @@ def test_a_new_seed_moves_the_axes_and_the_rotation_brings_them_back():
     third = other.refit(seed=10)  # on the axes of the first, not of the second
     first, last = rec.embeddings()["factors"].to_numpy(), third.embeddings()["factors"].to_numpy()
     assert mean_turn(last, first) < 0.1
+
+
+def test_the_axes_are_saved(tmp_path):
+    rec = cf.fit(table(), model="ials", seed=1, n_factors=4, epochs=3)
+    other = rec.refit(seed=9, epochs=4)
+    assert other.model.config.epochs == 4
+    other.save(tmp_path / "m.cofactor")
+    assert cf.load(tmp_path / "m.cofactor").embeddings().equals(other.embeddings())
+    other.rotation = 2 * other.rotation
+    other.save(tmp_path / "m.cofactor")
+    with pytest.raises(BundleError, match="no rotation"):
+        cf.load(tmp_path / "m.cofactor")
 
 
 def test_procrustes_finds_a_planted_rotation():

@@ -103,6 +103,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recom
         metrics={k: nan if v is None else float(v) for k, v in m["metrics"].items()},
         history=[[nan if v is None else float(v) for v in row] for row in m["history"]],
         intervals=parts.intervals(arrays, path),
+        rotation=parts.rotation(arrays, model, path),
     )
     parts.nothing_left(arrays, path)
     return rec

@@ -39,6 +39,8 @@ def collect(rec: Recommender) -> dict[str, Array]:
             arrays |= {f"{kind}_features.{n}": getattr(m, n) for n in ("indptr", "indices", "values")}
     for name, array in (rec.intervals or {}).items():
         arrays[f"intervals.{name}"] = np.asarray(array)
+    if rec.rotation is not None:
+        arrays["rotation"] = rec.rotation
     for name, array in arrays.items():
         if not finite(array):
             raise BundleError(
@@ -109,6 +111,17 @@ def intervals(arrays: dict[str, Array], path: str | Path) -> dict[str, Array] | 
     if set(found) != {"edges", "residuals", "range"}:
         raise BundleError(f"the arrays 'intervals...' of {path} are not edges, residuals and range")
     residual_interval(found, np.zeros(1, np.float32))
+    return found
+
+
+def rotation(arrays: dict[str, Array], made: Any, path: str | Path) -> Array | None:
+    """What turns the model's vectors onto those of an earlier model, or None."""
+    if "rotation" not in arrays:
+        return None
+    k = made.factors("item").shape[1] if isinstance(made, HasFactors) else 0
+    found = _take(arrays, "rotation", np.float32, (k, k), path)
+    if k == 0 or np.abs(found @ found.T - np.eye(k)).max() > 1e-3:
+        raise BundleError(f"the array 'rotation' of {path} is no rotation of the model's vectors")
     return found
 
 

@@ -237,8 +237,12 @@ class Recommender:
 
         return enlarged(self)
 
-    def refit(self, ratings: Any = None, *, seed: int | None = None, verbose: bool = False) -> Recommender:
-        """The same model and config trained on ``ratings`` (default: the training data with the newer ratings).
+    def refit(
+        self, ratings: Any = None, *, seed: int | None = None, verbose: bool = False, **config: Any
+    ) -> Recommender:
+        """The same model and config (but for what ``config`` changes), trained afresh on ``ratings``.
+
+        ``ratings``: by default the training data with the newer ratings; or anything that :func:`cofactor.fit` takes.
 
         The new vectors are turned to lie on the old ones as well as they can (orthogonal Procrustes over the items that
         both know; Schönemann 1966), so that stored ones from :meth:`embeddings` stay comparable. ``metrics["drift"]``
@@ -246,7 +250,7 @@ class Recommender:
         """
         from cofactor.recommend.refitting import refit
 
-        return refit(self, ratings, self.seed if seed is None else seed, verbose)
+        return refit(self, ratings, self.seed if seed is None else seed, verbose, config)
 
     # ---- what it learned
 

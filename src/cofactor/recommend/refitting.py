@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-def refit(rec: Recommender, ratings: Any, seed: int, verbose: bool) -> Recommender:
+def refit(rec: Recommender, ratings: Any, seed: int, verbose: bool, changes: dict[str, Any]) -> Recommender:
     """The work of :meth:`Recommender.refit`."""
     from cofactor.fitting import fit
     from cofactor.models import REGISTRY
 
     if rec.name not in REGISTRY:
         raise ConfigError(f"{rec.name} is a module of your own, which only your code can make; train it by a Learner")
-    config = {f.name: getattr(rec.model.config, f.name) for f in dataclasses.fields(rec.model.config)}
+    config = {f.name: getattr(rec.model.config, f.name) for f in dataclasses.fields(rec.model.config)} | changes
     data = enlarged(rec) if ratings is None else ratings
     calibrate = rec.intervals is not None
     found = fit(data, model=rec.name, seed=seed, calibrate=calibrate, verbose=verbose, **config)
