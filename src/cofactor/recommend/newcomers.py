@@ -81,7 +81,8 @@ def new_table(rec: Recommender, items: Any) -> tuple[pl.Series, pl.DataFrame, li
     table = frame.to_polars()
     if key not in table.columns:
         raise DataError(f"the new items have no column {key!r}; there are: {', '.join(table.columns)}")
-    columns = [c for c in table.columns if c in known.columns and c not in (key, "title")]
+    shared = [c for c in table.columns if c in known.columns and c not in (key, "title")]
+    columns = [c for c in shared if known[c].dtype.is_nested() or known[c].n_unique() < len(known)]  # others are ids
     if not columns:
         raise DataError(f"the new items have no column to compare by; the known ones have: {', '.join(known.columns)}")
     return table[key], table, columns
