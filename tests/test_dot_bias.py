@@ -286,3 +286,13 @@ def test_fold_in_predicts_held_out_users_like_trained_ones(loss: str, y_range: A
     nobody = CSR(np.zeros(2, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int64), 60)
     np.testing.assert_allclose(model.fold_in(nobody)[0, :6], model.state()["prior"][0], rtol=1e-6)
     np.testing.assert_array_equal(model.scores_from(model.user_state(np.arange(5))), model.scores(np.arange(5)))
+
+
+@pytest.mark.movielens
+def test_ml100k_losses_are_those_of_the_dense_update(ml100k: Interactions) -> None:
+    """A quarter of the rows, two epochs; benchmarks/dot_bias.py has the whole job over ten seeds."""
+    data = ml100k.take(np.random.default_rng(0).permutation(len(ml100k))[:20_000])
+    rows, hyper = job(data, 64, 5e-3, 0.1, 2)
+    _, losses = lazy(data, 0, DotBiasConfig(y_range=(0.0, 5.5)), rows, hyper)
+    _, want = dense(data, 0, 50, rows, hyper, "mse", (0.0, 5.5))
+    assert np.abs((losses - want).reshape(2, -1).mean(1)).max() < 1e-4
