@@ -50,4 +50,4 @@ def _findings(frame: object) -> None:
     for row in frame.iter_rows(named=True):
         line = Text(f"{row['severity']}: ", style=colours[row["severity"]])
         examples = f" ({', '.join(row['examples'][:3])})" if row["examples"] else ""
-        out.print(line.append(f"{row['what']}{examples}. {row['todo']}", style="default"))
+        out.print(line.append(f"{row['what']}{examples}. {row['todo'][:1].upper()}{row['todo'][1:]}.", style="default"))

@@ -112,7 +112,7 @@ document.getElementById("made").textContent = `Made ${D.created} by cofactor ${D
     el("div", { class: "grid" },
       figure("How ratings are spread", bars(d.levels, d.level_counts, "Number of ratings at each value")),
       figure("A few have most of the ratings", loglog([{ name: "items", points: d.item_counts }, { name: "users", points: d.user_counts }], "Ratings by rank of item and user, logarithmic", "rank", "ratings"))),
-    D.doctor.length ? el("div", {}, el("h3", {}, "What the data doctor says"), el("ul", { class: "doctor" }, D.doctor.map((f) => el("li", {}, el("b", { class: f.severity }, f.severity), " ", f.what, f.examples.length ? ` (${f.examples.join(", ")})` : "", ". ", el("span", { class: "why" }, f.todo))))) : null);
+    D.doctor.length ? el("div", {}, el("h3", {}, "What the data doctor says"), el("ul", { class: "doctor" }, D.doctor.map((f) => el("li", {}, el("b", { class: f.severity }, f.severity), " ", f.what, f.examples.length ? ` (${f.examples.join(", ")})` : "", ". ", el("span", { class: "why" }, f.todo.charAt(0).toUpperCase() + f.todo.slice(1) + "."))))) : null);
 }
 
 /* ---- quality */
@@ -169,7 +169,8 @@ let chosen = 0;
     for (const i of [chosen, hover]) if (i >= 0) { ctx.beginPath(); ctx.arc(...place(i), radius(i) + 3, 0, 7); ctx.stroke(); }
     if (I.label.length) {
       const [x, y] = place(chosen); ctx.font = "600 13px system-ui, sans-serif"; ctx.fillStyle = ink;
-      ctx.textAlign = x > W / 2 ? "right" : "left"; ctx.fillText(I.label[chosen], x + (x > W / 2 ? -12 : 12), y - 8);
+      const wide = ctx.measureText(I.label[chosen]).width, left = x + 12 + wide < W ? x + 12 : Math.max(4, x - 12 - wide);
+      ctx.textAlign = "left"; ctx.fillText(I.label[chosen], left, y < 24 ? y + 22 : y - 9);
     }
   }
   function nearest(event) {
