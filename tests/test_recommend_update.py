@@ -9,7 +9,7 @@ import pytest
 
 import cofactor as cf
 from cofactor.errors import BundleError, ConfigError, DataError, UnknownIdError
-from cofactor.recommend.refitting import mean_turn, procrustes
+from cofactor.recommend.refitting import mean_turn, procrustes, turned
 from test_recommend_shape import table
 
 
@@ -160,15 +160,37 @@ def test_refit_learns_the_new_ratings_on_the_old_axes(rec):
     np.testing.assert_allclose(again.rotation @ again.rotation.T, np.eye(4), atol=1e-5)
 
 
-def test_a_new_seed_moves_the_axes_and_the_rotation_brings_them_back():
-    rec = cf.fit(table(), model="ials", seed=1, n_factors=4)
-    other = rec.refit(seed=9)
+def test_vectors_of_two_trainings_are_brought_to_the_same_axes():
+    rec, other, third = (cf.fit(table(), model="ials", seed=seed, n_factors=4) for seed in (1, 9, 10))
     raw = mean_turn(other.model.factors("item"), rec.model.factors("item"))
     assert raw > 0.5
-    assert other.metrics["drift"] < 0.1
-    third = other.refit(seed=10)  # on the axes of the first, not of the second
+    other.rotation, drift = turned(rec, other)
+    assert drift < 0.1
+    third.rotation, _ = turned(other, third)  # on the axes of the first, not of the second
     first, last = rec.embeddings()["factors"].to_numpy(), third.embeddings()["factors"].to_numpy()
     assert mean_turn(last, first) < 0.1
+
+
+@pytest.mark.parametrize("name", ["als", "svd++", "ials"])
+def test_sweeps_go_on_from_the_old_vectors(name):
+    data = table()
+    old = cf.fit(data, model=name, seed=1, n_factors=4, calibrate=False)
+    more = old.update([(999, 101, 5.0), (5, 139, 1.0)])
+    fresh = cf.fit(more.ratings(), model=name, seed=2, n_factors=4, calibrate=False, epochs=1)
+    warm = more.refit(seed=2, epochs=1)
+    assert warm.metrics["warm_start"] == 1
+    assert warm.history[0][0] < fresh.history[0][0]
+    assert warm.metrics["drift"] < 0.1
+    assert mean_turn(warm.model.factors("item"), old.model.factors("item")) < 0.1
+
+
+@pytest.mark.parametrize("name", ["dot-bias", "bayes-mf", "bpr", "bias", "ease"])
+def test_others_begin_afresh_and_say_so(name):
+    small = {"bayes-mf": {"epochs": 6, "burn_in": 3}, "bpr": {"epochs": 3}, "dot-bias": {"epochs": 2}}
+    rec = cf.fit(table(), model=name, seed=1, calibrate=False, **small.get(name, {}))
+    again = rec.refit()
+    assert again.metrics["warm_start"] == 0
+    assert again.recommend(5).equals(rec.recommend(5))
 
 
 def test_the_axes_are_saved(tmp_path):
@@ -188,12 +210,6 @@ def test_procrustes_finds_a_planted_rotation():
     a = rng.normal(size=(50, 5))
     q, _ = np.linalg.qr(rng.normal(size=(5, 5)))
     np.testing.assert_allclose(procrustes(a, a @ q), q, atol=1e-5)
-
-
-def test_refit_of_the_same_ratings_is_the_same_model(rec):
-    again = rec.refit()
-    assert again.metrics["drift"] == pytest.approx(0, abs=1e-6)
-    assert again.recommend(5).equals(rec.recommend(5))
 
 
 # ---- new items

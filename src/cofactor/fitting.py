@@ -14,6 +14,7 @@ from cofactor.model import Posterior, Task
 from cofactor.models import model_class
 from cofactor.models.config import make_config
 from cofactor.recommend import Recommender
+from cofactor.recommend.warm import warm_start
 from cofactor.train import Learner
 
 Array = NDArray[Any]
@@ -32,6 +33,7 @@ def fit(
     budget_seconds: float = 60.0,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    warm_from: Recommender | None = None,
     verbose: bool = False,
     **config: Any,
 ) -> Recommender:
@@ -41,7 +43,8 @@ def fit(
     :func:`cofactor.read` takes. ``model`` is a name from :func:`cofactor.models`; ``auto`` tries rating models on an
     inner validation part of the rows within ``budget_seconds`` and takes the best, never one worse than ``bias``;
     ``auto-ranking`` does the same among rankers. ``config`` are the fields of the model's config.
-    ``user_features``/``item_features``: names of side-table columns, or a frame with an id column.
+    ``user_features``/``item_features``: names of side-table columns, or a frame with an id column. ``warm_from`` is an
+    earlier Recommender of the same model, with whose vectors training begins where it goes in sweeps.
     With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the training rows, and the
     residuals on the last tenth make its intervals (and, where nothing is watched, its ``valid_rmse``).
     """
@@ -53,8 +56,10 @@ def fit(
 
         choice = choose(train, task=AUTO[model], seed=seed, budget_seconds=budget_seconds, verbose=verbose)
         model, config, tried = choice.model, {**choice.config, **config}, choice
-    learn = _trained(train, watched, model, config, seed, checkpoint, resume, verbose)
+    learn, warm = _trained(train, watched, model, config, seed, checkpoint, resume, verbose, warm_from)
     rec = Recommender.of_learner(learn)
+    if warm_from is not None:
+        rec.metrics["warm_start"] = float(warm)
     if tried is not None:
         rec.metrics.update(tried.metrics)
     if watched is not None and rec.model.task == "rating":
@@ -91,17 +96,19 @@ def _trained(
     checkpoint: str | Path | None,
     resume: bool,
     verbose: bool,
-) -> Learner:
+    warm_from: Recommender | None = None,
+) -> tuple[Learner, bool]:
     cls = model_class(model)
     settings = make_config(cls.Config, config)
     data = train if valid is None else Split(train, valid, "given", None)
     learn = Learner(data, cls(settings), seed=seed, bs=getattr(settings, "bs", 64), verbose=verbose)
     epochs = getattr(settings, "epochs", 1)
+    warm = warm_from is not None and warm_start(learn, warm_from)
     if learn.stepper.kind == "batch":
         learn.fit_one_cycle(epochs, settings.lr, wd=settings.wd, checkpoint=checkpoint, resume=resume)
     else:
         learn.fit(epochs, checkpoint=checkpoint, resume=resume)
-    return learn
+    return learn, warm
 
 
 def _calibrate(rec: Recommender, train: Interactions, model: str, config: dict[str, Any], seed: int) -> None:
@@ -111,7 +118,8 @@ def _calibrate(rec: Recommender, train: Interactions, model: str, config: dict[s
     order = np.random.default_rng([seed, 2]).permutation(len(train))
     cut = len(train) // 10
     held_out = train.take(np.sort(order[:cut]))
-    inner = _trained(train.take(np.sort(order[cut:])), None, model, config, seed, None, False, False).model
+    learn, _ = _trained(train.take(np.sort(order[cut:])), None, model, config, seed, None, False, False)
+    inner = learn.model
     predicted = inner.predict(held_out.users, held_out.items, held_out.times)
     rec.metrics.setdefault("valid_rmse", _rmse(predicted, held_out.values))
     rec.intervals = residual_quantiles(predicted, held_out.values, limits=train.range)

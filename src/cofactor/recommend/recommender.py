@@ -240,9 +240,11 @@ class Recommender:
     def refit(
         self, ratings: Any = None, *, seed: int | None = None, verbose: bool = False, **config: Any
     ) -> Recommender:
-        """The same model and config (but for what ``config`` changes), trained afresh on ``ratings``.
+        """The same model and config (but for what ``config`` changes) trained on more ``ratings``.
 
         ``ratings``: by default the training data with the newer ratings; or anything that :func:`cofactor.fit` takes.
+        Models that train in sweeps over tables of vectors (als, svd++, ials) begin with the old ones, so that fewer
+        ``epochs`` do; others begin afresh. ``metrics["warm_start"]`` says which (1 or 0).
 
         The new vectors are turned to lie on the old ones as well as they can (orthogonal Procrustes over the items that
         both know; Schönemann 1966), so that stored ones from :meth:`embeddings` stay comparable. ``metrics["drift"]``

@@ -30,7 +30,7 @@ def refit(rec: Recommender, ratings: Any, seed: int, verbose: bool, changes: dic
     config = {f.name: getattr(rec.model.config, f.name) for f in dataclasses.fields(rec.model.config)} | changes
     data = enlarged(rec) if ratings is None else ratings
     calibrate = rec.intervals is not None
-    found = fit(data, model=rec.name, seed=seed, calibrate=calibrate, verbose=verbose, **config)
+    found = fit(data, model=rec.name, seed=seed, calibrate=calibrate, warm_from=rec, verbose=verbose, **config)
     rotation, drift = turned(rec, found)
     if rotation is not None:
         found.rotation = rotation
