@@ -114,7 +114,8 @@ class Page:
         about = [
             f"- made by: `python benchmarks/run.py --only {self.name}` on {date.today()}",
             f"- machine: {machine()}",
-            f"- load (1 minute) at the start {self.load:.1f}, at the end {os.getloadavg()[0]:.1f} (this job's own included)",
+            f"- load (1 minute) at the start {self.load:.1f}, at the end {os.getloadavg()[0]:.1f} (this job's own"
+            " included)",
             f"- versions: {', '.join(self.versions)}",
         ]
         text = "\n\n".join([self.parts[0], "\n".join(about), *self.parts[1:]]) + "\n"

@@ -1,6 +1,6 @@
 """The rivals' environments: one virtual environment a group, in benchmarks/.envs (not in git), pinned, made once.
 
-    python benchmarks/environments.py [NAME ...]        all of them unless named
+python benchmarks/environments.py [NAME ...]        all of them unless named
 """
 
 from __future__ import annotations

@@ -82,9 +82,10 @@ def write(name: str, title: str, about: str, sides: Sequence[Side], split: Split
     page.versions.append(versions_of(python_of("lenskit"), "lenskit"))
     found = curves(sides, split)
     page.say(
-        f"{about} Two threads (Surprise has one). Seconds of training alone, data in memory, warm; every number of epochs is"
-        " a training of its own; medians over rounds that take turns, means of RMSE. *Settings tried* were looked at on a"
-        " held-out part of the training rows; the test rows chose nothing. Predictions cut to the range of the ratings."
+        f"{about} Two threads (Surprise has one). Seconds of training alone, data in memory, warm; every number of"
+        " epochs is a training of its own; medians over rounds that take turns, means of RMSE. *Settings tried* were"
+        " looked at on a held-out part of the training rows; the test rows chose nothing. Predictions cut to the"
+        " range of the ratings."
     )
     rows = []
     for side in sides:
@@ -121,7 +122,10 @@ def plot(path: Path, title: str, sides: Sequence[Side], found: dict[str, list[Po
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 4.0), dpi=100, layout="constrained")
-    colours = {"cofactor": ["#b2182b", "#ef8a62", "#8c2d52", "#d6604d"], "": ["#2166ac", "#67a9cf", "#555555", "#1b7837"]}
+    colours = {
+        "cofactor": ["#b2182b", "#ef8a62", "#8c2d52", "#d6604d"],
+        "": ["#2166ac", "#67a9cf", "#555555", "#1b7837"],
+    }
     used = {"cofactor": 0, "": 0}
     for side in sides:
         kind = "cofactor" if side.ours else ""

@@ -34,6 +34,10 @@ def main() -> int:
         return 0
     more = {"PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])}
     more |= {"COFACTOR_BENCH_QUICK": "1"} if asked.quick else {}
+    if "COFACTOR_DATA_DIR" not in os.environ:
+        from cofactor.data.datasets import dataset_path
+
+        more["COFACTOR_DATA_DIR"] = str(dataset_path("ml-100k").parent)  # downloaded where it is not there yet
     failed = []
     for name in asked.only:
         start = time.perf_counter()

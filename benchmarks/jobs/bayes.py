@@ -14,14 +14,12 @@ def main() -> None:
     page = Page("bayes", "Gibbs sampling: bayes-mf and myFM")
     page.versions.append(versions_of(rival, "myfm"))
     settings = "plain" if QUICK else "plain;implicit"
-    shown = script(
-        HERE / "accuracy" / "bayes_vs_myfm.py", "--rival", rival, "--folds", "1", "--settings", settings
-    )
+    shown = script(HERE / "accuracy" / "bayes_vs_myfm.py", "--rival", rival, "--folds", "1", "--settings", settings)
     page.say(
-        "The first published fold of ml-100k (u1), both sides in turn, each in a process of its own. Ours with its defaults"
-        " on two threads, myFM with rank 10 and 300 iterations (it has no threads). *Time ratio*: ours over theirs; sweeps a"
-        " second at the same rank of 10, those of all chains. Targets: a third of the time, three times the sweeps."
-        " All five folds: `python benchmarks/accuracy/bayes_vs_myfm.py --rival PYTHON`."
+        "The first published fold of ml-100k (u1), both sides in turn, each in a process of its own. Ours with its"
+        " defaults on two threads, myFM with rank 10 and 300 iterations (it has no threads). *Time ratio*: ours over"
+        " theirs; sweeps a second at the same rank of 10, those of all chains. Targets: a third of the time, three"
+        " times the sweeps. All five folds: `python benchmarks/accuracy/bayes_vs_myfm.py --rival PYTHON`."
     )
     page.show(shown)
     page.write()

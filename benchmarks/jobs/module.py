@@ -13,10 +13,10 @@ def main() -> None:
     size = ["--epochs", "1", "--rounds", "1", "--threads", "1"] if QUICK else ["--epochs", "1", "--rounds", "3"]
     shown = script(HERE / "torch_path.py", "--rival", rival, *size)
     page.say(
-        "The notebook's `DotProductBias` in `cofactor.notebook`'s Learner and in fastai's: ML-100k by title, 80,000 training"
-        " rows, batches of 64, validation included, no progress bar in either. Each side in a process of its own, warm, in"
-        " turn; medians of 3 rounds. The ratio is to the fastest of fastai's numbers of threads; in brackets, by processor"
-        " seconds."
+        "The notebook's `DotProductBias` in `cofactor.notebook`'s Learner and in fastai's: ML-100k by title, 80,000"
+        " training rows, batches of 64, validation included, no progress bar in either. Each side in a process of"
+        " its own, warm, in turn; medians of 3 rounds. The ratio is to the fastest of fastai's numbers of threads;"
+        " in brackets, by processor seconds."
     )
     page.show(shown)
     page.say("Target: 5 times faster than fastai's Learner (the first row).")

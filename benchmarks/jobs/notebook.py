@@ -25,7 +25,9 @@ def main() -> None:
         file = save(there / "rows.npz", train=split.train, valid=split.valid)
         found: dict[str, list[dict[str, float]]] = {}
         for seed in range(ROUNDS):
-            runs = worker(OURS, HERE / "ours" / "notebook.py", {"file": file, "seed": 10 * seed, "runs": RUNS}, threads=1)
+            runs = worker(
+                OURS, HERE / "ours" / "notebook.py", {"file": file, "seed": 10 * seed, "runs": RUNS}, threads=1
+            )
             for name, each in runs.items():
                 found.setdefault(name, []).extend(each)
             for name, path, options in SIDES:
@@ -34,31 +36,37 @@ def main() -> None:
     labels = {"ours": "**cofactor**", "tuned": "dense update in numba", "plain": "dense update, bare `@njit`"}
     ours = mid(found["ours"], "seconds")
     page.say(
-        f"ML-100k by title, {len(split.train):,} training rows of one random 80/20 split (seed 42), 50 factors, batches of 64,"
-        " 5 epochs of one-cycle at 5e-3, weight decay 0.1, `y_range=(0, 5.5)`, the valid loss after each epoch included."
-        " All on one thread, warm, each side in processes of its own, in turn."
-        f" Medians of {len(found['ours'])} runs (cofactor, numba) and {ROUNDS} (the others), in seconds of wall clock;"
-        " the last column compares processor seconds, which a busy machine disturbs less. Valid MSE: mean over runs,"
-        " each with a seed of its own."
+        f"ML-100k by title, {len(split.train):,} training rows of one random 80/20 split (seed 42), 50 factors,"
+        " batches of 64, 5 epochs of one-cycle at 5e-3, weight decay 0.1, `y_range=(0, 5.5)`, the valid loss after"
+        " each epoch included. All on one thread, warm, each side in processes of its own, in turn. Medians of"
+        f" {len(found['ours'])} runs (cofactor, numba) and {ROUNDS} (the others), in seconds of wall clock; the last"
+        " column compares processor seconds, which a busy machine disturbs less. Valid MSE: mean over runs, each"
+        " with a seed of its own."
     )
     rows = []
     for name, runs in found.items():
         cpu = mid(runs, "cpu") / mid(found["ours"], "cpu")
         seconds = mid(runs, "seconds")
-        cells = [labels.get(name, name), f"{seconds:.3f}", f"{mid(runs, 'cpu'):.3f}", f"{seconds / ours:.1f}", f"{cpu:.1f}"]
+        cells = [
+            labels.get(name, name),
+            f"{seconds:.3f}",
+            f"{mid(runs, 'cpu'):.3f}",
+            f"{seconds / ours:.1f}",
+            f"{cpu:.1f}",
+        ]
         rows.append([*cells, f"{mean(runs, 'mse'):.4f}"])
     page.show(table(["5 epochs", "seconds", "processor s", "times cofactor", "by processor s", "valid MSE"], rows))
     fast = min(mid(found[name], "seconds") for name in ("fastai as shipped", "fastai, shuffle mended"))
     dense = mid(found["tuned"], "seconds") / ours
     gap = abs(mean(found["ours"], "mse") - mean(found["tuned"], "mse"))
     page.say(
-        f"Targets: 120 times faster than fastai ({fast / ours:.0f}, its faster form); 12 times faster than the dense update"
-        f" ({dense:.1f}, its faster form); MSE within 0.001 of the dense update ({gap:.4f} here, over other orders of rows;"
-        " [dot_bias.md](dot_bias.md) has the same rows in the same order)."
+        f"Targets: 120 times faster than fastai ({fast / ours:.0f}, its faster form); 12 times faster than the dense"
+        f" update ({dense:.1f}, its faster form); MSE within 0.001 of the dense update ({gap:.4f} here, over other"
+        " orders of rows; [dot_bias.md](dot_bias.md) has the same rows in the same order)."
     )
     page.say(
-        "fastai 2.8.12 draws the rows of an epoch with replacement (an epoch sees 63 % of them); *mended* gives it back the"
-        " shuffle of its base class."
+        "fastai 2.8.12 draws the rows of an epoch with replacement (an epoch sees 63 % of them); *mended* gives it"
+        " back the shuffle of its base class."
     )
     page.write()
 

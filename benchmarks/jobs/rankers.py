@@ -13,16 +13,18 @@ def main() -> None:
     os.environ.setdefault("NUMBA_NUM_THREADS", "2")
     page = Page("rankers", "Speed of the rankers on ML-1M")
     page.versions.append(versions_of(rival, "implicit"))
-    shown = script(HERE / "accuracy" / "rankers_speed.py", "--ease", "--rival", rival, "--rounds", "1" if QUICK else "3")
+    shown = script(
+        HERE / "accuracy" / "rankers_speed.py", "--ease", "--rival", rival, "--rounds", "1" if QUICK else "3"
+    )
     ease, _, ials = shown.partition("\n| factors")
     page.say(
-        "`ease`: the whole fit (matrix products and the inverse by BLAS) against the ten lines of NumPy that everybody"
-        " writes, regularisation 200. Target: no slower."
+        "`ease`: the whole fit (matrix products and the inverse by BLAS) against the ten lines of NumPy that"
+        " everybody writes, regularisation 200. Target: no slower."
     )
     page.show(ease)
     page.say(
-        "`ials`: seconds an iteration on 2 threads against implicit's ALS with its own defaults (conjugate gradients, three"
-        " steps), BLAS with one thread. Target: no slower at 64 and at 256 factors."
+        "`ials`: seconds an iteration on 2 threads against implicit's ALS with its own defaults (conjugate"
+        " gradients, three steps), BLAS with one thread. Target: no slower at 64 and at 256 factors."
     )
     page.show("| factors" + ials)
     page.write()

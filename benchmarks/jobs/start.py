@@ -75,9 +75,9 @@ def main() -> None:
             if cold["also"]:
                 raise SystemExit(f"training {model} loaded {cold['also']}")
     page.say(
-        "First training in a fresh process: seconds from the arrays of ML-100k being ready (import of what trains, one"
-        " epoch, or three sweeps for `bayes-mf`, validation for `collab_learner`) with a warm numba cache, median of 3, and"
-        " with an empty one. Targets: 1 s warm, 15 s cold."
+        "First training in a fresh process: seconds from the arrays of ML-100k being ready (import of what trains,"
+        " one epoch, or three sweeps for `bayes-mf`, validation for `collab_learner`) with a warm numba cache,"
+        " median of 3, and with an empty one. Targets: 1 s warm, 15 s cold."
     )
     page.show(table(["model", "warm", "processor s", "cold", "processor s"], first))
     page.write()

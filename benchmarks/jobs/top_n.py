@@ -20,12 +20,24 @@ def main() -> None:
         file = save(there / "rows.npz", train=data)
         for _ in range(ROUNDS):
             out = str(there / "factors.npz")
-            ours.append(worker(OURS, HERE / "ours" / "top_n.py", {"file": file, "out": out, "runs": RUNS, "epochs": EPOCHS}, threads=2))
+            ours.append(
+                worker(
+                    OURS,
+                    HERE / "ours" / "top_n.py",
+                    {"file": file, "out": out, "runs": RUNS, "epochs": EPOCHS},
+                    threads=2,
+                )
+            )
             # as its documentation advises: its own threads, BLAS with one
-            theirs.append(worker(rival, RIVALS / "implicit_topk.py", {"file": out, "runs": RUNS}, threads=2, OPENBLAS_NUM_THREADS="1"))
+            theirs.append(
+                worker(
+                    rival, RIVALS / "implicit_topk.py", {"file": out, "runs": RUNS}, threads=2, OPENBLAS_NUM_THREADS="1"
+                )
+            )
     page.say(
-        f"{data.n_users:,} users, {data.n_items:,} items, 50 factors and biases (52 columns), n=10, the {len(data):,} ratings seen"
-        f" left out, 2 threads. Medians over {ROUNDS} rounds of the median of {RUNS} calls, warm, in turn."
+        f"{data.n_users:,} users, {data.n_items:,} items, 50 factors and biases (52 columns), n=10, the {len(data):,}"
+        f" ratings seen left out, 2 threads. Medians over {ROUNDS} rounds of the median of {RUNS} calls, warm, in"
+        " turn."
     )
     base = mid(ours, "kernel")
     rows = [
@@ -41,8 +53,9 @@ def main() -> None:
     page.show(table(["all users", "seconds", "times the first row"], rows))
     page.say(
         f"Share of equal entries in the lists: NumPy {mid(ours, 'agree'):.4f}, implicit {mid(theirs, 'agree'):.4f}."
-        f" Memory: {mid(ours, 'memory'):.0f} MB more than before the first list, peak of the process {mid(ours, 'peak'):.0f} MB."
-        " Targets: under 1 s for the lists, under 2 s for `recommend_all`, peak under 600 MB."
+        f" Memory: {mid(ours, 'memory'):.0f} MB more than before the first list, peak of the process"
+        f" {mid(ours, 'peak'):.0f} MB. Targets: under 1 s for the lists, under 2 s for `recommend_all`, peak under"
+        " 600 MB."
     )
     page.write()
 

@@ -54,7 +54,11 @@ def main() -> None:
     arrays = np.load(asked["file"])
     split = Split(part(arrays, "train"), part(arrays, "valid"), "given")
     warm = short(split.train)
-    sides = {"ours": ours, "tuned": lambda s, k: densely(s, k, dense.tuned), "plain": lambda s, k: densely(s, k, dense.plain)}
+    sides = {
+        "ours": ours,
+        "tuned": lambda s, k: densely(s, k, dense.tuned),
+        "plain": lambda s, k: densely(s, k, dense.plain),
+    }
     for side in sides.values():
         side(warm, 0)
     runs = [{name: side(split, asked["seed"] + r) for name, side in sides.items()} for r in range(asked["runs"])]

@@ -38,9 +38,7 @@ def libmf(train: Part, shape: list[int], setting: dict[str, Any]) -> Trained:
 
     setting = dict(setting)
     reg = setting.pop("reg")
-    model = mf.MF(
-        nr_threads=THREADS, quiet=True, lambda_p1=0.0, lambda_q1=0.0, lambda_p2=reg, lambda_q2=reg, **setting
-    )
+    model = mf.MF(nr_threads=THREADS, quiet=True, lambda_p1=0.0, lambda_q1=0.0, lambda_p2=reg, lambda_q2=reg, **setting)
     rows = np.column_stack([train.users, train.items, train.values]).astype(np.float32)
 
     def predict(users: Array, items: Array) -> Array:
@@ -73,7 +71,9 @@ def surprise(train: Part, shape: list[int], setting: dict[str, Any]) -> Trained:
     from surprise.trainset import Trainset
 
     assert Dataset and Trainset
-    rows = [(str(u), str(i), r, None) for u, i, r in zip(train.users.tolist(), train.items.tolist(), train.values.tolist())]
+    rows = [
+        (str(u), str(i), r, None) for u, i, r in zip(train.users.tolist(), train.items.tolist(), train.values.tolist())
+    ]
     data = Dataset(Reader(rating_scale=(1, 5))).construct_trainset(rows)
     model = SVD(random_state=0, **setting)
     seconds = timed(lambda: model.fit(data))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from fastai.collab import CollabDataLoaders, TabularCollab, collab_learner
-from fastai.data.transforms import TransformBlock
+from fastai.data.block import TransformBlock
 from fastai.tabular.core import Categorify, TabDataLoader, TabWeightedDL
 
 asked = json.loads(sys.argv[1])
@@ -24,7 +24,9 @@ n = len(data["train_users"])
 def learner(rows: int) -> object:
     frame = pd.DataFrame(columns)
     splits = list(range(rows)), list(range(n, len(frame)))
-    parts = TabularCollab(frame, [Categorify], ["users", "items"], y_names=["values"], y_block=TransformBlock(), splits=splits)
+    parts = TabularCollab(
+        frame, [Categorify], ["users", "items"], y_names=["values"], y_block=TransformBlock(), splits=splits
+    )
     dls = parts.dataloaders(bs=64)
     return collab_learner(dls, n_factors=50, y_range=(0, 5.5))
 

@@ -1,0 +1,60 @@
+"""dot-bias on arrays from .npy files: seconds an epoch, and the peak memory of this process."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from cofactor import collab_learner
+from cofactor.data.ids import IdMap
+from cofactor.data.interactions import Interactions
+
+
+def peak() -> float:
+    """MB of resident memory at most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def learner(data: Interactions, bs: int) -> object:
+    return collab_learner(data, n_factors=50, y_range=(0, 5.5), bs=bs, verbose=False)
+
+
+asked = json.loads(sys.argv[1])
+ids = [IdMap(pl.Series(np.arange(n, dtype=np.int32)), kind) for n, kind in zip(asked["shape"], ("user", "item"))]
+ones = np.arange(64, dtype=np.int32)
+few = Interactions(ones, ones, np.tile(np.float32([1, 2]), 32), None, *ids)
+small = [IdMap(pl.Series(np.arange(64)), kind) for kind in ("user", "item")]
+learner(Interactions(ones, ones, few.values, None, *small), 64).fit_one_cycle(
+    1
+)  # compiled, and a little memory touched
+before = peak()
+arrays = [np.load(Path(asked["folder"]) / f"{name}.npy") for name in ("users", "items", "values")]
+held = sum(a.nbytes for a in arrays) / 2**20
+data = Interactions(*arrays, None, *ids)
+seconds = []
+for _ in range(asked["runs"]):
+    learn = learner(data, asked["bs"])
+    start = time.perf_counter()
+    learn.fit_one_cycle(1, 5e-3, wd=0.1)
+    learn.model.flush()
+    seconds.append(time.perf_counter() - start)
+    tables = (learn.model.user_table.nbytes + learn.model.item_table.nbytes) / 2**20
+print(
+    json.dumps(
+        {
+            "seconds": float(np.median(seconds)),
+            "rows": len(data),
+            "arrays": held,
+            "tables": tables,
+            "before": before,
+            "peak": peak(),
+            "loss": learn.recorder.values[-1][0],
+        }
+    )
+)
