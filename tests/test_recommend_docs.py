@@ -1,0 +1,30 @@
+"""The examples of docs/recommending.md run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import cofactor as cf
+
+PAGE = Path(__file__).parent.parent / "docs" / "recommending.md"
+
+
+@pytest.mark.movielens
+def test_every_example_runs(ml100k, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rec = cf.fit(ml100k, model="als", epochs=3, calibrate=False)
+    frame = pl.DataFrame({"title": ["New (2001)"], "genres": ["Drama"]})
+    names = {"rec": rec, "cf": cf, "pl": pl, "frame": frame}
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert len(blocks) == 4
+    for block in blocks:
+        exec(block, names)
+    assert pl.read_parquet(tmp_path / "recs.parquet")["status"].unique().to_list() == ["known"]
+    assert names["newer"].overlay.n_ratings == 2
+    assert "like" in rec.recommend_new(frame, user=196)["reason"][0]
+    assert len(rec.similar_items("Fargo (1996)")) == 10
+    assert names["rec"].refit(epochs=1).metrics["warm_start"] == 1
