@@ -13,7 +13,7 @@ from cofactor.errors import ConfigError
 
 Array = NDArray[Any]
 
-BLOCK_BYTES = 64 << 20
+BLOCK_BYTES = 16 << 20
 """About how much one block of scores may take."""
 
 
