@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from common import OURS, QUICK, RIVALS, HERE, Page, folder, mean, mid, save, table, worker
+import numpy as np
+from common import HERE, OURS, QUICK, RIVALS, Page, folder, mean, mid, save, table, worker
 from environments import python_of, versions_of
 
 import cofactor as cf
@@ -40,8 +41,8 @@ def main() -> None:
         " batches of 64, 5 epochs of one-cycle at 5e-3, weight decay 0.1, `y_range=(0, 5.5)`, the valid loss after"
         " each epoch included. All on one thread, warm, each side in processes of its own, in turn. Medians of"
         f" {len(found['ours'])} runs (cofactor, numba) and {ROUNDS} (the others), in seconds of wall clock; the last"
-        " column compares processor seconds, which a busy machine disturbs less. Valid MSE: mean over runs, each"
-        " with a seed of its own."
+        " column compares processor seconds, which a busy machine disturbs less. Valid MSE: mean and standard"
+        " deviation over runs, each with a seed of its own."
     )
     rows = []
     for name, runs in found.items():
@@ -54,8 +55,11 @@ def main() -> None:
             f"{seconds / ours:.1f}",
             f"{cpu:.1f}",
         ]
-        rows.append([*cells, f"{mean(runs, 'mse'):.4f}"])
-    page.show(table(["5 epochs", "seconds", "processor s", "times cofactor", "by processor s", "valid MSE"], rows))
+        spread = np.std([run["mse"] for run in runs], ddof=1) if len(runs) > 1 else 0.0
+        rows.append([*cells, f"{mean(runs, 'mse'):.4f}", f"{spread:.4f}"])
+    page.show(
+        table(["5 epochs", "seconds", "processor s", "times cofactor", "by processor s", "valid MSE", "its sd"], rows)
+    )
     fast = min(mid(found[name], "seconds") for name in ("fastai as shipped", "fastai, shuffle mended"))
     dense = mid(found["tuned"], "seconds") / ours
     gap = abs(mean(found["ours"], "mse") - mean(found["tuned"], "mse"))

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from memory import peak
 
 from cofactor import collab_learner
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
-
-
-def peak() -> float:
-    """MB of resident memory at most so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def learner(data: Interactions, bs: int) -> object:
@@ -37,18 +32,16 @@ before = peak()
 arrays = [np.load(Path(asked["folder"]) / f"{name}.npy") for name in ("users", "items", "values")]
 held = sum(a.nbytes for a in arrays) / 2**20
 data = Interactions(*arrays, None, *ids)
-seconds = []
-for _ in range(asked["runs"]):
-    learn = learner(data, asked["bs"])
-    start = time.perf_counter()
-    learn.fit_one_cycle(1, 5e-3, wd=0.1)
-    learn.model.flush()
-    seconds.append(time.perf_counter() - start)
-    tables = (learn.model.user_table.nbytes + learn.model.item_table.nbytes) / 2**20
+learn = learner(data, asked["bs"])
+start = time.perf_counter()
+learn.fit_one_cycle(asked["epochs"], 5e-3, wd=0.1)
+learn.model.flush()
+seconds = (time.perf_counter() - start) / asked["epochs"]
+tables = (learn.model.user_table.nbytes + learn.model.item_table.nbytes) / 2**20
 print(
     json.dumps(
         {
-            "seconds": float(np.median(seconds)),
+            "seconds": seconds,
             "rows": len(data),
             "arrays": held,
             "tables": tables,

@@ -12,7 +12,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import dot_bias_dense as dense
-from dot_bias import BS, EPOCHS, K, LR, WD, Y, mse, orders
+from dot_bias import BS, EPOCHS, LR, WD, K, Y, mse, orders
 from factorise import part
 
 import cofactor as cf

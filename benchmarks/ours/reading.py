@@ -6,11 +6,11 @@ The first of ``files`` is read once to warm up (a small one); the second is meas
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 
 import polars as pl
+from memory import peak
 
 asked = json.loads(sys.argv[1])
 small, large = asked["files"]
@@ -31,4 +31,4 @@ work(small)
 start = time.perf_counter()
 kept = work(large)
 seconds = time.perf_counter() - start
-print(json.dumps({"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+print(json.dumps({"seconds": seconds, "peak": peak()}))

@@ -1,4 +1,4 @@
-"""What one core can do, as dot-bias needs it: float32 arithmetic, divisions, square roots, rows fetched and written back."""
+"""What one core can do, as dot-bias needs it: float32 arithmetic, divisions, roots, rows fetched and written back."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from factorise import part, train
+from memory import peak
 
 from cofactor.recommend import Recommender
 from cofactor.recommend.topn import blocks, mask_rows, top_n
@@ -71,15 +71,14 @@ def main() -> None:
     users = np.concatenate([user_table[:, :-1], np.ones_like(offset), user_table[:, -1:] + offset], axis=1)
     seen = data.by_user
     rec = Recommender(model, data)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     with tempfile.TemporaryDirectory() as there:
         found = {
             "kernel": median_of(asked["runs"], lambda: by_kernel(users, items, seen, N)),
             "frame": median_of(asked["runs"], lambda: rec.recommend_all(n=N)),
             "parquet": median_of(asked["runs"], lambda: rec.recommend_all(n=N, out=Path(there) / "recs.parquet")),
         }
-        found["memory"] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        found["memory"], found["peak"] = peak() - before, peak()
         found["numpy"] = median_of(asked["runs"], lambda: by_numpy(users, items, seen, N))
     mine, theirs = by_kernel(users, items, seen, N), by_numpy(users, items, seen, N)
     found["agree"] = float(np.mean(mine == theirs))

@@ -68,9 +68,7 @@ def cornac(train: Part, shape: list[int], setting: dict[str, Any]) -> Trained:
 
 def surprise(train: Part, shape: list[int], setting: dict[str, Any]) -> Trained:
     from surprise import SVD, Dataset, Reader
-    from surprise.trainset import Trainset
 
-    assert Dataset and Trainset
     rows = [
         (str(u), str(i), r, None) for u, i, r in zip(train.users.tolist(), train.items.tolist(), train.values.tolist())
     ]

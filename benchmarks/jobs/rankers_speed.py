@@ -11,7 +11,7 @@ from environments import python_of, versions_of
 def main() -> None:
     rival = python_of("ranking")
     os.environ.setdefault("NUMBA_NUM_THREADS", "2")
-    page = Page("rankers", "Speed of the rankers on ML-1M")
+    page = Page("rankers_speed", "Speed of the rankers on ML-1M")
     page.versions.append(versions_of(rival, "implicit"))
     shown = script(
         HERE / "accuracy" / "rankers_speed.py", "--ease", "--rival", rival, "--rounds", "1" if QUICK else "3"
