@@ -99,6 +99,16 @@ def test_everybody(folder):
     assert pl.read_parquet(folder / "all.parquet")["user"].n_unique() == 40
 
 
+def test_filters_and_shape(folder):
+    args = ("recommend", "m.cofactor", "--user", 3, "-n", 25, "--seen", "--json")
+    every = [r["item"] for r in json.loads(run(*args, cwd=folder).stdout)]
+    denied = [r["item"] for r in json.loads(run(*args, "--deny", every[0], "--diversity", 0.5, cwd=folder).stdout)]
+    assert set(denied) == set(every[1:])
+    sure = json.loads(run(*args, "--allow", every[3], "--sure", 0.8, cwd=folder).stdout)
+    assert [r["item"] for r in sure] == [every[3]]
+    refused(run(*args, "--where", "year > 1990", cwd=folder), "year")
+
+
 def test_report(folder):
     assert run("report", "m.cofactor", "--out", "r.html", cwd=folder).returncode == 0
     page = (folder / "r.html").read_text(encoding="utf-8")
