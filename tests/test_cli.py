@@ -106,7 +106,19 @@ def test_filters_and_shape(folder):
     assert set(denied) == set(every[1:])
     sure = json.loads(run(*args, "--allow", every[3], "--sure", 0.8, cwd=folder).stdout)
     assert [r["item"] for r in sure] == [every[3]]
-    refused(run(*args, "--where", "year > 1990", cwd=folder), "year")
+    refused(run(*args, "--where", "year > 1990", cwd=folder), "items")
+
+
+def test_side_tables(folder):
+    films = pl.DataFrame({"title": [f"Film {i}" for i in range(25)], "genres": ["Drama|War", "Comedy"] * 12 + ["War"]})
+    films.write_csv(folder / "films.csv")
+    fit = ("fit", "ratings.csv", "--item", "title", "--items", "films.csv", "--model", "bias", "--out", "side.cofactor")
+    assert run(*fit, cwd=folder).returncode == 0
+    ask = ("recommend", "side.cofactor", "--user", 3, "-n", 25, "--seen", "--json", "--where")
+    found = json.loads(run(*ask, "genres contains War", cwd=folder).stdout)
+    assert {r["item"] for r in found} == {f"Film {i}" for i in (*range(0, 24, 2), 24)}
+    refused(run(*ask, "year > 1990", cwd=folder), "year", "genres")
+    refused(run(*fit, "--item-features", "director", cwd=folder), "director", "genres")
 
 
 def test_report(folder):

@@ -50,6 +50,9 @@ def _root(
     pass
 
 
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""A wrong option or argument, whichever parser typer brings."""
+
 FREE = {"allow_extra_args": True, "ignore_unknown_options": True}
 """For commands that take the parameters of any model as flags."""
 
@@ -73,15 +76,20 @@ def main() -> None:
     """Entry point. Anything a user can get wrong ends in one line on stderr and exit code 2."""
     warnings.showwarning = _warn
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except CofactorError as exc:
         _fail(str(exc))
+    except UsageError as exc:
+        if len(sys.argv) > 1:
+            _fail(f"{exc.format_message().rstrip('.')}; see cofactor --help")  # type: ignore[attr-defined]
+        exc.show()  # type: ignore[attr-defined]
+        sys.exit(2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as exc:
         _fail(f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
 
 

@@ -90,9 +90,17 @@ def _plain(value: Any) -> Any:
 
 
 def read_ratings(
-    source: str, user: str | None, item: str | None, rating: str | None, time: str | None, *, quiet: bool = False
+    source: str,
+    user: str | None,
+    item: str | None,
+    rating: str | None,
+    time: str | None,
+    *,
+    items: str | None = None,
+    users: str | None = None,
+    quiet: bool = False,
 ) -> Interactions:
-    """Ratings from a file, or a dataset by its name; what the reader decided is said on stderr."""
+    """Ratings from a file (and side tables ``items``, ``users``), or a dataset by its name; notes go to stderr."""
     from pathlib import Path
 
     from cofactor.data.datasets import DATASETS, load_dataset
@@ -101,7 +109,8 @@ def read_ratings(
     if source in DATASETS and not Path(source).exists():
         data = load_dataset(source)
     else:
-        data = read(source, user=column(user), item=column(item), rating=column(rating), time=column(time))
+        names = (column(name) for name in (user, item, rating, time))
+        data = read(source, *names, items=items, users=users)
     if not quiet:
         for note in data.notes:
             say(f"note: {note}")

@@ -6,6 +6,9 @@ import typer
 
 from cofactor.cli.common import Item, Json, Rating, Seed, Time, User, console, print_json, read_ratings, show
 
+SHOWN = ["model", "metric", "mean", "low", "high", "worse_by", "p", "fit_seconds"]
+"""The columns that fit a terminal of 80; JSON has them all."""
+
 
 def command(
     ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
@@ -30,5 +33,5 @@ def command(
     if as_json:
         print_json(result.to_dict())
         return
-    show(result.frame)
+    show(result.frame.select(SHOWN))
     console().print(result.verdict, markup=False)

@@ -16,6 +16,10 @@ def command(
     item: str | None = Item,
     rating: str | None = Rating,
     time: str | None = Time,
+    items: str | None = typer.Option(None, "--items", help="A table about the items (titles, genres), by their ids."),
+    users: str | None = typer.Option(None, "--users", help="A table about the users, by their ids."),
+    item_features: str | None = typer.Option(None, help="Columns of --items that the model learns from, with commas."),
+    user_features: str | None = typer.Option(None, help="Columns of --users that the model learns from, with commas."),
     valid: float = typer.Option(0.0, "--valid", help="Hold out this share of rows and report the loss on them."),
     checkpoint: str | None = typer.Option(None, help="Write this file after every epoch; train on with --resume."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint."),
@@ -33,7 +37,7 @@ def command(
     if model in AUTO and ctx.args:
         parse_flags(ctx.args, type("Auto", (), {"__dataclass_fields__": {}}))
     check_writable(out)
-    data = read_ratings(ratings, user, item, rating, time, quiet=as_json)
+    data = read_ratings(ratings, user, item, rating, time, quiet=as_json, items=items, users=users)
     if not as_json:
         say(f"{len(data):,} ratings by {data.n_users:,} users of {data.n_items:,} items")
     part = splits.random(data, valid=valid, seed=seed) if valid else data
@@ -44,6 +48,8 @@ def command(
         checkpoint=checkpoint,
         resume=resume,
         budget_seconds=budget,
+        user_features=_names(user_features),
+        item_features=_names(item_features),
         verbose=not as_json,
         **config,
     )
@@ -54,3 +60,8 @@ def command(
     for name, value in rec.metrics.items():
         say(f"{name}: {value:.4f}")
     say(f"saved {rec.name} to {out}")
+
+
+def _names(listed: str | None) -> list[str] | None:
+    """Column names from a list with commas."""
+    return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cofactor.cli.common import Json, emit, parse_history, parse_id, print_json, say
@@ -37,7 +39,7 @@ def command(
     if everybody and out is None:
         raise ConfigError("--all needs --out FILE.parquet")
     rec = load(model)
-    options = {
+    options: dict[str, Any] = {
         "n": n,
         "seen": seen,
         "allow": [parse_id(rec.data.item_ids, item) for item in allow] if allow else None,
