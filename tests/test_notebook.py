@@ -555,3 +555,131 @@ def test_plots(dls):
     assert len(learn.recorder.plot_metrics().lines[0].get_ydata()) == 2
     learn.lr_find()
     pyplot.close("all")
+
+
+# ---- what readers try
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"layers": [20]}, "add use_nn=True"),
+        ({"config": {"ps": 0.1}}, "add use_nn=True"),
+        ({"use_nn": True, "emb_szs": {"usr": 5}}, "emb_szs is a dict of widths by column"),
+        ({"use_nn": True, "emb_szs": [(9, 5), (9, 5)]}, "emb_szs is a dict of widths by column"),
+        ({"use_nn": True, "config": {"pss": 0.1}}, "no option 'pss'"),
+        ({"y_range": 5}, "y_range must be two numbers"),
+        ({"y_range": ("a", "b")}, "y_range must be two numbers"),
+        ({"loss_func": nb.MSELossFlat}, r"write MSELossFlat\(\)"),
+        ({"loss_func": "mse"}, "must be a function"),
+        ({"metrics": "rmse"}, "a metric is a function"),
+    ],
+)
+def test_slips_of_collab_learner_are_named(dls, given, words):
+    with pytest.raises(ConfigError, match=words):
+        nb.collab_learner(dls, verbose=False, **given)
+
+
+def test_slips_of_learner_are_named(dls, frame):
+    model = DotProductBias(*[len(c) for c in dls.classes.values()], 5)
+    with pytest.raises(ConfigError, match="CollabDataLoaders"):
+        nb.Learner(frame, model)
+    with pytest.raises(ConfigError, match="is a class"):
+        nb.Learner(dls, DotProductBias)
+    with pytest.raises(ConfigError, match="must be a Module"):
+        nb.Learner(dls, lambda x: x)
+    learn = dot_learner(dls)
+    with pytest.raises(ConfigError, match="one row"):
+        learn.predict(3)
+
+    class Late(nb.Callback):
+        def after_pred(self):
+            raise AssertionError
+
+    with pytest.raises(ConfigError, match="after_pred would never be called"):
+        learn.fit_one_cycle(1, cbs=Late())
+
+
+def test_columns_of_frames(frame, tmp_path):
+    names = list(frame.columns[:3])
+    with pytest.raises(DataError, match="three columns"):
+        nb.CollabDataLoaders.from_df(frame, item_name=names[0])
+    with pytest.raises(ConfigError, match="valid_pct is 0"):
+        nb.CollabDataLoaders.from_df(frame, valid_pct=0)
+    plain = nb.CollabDataLoaders.from_df(frame, seed=1, device="cpu")
+    grouped = nb.CollabDataLoaders.from_df(frame.astype({names[0]: "category"}), seed=1, device="cpu")
+    assert list(grouped.classes[names[0]]) == list(plain.classes[names[0]])
+    frame[names].to_csv(tmp_path / "r.tsv", sep="\t", index=False)
+    assert len(nb.CollabDataLoaders.from_csv(tmp_path / "r.tsv", sep="\t", seed=1).train_ds) == len(plain.train_ds)
+
+
+def test_a_gpu_that_is_not_there(frame):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigError, match="no CUDA GPU"):
+        nb.CollabDataLoaders.from_df(frame, device="cuda")
+
+
+def test_test_rows_with_ids_of_another_type(dls, frame):
+    rows = frame.head(3)
+    kind = object if rows[dls.user_name].dtype.kind in "iu" else np.int64
+    other = [str(u) for u in rows[dls.user_name]] if kind is object else range(3)
+    with pytest.raises(DataError, match="in training they were"):
+        dls.test_dl(rows.assign(**{dls.user_name: other}))
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_new_loaders_are_trained_on(dls, frame, kernel):
+    learn = dot_learner(dls) if kernel else module_learner(dls)
+    learn.fit_one_cycle(1, 5e-3)
+    before = len(learn.recorder.losses)
+    learn.dls = nb.CollabDataLoaders.from_df(frame, seed=4, bs=8, device="cpu")
+    learn.fit_one_cycle(1, 5e-3)
+    assert len(learn.recorder.losses) == len(learn.dls.train) > before
+
+
+def test_metrics_given_later_have_their_column(dls):
+    learn = dot_learner(dls)
+    learn.metrics = [nb.mae]
+    learn.fit_one_cycle(1, 5e-3, cbs=nb.EarlyStoppingCallback("mae"))
+    assert learn.recorder.metric_names[3] == "mae"
+
+
+@pytest.mark.parametrize(
+    ("given", "twin"), [(nn.MSELoss(), nb.MSELossFlat()), (nn.functional.l1_loss, nb.L1LossFlat())]
+)
+def test_torchs_own_losses_take_the_kernel(dls, given, twin):
+    a, b = dot_learner(dls, loss_func=given), dot_learner(dls, loss_func=twin)
+    for learn in (a, b):
+        learn.fit_one_cycle(2, 5e-3)
+    assert isinstance(a.core(), KernelCore)
+    assert a.recorder.values == b.recorder.values
+
+
+def test_logits_are_trained_by_the_kernel_and_can_be_exported(dls, frame, tmp_path):
+    half = frame.assign(**{dls.rating_name: (frame[dls.rating_name] > frame[dls.rating_name].median()) * 1.0})
+    clicks = nb.CollabDataLoaders.from_df(half, seed=3, bs=16, device="cpu")
+
+    def learner(loss):
+        return nb.collab_learner(clicks, n_factors=5, loss_func=loss, seed=1, verbose=False)
+
+    a = learner(nb.BCEWithLogitsLossFlat())
+    b = learner(lambda p, y: nn.functional.binary_cross_entropy_with_logits(p, y))
+    for learn in (a, b):
+        learn.fit_one_cycle(2, 5e-3)
+    assert isinstance(a.core(), KernelCore)
+    assert isinstance(b.core(), ModuleCore)
+    np.testing.assert_allclose(a.recorder.values, b.recorder.values, atol=2e-3)
+    np.testing.assert_allclose(a.get_preds()[0], torch.sigmoid(b.get_preds()[0]), atol=5e-3)
+    a.export(tmp_path / "clicks.cofactor")
+    row = half.iloc[0]
+    pair = [(row[clicks.user_name], row[clicks.item_name])]
+    found = nb.load_learner(tmp_path / "clicks.cofactor").predict(pair)["prediction"][0]
+    assert found == pytest.approx(float(a.predict(row)[1]), abs=1e-5)
+
+
+def test_no_logging(dls, capsys):
+    learn = nb.collab_learner(dls, n_factors=2, y_range=(0, 5.5), seed=1)
+    with learn.no_logging(), learn.no_bar():
+        learn.fit(1)
+    assert capsys.readouterr().out == ""

@@ -111,6 +111,10 @@ def _own_loss(
 
 
 def _bounds(y_range: Sequence[float]) -> tuple[float, float]:
-    if len(y_range) != 2 or not y_range[0] < y_range[1]:
+    try:
+        low, high = (float(y) for y in y_range)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not low < high:
         raise ConfigError(f"y_range must be two numbers, the lower first, not {y_range!r}")
-    return float(y_range[0]), float(y_range[1])
+    return low, high

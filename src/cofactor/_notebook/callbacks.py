@@ -95,6 +95,13 @@ class BatchAdapter(Adapter):
         self._call(learn, "after_batch")
 
 
+_NOT_CALLED = {
+    *("before_train", "after_train", "before_validate", "after_validate", "after_create", "before_step", "after_step"),
+    *("after_pred", "after_loss", "before_backward", "after_backward", "after_cancel_fit", "after_cancel_batch"),
+}
+"""Moments that callbacks of fastai have and this loop does not."""
+
+
 def adapted(learn: Learner, callback: Any) -> train.Callback:
     """A callback of either kind, as the core's loop calls it."""
     if isinstance(callback, type):
@@ -105,6 +112,11 @@ def adapted(learn: Learner, callback: Any) -> train.Callback:
         raise ConfigError(
             f"{type(callback).__name__} is no callback of cofactor; subclass cofactor.notebook.Callback "
             "(before_fit, before_epoch, before_batch, after_batch, after_epoch, after_fit)"
+        )
+    if missing := sorted(name for name in _NOT_CALLED if callable(getattr(type(callback), name, None))):
+        raise ConfigError(
+            f"{type(callback).__name__}.{missing[0]} would never be called; there are: "
+            "before_fit, before_epoch, before_batch, after_batch, after_epoch, after_fit"
         )
     by_batch = any(
         getattr(type(callback), name) is not getattr(Callback, name) for name in ("before_batch", "after_batch")
@@ -171,21 +183,26 @@ class SaveModelCallback(_Monitor):
         fname: str = "model",
         every_epoch: bool = False,
         at_end: bool = False,
+        with_opt: bool = False,
     ) -> None:
         super().__init__(monitor, comp, min_delta)
         self.fname, self.every_epoch, self.at_end = fname, every_epoch, at_end
+        self.with_opt = with_opt
+
+    def before_fit(self) -> None:
+        super().before_fit()
         self.saved = False
 
     def after_epoch(self) -> None:
         if self.every_epoch:
-            self.learn.save(f"{self.fname}_{self.epoch}")
+            self.learn.save(f"{self.fname}_{self.epoch}", self.with_opt)
         elif self.improved():
-            self.learn.save(self.fname)
+            self.learn.save(self.fname, self.with_opt)
             self.saved = True
 
     def after_fit(self) -> None:
         if self.at_end:
-            self.learn.save(self.fname)
+            self.learn.save(self.fname, self.with_opt)
         elif self.saved and not self.every_epoch:
             self.learn.load(self.fname)
 
@@ -242,6 +259,8 @@ def _flat(x: Any) -> Tensor:
 
 def metric_name(metric: Callable[..., Any]) -> str:
     """The heading of a metric's column."""
+    if not callable(metric):
+        raise ConfigError(f"a metric is a function of predictions and targets, such as rmse or mae, not {metric!r}")
     inner = getattr(metric, "func", metric)
     return str(getattr(inner, "name", None) or getattr(inner, "__name__", None) or type(inner).__name__).lstrip("_")
 

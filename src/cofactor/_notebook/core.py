@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import polars as pl
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
@@ -23,10 +24,11 @@ from cofactor.models import torch_run
 from cofactor.models.dot_bias import DotBias, DotBiasConfig
 from cofactor.models.neural import Neural, NeuralConfig
 from cofactor.models.torch_layers import (
+    BCELossFlat,
+    BCEWithLogitsLossFlat,
     Embedding,
     EmbeddingDotBias,
     EmbeddingNN,
-    FlatLoss,
     HuberLossFlat,
     L1LossFlat,
     MSELossFlat,
@@ -65,20 +67,38 @@ class Core(Protocol):
 
 def make(learn: Learner) -> Core:
     """The kernel for an ``EmbeddingDotBias`` as it was made, on a CPU, by Adam, with a loss it knows; else autograd."""
-    loss = kernel_loss(learn.loss_func)
-    plain = learn.opt_func is Adam and learn.dls.device.type == "cpu" and loss is not None
-    if plain and untouched(learn._module):
-        return KernelCore(learn, loss or "mse")
+    module: Any = learn._module
+    if learn.opt_func is Adam and learn.dls.device.type == "cpu" and untouched(module):
+        job = kernel_job(learn.loss_func, module.y_range)
+        if job is not None:
+            return KernelCore(learn, *job)
     return ModuleCore(learn)
 
 
 def kernel_loss(loss: Any) -> str | None:
-    """The kernel's name for a loss, or None."""
-    if not isinstance(loss, FlatLoss) or getattr(loss.func, "reduction", None) != "mean":
+    """Our name for a squared, absolute or Huber loss, flat or PyTorch's own; None for any other."""
+    named = {F.mse_loss: "mse", F.l1_loss: "mae", F.huber_loss: "huber"}
+    if loss in named:
+        return named[loss]
+    inner = loss.func if type(loss) in (MSELossFlat, L1LossFlat, HuberLossFlat) else loss
+    if getattr(inner, "reduction", None) != "mean":
         return None
-    if type(loss) is HuberLossFlat:
-        return "huber" if loss.func.delta == 1.0 else None
-    return {MSELossFlat: "mse", L1LossFlat: "mae"}.get(type(loss))
+    if type(inner) is nn.HuberLoss:
+        return "huber" if inner.delta == 1.0 else None
+    return {nn.MSELoss: "mse", nn.L1Loss: "mae"}.get(type(inner))
+
+
+def kernel_job(loss: Any, y_range: Any) -> tuple[str, tuple[float, float] | None] | None:
+    """The loss and range by which ``dot-bias`` computes the same as the module under this loss; None where it cannot.
+    Cross-entropy of logits is that of a sigmoid from 0 to 1."""
+    if (name := kernel_loss(loss)) is not None:
+        return name, _range(y_range)
+    if type(loss) not in (BCELossFlat, BCEWithLogitsLossFlat) or loss.func.reduction != "mean":
+        return None
+    if loss.func.weight is not None or getattr(loss.func, "pos_weight", None) is not None:
+        return None
+    wanted = None if type(loss) is BCEWithLogitsLossFlat else (0.0, 1.0)
+    return ("bce", (0.0, 1.0)) if _range(y_range) == wanted else None
 
 
 def untouched(module: nn.Module) -> bool:
@@ -102,12 +122,12 @@ def untouched(module: nn.Module) -> bool:
 class KernelCore:
     """Trains the tables of a ``DotBias`` model, whose memory the module's parameters are."""
 
-    def __init__(self, learn: Learner, loss: str) -> None:
+    def __init__(self, learn: Learner, loss: str, y_range: tuple[float, float] | None) -> None:
         module: Any = learn._module
+        self.dls = learn.dls
         k = module.u_weight.weight.shape[1]
-        self.y_range = module.y_range
         bs = learn.dls.train.bs
-        self.model = DotBias(DotBiasConfig(n_factors=k, y_range=_range(module.y_range), loss=loss, bs=bs))
+        self.model = DotBias(DotBiasConfig(n_factors=k, y_range=y_range, loss=loss, bs=bs))
         split = learn.dls.split
         self.rows = _Numbers(split.train)
         parts = Split(self.rows.of(split.train), self.rows.of(split.valid), split.how, split.seed)
@@ -133,13 +153,13 @@ class KernelCore:
             weight, view = getattr(module, name).weight, self.views[name]
             return bool(weight.data_ptr() == view.ctypes.data and weight.stride(0) * 4 == view.strides[0])
 
-        asked = learn.opt_func is Adam and kernel_loss(learn.loss_func) == self.model.config.loss
-        on_cpu = learn.dls.device.type == "cpu"
+        c = self.model.config
         return (
-            asked
-            and on_cpu
+            learn.dls is self.dls
+            and learn.opt_func is Adam
+            and learn.dls.device.type == "cpu"
             and untouched(module)
-            and module.y_range == self.y_range
+            and kernel_job(learn.loss_func, module.y_range) == (c.loss, c.y_range)
             and all(same(name) for name in TABLES)
         )
 
@@ -163,7 +183,7 @@ class ModuleCore:
 
     def __init__(self, learn: Learner) -> None:
         self.module = learn._module
-        self.asked = (learn.loss_func, learn.opt_func, learn.dls.device)
+        self.asked = (learn.loss_func, learn.opt_func, learn.dls, learn.dls.device)
         self.state = [(name, p, p.requires_grad) for name, p in self.module.named_parameters()]
         dls = learn.dls
         config = TorchModuleConfig(loss=kernel_loss(learn.loss_func) or "own", offset=1, bs=dls.train.bs)
@@ -175,7 +195,7 @@ class ModuleCore:
 
     def fits(self, learn: Learner) -> bool:
         now = list(learn._module.named_parameters())
-        asked = (learn.loss_func, learn.opt_func, learn.dls.device)
+        asked = (learn.loss_func, learn.opt_func, learn.dls, learn.dls.device)
         return (
             learn._module is self.module
             and all(mine is theirs or mine == theirs for mine, theirs in zip(self.asked, asked))
@@ -193,7 +213,7 @@ class ModuleCore:
         return self.learn.validate(part)
 
     def predict(self, part: Interactions) -> Array:
-        x = torch_run.pairs(part.users, part.items, 1, self.asked[2])  # an id that is not known is row 0
+        x = torch_run.pairs(part.users, part.items, 1, self.asked[3])  # an id that is not known is row 0
         return to_array(self.model._activated(torch_run.forward_blocks(self.module, x, BLOCK)).float())
 
     def model_of_ids(self) -> Model:

@@ -156,7 +156,7 @@ class CollabDataLoaders:
             raise ConfigError(f"the batch size is {bs if bs < 1 else val_bs}; it must be at least 1")
         self.split = split
         self.path = Path(path)
-        self.device = torch.device(device) if device is not None else default_device()
+        self.device = _device(device) if device is not None else default_device()
         columns = split.train.columns
         self.user_name, self.item_name = columns.user, columns.item
         self.rating_name = columns.rating or "rating"
@@ -187,6 +187,13 @@ class CollabDataLoaders:
         frame = ratings if isinstance(ratings, pd.DataFrame) else _pandas(ratings)
         names = [_column(frame, given, i) for i, given in enumerate((user_name, item_name, rating_name))]
         user, item, rating = names
+        if len(set(names)) < 3 or not frame.columns[frame.columns.isin(names)].is_unique:
+            raise DataError(f"user, item and rating must be three columns, each there once, not {names}")
+        if not 0 < (valid_pct or 0) < 1:
+            raise ConfigError(f"valid_pct is {valid_pct}; it is a share of the rows, between 0 and 1 (such as 0.2)")
+        plain = {c: frame[c].cat.categories.dtype for c in names if isinstance(frame[c].dtype, pd.CategoricalDtype)}
+        if plain and not frame[list(plain)].isna().any(axis=None):
+            frame = frame.astype(plain)  # classes keep their type: 1 stays a number
         data = read(frame[names], user, item, rating, False, duplicates="all", name="ratings")
         split = splits.random(data.but(times=np.arange(len(data))), valid_pct, a_seed(seed))  # times: rows of the frame
         frames = frame.iloc[split.train.times], frame.iloc[split.valid.times]
@@ -195,8 +202,11 @@ class CollabDataLoaders:
 
     @classmethod
     def from_csv(cls, csv: Any, **kwargs: Any) -> Self:
-        """From a CSV file; see :meth:`from_df`."""
-        return cls.from_df(pd.read_csv(csv), **kwargs)
+        """From a CSV file; see :meth:`from_df`. ``sep``, ``delimiter``, ``header``, ``names``, ``usecols``, ``dtype``
+        and ``encoding`` go to ``pd.read_csv``."""
+        reading = ("sep", "delimiter", "header", "names", "usecols", "dtype", "encoding")
+        options = {k: kwargs.pop(k) for k in reading if k in kwargs}
+        return cls.from_df(pd.read_csv(csv, **options), **kwargs)
 
     @property
     def train_ds(self) -> Ratings:
@@ -250,7 +260,14 @@ class CollabDataLoaders:
         base, n = self.split.train, len(frame)
         values = np.full(n, np.nan, np.float32)
         if self.rating_name in frame:
-            values = frame[self.rating_name].to_numpy(np.float32, copy=True)
+            try:
+                values = frame[self.rating_name].to_numpy(np.float32, copy=True)
+            except (TypeError, ValueError) as exc:
+                raise DataError(f"the ratings in column {self.rating_name!r} are not all numbers ({exc})") from exc
+        for name, ids in ((self.user_name, base.user_ids), (self.item_name, base.item_ids)):
+            if n and (ids.values.dtype == pl.String) != (_series(frame[name]).dtype == pl.String):
+                given, known = ("numbers", "text") if ids.values.dtype == pl.String else ("text", "no text")
+                raise DataError(f"the ids in column {name!r} are {given}, in training they were {known}; convert them")
         part = base.but(
             users=base.user_ids.encode(_series(frame[self.user_name])),
             items=base.item_ids.encode(_series(frame[self.item_name])),
@@ -261,7 +278,7 @@ class CollabDataLoaders:
 
     def to(self, device: Any) -> Self:
         """Batches on another device from now on."""
-        self.device = self.train.device = self.valid.device = torch.device(device)
+        self.device = self.train.device = self.valid.device = _device(device)
         return self
 
     def cpu(self) -> Self:
@@ -280,6 +297,13 @@ def show(frame: pd.DataFrame) -> None:
         print(frame.to_string())
         return
     display(frame) if get_ipython() is not None else print(frame.to_string())
+
+
+def _device(device: Any) -> torch.device:
+    found = torch.device(device)
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("there is no CUDA GPU that PyTorch can use here; leave device out, or take 'cpu'")
+    return found
 
 
 def _column(frame: pd.DataFrame, given: Any, position: int) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from cofactor._notebook.basics import L, Path, a_seed
 from cofactor._notebook.callbacks import Measure, adapted, metric_name
 from cofactor._notebook.data import CollabDataLoaders, TfmdDL, show
 from cofactor._notebook.recorder import Recorder
+from cofactor.collab import _bounds
 from cofactor.data.interactions import Interactions
-from cofactor.errors import ConfigError
+from cofactor.errors import BundleError, ConfigError
 from cofactor.models.torch_layers import EmbeddingDotBias, EmbeddingNN, MSELossFlat, emb_sz_rule
 from cofactor.models.torch_optim import Adam
 from cofactor.recommend import Recommender
@@ -41,6 +42,9 @@ _ELSEWHERE = {
     "yb": "callbacks see losses and weights, not the batch",
     "pred": "callbacks see losses and weights, not the batch",
 }
+
+
+_NETWORK = {"ps", "embed_p", "use_bn", "bn_final", "lin_first", "y_range"}
 
 
 class Learner:
@@ -74,6 +78,7 @@ class Learner:
             raise ConfigError(f"Learner has no parameter {next(iter(unknown))!r}")
         if wd_bn_bias or not train_bn:
             raise ConfigError("decay always spares batch norm and layers' biases, and batch norm is always trained")
+        _check_given(dls, model)
         self.dls = dls
         self.loss_func = MSELossFlat() if loss_func is None else loss_func
         self.opt_func = opt_func
@@ -105,6 +110,7 @@ class Learner:
         """The run that trains the module: made when first needed, and anew where the module was replaced or changed so
         that the present one cannot honour it."""
         if self._core is None or not self._core.fits(self):
+            _check_loss(self.loss_func)
             self._core = core.make(self)
         return self._core
 
@@ -146,6 +152,7 @@ class Learner:
             self._core = core.make(self)
         made = self.core()
         own = [adapted(self, c) for c in [*self.cbs, *L(cbs)]]
+        self.recorder.name([metric_name(m) for m in self.metrics])
         self.recorder.attach(made.learn.recorder)
         try:
             made.learn.run(plan, callbacks=[Measure(self, not self.verbose), *own])
@@ -216,6 +223,10 @@ class Learner:
     def predict(self, item: Any) -> tuple[Any, Tensor, Tensor]:
         """The prediction for one row (a Series, dict, or pair user, item): the row with it; it as a tensor; again."""
         names = [self.dls.user_name, self.dls.item_name]
+        if isinstance(item, pd.DataFrame) and len(item) == 1:
+            item = item.iloc[0]
+        if not isinstance(item, (tuple, list, dict, pd.Series)):
+            raise ConfigError("predict takes one row: a Series, a dict or a pair (user, item); for more, use get_preds")
         row = dict(zip(names, item)) if isinstance(item, (tuple, list)) else dict(item)
         base = self.dls.split.train
         for name, ids in zip(names, (base.user_ids, base.item_ids)):
@@ -268,6 +279,8 @@ class Learner:
         arrays, _ = load_checkpoint(self._file(file))
         run = {k.removeprefix("run."): v for k, v in arrays.items() if k.startswith("run.")}
         weights = {"module." + k.removeprefix("weights."): v for k, v in arrays.items() if k.startswith("weights.")}
+        if with_opt and not run:
+            raise ConfigError(f"{self._file(file)} has no optimizer state; it was saved without with_opt=True")
         made = self.core()
         load_module_state(self.model, weights)
         if run and with_opt is not False:
@@ -301,6 +314,20 @@ class Learner:
         self.cbs = self.cbs.filter(lambda c: not (c is cb or (isinstance(cb, type) and isinstance(c, cb))))
         return self
 
+    @contextlib.contextmanager
+    def no_logging(self) -> Iterator[Learner]:
+        """Inside ``with learn.no_logging():`` no table is printed."""
+        before, self.verbose = self.verbose, False
+        try:
+            yield self
+        finally:
+            self.verbose = before
+
+    @contextlib.contextmanager
+    def no_bar(self) -> Iterator[Learner]:
+        """There is no progress bar to leave out."""
+        yield self
+
     def __getattr__(self, name: str) -> Any:
         if name in _ELSEWHERE:
             raise AttributeError(f"Learner.{name} is not offered: {_ELSEWHERE[name]}")
@@ -323,7 +350,9 @@ class Learner:
 
 def get_emb_sz(dls: CollabDataLoaders, sz_dict: dict[str, int] | None = None) -> list[tuple[int, int]]:
     """(classes, width) of the embeddings of users and items; widths by rule of thumb, or from ``sz_dict`` by column."""
-    given = sz_dict or {}
+    given = {} if sz_dict is None else sz_dict
+    if not isinstance(given, dict) or not set(given) <= set(dls.classes):
+        raise ConfigError(f"emb_szs is a dict of widths by column ({', '.join(map(str, dls.classes))}), not {given!r}")
     return [(len(classes), int(given.get(name, emb_sz_rule(len(classes))))) for name, classes in dls.classes.items()]
 
 
@@ -349,12 +378,19 @@ def collab_learner(
     ``config`` are keywords of the network: ``ps``, ``embed_p``, ``use_bn``, ``bn_final``, ``lin_first``. One ``seed``
     fixes initial weights and the order of rows. The other keywords are the Learner's.
     """
+    if not use_nn and any(given is not None for given in (emb_szs, layers, config)):
+        raise ConfigError("emb_szs, layers and config are the network's; add use_nn=True")
+    _check_given(dls)
     seed = a_seed(seed)
     bounds = None if y_range is None else _bounds(y_range)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         if use_nn:
             options = dict(config or {})
+            if unknown := set(options) - _NETWORK:
+                raise ConfigError(
+                    f"the network has no option {min(unknown)!r}; there are: {', '.join(sorted(_NETWORK))}"
+                )
             if bounds is not None:
                 options["y_range"] = bounds
             widths = list(layers) if layers is not None else [n_factors]
@@ -366,10 +402,20 @@ def collab_learner(
     return learn
 
 
-def _bounds(y_range: Sequence[float]) -> tuple[float, float]:
-    if len(y_range) != 2 or not y_range[0] < y_range[1]:
-        raise ConfigError(f"y_range must be two numbers, the lower first, not {y_range!r}")
-    return float(y_range[0]), float(y_range[1])
+def _check_given(dls: Any, model: Any = None) -> None:
+    if not isinstance(dls, CollabDataLoaders):
+        raise ConfigError(f"the data must be CollabDataLoaders (from_df, from_csv), not a {type(dls).__name__}")
+    if isinstance(model, type):
+        raise ConfigError(f"{model.__name__} is a class; give a model made of it: {model.__name__}(...)")
+    if model is not None and not isinstance(model, nn.Module):
+        raise ConfigError(f"the model must be a Module, not a {type(model).__name__}")
+
+
+def _check_loss(loss: Any) -> None:
+    if isinstance(loss, type):
+        raise ConfigError(f"loss_func={loss.__name__} is a class; write {loss.__name__}()")
+    if not callable(loss):
+        raise ConfigError(f"loss_func must be a function of predictions and targets, not {loss!r}")
 
 
 def load_learner(fname: Any, cpu: bool = True, module: Any = None) -> Recommender:
@@ -377,7 +423,15 @@ def load_learner(fname: Any, cpu: bool = True, module: Any = None) -> Recommende
     give ``module``, one of the same class and sizes."""
     from cofactor.bundle import load
 
-    return load(fname, module=module)
+    try:
+        return load(fname, module=module)
+    except BundleError as exc:
+        if module is None and "no code" in str(exc):
+            raise BundleError(
+                f"{fname} holds the weights of a module of your own, or of one with a loss of your own, and no code; "
+                "give the module too, of the same class and sizes: load_learner(fname, module=learn.model)"
+            ) from exc
+        raise
 
 
 SGD = functools.partial(torch.optim.SGD, momentum=0.9)

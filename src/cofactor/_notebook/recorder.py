@@ -12,9 +12,13 @@ class Recorder:
     """``values``: ``[train_loss, valid_loss, *metrics]`` by epoch of the last fit; ``losses`` and ``lrs`` by batch."""
 
     def __init__(self, metrics: list[str]) -> None:
-        self.metric_names = ["epoch", "train_loss", "valid_loss", *metrics, "time"]
+        self.name(metrics)
         self.values: list[list[float]] = []
         self._core = train.Recorder()
+
+    def name(self, metrics: list[str]) -> None:
+        """The headings of the table, from the names of the metrics."""
+        self.metric_names = ["epoch", "train_loss", "valid_loss", *metrics, "time"]
 
     def attach(self, core: train.Recorder) -> None:
         """Show what this recorder of the core has."""
