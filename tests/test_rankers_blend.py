@@ -108,3 +108,12 @@ def test_models_that_cannot_take_part() -> None:
         fitted("blend", noise(), models=("ease", "dot-bias"))
     with pytest.raises(ConfigError, match="no model 'eaze'"):
         fitted("blend", noise(), models=("eaze",))
+
+
+def test_a_model_that_tells_nothing_is_not_chosen() -> None:
+    """Of a constant model's equal scores the first item comes first, which here happens to be the wanted one."""
+    scores = np.zeros((2, 3, 4), dtype=np.float32)
+    scores[1] = [0.0, 3.0, 2.0, 1.0]
+    nothing = csr(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), 3, 4)
+    wanted = csr(np.arange(3, dtype=np.int32), np.zeros(3, np.int32), np.ones(3, np.float32), 3, 4)
+    np.testing.assert_array_equal(greedy(scores, nothing, wanted, 2, 5), [0, 1])

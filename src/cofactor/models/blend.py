@@ -194,11 +194,15 @@ def chosen_weights(data: Interactions, c: BlendConfig, seed: int) -> Array:
 
 
 def greedy(scores: Array, seen: CSR, wanted: CSR, n: int, rounds: int) -> Array:
-    """float64 (models,): how often each was added, over ``rounds``. Of equal ones the first is taken."""
+    """float64 (models,): how often each was added, over ``rounds``. Of equal ones the first is taken.
+
+    A model that tells no item from another (a rating model where all ratings are alike) is never added.
+    """
     counts = np.zeros(len(scores))
-    values = np.empty(len(scores))
+    values = np.full(len(scores), -1.0)
+    tells = [m for m in range(len(scores)) if scores[m].any()]
     for _ in range(rounds):
-        for m in range(len(scores)):
+        for m in tells:
             counts[m] += 1
             values[m] = mean_ndcg(scores, counts, seen, wanted, n)
             counts[m] -= 1
