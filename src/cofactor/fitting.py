@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions, Split
+from cofactor.errors import ConfigError
 from cofactor.model import Posterior, Task
 from cofactor.models import model_class
 from cofactor.models.config import make_config
@@ -48,6 +49,10 @@ def fit(
     With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the training rows, and the
     residuals on the last tenth make its intervals (and, where nothing is watched, its ``valid_rmse``).
     """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ConfigError(f"seed is {seed!r}; it is a whole number, 0 or more")
+    if resume and checkpoint is None:
+        raise ConfigError("resume needs the checkpoint to go on from; give checkpoint=FILE (--checkpoint FILE)")
     data = _prepared(ratings, user_features, item_features)
     train, watched = (data.train, data.valid) if isinstance(data, Split) else (data, valid)
     tried = None
@@ -65,6 +70,7 @@ def fit(
     if watched is not None and rec.model.task == "rating":
         predicted = rec.model.predict(watched.users, watched.items, watched.times)
         rec.metrics["valid_rmse"] = _rmse(predicted, watched.values)
+    calibrate = calibrate and not learn.interrupted  # who pressed Ctrl-C will not wait for a second training
     if calibrate and rec.model.task == "rating" and not isinstance(rec.model, Posterior) and len(train) >= 100:
         _calibrate(rec, train, model, config, seed)
     return rec

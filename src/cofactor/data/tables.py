@@ -20,7 +20,7 @@ import polars as pl
 import polars.exceptions
 
 from cofactor.data.ids import mixed_check
-from cofactor.errors import DataError
+from cofactor.errors import DataError, did_you_mean
 
 SEPARATORS = ("::", "\t", ";", "|", ",")
 _UNIT = "\x1f"
@@ -62,7 +62,9 @@ def _open_file(path: Path, sep: str | None, encoding: str | None, header: bool |
     if path.is_dir():
         raise DataError(f"{path} is a directory; give the file with the ratings")
     if not path.exists():
-        raise DataError(f"no file {path}; check the path")
+        from cofactor.data.datasets import DATASETS
+
+        raise DataError(f"no file {path}; check the path.{did_you_mean(path, DATASETS)}")
     try:
         with path.open("rb") as file:
             magic = file.read(6)
@@ -158,9 +160,9 @@ class _Text:
             return self._zeros_kept(source, columns, ids)
         except polars.exceptions.ComputeError as error:
             if "utf-8" not in str(error).lower() and "utf8" not in str(error).lower():
-                raise DataError(f"{self.path} cannot be read as a table: {_first_line(error)}") from None
+                raise DataError(f"{self.path} cannot be read as a table: {_in_words(error)}") from None
         data = _recode(self.data if self.data is not None else self.path.read_bytes(), "latin-1", self.path)
-        self.notes.append("encoding: not UTF-8, read as latin-1 (an option names another)")
+        self.notes.append("encoding: not UTF-8, read as latin-1 (encoding=... names another)")
         with readable(self.path):
             return self._zeros_kept(io.BytesIO(data), columns, ids)
 
@@ -225,7 +227,7 @@ class readable:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, (polars.exceptions.PolarsError, OSError)):
-            raise DataError(f"{self.path} cannot be read as a table: {_first_line(error)}") from None
+            raise DataError(f"{self.path} cannot be read as a table: {_in_words(error)}") from None
 
 
 def _open_frame(source: Any) -> Table:
@@ -372,3 +374,15 @@ def _distinct(names: list[str]) -> list[str]:
 
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+_WORDS = {
+    "found more fields": "some row has more fields than the first; put quotes around text that holds the separator",
+    "could not parse": "a field does not fit its column, or a quote is not closed; save it as UTF-8 CSV again",
+}
+
+
+def _in_words(error: BaseException) -> str:
+    """What polars said, in words for whoever has the file."""
+    said = _first_line(error)
+    return next((words for start, words in _WORDS.items() if said.startswith(start)), said)

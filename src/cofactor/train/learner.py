@@ -73,6 +73,8 @@ class Learner:
         """The epoch under way, or the last one done, in the present fit."""
         self.stop = False
         """Set to True (in a callback, say) to end after the present epoch."""
+        self.interrupted = False
+        """Whether the last fit was ended by Ctrl-C."""
         self._epochs_done = 0
         self._stepper: Stepper | None = None
 
@@ -152,7 +154,8 @@ class Learner:
             finally:
                 for callback in active:
                     callback.after_fit(self)
-        if interrupted.is_set() and self.verbose:
+        self.interrupted = interrupted.is_set()
+        if self.interrupted and self.verbose:
             print(f"interrupted in epoch {self.epoch}; the model keeps what it has learned")
 
     def _one_epoch(self, plan: Plan, active: list[Callback], interrupted: threading.Event) -> None:
