@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cofactor as cf
 from cofactor.data.read import check_trainable, read
-from cofactor.errors import ConfigError, DataError
+from cofactor.errors import BundleError, ConfigError, DataError
 
 T = 1_000_000_000
 ROWS = [(1, "Fargo", 5.0, T), (2, "Fargo", 3.0, T + 1), (1, "Kolya", 4.0, T + 2), (3, "Kolya", 1.5, T + 3)]
@@ -397,3 +398,25 @@ def test_a_leading_zero_anywhere_counts(tmp_path: Path, text: str) -> None:
 def test_fields_that_start_with_zero_and_no_digit_do_not(tmp_path: Path) -> None:
     data = read(write(tmp_path / "r.csv", "0,20,0.5\n10,0,0\n"))
     assert data.to_frame().rows() == [(0, 20, 0.5), (10, 0, 0.0)]
+
+
+def test_nonsense_is_refused_in_one_sentence() -> None:
+    good = pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, 2]})
+    with pytest.raises(DataError, match="same name"):
+        cf.read(pd.concat([good, good], axis=1))
+    with pytest.raises(DataError, match="no table"):
+        cf.read(good["rating"])
+    with pytest.raises(DataError, match="separator is empty"):
+        cf.read("ratings.csv", sep="")
+    with pytest.raises(DataError, match="Did you mean 'ml-100k'"):
+        cf.read("ml-100")
+    for nonsense in (None, 3, "\0", b"x", ["a"]):
+        with pytest.raises(BundleError):
+            cf.load(nonsense)  # type: ignore[arg-type]
+
+
+def test_arguments_of_fit_are_checked() -> None:
+    data = cf.read(pl.DataFrame({"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": [1, 2, 3, 5]}))
+    for wrong in ({"seed": -1}, {"seed": 1.5}, {"resume": True}, {"valid": 0.2}, {"warm_from": "x"}, {"epochs": 1.5}):
+        with pytest.raises(ConfigError):
+            cf.fit(data, model="bias", **wrong)  # type: ignore[arg-type]

@@ -211,8 +211,8 @@ def _same_size(size: int, wanted: Mapping[str, Any], what: str) -> None:
 def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:
     """Whether another bundle than the one at ``here`` stands there now."""
     try:
-        now = os.stat(path)
-    except (OSError, ValueError):
+        now = os.stat(Path(path))
+    except (OSError, ValueError, TypeError):
         return False
     if here is None:
         return files.is_bundle(Path(path))

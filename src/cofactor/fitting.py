@@ -51,6 +51,12 @@ def fit(
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ConfigError(f"seed is {seed!r}; it is a whole number, 0 or more")
+    if valid is not None and not isinstance(valid, Interactions):
+        raise ConfigError(
+            f"valid is {valid!r}; give Interactions, or a Split (cofactor.split.random) in place of ratings"
+        )
+    if warm_from is not None and not isinstance(warm_from, Recommender):
+        raise ConfigError(f"warm_from is a {type(warm_from).__name__}; give a Recommender (cofactor.load reads one)")
     if resume and checkpoint is None:
         raise ConfigError("resume needs the checkpoint to go on from; give checkpoint=FILE (--checkpoint FILE)")
     data = _prepared(ratings, user_features, item_features)

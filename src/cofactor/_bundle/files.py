@@ -112,11 +112,13 @@ def digest_of_file(fd: int) -> str:
 @contextlib.contextmanager
 def opened(path: str | Path) -> Iterator[int]:
     """A descriptor of the bundle's directory, so that all files are read from one and the same while it is replaced."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise BundleError(f"a saved model is opened by its path, not by a {type(path).__name__}")
     place = Path(path)
     aside = place.parent / f".{place.name}.previous"
-    if not os.path.lexists(place) and is_bundle(aside):
-        place = aside
     try:
+        if not os.path.lexists(place) and is_bundle(aside):
+            place = aside
         fd = os.open(place, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except NotADirectoryError:
         raise BundleError(f"{path} is no saved model: it is a file, and a saved model is a directory") from None

@@ -52,6 +52,8 @@ def open_table(
 
     DataError where there is no such file, it is a directory, it is empty, or it is no table.
     """
+    if sep == "":
+        raise DataError("the separator is empty; give one such as ',' or ';'")
     if isinstance(source, (str, os.PathLike)):
         return _open_file(Path(source), sep, encoding, header)
     return _open_frame(source)
@@ -244,9 +246,13 @@ def _open_frame(source: Any) -> Table:
 
     try:
         wrapped = nw.from_native(source, eager_only=True)
+    except nw.exceptions.DuplicateError:
+        raise DataError("two columns of the frame have the same name; rename or drop one") from None
     except TypeError:
         if hasattr(source, "__arrow_c_stream__"):
-            return _open_frame(pl.DataFrame(source))
+            with _as_data_error():
+                source = pl.DataFrame(source)
+            return _open_frame(source)
         raise DataError(
             f"cannot read ratings from a {type(source).__name__}; give a path, or a pandas, polars or Arrow frame"
         ) from None

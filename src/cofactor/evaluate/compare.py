@@ -77,7 +77,7 @@ def compare(
     folds = _folds(ratings, split, seed)
     first = folds[0].train
     contenders = specs(ladder(first) if models is None else models)
-    lengths = (n,) if isinstance(n, int) else tuple(n)
+    lengths = (n,) if isinstance(n, (int, float)) else tuple(n)
     wanted = parse(("rmse", "mae", "ndcg") if metrics is None else metrics, lengths)
     if metrics is None and first.range[0] == first.range[1]:
         wanted = parse(("ndcg", "recall"), lengths)
@@ -106,7 +106,7 @@ def _folds(ratings: Any, split: Split | Sequence[Split] | None, seed: int) -> li
     if isinstance(split, Split):
         return [split]
     if split is not None:
-        found = list(split)
+        found = list(split) if isinstance(split, Sequence) else []
         if not found or not all(isinstance(one, Split) for one in found):
             raise ConfigError("split must be a Split or a list of them, as cofactor.split gives")
         return found

@@ -56,7 +56,7 @@ def evaluate(
     if isinstance(test, Split) and test.given is not None:
         by = folded(by, getattr(trained, "model", trained), test.given)
     data = rows.test_rows(test, by.train)
-    lengths = (n,) if isinstance(n, int) else tuple(n)
+    lengths = (n,) if isinstance(n, (int, float)) else tuple(n)
     wanted = parse(default_metrics(by.task, by.interval is not None) if metrics is None else metrics, lengths)
     if metrics == "all":
         able = {"lists"} | ({"rating"} if by.task == "rating" else set()) | ({"interval"} if by.interval else set())

@@ -53,7 +53,7 @@ def metric(name: str) -> Metric:
 def parse(names: str | Sequence[str], n: Sequence[int]) -> list[Metric]:
     """Metrics from names, with ``@`` or not (then once for every length in ``n``), or from the name of a
     group."""
-    if any(k < 1 for k in n):
+    if any(isinstance(k, float) or k < 1 for k in n):
         raise ConfigError(f"n is {list(n)}; the length of a list must be at least 1")
     found: list[Metric] = []
     for name in [names] if isinstance(names, str) else names:

@@ -33,4 +33,7 @@ def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
     for name in values:
         if name not in names:
             raise ConfigError(f"no parameter {name!r}; there are: {', '.join(names)}.{did_you_mean(name, names)}")
+    for field in dataclasses.fields(cls):
+        if field.type in (int, "int") and isinstance(value := values.get(field.name), float):
+            raise ConfigError(f"{field.name} is {value!r}; it must be a whole number")
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
