@@ -46,8 +46,11 @@ class ALSConfig:
 
 
 class ALS(BiasedFactors):
-    """See the module. ``spread`` holds the variances of the item table (no rows where the ridge is not learned) and
-    ``ridge`` (k + 1,) the ridge of a user's row: with them, folding a user in is the same solve as in training."""
+    """Biased matrix factorisation by alternating least squares, with count-scaled regularisation.
+
+    ``spread`` holds the variances of the item table (no rows where the ridge is not learned) and
+    ``ridge`` (k + 1,) the ridge of a user's row: with them, folding a user in is the same solve as in training.
+    """
 
     name: ClassVar[str] = "als"
     Config = ALSConfig

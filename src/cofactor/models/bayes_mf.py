@@ -62,7 +62,10 @@ class BayesMFConfig:
 
 
 class BayesMF:
-    """``predict`` keeps to the range of the training ratings; ``scores`` does not, to keep their order."""
+    """Bayesian matrix factorisation by Gibbs sampling, with implicit feedback and time terms, and intervals.
+
+    ``predict`` keeps to the range of the training ratings; ``scores`` does not, to keep their order.
+    """
 
     name: ClassVar[str] = "bayes-mf"
     task: ClassVar[Task] = "rating"

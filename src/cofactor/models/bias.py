@@ -34,7 +34,10 @@ class BiasConfig:
 
 
 class Bias:
-    """``predict`` keeps to the range of the training ratings; ``scores`` does not, to keep their order."""
+    """Global mean plus a bias for each user and item, shrunk towards zero by alternating ridge regression.
+
+    ``predict`` keeps to the range of the training ratings; ``scores`` does not, to keep their order.
+    """
 
     name: ClassVar[str] = "bias"
     task: ClassVar[Task] = "rating"

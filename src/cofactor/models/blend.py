@@ -55,7 +55,10 @@ class BlendConfig:
 
 
 class Blend:
-    """A user's state is the row of blended scores. ``parts`` are the trained models with a weight above zero."""
+    """A weighted blend of the scores of several rankers, weights chosen on held-out rows.
+
+    A user's state is the row of blended scores. ``parts`` are the trained models with a weight above zero.
+    """
 
     name: ClassVar[str] = _NAME
     task: ClassVar[Task] = "ranking"

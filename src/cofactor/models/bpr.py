@@ -59,7 +59,7 @@ class WarpConfig(BprConfig):
 
 
 class Bpr(FactorRanker):
-    """Factors and item biases."""
+    """BPR (Rendle et al., 2009): factors and item biases that put taken items before others, pair by pair."""
 
     name: ClassVar[str] = "bpr"
     Config: ClassVar[type[BprConfig]] = BprConfig
@@ -86,7 +86,7 @@ class Bpr(FactorRanker):
 
 
 class Warp(Bpr):
-    """Factors and item biases."""
+    """WARP (Weston, Bengio & Usunier, 2011): factors and item biases, pushed hardest where ranks are bad."""
 
     name: ClassVar[str] = "warp"
     Config: ClassVar[type[BprConfig]] = WarpConfig

@@ -33,7 +33,10 @@ class EaseConfig:
 
 
 class Ease(HistoryRanker):
-    """``weights`` are dense, float32 (n_items, n_items)."""
+    """EASE (Steck, 2019): a dense item-item model in closed form.
+
+    ``weights`` are dense, float32 (n_items, n_items).
+    """
 
     name: ClassVar[str] = "ease"
     Config = EaseConfig

@@ -58,7 +58,10 @@ class IalsConfig:
 
 
 class Ials(FactorRanker):
-    """There are no biases: ``item_bias`` is zero."""
+    """Implicit ALS (Hu, Koren & Volinsky, 2008; Rendle et al., 2021): factors from all pairs, weighted.
+
+    There are no biases: ``item_bias`` is zero.
+    """
 
     name: ClassVar[str] = "ials"
     Config = IalsConfig

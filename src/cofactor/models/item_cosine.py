@@ -51,7 +51,10 @@ class ItemCosineConfig:
 
 
 class ItemCosine(HistoryRanker):
-    """``weights`` are sparse: ``neighbours`` a row at most."""
+    """Neighbours of items by cosine, TF-IDF or BM25 similarity of who took them.
+
+    ``weights`` are sparse: ``neighbours`` a row at most.
+    """
 
     name: ClassVar[str] = "item-cosine"
     Config = ItemCosineConfig

@@ -39,7 +39,10 @@ class PopularConfig:
 
 
 class Popular:
-    """``popularity`` float32 (n_items,) is all it learns; a user's state is empty."""
+    """The most popular items, overall or lately: the same list for everybody, less what was seen.
+
+    ``popularity`` float32 (n_items,) is all it learns; a user's state is empty.
+    """
 
     name: ClassVar[str] = "popular"
     task: ClassVar[Task] = "ranking"

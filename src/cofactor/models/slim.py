@@ -44,7 +44,10 @@ class SlimConfig:
 
 
 class Slim(HistoryRanker):
-    """``weights`` are sparse."""
+    """SLIM (Ning & Karypis, 2011): a sparse item-item model by elastic net.
+
+    ``weights`` are sparse.
+    """
 
     name: ClassVar[str] = "slim"
     Config = SlimConfig

@@ -46,8 +46,11 @@ class SVDppConfig:
 
 
 class SVDpp(BiasedFactors):
-    """See the module. ``users`` and ``items`` hold whole vectors, sums included. ``summed`` (n_items, k + 1) is what a
-    rated item adds to a user; ``spread`` and ``ridge`` are as in ``als``: a fold-in is the solve of training."""
+    """SVD++ (Koren, 2008): matrix factorisation with implicit feedback from the items that a user rated.
+
+    ``users`` and ``items`` hold whole vectors, sums included. ``summed`` (n_items, k + 1) is what a
+    rated item adds to a user; ``spread`` and ``ridge`` are as in ``als``: a fold-in is the solve of training.
+    """
 
     name: ClassVar[str] = "svd++"
     Config = SVDppConfig
