@@ -181,3 +181,20 @@ class HasSimilarity(Protocol):
     def item_similarity(self, items: Array) -> Array:
         """float32 (len(items), n_items); larger is nearer."""
         ...
+
+
+@runtime_checkable
+class HasVectors(FoldIn, Protocol):
+    """Optional: scores that are a dot product (or rise with one), so that an index can look for the best items."""
+
+    def query_vectors(self, user_state: Array) -> Array:
+        """float32 (len(user_state), d). A row of zeros: this user's scores are no dot product."""
+        ...
+
+    def item_vectors(self) -> Array:
+        """float32 (n_items, d), the bias among them: the order of the dot products is the order of the scores."""
+        ...
+
+    def scores_at(self, user_state: Array, items: Array) -> Array:
+        """float32 (len(user_state), m): what ``scores_from`` gives, up to rounding, for each row's own ``items``."""
+        ...

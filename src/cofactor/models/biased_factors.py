@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
 from cofactor.model import State, Task, Terms
-from cofactor.models.arrays import at, clipped_terms, fitted, stored, stored_range
+from cofactor.models.arrays import at, clipped_terms, fitted, row_dots, stored, stored_range
 
 Array = NDArray[Any]
 
@@ -66,6 +66,23 @@ class BiasedFactors:
         scores += item_table[:, -1] + mean
         scores += user_state[:, -1:]
         return scores
+
+    def query_vectors(self, user_state: Array) -> Array:
+        """float32 (n, k + 1): the factors, and 1 for the item's bias."""
+        queries = np.array(user_state, dtype=np.float32)
+        queries[:, -1] = 1
+        return queries
+
+    def item_vectors(self) -> Array:
+        """float32 (n_items, k + 1): factors, then bias."""
+        return self.tables()[3]
+
+    def scores_at(self, user_state: Array, items: Array) -> Array:
+        """float32 (n, m): the scores of each row's own items, not clipped."""
+        mean, _, _, item_table = self.tables()
+        found = row_dots(self.query_vectors(user_state), item_table, items)
+        found += mean + user_state[:, -1:]
+        return found
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:
         """Global mean, user, item, each factor, and the clip where their sum leaves the scale."""

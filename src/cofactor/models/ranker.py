@@ -18,7 +18,7 @@ from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import times_dense, times_sparse
 from cofactor.model import Kind, State, Task
-from cofactor.models.arrays import at, fitted, stored
+from cofactor.models.arrays import at, fitted, row_dots, stored
 
 Array = NDArray[Any]
 
@@ -257,6 +257,22 @@ class FactorRanker:
         found += self.item_bias
         found[~user_state.any(axis=1)] = popular
         return found
+
+    def query_vectors(self, user_state: Array) -> Array:
+        """float32 (n, k + 1): the factors, and 1 for the item's bias; zeros for who gets the popularity."""
+        known = np.asarray(user_state).any(axis=1, keepdims=True)
+        return np.concatenate([user_state, known], axis=1, dtype=np.float32)
+
+    def item_vectors(self) -> Array:
+        """float32 (n_items, k + 1): factors, then the bias."""
+        return np.concatenate([self.factors("item"), self.bias("item")[:, None]], axis=1)
+
+    def scores_at(self, user_state: Array, items: Array) -> Array:
+        """float32 (n, m): the scores of each row's own items."""
+        state = np.asarray(user_state, dtype=np.float32)
+        found = row_dots(state, self.factors("item"), items) + self.bias("item")[items]
+        known = np.asarray(state.any(axis=1))[:, None]
+        return np.where(known, found, fitted(self.popularity, self.name)[items])
 
     def factors(self, which: Literal["user", "item"]) -> Array:
         """float32 (n, k)."""

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor.recommend.approximate import best_for_many, serves
 from cofactor.recommend.options import Options
 from cofactor.recommend.parts import PartsFile
 from cofactor.recommend.people import KNOWN, NO_RATINGS, UPDATED, known_user, scores_of_many
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 PART_ROWS = 200_000
 """About how many rows one part of a file holds."""
+AT_ONCE = 1024
+"""What a user counts for, in items, where lists come from an index: some thousand users at a time."""
 
 
 def recommend_all(rec: Recommender, options: Options, out: str | Path | None) -> pl.DataFrame | None:
@@ -51,8 +54,13 @@ def lists(rec: Recommender, users: Array, rules: Rules, tick: Any) -> Iterator[p
     """Frames user, rank, item, [title,] score, status, a block of users each."""
     options = rules.options
     slow = options.shaped or options.sure is not None or options.explore is not None
-    for block in blocks(len(users), rec.data.n_items):
+    by_index = serves(rec, options)
+    for block in blocks(len(users), AT_ONCE if by_index else rec.data.n_items):
         codes = users[block]
+        if by_index:
+            yield _frame(rec, codes, *best_for_many(rec, codes, rules.keep, options))
+            tick("", len(codes))
+            continue
         scores = scores_of_many(rec, codes)
         if slow:
             yield _frame(rec, codes, *_one_by_one(rec, codes, scores, rules))

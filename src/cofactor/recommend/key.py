@@ -22,6 +22,8 @@ def key_of(rec: Recommender, rules: Rules, step: int) -> str:
     o = rules.options
     shape = (o.n, o.seen, o.per_group, o.diversity, o.calibration, o.sure, o.explore, o.seed)
     digest.update(repr((FORMAT, step, rec.name, rec.model.config, shape)).encode())
+    if rec.index is not None:
+        digest.update(rec.index.settings.encode())
     digest.update(fingerprint(rec.data).encode())
     for name, array in sorted(rec.model.state().items()):
         _add(digest, name, np.asarray(array))

@@ -24,6 +24,7 @@ from cofactor.recommend.overlay import Overlay
 
 if TYPE_CHECKING:
     from cofactor.explain import Explanation
+    from cofactor.recommend.approximate import Index
     from cofactor.train import Learner
 
 Array = NDArray[Any]
@@ -36,7 +37,7 @@ class Recommender:
     is recommended), ``metrics`` what was measured on held-out rows, ``history`` a ``[train_loss, valid_loss]`` for each
     epoch, ``intervals`` the quantiles of held-out residuals for models that have no posterior, ``rotation`` (k, k) what
     turns the model's vectors into the axes of an earlier model (see :meth:`refit`), ``overlay`` the ratings that came
-    after training (see :meth:`update`).
+    after training (see :meth:`update`), ``index`` what finds candidates (see :meth:`approximate`; None: exact search).
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Recommender:
         intervals: Mapping[str, Array] | None = None,
         rotation: Array | None = None,
         overlay: Overlay | None = None,
+        index: Index | None = None,
     ) -> None:
         self.model = model
         self.data = data
@@ -59,6 +61,7 @@ class Recommender:
         self.intervals = dict(intervals) if intervals else None
         self.rotation = rotation
         self.overlay = overlay or Overlay()
+        self.index = index
         self.masks: dict[str, NDArray[np.bool_]] = {}
         """Which items meet a predicate, by its text."""
         self._groups: dict[str | None, Features] = {}
@@ -78,7 +81,8 @@ class Recommender:
 
     def __repr__(self) -> str:
         newer = f", {self.overlay.n_ratings:,} newer ratings" if self.overlay.users else ""
-        return f"<Recommender {self.name} of {self.data!r}{newer}>"
+        index = f", approximate: {self.index!r}" if self.index is not None else ""
+        return f"<Recommender {self.name} of {self.data!r}{newer}{index}>"
 
     # ---- predictions
 
@@ -190,6 +194,29 @@ class Recommender:
 
         return recommend_all(self, _options(n=n, seen=seen, **options), out)
 
+    def approximate(
+        self,
+        n: int = 10,
+        *,
+        sample: int = 200,
+        seed: int = 0,
+        above: int = 100_000,
+        connectivity: int = 16,
+        effort: int = 128,
+    ) -> Recommender:
+        """A new Recommender whose ``recommend`` and ``recommend_all`` look for the best items in an index.
+
+        For catalogues of at least ``above`` items; below, exact search is about as fast, and ``index`` is None. What is
+        found is scored exactly; what is missed is measured now: ``index.recall`` is the share of the exact ``n`` best
+        that was found, the mean over ``sample`` users drawn by ``seed``. More ``effort`` (candidates looked at) or
+        ``connectivity`` (edges an item) finds more, and takes longer. Lists with ``per_group``, ``diversity``,
+        ``calibration``, ``sure`` or ``explore`` are exact all the same. :meth:`update` keeps the index; bundles and
+        :meth:`refit` do not. ConfigError for a model without vectors, MissingExtraError without the extra ``ann``.
+        """
+        from cofactor.recommend.approximate import approximate
+
+        return approximate(self, n, sample, seed, above, connectivity, effort)
+
     def recommend_new(
         self,
         items: Any,
@@ -229,6 +256,7 @@ class Recommender:
             intervals=self.intervals,
             rotation=self.rotation,
             overlay=overlaid(self, events, unknown),
+            index=self.index,
         )
 
     def ratings(self) -> Interactions:

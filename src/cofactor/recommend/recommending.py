@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import Features
 from cofactor.errors import ConfigError
+from cofactor.recommend.approximate import best_for_one, serves
 from cofactor.recommend.doubt import doubtful_scores
 from cofactor.recommend.filters import allowed
 from cofactor.recommend.groups import shares
@@ -57,7 +58,10 @@ def recommend_frame(
         codes, values = np.empty(0, np.int32), np.empty(0, np.float32)
         why, status = [], ""
     else:
-        codes, values = best_for(rec, who, scores_of(rec, who), rules)
+        if serves(rec, options) and who.status != UNKNOWN:
+            codes, values = best_for_one(rec, who, rules.keep, options)
+        else:
+            codes, values = best_for(rec, who, scores_of(rec, who), rules)
         why, status = reasons(rec, who, codes), who.status
         if status != UNKNOWN:
             values = rec.on_scale(values)
