@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from cofactor.cli.common import Item, Json, Rating, Seed, Time, User, parse_flags, print_json, read_ratings, say
+from cofactor.errors import ConfigError
 
 
 def command(
@@ -35,7 +36,9 @@ def command(
 
     config = parse_flags(ctx.args, model_class(model).Config) if model not in AUTO else {}
     if model in AUTO and ctx.args:
-        parse_flags(ctx.args, type("Auto", (), {"__dataclass_fields__": {}}))
+        raise ConfigError(
+            f"{ctx.args[0]}: {model} chooses a model's parameters itself; name one with --model to set them"
+        )
     check_writable(out)
     data = read_ratings(ratings, user, item, rating, time, quiet=as_json, items=items, users=users)
     if not as_json:

@@ -1,0 +1,32 @@
+"""Wrong usage of the command line: one line on stderr, exit code 2; JSON where JSON was asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from cofactor.cli import main
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nosuch", "--json"],
+        ["fit", "--json"],
+        ["recommend", "x", "-n", "many", "--json"],
+        ["fit", "x.csv", "--epochs", "3", "--json"],
+    ],
+)
+def test_wrong_usage_is_one_line(
+    args: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["cofactor", *args])
+    with pytest.raises(SystemExit) as end:
+        main()
+    out, err = capsys.readouterr()
+    assert end.value.code == 2
+    assert err.startswith("cofactor: ")
+    assert err.count("\n") == 1
+    assert json.loads(out)["error"] in err
