@@ -8,8 +8,10 @@ import sys
 from itertools import pairwise
 
 import numpy as np
+import polars as pl
 import pytest
 
+import cofactor as cf
 from cofactor.data.interactions import csr
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels import als as als_kernels
@@ -427,3 +429,24 @@ def test_fold_in_is_nearly_as_good_as_training(name, ml100k):
     state = without.fold_in(ml100k.take(history).by_user.take(who))
     guess = np.clip(without.scores_from(state)[at, asked.items], *ml100k.range)
     assert rmse(guess, asked.values) <= 1.02 * error_on(together, asked)
+
+
+@pytest.mark.parametrize("name", ["item-knn", "user-knn"])
+def test_knn_counts_repeated_pairs_once_with_their_mean(name):
+    """Items known by title come twice for some users: pairs and whole rows must still say the same."""
+    rng = np.random.default_rng(1)
+    frame = pl.DataFrame({"u": rng.integers(0, 30, 400), "i": rng.integers(0, 25, 400), "r": rng.integers(1, 6, 400)})
+    data = cf.read(frame, user="u", item="i", rating="r", duplicates="all")
+    pairs = data.users.astype(np.int64) * data.n_items + data.items
+    assert len(np.unique(pairs)) < len(data)
+    model = model_class(name)()
+    model.stepper(data, np.random.default_rng(0)).run(None, None)
+    users, items = np.divmod(np.arange(data.n_users * data.n_items), data.n_items)
+    low, high = data.values.min(), data.values.max()
+    whole = np.clip(model.scores(np.arange(data.n_users)), low, high).reshape(-1)
+    np.testing.assert_allclose(model.predict(users, items), whole, atol=1e-5)
+    one = np.flatnonzero(pairs == pairs[np.flatnonzero(np.bincount(pairs)[pairs] > 1)[0]])
+    row = model.by_user.take(data.users[one[:1]])
+    bias, mean = model.base.bias("user")[data.users[one[0]]], model.base.mean
+    expected = data.values[one].mean() - mean - bias - model.base.bias("item")[data.items[one[0]]]
+    assert row.values[row.indices == data.items[one[0]]] == pytest.approx(expected, abs=1e-5)

@@ -147,11 +147,12 @@ class _KNN:
         return parts
 
     def residuals(self, histories: CSR) -> tuple[Array, CSR]:
-        """float32 (n,) biases of users with these ratings, and what the biases leave of the ratings."""
+        """float32 (n,) biases of users with these ratings, and what the biases leave of them: a mean where a user rated
+        an item more than once."""
         bias = self.base.fold_in(histories)[:, 0]
         who = np.repeat(np.arange(histories.n_rows), histories.counts)
         plain = self.base.bias("item")[histories.indices] + fitted(self.base.mean, self.name) + bias[who]
-        return bias, histories._replace(values=(histories.values - plain).astype(np.float32), rows=NO_ROWS)
+        return bias, merged(histories._replace(values=(histories.values - plain).astype(np.float32), rows=NO_ROWS))
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:
         """Global mean, user, item, a term for each neighbour by its code, and the clip where they leave the scale."""
@@ -315,6 +316,19 @@ def list_rows(neighbours: Array, weights: Array, n_base: int) -> CSR:
     """Lists of neighbours as a CSR, columns ascending."""
     who, place = np.nonzero(neighbours >= 0)
     return csr(who, neighbours[who, place], weights[who, place], len(neighbours), n_base)
+
+
+def merged(rows: CSR) -> CSR:
+    """Equal columns of a row become one, with the mean of their values."""
+    who = np.repeat(np.arange(rows.n_rows), rows.counts)
+    first = np.append(True, (np.diff(who) > 0) | (np.diff(rows.indices) != 0))[: len(who)]
+    if first.all():
+        return rows
+    starts = np.flatnonzero(first)
+    means = np.add.reduceat(rows.values.astype(np.float64), starts) / np.diff(np.append(starts, len(who)))
+    counts = np.bincount(who[starts], minlength=rows.n_rows)
+    indptr = np.append(0, np.cumsum(counts)).astype(np.int64)
+    return CSR(indptr, rows.indices[starts], means.astype(np.float32), NO_ROWS, rows.n_cols)
 
 
 def transposed(rows: CSR) -> CSR:
