@@ -45,6 +45,8 @@ MSE, MAE, HUBER, BCE = 0, 1, 2, 3
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 GONE = 1e-7
 """A column of ``past`` whose momenta have shrunk to this changes no more."""
+FAINT = 1e-60
+"""A decay since the flush below this calls for the next flush."""
 
 
 @njit(inline="always")
@@ -114,6 +116,15 @@ def _gather(
 
 
 @njit(error_model="numpy", fastmath=FAST)
+def step_sizes(lr: Real, mom: Real, wd: Real, b2: Real, t: int) -> Any:
+    """Of step ``t`` (1 is the first ever): momentum, rate over its bias correction, root of that of v, decay."""
+    decay = 1.0 - lr * wd
+    if abs(decay) < 1e-30:
+        decay = 1e-30
+    return mom, lr / (1.0 - mom**t), 1.0 / math.sqrt(1.0 - b2**t), decay
+
+
+@njit(error_model="numpy", fastmath=FAST)
 def _advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real, root: Real, decay: Real) -> None:
     """Add step ``now`` to the sums of every earlier step."""
     lo = clock[2]
@@ -174,6 +185,117 @@ def flush(
     past[4, 0] = 1.0
 
 
+@njit(inline="always")
+def scratch(bs: int, lanes: Any) -> Any:
+    """What one batch needs: outputs, ratings, gradients by output, rows, ``at``, ``left``, ``keep``, gradients."""
+    return (
+        np.empty(bs, np.float32),
+        np.empty(bs, np.float32),
+        np.empty(bs, np.float32),
+        np.empty((bs, 2), np.int32),
+        np.empty((bs, 2), np.int32),
+        np.zeros((bs, 2), np.int32),
+        np.empty((bs, 2, 2), np.float32),
+        np.empty((bs, 2, 16 * len(lanes)), np.float32),
+    )
+
+
+@njit(inline="always")
+def batch(
+    rows: Array,
+    start: int,
+    bs: int,
+    users: Array,
+    items: Array,
+    values: Array,
+    column: int,
+    now: int,
+    when: Array,
+    so_far: Real,
+    past: Array,
+    fade: Array,
+    w: Array,
+    ms: Array,
+    last: Array,
+    first: Array,
+    mask: Array,
+    n_users: int,
+    b1: Real,
+    b2: Real,
+    rate: Real,
+    root: Real,
+    decay: Real,
+    eps: Real,
+    loss: int,
+    lo: Real,
+    hi: Real,
+    ranged: bool,
+    space: Any,
+    lanes: Any,
+) -> Real:
+    """Train one batch, ``rows[start : start + bs]``, as step ``now``, which has the column ``column`` of ``past``.
+
+    ``when[c]`` is the step of column c, ``so_far`` the decay before this step; ``last`` holds columns. Gives the loss.
+    """
+    z, y, e, row, at, left, keep, g = space
+    tiny = np.float32(eps)
+    _gather(rows, start, users, items, values, n_users, row, y[:bs])
+    for b in range(bs):
+        u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
+        for side in range(2):
+            one = i if side else u
+            then = last[one]
+            if then == column:
+                p = first[one]
+                at[b, side] = p
+                left[p, side] += 1
+                continue
+            last[one] = column
+            first[one] = b
+            at[b, side] = b
+            left[b, side] = 1
+            gap = now - when[then]
+            keep[b, side, 0] = past[0, then] * b1
+            keep[b, side, 1] = fade[gap]
+            if gap > 1:
+                q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
+                shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
+                settle(w, ms, mask, one, side, shrink, s0, q, tiny, lanes)
+        z[b] = dot(w, u, i, lanes)
+    mean = _loss(z[:bs], y[:bs], e[:bs], loss, lo, hi, ranged)
+    scalars = (
+        np.float32(1.0 - b1),
+        np.float32(1.0 - b2),
+        np.float32(rate),
+        np.float32(root),
+        tiny,
+        np.float32(decay - 1.0),
+    )
+    for b in range(bs):
+        eb = e[b]
+        u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
+        if at[b, 0] == b and at[b, 1] == b and left[b, 0] == 1 and left[b, 1] == 1:
+            keep_u, keep_i = (keep[b, 0, 0], keep[b, 0, 1]), (keep[b, 1, 0], keep[b, 1, 1])
+            step_pair(w, ms, mask, u, i, eb, keep_u, keep_i, scalars, lanes)
+            continue
+        for side in range(2):
+            p = at[b, side]
+            other = row[b, 1 - side]
+            if p == b:
+                for j in range(16 * len(lanes)):
+                    g[p, side, j] = eb * w[other, j]
+            else:
+                for j in range(16 * len(lanes)):
+                    g[p, side, j] += eb * w[other, j]
+        for side in range(2):
+            p = np.int64(at[b, side])
+            left[p, side] -= 1
+            if left[p, side] == 0:
+                kept = (keep[p, side, 0], keep[p, side, 1])
+                step(w, ms, mask, i if side else u, side, g, 2 * p + side, kept, scalars, lanes)
+    return mean
+
+
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def train(
     rows: Array,
@@ -181,6 +303,7 @@ def train(
     items: Array,
     values: Array,
     clock: Array,
+    when: Array,
     past: Array,
     fade: Array,
     w: Array,
@@ -203,85 +326,50 @@ def train(
 ) -> None:
     """Train ``len(lr)`` consecutive batches of ``len(rows) / len(lr)`` ratings, the loss of each into ``losses``.
 
-    ``first`` is scratch: where in the batch a row is first met, which is where its gradient gathers (``at``).
+    ``when`` counts 0, 1, 2, ... (here every step has its column). ``first`` is scratch: where in the batch a row is
+    first met, which is where its gradient gathers (``at``).
     """
     bs = len(rows) // len(lr)
-    stride = 16 * len(lanes)
-    z = np.empty(bs, np.float32)
-    y = np.empty(bs, np.float32)
-    e = np.empty(bs, np.float32)
-    row = np.empty((bs, 2), np.int32)
-    at = np.empty((bs, 2), np.int32)
-    left = np.zeros((bs, 2), np.int32)
-    keep = np.empty((bs, 2, 2), np.float32)
-    g = np.empty((bs, 2, stride), np.float32)
-    tiny = np.float32(eps)
+    space = scratch(bs, lanes)
     for k in range(len(lr)):
-        if clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < 1e-60:
+        if clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < FAINT:
             flush(clock, past, fade, w, ms, last, mask, n_users, eps, lanes)
         clock[0] += 1
         clock[1] += 1
         now = clock[1]
-        b1 = mom[k]
-        rate = lr[k] / (1.0 - b1 ** clock[0])
-        root = 1.0 / math.sqrt(1.0 - b2 ** clock[0])
-        decay = 1.0 - lr[k] * wd
-        if abs(decay) < 1e-30:
-            decay = 1e-30
-        so_far = past[4, now - 1]
-        _gather(rows, k * bs, users, items, values, n_users, row, y)
-        for b in range(bs):
-            u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
-            for side in range(2):
-                one = i if side else u
-                then = last[one]
-                if then == now:
-                    p = first[one]
-                    at[b, side] = p
-                    left[p, side] += 1
-                    continue
-                last[one] = now
-                first[one] = b
-                at[b, side] = b
-                left[b, side] = 1
-                keep[b, side, 0] = past[0, then] * b1
-                keep[b, side, 1] = fade[now - then]
-                if then < now - 1:
-                    q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
-                    shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
-                    settle(w, ms, mask, one, side, shrink, s0, q, tiny, lanes)
-            z[b] = dot(w, u, i, lanes)
-        losses[k] = _loss(z, y, e, loss, lo, hi, ranged)
-        scalars = (
-            np.float32(1.0 - b1),
-            np.float32(1.0 - b2),
-            np.float32(rate),
-            np.float32(root),
-            tiny,
-            np.float32(decay - 1.0),
+        b1, rate, root, decay = step_sizes(lr[k], mom[k], wd, b2, clock[0])
+        losses[k] = batch(
+            rows,
+            k * bs,
+            bs,
+            users,
+            items,
+            values,
+            now,
+            now,
+            when,
+            past[4, now - 1],
+            past,
+            fade,
+            w,
+            ms,
+            last,
+            first,
+            mask,
+            n_users,
+            b1,
+            b2,
+            rate,
+            root,
+            decay,
+            eps,
+            loss,
+            lo,
+            hi,
+            ranged,
+            space,
+            lanes,
         )
-        for b in range(bs):
-            eb = e[b]
-            u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
-            if at[b, 0] == b and at[b, 1] == b and left[b, 0] == 1 and left[b, 1] == 1:
-                keep_u, keep_i = (keep[b, 0, 0], keep[b, 0, 1]), (keep[b, 1, 0], keep[b, 1, 1])
-                step_pair(w, ms, mask, u, i, eb, keep_u, keep_i, scalars, lanes)
-                continue
-            for side in range(2):
-                p = at[b, side]
-                other = row[b, 1 - side]
-                if p == b:
-                    for j in range(16 * len(lanes)):
-                        g[p, side, j] = eb * w[other, j]
-                else:
-                    for j in range(16 * len(lanes)):
-                        g[p, side, j] += eb * w[other, j]
-            for side in range(2):
-                p = np.int64(at[b, side])
-                left[p, side] -= 1
-                if left[p, side] == 0:
-                    kept = (keep[p, side, 0], keep[p, side, 1])
-                    step(w, ms, mask, i if side else u, side, g, 2 * p + side, kept, scalars, lanes)
         _advance(past, clock, now, b1, b2, rate, root, decay)
 
 

@@ -20,8 +20,10 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels import dot_bias as kernel
 from cofactor.model import Hyper, Kind, State, Task, Terms
+from cofactor.models.arrays import stored
 from cofactor.models.config import Search, option
 from cofactor.models.dot_bias_fold import fold, losses_of, prior_weight
+from cofactor.models.dot_bias_strata import AUTO_ROWS, Strata, counts_of, run_epoch
 
 Array = NDArray[Any]
 Side = Literal["user", "item"]
@@ -46,12 +48,18 @@ class DotBiasConfig:
     lr: float = option(5e-3, "highest learning rate of the one-cycle schedule", Search(1e-3, 2e-2, log=True))
     wd: float = option(0.1, "decoupled weight decay", Search(1e-3, 0.5, log=True))
     bs: int = option(64, "ratings a batch")
+    parallel: str = option(
+        "auto",
+        "on: whole epochs go by strata, on several threads; off: in the plain order; auto: on from 500,000 ratings",
+    )
 
     def __post_init__(self) -> None:
         if self.n_factors < 1:
             raise ConfigError(f"n_factors must be at least 1, not {self.n_factors}")
         if self.bs < 1:
             raise ConfigError(f"bs must be at least 1, not {self.bs}")
+        if self.parallel not in ("auto", "on", "off"):
+            raise ConfigError(f"parallel must be 'auto', 'on' or 'off', not {self.parallel!r}")
         if self.loss not in LOSSES:
             raise ConfigError(f"no loss {self.loss!r}; there are: {', '.join(LOSSES)}")
         if isinstance(self.y_range, str):
@@ -244,22 +252,15 @@ class DotBias:
     def from_state(cls, config: DotBiasConfig, state: Mapping[str, Array]) -> Self:
         model = cls(config)
         stride = stride_of(config.n_factors)
-        for name in ("user_table", "item_table"):
-            table = state.get(name)
-            if table is None:
-                raise BundleError(f"the array {name!r} is missing; save the model again")
-            if table.dtype != np.float32 or table.ndim != 2 or table.shape[1] != stride or not table.flags.c_contiguous:
-                raise BundleError(f"the array {name!r} must be float32 (n, {stride}), not {table.dtype} {table.shape}")
-        bounds = state.get("y_range")
-        if bounds is None or bounds.shape not in ((0,), (2,)):
-            raise BundleError("the array 'y_range' is missing or not of length 0 or 2; save the model again")
-        prior, unknown = state.get("prior"), state.get("unknown")
-        if prior is None or prior.shape != model._prior.shape or prior.dtype != np.float64:
-            raise BundleError(f"the array 'prior' is missing or not float64 {model._prior.shape}; save the model again")
-        if unknown is None or unknown.shape != (2, stride) or unknown.dtype != np.float32:
-            raise BundleError(f"the array 'unknown' is missing or not float32 {(2, stride)}; save the model again")
-        model._prior, model._unknown = prior, np.ascontiguousarray(unknown)
-        model.user_table, model.item_table = state["user_table"], state["item_table"]
+        bounds = state.get("y_range", np.zeros(1))
+        if bounds.shape != (0,):
+            bounds = stored(state, "y_range", np.float64, (2,))
+            if bounds[0] >= bounds[1]:
+                raise BundleError(f"the array 'y_range' of the saved model is upside down: {bounds[0]} to {bounds[1]}")
+        model._prior = stored(state, "prior", np.float64, model._prior.shape)
+        model._unknown = np.ascontiguousarray(stored(state, "unknown", np.float32, (2, stride)))
+        model.user_table = np.ascontiguousarray(stored(state, "user_table", np.float32, (None, stride)))
+        model.item_table = np.ascontiguousarray(stored(state, "item_table", np.float32, (None, stride)))
         model.y_range = (float(bounds[0]), float(bounds[1])) if len(bounds) else None
         return model
 
@@ -280,9 +281,9 @@ class DotBias:
             return
         users, items = self._tables()
         d, k = s.data, self.config.n_factors
-        rows = users[np.bincount(d.users, minlength=len(users)) > 0].astype(np.float64)
+        rows = users[counts_of(d.users, len(users)) > 0].astype(np.float64)
         self._unknown[0] = rows.mean(0)
-        self._unknown[1] = items[np.bincount(d.items, minlength=len(items)) > 0].mean(0, dtype=np.float64)
+        self._unknown[1] = items[counts_of(d.items, len(items)) > 0].mean(0, dtype=np.float64)
         some = slice(None, None, 1 + len(d) // 100_000)
         predicted = self.predict(d.users[some], d.items[some])
         weight = prior_weight(self.config.loss, self.y_range, d.values[some], predicted)
@@ -316,8 +317,11 @@ class DotBiasStepper:
         self.mask[0, k + 1] = self.mask[1, k] = 0
         columns = max(4096, n // 2) + 1
         self.clock = np.zeros(3, np.int64)
+        self.when = np.arange(columns, dtype=np.int32)
         self.past = np.zeros((5, columns))
         self.past[[0, 1, 4], 0] = 1
+        self.strata: Strata | None = None
+        self.lanes = lanes(table)
         self.fade = BETA2 ** np.arange(columns, dtype=np.float64)
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
@@ -326,14 +330,18 @@ class DotBiasStepper:
         n = len(hyper.lr)
         if len(rows) != n * hyper.bs or n == 0:
             raise ConfigError(f"{len(rows)} rows are not {n} batches of {hyper.bs}")
+        rows = np.ascontiguousarray(rows, np.int32 if len(self.data) < 2**31 else np.int64)
+        if self._by_strata(len(rows), hyper.bs):
+            return run_epoch(self, rows, hyper, BETA2, EPS, LOSSES[self.model.config.loss])
         losses = np.empty(n, np.float64)
         d, (lo, hi, ranged) = self.data, self.model._range()
         kernel.train(
-            np.ascontiguousarray(rows, np.int64),
+            rows,
             d.users,
             d.items,
             d.values,
             self.clock,
+            self.when,
             self.past,
             self.fade,
             self.table,
@@ -355,6 +363,15 @@ class DotBiasStepper:
             lanes(self.table),
         )
         return losses
+
+    def _by_strata(self, n: int, bs: int) -> bool:
+        """Whether ``n`` rows are an epoch that is to go by strata (made when first needed)."""
+        c, whole = self.model.config, len(self.data) // bs * bs
+        if n != whole or c.parallel == "off" or (c.parallel == "auto" and n < AUTO_ROWS):
+            return False
+        if self.strata is None:
+            self.strata = Strata(self.data, self.table.shape[1])
+        return True
 
     def flush(self) -> None:
         """Bring every row up to date; nothing to do when the last step was followed by a flush."""
