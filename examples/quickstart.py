@@ -2,20 +2,20 @@
 
 import cofactor as cf
 
-ratings = cf.load_dataset("movietweetings-demo")  # or cf.read("ratings.csv")
+ratings = cf.load_dataset("movietweetings-demo", item="title")  # or cf.read("ratings.csv")
 split = cf.split.random(ratings, valid=0.2, seed=42)
 
-rec = cf.fit(split.train, model="bayes-mf", seed=42)
-print(cf.evaluate(rec, split.valid, metrics=["rmse", "interval_coverage"]))
-
-print(rec.predict([(8, "Inception (2010)"), (8, "Skyfall (2012)")], interval=True))
-print(rec.recommend(user=8, n=5))
-print(rec.recommend(history={"Inception (2010)": 9, "The Godfather (1972)": 10}, n=5))  # somebody new
-print(rec.biases(n=3))
-print(rec.explain(user=8, item="Skyfall (2012)"))
-
-rec.save("films.cofactor")
-rec = cf.load("films.cofactor")
-
-ranker = cf.fit(split.train, model="ease")
+ranker = cf.fit(split.train, model="ease")  # for lists; model="auto-ranking" chooses one
+print(cf.evaluate(ranker, split.valid, metrics=["ndcg", "hit_rate"]))
+print(ranker.recommend(user=8, n=5))
+print(ranker.recommend(history={"Inception (2010)": 9, "The Godfather (1972)": 10}, n=5))  # somebody new
 print(ranker.similar_items("The Dark Knight (2008)", n=5))
+print(ranker.explain(user=8, item="The Dark Knight (2008)"))
+
+rec = cf.fit(split.train, model="bayes-mf", seed=42)  # for ratings; model="auto" chooses one
+print(cf.evaluate(rec, split.valid, metrics=["rmse", "interval_coverage"]))
+print(rec.predict([(8, "Inception (2010)"), (8, "Skyfall (2012)")], interval=True))
+print(rec.biases(n=3))
+
+ranker.save("films.cofactor")
+ranker = cf.load("films.cofactor")

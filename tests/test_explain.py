@@ -98,7 +98,9 @@ def test_als_terms_sum_for_any_pair(fitted, seed):
 
 def test_the_likes_of_it_pull_up(fitted):
     account = fitted("ease").explain(1, "i03")
-    assert account.because(1)[0].startswith("because you rated Film ")
+    said = account.because(len(account.rated))
+    assert said[0].startswith("because you rated Film ")
+    assert all(("although" in words) == ("-" in words.rsplit(":", 1)[1]) for words in said)
     assert account.rated["contribution"].abs().is_sorted(descending=True)
     top = account.rated.filter(pl.col("contribution") > 0)
     assert all(int(i[1:]) < 12 for i in top.head(3)["item"])

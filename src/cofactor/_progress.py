@@ -34,7 +34,7 @@ def compiling_announced(say: Callable[[str], None]) -> Iterator[None]:
         def on_start(self, event: object) -> None:
             if not self.said:
                 self.said = True
-                say("compiling kernels, once for this machine; a few seconds ...")
+                say("compiling kernels: a few seconds, only the first time that a model is used ...")
 
         def on_end(self, event: object) -> None: ...
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions, Split
-from cofactor.errors import ConfigError
+from cofactor.errors import ConfigError, DataError
 from cofactor.model import Posterior, Task
 from cofactor.models import model_class
 from cofactor.models.config import make_config
@@ -43,7 +43,8 @@ def fit(
     ``ratings``: Interactions, a Split (its ``valid`` part is watched and gives the metrics), or anything that
     :func:`cofactor.read` takes. ``model`` is a name from :func:`cofactor.models`; ``auto`` tries rating models on an
     inner validation part of the rows within ``budget_seconds`` and takes the best, never one worse than ``bias``;
-    ``auto-ranking`` does the same among rankers. ``config`` are the fields of the model's config.
+    ``auto-ranking`` does the same among rankers, and so does ``auto`` where all values are alike (clicks).
+    ``config`` are the fields of the model's config.
     ``user_features``/``item_features``: names of side-table columns, or a frame with an id column. ``warm_from`` is an
     earlier Recommender of the same model, with whose vectors training begins where it goes in sweeps.
     With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the training rows, and the
@@ -61,12 +62,22 @@ def fit(
         raise ConfigError("resume needs the checkpoint to go on from; give checkpoint=FILE (--checkpoint FILE)")
     data = _prepared(ratings, user_features, item_features)
     train, watched = (data.train, data.valid) if isinstance(data, Split) else (data, valid)
+    alike = train.range[0] == train.range[1]
+    if model == "auto" and alike:
+        model = "auto-ranking"
+        if verbose:
+            print(f"every value is {train.range[0]:g}: there are no ratings to predict, so rankers are tried")
     tried = None
     if model in AUTO:
         from cofactor.evaluate.auto import choose
 
         choice = choose(train, task=AUTO[model], seed=seed, budget_seconds=budget_seconds, verbose=verbose)
         model, config, tried = choice.model, {**choice.config, **config}, choice
+    if alike and model_class(model).task == "rating":
+        raise DataError(
+            f"every value is {train.range[0]:g}: there are no ratings for {model} to predict; "
+            "take a ranker, or model='auto-ranking'"
+        )
     learn, warm = _trained(train, watched, model, config, seed, checkpoint, resume, verbose, warm_from)
     rec = Recommender.of_learner(learn)
     if warm_from is not None:

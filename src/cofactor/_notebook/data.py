@@ -322,6 +322,8 @@ def _series(column: pd.Series[Any]) -> Any:
 
 
 def _pandas(table: Any) -> pd.DataFrame:
+    if isinstance(table, pl.DataFrame):  # column by column: polars' own way needs pyarrow
+        return pd.DataFrame({column.name: column.to_list() for column in table})
     if hasattr(table, "to_pandas"):
         return table.to_pandas()
     if isinstance(table, (dict, list)):

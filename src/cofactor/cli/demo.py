@@ -45,7 +45,13 @@ def command(
     if as_json:
         print_json({"report": out, "seconds": time.perf_counter() - start, "figures": ladder.to_dicts()})
         return
-    show(ladder, "\nHeld-out ratings: error (RMSE) and lists (NDCG@10, a rating of 8 or more is a hit), 95 % intervals")
+    show(
+        ladder,
+        "\nOn held-out ratings: error (RMSE), lists (NDCG@10, a rating of 8 or more is a hit); 95 % intervals",
+    )
+    say(
+        "Predicting ratings and making lists are two tasks: bayes-mf for the first, a ranker such as ease for the second."
+    )
     show(_by_title(rec.biases(5)), "\nLiked and disliked, whoever rates")
     for film in FILMS:
         near = ranker.similar_items(film, 5)["title"].to_list()
@@ -61,20 +67,21 @@ def _ladder(split: Split, seed: int, notebook: Recommender, rec: Recommender, ra
 
     import cofactor as cf
 
-    rows = []
     models = {
-        "bias": (cf.fit(split.train, model="bias", seed=seed), "rmse"),
-        "dot-bias (the notebook's)": (notebook, "rmse"),
-        "bayes-mf": (rec, "rmse"),
-        "popular": (cf.fit(split.train, model="popular", seed=seed), "ndcg"),
-        "ease": (ranker, "ndcg"),
+        "bias": cf.fit(split.train, model="bias", seed=seed),
+        "dot-bias (the notebook's)": notebook,
+        "bayes-mf": rec,
+        "popular": cf.fit(split.train, model="popular", seed=seed),
+        "ease": ranker,
     }
-    for name, (model, metric) in models.items():
-        measured = cf.evaluate(model, split.valid, metrics=[metric], relevant=8.0)
-        row = measured.row(0, named=True)
-        rows.append(
-            {"model": name, "metric": row["metric"], "value": row["value"], "low": row["low"], "high": row["high"]}
-        )
+    rows = []
+    for name, model in models.items():
+        wanted = ["rmse", "ndcg"] if model.model.task == "rating" else ["ndcg"]
+        measured = cf.evaluate(model, split.valid, metrics=wanted, relevant=8.0)
+        found = {
+            row["metric"]: f"{row['value']:.4f} ({row['low']:.4f} to {row['high']:.4f})" for row in measured.to_dicts()
+        }
+        rows.append({"model": name, "rmse": found.get("rmse"), "ndcg@10": found["ndcg@10"]})
     return pl.DataFrame(rows)
 
 

@@ -23,5 +23,8 @@ def command(
     from cofactor.evaluate import evaluate
 
     rec = load(model)
-    data = read_ratings(test, user, item, rating, time, quiet=as_json)
+    mine = rec.data.columns  # a test table is like the training table unless it is said otherwise
+    data = read_ratings(
+        test, user or mine.user, item or mine.item, rating or mine.rating, time or mine.time, quiet=as_json
+    )
     emit(evaluate(rec, data, n=(n,), relevant=relevant), as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import polars as pl
@@ -45,20 +46,26 @@ def resolve(
     twice = [name for name in chosen.values() if list(chosen.values()).count(name) > 1]
     if twice:
         raise DataError(f"column {twice[0]!r} is given twice; user, item, rating and time must be different columns")
-    guessed: list[str] = []
-    for role, wanted in asked.items():
-        if wanted is not None:
-            continue
+    open_roles = [role for role, wanted in asked.items() if wanted is None]
+    for role in open_roles:
         free = [name for name in table.names if name not in chosen.values()]
         found = _by_name(free, role) if table.headed else _by_position(table, role, chosen)
-        if found is None and role in ("user", "item"):
-            raise DataError(
-                f"cannot tell which column of {table.label} is the {role}; there are: {_listed(table.names)};"
-                f" name it with {role}=..."
-            )
         if found is not None:
             chosen[role] = found
-            guessed.append(f"{role} = {found!r}" if table.headed else f"{role} = column {table.names.index(found)}")
+    missing = [role for role in ("user", "item") if role not in chosen]
+    free = [name for name in table.names if name not in chosen.values()]
+    if len(missing) == 1 and len(free) == 1:  # one column is left over, and one role
+        chosen[missing[0]] = free[0]
+    elif missing:
+        raise DataError(
+            f"cannot tell which column of {table.label} is the {missing[0]}; there are: {_listed(table.names)};"
+            f" name it with {missing[0]}=... (on the command line --{missing[0]} NAME)"
+        )
+    guessed = [
+        f"{role} = {chosen[role]!r}" if table.headed else f"{role} = column {table.names.index(chosen[role])}"
+        for role in open_roles
+        if role in chosen
+    ]
     return chosen, f"columns guessed: {', '.join(guessed)}" if guessed else None
 
 
@@ -86,7 +93,9 @@ def _by_name(names: Sequence[str], role: str) -> str | None:
     for synonym in SYNONYMS[role]:
         if _plain(synonym) in plain:
             return plain[_plain(synonym)]
-    return None
+    stems = {synonym for synonym in SYNONYMS[role] if len(synonym) >= 4 and "_" not in synonym} - {"name", "value"}
+    alike = [name for name in names if stems & set(re.findall(r"[a-z]+", name.lower().replace("_", " ")))]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _by_position(table: Table, role: str, chosen: dict[str, str]) -> str | None:

@@ -52,18 +52,19 @@ class Explanation:
     def grouped(self) -> pl.DataFrame:
         """The terms with all factors added up into one: a frame term, value."""
         is_factor = pl.col("term").str.starts_with("factor")
-        rest = self.terms.filter(~is_factor)
         factors = self.terms.filter(is_factor)
         if factors.is_empty():
-            return rest
+            return self.terms
         total = pl.DataFrame({"term": ["factors"], "value": [float(factors["value"].sum())]})
-        return pl.concat([rest, total])
+        last = pl.col("term").str.starts_with("clip")
+        return pl.concat([self.terms.filter(~is_factor & ~last), total, self.terms.filter(last)])
 
     def because(self, n: int = 5) -> list[str]:
         """The ``n`` ratings that do most to the prediction, in words."""
         name = "title" if "title" in self.rated.columns else "item"
         return [
-            f"because you rated {row[name]} {row['rating']:g}: {row['contribution']:+.2f}"
+            f"{'because' if row['contribution'] >= 0 else 'although'} you rated {row[name]} {row['rating']:g}: "
+            f"{row['contribution']:+.2f}"
             for row in self.rated.head(n).iter_rows(named=True)
         ]
 
@@ -71,10 +72,10 @@ class Explanation:
         who = f"for user {self.user}" if self.user is not None else "for this history"
         lines = [f"{self.label} {who}: {self.prediction:.3f}"]
         if len(self.terms):
-            how = ""
+            parts = ", ".join(f"{t} {v:+.3f}" for t, v in self.grouped().iter_rows())
             if self.link == "sigmoid" and self.y_range is not None:
-                how = f" (through a sigmoid from {self.y_range[0]:g} to {self.y_range[1]:g})"
-            lines[0] += " = " + ", ".join(f"{t} {v:+.3f}" for t, v in self.grouped().iter_rows()) + how
+                parts = f"sigmoid({parts}), from {self.y_range[0]:g} to {self.y_range[1]:g}"
+            lines[0] += f" = {parts}"
         lines += [f"  {reason}" for reason in self.because()]
         if len(self.rated):
             others = float(self.rated["contribution"][5:].sum())
