@@ -16,12 +16,12 @@ SIZES = {
     "synthetic, like ML-20M": (20_000_000, 138_493, 26_744),
     "synthetic, like Netflix": (100_000_000, 480_189, 17_770),
 }
-ROUNDS, BATCHES = (1, (64,)) if QUICK else (3, (64, 256))
+ROUNDS, THREADS, BS = 1 if QUICK else 3, (1, 2), 64
 
 
-def measured(there: Path, shape: tuple[int, int], bs: int, epochs: int) -> dict[str, Any]:
-    params = {"folder": str(there), "shape": shape, "bs": bs, "epochs": epochs}
-    found: dict[str, Any] = worker(OURS, HERE / "ours" / "large.py", params, threads=1)
+def measured(there: Path, shape: tuple[int, int], threads: int, epochs: int) -> dict[str, Any]:
+    params = {"folder": str(there), "shape": shape, "bs": BS, "epochs": epochs}
+    found: dict[str, Any] = worker(OURS, HERE / "ours" / "large.py", params, threads=threads)
     return found
 
 
@@ -37,14 +37,14 @@ def main() -> None:
             for part, column in zip(("users", "items", "values"), columns):
                 np.save(there / name / f"{part}.npy", column)
         shapes |= {name: size[1:] for name, size in wanted.items()}
-        for bs in BATCHES:
+        for threads in THREADS:
             found: dict[str, list[dict[str, Any]]] = {name: [] for name in shapes}
             for r in range(ROUNDS):
                 for name, shape in shapes.items():
                     if "Netflix" not in name:
-                        found[name].append(measured(there / name, shape, bs, 10 if name == "ML-1M" else 2))
-                    elif r == 0 and bs == BATCHES[0]:
-                        found[name].append(measured(there / name, shape, bs, 1))
+                        found[name].append(measured(there / name, shape, threads, 10 if name == "ML-1M" else 2))
+                    elif r == 0 and threads == THREADS[-1]:
+                        found[name].append(measured(there / name, shape, threads, 1))
             base = mid(found["ML-1M"], "seconds") / found["ML-1M"][0]["rows"]
             for name, runs in found.items():
                 if not runs:
@@ -53,10 +53,10 @@ def main() -> None:
                 peak, before = mid(runs, "peak"), mid(runs, "before")
                 memory = [f"{x:.0f}" for x in (arrays, 3 * runs[0]["tables"], before, peak)]
                 shape = f"{runs[0]['rows']:,} ({shapes[name][0]:,} × {shapes[name][1]:,})"
-                cells = [name, shape, bs, f"{mid(runs, 'seconds'):.2f}", f"{1e9 * cost:.0f}", f"{cost / base:.2f}"]
+                cells = [name, shape, threads, f"{mid(runs, 'seconds'):.2f}", f"{1e9 * cost:.0f}", f"{cost / base:.2f}"]
                 rows.append([*cells, *memory, f"{peak / arrays:.1f}", f"{(peak - before) / arrays:.1f}"])
     page.say(
-        f"Epochs of `collab_learner` (50 factors, one thread), warm, from arrays in memory; medians of {ROUNDS}"
+        f"Epochs of `collab_learner` (50 factors, batches of {BS}), warm, from arrays in memory; medians of {ROUNDS}"
         " rounds of the mean over ten epochs (two for the 20 million; the largest trains once, for one epoch)."
         " *Arrays* are those that hold the ratings (two int32 codes and a float32 each), *tables* the weights with"
         " both moments, *before* what a process with everything loaded and compiled has used before the arrays."
@@ -64,7 +64,7 @@ def main() -> None:
     head = [
         "",
         "ratings (users × items)",
-        "batch",
+        "threads",
         "s an epoch",
         "ns a rating",
         "times ML-1M",

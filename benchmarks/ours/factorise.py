@@ -43,7 +43,10 @@ def main() -> None:
     arrays = np.load(asked["file"])
     rows, test = part(arrays, "train"), part(arrays, "valid")
     short = {"epochs": 3, "burn_in": 1} if asked["library"] == "bayes-mf" else {"epochs": 1}
-    train(rows.take(np.arange(0, len(rows), 50)), asked["library"], {**asked["runs"][0], **short})  # compile
+    some = rows.take(np.arange(0, len(rows), 50))
+    train(some, asked["library"], {**asked["runs"][0], **short})  # compile
+    if asked["library"] == "dot-bias":
+        train(some, "dot-bias", {**asked["runs"][0], **short, "parallel": "on"})  # what large epochs take
     found = []
     for setting in asked["runs"]:
         fresh = rows.but()  # nothing grouped by row from the last run

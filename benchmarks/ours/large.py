@@ -14,6 +14,8 @@ from memory import peak
 from cofactor import collab_learner
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
+from cofactor.models.dot_bias import DotBias, DotBiasConfig
+from cofactor.train import Learner
 
 
 def learner(data: Interactions, bs: int) -> object:
@@ -22,12 +24,12 @@ def learner(data: Interactions, bs: int) -> object:
 
 asked = json.loads(sys.argv[1])
 ids = [IdMap(pl.Series(np.arange(n, dtype=np.int32)), kind) for n, kind in zip(asked["shape"], ("user", "item"))]
-ones = np.arange(64, dtype=np.int32)
-few = Interactions(ones, ones, np.tile(np.float32([1, 2]), 32), None, *ids)
-small = [IdMap(pl.Series(np.arange(64)), kind) for kind in ("user", "item")]
-learner(Interactions(ones, ones, few.values, None, *small), 64).fit_one_cycle(
-    1
-)  # compiled, and a little memory touched
+small = [IdMap(pl.Series(np.arange(200)), kind) for kind in ("user", "item")]
+some = np.arange(20_000, dtype=np.int32)
+few = Interactions(some // 100, (some * 7) % 200, (some % 5 + 1).astype(np.float32), None, *small)
+for parallel in ("off", "on"):  # compiled, and a little memory touched
+    model = DotBias(DotBiasConfig(n_factors=50, y_range=(0.0, 5.5), parallel=parallel))
+    Learner(few, model, bs=64, verbose=False).fit_one_cycle(1)
 before = peak()
 arrays = [np.load(Path(asked["folder"]) / f"{name}.npy") for name in ("users", "items", "values")]
 held = sum(a.nbytes for a in arrays) / 2**20
