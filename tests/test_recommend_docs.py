@@ -20,7 +20,7 @@ def test_every_example_runs(ml100k, tmp_path, monkeypatch):
     frame = pl.DataFrame({"title": ["New (2001)"], "genres": ["Drama"]})
     names = {"rec": rec, "cf": cf, "pl": pl, "frame": frame}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         exec(block, names)
     assert pl.read_parquet(tmp_path / "recs.parquet")["status"].unique().to_list() == ["known"]

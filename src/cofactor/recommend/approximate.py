@@ -105,7 +105,7 @@ def _graph(vectors: Array, connectivity: int, effort: int) -> Any:
         metric="ip",
         dtype="f32",
         connectivity=connectivity,
-        expansion_add=max(effort, 128),
+        expansion_add=effort,
         expansion_search=effort,
     )
     graph.add(np.arange(len(vectors)), np.ascontiguousarray(vectors, dtype=np.float32), threads=1)

@@ -202,7 +202,7 @@ class Recommender:
         seed: int = 0,
         above: int = 100_000,
         connectivity: int = 16,
-        effort: int = 128,
+        effort: int = 256,
     ) -> Recommender:
         """A new Recommender whose ``recommend`` and ``recommend_all`` look for the best items in an index.
 
