@@ -20,19 +20,27 @@ Array = NDArray[Any]
 Real = Any
 
 
-@njit(cache=True, nogil=True)
-def partition(rows: Array, users: Array, items: Array, user_block: Array, item_block: Array, starts: Array) -> Array:
-    """``rows`` grouped by stratum (user block * B + item block), in their order; where each begins: ``starts``."""
-    b = np.int64(math.sqrt(len(starts) - 1) + 0.5)
+@njit(cache=True)
+def strata_of(users: Array, items: Array, user_block: Array, item_block: Array, blocks: int) -> Array:
+    """The stratum of each rating, user block * ``blocks`` + item block, uint8."""
+    out = np.empty(len(users), np.uint8)
+    for r in range(len(users)):
+        out[r] = user_block[users[r]] * blocks + item_block[items[r]]
+    return out
+
+
+@njit(cache=True)
+def partition(rows: Array, stratum: Array, starts: Array) -> Array:
+    """``rows`` grouped by stratum, in their order; ``starts`` becomes where each begins."""
     starts[:] = 0
     for r in rows:
-        starts[np.int64(user_block[users[r]]) * b + item_block[items[r]] + 1] += 1
+        starts[np.int64(stratum[r]) + 1] += 1
     for s in range(1, len(starts)):
         starts[s] += starts[s - 1]
     cursor = starts[:-1].copy()
     out = np.empty_like(rows)
     for r in rows:
-        s = np.int64(user_block[users[r]]) * b + item_block[items[r]]
+        s = np.int64(stratum[r])
         out[cursor[s]] = r
         cursor[s] += 1
     return out

@@ -58,12 +58,12 @@ class Strata:
     """The blocks of one table of ratings."""
 
     def __init__(self, data: Interactions, stride: int) -> None:
-        self.data = data
         self.blocks = n_blocks(data.n_users, data.n_items, stride)
         self.user_cuts = cuts_of(data.users, data.n_users, self.blocks)
         self.item_cuts = cuts_of(data.items, data.n_items, self.blocks)
         sides = [(c, np.arange(self.blocks, dtype=np.uint8)) for c in (self.user_cuts, self.item_cuts)]
-        self.user_block, self.item_block = (np.repeat(names, np.diff(cuts)) for cuts, names in sides)
+        user_block, item_block = (np.repeat(names, np.diff(cuts)) for cuts, names in sides)
+        self.stratum = kernel.strata_of(data.users, data.items, user_block, item_block, self.blocks)
 
     def rounds(self, rows: Array, bs: int) -> list[tuple[list[tuple[int, int]], list[Array], Array]]:
         """The rounds of an epoch: the strata as (user block, item block), their rows, and whose turn each step is.
@@ -72,8 +72,7 @@ class Strata:
         """
         blocks = self.blocks
         starts = np.zeros(blocks * blocks + 1, np.int64)
-        d = self.data
-        grouped = kernel.partition(rows, d.users, d.items, self.user_block, self.item_block, starts)
+        grouped = kernel.partition(rows, self.stratum, starts)
         found = []
         for shift in np.random.default_rng(rows[:4].astype(np.int64)).permutation(blocks).tolist():
             pairs = [(b, (b + shift) % blocks) for b in range(blocks)]

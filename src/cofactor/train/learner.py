@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from cofactor.train.lr_find import LRFind
 
 Array = NDArray[Any]
+CHUNK = 1 << 20
+"""Ratings that are predicted at a time when validating."""
 TABLE_ROWS = 30
 """Runs of more epochs than this show a progress bar rather than a line an epoch."""
 
@@ -213,7 +215,13 @@ class Learner:
         if self.model.task == "ranking":
             return math.nan
         loss = loss_function(getattr(self.model.config, "loss", "mse"))
-        return loss(self.model.predict(data.users, data.items, data.times), data.values)
+        total = 0.0
+        for lo in range(0, len(data), CHUNK):
+            part = slice(lo, lo + CHUNK)
+            times = None if data.times is None else data.times[part]
+            predicted = self.model.predict(data.users[part], data.items[part], times)
+            total += loss(predicted, data.values[part]) * (len(predicted) / len(data))
+        return total
 
     def lr_find(self, start: float = 1e-5, end: float = 10.0, num: int | None = None, wd: float = 0.01) -> LRFind:
         """Try learning rates from small to large on a throw-away run (Smith, 2015); weights and order are put back.
