@@ -49,9 +49,7 @@ def command(
         ladder,
         "\nOn held-out ratings: error (RMSE), lists (NDCG@10, a rating of 8 or more is a hit); 95 % intervals",
     )
-    say(
-        "Predicting ratings and making lists are two tasks: bayes-mf for the first, a ranker such as ease for the second."
-    )
+    say("Predicting ratings and making lists are two tasks: here bayes-mf does the first best, ease the second.")
     show(_by_title(rec.biases(5)), "\nLiked and disliked, whoever rates")
     for film in FILMS:
         near = ranker.similar_items(film, 5)["title"].to_list()
