@@ -40,9 +40,9 @@ def partition(rows: Array, stratum: Array, starts: Array) -> Array:
     cursor = starts[:-1].copy()
     out = np.empty_like(rows)
     for r in rows:
-        s = np.int64(stratum[r])
-        out[cursor[s]] = r
-        cursor[s] += 1
+        mine = np.int64(stratum[r])
+        out[cursor[mine]] = r
+        cursor[mine] += 1
     return out
 
 
