@@ -169,6 +169,18 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(split, tmp_path, callbacks):
     assert again.recorder.losses == whole.recorder.losses
 
 
+def test_writing_checkpoints_changes_no_bit(split, tmp_path):
+    plain, saved = make(split.train), make(split.train)
+    plain.fit_one_cycle(6, 1e-2)
+    saved.fit_one_cycle(6, 1e-2, checkpoint=tmp_path / "run.ckpt")
+    assert same(weights(plain), weights(saved))
+
+
+def test_divergence_is_said(split):
+    with pytest.raises(ConfigError, match="diverged in epoch 0"):
+        make(split, y_range=None).fit(3, 1e30)
+
+
 def test_a_checkpoint_of_another_run_is_refused(split, tmp_path):
     path = tmp_path / "run.ckpt"
     make(split).fit_one_cycle(1, 1e-2, checkpoint=path)

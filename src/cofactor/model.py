@@ -40,7 +40,11 @@ class Hyper:
 
 
 class Stepper(Protocol):
-    """One training run in progress: owns the optimizer or sampler state and writes into the model's arrays."""
+    """One training run in progress: owns the optimizer or sampler state and writes into the model's arrays.
+
+    Two optional attributes are looked for: ``chunk``, the number of batches after which the loop wants to hear of
+    Ctrl-C, and ``flush()``, which brings weights that are kept lazily up to date; it is called after every epoch.
+    """
 
     kind: Kind
     """``batch``: SGD over rows in the order given; ``sweep``: one pass of ALS or Gibbs; ``solve``: closed form."""

@@ -166,6 +166,11 @@ class Learner:
         start = time.perf_counter()
         if self.stepper.kind == "batch":
             train_loss = self._batches(plan, active, interrupted)
+            self._settle()
+            if not math.isfinite(train_loss):
+                raise ConfigError(
+                    f"training diverged in epoch {self.epoch}: the loss is {train_loss}; take a lower learning rate"
+                )
         else:
             losses = self.stepper.run(None, None)
             self.recorder.losses.extend(losses.tolist())
@@ -200,6 +205,12 @@ class Learner:
             if interrupted.is_set() or (by_batch and self.stop):
                 break
         return self.recorder.smooth.value
+
+    def _settle(self) -> None:
+        """Bring lazily kept weights up to date, so that looking at them (or not) between epochs changes no bit."""
+        flush = getattr(self.stepper, "flush", None)
+        if flush is not None:
+            flush()
 
     # ---- looking
 
