@@ -1,7 +1,7 @@
 """Approximate against exact search: recall, and how long lists take, on a synthetic catalogue.
 
 The vectors are those of an ``als`` model with 32 factors: few directions count most, norms differ, items have biases.
-Every item is rated by one of 10,000 users, who have 10 more ratings each. Times are the best of three.
+Every item is rated by one of 2,000 users, who have 10 more ratings each. Times are the best of three.
 
     python benchmarks/approximate.py 100000 --effort 128,256
 """
@@ -20,7 +20,7 @@ from cofactor.data.interactions import Interactions
 from cofactor.models.als import ALS, ALSConfig
 from cofactor.recommend.recommender import Recommender
 
-N_USERS, K = 10_000, 32
+N_USERS, K = 2_000, 32
 
 
 def catalogue(n_items: int, rng: np.random.Generator) -> Interactions:
