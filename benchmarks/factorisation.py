@@ -15,8 +15,8 @@ from cofactor.data.interactions import Split
 Point = tuple[float, float]
 """Seconds, RMSE."""
 DEFAULTS = (
-    "No settings tried: the package's defaults, which were chosen earlier on parts of the training rows of the published"
-    " folds of ml-100k (and, for als, of ml-1m)."
+    "No settings tried: the package's defaults, which were chosen earlier on parts of the training rows of the"
+    " published folds of ml-100k (and, for als, of ml-1m)."
 )
 WITHIN = 0.0005
 """RMSE within this counts as the same."""
