@@ -36,7 +36,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.dot_bias_rows import dot, settle, step, step_pair
+from cofactor.kernels.dot_bias_rows import dot, prefetch, settle, step, step_pair
 
 Array = NDArray[Any]
 Real = Any
@@ -262,6 +262,11 @@ def batch(
                 shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
                 settle(w, ms, mask, one, side, shrink, s0, q, tiny, lanes)
         z[b] = dot(w, u, i, lanes)
+        if start + bs + b < len(rows):
+            ahead = np.int64(rows[start + bs + b])
+            prefetch(users, ahead)
+            prefetch(items, ahead)
+            prefetch(values, ahead)
     mean = _loss(z[:bs], y[:bs], e[:bs], loss, lo, hi, ranged)
     scalars = (
         np.float32(1.0 - b1),
