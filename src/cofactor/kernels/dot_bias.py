@@ -36,73 +36,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cofactor.kernels.dot_bias_loss import FAST, batch_loss, sigmoid
 from cofactor.kernels.dot_bias_rows import dot, prefetch, settle, step, step_pair
 
 Array = NDArray[Any]
 Real = Any
 
-MSE, MAE, HUBER, BCE = 0, 1, 2, 3
-FAST = {"contract", "reassoc", "nsz", "arcp"}
 GONE = 1e-7
 """A column of ``past`` whose momenta have shrunk to this changes no more."""
 FAINT = 1e-60
 """A decay since the flush below this calls for the next flush."""
-
-
-@njit(inline="always")
-def _sigmoid(x: Real) -> Real:
-    """1 / (1 + exp(-x)) in float32 by a polynomial (error of exp 2e-7) and without calls, so that loops vectorise."""
-    x = min(max(-x, np.float32(-87.0)), np.float32(87.0))
-    n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
-    r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
-    p = np.float32(1.9875691500e-4)
-    p = p * r + np.float32(1.3981999507e-3)
-    p = p * r + np.float32(8.3334519073e-3)
-    p = p * r + np.float32(4.1665795894e-2)
-    p = p * r + np.float32(1.6666665459e-1)
-    p = p * r + np.float32(5.0000001201e-1)
-    p = p * r * r + r + np.float32(1.0)
-    two_n = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-    return np.float32(1.0) / (np.float32(1.0) + p * two_n)
-
-
-@njit(fastmath=FAST, error_model="numpy")
-def _loss(z: Array, y: Array, e: Array, loss: int, lo: Real, hi: Real, ranged: bool) -> Real:
-    """Mean loss of a batch; ``e`` becomes its gradient by ``z``."""
-    n = len(z)
-    width = np.float32(hi - lo)
-    scale = np.float32(1.0 / n)
-    total = np.float32(0.0)
-    if loss == BCE:
-        for b in range(n):
-            t = (y[b] - lo) / width
-            s = _sigmoid(z[b])
-            e[b] = (s - t) * scale
-            total += max(z[b], np.float32(0.0)) - z[b] * t + np.float32(math.log1p(math.exp(-abs(z[b]))))
-        return float(total) / n
-    if ranged:
-        for b in range(n):
-            s = _sigmoid(z[b])
-            e[b] = width * s * (np.float32(1.0) - s) * scale
-            z[b] = lo + width * s - y[b]
-    else:
-        for b in range(n):
-            e[b] = scale
-            z[b] -= y[b]
-    if loss == MSE:
-        for b in range(n):
-            total += z[b] * z[b]
-            e[b] *= np.float32(2.0) * z[b]
-    elif loss == MAE:
-        for b in range(n):
-            total += abs(z[b])
-            e[b] *= np.sign(z[b])
-    else:
-        for b in range(n):
-            d = min(max(z[b], np.float32(-1.0)), np.float32(1.0))
-            total += d * (z[b] - np.float32(0.5) * d)
-            e[b] *= d
-    return float(total) / n
 
 
 @njit(error_model="numpy")
@@ -267,7 +210,7 @@ def batch(
             prefetch(users, ahead)
             prefetch(items, ahead)
             prefetch(values, ahead)
-    mean = _loss(z[:bs], y[:bs], e[:bs], loss, lo, hi, ranged)
+    mean = batch_loss(z[:bs], y[:bs], e[:bs], loss, lo, hi, ranged)
     scalars = (
         np.float32(1.0 - b1),
         np.float32(1.0 - b2),
@@ -405,7 +348,7 @@ def predict(
         out[n] = total
     if ranged:
         for n in range(len(out)):
-            out[n] = low + width * _sigmoid(out[n])
+            out[n] = low + width * sigmoid(out[n])
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
@@ -413,4 +356,4 @@ def squash(z: Array, lo: Real, hi: Real) -> None:
     """``lo + (hi - lo) * sigmoid(z)`` in place; ``z`` float32 (n,)."""
     low, width = np.float32(lo), np.float32(hi - lo)
     for n in range(len(z)):
-        z[n] = low + width * _sigmoid(z[n])
+        z[n] = low + width * sigmoid(z[n])

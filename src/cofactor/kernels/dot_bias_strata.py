@@ -14,7 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.dot_bias import FAINT, FAST, GONE, batch, scratch, step_sizes
+from cofactor.kernels.dot_bias import FAINT, GONE, batch, scratch, step_sizes
+from cofactor.kernels.dot_bias_loss import FAST
 
 Array = NDArray[Any]
 Real = Any

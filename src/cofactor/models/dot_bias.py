@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels import dot_bias as kernel
+from cofactor.kernels.dot_bias_loss import BCE, HUBER, MAE, MSE
 from cofactor.model import Hyper, Kind, State, Task, Terms
 from cofactor.models.arrays import stored
 from cofactor.models.config import Search, option
@@ -28,7 +29,7 @@ from cofactor.models.dot_bias_strata import AUTO_ROWS, Strata, counts_of, run_ep
 Array = NDArray[Any]
 Side = Literal["user", "item"]
 
-LOSSES = {"mse": kernel.MSE, "mae": kernel.MAE, "huber": kernel.HUBER, "bce": kernel.BCE}
+LOSSES = {"mse": MSE, "mae": MAE, "huber": HUBER, "bce": BCE}
 INIT_SD = 0.01
 BETA2 = 0.99
 EPS = 1e-5
