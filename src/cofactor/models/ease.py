@@ -13,7 +13,8 @@ from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import gram_rows, mirror_rows
 from cofactor.models.config import Search, option
-from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low, transposed
+from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low
+from cofactor.models.sparse import transposed
 
 Array = NDArray[Any]
 

@@ -22,7 +22,8 @@ from cofactor.kernels.ials_cg import improve_rows
 from cofactor.model import Hyper, Kind, State
 from cofactor.models.arrays import fitted
 from cofactor.models.config import Search, option
-from cofactor.models.ranker import FactorRanker, check_low, frozen, popularity, rating_range, transposed, weighted
+from cofactor.models.ranker import FactorRanker, check_low, popularity, rating_range, weighted
+from cofactor.models.sparse import frozen, transposed
 
 Array = NDArray[Any]
 

@@ -19,12 +19,12 @@ from cofactor.data.interactions import CSR, Interactions, csr
 from cofactor.errors import BundleError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.knn import correlate, pair_means
-from cofactor.kernels.similarity import times_sparse
 from cofactor.kernels.topk import topk
 from cofactor.model import Hyper, Kind, State, Task, Terms
 from cofactor.models.arrays import at, check_at_least, clipped_terms, fitted, stored
 from cofactor.models.bias import Bias, BiasConfig
 from cofactor.models.config import Search, option
+from cofactor.models.sparse import times, transposed
 
 Array = NDArray[Any]
 
@@ -329,20 +329,6 @@ def merged(rows: CSR) -> CSR:
     counts = np.bincount(who[starts], minlength=rows.n_rows)
     indptr = np.append(0, np.cumsum(counts)).astype(np.int64)
     return CSR(indptr, rows.indices[starts], means.astype(np.float32), NO_ROWS, rows.n_cols)
-
-
-def transposed(rows: CSR) -> CSR:
-    """Rows become columns."""
-    who = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
-    return csr(rows.indices, who, rows.values, rows.n_cols, rows.n_rows)._replace(rows=NO_ROWS)
-
-
-def times(left: CSR, right: CSR) -> Array:
-    """float32 (left rows, right columns): the product of two sparse matrices, dense."""
-    out = np.empty((left.n_rows, right.n_cols), dtype=np.float32)
-    given = (left.indptr, left.indices, left.values, right.indptr, right.indices, right.values)
-    over_rows(lambda lo, hi: times_sparse(lo, hi, *given, out), left.indptr, per_row=right.n_cols)
-    return out
 
 
 def check_codes(name: str, codes: Array, low: int, high: int) -> None:

@@ -13,12 +13,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import CSR, Interactions, csr
+from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError, NotFittedError
-from cofactor.kernels.blocks import over_rows
-from cofactor.kernels.similarity import times_dense, times_sparse
 from cofactor.model import Kind, State, Task
 from cofactor.models.arrays import at, fitted, row_dots, stored
+from cofactor.models.sparse import times
 
 Array = NDArray[Any]
 
@@ -60,12 +59,6 @@ def weighted(rows: CSR, limits: Array, low: float) -> CSR:
     return rows._replace(values=rating_weights(rows.values, limits, low))
 
 
-def transposed(rows: CSR) -> CSR:
-    """Columns as rows."""
-    who = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
-    return csr(rows.indices, who, rows.values, rows.n_cols, rows.n_rows)
-
-
 def scored_pairs(scores: Any, users: Array, items: Array) -> Array:
     """float32 (n,): scores of aligned users and items, by whole rows of ``scores(users)``; 0 for an unknown item."""
     users, items = np.asarray(users), np.asarray(items)
@@ -95,27 +88,6 @@ def stored_csr(state: Mapping[str, Array], prefix: str, n_cols: int) -> CSR:
 def csr_state(matrix: CSR, prefix: str) -> State:
     """The arrays that ``stored_csr`` reads."""
     return {f"{prefix}_indptr": matrix.indptr, f"{prefix}_indices": matrix.indices, f"{prefix}_values": matrix.values}
-
-
-def frozen(*arrays: Array) -> Any:
-    """Read-only views: kernels are then compiled once, whether arrays come from training or from a file."""
-    views = tuple(a.view() for a in arrays)
-    for view in views:
-        view.flags.writeable = False
-    return views
-
-
-def times(rows: CSR, weights: Array | CSR) -> Array:
-    """float32 (n_rows, n_cols): the rows times a square matrix, dense or CSR."""
-    out = np.empty((rows.n_rows, rows.n_cols), dtype=np.float32)
-    indptr, items, values = frozen(rows.indptr, rows.indices, rows.values)
-    if isinstance(weights, CSR):
-        w_indptr, w_items, w_values = frozen(weights.indptr, weights.indices, weights.values)
-        over_rows(lambda a, b: times_sparse(a, b, indptr, items, values, w_indptr, w_items, w_values, out), rows.indptr)
-    else:
-        (dense,) = frozen(weights)
-        over_rows(lambda a, b: times_dense(a, b, indptr, items, values, dense, out), rows.indptr)
-    return out
 
 
 class HistoryRanker:

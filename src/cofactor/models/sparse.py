@@ -1,0 +1,43 @@
+"""Products and transposes of sparse rows, shared by the models of neighbours and of histories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, csr
+from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.similarity import times_dense, times_sparse
+
+Array = NDArray[Any]
+
+
+def frozen(*arrays: Array) -> Any:
+    """Read-only views: kernels are then compiled once, whether arrays come from training or from a file."""
+    views = tuple(a.view() for a in arrays)
+    for view in views:
+        view.flags.writeable = False
+    return views
+
+
+def transposed(rows: CSR) -> CSR:
+    """Columns as rows; of no table."""
+    who = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
+    turned = csr(rows.indices, who, rows.values, rows.n_cols, rows.n_rows)
+    return turned._replace(rows=np.empty(0, dtype=np.int64))
+
+
+def times(left: CSR, right: Array | CSR) -> Array:
+    """float32 (rows of ``left``, columns of ``right``), dense: the product with a dense or a sparse matrix."""
+    width = right.n_cols if isinstance(right, CSR) else right.shape[1]
+    out = np.empty((left.n_rows, width), dtype=np.float32)
+    if isinstance(right, CSR):
+        given = (left.indptr, left.indices, left.values, right.indptr, right.indices, right.values)
+        sparse = (*frozen(*given), out)
+        over_rows(lambda a, b: times_sparse(a, b, *sparse), left.indptr, per_row=width)
+    else:
+        dense = (*frozen(left.indptr, left.indices, left.values, right), out)
+        over_rows(lambda a, b: times_dense(a, b, *dense), left.indptr)
+    return out
