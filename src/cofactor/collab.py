@@ -41,7 +41,7 @@ def collab_learner(
         from cofactor.data.read import read
 
         data = read(data)
-    bounds = y_range if y_range is None or isinstance(y_range, str) else _bounds(y_range)
+    bounds = y_range if y_range is None or isinstance(y_range, str) else y_bounds(y_range)
     if use_nn:
         if not isinstance(loss, str):
             raise ConfigError("use_nn takes a loss by name (mse, mae, huber); for your own, use TorchModule")
@@ -110,7 +110,7 @@ def _own_loss(
     )
 
 
-def _bounds(y_range: Sequence[float]) -> tuple[float, float]:
+def y_bounds(y_range: Sequence[float]) -> tuple[float, float]:
     try:
         low, high = (float(y) for y in y_range)
     except (TypeError, ValueError):

@@ -48,15 +48,9 @@ from cofactor._notebook.callbacks import (  # noqa: E402
     mse,
     rmse,
 )
+from cofactor._notebook.collab import collab_learner, get_emb_sz, load_learner, tabular_config  # noqa: E402
 from cofactor._notebook.data import CategoryMap, CollabDataLoaders  # noqa: E402
-from cofactor._notebook.learner import (  # noqa: E402
-    SGD,
-    Learner,
-    collab_learner,
-    get_emb_sz,
-    load_learner,
-    tabular_config,
-)
+from cofactor._notebook.learner import SGD, Learner  # noqa: E402
 from cofactor.models.torch_layers import (  # noqa: E402
     BCELossFlat,
     BCEWithLogitsLossFlat,

@@ -1,4 +1,4 @@
-"""The notebook's ``Learner`` and ``collab_learner``: a thin layer over ``cofactor.train.Learner``."""
+"""The notebook's ``Learner``: a thin layer over ``cofactor.train.Learner``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from cofactor._notebook.basics import L, Path, a_seed
 from cofactor._notebook.callbacks import Measure, adapted, metric_name
 from cofactor._notebook.data import CollabDataLoaders, TfmdDL, show
 from cofactor._notebook.recorder import Recorder
-from cofactor.collab import _bounds
 from cofactor.data.interactions import Interactions
-from cofactor.errors import BundleError, ConfigError
-from cofactor.models.torch_layers import EmbeddingDotBias, EmbeddingNN, MSELossFlat, emb_sz_rule
+from cofactor.errors import ConfigError
+from cofactor.models.torch_layers import MSELossFlat
 from cofactor.models.torch_optim import Adam
 from cofactor.recommend import Recommender
 from cofactor.train.checkpoint import load_checkpoint, save_checkpoint
@@ -42,9 +41,6 @@ _ELSEWHERE = {
     "yb": "callbacks see losses and weights, not the batch",
     "pred": "callbacks see losses and weights, not the batch",
 }
-
-
-_NETWORK = {"ps", "embed_p", "use_bn", "bn_final", "lin_first", "y_range"}
 
 
 class Learner:
@@ -78,7 +74,7 @@ class Learner:
             raise ConfigError(f"Learner has no parameter {next(iter(unknown))!r}")
         if wd_bn_bias or not train_bn:
             raise ConfigError("decay always spares batch norm and layers' biases, and batch norm is always trained")
-        _check_given(dls, model)
+        check_given(dls, model)
         self.dls = dls
         self.loss_func = MSELossFlat() if loss_func is None else loss_func
         self.opt_func = opt_func
@@ -348,61 +344,7 @@ class Learner:
             raise ConfigError(f"{what} needs ratings, and these rows have none")
 
 
-def get_emb_sz(dls: CollabDataLoaders, sz_dict: dict[str, int] | None = None) -> list[tuple[int, int]]:
-    """(classes, width) of the embeddings of users and items; widths by rule of thumb, or from ``sz_dict`` by column."""
-    given = {} if sz_dict is None else sz_dict
-    if not isinstance(given, dict) or not set(given) <= set(dls.classes):
-        raise ConfigError(f"emb_szs is a dict of widths by column ({', '.join(map(str, dls.classes))}), not {given!r}")
-    return [(len(classes), int(given.get(name, emb_sz_rule(len(classes))))) for name, classes in dls.classes.items()]
-
-
-def tabular_config(**kwargs: Any) -> dict[str, Any]:
-    """Keywords of the network of ``collab_learner(use_nn=True, config=...)``."""
-    return kwargs
-
-
-def collab_learner(
-    dls: CollabDataLoaders,
-    n_factors: int = 50,
-    use_nn: bool = False,
-    emb_szs: dict[str, int] | None = None,
-    layers: Sequence[int] | None = None,
-    config: dict[str, Any] | None = None,
-    y_range: Sequence[float] | None = None,
-    loss_func: Callable[..., Any] | None = None,
-    seed: int | None = None,
-    **kwargs: Any,
-) -> Learner:
-    """A Learner for a dot product of embeddings with biases, or (``use_nn``) for a network over embeddings.
-
-    ``config`` are keywords of the network: ``ps``, ``embed_p``, ``use_bn``, ``bn_final``, ``lin_first``. One ``seed``
-    fixes initial weights and the order of rows. The other keywords are the Learner's.
-    """
-    if not use_nn and any(given is not None for given in (emb_szs, layers, config)):
-        raise ConfigError("emb_szs, layers and config are the network's; add use_nn=True")
-    _check_given(dls)
-    seed = a_seed(seed)
-    bounds = None if y_range is None else _bounds(y_range)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        if use_nn:
-            options = dict(config or {})
-            if unknown := set(options) - _NETWORK:
-                raise ConfigError(
-                    f"the network has no option {min(unknown)!r}; there are: {', '.join(sorted(_NETWORK))}"
-                )
-            if bounds is not None:
-                options["y_range"] = bounds
-            widths = list(layers) if layers is not None else [n_factors]
-            model: nn.Module = EmbeddingNN(get_emb_sz(dls, emb_szs), widths, **options)
-        else:
-            model = EmbeddingDotBias.from_classes(n_factors, dls.classes, dls.user_name, dls.item_name, y_range=bounds)
-    learn = Learner(dls, model, loss_func=loss_func, seed=seed, **kwargs)
-    learn.core()  # from here on the module's weights are those that training changes
-    return learn
-
-
-def _check_given(dls: Any, model: Any = None) -> None:
+def check_given(dls: Any, model: Any = None) -> None:
     if not isinstance(dls, CollabDataLoaders):
         raise ConfigError(f"the data must be CollabDataLoaders (from_df, from_csv), not a {type(dls).__name__}")
     if isinstance(model, type):
@@ -416,22 +358,6 @@ def _check_loss(loss: Any) -> None:
         raise ConfigError(f"loss_func={loss.__name__} is a class; write {loss.__name__}()")
     if not callable(loss):
         raise ConfigError(f"loss_func must be a function of predictions and targets, not {loss!r}")
-
-
-def load_learner(fname: Any, cpu: bool = True, module: Any = None) -> Recommender:
-    """What ``learn.export`` wrote, as a :class:`cofactor.Recommender`. A bundle holds no code: for a module of your own
-    give ``module``, one of the same class and sizes."""
-    from cofactor.bundle import load
-
-    try:
-        return load(fname, module=module)
-    except BundleError as exc:
-        if module is None and "no code" in str(exc):
-            raise BundleError(
-                f"{fname} holds the weights of a module of your own, or of one with a loss of your own, and no code; "
-                "give the module too, of the same class and sizes: load_learner(fname, module=learn.model)"
-            ) from exc
-        raise
 
 
 SGD = functools.partial(torch.optim.SGD, momentum=0.9)
