@@ -131,7 +131,7 @@ def explain(rec: Recommender, who: Who, item: int, *, n: int) -> Explanation:
     rated, rest = _rated(rec, who, item, prediction)
     near = rated.filter(pl.col("similarity") > 0).sort("similarity", descending=True, maintain_order=True).head(n)
     return Explanation(
-        user=rec.user_column(np.array([who.code]))[0] if who.code >= 0 else None,
+        user=rec.users.column(np.array([who.code]))[0] if who.code >= 0 else None,
         item=rec.data.item_ids.decode(np.array([item]))[0],
         label=rec.items.labels(np.array([item]))[0],
         prediction=prediction,

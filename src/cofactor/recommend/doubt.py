@@ -11,6 +11,7 @@ from cofactor.errors import ConfigError
 from cofactor.model import FoldedPosterior, Interval, Posterior
 from cofactor.recommend.options import Options
 from cofactor.recommend.people import Who
+from cofactor.recommend.predicting import residual_bounds
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
@@ -46,7 +47,7 @@ def interval_of(rec: Recommender, who: Who, scores: Array, level: float) -> Inte
         raise ConfigError(
             f"{rec.name} gives intervals to users of its training data only; refit() it with these ratings"
         )
-    return rec.residual_interval(np.clip(scores, *rec.data.range), level)
+    return residual_bounds(rec, np.clip(scores, *rec.data.range), level)
 
 
 def drawn(rec: Recommender, who: Who, seed: int) -> Array:

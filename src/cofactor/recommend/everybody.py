@@ -92,7 +92,7 @@ def _frame(rec: Recommender, users: Array, codes: Array, best: Array) -> pl.Data
     status = pl.Series("status", [KNOWN, NO_RATINGS, UPDATED])
     return pl.DataFrame(
         [
-            rec.user_column(who).alias("user"),
+            rec.users.column(who).alias("user"),
             pl.Series("rank", np.tile(np.arange(1, width + 1, dtype=np.int32), len(codes))[kept]),
             *rec.item_columns(codes.ravel()[kept]),
             pl.Series("score", rec.on_scale(best.ravel()[kept])),

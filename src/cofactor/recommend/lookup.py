@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.errors import UnknownIdError, did_you_mean
+
+if TYPE_CHECKING:
+    from cofactor.recommend.overlay import Overlay
 
 Array = NDArray[Any]
 SEVERAL = -2
@@ -96,6 +100,41 @@ class Items:
         if self.titles is not None:
             columns.append(self.titles.gather(codes).alias("title"))
         return columns
+
+
+class Users:
+    """The users by id: those of the training data, and after them those that came with newer ratings."""
+
+    def __init__(self, ids: IdMap, overlay: Overlay) -> None:
+        self.ids = ids
+        self.new_ids = overlay.new_ids
+        self.new_codes = overlay.new_codes
+
+    def code(self, user: object) -> int:
+        """The code of a user, new ones from the size of the training data on, or -1."""
+        code = self.ids.code(user)
+        if code >= 0 or not self.new_codes:
+            return code
+        user = user.item() if isinstance(user, np.generic) else user
+        try:
+            return self.new_codes.get(user, -1) if not isinstance(user, (bool, float)) else -1
+        except TypeError:  # not hashable
+            return -1
+
+    def codes(self, users: pl.Series) -> Array:
+        """int64 codes of many users, -1 for those not known."""
+        codes = np.array(self.ids.encode(users), dtype=np.int64)
+        if self.new_codes:
+            for at in np.flatnonzero(codes < 0):
+                codes[at] = self.code(users[int(at)])
+        return codes
+
+    def column(self, codes: Array) -> pl.Series:
+        """User ids by code, for frames."""
+        ids = self.ids.values
+        if self.new_ids:
+            ids = pl.concat([ids, pl.Series(ids.name, list(self.new_ids), dtype=ids.dtype)])
+        return ids.gather(codes)
 
 
 def titles(data: Interactions) -> pl.Series | None:

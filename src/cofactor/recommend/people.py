@@ -44,7 +44,7 @@ def known_user(rec: Recommender, code: int) -> Who:
 
 def find_user(rec: Recommender, user: object, unknown: Unknown) -> Who | None:
     """A user by id; for one that is not known an error, None (``skip``) or nobody in particular (``popular``)."""
-    code = rec.user_code(user)
+    code = rec.users.code(user)
     if code >= 0:
         return known_user(rec, code)
     if unknown == "error":

@@ -32,7 +32,7 @@ def predict_frame(
     """The work of :meth:`Recommender.predict`."""
     check_policy(unknown)
     users, items = _columns(rec, pairs)
-    user_codes = rec.user_codes(users)
+    user_codes = rec.users.codes(users)
     item_codes = np.array(rec.data.item_ids.encode(items), dtype=np.int32)
     for at in np.flatnonzero(item_codes < 0):
         item_codes[at] = rec.items.find(items[int(at)])
@@ -98,10 +98,8 @@ def predict_codes(rec: Recommender, users: Array, items: Array, times: Array | N
 
 def predict_interval(rec: Recommender, users: Array, items: Array, level: float, times: Array | None) -> Interval:
     """The work of :meth:`Recommender.predict_interval`."""
-    if rec.model.task == "ranking":
-        raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
     if not isinstance(rec.model, Posterior):
-        return rec.residual_interval(predict_codes(rec, users, items, times), level)
+        return residual_bounds(rec, predict_codes(rec, users, items, times), level)
     if not rec.overlay.users:
         return rec.model.predict_interval(users, items, level, times)
     users, items = np.asarray(users), np.asarray(items)
@@ -114,6 +112,20 @@ def predict_interval(rec: Recommender, users: Array, items: Array, level: float,
         bounds = rec.model.interval_from(rec.overlay.users[code].state[None], level)
         out[:, rows] = np.array([bound[0, items[rows]] for bound in bounds])
     return Interval(*out)
+
+
+def residual_bounds(rec: Recommender, predicted: Array, level: float) -> Interval:
+    """Bounds around predictions from held-out residuals; ConfigError where there are none."""
+    if rec.model.task == "ranking":
+        raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
+    if rec.intervals is None:
+        raise ConfigError(
+            "this model has no posterior and no held-out residuals to make intervals from; "
+            "fit it with cofactor.fit(..., calibrate=True)"
+        )
+    from cofactor.evaluate.intervals import residual_interval
+
+    return residual_interval(rec.intervals, predicted, level)
 
 
 def _trained(rec: Recommender, users: Array) -> Array:

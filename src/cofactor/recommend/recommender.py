@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import ConfigError
-from cofactor.model import FoldIn, HasFactors, Interval, Model
+from cofactor.model import FoldIn, Interval, Model
 from cofactor.recommend import predicting
-from cofactor.recommend.lookup import Items
+from cofactor.recommend.lookup import Items, Users
 from cofactor.recommend.options import Options, Strength, Unknown
 from cofactor.recommend.overlay import Overlay
 
@@ -110,19 +110,6 @@ class Recommender:
     def predict_interval(self, users: Array, items: Array, level: float = 0.9, times: Array | None = None) -> Interval:
         """Predictions with bounds, from the posterior where the model has one, or else from held-out residuals."""
         return predicting.predict_interval(self, users, items, level, times)
-
-    def residual_interval(self, predicted: Array, level: float) -> Interval:
-        """Bounds around predictions from held-out residuals; ConfigError where there are none."""
-        if self.model.task == "ranking":
-            raise ConfigError(f"{self.name} ranks items; its scores are no ratings and have no interval")
-        if self.intervals is None:
-            raise ConfigError(
-                "this model has no posterior and no held-out residuals to make intervals from; "
-                "fit it with cofactor.fit(..., calibrate=True)"
-            )
-        from cofactor.evaluate.intervals import residual_interval
-
-        return residual_interval(self.intervals, predicted, level)
 
     # ---- recommendations
 
@@ -298,28 +285,18 @@ class Recommender:
 
         A low one is disliked whoever rates; the highest come first among the highest.
         """
-        bias = self._with_factors().bias(which)
-        view = self.data.by_item if which == "item" else self.data.by_user
-        rated = np.flatnonzero(view.counts > 0)
-        order = rated[np.argsort(bias[rated], kind="stable")]
-        n = min(n, len(order) // 2) if len(order) > 1 else len(order)
-        codes = np.concatenate([order[:n], order[::-1][:n]])
-        ids = self.item_columns(codes) if which == "item" else [self.data.user_ids.decode(codes).alias("user")]
-        return pl.DataFrame({"end": ["lowest"] * n + ["highest"] * (len(codes) - n)}).with_columns(
-            *ids, pl.Series("bias", bias[codes]), pl.Series("ratings", view.counts[codes])
-        )
+        from cofactor.recommend.learned import biases_frame
+
+        return biases_frame(self, n, which)
 
     def embeddings(self, which: Literal["item", "user"] = "item") -> pl.DataFrame:
         """The learned vectors: a frame id, bias, factors (a fixed-size list of float32).
 
         After :meth:`refit` they lie on the axes of the model before, so that they can be compared with its vectors.
         """
-        model = self._with_factors()
-        ids = self.data.item_ids if which == "item" else self.data.user_ids
-        factors = np.ascontiguousarray(model.factors(which), dtype=np.float32)
-        factors = factors if self.rotation is None else factors @ self.rotation
-        vectors = pl.Series("factors", factors, dtype=pl.Array(pl.Float32, factors.shape[1]))
-        return pl.DataFrame([ids.values.alias("id"), pl.Series("bias", model.bias(which)), vectors])
+        from cofactor.recommend.learned import embeddings_frame
+
+        return embeddings_frame(self, which)
 
     def explain(
         self,
@@ -396,31 +373,10 @@ class Recommender:
             self._groups[column] = groups_of(self.data, column)
         return self._groups[column]
 
-    def user_code(self, user: object) -> int:
-        """The code of a user, those of :meth:`update` included (from ``data.n_users`` on), or -1."""
-        code = self.data.user_ids.code(user)
-        if code >= 0 or not self.overlay.new_codes:
-            return code
-        user = user.item() if isinstance(user, np.generic) else user
-        try:
-            return self.overlay.new_codes.get(user, -1) if not isinstance(user, (bool, float)) else -1
-        except TypeError:  # not hashable
-            return -1
-
-    def user_codes(self, users: pl.Series) -> Array:
-        """int64 codes of many users, -1 for those not known."""
-        codes = np.array(self.data.user_ids.encode(users), dtype=np.int64)
-        if self.overlay.new_codes:
-            for at in np.flatnonzero(codes < 0):
-                codes[at] = self.user_code(users[int(at)])
-        return codes
-
-    def user_column(self, codes: Array) -> pl.Series:
-        """User ids by code, for frames."""
-        ids = self.data.user_ids.values
-        if self.overlay.new_ids:
-            ids = pl.concat([ids, pl.Series(ids.name, list(self.overlay.new_ids), dtype=ids.dtype)])
-        return ids.gather(codes)
+    @cached_property
+    def users(self) -> Users:
+        """The users by id, those of :meth:`update` included."""
+        return Users(self.data.user_ids, self.overlay)
 
     def item_columns(self, codes: Array) -> list[pl.Series]:
         """``item`` ids and, where the side table names them, ``title``, for frames."""
@@ -437,11 +393,6 @@ class Recommender:
         from cofactor.recommend.overlay import seen_by
 
         return seen_by(self, users)
-
-    def _with_factors(self) -> HasFactors:
-        if not isinstance(self.model, HasFactors):
-            raise ConfigError(f"{self.name} has no factors or biases to show; try bias, als, dot-bias or bayes-mf")
-        return self.model
 
 
 def _options(**given: Any) -> Options:
