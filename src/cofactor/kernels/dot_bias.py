@@ -89,6 +89,31 @@ def _advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real
     past[3, now] = 0.0
 
 
+@njit(inline="always")
+def catch_up(
+    w: Array,
+    ms: Array,
+    mask: Array,
+    row: int,
+    side: int,
+    past: Array,
+    then: int,
+    faded: Real,
+    so_far: Real,
+    tiny: Real,
+    lanes: Any,
+) -> None:
+    """Bring weights and moments of one row up to date; ``then`` is the column of its last step, ``so_far`` the decay."""
+    q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
+    shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
+    km, ks = np.float32(past[0, then]), np.float32(math.sqrt(faded))
+    for j in range(16 * len(lanes)):
+        move = w[row, j] * shrink - s0 * ms[row, 0, j] / (ms[row, 1, j] * q + tiny)
+        w[row, j] += mask[side, j] * move
+        ms[row, 0, j] *= km
+        ms[row, 1, j] *= ks
+
+
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def flush(
     clock: Array,
@@ -111,14 +136,7 @@ def flush(
         if then == now:
             continue
         side = 0 if row < n_users else 1
-        q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
-        shrink, s0 = np.float32(past[4, now] / past[4, then] - 1.0), np.float32(past[2, then] * past[4, now])
-        km, ks = np.float32(past[0, then]), np.float32(math.sqrt(fade[now - then]))
-        for j in range(16 * len(lanes)):
-            move = w[row, j] * shrink - s0 * ms[row, 0, j] / (ms[row, 1, j] * q + eps)
-            w[row, j] += mask[side, j] * move
-            ms[row, 0, j] *= km
-            ms[row, 1, j] *= ks
+        catch_up(w, ms, mask, row, side, past, then, fade[now - then], past[4, now], eps, lanes)
     clock[1] = 0
     clock[2] = 0
     past[0, 0] = 1.0

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.dot_bias import FAINT, GONE, batch, scratch, step_sizes
+from cofactor.kernels.dot_bias import FAINT, GONE, batch, catch_up, scratch, step_sizes
 from cofactor.kernels.dot_bias_loss import FAST
 
 Array = NDArray[Any]
@@ -122,14 +122,7 @@ def _settle_all(
         gap = now - when[then]
         if gap == 0:
             continue
-        q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
-        shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
-        km, ks = np.float32(past[0, then]), np.float32(math.sqrt(fade[gap]))
-        for j in range(16 * len(lanes)):
-            move = w[row, j] * shrink - s0 * ms[row, 0, j] / (ms[row, 1, j] * q + tiny)
-            w[row, j] += mask[side, j] * move
-            ms[row, 0, j] *= km
-            ms[row, 1, j] *= ks
+        catch_up(w, ms, mask, row, side, past, then, fade[gap], so_far, tiny, lanes)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
