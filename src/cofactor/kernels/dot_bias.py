@@ -103,7 +103,7 @@ def catch_up(
     tiny: Real,
     lanes: Any,
 ) -> None:
-    """Bring weights and moments of one row up to date; ``then`` is the column of its last step, ``so_far`` the decay."""
+    """Bring weights and moments of a row up to date; ``then`` is the column of its last step, ``so_far`` the decay."""
     q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
     shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
     km, ks = np.float32(past[0, then]), np.float32(math.sqrt(faded))
