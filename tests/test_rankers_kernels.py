@@ -14,8 +14,9 @@ from cofactor.models import model_class
 from cofactor.models.ease import ease_weights, gram
 from cofactor.models.ials import improve, ridges, width_of
 from cofactor.models.item_cosine import item_weights, nearest
-from cofactor.models.ranker import rating_weights, transposed
+from cofactor.models.ranker import rating_weights
 from cofactor.models.slim import slim_weights
+from cofactor.models.sparse import transposed
 from test_rankers import dense, fitted, noise, table
 
 

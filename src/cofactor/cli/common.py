@@ -58,7 +58,7 @@ def cell(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.4f}"
+        return f"{value:z.4f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return escape(str(value))

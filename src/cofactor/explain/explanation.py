@@ -59,12 +59,17 @@ class Explanation:
         last = pl.col("term").str.starts_with("clip")
         return pl.concat([self.terms.filter(~is_factor & ~last), total, self.terms.filter(last)])
 
+    @property
+    def _digits(self) -> int:
+        """Digits after the point: rankers have scores far below 1."""
+        return 2 if len(self.rated) == 0 or float(self.rated["contribution"].abs().max()) >= 0.05 else 4  # type: ignore[arg-type]
+
     def because(self, n: int = 5) -> list[str]:
         """The ``n`` ratings that do most to the prediction, in words."""
         name = "title" if "title" in self.rated.columns else "item"
         return [
             f"{'because' if row['contribution'] >= 0 else 'although'} you rated {row[name]} {row['rating']:g}: "
-            f"{row['contribution']:+.2f}"
+            f"{row['contribution']:+.{self._digits}f}"
             for row in self.rated.head(n).iter_rows(named=True)
         ]
 
@@ -80,8 +85,8 @@ class Explanation:
         if len(self.rated):
             others = float(self.rated["contribution"][5:].sum())
             if len(self.rated) > 5:
-                lines.append(f"  {len(self.rated) - 5} other ratings: {others:+.2f}")
-            lines.append(f"  everything else: {self.rest:+.2f}")
+                lines.append(f"  {len(self.rated) - 5} other ratings: {others:+.{self._digits}f}")
+            lines.append(f"  everything else: {self.rest:+.{self._digits}f}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
