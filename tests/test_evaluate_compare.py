@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -11,13 +12,15 @@ import pytest
 
 import cofactor
 from cofactor.data import splits
-from cofactor.data.interactions import Interactions, Split
+from cofactor.data.interactions import Columns, Interactions, Split
 from cofactor.errors import ConfigError, DataError
-from cofactor.evaluate import LeakWarning, compare
+from cofactor.evaluate import LeakWarning
+from cofactor.evaluate import compare as compare_all
 from cofactor.evaluate.specs import spec
 from cofactor.evaluate.tune import Tuned
 from test_evaluate import Table, ratings
 
+compare = functools.partial(compare_all, baselines=False)
 TRUTH = np.random.default_rng(11).normal(3, 1, (40, 30))
 
 
@@ -223,3 +226,29 @@ def test_no_difference_is_rarely_called_one(data: Interactions) -> None:
         models: list[Any] = [(str(j), noisy(0.5, 100 + 4 * k + j)) for j in range(4)]
         wrong += len(compare(split=split, models=models, metrics=["mse"], draws=200).tiers()) > 1
     assert wrong <= 8
+
+
+def test_the_foot_of_the_ladder_is_always_there(data: Interactions) -> None:
+    both = compare_all(data, [("m", noisy(0.3))], draws=100)
+    assert both.frame["model"].unique(maintain_order=True).to_list()[:2] == ["bias", "m"]
+    assert set(both.frame.filter(pl.col("metric") == "ndcg@10")["model"]) == {"popular", "bias", "m"}
+    assert "popular and bias were not named and came along" in both.verdict
+    lists = compare_all(data, ["popular", ("m", noisy(0.3, task="ranking"))], metrics=["ndcg"], draws=100)
+    assert set(lists.frame["model"]) == {"popular", "m"}
+    assert "came along" not in lists.verdict
+    errors = compare_all(data, [("m", noisy(0.3))], metrics=["rmse"], draws=100)
+    assert set(errors.frame["model"]) == {"bias", "m"}
+    clicks = data.but(values=np.ones(len(data), dtype=np.float32), columns=Columns(rating=None))
+    assert set(compare_all(clicks, ["item-cosine"], draws=100).frame["model"]) == {"popular", "item-cosine"}
+
+
+def test_nothing_small_is_shown_as_nothing() -> None:
+    from cofactor.evaluate.comparison import figure
+
+    assert [figure(x) for x in (1.0398, -0.0, 0.0087771, 0.00001234, -0.00001)] == [
+        "1.0398",
+        "0.0000",
+        "0.0088",
+        "1.2e-05",
+        "-1e-05",
+    ]

@@ -45,31 +45,42 @@ def show(frame: pl.DataFrame, title: str | None = None) -> None:
     for name, dtype in frame.schema.items():
         table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in frame.iter_rows():
-        table.add_row(*(cell(v) for v in row))
+        table.add_row(*(cell(v, name) for v, name in zip(row, frame.columns)))
     if title:
         console().print(title, style="italic", markup=False)
     console().print(table)
 
 
-def cell(value: Any) -> str:
-    """One value as text, safe from rich's markup."""
+def cell(value: Any, column: str = "") -> str:
+    """One value as text, safe from rich's markup: no number that is not zero is shown as zero."""
     from rich.markup import escape
 
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:z.4f}"
+        if column in ("p", "p_holm"):
+            return "< 0.001" if value < 0.001 else f"{value:.3f}"
+        if "seconds" in column:
+            return "< 0.01" if value < 0.01 else f"{value:.2f}"
+        return f"{value:.1e}" if 0 < abs(value) < 5e-5 else f"{value:z.4f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return escape(str(value))
 
 
+EXPECTED = {"known", "from the history"}
+"""What a status says of rows that need no remark."""
+
+
 def emit(value: Any, as_json: bool, title: str | None = None) -> None:
-    """A frame as a table, or as JSON: a list with an object for each row."""
+    """A frame as a table, or as JSON: a list with an object for each row. A ``status`` that says nothing of any row is
+    left out of the table."""
     if as_json:
         print_json(value.to_dicts())
-    else:
-        show(value, title)
+        return
+    if "status" in value.columns and EXPECTED.issuperset(value["status"]):
+        value = value.drop("status")
+    show(value, title)
 
 
 def print_json(value: Any) -> None:

@@ -31,6 +31,15 @@ class Finding:
     todo: str
 
 
+def percent(share: float) -> str:
+    """A share in words that never call a few none, nor most all."""
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    if 0.995 <= share < 1:
+        return "> 99 %"
+    return f"{share * 100:.{1 if share < 0.0995 and share else 0}f} %"
+
+
 def missing(column: pl.Series, role: str) -> Iterator[Finding]:
     """Rows without an id or rating."""
     gone = column.is_null()
@@ -231,7 +240,7 @@ def singletons(data: Interactions) -> Iterator[Finding]:
         present = int((counts > 0).sum())
         if len(once):
             share = len(once) / present
-            what = f"{len(once):,} of {present:,} {ids.kind}s ({share:.0%}) have one rating only"
+            what = f"{len(once):,} of {present:,} {ids.kind}s ({percent(share)}) have one rating only"
             shown = tuple(_id(ids, c) for c in once[:5])
             todo = "little can be learned of them; see what a k-core would leave"
             yield Finding(
@@ -254,7 +263,7 @@ def times(data: Interactions) -> Iterator[Finding]:
     moments, counts = np.unique(ordered, return_counts=True)
     if counts.max() > 0.05 * len(data) and counts.max() > 20 and len(moments) > 1:
         top = int(np.argmax(counts))
-        what = f"{counts[top]:,} ratings ({counts[top] / len(data):.0%}) have the very same time"
+        what = f"{counts[top]:,} ratings ({percent(counts[top] / len(data))}) have the very same time"
         shown = (_when(int(moments[top])),)
         yield Finding(
             "note", "times", "rows", what, int(counts[top]), shown, "a default for 'unknown'? then time says nothing"

@@ -24,7 +24,7 @@ from cofactor.evaluate.measure import Choices, Measured, measure
 from cofactor.evaluate.names import Metric, parse
 from cofactor.evaluate.rows import TestRows
 from cofactor.evaluate.scorer import Scorer, scorer
-from cofactor.evaluate.specs import Fit, Spec, default_fit, ladder, specs
+from cofactor.evaluate.specs import Fit, Spec, default_fit, ladder, spec, specs
 from cofactor.models import model_class
 
 Array = NDArray[Any]
@@ -57,6 +57,7 @@ def compare(
     draws: int = 1000,
     alpha: float = 0.05,
     fit: Fit | None = None,
+    baselines: bool = True,
     quiet: bool | None = None,
 ) -> Comparison:
     """Train every model on the training rows of every split, and measure all of them on the same test rows.
@@ -67,7 +68,8 @@ def compare(
     or results of ``cofactor.tune``; by default a ladder from popularity up. ``metrics``: as in ``evaluate``;
     by default RMSE, MAE and NDCG. Rankers have no RMSE: those cells stay empty. ``tune``: seconds for tuning
     each model, shared by the folds; each fold tunes inside its own training rows. ``fit(train, model=name,
-    seed=seed, **config)`` trains in place of ``cofactor.fit``.
+    seed=seed, **config)`` trains in place of ``cofactor.fit``. With ``baselines`` the foot of the ladder is
+    there even where ``models`` leave it out: ``popular`` where lists are measured, ``bias`` where ratings are.
 
     Bounds and p-values are by paired bootstrap over users (``draws``), corrected by Holm at ``alpha``. A
     model that cannot be trained here (a missing extra, no times) is left out, and the verdict says why. Warns
@@ -81,9 +83,16 @@ def compare(
     wanted = parse(("rmse", "mae", "ndcg") if metrics is None else metrics, lengths)
     if metrics is None and first.range[0] == first.range[1]:
         wanted = parse(("ndcg", "recall"), lengths)
+    foot = _foot(contenders, wanted, first) if baselines else []
+    contenders = [*foot, *contenders]
     choices = Choices(relevant, exclude, users_without, level)
     tests = [rows.test_rows(fold, fold.train) for fold in folds]
     notes = _checked(folds, tests, contenders)
+    if foot:
+        said = " and ".join(one.label for one in foot)
+        notes.append(
+            f"{said} {'was' if len(foot) == 1 else 'were'} not named and came along, as the foot of the ladder."
+        )
     by = fit or default_fit(any(metric.needs == "interval" for metric in wanted))
     runs, skipped = [], {}
     with progress("comparing", len(contenders) * len(folds), quiet) as step:
@@ -98,6 +107,16 @@ def compare(
         raise ConfigError("no model could be compared: " + "; ".join(f"{k}: {v}" for k, v in skipped.items()))
     frame, pairs = _frames(runs, tests, wanted, draws, seed)
     return Comparison(frame, pairs, tuple(fold.how for fold in folds), tuple(notes), skipped, alpha)
+
+
+def _foot(contenders: list[Spec], wanted: list[Metric], train: Interactions) -> list[Spec]:
+    """The simplest model of each kind that is measured, where it is not among the contenders."""
+    there = {name for one in contenders for name in (one.label, one.model)}
+    needs = {metric.needs for metric in wanted}
+    low, high = train.range
+    names = ["popular"] if "lists" in needs else []
+    names += ["bias"] if needs & {"rating", "interval"} and low != high else []
+    return [spec(name) for name in names if name not in there]
 
 
 def _folds(ratings: Any, split: Split | Sequence[Split] | None, seed: int) -> list[Split]:
@@ -254,7 +273,7 @@ def _frames(
                     "mean": means[label],
                     "low": low,
                     "high": high,
-                    "worse_by": sign * (means[label] - means[best]),
+                    "worse_by": sign * (means[label] - means[best]) + 0.0,  # never -0.0
                     "p": p[0] if len(p) else None,
                     "fit_seconds": float(np.mean(run.fit_seconds)),
                     "predict_seconds": float(np.mean(run.predict_seconds)),

@@ -75,10 +75,10 @@ class Comparison:
         means = dict(self.frame.filter(pl.col("metric") == metric).select("model", "mean").rows())
         tiers = self.tiers(metric)
         if len(means) > 1 and not len(self.pairs.filter(pl.col("metric") == metric)):
-            return f"{metric}: {_and([f'{model} {mean:.4g}' for model, mean in means.items()])}; not tested."
+            return f"{metric}: {_and([f'{model} {figure(mean)}' for model, mean in means.items()])}; not tested."
 
         def shown(tier: list[str]) -> str:
-            return _and([f"{model} ({means[model]:.4g})" for model in tier])
+            return _and([f"{model} ({figure(means[model])})" for model in tier])
 
         first = tiers[0]
         if len(means) == 1:
@@ -170,7 +170,12 @@ def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "–"
     bounds = "" if row["low"] is None else f" [{row['low']:.4f}, {row['high']:.4f}]"
-    return f"{row['mean']:.4f}{bounds}"
+    return f"{figure(row['mean'])}{bounds}"
+
+
+def figure(x: float) -> str:
+    """Four digits after the point, as in the tables; two that count where that would show nothing."""
+    return f"{x:.2g}" if 0 < abs(x) < 5e-5 else f"{x:z.4f}"
 
 
 def _and(parts: list[str]) -> str:

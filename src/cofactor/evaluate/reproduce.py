@@ -58,6 +58,7 @@ def reproduce(
         seed=seed,
         draws=draws,
         fit=fit,
+        baselines=False,
         quiet=quiet,
     )
     ours = found.frame.select(

@@ -33,6 +33,26 @@ REGISTRY: dict[str, str] = {
 }
 """Name -> ``module:class``. Each class has ``name``, ``task`` and ``Config``, and follows ``cofactor.model.Model``."""
 
+ABOUT: dict[str, str] = {
+    "bias": "A mean, and a bias for each user and each item",
+    "als": "Biased matrix factorisation by alternating least squares",
+    "svd++": "Factors of users, items and all that a user rated",
+    "item-knn": "A user's own ratings of the most similar items",
+    "user-knn": "What the users of the most similar taste gave it",
+    "dot-bias": "The notebook's: factors and biases, by gradient descent",
+    "bayes-mf": "Bayesian factors and moods in time, with intervals",
+    "popular": "What most took, overall or lately: one list for all",
+    "item-cosine": "Items taken by the same users: cosine, TF-IDF, BM25",
+    "ease": "A linear item-item model in closed form",
+    "ials": "Factors from all pairs, seen and unseen, by weight",
+    "slim": "A sparse linear item-item model",
+    "bpr": "Factors by pairs: what was taken comes before the rest",
+    "warp": "Factors by pairs, pushed hardest where lists are bad",
+    "blend": "Several rankers, their scores blended",
+    "neural": "A neural network over embeddings (torch extra)",
+}
+"""Name -> what it is, in a line that fits a terminal of 80 columns beside name and task (56)."""
+
 
 def model_class(name: str) -> type[Any]:
     """The class of a registered model."""
@@ -52,7 +72,7 @@ def models() -> pl.DataFrame:
     rows = []
     for name in REGISTRY:
         cls = model_class(name)
-        about = (cls.__doc__ or "").strip().split("\n")[0]
+        about = ABOUT.get(name) or (cls.__doc__ or "").strip().split("\n")[0]
         parameters = ", ".join(f"{f.name}={f.default!r}" for f in dataclasses.fields(cls.Config))
         rows.append({"model": name, "task": cls.task, "about": about, "parameters": parameters})
     return pl.DataFrame(rows)
