@@ -18,6 +18,7 @@ PINS: dict[str, tuple[str, ...]] = {
     "factorisation": ("scikit-surprise==1.1.5", "cornac==3.0.1", "libmf==0.9.2"),
     "lenskit": ("torch==2.13.0", "lenskit==2025.8.1"),
     "ranking": ("implicit==0.7.3", "myfm==0.4.0", "threadpoolctl==3.7.0"),
+    "rankers": ("implicit==0.7.3", "lightfm-next==1.19.0", "scikit-learn==1.9.1"),
 }
 
 

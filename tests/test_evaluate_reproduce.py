@@ -22,10 +22,10 @@ def test_every_protocol_is_well_formed() -> None:
     frame = protocols()
     assert frame["protocol"].to_list() == list(PROTOCOLS)
     for protocol in PROTOCOLS.values():
-        assert protocol.cut in ("u", "u1", "a", "random")
+        assert protocol.cut in ("u", "u1", "a", "random", "kfold", "temporal")
         assert {f.metric for f in protocol.figures} <= set(protocol.metrics)
         assert all(metric(name) for name in protocol.metrics)
-        assert all(f.source and 0 < f.value < 1 for f in protocol.figures)
+        assert all(f.source and 0 < f.value < 1.1 for f in protocol.figures)
 
 
 def test_published_figures_stand_beside_ours(toy: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +60,12 @@ def test_the_cuts_are_the_published_ones(ml100k_folds: list[Split], data_dir: An
     assert len(splits_of(PROTOCOLS["ml-100k-u1"], 0)) == 1
     for split in splits_of(PROTOCOLS["ml-100k-ua-ub"], 0):
         assert set(np.bincount(split.valid.users)) == {10}
+    past = splits_of(PROTOCOLS["ml-100k-temporal"], 0)[0]
+    assert past.train.times is not None
+    assert past.valid.times is not None
+    assert past.train.times.max() < past.valid.times.min()
+    folds = splits_of(PROTOCOLS["ml-100k-5-fold"], 0)
+    assert [len(s.valid) for s in folds] == [20_000] * 5
 
 
 @pytest.mark.movielens

@@ -86,6 +86,10 @@ def splits_of(protocol: Protocol, seed: int) -> list[Split]:
 
     if protocol.cut == "random":
         return [splits.random(load_dataset(protocol.data), 0.1, seed)]
+    if protocol.cut == "kfold":
+        return splits.kfold(load_dataset(protocol.data, item="id"), 5, seed)
+    if protocol.cut == "temporal":
+        return [splits.temporal(load_dataset(protocol.data, item="id"), 0.2)]
     found = folds(protocol.data, "a" if protocol.cut == "a" else "u")
     return found[:1] if protocol.cut == "u1" else found
 
