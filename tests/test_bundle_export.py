@@ -46,7 +46,7 @@ def test_word2vec(rec, tmp_path):
 
 
 def test_exports_that_cannot_be(rec, toy, tmp_path):
-    with pytest.raises(ConfigError, match="npy, parquet, word2vec"):
+    with pytest.raises(ConfigError, match="npy, npz, parquet, word2vec"):
         export.export_vectors(rec, tmp_path / "x", "pickle")
     with pytest.raises(ConfigError, match="no PyTorch module"):
         export.export_onnx(rec, tmp_path / "x")

@@ -188,7 +188,7 @@ def test_bad_columns_and_options(folder):
         "y_range",
     )
     refused(run("recommend", "m.cofactor", cwd=folder), "--user")
-    refused(run("recommend", "m.cofactor", "--liked", "Film 1", cwd=folder), "Film 1=5")
+    refused(run("recommend", "m.cofactor", "--liked", "Film 1=50", cwd=folder), "Film 1", "from 1 to 5")
 
 
 def test_unknown_ids(folder):

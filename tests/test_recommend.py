@@ -220,3 +220,35 @@ def test_models_without_a_thing_say_so():
     with pytest.raises(ConfigError, match="no ratings and have no interval"):
         popular.predict([(1, 103)], interval=True)
     assert len(popular.similar_items(103, n=3)) == 3
+
+
+# ---- the scale of the ratings
+
+
+def test_liked_without_a_rating_is_the_upper_quartile():
+    rec = cf.fit(table(), model="als", n_factors=4, epochs=3)
+    items = rec.data.item_ids.values[:3].to_list()
+    quartile = float(np.quantile(rec.data.values, 0.75, method="higher"))
+    assert rec.scale.liked == quartile
+    wanted = rec.recommend(history=dict.fromkeys(items, quartile))
+    assert rec.recommend(history=items).equals(wanted)
+    assert rec.recommend(history=dict.fromkeys(items)).equals(wanted)
+
+
+def test_a_rating_off_the_scale_is_refused():
+    data = table()
+    data = data.but(values=np.round(data.values))
+    low, high = data.range
+    item = data.item_ids.values[0]
+    for model in ("als", "ease"):
+        rec = cf.fit(data, model=model)
+        for value in (low - 1, high + 1, 1e9):
+            with pytest.raises(DataError, match=f"the ratings here go from {low:g} to {high:g}"):
+                rec.recommend(history={item: value})
+            with pytest.raises(DataError, match="ratings here go"):
+                rec.explain(item=item, history={item: value})
+            with pytest.raises(DataError, match="ratings here go"):
+                rec.update([(1, item, value)])
+    counts = np.random.default_rng(0).integers(1, 5000, len(data)).astype(np.float32)
+    plays = cf.fit(data.but(values=counts), model="ease")
+    assert len(plays.recommend(history={item: 20_000}, n=3)) == 3  # a count has no scale

@@ -25,7 +25,7 @@ from cofactor.errors import BundleError, ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from cofactor.recommend import Recommender
 
-Format = Literal["npy", "parquet", "word2vec"]
+Format = Literal["npy", "npz", "parquet", "word2vec"]
 
 
 def export_vectors(
@@ -33,10 +33,11 @@ def export_vectors(
 ) -> None:
     """Write the learned vectors and biases.
 
-    ``npy``: a folder with ``vectors.npy`` (n, k), ``bias.npy`` (n,) and ``ids.json``, in one order. ``parquet``: a file
-    with columns id, bias, factors. ``word2vec``: the text form (a first line ``n k``, then an id and its vector a line;
-    white space in ids becomes ``_``; biases are left out). ConfigError where the model has no vectors, BundleError
-    where the path cannot be written.
+    ``npy``: a folder with ``vectors.npy`` (n, k), ``bias.npy`` (n,) and ``ids.json``, in one order. ``npz``: the
+    same three (``vectors``, ``bias``, ``ids``) in one file. ``parquet``: a file with columns id, bias, factors.
+    ``word2vec``: the text form (a first line ``n k``, then an id and its vector a line; white space in ids becomes
+    ``_``; biases are left out). ConfigError where the model has no vectors, BundleError where the path cannot be
+    written.
     """
     frame = rec.embeddings(which)
     if format == "parquet":
@@ -48,6 +49,10 @@ def export_vectors(
         _write(folder / "vectors.npy", lambda f: np.save(f, vectors, allow_pickle=False))
         _write(folder / "bias.npy", lambda f: np.save(f, frame["bias"].to_numpy(), allow_pickle=False))
         _write(folder / "ids.json", lambda f: f.write(json.dumps(ids, ensure_ascii=False).encode()))
+    elif format == "npz":
+        ids = [v if isinstance(v, (int, float, str)) else str(v) for v in frame["id"]]
+        arrays = {"vectors": frame["factors"].to_numpy(), "bias": frame["bias"].to_numpy(), "ids": np.array(ids)}
+        _write(path, lambda f: np.savez(f, allow_pickle=False, **arrays))
     elif format == "word2vec":
         words = ["_".join(str(v).split()) or "_" for v in frame["id"]]
         if len(set(words)) < len(words):
@@ -56,7 +61,7 @@ def export_vectors(
         vectors = frame["factors"].to_numpy()
         _write(path, lambda f: _word2vec(f, words, vectors))
     else:
-        raise ConfigError(f"no format {format!r}; there are: npy, parquet, word2vec")
+        raise ConfigError(f"no format {format!r}; there are: npy, npz, parquet, word2vec")
 
 
 def _word2vec(file: BinaryIO, words: list[str], vectors: Any) -> None:

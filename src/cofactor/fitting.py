@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._outputs import check_file
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import Posterior, Task
@@ -60,6 +61,8 @@ def fit(
         raise ConfigError(f"warm_from is a {type(warm_from).__name__}; give a Recommender (cofactor.load reads one)")
     if resume and checkpoint is None:
         raise ConfigError("resume needs the checkpoint to go on from; give checkpoint=FILE (--checkpoint FILE)")
+    if checkpoint is not None:
+        check_file(checkpoint, "the checkpoint", makes_folders=True)
     data = _prepared(ratings, user_features, item_features)
     train, watched = (data.train, data.valid) if isinstance(data, Split) else (data, valid)
     alike = train.range[0] == train.range[1]

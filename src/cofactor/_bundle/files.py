@@ -29,6 +29,8 @@ _PIECE = 8 << 20
 
 def target(path: str | Path) -> Path:
     """Where a bundle would be written (links followed); BundleError where it cannot be, or where something else is."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise BundleError(f"a model is saved under a path, such as 'model.cofactor', not under {path!r}")
     place = Path(os.path.realpath(path))
     if os.path.lexists(place) and not is_bundle(place):
         raise BundleError(f"{path} exists and is no saved model; it is left as it is, choose another name")

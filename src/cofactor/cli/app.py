@@ -17,6 +17,7 @@ from cofactor.cli import (
     diff,
     evaluate,
     explain,
+    export,
     fit,
     info,
     listing,
@@ -24,6 +25,7 @@ from cofactor.cli import (
     report,
     reproduce,
     similar,
+    split,
 )
 from cofactor.errors import CofactorError
 
@@ -58,6 +60,7 @@ FREE = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app.command("demo")(demo.command)
 app.command("check")(check.command)
+app.command("split")(split.command)
 app.command("fit", context_settings=FREE)(fit.command)
 app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
@@ -65,6 +68,7 @@ app.command("recommend")(recommend.command)
 app.command("similar")(similar.command)
 app.command("explain")(explain.command)
 app.command("report")(report.command)
+app.command("export")(export.command)
 app.command("info")(info.command)
 app.command("diff")(diff.command)
 app.command("reproduce")(reproduce.command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Item, Json, Rating, Time, User, console, print_json, say, show
+from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, console, print_json, say, show
 
 
 def command(
@@ -13,19 +13,22 @@ def command(
     item: str | None = Item,
     rating: str | None = Rating,
     time: str | None = Time,
+    sep: str | None = Sep,
+    encoding: str | None = Encoding,
     as_json: bool = Json,
 ) -> None:
     """Look a table over before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost."""
     from pathlib import Path
 
-    from cofactor.cli.common import column
+    from cofactor.cli.common import column, separator
     from cofactor.data.datasets import DATASETS, load_dataset
     from cofactor.data.doctor import check
 
     if ratings in DATASETS and not Path(ratings).exists():
         report = check(load_dataset(ratings))
     else:
-        report = check(ratings, user=column(user), item=column(item), rating=column(rating), time=column(time))
+        roles = {"user": column(user), "item": column(item), "rating": column(rating), "time": column(time)}
+        report = check(ratings, **roles, sep=separator(sep), encoding=encoding)
     if as_json:
         print_json(report.to_dict())
         return

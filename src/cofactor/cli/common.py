@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from cofactor.data.ids import IdMap
     from cofactor.data.interactions import Interactions
+    from cofactor.recommend import Recommender
+    from cofactor.recommend.lookup import Items
 
 Json = typer.Option(False, "--json", help="Print JSON for machines instead of tables.")
 Seed = typer.Option(42, "--seed", help="One seed gives one result, bit for bit.")
@@ -23,6 +26,11 @@ User = typer.Option(None, "--user", help="The column of user ids (guessed unless
 Item = typer.Option(None, "--item", help="The column of item ids (guessed unless given).")
 Rating = typer.Option(None, "--rating", help="The column of ratings (guessed; without one every row counts as 1).")
 Time = typer.Option(None, "--time", help="The column of times (guessed unless given).")
+
+Sep = typer.Option(None, "--sep", help="What separates the fields of a text: ';', '|', tab ... (guessed unless given).")
+Encoding = typer.Option(
+    None, "--encoding", help="Of a text: cp1252, utf-16 ... (UTF-8, or else latin-1, unless given)."
+)
 
 
 def console() -> Console:
@@ -83,6 +91,24 @@ def emit(value: Any, as_json: bool, title: str | None = None) -> None:
     show(value, title)
 
 
+def write_table(frame: pl.DataFrame, out: str) -> None:
+    """A frame as a file, in one step: Parquet, or text where the name ends in .csv or .tsv."""
+    from pathlib import Path
+
+    place = Path(out)
+    scratch = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        if place.suffix.lower() in (".csv", ".tsv"):
+            frame.write_csv(scratch, separator="\t" if place.suffix.lower() == ".tsv" else ",")
+        else:
+            frame.write_parquet(scratch)
+        os.replace(scratch, place)
+    except OSError as exc:
+        raise ConfigError(f"cannot write {out}: {exc.strerror or exc}; what was there before is unharmed") from None
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 def print_json(value: Any) -> None:
     """Strict JSON: numbers that are not finite become null."""
     print(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
@@ -107,6 +133,8 @@ def read_ratings(
     rating: str | None,
     time: str | None,
     *,
+    sep: str | None = None,
+    encoding: str | None = None,
     items: str | None = None,
     users: str | None = None,
     quiet: bool = False,
@@ -121,11 +149,30 @@ def read_ratings(
         data = load_dataset(source)
     else:
         names = (column(name) for name in (user, item, rating, time))
-        data = read(source, *names, items=items, users=users)
+        data = read(source, *names, sep=separator(sep), encoding=encoding, items=items, users=users)
     if not quiet:
         for note in data.notes:
             say(f"note: {note}")
     return data
+
+
+def read_test(
+    rec: Recommender,
+    source: str,
+    user: str | None = None,
+    item: str | None = None,
+    rating: str | None = None,
+    time: str | None = None,
+    **ways: Any,
+) -> Interactions:
+    """Held-out ratings from a file that is like the training table, unless it is said otherwise."""
+    mine = rec.data.columns
+    return read_ratings(source, user or mine.user, item or mine.item, rating or mine.rating, time or mine.time, **ways)
+
+
+def separator(text: str | None) -> str | None:
+    """What a person types for a separator: ``tab`` and a backslash with t are a tab."""
+    return "\t" if text in ("tab", "\\t") else text
 
 
 def column(name: str | None) -> str | int | None:
@@ -143,15 +190,17 @@ def parse_id(ids: IdMap, text: str) -> Any:
     return text
 
 
-def parse_history(pairs: list[str], ids: IdMap) -> dict[Any, float]:
-    """``"Star Wars (1977)=5"`` -> {item: rating}."""
-    history = {}
+def parse_history(pairs: list[str], items: Items) -> dict[Any, float | None]:
+    """``["Star Wars (1977)=5", "Fargo (1996)"]`` -> {item: rating, or None where none is given}."""
+    history: dict[Any, float | None] = {}
     for pair in pairs:
         item, sign, value = pair.rpartition("=")
-        if not sign:
-            raise DataError(f"--liked {pair!r} has no rating; write it as {pair + '=5'!r}")
+        whole = parse_id(items.ids, pair)
+        if not sign or items.find(whole) >= 0:  # a title may hold a sign of equality
+            history[whole] = None
+            continue
         try:
-            history[parse_id(ids, item)] = float(value)
+            history[parse_id(items.ids, item)] = float(value)
         except ValueError:
             raise DataError(f"--liked {pair!r}: {value!r} is no number; write it as {item + '=5'!r}") from None
     return history

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Item, Json, Rating, Seed, Time, User, console, print_json, read_ratings, show
+from cofactor.cli.common import (
+    Encoding,
+    Item,
+    Json,
+    Rating,
+    Seed,
+    Sep,
+    Time,
+    User,
+    console,
+    print_json,
+    read_ratings,
+    show,
+)
 
 SHOWN = ["model", "metric", "mean", "low", "high", "worse_by", "p", "fit_seconds"]
 """The columns that fit a terminal of 80; JSON has them all."""
@@ -17,6 +30,8 @@ def command(
     item: str | None = Item,
     rating: str | None = Rating,
     time: str | None = Time,
+    sep: str | None = Sep,
+    encoding: str | None = Encoding,
     valid: float = typer.Option(0.2, "--valid", help="The share of rows held out."),
     folds: int = typer.Option(1, "--folds", help="Cross-validate over this many folds instead."),
     seed: int = Seed,
@@ -26,7 +41,7 @@ def command(
     from cofactor.data import splits
     from cofactor.evaluate import compare
 
-    data = read_ratings(ratings, user, item, rating, time, quiet=as_json)
+    data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
     names = [m.strip() for m in models.split(",") if m.strip()]
     split = splits.kfold(data, folds, seed) if folds > 1 else splits.random(data, valid=valid, seed=seed)
     result = compare(data, models=names, split=split, seed=seed)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cofactor._outputs import check_file
 from cofactor.cli.common import Json, Seed, console, print_json, say, show
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def command(
     from cofactor.data import splits
     from cofactor.explain.report import write_report
 
+    check_file(out, "the report")
     start = time.perf_counter()
     ratings = cf.load_dataset("movietweetings-demo")
     split = splits.random(ratings, valid=0.2, seed=seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Item, Json, Rating, Time, User, emit, read_ratings
+from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, emit, read_test
 
 
 def command(
@@ -14,6 +14,8 @@ def command(
     item: str | None = Item,
     rating: str | None = Rating,
     time: str | None = Time,
+    sep: str | None = Sep,
+    encoding: str | None = Encoding,
     n: int = typer.Option(10, "-n", help="Length of the lists for ranking metrics."),
     relevant: float | None = typer.Option(None, "--relevant", help="A rating from here on is a hit."),
     as_json: bool = Json,
@@ -23,8 +25,5 @@ def command(
     from cofactor.evaluate import evaluate
 
     rec = load(model)
-    mine = rec.data.columns  # a test table is like the training table unless it is said otherwise
-    data = read_ratings(
-        test, user or mine.user, item or mine.item, rating or mine.rating, time or mine.time, quiet=as_json
-    )
+    data = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
     emit(evaluate(rec, data, n=(n,), relevant=relevant), as_json)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Item, Json, Rating, Seed, Time, User, parse_flags, print_json, read_ratings, say
+from cofactor.cli.common import (
+    Encoding,
+    Item,
+    Json,
+    Rating,
+    Seed,
+    Sep,
+    Time,
+    User,
+    parse_flags,
+    print_json,
+    read_ratings,
+    say,
+)
 from cofactor.errors import ConfigError
 
 
@@ -17,6 +30,8 @@ def command(
     item: str | None = Item,
     rating: str | None = Rating,
     time: str | None = Time,
+    sep: str | None = Sep,
+    encoding: str | None = Encoding,
     items: str | None = typer.Option(None, "--items", help="A table about the items (titles, genres), by their ids."),
     users: str | None = typer.Option(None, "--users", help="A table about the users, by their ids."),
     item_features: str | None = typer.Option(None, help="Columns of --items that the model learns from, with commas."),
@@ -40,7 +55,8 @@ def command(
             f"{ctx.args[0]}: {model} chooses a model's parameters itself; name one with --model to set them"
         )
     check_writable(out)
-    data = read_ratings(ratings, user, item, rating, time, quiet=as_json, items=items, users=users)
+    ways = {"sep": sep, "encoding": encoding, "items": items, "users": users}
+    data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways)
     if not as_json:
         say(f"{len(data):,} ratings by {data.n_users:,} users of {data.n_items:,} items")
     part = splits.random(data, valid=valid, seed=seed) if valid else data

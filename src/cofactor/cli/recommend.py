@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cofactor.cli.common import Json, emit, parse_history, parse_id, print_json, say
+from cofactor._outputs import check_file
+from cofactor.cli.common import Json, emit, parse_history, parse_id, print_json, say, write_table
 from cofactor.errors import ConfigError
 
-Liked = typer.Option(None, "--liked", help="item=rating, for somebody new; repeat it.")
+if TYPE_CHECKING:
+    from cofactor.recommend import Recommender
+
+Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for somebody new; repeat it.")
 Allow = typer.Option(None, "--allow", help="Only these items may come up; repeat it.")
 Deny = typer.Option(None, "--deny", help="These items may not come up; repeat it.")
 
@@ -26,18 +30,26 @@ def command(
     where: str | None = typer.Option(None, "--where", help='A predicate: "genres contains Drama and year >= 1990".'),
     diversity: float = typer.Option(0.0, "--diversity", help="0 to 1: against items alike."),
     calibration: float = typer.Option(0.0, "--calibration", help="0 to 1: genres in proportion to the user's own."),
+    approximate: bool = typer.Option(False, "--approximate", help="With --all: find items by an index (extra ann)."),
     sure: float | None = typer.Option(None, "--sure", help="Rank by the lower bound of this interval, such as 0.9."),
     explore: float | None = typer.Option(None, "--explore", help="Rank by the upper bound of this interval."),
-    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file."),
+    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
     as_json: bool = Json,
 ) -> None:
-    """Recommend items: to --user ID, to somebody new by --liked "ITEM=5", or to --all users into --out recs.parquet."""
+    """Recommend items: to --user ID, to somebody new by --liked "ITEM=5" or --liked ITEM, or to --all users.
+
+    With --all the lists go into --out recs.parquet.
+    """
     from cofactor.bundle import load
 
     if sum((user is not None, bool(liked), everybody)) != 1:
-        raise ConfigError("give one of --user ID, --liked ITEM=RATING (repeatable) and --all")
+        raise ConfigError("give one of --user ID, --liked ITEM or ITEM=RATING (repeatable) and --all")
+    if approximate and not everybody:
+        raise ConfigError("--approximate goes with --all; one list is found in milliseconds without it")
     if everybody and out is None:
-        raise ConfigError("--all needs --out FILE.parquet")
+        raise ConfigError("--all needs --out FILE.parquet (or .csv)")
+    if out is not None:
+        check_file(out)
     rec = load(model)
     options: dict[str, Any] = {
         "n": n,
@@ -50,8 +62,15 @@ def command(
         "sure": sure,
         "explore": explore,
     }
+    if approximate:
+        rec = rec.approximate(n)
+        if not as_json:
+            say(_how_approximate(rec))
     if everybody:
-        rec.recommend_all(out=out, **options)
+        if str(out).lower().endswith((".csv", ".tsv")):
+            write_table(rec.recommend_all(**options), str(out))  # type: ignore[arg-type]
+        else:
+            rec.recommend_all(out=out, **options)
         if as_json:
             print_json({"out": out, "users": rec.data.n_users, "n": n})
         else:
@@ -60,7 +79,19 @@ def command(
     if user is not None:
         frame = rec.recommend(parse_id(rec.data.user_ids, user), **options)
     else:
-        frame = rec.recommend(history=parse_history(liked or [], rec.data.item_ids), **options)
+        history = parse_history(liked or [], rec.items)
+        if None in history.values() and rec.scale.low < rec.scale.high and not as_json:
+            say(f"liked without a rating counts as {rec.scale.liked:g}, which a quarter of the ratings reach")
+        frame = rec.recommend(history=history, **options)
     if out is not None:
-        frame.write_parquet(out)
+        write_table(frame, out)
     emit(frame, as_json)
+
+
+def _how_approximate(rec: Recommender) -> str:
+    """What the index does for these lists, in words."""
+    index = rec.index
+    if index is None:
+        return f"exact search: it is as fast as an index for {rec.data.n_items:,} items (one pays from 100,000 on)"
+    found = f"{index.recall:.1%} of the exact {index.n} best"
+    return f"an index finds {found} (mean of {index.sample} users; for the worst {index.worst:.0%})"

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Json, print_json, say
+from cofactor._outputs import check_file
+from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, print_json, read_test, say
 
 
 def command(
     model: str = typer.Argument(help="A saved model."),
     test: str | None = typer.Option(None, "--test", help="Held-out ratings, for quality with intervals."),
     out: str = typer.Option("report.html", "--out", "-o", help="Where to write the page."),
+    user: str | None = User,
+    item: str | None = Item,
+    rating: str | None = Rating,
+    time: str | None = Time,
+    sep: str | None = Sep,
+    encoding: str | None = Encoding,
     as_json: bool = Json,
 ) -> None:
     """Write a self-contained HTML report: data, learning curves, biases, map, neighbours, recommendations."""
     from cofactor.bundle import load
     from cofactor.explain.report import write_report
 
-    write_report(load(model), out, test=test)
+    check_file(out, "the report")
+    rec, held_out = load(model), None
+    if test is not None:
+        held_out = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
+    write_report(rec, out, test=held_out)
     print_json({"report": out}) if as_json else say(f"wrote {out}")

@@ -56,6 +56,11 @@ def resolve(
     free = [name for name in table.names if name not in chosen.values()]
     if len(missing) == 1 and len(free) == 1:  # one column is left over, and one role
         chosen[missing[0]] = free[0]
+    elif missing and table.headed and len(table.names) == 1 and table.parsed_at_once:
+        raise DataError(
+            f"{table.label} seems to have one column, {table.names[0]!r}; name what separates the fields with sep=..."
+            " (on the command line --sep, such as --sep ';')"
+        )
     elif missing:
         raise DataError(
             f"cannot tell which column of {table.label} is the {missing[0]}; there are: {_listed(table.names)};"

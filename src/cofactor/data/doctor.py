@@ -160,7 +160,7 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
         if options.get(kind) is not None:
             from cofactor.data.side import align
 
-            aligned = align(options[kind], ids, used.item if kind == "items" else used.user)[0]
+            aligned = align(options[kind], ids, used.item if kind == "items" else used.user, options.get("encoding"))[0]
             data = data.but(**{f"{kind[:-1]}_table": aligned})
     return data, (*table.notes, *([guess] if guess else [])), found, rows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from cofactor.data import columns, side, times
-from cofactor.data.ids import Array, IdMap, factorize
+from cofactor.data.arrays import Array, filled, is_plain
+from cofactor.data.ids import IdMap, factorize
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.data.tables import Table, open_table
 from cofactor.errors import ConfigError, DataError
@@ -42,6 +44,9 @@ def read(
     and the guess stands in ``.notes``. ``rating=False`` or no such column: every value is 1 (implicit feedback);
     ``time=False``: no times. Times may be seconds (or milli-, micro-, nanoseconds), ISO text, dates or date-times.
 
+    ``sep``, ``encoding`` and ``header`` (whether the first line holds names) of a text are guessed where not given; the
+    encoding is UTF-8, or else latin-1, and what is given holds for the side tables too.
+
     ``duplicates``: of rows with the same user and item keep the ``last`` by time (by position without times), the
     ``first``, the ``mean`` rating at the time of the last, keep ``all``, or raise an ``error``. ``items`` and
     ``users``: side tables (frame or path) joined by id. Ids keep their type: integers stay integers, text stays text,
@@ -59,45 +64,66 @@ def read(
     used = Columns(*_names(table, roles))
     notes = [guess] if guess else []
     column = _columns(table, roles)
-    user_ids, user_codes, said = _coded(column("user"), "user", roles["user"])
-    notes += said
-    if not len(user_codes):
-        raise DataError(f"{table.label} has no rows; at least two users and two items are needed")
-    item_ids, item_codes, said = _coded(column("item"), "item", roles["item"])
-    notes += said
-    if "rating" in roles:
-        values = _ratings(column("rating"), roles["rating"])
-    else:
-        values = np.ones(len(user_codes), dtype=np.float32)
-        if rating is None:
-            notes.append("no rating column: implicit feedback, every value is 1")
+    work: dict[str, Callable[[], Any]] = {
+        "user": lambda: _coded(column("user"), "user", roles["user"]),
+        "item": lambda: _coded(column("item"), "item", roles["item"]),
+        "time": lambda: times.to_seconds(column("time"), roles["time"]),
+        "rating": lambda: _ratings(column("rating"), roles["rating"]),
+    }
     when: Array | None = None
-    if "time" in roles:
-        when, unit = times.to_seconds(column("time"), roles["time"])
-        notes += [unit] if unit else []
+    with ThreadPoolExecutor(min(2, pl.thread_pool_size())) as pool:
+        parts = {role: pool.submit(task) for role, task in work.items() if role in roles}
+        try:  # what is wrong with the user's column is said first, whichever thread comes first
+            user_ids, user_codes, said = parts["user"].result()
+            notes += said
+            if not len(user_codes):
+                raise DataError(f"{table.label} has no rows; at least two users and two items are needed")
+            item_ids, item_codes, said = parts["item"].result()
+            notes += said
+            repeated = 0 if duplicates == "all" else _repeated(user_codes, item_codes, len(user_ids), len(item_ids))
+            if "rating" in roles:
+                values = parts["rating"].result()
+            else:
+                values = np.ones(len(user_codes), dtype=np.float32)
+                if rating is None:
+                    notes.append("no rating column: implicit feedback, every value is 1")
+            if "time" in roles:
+                when, unit = parts["time"].result()
+                notes += [unit] if unit else []
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     data = Interactions(user_codes, item_codes, values, when, user_ids, item_ids, used, name=_label(source, name))
-    data, note = (data, []) if duplicates == "all" else merge(data, duplicates)
+    data, note = merge(data, duplicates, repeated) if repeated else (data, [])
     tables: dict[str, pl.DataFrame] = {}
     for kind, given in (("item", items), ("user", users)):
         if given is not None:
             ids = data.item_ids if kind == "item" else data.user_ids
-            tables[f"{kind}_table"], said = side.align(given, ids, used.item if kind == "item" else used.user)
+            tables[f"{kind}_table"], said = side.align(given, ids, used.item if kind == "item" else used.user, encoding)
             note += said
     return data.but(notes=(*table.notes, *notes, *note), **tables)
 
 
-def merge(data: Interactions, duplicates: Duplicates) -> tuple[Interactions, list[str]]:
-    """One row for each user and item, chosen as in :func:`read`, and a note with the count. O(n), stable in order."""
+def _repeated(users: Array, items: Array, n_users: int, n_items: int) -> int:
+    """How many rows repeat the user and item of another one. O(n)."""
+    from cofactor.kernels import group
+
+    starts = group.row_starts(users, n_users)
+    if group.is_sorted(users):
+        return int(group.repeats(starts, items, n_items))
+    shift = max((n_users - 1).bit_length() - 9, 0)
+    bits = (n_items - 1).bit_length()
+    packed = np.empty(len(users), dtype=np.uint32 if shift + bits <= 32 else np.uint64)
+    group.pack(users, items, starts, shift, bits, packed)
+    return int(group.packed_repeats(packed, starts, shift, bits, n_items))
+
+
+def merge(data: Interactions, duplicates: Duplicates, count: int) -> tuple[Interactions, list[str]]:
+    """One row for each user and item, chosen as in :func:`read`, and a note with the ``count`` of those that repeat
+    another one. O(n), stable in order."""
     from cofactor.kernels import group
 
     starts = group.row_starts(data.users, data.n_users)
-    grouped = data.items
-    if not group.is_sorted(data.users):
-        grouped = np.empty_like(data.items)
-        group.group_values(data.users, starts, data.items, grouped)
-    count = int(group.repeats(starts, grouped, data.n_items))
-    if not count:
-        return data, []
     n, position = len(data), np.int32 if len(data) < 2**31 else np.int64
     order = np.empty(n, dtype=position)
     group.group(data.users, starts, order)
@@ -133,11 +159,13 @@ def _ratings(column: pl.Series, name: str) -> Array:
         value = column[row]
         what = "missing" if value is None or value == "" else f"{value!r}, which is no number"
         raise DataError(f"the rating in row {row + 1} (column {name!r}) is {what}; mend or drop that row")
-    values: Array = numbers.cast(pl.Float32).to_numpy()
-    if not np.isfinite(values.sum(dtype=np.float64)) and not (finite := np.isfinite(values)).all():
+    values = filled(numbers if is_plain(numbers) else numbers.cast(pl.Float32), np.float32)
+    with np.errstate(all="ignore"):
+        total = values.sum()
+    if not np.isfinite(total) and not (finite := np.isfinite(values)).all():
         row = int(np.argmin(finite))
         raise DataError(f"the rating in row {row + 1} (column {name!r}) is {numbers[row]}; mend or drop that row")
-    return values if values.flags.owndata and values.flags.writeable else values.copy()
+    return values
 
 
 def _columns(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:
@@ -147,7 +175,8 @@ def _columns(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:
     if not table.parsed_at_once:
         return lambda role: table.load([roles[role]], ids)[roles[role]]
     frame = table.load(list(roles.values()), ids)
-    return lambda role: frame.drop_in_place(roles[role])
+    series = {role: frame[name] for role, name in roles.items()}
+    return series.pop
 
 
 def _coded(column: pl.Series, kind: str, name: str) -> tuple[IdMap, Array, list[str]]:

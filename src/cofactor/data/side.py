@@ -12,13 +12,13 @@ from cofactor.data.tables import Table, open_table
 from cofactor.errors import DataError
 
 
-def align(source: Any, ids: IdMap, column: str) -> tuple[pl.DataFrame, list[str]]:
+def align(source: Any, ids: IdMap, column: str, encoding: str | None = None) -> tuple[pl.DataFrame, list[str]]:
     """One row for each id, in order of the codes, the id column (named ``column``) first; nulls where nothing is known.
 
     The id column of ``source`` is the one named like ``column``, else one named like a user or item, else the first.
     Rows that repeat an id are dropped but for the first. DataError where no id matches.
     """
-    table = open_table(source)
+    table = open_table(source, encoding=encoding)
     key = _key(table, ids.kind, column)
     frame = table.load(table.names, [key])
     return align_frame(frame, key, ids, column)

@@ -52,8 +52,10 @@ def open_table(
 
     DataError where there is no such file, it is a directory, it is empty, or it is no table.
     """
-    if sep == "":
-        raise DataError("the separator is empty; give one such as ',' or ';'")
+    for name, value in (("sep", sep), ("encoding", encoding)):
+        if value is not None and (not isinstance(value, str) or not value):
+            common = "',' or ';'" if name == "sep" else "'utf-8' or 'latin-1'"
+            raise DataError(f"{name} is {value!r}; give a text such as {common} (on the command line --{name})")
     if isinstance(source, (str, os.PathLike)):
         return _open_file(Path(source), sep, encoding, header)
     return _open_frame(source)
@@ -131,7 +133,7 @@ def _open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, 
         if not header:
             notes.append("no header line: the first line has numbers")
     names = _distinct([cell.strip() for cell in first]) if header else [f"column_{i}" for i in range(len(first))]
-    if len(sep) > 1:
+    if len(sep.encode()) > 1:
         whole = data if data is not None else path.read_bytes()
         data = whole.replace(sep.encode(), _UNIT.encode())
         lines = [line.replace(sep, _UNIT) for line in lines]
@@ -140,7 +142,7 @@ def _open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, 
     first_lines = "\n".join(lines).encode()
     with readable(path):
         raw = pl.read_csv(io.BytesIO(first_lines), n_rows=1, infer_schema=False, **layout).columns
-        text = _Text(path, data, layout, dict(zip(names, raw)), notes)
+        text = _Text(path, data, layout, dict(zip(names, raw)), notes, encoding)
         sample = text.parse(io.BytesIO(first_lines), names, [])
     return Table(names, bool(header), sample, text.load, str(path), notes, parsed_at_once=True)
 
@@ -155,6 +157,8 @@ class _Text:
     raw: dict[str, str]
     """Our name of each column -> polars' own, in order."""
     notes: list[str]
+    encoding: str | None = None
+    """As it was named; None: UTF-8, or else latin-1."""
 
     def load(self, columns: list[str], ids: list[str]) -> pl.DataFrame:
         source: Any = self.path if self.data is None else io.BytesIO(self.data)
@@ -163,8 +167,11 @@ class _Text:
         except polars.exceptions.ComputeError as error:
             if "utf-8" not in str(error).lower() and "utf8" not in str(error).lower():
                 raise DataError(f"{self.path} cannot be read as a table: {_in_words(error)}") from None
-        data = _recode(self.data if self.data is not None else self.path.read_bytes(), "latin-1", self.path)
-        self.notes.append("encoding: not UTF-8, read as latin-1 (encoding=... names another)")
+        data = self.data if self.data is not None else self.path.read_bytes()
+        data = _recode(data, self.encoding or "latin-1", self.path)
+        note = "encoding: not UTF-8, read as latin-1 (encoding=..., on the command line --encoding, names another)"
+        if note not in self.notes:
+            self.notes.append(note)
         with readable(self.path):
             return self._zeros_kept(io.BytesIO(data), columns, ids)
 
@@ -328,10 +335,14 @@ def _recode(data: bytes, encoding: str, path: Path) -> bytes:
     try:
         return data.decode(encoding).encode("utf-8")
     except LookupError:
-        raise DataError(f"no encoding {encoding!r}; utf-8, latin-1 and cp1252 are common") from None
-    except UnicodeDecodeError as error:
         raise DataError(
-            f"{path} is not in {encoding}: byte {error.start} does not fit; name another encoding"
+            f"no encoding {encoding!r}; name one with encoding=... (on the command line --encoding): utf-8, latin-1 and"
+            " cp1252 are common"
+        ) from None
+    except UnicodeError as error:
+        at = f"byte {error.start} does not fit" if isinstance(error, UnicodeDecodeError) else "it cannot be decoded"
+        raise DataError(
+            f"{path} is not in {encoding}: {at}; name another with encoding=... (on the command line --encoding)"
         ) from None
 
 
@@ -383,7 +394,8 @@ def _first_line(error: BaseException) -> str:
 
 
 _WORDS = {
-    "found more fields": "some row has more fields than the first; put quotes around text that holds the separator",
+    "found more fields": "some row has more fields than the first; put quotes around text that holds the separator, or"
+    " name another with sep=... (on the command line --sep)",
     "could not parse": "a field does not fit its column, or a quote is not closed; save it as UTF-8 CSV again",
 }
 

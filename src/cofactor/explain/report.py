@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor import __version__
+from cofactor._outputs import check_file
 from cofactor.data.doctor import check
 from cofactor.errors import ConfigError
 from cofactor.explain.factors import genre_table, name_factors
@@ -46,7 +47,7 @@ def write_report(
     and the neighbours of an item are then its own. With ``test``, held-out ratings (Interactions, a path, a
     frame), the page shows quality with confidence intervals, and calibration.
     """
-    path = Path(path)
+    path = check_file(path, "the report")
     page = render(report_data(rec, title=title, users=users, neighbours=neighbours, test=test))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -15,6 +15,7 @@ from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldIn
 from cofactor.recommend.options import Unknown, check_policy
+from cofactor.recommend.scale import check_on_scale, on_scale
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
@@ -77,6 +78,8 @@ def overlaid(rec: Recommender, events: Any, unknown: Unknown) -> Overlay:
     if not isinstance(rec.model, FoldIn):
         raise ConfigError(f"{rec.name} cannot take in ratings after its training; use refit()")
     columns = read_events(rec, events)
+    for at in np.flatnonzero(~on_scale(rec, columns.values))[:1]:
+        check_on_scale(rec, columns.items[int(at)], float(columns.values[at]))
     codes, new_ids, new_codes = _user_codes(rec, columns.users)
     items = _item_codes(rec, columns.items, unknown)
     old, fresh = rec.overlay, {}
@@ -115,16 +118,16 @@ def seen_by(rec: Recommender, users: Array) -> CSR:
 def read_events(rec: Recommender, events: Any) -> Events:
     """Events from a frame with the training table's column names, or from (user, item[, rating[, time]]) tuples."""
     frame = nw.from_native(events, eager_only=True, pass_through=True)
-    top = rec.data.range[1]
+    scale = rec.scale
     if isinstance(frame, nw.DataFrame):
         table, names = frame.to_polars(), rec.data.columns
         for wanted in (names.user, names.item):
             if wanted not in table.columns:
                 raise DataError(f"the events have no column {wanted!r}; there are: {', '.join(table.columns)}")
         rating = names.rating or "rating"
-        if rating not in table.columns and rec.data.range[0] < top:
+        if rating not in table.columns and scale.low < scale.high:
             raise DataError(f"the events have no column {rating!r}; there are: {', '.join(table.columns)}")
-        rated = table[rating] if rating in table.columns else pl.Series(np.full(len(table), top))
+        rated = table[rating] if rating in table.columns else pl.Series(np.full(len(table), scale.liked))
         times = table[names.time] if names.time is not None and names.time in table.columns else None
         return Events(table[names.user], table[names.item], _values(rated, table[names.item]), _times(times))
     if isinstance(events, (str, Mapping)) or not isinstance(events, Iterable):
@@ -140,7 +143,7 @@ def read_events(rec: Recommender, events: Any) -> Events:
         raise DataError(
             f"event {timed.index(False) + 1} has no time, but others have one; give times to all or to none"
         )
-    values = _values([e[2] if len(e) > 2 else top for e in tuples], items)
+    values = _values([e[2] if len(e) > 2 else scale.liked for e in tuples], items)
     return Events(users, items, values, _times([e[3] for e in tuples]) if any(timed) else None)
 
 

@@ -13,6 +13,7 @@ from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldIn
 from cofactor.recommend.options import Unknown
 from cofactor.recommend.overlay import as_rows
+from cofactor.recommend.scale import check_on_scale
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
@@ -77,20 +78,22 @@ def read_history(
 ) -> tuple[Array, Array, int]:
     """(item codes ascending, ratings, how many items were unknown).
 
-    A plain list of items counts as liked (the highest value of the training data).
+    A plain list of items counts as liked: each gets the upper quartile of the training ratings. A rating that is None
+    does too. DataError for a rating off the scale.
     """
     if isinstance(history, str):
         raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
-    top = rec.data.range[1]
-    pairs = dict(history.items()) if isinstance(history, Mapping) else dict.fromkeys(history, top)
+    pairs = dict(history.items()) if isinstance(history, Mapping) else dict.fromkeys(history)
     values = np.empty(len(pairs), dtype=np.float32)
     for at, (item, value) in enumerate(pairs.items()):
         try:
-            values[at] = float(value)
+            number = float(value) if value is not None else rec.scale.liked
         except (TypeError, ValueError):
             raise DataError(f"the rating of {item!r} is {value!r}; it must be a number") from None
-        if not np.isfinite(values[at]):
+        if not abs(number) < 3e38:  # the most that float32 holds
             raise DataError(f"the rating of {item!r} is {value!r}; it must be a finite number")
+        check_on_scale(rec, item, number)
+        values[at] = number
     find = rec.items.code if unknown == "error" else rec.items.find
     codes = np.array([find(item) for item in pairs], dtype=np.int32)
     order = np.argsort(codes, kind="stable")

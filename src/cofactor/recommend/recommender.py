@@ -21,6 +21,7 @@ from cofactor.recommend import predicting
 from cofactor.recommend.lookup import Items, Users
 from cofactor.recommend.options import Options, Strength, Unknown
 from cofactor.recommend.overlay import Overlay
+from cofactor.recommend.scale import Scale, scale_of
 
 if TYPE_CHECKING:
     from cofactor.explain import Explanation
@@ -134,7 +135,8 @@ class Recommender:
         """The ``n`` best items for a user of the training data, or for anybody with a ``history``.
 
         A frame rank, item, [title,] score, reason, status.
-        ``history`` maps items to ratings (or lists items that were liked); nothing is retrained.
+        ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
+        then counts for the upper quartile of these ratings); nothing is retrained.
 
         What may come up: seen items do not unless ``seen=True``; ``allow`` keeps only these items, ``deny`` leaves
         these out; ``where`` keeps items whose row in the side table meets a predicate: a polars expression, or a text
@@ -357,6 +359,11 @@ class Recommender:
     def items(self) -> Items:
         """The items by id and title."""
         return Items(self.data)
+
+    @cached_property
+    def scale(self) -> Scale:
+        """The scale of the training ratings: low, high, and what an item counts for that was liked without a rating."""
+        return scale_of(self)
 
     @cached_property
     def has_tastes(self) -> bool:

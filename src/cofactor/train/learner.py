@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._outputs import check_file
 from cofactor._progress import compiling_announced
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Interactions, Split
@@ -136,6 +137,8 @@ class Learner:
         resume: bool = False,
     ) -> None:
         """Train by a plan of your own. Ctrl-C ends after the epoch (or batch) under way and keeps what was learned."""
+        if checkpoint is not None:
+            check_file(checkpoint, "the checkpoint", makes_folders=True)
         given = [*self.callbacks, *callbacks]
         shown = [PrintTable() if plan.epochs <= TABLE_ROWS else ProgressBar(plan.epochs)] if self.verbose else []
         active = [*shown, *given]
@@ -173,7 +176,7 @@ class Learner:
                 )
         else:
             losses = self.stepper.run(None, None)
-            self.recorder.losses.extend(losses.tolist())
+            self.recorder.add(losses, losses[:0], losses[:0])
             train_loss = float(losses[-1]) if len(losses) else math.nan
         self._epochs_done += 1
         valid_loss = self.validate()
@@ -185,8 +188,16 @@ class Learner:
     def _batches(self, plan: Plan, active: list[Callback], interrupted: threading.Event) -> float:
         stepper, bs = self.stepper, self.bs
         n = len(self.train) // bs
-        rows = epoch_order(len(self.train), self.seed, self._epochs_done)
         by_batch = wants_batches(active)
+        own = None if by_batch else getattr(stepper, "whole", None)
+        if own is not None:
+            lr, mom = plan.arrays(self.epoch, 0, n, n)
+            losses = own([self.seed, 1, self._epochs_done], Hyper(lr, mom, plan.wd, bs))
+            if losses is not None:
+                self.recorder.add(losses, lr, mom)
+                self.recorder.smooth.add(losses)
+                return self.recorder.smooth.value
+        rows = epoch_order(len(self.train), self.seed, self._epochs_done)
         chunk = 1 if by_batch else getattr(stepper, "chunk", n)
         for first in range(0, n, chunk):
             count = min(chunk, n - first)
@@ -195,9 +206,7 @@ class Learner:
                 for callback in active:
                     callback.before_batch(self, first)
             losses = stepper.run(rows[first * bs : (first + count) * bs], Hyper(lr, mom, plan.wd, bs))
-            self.recorder.losses.extend(losses.tolist())
-            self.recorder.lrs.extend(lr.tolist())
-            self.recorder.moms.extend(mom.tolist())
+            self.recorder.add(losses, lr, mom)
             self.recorder.smooth.add(losses)
             if by_batch:
                 for callback in active:
@@ -282,8 +291,9 @@ class Learner:
             callback.restore(_under(arrays, f"callback {i}."))
         self.stepper.restore(_under(arrays, "stepper."))
         recorded = _under(arrays, "recorder.")
-        for name in ("values", "seconds", "losses", "lrs", "moms"):
+        for name in ("values", "seconds"):
             getattr(self.recorder, name).extend(recorded[name].tolist())
+        self.recorder.add(recorded["losses"], recorded["lrs"], recorded["moms"])
         self.recorder.smooth.total = float(recorded["smooth"][0])
         self.recorder.smooth.count = int(recorded["smooth"][1])
         self._epochs_done = int(meta["epochs_done"])

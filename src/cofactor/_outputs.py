@@ -1,0 +1,33 @@
+"""Whether a file can be written: better asked before the work than after."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cofactor.errors import ConfigError
+
+
+def check_path(path: Any, what: str = "the file") -> Path:
+    """A path from a text or path; ConfigError for anything else (and for an empty text)."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise ConfigError(f"{what} is {path!r}; give its path as a text")
+    return Path(path)
+
+
+def check_file(path: Any, what: str = "the file", *, makes_folders: bool = False) -> Path:
+    """``path``, where a file can be written to it. ConfigError where it is a folder, where its folder does not exist
+    (unless those that lack will be made, with ``makes_folders``), or where nothing may be written there."""
+    place = check_path(path, what)
+    if place.is_dir():
+        raise ConfigError(f"cannot write {what} {path}: it is a folder; name a file in it")
+    folder = place.absolute().parent
+    while makes_folders and not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        lacks = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}; make it first"
+        raise ConfigError(f"cannot write {what} {path}: {lacks}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write {what} {path}: no permission to write in {folder}")
+    return place

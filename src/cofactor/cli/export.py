@@ -1,0 +1,53 @@
+"""``cofactor export``: what a model learned, in forms that other programs read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from cofactor._outputs import check_file
+from cofactor.cli.common import Json, print_json, say
+from cofactor.errors import ConfigError, did_you_mean
+
+SUFFIXES = {".npz": "npz", ".parquet": "parquet", ".txt": "word2vec", ".vec": "word2vec", ".onnx": "onnx"}
+FORMATS = {
+    "npz": "vectors, biases and ids in one NumPy file",
+    "npy": "a folder of NumPy files and ids.json",
+    "parquet": "a table id, bias, factors",
+    "word2vec": "text, a line for each id and its vector",
+    "onnx": "the predictions of a PyTorch module as a graph",
+    "hf": "a folder as the Hugging Face Hub has it",
+}
+
+
+def command(
+    model: str = typer.Argument(help="A saved model."),
+    out: str = typer.Argument(help="The file or folder to write; .npz, .parquet, .txt and .onnx say the format."),
+    format: str | None = typer.Option(None, "--format", "-f", help=f"One of {', '.join(FORMATS)}."),
+    which: str = typer.Option("item", "--which", help="For vectors: item or user."),
+    as_json: bool = Json,
+) -> None:
+    """Write what a model learned for other programs: vectors, an ONNX graph, or a folder for the Hugging Face Hub."""
+    from cofactor import export
+    from cofactor.bundle import load
+
+    chosen = format or SUFFIXES.get(Path(out).suffix.lower())
+    if chosen not in FORMATS:
+        listed = "; ".join(f"{name} ({about})" for name, about in FORMATS.items())
+        said = f"no format {format!r}" if format else f"the name {out} does not say the format; give --format"
+        raise ConfigError(f"{said}: {listed}.{did_you_mean(format, FORMATS) if format else ''}")
+    if which not in ("item", "user"):
+        raise ConfigError(f"--which is {which!r}; it is item or user")
+    if chosen not in ("npy", "hf"):
+        check_file(out)
+    rec = load(model)
+    if chosen == "onnx":
+        export.export_onnx(rec, out)
+    elif chosen == "hf":
+        export.export_hf(rec, out)
+    else:
+        side: Literal["item", "user"] = "user" if which == "user" else "item"
+        export.export_vectors(rec, out, chosen, which=side)  # type: ignore[arg-type]
+    print_json({"out": out, "format": chosen}) if as_json else say(f"wrote {out}: {FORMATS[chosen]}")

@@ -1,0 +1,208 @@
+"""``cofactor split`` and ``cofactor export``, run in this process; options of tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import cofactor as cf
+from cofactor.cli import main
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    """``run("split", ...)`` -> (exit code, stdout, stderr), in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def go(*args: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cofactor", *map(str, args)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return (int(end.value.code or 0), *capsys.readouterr())
+
+    return go
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((30, 20)) < 0.6)
+    frame = pl.DataFrame(
+        {
+            "who": users + 1,
+            "film": [f"Film é{i}" for i in items],
+            "stars": rng.integers(1, 6, len(users)),
+            "when": 1_000_000_000 + rng.permutation(len(users)),
+        }
+    )
+    frame.write_csv(tmp_path / "ratings.csv")
+    return frame
+
+
+NAMES = ("--user", "who", "--item", "film", "--rating", "stars", "--time", "when")
+
+
+@pytest.mark.parametrize("how", ["random", "temporal", "leave-last"])
+def test_split_writes_what_cf_split_cuts(run: Any, table: pl.DataFrame, tmp_path: Path, how: str) -> None:
+    code, _, err = run("split", "ratings.csv", *NAMES, "--how", how, "--seed", 7, "--out-test", "test.parquet")
+    assert code == 0, err
+    data = cf.read(tmp_path / "ratings.csv", user="who", item="film", rating="stars", time="when")
+    wanted = {
+        "random": lambda: cf.split.random(data, valid=0.2, seed=7),
+        "temporal": lambda: cf.split.temporal(data, valid=0.2),
+        "leave-last": lambda: cf.split.leave_last(data),
+    }[how]()
+    assert wanted.how in err
+    train, test = pl.read_csv(tmp_path / "train.csv"), pl.read_parquet(tmp_path / "test.parquet")
+    assert train.columns == test.columns == table.columns
+    assert train.rows() == wanted.train.to_frame().rows()
+    assert test.rows() == wanted.valid.to_frame().rows()
+    assert len(train) + len(test) == len(table)
+
+
+def test_split_by_user_needs_a_file_for_histories(run: Any, table: pl.DataFrame, tmp_path: Path) -> None:
+    args = ("split", "ratings.csv", *NAMES, "--how", "by-user")
+    code, _, err = run(*args)
+    assert code == 2
+    assert "--out-given" in err
+    code, out, err = run(*args, "--out-given", "given.tsv", "--json")
+    assert code == 0, err
+    sizes = json.loads(out)["rows"]
+    assert sum(sizes.values()) == len(table)
+    train, test = pl.read_csv(tmp_path / "train.csv"), pl.read_csv(tmp_path / "test.csv")
+    given = pl.read_csv(tmp_path / "given.tsv", separator="\t")
+    assert not set(train["who"]) & set(test["who"])
+    assert set(given["who"]) == set(test["who"])
+
+
+def test_split_loses_nothing_that_is_there(run: Any, table: pl.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("precious")
+    code, _, err = run("split", "ratings.csv", *NAMES)
+    assert code == 2
+    assert "test.csv is there already" in err
+    assert "--overwrite" in err
+    assert (tmp_path / "test.csv").read_text() == "precious"
+    assert not (tmp_path / "train.csv").exists()
+    assert run("split", "ratings.csv", *NAMES, "--overwrite")[0] == 0
+    assert pl.read_csv(tmp_path / "test.csv").columns == table.columns
+    whole = (tmp_path / "ratings.csv").read_bytes()
+    assert "is the table that is split" in run("split", "ratings.csv", "--out-test", "ratings.csv", "--overwrite")[2]
+    assert (tmp_path / "ratings.csv").read_bytes() == whole
+    assert "files of their own" in run("split", "ratings.csv", "--out-test", "a.csv", "--out-train", "a.csv")[2]
+    assert "there is no folder" in run("split", "nowhere.csv", "--out-test", "nowhere/a.csv")[2]
+    assert "none of random" in run("split", "ratings.csv", "--how", "by-users")[2]
+
+
+def test_a_split_is_learned_from_and_evaluated(run: Any, table: pl.DataFrame) -> None:
+    assert run("split", "ratings.csv", *NAMES)[0] == 0
+    assert run("fit", "train.csv", *NAMES, "--model", "bias", "--out", "m.cofactor")[0] == 0
+    code, out, err = run("evaluate", "m.cofactor", "test.csv", "--json")
+    assert code == 0, err
+    assert {row["metric"] for row in json.loads(out)} >= {"rmse"}
+
+
+def test_clicks_stay_clicks(run: Any, table: pl.DataFrame, tmp_path: Path) -> None:
+    table.select("who", "film").write_csv(tmp_path / "clicks.csv")
+    assert run("split", "clicks.csv", "--user", "who", "--item", "film")[0] == 0
+    assert pl.read_csv(tmp_path / "train.csv").columns == ["who", "film"]
+
+
+@pytest.mark.parametrize("sep", ["^", "||", "\\t", "¦"])
+def test_separators_can_be_named(run: Any, table: pl.DataFrame, tmp_path: Path, sep: str) -> None:
+    between = {"\\t": "\t"}.get(sep, sep)
+    lines = [between.join(map(str, row)) for row in (table.columns, *table.rows())]
+    (tmp_path / "odd.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    code, out, err = run("check", "odd.txt", *NAMES, "--sep", sep, "--json")
+    assert code == 0, err
+    assert json.loads(out)["summary"]["rows usable"] == len(table)
+    if sep == "^":
+        code, _, err = run("check", "odd.txt")
+        assert code == 2
+        assert "--sep" in err
+
+
+def test_encodings_can_be_named(run: Any, table: pl.DataFrame, tmp_path: Path) -> None:
+    text = (tmp_path / "ratings.csv").read_text(encoding="utf-8")
+    (tmp_path / "odd.csv").write_text(text, encoding="cp850")
+    for command in (("fit", "odd.csv", "--model", "bias"), ("split", "odd.csv")):
+        code, _, err = run(*command, *NAMES, "--encoding", "cp850")
+        assert code == 0, err
+    assert "Film é1" in set(pl.read_csv(tmp_path / "train.csv")["film"])
+    assert "Film é1" in set(cf.load(tmp_path / "model.cofactor").data.item_ids.values)
+    for wrong, words in (("utf-8", "not in utf-8"), ("utf9", "no encoding 'utf9'"), ("ascii", "not in ascii")):
+        code, _, err = run("evaluate", "model.cofactor", "odd.csv", "--encoding", wrong)
+        assert code == 2
+        assert words in err
+        assert "--encoding" in err
+
+
+@pytest.fixture
+def model(tmp_path: Path, table: pl.DataFrame) -> cf.Recommender:
+    data = cf.read(tmp_path / "ratings.csv", user="who", item="film", rating="stars", time="when")
+    rec = cf.fit(data, model="als", n_factors=4, epochs=3)
+    rec.save(tmp_path / "m.cofactor")
+    return rec
+
+
+def test_export_of_vectors(run: Any, model: cf.Recommender, tmp_path: Path) -> None:
+    wanted = model.embeddings("item")
+    vectors = wanted["factors"].to_numpy()
+    code, _, err = run("export", "m.cofactor", "v.npz")
+    assert code == 0, err
+    with np.load(tmp_path / "v.npz", allow_pickle=False) as held:
+        np.testing.assert_array_equal(held["vectors"], vectors)
+        np.testing.assert_array_equal(held["bias"], wanted["bias"].to_numpy())
+        assert held["ids"].tolist() == wanted["id"].to_list()
+    assert run("export", "m.cofactor", "v.parquet", "--which", "user")[0] == 0
+    assert pl.read_parquet(tmp_path / "v.parquet").equals(model.embeddings("user"))
+    assert run("export", "m.cofactor", "v.vec")[0] == 0
+    first, line = (tmp_path / "v.vec").read_text(encoding="utf-8").splitlines()[:2]
+    assert first == f"{len(vectors)} 4"
+    np.testing.assert_array_equal(np.array(line.split()[1:], dtype=np.float32), vectors[0])
+    assert run("export", "m.cofactor", "folder", "--format", "npy")[0] == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "folder" / "vectors.npy"), vectors)
+    code, out, err = run("export", "m.cofactor", "hub", "-f", "hf", "--json")
+    assert json.loads(out) == {"out": "hub", "format": "hf"}
+    assert (tmp_path / "hub" / "model.safetensors").exists()
+
+
+def test_export_refuses_in_a_sentence(run: Any, model: cf.Recommender) -> None:
+    for args, words in (
+        (("v.bin",), "give --format"),
+        (("v", "--format", "numpy"), "no format 'numpy'"),
+        (("v.onnx",), "no PyTorch module"),
+        (("v.npz", "--which", "films"), "item or user"),
+        (("nowhere/v.npz",), "there is no folder"),
+    ):
+        code, _, err = run("export", "m.cofactor", *args)
+        assert code == 2
+        assert err.count("\n") == 1
+        assert words in err
+
+
+def test_approximate_lists_for_all(run: Any, model: cf.Recommender, tmp_path: Path) -> None:
+    code, _, err = run("recommend", "m.cofactor", "--all", "-n", 3, "--approximate", "--out", "all.csv")
+    assert code == 0, err
+    assert "exact search" in err  # 20 items need no index
+    found = pl.read_csv(tmp_path / "all.csv")
+    assert found["user"].n_unique() == 30
+    assert "goes with --all" in run("recommend", "m.cofactor", "--user", 3, "--approximate")[2]
+    assert "there is no folder" in run("recommend", "none.cofactor", "--user", 3, "--out", "nowhere/x.parquet")[2]
+
+
+def test_liked_without_a_rating(run: Any, model: cf.Recommender) -> None:
+    quartile = float(np.quantile(model.data.values, 0.75, method="higher"))
+    ask = ("recommend", "m.cofactor", "-n", 5)
+    code, plain, err = run(*ask, "--liked", "Film é1", "--liked", "Film é2=1")
+    assert code == 0, err
+    assert f"counts as {quartile:g}" in err
+    assert plain == run(*ask, "--liked", f"Film é1={quartile:g}", "--liked", "Film é2=1")[1]
+    code, _, err = run(*ask, "--liked", "Film é1=50")
+    assert code == 2
+    assert "the rating of 'Film é1' is 50; the ratings here go from 1 to 5" in err
