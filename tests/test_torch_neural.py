@@ -212,6 +212,65 @@ def test_folding_in_fits_the_history(toy, loss):
     assert errors[0] < 0.85 * errors[1]
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        NeuralConfig(layers=(16, 8), n_factors=6, bs=16),
+        NeuralConfig(layers=(16,), user_factors=30, item_factors=5, bs=16, batch_norm=False, y_range=None),
+        NeuralConfig(layers=(), n_factors=4, bs=16, loss="huber"),
+    ],
+)
+def test_plain_arrays_give_what_torch_gives(toy, config):
+    model = trained(toy, config, epochs=5).model
+    users = np.array([5, 0, -1, 3])
+    np.testing.assert_allclose(model.scores(users), TorchModule.scores(model, users), rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(model.user_state(users), TorchModule.user_state(model, users), rtol=1e-5, atol=1e-7)
+    states = model.fold_in(toy.by_user)
+    np.testing.assert_allclose(model.scores_from(states), TorchModule.scores_from(model, states), rtol=2e-6, atol=2e-6)
+    ours, theirs = (_objectives(model, toy.by_user, s) for s in (states, TorchModule.fold_in(model, toy.by_user)))
+    mean = _objectives(model, toy.by_user, model.user_state(np.full(toy.n_users, -1)))
+    assert (ours < theirs * 1.01 + 1e-3).all()
+    assert ours.sum() < 0.9 * mean.sum()
+
+
+def _objectives(model, histories, states):
+    """What fold-in minimises, by torch: the summed loss of each history and the prior of the user's row."""
+    before = model._prior()
+    z = np.linalg.solve(before.root.numpy(), (states - before.mean.numpy()).T)
+    predicted = TorchModule.scores_from(model, states)
+    loss = model.loss_function()
+    return np.array(
+        [
+            float(loss(torch.from_numpy(predicted[r][at]), torch.from_numpy(np.array(y)), reduction="sum"))
+            for r, (at, y) in enumerate(histories.row(r) for r in range(histories.n_rows))
+        ]
+    ) + model.noise * (z * z).sum(0)
+
+
+def test_plain_arrays_follow_the_weights(toy):
+    model = trained(toy).model
+    before = model.scores(np.arange(3))
+    with torch.no_grad():
+        model.module.embeds[1].weight[4] += 1
+    after = model.scores(np.arange(3))
+    assert (before[:, 4] != after[:, 4]).all()
+    assert np.array_equal(np.delete(before, 4, 1), np.delete(after, 4, 1))
+    model.module.layers[0][1] = nn.GELU()  # no longer what the arrays stand for
+    assert model._arrays() is None
+    np.testing.assert_allclose(model.scores(np.arange(3)), TorchModule.scores(model, np.arange(3)), rtol=1e-6)
+    assert model.fold_in(toy.by_user).shape == (toy.n_users, 8)
+
+
+def test_lists_do_not_depend_on_threads(toy, monkeypatch):
+    model = trained(toy).model
+    states = model.user_state(np.arange(9))
+    monkeypatch.setattr("cofactor.models.neural_net.BLOCK", 7)
+    monkeypatch.setattr("cofactor.models.neural_net.get_num_threads", lambda: 1)
+    alone = model.scores_from(states)
+    monkeypatch.setattr("cofactor.models.neural_net.get_num_threads", lambda: 3)
+    assert np.array_equal(alone, model.scores_from(states))
+
+
 def _dot(data):
     made = TorchModule(TorchModuleConfig(), lambda u, i: EmbeddingDotBias(8, u, i, (0.5, 5.5)), device="cpu")
     Learner(data, made, bs=16, verbose=False).fit_one_cycle(4, 2e-2, wd=0.1)

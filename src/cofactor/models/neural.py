@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import Interactions
+from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError
 from cofactor.model import State, Stepper
 from cofactor.models.arrays import stored
@@ -21,6 +21,8 @@ from cofactor.models.torch_module import TorchModule, need_torch
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from cofactor.models.neural_net import Net, Prior
 
 Array = NDArray[Any]
 
@@ -74,6 +76,7 @@ class Neural(TorchModule):
     def __init__(self, config: NeuralConfig | None = None, *, device: Any = None) -> None:
         super().__init__(config or NeuralConfig(), device=device)
         self.y_range: tuple[float, float] | None = None
+        self._known_arrays: tuple[Any, tuple[Net, Prior] | None] | None = None
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
         from cofactor.models.dot_bias import infer_range
@@ -97,6 +100,56 @@ class Neural(TorchModule):
             y_range=self.y_range,
             use_bn=c.batch_norm,
         )
+
+    # ---- lists and fold-in, on plain arrays where the module is as it was built and lies on the CPU
+
+    def scores(self, users: Array) -> Array:
+        return self.scores_from(self.user_state(users))
+
+    def user_state(self, users: Array) -> Array:
+        """Rows of the user embedding; for code -1 their mean."""
+        if (known := self._arrays()) is None:
+            return super().user_state(users)
+        table = self._user_table()
+        users = np.asarray(users, np.int64)
+        found = table[np.maximum(users, 0)]
+        found[users < 0] = known[1].mean
+        return found
+
+    def fold_in(self, histories: CSR) -> Array:
+        """Rows of the user embedding, float32 (B, d), that fit each history best, all else fixed."""
+        from cofactor.models import neural_net
+
+        if (known := self._arrays()) is None:
+            return super().fold_in(histories)
+        return neural_net.fold_in(*known, histories, self.config.loss, self.noise)
+
+    def scores_from(self, user_state: Array) -> Array:
+        from cofactor.models import neural_net
+
+        if (known := self._arrays()) is None:
+            return super().scores_from(user_state)
+        return neural_net.scores(known[0], user_state)
+
+    def _user_table(self) -> Array:
+        found: Array = self._module().embeds[0].weight.detach().numpy()  # type: ignore[index, union-attr]
+        return found
+
+    def _arrays(self) -> tuple[Net, Prior] | None:
+        """The network and the users' prior as arrays, made again after training or an edit of the weights."""
+        from cofactor.models import neural_net, torch_fold
+
+        module = self._module()
+        tensors = [*module.parameters(), *module.buffers()]
+        key = (self._runs, *map(type, module.modules()), *((t.data_ptr(), t._version) for t in tensors))
+        if self._known_arrays is None or self._known_arrays[0] != key:
+            net = neural_net.net_of(module) if all(t.device.type == "cpu" for t in tensors) else None
+            found = None
+            if net is not None:
+                lie = torch_fold.prior(module, ["embeds.0.weight"], 0, self.shape[0])
+                found = net, neural_net.prior_of(net, lie.mean.numpy(), lie.root.numpy())
+            self._known_arrays = key, found
+        return self._known_arrays[1]
 
     def state(self) -> State:
         return super().state() | {"y_range": np.array(self.y_range or (), np.float64)}

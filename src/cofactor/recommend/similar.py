@@ -69,14 +69,16 @@ def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
     """The columns ``others`` of :func:`co_ratings`."""
     counts, columns = data.by_item.counts, data.by_item.take(others)
     out = np.zeros((len(items), len(others)), dtype=np.float32)
-    has = columns.counts > 0
-    rated_it = np.zeros(data.n_users, dtype=np.int32)
-    for at, item in enumerate(items):
-        raters, _ = data.by_item.row(int(item))
-        rated_it[raters] = 1
-        if has.any():
-            out[at, has] = np.add.reduceat(rated_it[columns.indices], columns.indptr[:-1][has])
-        rated_it[raters] = 0
+    column = np.repeat(np.arange(len(others)) * 256, columns.counts)
+    bits = np.arange(256)[:, None] >> np.arange(8) & 1
+    rated = np.zeros(data.n_users, dtype=np.uint8)
+    for first in range(0, len(items), 8):  # a bit for each of eight items, so that raters are looked up once for all
+        some = items[first : first + 8]
+        rated[:] = 0
+        for bit, item in enumerate(some.tolist()):
+            rated[data.by_item.row(item)[0]] |= 1 << bit
+        sets = np.bincount(column + rated[columns.indices], minlength=256 * len(others)).reshape(-1, 256)
+        out[first : first + 8] = (sets @ bits).T[: len(some)]
     out /= np.sqrt(np.maximum(counts[items][:, None] * counts[others].astype(np.float64), 1))
     return out
 

@@ -1,0 +1,208 @@
+"""The network of ``neural`` as plain arrays: lists for a user without torch, and a row for a user it has never seen.
+
+A user's row enters the network only through the first layer, and there it is added to what an item brings. So what the
+items bring is worked out once, and a list costs the later layers alone. Batch normalisation, which is fixed after
+training, is folded into the layer that follows it.
+"""
+
+from __future__ import annotations
+
+import functools
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numba import get_num_threads
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from cofactor.data.interactions import CSR
+from cofactor.models.dot_bias_fold import Loss, losses_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Array = NDArray[Any]
+
+BLOCK = 2048
+"""Items that go through the layers at once: their activations stay in the cache."""
+STEPS = 8
+"""Gauss-Newton steps at most."""
+HALVINGS = 8
+SEEN = 0.005
+"""Directions that move the first layer by less than this part of what the strongest one does are left out."""
+TOLERANCE = 1e-3
+"""A history is solved when a step lowers its objective by less than this part of it."""
+
+
+class Net(NamedTuple):
+    """``user_in`` (d, h): what a user's row becomes in the first layer; ``items`` (n_items, h): what each item is
+    there, biases included; ``layers``: weights (in, out) and biases (out,) of the later ones, a ReLU before each.
+    float32."""
+
+    user_in: Array
+    items: Array
+    layers: tuple[tuple[Array, Array], ...]
+    y_range: tuple[float, float] | None
+
+
+class Prior(NamedTuple):
+    """Where users lie, as the first layer sees them: at ``base + basis t`` (h,) with ``t`` (r,) standard normal.
+
+    The row itself is ``mean + back t``. Directions that the first layer hardly sees stay at the mean. float32.
+    """
+
+    base: Array
+    basis: Array
+    mean: Array
+    back: Array
+
+
+def net_of(module: nn.Module) -> Net | None:
+    """The arrays of an ``EmbeddingNN`` in eval mode: copies. None where it was altered."""
+    from torch import nn
+
+    from cofactor.models.torch_layers import EmbeddingNN, SigmoidRange
+
+    if type(module) is not EmbeddingNN or not module.settings["usual"]:
+        return None
+    parts = [part for block in module.layers for part in (block if isinstance(block, nn.Sequential) else [block])]
+    kinds = [type(part) for part in parts if not isinstance(part, (nn.Dropout, nn.BatchNorm1d))]
+    hidden = [nn.Linear, nn.ReLU] * len(module.settings["layers"])
+    if kinds != [*hidden, nn.Linear, *([SigmoidRange] if module.settings["y_range"] is not None else [])]:
+        return None
+
+    def array(tensor: Any) -> Array:
+        found: Array = tensor.detach().double().numpy()
+        return found
+
+    users, items = (array(table.weight) for table in module.embeds)
+    scale, shift = np.ones(users.shape[1] + items.shape[1]), np.zeros(users.shape[1] + items.shape[1])
+    made = []
+    for layer in parts:
+        if isinstance(layer, nn.Linear):
+            weight = array(layer.weight)
+            made.append(((weight * scale).T, weight @ shift + (0 if layer.bias is None else array(layer.bias))))
+            scale, shift = np.ones(len(weight)), np.zeros(len(weight))
+        elif isinstance(layer, nn.BatchNorm1d):
+            mean, var = array(layer.running_mean), array(layer.running_var)
+            scale = array(layer.weight) / np.sqrt(var + layer.eps)
+            shift = array(layer.bias) - mean * scale
+    (first, bias), k = made[0], users.shape[1]
+    later = tuple((weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in made[1:])
+    brought = (items @ first[k:] + bias).astype(np.float32)
+    return Net(first[:k].astype(np.float32), brought, later, module.settings["y_range"])
+
+
+def prior_of(net: Net, mean: Array, root: Array) -> Prior:
+    """From the mean (d,) of the users' rows and the root (d, d) of their covariance."""
+    left, size, right = np.linalg.svd(net.user_in.T @ root, full_matrices=False)
+    seen = size > SEEN * size[0]
+    basis, back = (left * size)[:, seen], (root @ right.T)[:, seen]
+    return Prior(*(a.astype(np.float32) for a in (mean @ net.user_in, basis, mean, back)))
+
+
+def scores(net: Net, states: Array) -> Array:
+    """float32 (len(states), n_items): the prediction for every item, for users with these rows.
+
+    Each user is worked out by one thread, so the bits do not depend on how many there are.
+    """
+    first = np.asarray(states, np.float32) @ net.user_in
+    out = np.empty((len(first), len(net.items)), np.float32)
+    workers = min(len(first), get_num_threads())
+    shares = [range(w, len(first), workers) for w in range(workers)]
+    with blas().limit(limits=1, user_api="blas"):
+        if workers > 1:
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(lambda share: _scores(net, first, share, out), shares))
+        else:
+            _scores(net, first, range(len(first)), out)
+    if net.y_range is not None:
+        lo, hi = net.y_range
+        with np.errstate(over="ignore"):
+            np.exp(np.negative(out, out=out), out=out)
+        out += 1
+        np.divide(np.float32(hi - lo), out, out=out)
+        out += np.float32(lo)
+    return out
+
+
+def _scores(net: Net, first: Array, rows: range, out: Array) -> None:
+    """Fill ``rows`` of ``out``, before the sigmoid. As ``max(x + a, 0) = max(x, -a) + a``, the sum with ``a`` is left
+    to the next layer, whose own constant takes it in: one pass over the numbers instead of three."""
+    widths = [net.items.shape[1], *(weight.shape[1] for weight, _ in net.layers)]
+    held = [np.empty((BLOCK, width), np.float32) for width in widths]
+    for row in rows:
+        for start in range(0, len(net.items), BLOCK):
+            x, add = net.items[start : start + BLOCK], first[row]
+            for (weight, bias), before, after in zip(net.layers, held, held[1:]):
+                passed = np.maximum(x, -add, out=before[: len(x)])
+                x, add = np.matmul(passed, weight, out=after[: len(x)]), add @ weight + bias
+            np.add(x[:, 0], add[0], out=out[row, start : start + BLOCK])
+
+
+@functools.cache
+def blas() -> ThreadpoolController:
+    """What sets the threads of BLAS, found once: looking for it takes a millisecond, and small products are slower on
+    several threads, above all beside other work."""
+    return ThreadpoolController()
+
+
+def fold_in(net: Net, prior: Prior, histories: CSR, loss: str, weight: float) -> Array:
+    """Rows float32 (B, d) for users with these ratings, all else held fixed.
+
+    Each is the minimum of the loss over the history plus ``weight`` times a normal prior, that of the trained users; it
+    is found by Gauss-Newton steps. Without ratings it is the mean row.
+    """
+    found = np.tile(prior.mean, (histories.n_rows, 1))
+    with blas().limit(limits=1, user_api="blas"):
+        for r in np.flatnonzero(histories.counts).tolist():
+            codes, ratings = histories.row(r)
+            of = losses_of(ratings.astype(np.float64), loss, net.y_range)
+            found[r] += prior.back @ _solved(net, net.items[codes] + prior.base, prior.basis, of, weight)
+    return found
+
+
+def _solved(net: Net, items: Array, basis: Array, loss: Loss, weight: float) -> Array:
+    """The t (r,) of one history; ``items`` (n, h) are its items in the first layer, with the mean user."""
+    t, cost = np.zeros(basis.shape[1]), np.inf
+    out, passed = forward(net, items)
+    total, first, second = loss(out.astype(np.float64))
+    for _ in range(STEPS):
+        gain, cost = cost - total, total
+        if gain < TOLERANCE * cost:
+            break
+        jacobian = np.broadcast_to(gradients(net, passed), items.shape) @ basis
+        slope = jacobian.T @ first + 2 * weight * t
+        curvature = ((jacobian.T * second.astype(np.float32)) @ jacobian).astype(np.float64)
+        curvature[np.diag_indices(len(t))] += 2 * weight
+        step = np.linalg.solve(curvature, slope)
+        for _ in range(HALVINGS):
+            tried = t - step
+            out, passed = forward(net, items + basis @ tried.astype(np.float32))
+            total, first, second = loss(out.astype(np.float64))
+            total += weight * float(tried @ tried)
+            if total <= cost:
+                t = tried
+                break
+            step /= 2
+        else:
+            break
+    return t
+
+
+def forward(net: Net, x: Array) -> tuple[Array, list[Array]]:
+    """Outputs (n,) before the sigmoid for the first layer's ``x`` (n, h), and where each ReLU let something pass."""
+    passed = []
+    for weight, bias in net.layers:
+        passed.append((x > 0).astype(np.float32))
+        x = np.maximum(x, 0) @ weight + bias
+    return x[:, 0], passed
+
+
+def gradients(net: Net, passed: list[Array]) -> Array:
+    """The gradients (n, h) of the outputs by ``x``; (1, 1) of ones without hidden layers."""
+    found = np.ones((1, 1), np.float32)
+    for (weight, _), on in zip(reversed(net.layers), reversed(passed)):
+        found = (found @ weight.T) * on
+    return found
