@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from cofactor.data.arrays import Array as Array
+from cofactor.data.arrays import chunks
 from cofactor.errors import DataError, UnknownIdError, did_you_mean
-
-Array = NDArray[Any]
 
 _TABLE_LIMIT = 1 << 26
 """A lookup table for integers may be this long at most (256 MB of codes)."""
@@ -207,16 +206,19 @@ def factorize(values: pl.Series, kind: str) -> tuple[IdMap, Array]:
         if highest - lowest < min(_TABLE_LIMIT, 4 * len(values) + 1024):
             from cofactor.kernels import group
 
-            chunks = [_int64(chunk) for chunk in values.get_chunks()]
+            wide = (
+                pl.Int32 if values.dtype == pl.Int32 else pl.Int64
+            )  # two types for the kernels, whatever the column's
+            parts = [_read_only(part) for part in chunks(values.cast(wide))]
             table = np.zeros(highest - lowest + 1, dtype=np.int32)
-            for chunk in chunks:
-                group.mark(chunk, lowest, table)
+            for part in parts:
+                group.mark(part, lowest, table)
             found = np.flatnonzero(table)
             table[found] = np.arange(len(found), dtype=np.int32)
             codes, start = np.empty(len(values), dtype=np.int32), 0
-            for chunk in chunks:
-                group.look_up(chunk, lowest, table, codes[start : start + len(chunk)])
-                start += len(chunk)
+            for part in parts:
+                group.look_up(part, lowest, table, codes[start : start + len(part)])
+                start += len(part)
             return IdMap(pl.Series(kind, found + lowest).cast(values.dtype), kind), codes
     ids = id_map(values, kind)
     return ids, ids.encode(values)
@@ -234,7 +236,10 @@ def _integer_table(values: Array) -> tuple[int, Array]:
 
 def _int64(values: pl.Series) -> Array:
     """Integers as int64, read-only (one type for the kernels, whatever the column's)."""
-    array: Array = values.to_numpy().astype(np.int64, copy=False)
+    return _read_only(values.to_numpy().astype(np.int64, copy=False))
+
+
+def _read_only(array: Array) -> Array:
     array = array.view()
     array.flags.writeable = False
     return array

@@ -8,9 +8,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import mmap
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -214,11 +214,21 @@ class _Text:
         sep, quote = ord(self.layout["separator"]), ord(self.layout["quote_char"] or "\n")
         if self.data is not None:
             return _zero_first(self.data) or bool(has_leading_zero(np.frombuffer(self.data, np.uint8), sep, quote))
-        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            text = np.frombuffer(view, dtype=np.uint8)
-            found = _zero_first(view[:3]) or bool(has_leading_zero(text, sep, quote))
-            del text
-        return found
+
+        def within(low: int, high: int) -> bool:
+            """In this part of the file, read by blocks that share the two bytes at their seam."""
+            block = np.empty(1 << 18, dtype=np.uint8)
+            with self.path.open("rb") as file:
+                for at in range(low, high, len(block) - 2):
+                    file.seek(at)
+                    read = file.readinto(block.data)
+                    if (at == 0 and _zero_first(block[:2].tobytes())) or has_leading_zero(block[:read], sep, quote):
+                        return True
+            return False
+
+        size = self.path.stat().st_size
+        with ThreadPoolExecutor(2) as pool:
+            return any(pool.map(within, (0, max(size // 2 - 2, 0)), (size // 2, size)))
 
 
 def _zero_first(data: bytes) -> bool:

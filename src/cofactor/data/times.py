@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from cofactor.data.ids import Array
+from cofactor.data.arrays import Array, filled, is_plain
 from cofactor.errors import DataError
 
 _UNITS = (
@@ -45,11 +45,11 @@ def to_seconds(values: pl.Series, name: str) -> tuple[Array, str | None]:
         raise DataError(f"column {name!r} has type {values.dtype}, which is no time; give seconds, dates or date-times")
     largest = float(np.abs(np.array([values.min(), values.max()], dtype=np.float64)).max()) if len(values) else 0.0
     divisor, unit = next((d, u) for limit, d, u in _UNITS if largest < limit)
-    numbers = values.to_numpy()
     if values.dtype.is_float():
-        numbers = np.floor(numbers / divisor).astype(np.int64)
+        numbers = np.floor(values.to_numpy() / divisor).astype(np.int64)
     else:
-        numbers = numbers.astype(np.int64, copy=False)
+        in_parts = is_plain(values) and values.n_chunks() > 1
+        numbers = filled(values, np.int64) if in_parts else values.to_numpy().astype(np.int64, copy=False)
         numbers = numbers if divisor == 1 else numbers // divisor
     return numbers, f"times of column {name!r} are {unit}, by their size" if unit else None
 

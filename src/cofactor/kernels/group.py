@@ -1,4 +1,4 @@
-"""Counting sorts and one-pass scans over a table of codes. O(n), no comparison, one thread."""
+"""Counting sorts and one-pass scans over a table of codes. O(n), no comparison, one thread each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def row_starts(codes: Array, n_rows: int) -> Array:
     """Where each row begins once the table is grouped by ``codes``: int64 (n_rows + 1,)."""
     starts = np.zeros(n_rows + 1, dtype=np.int64)
@@ -59,17 +59,7 @@ def to_csr(
             out_cols[at], out_values[at], out_rows[at] = c, value_at[j], position[j]
 
 
-@njit(cache=True)
-def group_values(codes: Array, starts: Array, values: Array, out: Array) -> None:
-    """Write into ``out`` the values grouped by ``codes``, in table order within a row."""
-    cursor = starts[:-1].copy()
-    for i in range(len(codes)):
-        c = codes[i]
-        out[cursor[c]] = values[i]
-        cursor[c] += 1
-
-
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def repeats(starts: Array, items: Array, n_items: int) -> int:
     """How many entries repeat an item within their row; ``items`` are grouped, row ``u`` from ``starts[u]`` on."""
     seen = np.full(n_items, -1, dtype=np.int32)
@@ -82,14 +72,57 @@ def repeats(starts: Array, items: Array, n_items: int) -> int:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
+def pack(users: Array, items: Array, starts: Array, shift: int, bits: int, out: Array) -> None:
+    """Bring rows together by blocks of ``2 ** shift`` users: so few blocks that each one's next place stays in cache.
+
+    ``out`` gets, at the places of a block, the user's place in it times ``2 ** bits`` plus the item, in table order.
+    """
+    cursor = starts[:-1][:: 1 << shift].copy()
+    mask = (1 << shift) - 1
+    for i in range(len(users)):
+        block = users[i] >> shift
+        at = cursor[block]
+        cursor[block] = at + 1
+        out[at] = ((users[i] & mask) << bits) | items[i]
+
+
+@njit(cache=True, nogil=True)
+def packed_repeats(packed: Array, starts: Array, shift: int, bits: int, n_items: int) -> int:
+    """What :func:`repeats` counts, of the rows that :func:`pack` brought together."""
+    n_users, size = len(starts) - 1, 1 << shift
+    most = 0
+    for low in range(0, n_users, size):
+        most = max(most, starts[min(low + size, n_users)] - starts[low])
+    items, cursor = np.empty(most, dtype=np.int32), np.empty(size, dtype=np.int64)
+    seen = np.full(n_items, -1, dtype=np.int32)
+    mask, found = (1 << bits) - 1, 0
+    for low in range(0, n_users, size):
+        high = min(low + size, n_users)
+        first = starts[low]
+        for u in range(low, high):
+            cursor[u - low] = starts[u] - first
+        for j in range(first, starts[high]):
+            pair = np.int64(packed[j])
+            at = cursor[pair >> bits]
+            cursor[pair >> bits] = at + 1
+            items[at] = pair & mask
+        for u in range(low, high):
+            for j in range(starts[u] - first, starts[u + 1] - first):
+                item = items[j]
+                found += seen[item] == u
+                seen[item] = u
+    return found
+
+
+@njit(cache=True, nogil=True)
 def mark(ids: Array, lowest: int, table: Array) -> None:
     """Set ``table[id - lowest]`` to 1 for every id."""
     for i in range(len(ids)):
         table[ids[i] - lowest] = 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def look_up(ids: Array, lowest: int, table: Array, out: Array) -> None:
     """``out[i] = table[ids[i] - lowest]``, -1 for ids outside of the table."""
     n = len(table)
@@ -143,7 +176,7 @@ def resolve_repeats(
             mean[best[item]] = total[item] / count[item]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def is_sorted(codes: Array) -> bool:
     """Whether codes never go down."""
     for i in range(1, len(codes)):  # noqa: SIM110 (numba)
@@ -152,19 +185,15 @@ def is_sorted(codes: Array) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def has_leading_zero(text: Array, sep: int, quote: int) -> bool:
     """Whether a field of a delimited text (uint8), but for its very first, starts with ``0`` and another digit, as in
-    ``0110912``. No branches within a block, so that it runs at some bytes a cycle."""
-    n, block = len(text), 1 << 16
+    ``0110912``. A count without branches, so that the compiler makes it some bytes a cycle."""
     a, b, newline = np.uint8(sep), np.uint8(quote), np.uint8(10)
     zero, nine = np.uint8(48), np.uint8(57)
-    for low in range(1, n - 1, block):
-        found = False
-        for i in range(low, min(low + block, n - 1)):
-            before, after = text[i - 1], text[i + 1]
-            start = (before == a) | (before == b) | (before == newline)
-            found |= (text[i] == zero) & (after >= zero) & (after <= nine) & start
-        if found:
-            return True
-    return False
+    found = 0
+    for i in range(1, len(text) - 1):
+        before, after = text[i - 1], text[i + 1]
+        start = (before == a) | (before == b) | (before == newline)
+        found += (text[i] == zero) & (after >= zero) & (after <= nine) & start
+    return found > 0

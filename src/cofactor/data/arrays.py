@@ -1,0 +1,34 @@
+"""Columns of numbers -> arrays, chunk by chunk: a column of many chunks is never copied into one just to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_PLAIN = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Float32, pl.Float64)
+
+
+def is_plain(column: pl.Series) -> bool:
+    """Whether the column holds numbers that are an array in memory as they are, none of them missing."""
+    return column.dtype in _PLAIN and not column.null_count()
+
+
+def chunks(column: pl.Series) -> Iterator[Array]:
+    """The chunks of a plain column as arrays, read-only and without a copy."""
+    return (chunk.to_numpy() for chunk in column.get_chunks())
+
+
+def filled(column: pl.Series, dtype: Any) -> Array:
+    """A plain column as an array of its own; numbers too large for a float type become infinite."""
+    out, start = np.empty(len(column), dtype=dtype), 0
+    with np.errstate(over="ignore"):
+        for chunk in chunks(column):
+            out[start : start + len(chunk)] = chunk
+            start += len(chunk)
+    return out
