@@ -21,8 +21,10 @@ import pytest
 import cofactor as cf
 from cofactor import bundle, fitting
 from cofactor._bundle import files, manifest, settings, tensors
+from cofactor._bundle.rows import MappedRows
 from cofactor.bundle import check_writable, info, load, save
 from cofactor.data.features import with_features
+from cofactor.data.interactions import Interactions
 from cofactor.errors import BundleError
 from cofactor.recommend import Recommender
 
@@ -156,7 +158,7 @@ def test_large_arrays_are_mapped(rec, tmp_path, monkeypatch):
     before = (tmp_path / "m" / "arrays.safetensors").read_bytes()
     b.model.item_bias[0] += 1  # a private copy of the page
     assert (tmp_path / "m" / "arrays.safetensors").read_bytes() == before
-    # A weight that was changed is found when asked for; a code that would lead outside an array always is.
+    # A weight that was changed is found when asked for; a code that would lead outside an array before it is used.
     changed = bytearray(before)
     start = 8 + int.from_bytes(changed[:8], "little")
     places = json.loads(changed[8:start])
@@ -169,8 +171,30 @@ def test_large_arrays_are_mapped(rec, tmp_path, monkeypatch):
     at = start + places["data.items"]["data_offsets"][0]
     changed[at : at + 4] = (25).to_bytes(4, "little")
     (tmp_path / "m" / "arrays.safetensors").write_bytes(changed)
-    with pytest.raises(BundleError, match="codes of items that do not exist"):
-        load(tmp_path / "m")
+    forged = load(tmp_path / "m")
+    assert len(forged.data) == len(rec.data)
+    for use in (
+        lambda: forged.data.items,
+        lambda: forged.recommend(rec.data.user_ids.values[0]),
+        lambda: forged.data.take(np.arange(3)),
+        lambda: forged.save(tmp_path / "again"),
+    ):
+        for _ in range(2):
+            with pytest.raises(BundleError, match="codes of items that do not exist"):
+                use()
+
+
+def test_mapped_rows_are_interactions_like_others(rec, tmp_path, monkeypatch):
+    save(rec, tmp_path / "m")
+    monkeypatch.setattr(bundle, "SMALL", 0)
+    data = load(tmp_path / "m").data
+    assert isinstance(data, MappedRows)
+    assert not data.items.flags.writeable
+    assert data.items is data.items
+    for part in (data.take(data.values > 3), data.but(name="other")):
+        assert type(part) is Interactions
+    assert np.array_equal(data.take(data.values > 3).users, rec.data.users[rec.data.values > 3])
+    assert data.to_frame().equals(rec.data.to_frame())
 
 
 def test_a_module_of_your_own(toy, tmp_path):
@@ -214,9 +238,32 @@ def test_info_loads_no_arrays(rec, tmp_path, monkeypatch):
     json.dumps(facts, allow_nan=False)
 
 
+def test_what_auto_tried_is_kept(rec, tmp_path):
+    from cofactor.evaluate.auto import SCHEMA
+
+    lines = [("bias", "", "rmse", 1.5, 0.1, "tried", True), ("als", "epochs=3", "rmse", None, None, "skipped", False)]
+    tried = pl.DataFrame(lines, schema=SCHEMA, orient="row")
+    save(Recommender(rec.model, rec.data, tried=tried), tmp_path / "m")
+    assert load(tmp_path / "m").tried.equals(tried)
+    assert info(tmp_path / "m")["tried"] == tried.to_dicts()
+    m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    for bad, words in (
+        ({"value": "good"}, "'value'"),
+        ({"more": 1}, "unknown field 'more'"),
+        ({"chosen": 1}, "chosen"),
+    ):
+        (tmp_path / "m" / "manifest.json").write_bytes(manifest.dump({**m, "tried": [m["tried"][0] | bad]}))
+        with pytest.raises(BundleError, match=words):
+            load(tmp_path / "m")
+
+
 def test_an_older_format_is_brought_up_to_date(rec, tmp_path):
     save(rec, tmp_path / "m")
     m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    m["format_version"] = 1
+    del m["tried"]
+    (tmp_path / "m" / "manifest.json").write_bytes(manifest.dump(m))
+    assert same(rec, load(tmp_path / "m"))
     m["format_version"] = 0
     del m["task"], m["data"]["notes"]
     for facts in m["files"].values():

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
 import polars as pl
 import pytest
 
+import cofactor as cf
+from cofactor.cli import main
 from cofactor.cli.common import cell, emit
 from cofactor.models import ABOUT, REGISTRY, models
 
@@ -34,3 +41,36 @@ def test_every_model_is_described_in_a_line_of_a_terminal(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(REGISTRY)
     assert all(line.split()[1] in ("rating", "ranking") for line in lines[1:])
+
+
+def test_what_auto_tried_is_shown_by_fit_and_info(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((30, 20)) < 0.6)
+    pl.DataFrame({"user": users, "item": items, "rating": rng.integers(1, 6, len(users))}).write_csv("r.csv")
+
+    def run(*args: str) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["cofactor", *args])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert not end.value.code
+        return capsys.readouterr()
+
+    out, err = run("fit", "r.csv", "--budget", "0")
+    assert "inner rmse" in out
+    assert [line.split()[-1] for line in out.splitlines() if line.startswith("bias ")] == ["chosen"]
+    assert "no room for als" in " ".join(out.split())
+    assert "by which it was chosen" in err
+    out, _ = run("info", "model.cofactor")
+    assert "What auto tried" in out
+    assert "chosen" in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+    out, _ = run("info", "model.cofactor", "--json")
+    kept = json.loads(out)["tried"]
+    assert [line["model"] for line in kept if line["chosen"]] == ["bias"]
+    tried = cf.load("model.cofactor").tried
+    assert tried is not None
+    assert tried.to_dicts() == kept

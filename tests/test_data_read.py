@@ -406,7 +406,7 @@ def test_nonsense_is_refused_in_one_sentence() -> None:
         cf.read(pd.concat([good, good], axis=1))
     with pytest.raises(DataError, match="no table"):
         cf.read(good["rating"])
-    with pytest.raises(DataError, match="sep is .*--sep"):
+    with pytest.raises(DataError, match=r"sep is .*--sep"):
         cf.read("ratings.csv", sep="")
     with pytest.raises(DataError, match="Did you mean 'ml-100k'"):
         cf.read("ml-100")

@@ -114,6 +114,22 @@ def test_the_choice_is_deterministic() -> None:
     assert first.frame["value"][0] != choose(data(), candidates=["bias"], seed=4).frame["value"][0]
 
 
+def test_the_budget_decides_only_where_it_is_reached() -> None:
+    pool = ["bias", "als", "dot-bias"]
+    frames = [
+        choose(data(), candidates=pool, fit=Fits({"bias": 0.5, "als": 0.3, "dot-bias": 0.4}), budget_seconds=budget)
+        for budget in (600, 6000, float("inf"))
+    ]
+    assert {found.note for found in frames} == {""}
+    first = frames[0].frame.drop("seconds")
+    assert all(found.frame.drop("seconds").equals(first) for found in frames)
+    assert first.filter("chosen")["model"].to_list() == ["als"]
+    late = choose(data(), candidates=pool, fit=Fits({"bias": 0.5, "als": 0.3, "dot-bias": 0.4}), budget_seconds=0)
+    assert "no room for als, dot-bias" in late.note
+    assert "--budget" in late.note
+    assert late.frame.filter("chosen")["model"].to_list() == ["bias"]
+
+
 def test_inner_validation_is_a_part_of_the_rows() -> None:
     whole = data()
     split = held_out(whole, 0.1, 0)

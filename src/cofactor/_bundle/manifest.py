@@ -15,7 +15,7 @@ from typing import Any
 from cofactor._bundle.tensors import parse_json
 from cofactor.errors import BundleError
 
-VERSION = 1
+VERSION = 2
 LIMIT = 32 << 20
 FORMAT = "cofactor-bundle"
 FILES = ("arrays.safetensors", "users.parquet", "items.parquet")
@@ -33,6 +33,7 @@ _TOP: dict[str, tuple[type, ...]] = {
     "seed": (int,),
     "metrics": (dict,),
     "history": (list,),
+    "tried": (list,),
     "data": (dict,),
     "files": (dict,),
     "digest": (str,),
@@ -54,6 +55,15 @@ _COLUMNS: dict[str, tuple[type, ...]] = {
     "rating": (str, type(None)),
     "time": (str, type(None)),
 }
+_TRIED: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "config": (str,),
+    "metric": (str,),
+    "value": (float, int, type(None)),
+    "seconds": (float, int, type(None)),
+    "status": (str,),
+    "chosen": (bool,),
+}
 _FILE: dict[str, tuple[type, ...]] = {"bytes": (int,), "blake2b": (str,)}
 
 
@@ -65,7 +75,12 @@ def _from_0(old: Manifest) -> Manifest:
     return new
 
 
-MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0}
+def _from_1(old: Manifest) -> Manifest:
+    """Version 1 did not keep what ``model="auto"`` tried."""
+    return {**old, "format_version": 2, "tried": old.get("tried", [])}
+
+
+MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0, 1: _from_1}
 """From a format version to the function that makes the next one of its manifest."""
 
 
@@ -123,6 +138,10 @@ def _check(m: Manifest, what: str) -> None:
         raise BundleError(f"{what}: metrics must be numbers")
     if not all(isinstance(row, list) and all(_number(x) for x in row) for row in m["history"]):
         raise BundleError(f"{what}: the history must be rows of numbers")
+    for at, line in enumerate(m["tried"]):
+        _fields(line, _TRIED, f"{what}: tried, line {at + 1}")
+        if not (_number(line["value"]) and _number(line["seconds"])):
+            raise BundleError(f"{what}: what was tried must have values and seconds that are numbers")
     if not -(1 << 127) < m["seed"] < 1 << 127:
         raise BundleError(f"{what}: the seed makes no sense")
 

@@ -109,6 +109,40 @@ def write_table(frame: pl.DataFrame, out: str) -> None:
         scratch.unlink(missing_ok=True)
 
 
+WORDS = {
+    "inner_rmse": "error on a held-out tenth of the training rows, by which it was chosen: a little rosy",
+    "inner_ndcg@10": "lists on a held-out fifth of the training rows, by which it was chosen: a little rosy",
+    "valid_rmse": "error on held-out rows, on the scale of the ratings",
+    "valid_mse": "squared error on held-out rows",
+    "drift": "how far the item vectors moved, 0 to 2",
+    "warm_start": "1: began with the earlier vectors",
+}
+"""What the metrics of a model are, in words."""
+
+
+def metric_line(name: str, value: float) -> str:
+    """A metric with its meaning."""
+    return f"{name}: {value:.4f}" + (f" ({WORDS[name]})" if name in WORDS else "")
+
+
+def show_tried(tried: pl.DataFrame) -> None:
+    """What ``auto`` tried, with the one it took, and what the budget kept out."""
+    import polars as pl
+
+    from cofactor.evaluate.auto import out_of_time
+
+    metric = str(tried["metric"][0])
+    note = out_of_time(tried)
+    tried = tried.filter(~pl.col("status").str.ends_with("with more effort"))
+    label = pl.when(pl.col("config") == "").then("model").otherwise(pl.format("{} ({})", "model", "config"))
+    remark = (
+        pl.when("chosen").then(pl.lit("chosen")).when(pl.col("value").is_null()).then("status").otherwise(pl.lit(""))
+    )
+    show(tried.select(label.alias("model"), pl.col("value").alias(f"inner {metric}"), "seconds", remark.alias("")))
+    if note:
+        console().print(note, markup=False)
+
+
 def print_json(value: Any) -> None:
     """Strict JSON: numbers that are not finite become null."""
     print(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))

@@ -13,10 +13,12 @@ from cofactor.cli.common import (
     Sep,
     Time,
     User,
+    metric_line,
     parse_flags,
     print_json,
     read_ratings,
     say,
+    show_tried,
 )
 from cofactor.errors import ConfigError
 
@@ -74,10 +76,14 @@ def command(
     )
     rec.save(out)
     if as_json:
-        print_json({"model": rec.name, "out": out, "metrics": rec.metrics, "history": rec.history})
+        tried = [] if rec.tried is None else rec.tried.to_dicts()
+        facts = {"model": rec.name, "out": out, "metrics": rec.metrics, "history": rec.history, "tried": tried}
+        print_json(facts)
         return
+    if rec.tried is not None:
+        show_tried(rec.tried)
     for name, value in rec.metrics.items():
-        say(f"{name}: {value:.4f}")
+        say(metric_line(name, value))
     say(f"saved {rec.name} to {out}")
 
 

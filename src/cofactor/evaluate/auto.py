@@ -54,12 +54,29 @@ TIE = 5e-4
 @dataclass(frozen=True)
 class Choice:
     """``model`` and ``config`` to train on all rows; ``metrics``: what it reached on the inner validation
-    rows; ``frame``: what was tried, ``model, config, metric, value, seconds, status``."""
+    rows; ``frame``: what was tried, ``model, config, metric, value, seconds, status, chosen``."""
 
     model: str
     config: dict[str, Any]
     metrics: dict[str, float]
     frame: pl.DataFrame
+
+    @property
+    def note(self) -> str:
+        """Whether the budget decided: empty where every candidate was tried that can be."""
+        return out_of_time(self.frame)
+
+
+def out_of_time(frame: pl.DataFrame) -> str:
+    """What the budget kept out of a frame of what was tried, in words; empty where nothing was."""
+    late = frame.filter(pl.col("status").str.contains(r"^skipped: (would take|no time)"))
+    if not len(late):
+        return ""
+    names = ", ".join(f"{m} ({c})" if c else m for m, c in late.select("model", "config").rows())
+    return (
+        f"The time budget left no room for {names}, so the choice depends on the speed of this machine; a larger"
+        " budget (budget_seconds=..., on the command line --budget) tries them too."
+    )
 
 
 def choose(
@@ -79,8 +96,8 @@ def choose(
     The simplest (``bias``, ``popular``) is tried first and whatever the budget, so the choice is never worse
     than it on these validation rows. The others follow from the one that usually wins down; one whose cost,
     forecast from fits to small parts, does not fit in what is left of ``budget_seconds`` (training the best
-    once more on all rows included) is skipped, and the frame says so. With time enough for all, the choice
-    depends on data and seed only. ``candidates`` are names or ``(name, config)``, from the simplest up.
+    once more on all rows included) is skipped, and the frame and ``note`` say so. With time enough for all, the
+    choice depends on data and seed only. ``candidates`` are names or ``(name, config)``, from the simplest up.
     Rankers are measured on 5,000 users at most.
 
     Raises ConfigError for a task that is neither ``rating`` nor ``ranking``.
@@ -92,7 +109,7 @@ def choose(
     target = names.metric("rmse" if task == "rating" else "ndcg@10")
     trial = _Trial(split, target, Choices(_floor(data, relevant)), seed, fit or default_fit(False), fit is None)
     pool = _pool(task, candidates)
-    table: list[dict[str, Any]] = [{"model": m, "config": str(dict(c)), "metric": str(target)} for m, c in pool]
+    table: list[dict[str, Any]] = [{"model": m, "config": _shown(c), "metric": str(target)} for m, c in pool]
     with progress("choosing a model", len(pool), None if verbose else True) as step:
         for k in (0, *range(len(pool) - 1, 0, -1)):
             model, config = pool[k]
@@ -114,18 +131,24 @@ def choose(
     best = _best(table, target)
     value = table[best]["value"]
     name, config = pool[best]
-    frame = pl.DataFrame(table, schema=_SCHEMA)
+    frame = pl.DataFrame([{**line, "chosen": k == best} for k, line in enumerate(table)], schema=SCHEMA)
     return Choice(name, dict(config), {f"inner_{target}": value}, frame)
 
 
-_SCHEMA = {
+SCHEMA = {
     "model": pl.String,
     "config": pl.String,
     "metric": pl.String,
     "value": pl.Float64,
     "seconds": pl.Float64,
     "status": pl.String,
+    "chosen": pl.Boolean,
 }
+"""Of a frame of what was tried."""
+
+
+def _shown(config: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in config.items())
 
 
 def _pool(task: str, candidates: Sequence[Any] | None) -> Candidates:

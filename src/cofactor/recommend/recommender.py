@@ -38,7 +38,8 @@ class Recommender:
     is recommended), ``metrics`` what was measured on held-out rows, ``history`` a ``[train_loss, valid_loss]`` for each
     epoch, ``intervals`` the quantiles of held-out residuals for models that have no posterior, ``rotation`` (k, k) what
     turns the model's vectors into the axes of an earlier model (see :meth:`refit`), ``overlay`` the ratings that came
-    after training (see :meth:`update`), ``index`` what finds candidates (see :meth:`approximate`; None: exact search).
+    after training (see :meth:`update`), ``index`` what finds candidates (see :meth:`approximate`; None: exact search),
+    ``tried`` what ``model="auto"`` tried (a frame model, config, metric, value, seconds, status, chosen; or None).
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Recommender:
         rotation: Array | None = None,
         overlay: Overlay | None = None,
         index: Index | None = None,
+        tried: pl.DataFrame | None = None,
     ) -> None:
         self.model = model
         self.data = data
@@ -63,6 +65,7 @@ class Recommender:
         self.rotation = rotation
         self.overlay = overlay or Overlay()
         self.index = index
+        self.tried = tried
         self.masks: dict[str, NDArray[np.bool_]] = {}
         """Which items meet a predicate, by its text."""
         self._groups: dict[str | None, Features] = {}
@@ -246,6 +249,7 @@ class Recommender:
             rotation=self.rotation,
             overlay=overlaid(self, events, unknown),
             index=self.index,
+            tried=self.tried,
         )
 
     def ratings(self) -> Interactions:
