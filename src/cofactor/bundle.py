@@ -15,18 +15,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
+import numpy as np
 from numpy.typing import NDArray
 
 from cofactor._bundle import files, manifest, parts, tables, tensors
-from cofactor._bundle.diff import Diff
-from cofactor._bundle.diff import diff as diff
 from cofactor._bundle.manifest import MIGRATIONS
+from cofactor._bundle.rows import MappedRows, check
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.errors import BundleError
 
 if TYPE_CHECKING:
+    from cofactor._bundle.diff import Diff, diff
     from cofactor.recommend import Recommender
 
 Array = NDArray[Any]
@@ -39,6 +39,14 @@ SMALL = 64 << 20
 _ARRAYS, _USERS, _ITEMS = manifest.FILES
 _TABLE_LIMIT = 4 << 30
 _PACKAGES = ("cofactor", "numpy", "numba", "scipy", "polars", "torch")
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Diff", "diff"):  # opening a bundle needs neither
+        from cofactor._bundle import diff as module
+
+        return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def save(rec: Recommender, path: str | Path) -> None:
@@ -75,7 +83,8 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recom
     """A saved recommender.
 
     Arrays above 64 MB are mapped: they are read when first used, and their digest is checked only with ``verify``.
-    Sizes, types and every number that is used as a position are always checked. ``module`` is the ``nn.Module`` (or a
+    Sizes, types and every number that is used as a position are always checked: those of mapped training rows when the
+    rows are first used (a list for a user, say), which raises BundleError then. ``module`` is the ``nn.Module`` (or a
     function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds no code. Raises
     BundleError for anything that is not an intact bundle.
     """
@@ -105,7 +114,6 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recom
         history=[[nan if v is None else float(v) for v in row] for row in m["history"]],
         intervals=parts.intervals(arrays, path),
         rotation=parts.rotation(arrays, model, path),
-        tried=_tried(m),
     )
     parts.nothing_left(arrays, path)
     return rec
@@ -125,7 +133,6 @@ def info(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
     data |= {k: len(m["data"][k] or ()) for k in ("user_features", "item_features")}
     sizes = {name: f["bytes"] for name, f in m["files"].items()}
     return facts | {
-        "tried": m["tried"],
         "epochs": len(m["history"]),
         "data": data,
         "files": sizes,
@@ -151,7 +158,6 @@ def _manifest(rec: Recommender, config: dict[str, Any], written: dict[str, Any])
         "seed": int(rec.seed),
         "metrics": manifest.plain({k: float(v) for k, v in rec.metrics.items()}),
         "history": manifest.plain(rec.history),
-        "tried": [] if rec.tried is None else manifest.plain(rec.tried.to_dicts()),
         "data": {
             "name": data.name,
             "fingerprint": fingerprint(data),
@@ -223,24 +229,16 @@ def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:
     return (now.st_dev, now.st_ino) != (here.st_dev, here.st_ino)
 
 
-def _tried(m: manifest.Manifest) -> pl.DataFrame | None:
-    """What ``model="auto"`` tried; None where a model was named."""
-    if not m["tried"]:
-        return None
-    from cofactor.evaluate.auto import SCHEMA
-
-    lines = [
-        {**line, **{k: None if line[k] is None else float(line[k]) for k in ("value", "seconds")}}
-        for line in m["tried"]
-    ]
-    return pl.DataFrame(lines, schema=SCHEMA)
-
-
 def _data(m: manifest.Manifest, arrays: dict[str, Array], ids: dict[str, Any], path: str | Path) -> Interactions:
     facts = m["data"]
     (users, user_table), (items, item_table) = ids["user"], ids["item"]
-    return Interactions(
-        *parts.rows(arrays, facts, path),
+    rows = parts.rows(arrays, facts, path)
+    mapped = isinstance(rows[0].base, np.memmap)
+    if not mapped:
+        check(rows[0], len(users), "users", path)
+        check(rows[1], len(items), "items", path)
+    return (MappedRows if mapped else Interactions)(
+        *rows,
         users,
         items,
         columns=Columns(**facts["columns"]),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor._bundle import settings
+from cofactor._bundle.rows import below
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 from cofactor.model import HasFactors
@@ -68,21 +69,12 @@ def check_finite(arrays: Mapping[str, Array], path: str | Path) -> None:
 def rows(
     arrays: dict[str, Array], facts: Mapping[str, Any], path: str | Path
 ) -> tuple[Array, Array, Array, Array | None]:
-    """Users, items, values and times (or None) of the training data."""
+    """Users, items, values and times (or None) of the training data; the codes are not yet checked."""
     n = facts["rows"]
     users, items = (_take(arrays, f"data.{x}", np.int32, (n,), path) for x in ("users", "items"))
-    for name, codes in (("users", users), ("items", items)):
-        if below(codes, facts[name]):
-            continue
-        raise BundleError(f"the array 'data.{name}' of {path} holds codes of {name} that do not exist")
     values = _take(arrays, "data.values", np.float32, (n,), path)
     times = _take(arrays, "data.times", np.int64, (n,), path) if "data.times" in arrays else None
     return users, items, values, times
-
-
-def below(codes: Array, limit: int) -> bool:
-    """Whether all int32 codes are at least 0 and below ``limit``; one pass."""
-    return not len(codes) or int(codes.view(np.uint32).max()) < limit
 
 
 def features(
@@ -102,14 +94,14 @@ def features(
 
 def intervals(arrays: dict[str, Array], path: str | Path) -> dict[str, Array] | None:
     """The quantiles of held-out residuals, or None."""
-    from cofactor.evaluate.intervals import residual_interval
-
     names = [name for name in arrays if name.startswith("intervals.")]
     found = {name.removeprefix("intervals."): np.asarray(arrays.pop(name)) for name in names}
     if not found:
         return None
     if set(found) != {"edges", "residuals", "range"}:
         raise BundleError(f"the arrays 'intervals...' of {path} are not edges, residuals and range")
+    from cofactor.evaluate.intervals import residual_interval
+
     residual_interval(found, np.zeros(1, np.float32))
     return found
 

@@ -1,0 +1,73 @@
+"""Training rows of a mapped bundle: they are read, and their codes checked, when they are first asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import Interactions
+from cofactor.errors import BundleError
+
+Array = NDArray[Any]
+
+
+def below(codes: Array, limit: int) -> bool:
+    """Whether all int32 codes are at least 0 and below ``limit``; one pass."""
+    return not len(codes) or int(codes.view(np.uint32).max()) < limit
+
+
+def check(codes: Array, limit: int, name: str, path: object) -> None:
+    """BundleError where a code has no id: it would lead outside an array."""
+    if not below(codes, limit):
+        raise BundleError(f"the array 'data.{name}' of {path} holds codes of {name} that do not exist")
+
+
+class _Codes:
+    """A field of codes that are checked once, before anybody gets them."""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name, self.held = name, f"_held_{name}"
+
+    def __set__(self, rows: Any, codes: Array) -> None:
+        vars(rows)[self.held] = codes, False
+
+    def __get__(self, rows: Any, owner: type[Any]) -> Any:
+        codes, checked = vars(rows)[self.held]
+        if not checked:
+            check(codes, rows.n_users if self.name == "users" else rows.n_items, self.name, "the bundle")
+            codes.flags.writeable = False
+            vars(rows)[self.held] = codes, True
+        return codes
+
+
+class MappedRows(Interactions):
+    """Interactions whose ``users`` and ``items`` lie in a mapped file; BundleError from the first use of forged codes.
+
+    Nothing of them is read before: going through 50 million rows takes longer than opening a file may.
+    """
+
+    users = _Codes()
+    items = _Codes()
+
+    def __post_init__(self) -> None:
+        for array in (self.values, self.times):
+            if array is not None:
+                array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Array) -> Any:
+        """A subset in memory, as plain Interactions."""
+        return plain(self).take(rows)
+
+    def but(self, **changes: Any) -> Any:
+        """The same with some fields changed, as plain Interactions."""
+        return plain(self).but(**changes)
+
+
+def plain(rows: MappedRows) -> Interactions:
+    """The same, checked, as Interactions like any others."""
+    return Interactions(**{name: getattr(rows, name) for name in Interactions.__dataclass_fields__})
