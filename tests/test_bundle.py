@@ -22,10 +22,8 @@ import cofactor as cf
 from cofactor import bundle, fitting
 from cofactor._bundle import files, manifest, settings, tensors
 from cofactor._bundle.rows import MappedRows
-from cofactor._bundle.rows import MappedRows
 from cofactor.bundle import check_writable, info, load, save
 from cofactor.data.features import with_features
-from cofactor.data.interactions import Interactions
 from cofactor.data.interactions import Interactions
 from cofactor.errors import BundleError
 from cofactor.recommend import Recommender

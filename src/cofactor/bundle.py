@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._bundle import files, manifest, parts, tables, tensors
@@ -114,6 +115,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recom
         history=[[nan if v is None else float(v) for v in row] for row in m["history"]],
         intervals=parts.intervals(arrays, path),
         rotation=parts.rotation(arrays, model, path),
+        tried=_tried(m),
     )
     parts.nothing_left(arrays, path)
     return rec
@@ -133,6 +135,7 @@ def info(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
     data |= {k: len(m["data"][k] or ()) for k in ("user_features", "item_features")}
     sizes = {name: f["bytes"] for name, f in m["files"].items()}
     return facts | {
+        "tried": m["tried"],
         "epochs": len(m["history"]),
         "data": data,
         "files": sizes,
@@ -158,6 +161,7 @@ def _manifest(rec: Recommender, config: dict[str, Any], written: dict[str, Any])
         "seed": int(rec.seed),
         "metrics": manifest.plain({k: float(v) for k, v in rec.metrics.items()}),
         "history": manifest.plain(rec.history),
+        "tried": [] if rec.tried is None else manifest.plain(rec.tried.to_dicts()),
         "data": {
             "name": data.name,
             "fingerprint": fingerprint(data),
@@ -227,6 +231,19 @@ def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:
     if here is None:
         return files.is_bundle(Path(path))
     return (now.st_dev, now.st_ino) != (here.st_dev, here.st_ino)
+
+
+def _tried(m: manifest.Manifest) -> pl.DataFrame | None:
+    """What ``model="auto"`` tried; None where a model was named."""
+    if not m["tried"]:
+        return None
+    from cofactor.evaluate.auto import SCHEMA
+
+    lines = [
+        {**line, **{k: None if line[k] is None else float(line[k]) for k in ("value", "seconds")}}
+        for line in m["tried"]
+    ]
+    return pl.DataFrame(lines, schema=SCHEMA)
 
 
 def _data(m: manifest.Manifest, arrays: dict[str, Array], ids: dict[str, Any], path: str | Path) -> Interactions:
