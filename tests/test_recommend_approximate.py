@@ -156,13 +156,17 @@ def test_only_where_it_is_of_use(toy, monkeypatch):
         rec.approximate(above=0)
 
 
-@pytest.mark.parametrize("name", ["als", "svd++", "ials", "bpr", "warp"])
+@pytest.mark.parametrize("name", ["als", "svd++", "dot-bias", "ials", "bpr", "warp"])
 def test_vectors_order_the_items(toy, name):
     model = cf.fit(toy, model=name, epochs=2, n_factors=4, calibrate=False).model
     assert isinstance(model, HasVectors)
     states = model.user_state(np.arange(toy.n_users))
     scores, dots = model.scores_from(states), model.query_vectors(states) @ model.item_vectors().T
-    gaps = scores - dots
+    inner = scores
+    if name == "dot-bias":  # what goes into the sigmoid, which rises with it
+        low, high = model.y_range
+        inner = -np.log((high - low) / (scores - low) - 1)
+    gaps = inner - dots
     np.testing.assert_allclose(gaps, np.broadcast_to(gaps[:, :1], gaps.shape), atol=1e-5)
     some = np.random.default_rng(0).integers(0, toy.n_items, (toy.n_users, 7))
     np.testing.assert_allclose(model.scores_at(states, some), np.take_along_axis(scores, some, axis=1), atol=1e-5)

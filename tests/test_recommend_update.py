@@ -127,6 +127,22 @@ def test_explanations_follow(rec):
     assert newer.explain(6, 120).prediction == rec.explain(6, 120).prediction
 
 
+@pytest.mark.parametrize("name", ["bias", "als", "svd++", "item-knn", "user-knn", "dot-bias"])
+def test_terms_of_an_updated_user_sum_to_the_prediction(name):
+    rec = cf.fit(table(), model=name, calibrate=False, **({"epochs": 3} if name in ("svd++", "dot-bias") else {}))
+    newer = rec.update([(5, 120, 5.0), (999, 121, 4.0), (999, 101, 1.0)])
+    accounts = [newer.explain(user, item) for user in (5, 999) for item in (102, 125, 139)]
+    accounts += [rec.explain(history={121: 4.0, 101: 1.0}, item=item) for item in (102, 125, 139)]
+    for account in accounts:
+        assert {"user", "item"} <= set(account.terms["term"])
+        assert account.linked_sum() == pytest.approx(account.prediction, abs=1e-5)
+        if account.user is not None:
+            asked = newer.predict([(account.user, account.item)])["prediction"][0]
+            assert account.prediction == pytest.approx(asked, abs=1e-5)
+    assert accounts[3].terms.equals(accounts[6].terms)  # the same ratings, the same account
+    assert "= " in str(accounts[0])
+
+
 @pytest.mark.parametrize("name", ["bias", "svd++", "item-knn", "user-knn", "ease", "ials", "popular", "bayes-mf"])
 def test_every_kind_of_model_takes_updates(name):
     small = {"bayes-mf": {"epochs": 8, "burn_in": 4}, "svd++": {"epochs": 3}, "ials": {"epochs": 3}}

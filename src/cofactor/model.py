@@ -170,6 +170,15 @@ class Additive(Protocol):
 
 
 @runtime_checkable
+class FoldedAdditive(FoldIn, Protocol):
+    """Optional: the same account for any user state, so for users that were folded in as well."""
+
+    def terms_from(self, user_state: Array, item: int) -> Terms:
+        """As ``Additive.terms``, for one row of a user state (d,) and an item of the training data."""
+        ...
+
+
+@runtime_checkable
 class HasFactors(Protocol):
     """Optional: vectors and biases that can be looked at. float32; ``bias`` is (n,), ``factors`` (n, k)."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cofactor.errors import ConfigError
 from cofactor.explain.rated import contributions
-from cofactor.model import Additive, FoldIn
+from cofactor.model import Additive, FoldedAdditive, FoldIn
 from cofactor.recommend.overlay import as_rows
 from cofactor.recommend.similar import item_similarity, shared_raters
 
@@ -28,7 +28,7 @@ class Explanation:
     """Two accounts of one prediction.
 
     ``terms``: the model's own, a frame term, value; ``link`` of their sum is ``prediction``. Empty for models that do
-    not add up terms and for users that were folded in.
+    not add up terms, or not for users that were folded in.
     ``rated``: a frame item, [title,] rating, contribution, similarity, shared_raters, strongest first: what the
     prediction would lose without that rating. The contributions of all looked at and ``rest`` sum to ``prediction``.
     ``neighbours``: the rated items most like this one, with the same columns.
@@ -122,8 +122,12 @@ def explain(rec: Recommender, who: Who, item: int, *, n: int) -> Explanation:
     """The work of :meth:`Recommender.explain`; ``item`` is a code."""
     trained = who.code >= 0 and who.state is None
     terms, link, y_range = pl.DataFrame(schema={"term": pl.String, "value": pl.Float64}), "identity", None
+    account = None
     if trained and isinstance(rec.model, Additive):
         account = rec.model.terms(who.code, item)
+    elif not trained and isinstance(rec.model, FoldedAdditive):
+        account = rec.model.terms_from(who.state[0] if who.state is not None else np.zeros(0), item)
+    if account is not None:
         values = np.asarray(account.values, dtype=np.float64)
         terms, link, y_range = (
             pl.DataFrame({"term": list(account.names), "value": values}),
@@ -153,7 +157,7 @@ def _prediction(rec: Recommender, who: Who, item: int, trained: bool) -> float:
     if trained or not isinstance(rec.model, FoldIn):
         return float(rec.model.predict(np.array([who.code]), np.array([item]))[0])
     assert who.state is not None
-    return float(rec.model.scores_from(who.state)[0, item])
+    return float(rec.on_scale(rec.model.scores_from(who.state)[0, item]))
 
 
 def _rated(rec: Recommender, who: Who, item: int, prediction: float) -> tuple[pl.DataFrame, float]:

@@ -83,13 +83,13 @@ class Bias:
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:
         """Global mean, user, item, and the clip where the sum leaves the scale."""
-        mean, item_bias, user_bias, limits = self._arrays()
-        named = {
-            "global": float(mean),
-            "user": float(at(user_bias, np.array([user]))[0]),
-            "item": float(at(item_bias, np.array([item]))[0]),
-        }
-        return clipped_terms(named, limits)
+        return self.terms_from(at(self._arrays()[2], np.array([user])), item)
+
+    def terms_from(self, user_state: Array, item: int) -> Terms:
+        """The same for a user with this bias (1,)."""
+        mean, item_bias, _, limits = self._arrays()
+        of_item = float(at(item_bias, np.array([item]))[0])
+        return clipped_terms({"global": float(mean), "user": float(user_state[0]), "item": of_item}, limits)
 
     def factors(self, which: Literal["user", "item"]) -> Array:
         """float32 (n, 0): there are none."""

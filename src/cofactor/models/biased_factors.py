@@ -86,8 +86,12 @@ class BiasedFactors:
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:
         """Global mean, user, item, each factor, and the clip where their sum leaves the scale."""
-        mean, limits, user_table, item_table = self.tables()
-        u, i = (at(t, np.array([c]))[0].astype(np.float64) for t, c in ((user_table, user), (item_table, item)))
+        return self.terms_from(at(self.tables()[2], np.array([user]))[0], item)
+
+    def terms_from(self, user_state: Array, item: int) -> Terms:
+        """The same for a user with these factors and bias (k + 1,)."""
+        mean, limits, _, item_table = self.tables()
+        u, i = user_state.astype(np.float64), at(item_table, np.array([item]))[0].astype(np.float64)
         named = {"global": float(mean), "user": float(u[-1]), "item": float(i[-1])}
         named |= {f"factor {f}": float(v) for f, v in enumerate(u[:-1] * i[:-1])}
         return clipped_terms(named, limits)

@@ -23,7 +23,7 @@ from cofactor.kernels.dot_bias_loss import BCE, HUBER, MAE, MSE
 from cofactor.model import Hyper, Kind, State, Task, Terms
 from cofactor.models.arrays import stored
 from cofactor.models.config import Search, option
-from cofactor.models.dot_bias_fold import fold, losses_of, prior_weight
+from cofactor.models.dot_bias_fold import FromRows, fold, losses_of, prior_weight
 from cofactor.models.dot_bias_strata import AUTO_ROWS, Strata, counts_of, run_epoch
 
 Array = NDArray[Any]
@@ -111,7 +111,7 @@ def initial_table(n_users: int, n_items: int, k: int, rng: np.random.Generator) 
     return table
 
 
-class DotBias:
+class DotBias(FromRows):
     """``user_table`` and ``item_table`` are float32 (n, stride): the weights, in place, never reallocated in
     training (kernels/dot_bias.py has the layout). :meth:`views` gives their named parts. Under a stepper rows may
     lag behind: ``flush`` brings them up to date, and everything here that reads weights calls it."""

@@ -8,10 +8,14 @@ found by damped Gauss-Newton steps in float64.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cofactor.kernels import dot_bias as kernel
+from cofactor.model import Terms
+from cofactor.models.arrays import row_dots
 
 Array = NDArray[Any]
 Loss = Callable[[Array], tuple[float, Array, Array]]
@@ -81,3 +85,39 @@ def fold(design: Array, offset: Array, loss: Loss, mean: Array, pull: Array) -> 
         if gain <= 1e-6 * value:
             break
     return x
+
+
+class FromRows:
+    """What dot-bias says of any row of the user table (stride,): a trained user's, or one that was folded in.
+
+    The sigmoid rises with what goes into it, so the order of the scores is that of the dot products.
+    """
+
+    config: Any
+    y_range: tuple[float, float] | None
+
+    def _tables(self) -> tuple[Array, Array]:
+        raise NotImplementedError
+
+    def query_vectors(self, user_state: Array) -> Array:
+        """float32 (n, k + 1): the factors, and 1 for the item's bias."""
+        return np.delete(user_state[:, : self.config.n_factors + 2], self.config.n_factors, axis=1)
+
+    def item_vectors(self) -> Array:
+        """float32 (n_items, k + 1): factors, then bias."""
+        return np.delete(self._tables()[1][:, : self.config.n_factors + 2], self.config.n_factors, axis=1)
+
+    def scores_at(self, user_state: Array, items: Array) -> Array:
+        """float32 (n, m): the predictions for each row's own items."""
+        z = np.ascontiguousarray(row_dots(np.asarray(user_state, np.float32), self._tables()[1], items))
+        if self.y_range is not None:
+            kernel.squash(z.reshape(-1), *self.y_range)
+        return z
+
+    def terms_from(self, user_state: Array, item: int) -> Terms:
+        """User bias, item bias and one term a factor."""
+        k = self.config.n_factors
+        u, i = user_state.astype(np.float64), self._tables()[1][item].astype(np.float64)
+        names = ("user", "item", *(f"factor {j}" for j in range(k)))
+        link: Literal["identity", "sigmoid"] = "identity" if self.y_range is None else "sigmoid"
+        return Terms(names, np.concatenate([[u[k], i[k + 1]], u[:k] * i[:k]]), link, self.y_range)

@@ -156,17 +156,21 @@ class _KNN:
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:
         """Global mean, user, item, a term for each neighbour by its code, and the clip where they leave the scale."""
-        plain = self.base.terms(user, item)
-        named = {n: float(v) for n, v in zip(plain.names, plain.values, strict=True) if n in ("global", "user", "item")}
-        if user >= 0 and item >= 0:
-            mine, row, look = (item, user, self._rows()) if self.of_items else (user, item, self._columns())
-            neighbours, weights = fitted(self.neighbours, self.name)[mine], fitted(self.weights, self.name)[mine]
-            codes, values = look.row(row)
-            used = np.isin(neighbours, codes)
-            total = float(weights[used].sum(dtype=np.float64)) + self.config.damping
-            for other, weight in zip(neighbours[used], weights[used], strict=True):
-                value = float(values[np.searchsorted(codes, other)])
-                named[f"neighbour {other}"] = float(weight) * value / total
+        bias = float(at(self.base.bias("user"), np.array([user]))[0])
+        if user < 0 or item < 0:
+            return self._account(bias, item, NO_ROWS, NO_ROWS, NO_ROWS, NO_ROWS)
+        mine, row, look = (item, user, self._rows()) if self.of_items else (user, item, self._columns())
+        neighbours, weights = fitted(self.neighbours, self.name)[mine], fitted(self.weights, self.name)[mine]
+        return self._account(bias, item, neighbours, weights, *look.row(row))
+
+    def _account(self, bias: float, item: int, neighbours: Array, weights: Array, codes: Array, values: Array) -> Terms:
+        """The terms; ``codes`` (ascending) and ``values`` are the residuals to be looked among for the neighbours."""
+        named = {"global": float(fitted(self.base.mean, self.name)), "user": bias}
+        named["item"] = float(at(self.base.bias("item"), np.array([item]))[0])
+        used = np.isin(neighbours, codes)
+        total = float(weights[used].sum(dtype=np.float64)) + self.config.damping
+        for other, weight in zip(neighbours[used].tolist(), weights[used].tolist(), strict=True):
+            named[f"neighbour {other}"] = weight * float(values[np.searchsorted(codes, other)]) / total
         return clipped_terms(named, fitted(self.base.range, self.name))
 
     def factors(self, which: Literal["user", "item"]) -> Array:
@@ -245,6 +249,12 @@ class ItemKNN(_KNN):
         state[who, 1 + rows.indices] = np.where(rows.values == 0, TINY, rows.values)
         return state
 
+    def terms_from(self, user_state: Array, item: int) -> Terms:
+        """As ``terms``, for a user with this bias and these residuals (1 + n_items,)."""
+        neighbours, weights = fitted(self.neighbours, self.name)[item], fitted(self.weights, self.name)[item]
+        codes = np.flatnonzero(user_state[1:])
+        return self._account(float(user_state[0]), item, neighbours, weights, codes, user_state[1 + codes])
+
     def scores_from(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items), not clipped."""
         who, what = np.nonzero(user_state[:, 1:])
@@ -279,6 +289,11 @@ class UserKNN(_KNN):
         neighbours[users < 0] = -1
         bias, weights = at(self.base.bias("user"), users), at(fitted(self.weights, self.name), users)
         return np.concatenate([bias[:, None], neighbours, weights], axis=1)
+
+    def terms_from(self, user_state: Array, item: int) -> Terms:
+        """As ``terms``, for a user with this bias and these neighbours (1 + 2 k,)."""
+        bias, (neighbours, weights) = float(user_state[0]), np.split(user_state[1:], 2)
+        return self._account(bias, item, neighbours.astype(np.int32), weights, *self._columns().row(item))
 
     def scores_from(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items), not clipped."""
