@@ -118,8 +118,12 @@ class Job:
         return stored(side.label, self.task, split_of(rows), np.load(self.path(side, rows, setting)))
 
     def value(self, side: Side, rows: str, setting: Setting, name: str) -> float:
-        by, test = self.found(side, rows, setting), split_of(rows)
-        return float(evaluate(by, test, name, relevant=self.relevant, draws=0)["value"][0])
+        """One figure of one training; kept beside its predictions."""
+        kept = self.path(side, rows, setting).with_suffix(f".{name}")
+        if not kept.exists():
+            by, test = self.found(side, rows, setting), split_of(rows)
+            kept.write_text(str(evaluate(by, test, name, relevant=self.relevant, draws=0)["value"][0]))
+        return float(kept.read_text())
 
     def choose(self, side: Side, rows: str) -> Setting:
         """The best setting by the first metric, on inner parts of the training rows alone."""

@@ -44,6 +44,12 @@ RIVALS: dict[str, tuple[str, tuple[Setting, ...], tuple[str, ...], int]] = {
         ("all", "good"),
         2,
     ),
+    "Cornac BPR": (
+        "cornac-bpr",
+        product(k=[64], learning_rate=[0.01, 0.02], lambda_reg=[0.01, 0.02], max_iter=[100]),
+        ("all", "good"),
+        1,
+    ),
     "lightfm-next WARP": (
         "lightfm",
         product(
@@ -57,16 +63,16 @@ RIVALS: dict[str, tuple[str, tuple[Setting, ...], tuple[str, ...], int]] = {
         2,
     ),
     "PureSVD (SciPy)": ("pure-svd", product(factors=[8, 12, 16, 20, 25, 30, 40, 50, 70]), tuple(WAYS), 2),
-    "SLIM (scikit-learn)": ("slim", product(alpha=[0.02, 0.05, 0.1, 0.2], l1_ratio=[0.01, 0.03, 0.1]), tuple(WAYS), 1),
-    "EASE (NumPy)": ("ease", product(reg=[25, 50, 100, 150, 200, 300, 400, 800]), tuple(WAYS), 2),
+    "SLIM (scikit-learn)": ("slim", product(alpha=[0.05, 0.1], l1_ratio=[0.01, 0.03]), ("all", "graded"), 1),
+    "EASE (NumPy)": ("ease", product(reg=[50, 100, 200, 400, 800]), tuple(WAYS), 2),
     "implicit ALS": (
         "implicit-als",
-        product(factors=[32, 64, 128], regularization=[5, 10, 20, 40], alpha=[1, 2, 4, 8], iterations=[15]),
+        product(factors=[64, 128], regularization=[10, 20, 40], alpha=[2, 4, 8], iterations=[15]),
         tuple(WAYS),
-        2,
+        1,
     ),
 }
-"""Method, settings, which ways of counting a rating it can take, inner parts. BPR of implicit takes no weights."""
+"""Method, settings, which ways of counting a rating it can take, inner parts. BPR takes no weights in either."""
 
 ALIKE: dict[str, tuple[Setting, ...]] = {
     "item-cosine": product(neighbours=[50, 100, 200], b=[0.1, 0.3, 0.7], shrink=[0.0, 20.0]),
@@ -80,7 +86,7 @@ ALIKE: dict[str, tuple[Setting, ...]] = {
 
 LIKE = {
     "item-cosine": "implicit item-kNN",
-    "bpr": "implicit BPR",
+    "bpr": "Cornac BPR",
     "warp": "lightfm-next WARP",
     "slim": "SLIM (scikit-learn)",
     "ease": "EASE (NumPy)",
@@ -100,7 +106,8 @@ def sides() -> list[Side]:
     for name, (method, settings, ways, parts) in RIVALS.items():
         for way in ways:
             tried = tuple({"positives": way, **s} for s in settings)
-            found.append(Side(label(name, way), method, tried, "rankers", "rankers.py", parts))
+            env = "factorisation" if method.startswith("cornac") else "rankers"
+            found.append(Side(label(name, way), method, tried, env, "rankers.py", parts))
     return found
 
 

@@ -59,6 +59,19 @@ def implicit_bpr(rows: sp.csr_matrix, **setting: Any) -> Array:
     return model.user_factors @ model.item_factors.T
 
 
+def cornac_bpr(rows: sp.csr_matrix, **setting: Any) -> Array:
+    import cornac
+
+    coo = rows.tocoo()
+    data = cornac.data.Dataset.from_uir(list(zip(coo.row.tolist(), coo.col.tolist(), coo.data.tolist())))
+    model = cornac.models.BPR(seed=0, verbose=False, num_threads=THREADS, **setting)
+    model.fit(data)
+    scores = np.full(rows.shape, -np.inf, dtype=np.float32)
+    users, items = (np.array(list(m)) for m in (data.uid_map, data.iid_map))
+    scores[np.ix_(users, items)] = model.u_factors @ model.i_factors.T + model.i_biases
+    return scores
+
+
 def implicit_knn(rows: sp.csr_matrix, kind: str, **setting: Any) -> Array:
     """BM25, TF-IDF or cosine neighbours of items."""
     from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
@@ -131,6 +144,7 @@ METHODS: dict[str, Callable[..., Array]] = {
     "popular": popular,
     "implicit-als": implicit_als,
     "implicit-bpr": implicit_bpr,
+    "cornac-bpr": cornac_bpr,
     "implicit-knn": implicit_knn,
     "lightfm": lightfm,
     "ease": ease,
