@@ -209,6 +209,40 @@ def test_others_begin_afresh_and_say_so(name):
     assert again.recommend(5).equals(rec.recommend(5))
 
 
+@pytest.mark.parametrize("name", ["dot-bias", "bpr", "warp", "neural"])
+def test_gradient_steps_go_on_when_asked_to(name):
+    if name == "neural":
+        pytest.importorskip("torch", reason="the torch extra is not installed")
+    small = {"dot-bias": {"lr": 5e-2}, "neural": {"layers": (8,), "bs": 32}, "bpr": {"lr": 0.1}, "warp": {}}
+    config = {"n_factors": 4, "epochs": 20, **small[name]}
+    old = cf.fit(table(), model=name, seed=1, calibrate=name == "dot-bias", **config)
+    more = old.update([(999, 101, 5.0), (999, 102, 4.0), (5, 139, 1.0)])
+    warm, fresh = more.refit(seed=2, warm=True), more.refit(seed=2, warm=False)
+    assert (warm.metrics["warm_start"], fresh.metrics["warm_start"]) == (1, 0)
+    assert len(warm.history) == 4
+    assert warm.model.config == old.model.config
+    again = more.refit(seed=2, epochs=4)
+    assert again.metrics["warm_start"] == 0
+    assert warm.history[0][0] < again.history[0][0]
+    assert warm.recommend(999)["score"].is_finite().all()
+    assert (warm.intervals is None) == (name != "dot-bias")
+    if name != "neural":
+        assert warm.metrics["drift"] < fresh.metrics["drift"]
+        assert warm.metrics["drift"] < 0.2
+
+
+def test_nothing_to_go_on_from_means_the_usual_epochs(capsys):
+    old = cf.fit(table(), model="ease", seed=1)
+    assert old.refit(warm=True, verbose=True).metrics["warm_start"] == 0
+    assert "ease has no vectors that training could go on from" in capsys.readouterr().out
+    dot = cf.fit(table(), model="dot-bias", seed=1, epochs=10, calibrate=False)
+    wider = dot.refit(warm=True, n_factors=7, seed=1)
+    assert wider.metrics["warm_start"] == 0
+    assert len(wider.history) == 10
+    assert dot.refit(verbose=True).metrics["warm_start"] == 0
+    assert "warm=True does it anyhow" in capsys.readouterr().out
+
+
 def test_the_axes_are_saved(tmp_path):
     rec = cf.fit(table(), model="ials", seed=1, n_factors=4, epochs=3)
     other = rec.refit(seed=9, epochs=4)

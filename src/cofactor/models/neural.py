@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cofactor.models.neural_net import Net, Prior
 
 Array = NDArray[Any]
+_NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,27 @@ class Neural(TorchModule):
         c = self.config
         self.y_range = infer_range(data, c.loss) if isinstance(c.y_range, str) else c.y_range
         return super().stepper(data, rng)
+
+    def begin_from(self, old: Neural, users: tuple[Array, Array], items: tuple[Array, Array]) -> bool:
+        """Take over the weights of an earlier network before training: its layers whole, and the embeddings of the
+        users and items in both (codes here, codes there). False where the sizes differ: they follow the data's unless
+        ``n_factors`` is given."""
+        import torch
+
+        new, before = self._module().state_dict(), old._module().state_dict()
+        if new.keys() != before.keys() or any(new[n].shape[1:] != t.shape[1:] for n, t in before.items()):
+            return False
+        rows = {"embeds.0.weight": users, "embeds.1.weight": items}
+        if any(new[n].shape != t.shape for n, t in before.items() if n not in rows):
+            return False
+        with torch.no_grad():
+            for name, tensor in before.items():
+                mine, theirs = (torch.from_numpy(codes).long() for codes in rows.get(name, (_NONE, _NONE)))
+                if name in rows:
+                    new[name][mine.to(new[name].device)] = tensor[theirs.to(tensor.device)].to(new[name].device)
+                else:
+                    new[name].copy_(tensor)
+        return True
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         need_torch("the neural model")

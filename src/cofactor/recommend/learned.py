@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import one_of, whole
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors
 
@@ -20,6 +21,8 @@ Side = Literal["item", "user"]
 
 def biases_frame(rec: Recommender, n: int, which: Side) -> pl.DataFrame:
     """The work of :meth:`Recommender.biases`."""
+    one_of("which", which, "item", "user")
+    whole("n", n, 0)
     bias = _with_factors(rec).bias(which)
     view = rec.data.by_item if which == "item" else rec.data.by_user
     rated = np.flatnonzero(view.counts > 0)
@@ -34,6 +37,7 @@ def biases_frame(rec: Recommender, n: int, which: Side) -> pl.DataFrame:
 
 def embeddings_frame(rec: Recommender, which: Side) -> pl.DataFrame:
     """The work of :meth:`Recommender.embeddings`."""
+    one_of("which", which, "item", "user")
     model = _with_factors(rec)
     ids = rec.data.item_ids if which == "item" else rec.data.user_ids
     factors = np.ascontiguousarray(model.factors(which), dtype=np.float32)

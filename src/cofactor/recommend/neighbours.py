@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from cofactor.errors import ConfigError
+from cofactor._checks import whole
 from cofactor.recommend.options import Unknown, check_policy
 from cofactor.recommend.people import popularity
 from cofactor.recommend.similar import item_similarity, shared_raters
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 def similar_frame(rec: Recommender, item: Any, n: int, unknown: Unknown) -> pl.DataFrame:
     """The work of :meth:`Recommender.similar_items`."""
     check_policy(unknown)
-    if n < 1:
-        raise ConfigError(f"n is {n}; it must be at least 1")
+    whole("n", n)
     code = rec.items.code(item) if unknown == "error" else rec.items.find(item)
     if code >= 0:
         row = np.array(item_similarity(rec.model, rec.data, np.array([code])), dtype=np.float32)

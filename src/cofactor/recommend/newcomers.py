@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import whole
 from cofactor.data.features import features
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.options import Unknown, check_policy
@@ -33,8 +34,7 @@ def recommend_new(
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.recommend_new`."""
     check_policy(unknown)
-    if n < 1:
-        raise ConfigError(f"n is {n}; it must be at least 1")
+    whole("n", n)
     if (user is None) == (history is None):
         raise ConfigError("give either a user of the training data, or a history of items, and not both")
     ids, table, columns = new_table(rec, items)

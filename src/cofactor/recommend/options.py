@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import several, whole
 from cofactor.errors import ConfigError
 
 Array = NDArray[Any]
@@ -38,6 +39,10 @@ class Options:
         check_policy(self.unknown)
         if not _whole(self.n) or self.n < 1:
             raise ConfigError(f"n is {self.n!r}; it must be a whole number of at least 1")
+        whole("seed", self.seed, 0)
+        for name in ("allow", "deny"):
+            if getattr(self, name) is not None:
+                several(name, getattr(self, name), "a list of items")
         for name, strength in (("diversity", self.diversity), ("calibration", self.calibration_strength)):
             if not _number(strength) or not 0 <= strength <= 1:
                 raise ConfigError(f"{name} is {strength!r}; it must be a number from 0 (not at all) to 1")

@@ -188,6 +188,8 @@ def _user_codes(rec: Recommender, users: pl.Series) -> tuple[Array, tuple[Any, .
     new_ids, new_codes = list(old.new_ids), dict(old.new_codes)
     for at in np.flatnonzero(codes < 0):
         user = users[int(at)]
+        if isinstance(user, pl.Series):
+            raise DataError(f"event {at + 1}: the user is a list; give one id")
         if user not in new_codes:
             alike = isinstance(user, str) == (ids.text == "text") and (ids.text != "numbers" or isinstance(user, int))
             if not alike or ids.values.dtype.is_temporal() != users.dtype.is_temporal():

@@ -83,7 +83,9 @@ def read_history(
     """
     if isinstance(history, str):
         raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
-    pairs = dict(history.items()) if isinstance(history, Mapping) else dict.fromkeys(history)
+    if not isinstance(history, Mapping) and not hasattr(history, "__iter__"):
+        raise DataError(f"the history is {history!r}; give items with ratings, such as {{'Fargo (1996)': 5}}")
+    pairs = dict(history.items()) if isinstance(history, Mapping) else _keys(history)
     values = np.empty(len(pairs), dtype=np.float32)
     for at, (item, value) in enumerate(pairs.items()):
         try:
@@ -102,6 +104,13 @@ def read_history(
     if (np.diff(found) == 0).any():
         raise DataError("the history names an item twice (once by its id, once by its title?); name each item once")
     return found, values[order], len(codes) - len(found)
+
+
+def _keys(history: Iterable[Any]) -> dict[Any, None]:
+    try:
+        return dict.fromkeys(history)
+    except TypeError:
+        raise DataError("the history holds what is no id; give ids or titles, such as ['Fargo (1996)']") from None
 
 
 def fold_in(rec: Recommender, histories: CSR) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import number, several
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldedPosterior, FoldIn, Interval, Posterior
 from cofactor.recommend.options import Unknown, check_policy
@@ -31,6 +32,7 @@ def predict_frame(
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.predict`."""
     check_policy(unknown)
+    number("level", level)
     users, items = _columns(rec, pairs)
     user_codes = rec.users.codes(users)
     item_codes = np.array(rec.data.item_ids.encode(items), dtype=np.int32)
@@ -41,7 +43,7 @@ def predict_frame(
             rec.data.user_ids.index(users[int(at)])
         for at in np.flatnonzero(item_codes < 0)[:1]:
             rec.items.code(items[int(at)])
-    when = None if times is None else np.asarray(times, dtype=np.int64)
+    when = None if times is None else _seconds(times)
     if when is not None and len(when) != len(users):
         raise DataError(f"there are {len(users)} pairs and {len(when)} times; give one time for each pair")
     columns = [users.alias("user"), items.alias("item")]
@@ -140,6 +142,14 @@ def _touched(rec: Recommender, users: Array, items: Array) -> Iterable[tuple[int
         yield code, np.flatnonzero((users == code) & (items >= 0))
 
 
+def _seconds(times: Any) -> Array:
+    several("times", times, "[881250949], seconds since 1970")
+    try:
+        return np.asarray(times, dtype=np.int64)
+    except (TypeError, ValueError):
+        raise DataError("times must be whole numbers: seconds since 1970, one for each pair") from None
+
+
 def _columns(rec: Recommender, pairs: Iterable[tuple[Any, Any]] | pl.DataFrame) -> tuple[pl.Series, pl.Series]:
     if isinstance(pairs, pl.DataFrame):
         names = rec.data.columns
@@ -147,7 +157,7 @@ def _columns(rec: Recommender, pairs: Iterable[tuple[Any, Any]] | pl.DataFrame) 
             if wanted not in pairs.columns:
                 raise DataError(f"no column {wanted!r}; there are: {', '.join(pairs.columns)}")
         return pairs[names.user], pairs[names.item]
-    pairs = list(pairs)
+    pairs = list(several("pairs", pairs, "(user, item) tuples: [(196, 'Kolya (1996)')]"))
     for at, pair in enumerate(pairs):
         if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2:
             raise DataError(f"pair {at + 1} is {pair!r}; give (user, item) tuples, such as [(196, 'Kolya (1996)')]")

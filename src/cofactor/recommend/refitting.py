@@ -13,6 +13,7 @@ from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors
+from cofactor.recommend.warm import by_gradient, shortened
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
@@ -20,22 +21,52 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-def refit(rec: Recommender, ratings: Any, seed: int, verbose: bool, changes: dict[str, Any]) -> Recommender:
+def refit(
+    rec: Recommender, ratings: Any, seed: int, warm: bool | None, verbose: bool, changes: dict[str, Any]
+) -> Recommender:
     """The work of :meth:`Recommender.refit`."""
+    from cofactor.fitting import _calibrate as calibrate
     from cofactor.fitting import fit
     from cofactor.models import REGISTRY
 
     if rec.name not in REGISTRY:
         raise ConfigError(f"{rec.name} is a module of your own, which only your code can make; train it by a Learner")
-    config = {f.name: getattr(rec.model.config, f.name) for f in dataclasses.fields(rec.model.config)} | changes
+    old = rec.model.config
+    going_on = not by_gradient(old) if warm is None else warm
+    config = {f.name: getattr(old, f.name) for f in dataclasses.fields(old)}
+    shorter = shortened(old) if going_on and by_gradient(old) else {}
     data = enlarged(rec) if ratings is None else ratings
-    calibrate = rec.intervals is not None
-    found = fit(data, model=rec.name, seed=seed, calibrate=calibrate, warm_from=rec, verbose=verbose, **config)
+    found = fit(
+        data,
+        model=rec.name,
+        seed=seed,
+        calibrate=rec.intervals is not None and not shorter,
+        warm_from=rec if going_on else None,
+        verbose=verbose,
+        **config | shorter | changes,
+    )
+    began = found.metrics.setdefault("warm_start", 0.0)
+    if shorter:
+        if not began:  # there was nothing to go on from, so it needs its usual epochs
+            return refit(rec, ratings, seed, False, verbose, changes)
+        usual = {name: getattr(old, name) for name in shorter if name not in changes}
+        found.model.config = dataclasses.replace(found.model.config, **usual)
+        if rec.intervals is not None and len(found.data) >= 100:  # by a model with the usual epochs, as ever
+            calibrate(found, found.data, rec.name, config | changes, seed)
+    if verbose and not began:
+        print(f"trained afresh: {_why(rec, going_on)}")
     rotation, drift = turned(rec, found)
     if rotation is not None:
         found.rotation = rotation
         found.metrics["drift"] = drift
     return found
+
+
+def _why(rec: Recommender, going_on: bool) -> str:
+    """Why training did not go on from the old vectors, in words."""
+    if not going_on and by_gradient(rec.model.config):
+        return f"{rec.name} learns by gradient steps, and is a little worse when it goes on; warm=True does it anyhow"
+    return f"{rec.name} has no vectors that training could go on from"
 
 
 def turned(old: Recommender, new: Recommender) -> tuple[Array | None, float]:

@@ -18,36 +18,69 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
+def by_gradient(config: Any) -> bool:
+    """Whether a model with this config learns by gradient steps: one that goes on from trained vectors for as long as
+    from random ones overfits (``warp`` lost 7 % of NDCG@10 on ml-100k)."""
+    return hasattr(config, "lr")
+
+
+def shortened(config: Any) -> dict[str, Any]:
+    """What a run of gradient steps that begins with trained vectors changes: a fifth of the epochs (two at least) at a
+    quarter of the learning rate."""
+    return {"epochs": max(min(2, config.epochs), config.epochs // 5), "lr": config.lr / 4}
+
+
 def warm_start(learn: Learner, old: Recommender) -> bool:
     """Put the vectors (and biases) of an earlier model into a Learner that has not begun; whether that could be done.
 
-    It can be where training goes in sweeps that solve (ALS and its like, which go on from any vectors to the same end)
-    and the stepper's snapshot holds tables of users and items that begin with the model's factors. With gradient steps
-    (a config with a learning rate) the number of epochs is part of what keeps a model from overfitting: going on from
-    trained vectors cost ``warp`` 7 % of NDCG@10 on ml-100k. So these begin afresh.
+    It can be where training goes in sweeps that solve (ALS and its like) and the stepper's snapshot holds tables of
+    users and items that begin with the model's factors; where the model's factors are the weights that gradient steps
+    change; and where the model knows how to itself (``begin_from``, as in ``neural``).
     """
-    if learn.stepper.kind != "sweep" or hasattr(learn.model.config, "lr"):
+    if type(learn.model) is not type(old.model):
         return False
+    stepper = learn.stepper  # begins the run, so that there is something to write into
+    sides = (
+        (learn.train.user_ids, old.data.user_ids, old.data.by_user.counts),
+        (learn.train.item_ids, old.data.item_ids, old.data.by_item.counts),
+    )
+    users, items = (_common(ids, olds, counts) for ids, olds, counts in sides)
+    if (begin := getattr(learn.model, "begin_from", None)) is not None:
+        return bool(begin(old.model, users, items))
     if not isinstance(learn.model, HasFactors) or not isinstance(old.model, HasFactors):
         return False
-    snapshot, found = learn.stepper.snapshot(), 0
-    for which, ids, olds in (
-        ("user", learn.train.user_ids, old.data.user_ids),
-        ("item", learn.train.item_ids, old.data.item_ids),
-    ):
-        try:
-            found += _fill(snapshot, learn.model, old.model, which, *_common(ids, olds))  # type: ignore[arg-type]
-        except NotFittedError:  # a model whose vectors come only with training
+    try:
+        if by_gradient(learn.model.config):
+            return _overwrite(learn.model, old.model, "user", *users) and _overwrite(
+                learn.model, old.model, "item", *items
+            )
+        if stepper.kind != "sweep":
             return False
-    if found == 2:
-        learn.stepper.restore(snapshot)
-    return found == 2
+        snapshot = stepper.snapshot()
+        found = _fill(snapshot, learn.model, old.model, "user", *users)
+        found = _fill(snapshot, learn.model, old.model, "item", *items) and found
+    except NotFittedError:  # a model whose vectors come only with training
+        return False
+    if found:
+        stepper.restore(snapshot)
+    return found
 
 
-def _common(ids: IdMap, olds: IdMap) -> tuple[Array, Array]:
-    """Codes of the ids in both maps: in the one, and in the other."""
+def _overwrite(new: HasFactors, old: HasFactors, which: Literal["user", "item"], mine: Array, theirs: Array) -> bool:
+    """Write the old rows over the weights themselves; False where the widths differ or factors are not the weights."""
+    if new.factors(which).shape[1] != old.factors(which).shape[1] or not new.factors(which).flags.writeable:
+        return False
+    rows, bias = old.factors(which)[theirs], old.bias(which)[theirs]
+    new.factors(which)[mine] = rows
+    if new.bias(which).flags.writeable:
+        new.bias(which)[mine] = bias
+    return np.array_equal(new.factors(which)[mine], rows)
+
+
+def _common(ids: IdMap, olds: IdMap, counts: Array) -> tuple[Array, Array]:
+    """Codes of the ids in both maps that had ratings before (``counts``): in the one, and in the other."""
     theirs = olds.encode(ids.values)
-    mine = np.flatnonzero(theirs >= 0)
+    mine = np.flatnonzero((theirs >= 0) & (counts[np.maximum(theirs, 0)] > 0))
     return mine, theirs[mine]
 
 
