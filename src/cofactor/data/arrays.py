@@ -26,9 +26,19 @@ def chunks(column: pl.Series) -> Iterator[Array]:
 
 def filled(column: pl.Series, dtype: Any) -> Array:
     """A plain column as an array of its own; numbers too large for a float type become infinite."""
-    out, start = np.empty(len(column), dtype=dtype), 0
-    with np.errstate(over="ignore"):
-        for chunk in chunks(column):
-            out[start : start + len(chunk)] = chunk
-            start += len(chunk)
+    out = np.empty(len(column), dtype=dtype)
+    gathered(len(column), iter([column]), out)
     return out
+
+
+def gathered(rows: int, parts: Iterator[pl.Series], out: Array) -> Array | None:
+    """``out`` filled with a column of so many rows that comes in parts; None where a part is not plain."""
+    start = 0
+    for part in parts:
+        if not is_plain(part) or start + len(part) > len(out):
+            return None
+        with np.errstate(over="ignore"):
+            for chunk in chunks(part):
+                out[start : start + len(chunk)] = chunk
+                start += len(chunk)
+    return out if start == rows == len(out) else None

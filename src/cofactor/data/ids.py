@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from cofactor.data.arrays import Array as Array
-from cofactor.data.arrays import chunks
+from cofactor.data.arrays import chunks, is_plain
 from cofactor.errors import DataError, UnknownIdError, did_you_mean
 
 _TABLE_LIMIT = 1 << 26
@@ -201,27 +201,45 @@ def id_map(values: pl.Series, kind: str) -> IdMap:
 def factorize(values: pl.Series, kind: str) -> tuple[IdMap, Array]:
     """The id map of a column and the column's int32 codes, together: faster than one after the other."""
     values = _plain(values, kind)
-    if values.dtype.is_integer() and values.dtype != pl.UInt64 and len(values) and not values.null_count():
-        lowest, highest = int(values.min()), int(values.max())  # type: ignore[arg-type]
-        if highest - lowest < min(_TABLE_LIMIT, 4 * len(values) + 1024):
-            from cofactor.kernels import group
-
-            wide = (
-                pl.Int32 if values.dtype == pl.Int32 else pl.Int64
-            )  # two types for the kernels, whatever the column's
-            parts = [_read_only(part) for part in chunks(values.cast(wide))]
-            table = np.zeros(highest - lowest + 1, dtype=np.int32)
-            for part in parts:
-                group.mark(part, lowest, table)
-            found = np.flatnonzero(table)
-            table[found] = np.arange(len(found), dtype=np.int32)
-            codes, start = np.empty(len(values), dtype=np.int32), 0
-            for part in parts:
-                group.look_up(part, lowest, table, codes[start : start + len(part)])
-                start += len(part)
-            return IdMap(pl.Series(kind, found + lowest).cast(values.dtype), kind), codes
+    found = factorize_parts(len(values), iter([values]), kind)
+    if found is not None:
+        return found
     ids = id_map(values, kind)
     return ids, ids.encode(values)
+
+
+def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[IdMap, Array] | None:
+    """The same of a column that comes in parts, by a direct table; None where the ids are no integers that lie near
+    each other, or one is missing."""
+    from cofactor.kernels import group
+
+    codes, start = np.empty(rows, dtype=np.int32), 0
+    lowest, highest, base = 1 << 64, -1 << 64, 0
+    kept: pl.DataType = pl.Int64()
+    for part in parts:
+        if not is_plain(part) or not part.dtype.is_integer() or part.dtype == pl.UInt64 or start + len(part) > rows:
+            return None
+        if not len(part):
+            continue
+        low, high = int(part.min()), int(part.max())  # type: ignore[arg-type]
+        if not start and abs(low) > 1 << 30:  # what is far from 0 is kept as a distance, so that it fits
+            base = low
+        kept = part.dtype
+        lowest, highest = min(lowest, low), max(highest, high)
+        if highest - lowest >= min(_TABLE_LIMIT, 4 * rows + 1024):
+            return None
+        for chunk in chunks(part):
+            to = codes[start : start + len(chunk)]
+            np.copyto(to, chunk - base if base else chunk, casting="unsafe")
+            start += len(chunk)
+    if not rows or start != rows:
+        return None
+    table = np.zeros(highest - lowest + 1, dtype=np.int32)
+    group.mark(codes, lowest - base, table)
+    found = np.flatnonzero(table)
+    table[found] = np.arange(len(found), dtype=np.int32)
+    group.look_up(codes, lowest - base, table, codes)
+    return IdMap(pl.Series(kind, found + lowest).cast(kept), kind), codes
 
 
 def _integer_table(values: Array) -> tuple[int, Array]:
@@ -236,10 +254,7 @@ def _integer_table(values: Array) -> tuple[int, Array]:
 
 def _int64(values: pl.Series) -> Array:
     """Integers as int64, read-only (one type for the kernels, whatever the column's)."""
-    return _read_only(values.to_numpy().astype(np.int64, copy=False))
-
-
-def _read_only(array: Array) -> Array:
+    array: Array = values.to_numpy().astype(np.int64, copy=False)
     array = array.view()
     array.flags.writeable = False
     return array

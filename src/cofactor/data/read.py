@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from cofactor.data import columns, side, times
-from cofactor.data.arrays import Array, filled, is_plain
-from cofactor.data.ids import IdMap, factorize
+from cofactor.data.arrays import Array, filled, gathered, is_plain
+from cofactor.data.ids import IdMap, factorize, factorize_parts
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.data.tables import Table, open_table
 from cofactor.errors import ConfigError, DataError
@@ -65,10 +65,9 @@ def read(
     notes = [guess] if guess else []
     column = _columns(table, roles)
     work: dict[str, Callable[[], Any]] = {
-        "user": lambda: _coded(column("user"), "user", roles["user"]),
-        "item": lambda: _coded(column("item"), "item", roles["item"]),
-        "time": lambda: times.to_seconds(column("time"), roles["time"]),
-        "rating": lambda: _ratings(column("rating"), roles["rating"]),
+        "user": lambda: _streamed_ids(table, roles["user"], "user") or _coded(column("user"), "user", roles["user"]),
+        "item": lambda: _streamed_ids(table, roles["item"], "item") or _coded(column("item"), "item", roles["item"]),
+        "time": lambda: _streamed_times(table, roles["time"]) or times.to_seconds(column("time"), roles["time"]),
     }
     when: Array | None = None
     with ThreadPoolExecutor(min(2, pl.thread_pool_size())) as pool:
@@ -80,11 +79,14 @@ def read(
                 raise DataError(f"{table.label} has no rows; at least two users and two items are needed")
             item_ids, item_codes, said = parts["item"].result()
             notes += said
-            repeated = 0 if duplicates == "all" else _repeated(user_codes, item_codes, len(user_ids), len(item_ids))
+            values = np.empty(len(user_codes), dtype=np.float32)
+            repeated = 0
+            if duplicates != "all":
+                repeated = _repeated(user_codes, item_codes, len(user_ids), len(item_ids), values.view(np.uint32))
             if "rating" in roles:
-                values = parts["rating"].result()
+                values = _ratings(table, column, roles["rating"], values)
             else:
-                values = np.ones(len(user_codes), dtype=np.float32)
+                values.fill(1.0)
                 if rating is None:
                     notes.append("no rating column: implicit feedback, every value is 1")
             if "time" in roles:
@@ -104,8 +106,8 @@ def read(
     return data.but(notes=(*table.notes, *notes, *note), **tables)
 
 
-def _repeated(users: Array, items: Array, n_users: int, n_items: int) -> int:
-    """How many rows repeat the user and item of another one. O(n)."""
+def _repeated(users: Array, items: Array, n_users: int, n_items: int, room: Array) -> int:
+    """How many rows repeat the user and item of another one. O(n). ``room``: uint32 (n,), to be written over."""
     from cofactor.kernels import group
 
     starts = group.row_starts(users, n_users)
@@ -113,7 +115,7 @@ def _repeated(users: Array, items: Array, n_users: int, n_items: int) -> int:
         return int(group.repeats(starts, items, n_items))
     shift = max((n_users - 1).bit_length() - 9, 0)
     bits = (n_items - 1).bit_length()
-    packed = np.empty(len(users), dtype=np.uint32 if shift + bits <= 32 else np.uint64)
+    packed = room if shift + bits <= 32 else np.empty(len(users), dtype=np.uint64)
     group.pack(users, items, starts, shift, bits, packed)
     return int(group.packed_repeats(packed, starts, shift, bits, n_items))
 
@@ -144,7 +146,39 @@ def merge(data: Interactions, duplicates: Duplicates, count: int) -> tuple[Inter
     return data.take(keep), [f"{count:,} duplicate rows of the same user and item merged: {how}{by} kept"]
 
 
-def _ratings(column: pl.Series, name: str) -> Array:
+def _streamed_ids(table: Table, name: str, kind: str) -> tuple[IdMap, Array, list[str]] | None:
+    """A column of ids that is encoded while it is read; None where it must be read first."""
+    if table.stream is None or not table.sample[name].dtype.is_integer():
+        return None
+    found = factorize_parts(*table.stream(name), kind)
+    return None if found is None else (*found, [])
+
+
+def _streamed_times(table: Table, name: str) -> tuple[Array, str | None] | None:
+    dtype = table.sample[name].dtype
+    if table.stream is None or not dtype.is_integer() or dtype == pl.UInt64:
+        return None
+    rows, parts = table.stream(name)
+    numbers = gathered(rows, parts, np.empty(rows, dtype=np.int64))
+    return None if numbers is None else times.from_integers(numbers, name)
+
+
+def _ratings(table: Table, column: Callable[[str], pl.Series], name: str, room: Array) -> Array:
+    """The ratings, in ``room`` (float32 (n,)) where they can be had in parts."""
+    if table.stream is not None and table.sample[name].dtype.is_numeric():
+        values = gathered(*table.stream(name), room)
+        if values is not None and _all_finite(values):
+            return values
+    return _numbers(column("rating"), name)
+
+
+def _all_finite(values: Array) -> bool:
+    with np.errstate(all="ignore"):
+        total = values.sum()
+    return bool(np.isfinite(total) or np.isfinite(values).all())
+
+
+def _numbers(column: pl.Series, name: str) -> Array:
     """float32 ratings; DataError with row and value for the first that is no finite number."""
     if column.dtype == pl.Boolean:
         column = column.cast(pl.Float32)
@@ -160,10 +194,8 @@ def _ratings(column: pl.Series, name: str) -> Array:
         what = "missing" if value is None or value == "" else f"{value!r}, which is no number"
         raise DataError(f"the rating in row {row + 1} (column {name!r}) is {what}; mend or drop that row")
     values = filled(numbers if is_plain(numbers) else numbers.cast(pl.Float32), np.float32)
-    with np.errstate(all="ignore"):
-        total = values.sum()
-    if not np.isfinite(total) and not (finite := np.isfinite(values)).all():
-        row = int(np.argmin(finite))
+    if not _all_finite(values):
+        row = int(np.argmin(np.isfinite(values)))
         raise DataError(f"the rating in row {row + 1} (column {name!r}) is {numbers[row]}; mend or drop that row")
     return values
 

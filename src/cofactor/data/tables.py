@@ -9,8 +9,7 @@ import csv
 import gzip
 import io
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import polars.exceptions
+from polars import selectors
 
+from cofactor.data import zeros
 from cofactor.data.ids import mixed_check
 from cofactor.errors import DataError, did_you_mean
 
@@ -43,6 +44,8 @@ class Table:
     """Whether all columns had better be loaded in one call."""
     objects: Callable[[str], list[Any] | None] = lambda name: None
     """The Python objects of a frame's column, where it holds such."""
+    stream: Callable[[str], tuple[int, Iterator[pl.Series]]] | None = None
+    """``stream(column)``: how many rows there are, and the column in parts, in order; where a file gives such."""
 
 
 def open_table(
@@ -77,24 +80,35 @@ def _open_file(path: Path, sep: str | None, encoding: str | None, header: bool |
     if not magic:
         raise DataError(f"{path} is empty; a table of user, item and rating is needed")
     if magic[:4] == b"PAR1":
-        return _open_columnar(path, pl.read_parquet, lambda p: list(pl.read_parquet_schema(p)))
+        return _open_columnar(path, pl.read_parquet, pl.scan_parquet, lambda p: list(pl.read_parquet_schema(p)))
     if magic == b"ARROW1":
-        return _open_columnar(path, pl.read_ipc, lambda p: list(pl.read_ipc_schema(p)))
+        return _open_columnar(path, pl.read_ipc, None, lambda p: list(pl.read_ipc_schema(p)))
     if magic[:2] == b"PK":
         raise DataError(f"{path} is a zip archive; unpack it and give the file inside")
     return _open_text(path, magic[:2] == b"\x1f\x8b", sep, encoding, header)
 
 
-def _open_columnar(path: Path, reader: Any, schema: Callable[[Path], list[str]]) -> Table:
+def _open_columnar(path: Path, reader: Any, scan: Any, schema: Callable[[Path], list[str]]) -> Table:
     def load(columns: list[str], ids: list[str]) -> pl.DataFrame:
         with readable(path):
             frame: pl.DataFrame = reader(path, columns=columns)
         return frame
 
+    def stream(column: str) -> tuple[int, Iterator[pl.Series]]:
+        with readable(path):
+            lazy = scan(path, glob=False)
+            return lazy.select(pl.len()).collect().item(), parts(lazy.select(selectors.by_name(column)))
+
+    def parts(lazy: Any) -> Iterator[pl.Series]:
+        with readable(path):
+            for batch in lazy.collect_batches():
+                yield batch.to_series()
+
     with readable(path):
         names = schema(path)
         sample: pl.DataFrame = reader(path, n_rows=20)
-    return Table(names, True, sample, load, str(path))
+    streams = scan is not None and hasattr(pl.LazyFrame, "collect_batches")  # polars 1.34 or later
+    return Table(names, True, sample, load, str(path), stream=stream if streams else None)
 
 
 def _open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, header: bool | None) -> Table:
@@ -209,30 +223,8 @@ class _Text:
 
     def _leading_zeros(self) -> bool:
         """Whether some field looks like ``0110912``: polars would make it a number and lose the zeros."""
-        from cofactor.kernels.group import has_leading_zero
-
         sep, quote = ord(self.layout["separator"]), ord(self.layout["quote_char"] or "\n")
-        if self.data is not None:
-            return _zero_first(self.data) or bool(has_leading_zero(np.frombuffer(self.data, np.uint8), sep, quote))
-
-        def within(low: int, high: int) -> bool:
-            """In this part of the file, read by blocks that share the two bytes at their seam."""
-            block = np.empty(1 << 18, dtype=np.uint8)
-            with self.path.open("rb") as file:
-                for at in range(low, high, len(block) - 2):
-                    file.seek(at)
-                    read = file.readinto(block.data)
-                    if (at == 0 and _zero_first(block[:2].tobytes())) or has_leading_zero(block[:read], sep, quote):
-                        return True
-            return False
-
-        size = self.path.stat().st_size
-        with ThreadPoolExecutor(2) as pool:
-            return any(pool.map(within, (0, max(size // 2 - 2, 0)), (size // 2, size)))
-
-
-def _zero_first(data: bytes) -> bool:
-    return data[:1] == b"0" and data[1:2].isdigit()
+        return zeros.in_file(self.path, sep, quote) if self.data is None else zeros.in_text(self.data, sep, quote)
 
 
 class readable:

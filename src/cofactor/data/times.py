@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -43,15 +44,23 @@ def to_seconds(values: pl.Series, name: str) -> tuple[Array, str | None]:
         return values.dt.epoch("s").cast(pl.Int64).to_numpy(), None
     if not values.dtype.is_numeric():
         raise DataError(f"column {name!r} has type {values.dtype}, which is no time; give seconds, dates or date-times")
-    largest = float(np.abs(np.array([values.min(), values.max()], dtype=np.float64)).max()) if len(values) else 0.0
-    divisor, unit = next((d, u) for limit, d, u in _UNITS if largest < limit)
     if values.dtype.is_float():
-        numbers = np.floor(values.to_numpy() / divisor).astype(np.int64)
-    else:
-        in_parts = is_plain(values) and values.n_chunks() > 1
-        numbers = filled(values, np.int64) if in_parts else values.to_numpy().astype(np.int64, copy=False)
-        numbers = numbers if divisor == 1 else numbers // divisor
-    return numbers, f"times of column {name!r} are {unit}, by their size" if unit else None
+        divisor, unit = _unit(values.min(), values.max(), name) if len(values) else (1, None)
+        return np.floor(values.to_numpy() / divisor).astype(np.int64), unit
+    in_parts = is_plain(values) and values.n_chunks() > 1
+    return from_integers(filled(values, np.int64) if in_parts else values.to_numpy().astype(np.int64, copy=False), name)
+
+
+def from_integers(numbers: Array, name: str) -> tuple[Array, str | None]:
+    """The same of whole numbers (int64), none of them missing."""
+    divisor, unit = _unit(numbers.min(), numbers.max(), name) if len(numbers) else (1, None)
+    return numbers if divisor == 1 else numbers // divisor, unit
+
+
+def _unit(lowest: Any, highest: Any, name: str) -> tuple[int, str | None]:
+    largest = max(abs(float(lowest)), abs(float(highest)))
+    divisor, unit = next((d, u) for limit, d, u in _UNITS if largest < limit)
+    return divisor, f"times of column {name!r} are {unit}, by their size" if unit else None
 
 
 def moment(value: object) -> int:
