@@ -1,0 +1,40 @@
+"""Whether an argument is what it should be, said in one sentence where it is not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from cofactor.errors import ConfigError
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """A whole number of at least ``least``; ConfigError for anything else (64.0 too)."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ConfigError(f"{name} is {value!r}; it must be a whole number")
+    if value < least:
+        raise ConfigError(f"{name} is {value}; it must be at least {least}")
+    return int(value)
+
+
+def number(name: str, value: Any) -> float:
+    """A finite number; ConfigError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
+        raise ConfigError(f"{name} is {value!r}; it must be a number")
+    return float(value)
+
+
+def several(name: str, value: Any, such_as: str) -> Any:
+    """Something to go through that is no text; ConfigError for anything else."""
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise ConfigError(f"{name} is {value!r}; give several, such as {such_as}")
+    return value
+
+
+def one_of(name: str, value: Any, *known: str) -> Any:
+    """One of some texts; ConfigError for anything else."""
+    if value not in known:
+        raise ConfigError(f"{name} is {value!r}; it is one of {', '.join(known)}")
+    return value
