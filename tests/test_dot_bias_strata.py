@@ -1,4 +1,4 @@
-"""dot-bias by strata: the interleaved sequence, bit for bit, at any number of threads."""
+"""dot-bias by strata: the batches in turn, bit for bit, at any number of threads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from cofactor.data.interactions import Interactions
 from cofactor.errors import BundleError, ConfigError
+from cofactor.kernels import dot_bias_strata as kernel
 from cofactor.model import Hyper
 from cofactor.models import dot_bias_strata as strata
 from cofactor.models.dot_bias import DotBias, DotBiasConfig
@@ -27,60 +28,142 @@ def stepped(data: Interactions, parallel: str, seed: int = 3) -> Any:
     return DotBias(config).stepper(data, np.random.default_rng(seed))
 
 
-def serially(data: Interactions, rows: Array, hyper: Hyper) -> tuple[Any, Array]:
-    """The plain kernel over the interleaved sequence, a batch a call, all rows up to date between the rounds."""
+SEED = [3, 1, 0]
+
+
+def unpacked(words: Array) -> tuple[Array, Array, Array]:
+    ratings = (words >> np.uint64(32)).astype(np.uint32).view(np.float32)
+    return (words & np.uint64(0xFFFF)).astype(np.int64), (words >> np.uint64(16)).astype(np.int64) & 0xFFFF, ratings
+
+
+def pieces(cut: Any, turn: Any, seed: list[int] = SEED) -> list[tuple[Array, Array, Array]]:
+    """Users, items and ratings of the strata of a round, in the order in which they are trained."""
+    found = []
+    for pair in turn.pairs:
+        users, items, ratings = unpacked(cut.words(pair, turn.piece, cut.keys(seed)))
+        found.append((users + cut.user_cuts[pair[0]], items + cut.item_cuts[pair[1]], ratings))
+    return found
+
+
+def serially(data: Interactions, hyper: Hyper) -> tuple[Any, Array]:
+    """The plain kernel over the batches in turn, a batch a call, all rows up to date between the rounds."""
     plain = stepped(data, "off")
-    rounds = strata.Strata(data, plain.table.shape[1]).rounds(rows.astype(np.int32), hyper.bs)
-    at, lr, mom = strata.stretched(hyper, sum(len(owner) for _, _, owner in rounds))
-    losses = []
-    for _, parts, owner in rounds:
-        plain.flush()
-        done = [0] * len(parts)
-        for s in owner:
-            batch = parts[s][done[s] : done[s] + hyper.bs]
-            done[s] += len(batch)
-            t = len(losses)
-            losses.append(plain.run(batch, Hyper(lr[t : t + 1], mom[t : t + 1], hyper.wd, len(batch)))[0])
-        assert done == [len(part) for part in parts]
+    cut = strata.Strata(data, plain.table.shape[1])
+    turns = list(cut.turns(SEED, hyper.bs))
+    steps = sum(turn.steps for turn in turns)
+    at = np.arange(steps) * len(hyper.lr) // steps
+    lr, mom = hyper.lr[at], hyper.mom[at]
+    order = [  # every round's batches: a share of each stratum
+        np.concatenate([column[len(column) * t // n : len(column) * (t + 1) // n] for column in columns])
+        for turn in turns
+        for n in [turn.steps]
+        for t in range(n)
+        for columns in zip(*pieces(cut, turn))
+    ]
+    batches = [order[k : k + 3] for k in range(0, len(order), 3)]
+    plain.data = data.but(**{name: np.concatenate(x) for name, x in zip(("users", "items", "values"), zip(*batches))})
+    losses, done, starts = [], 0, set(np.cumsum([turn.steps for turn in turns]).tolist())
+    for t, (users, _, _) in enumerate(batches):
+        if t in starts:
+            plain.flush()
+        rows = np.arange(done, done + len(users), dtype=np.int32)
+        losses.append(plain.run(rows, Hyper(lr[t : t + 1], mom[t : t + 1], hyper.wd, len(rows)))[0])
+        done += len(rows)
+    assert done == len(data)
     plain.flush()
     return plain, np.array([np.mean(np.array(losses)[at == k]) for k in range(len(hyper.lr))])
 
 
-@pytest.mark.parametrize(("power", "wd"), [(1.0, 0.1), (2.0, 0.1), (2.0, 30.0)])  # at 30, decays that underflow
-def test_parallel_is_the_interleaved_sequence_bit_for_bit(power: float, wd: float) -> None:
+@pytest.mark.parametrize(
+    ("power", "wd", "loss"),
+    [(1.0, 0.1, "mse"), (2.0, 0.1, "huber"), (2.0, 30.0, "mse")],  # at 30, decays that underflow
+)
+def test_strata_are_the_batches_in_turn_bit_for_bit(power: float, wd: float, loss: str) -> None:
     data = toy(n=6010, power=power)
-    rows, hyper = job(data, 16, 5e-3, wd, 1)
+    _, hyper = job(data, 16, 5e-3, wd, 1)
     hyper = Hyper(np.full_like(hyper.lr, 2e-2), hyper.mom, wd, 16) if wd > 1 else hyper
-    want, want_losses = serially(data, rows, hyper)
+    want, want_losses = serially(data, hyper)
     got = stepped(data, "on")
-    losses = got.run(rows, hyper)
+    losses = got.whole(SEED, hyper)
     np.testing.assert_array_equal(got.table, want.table)
     np.testing.assert_array_equal(got.ms, want.ms)
     np.testing.assert_array_equal(got.clock[0], want.clock[0])
     np.testing.assert_allclose(losses, want_losses, rtol=1e-6)
-    again, other = got.run(rows, hyper), stepped(data, "off")  # and it goes on from there
+    again, other = got.whole([3, 1, 1], hyper), stepped(data, "on")  # and it goes on from there
     assert wd > 1 or again.mean() < losses.mean()
-    other.run(rows, hyper)
-    other.flush()
-    assert (other.table != got.table).any()
+    other.whole([3, 1, 1], hyper)
+    assert (other.table != want.table).any()
 
 
-def test_every_row_is_trained_once_and_strata_of_a_round_share_no_row() -> None:
-    data = toy(n=5000, power=2.0)
-    rows = np.random.default_rng(0).permutation(5000)[:4992].astype(np.int32)
+@pytest.mark.parametrize(("n_users", "n_items", "codes"), [(40, 60, True), (60, 7, False), (3, 50, True)])
+def test_every_rating_is_trained_once_in_rounds_that_share_no_row(n_users: int, n_items: int, codes: bool) -> None:
+    data = toy(n=5000, n_users=n_users, n_items=n_items, power=2.0)
+    if not codes:
+        data = data.but(values=np.random.default_rng(0).random(5000, np.float32))
     cut = strata.Strata(data, 32)
-    assert (cut.user_cuts[0], cut.user_cuts[-1], cut.item_cuts[-1]) == (0, 40, 60)
-    rounds = cut.rounds(rows, 16)
-    np.testing.assert_array_equal(np.sort(np.concatenate([p for _, parts, _ in rounds for p in parts])), np.sort(rows))
-    where = np.empty(5000, np.int64)
-    where[rows] = np.arange(len(rows))
-    for pairs, parts, owner in rounds:
-        assert sorted(u for u, _ in pairs) == sorted(i for _, i in pairs) == list(range(cut.blocks))
-        for n, ((u, i), part) in enumerate(zip(pairs, parts)):
-            assert (np.diff(where[part]) > 0).all()
-            assert (owner == n).sum() == -(-len(part) // 16)
-            assert (np.searchsorted(cut.user_cuts, data.users[part], "right") == u + 1).all()
-            assert (np.searchsorted(cut.item_cuts, data.items[part], "right") == i + 1).all()
+    assert (cut.levels is None) == (not codes)
+    assert cut.packed.dtype == (np.uint32 if codes else np.uint64)
+    assert (cut.user_cuts[0], cut.user_cuts[-1], cut.item_cuts[-1]) == (0, n_users, n_items)
+    seen = []
+    for turn in cut.turns(SEED, 16):
+        assert len({u for u, _ in turn.pairs}) == len({i for _, i in turn.pairs}) == len(turn.pairs)
+        parts = pieces(cut, turn)
+        assert turn.sizes == [len(users) for users, _, _ in parts]
+        assert turn.whole().sum() == sum(turn.sizes)
+        assert turn.whole().max() <= 16 + len(parts)
+        for (u, i), (users, items, _) in zip(turn.pairs, parts):
+            assert (np.searchsorted(cut.user_cuts, users, "right") == u + 1).all()
+            assert (np.searchsorted(cut.item_cuts, items, "right") == i + 1).all()
+        seen += parts
+    users, items, values = (np.concatenate(x) for x in zip(*seen))
+    for got, want in ((users, data.users), (items, data.items), (values, data.values)):
+        order, other = np.lexsort((values, items, users)), np.lexsort((data.values, data.items, data.users))
+        np.testing.assert_array_equal(got[order], want[other])
+
+
+def test_a_stratum_is_shuffled_evenly_and_by_its_key() -> None:
+    packed, shifts = np.arange(6, dtype=np.uint32), (0, 3, 19)
+    packed |= np.uint32(65535 << 3) | ((packed % 2) << 19)
+    levels = np.array([0.5, 5.0], np.float32).view(np.uint32)
+    keys = np.random.SeedSequence(0).generate_state(6000, np.uint64)
+    found = np.array([unpacked(kernel.shuffled(packed, shifts, levels, key, 6)) for key in keys])
+    places = np.array([np.bincount(found[:, 0, at].astype(int), minlength=6) for at in range(6)])
+    assert (np.abs(places - 1000) < 5 * np.sqrt(1000 * 5 / 6)).all()
+    assert (found[:, 1] == 65535).all()
+    np.testing.assert_array_equal(found[:, 2], np.where(found[:, 0] % 2 == 1, 5.0, 0.5))
+    part = np.array([unpacked(kernel.shuffled(packed, shifts, levels, key, 2)) for key in keys[:50]])
+    np.testing.assert_array_equal(part[:, :, :2], found[:50, :, :2])
+
+
+def test_ratings_become_places_among_those_that_there_are() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.permutation(np.concatenate([np.arange(256), rng.integers(0, 256, 2000)])).astype(np.float32) / 7
+    marks, levels = strata.coded(values)
+    assert levels is not None
+    assert len(levels) == 256
+    np.testing.assert_array_equal(levels.view(np.float32)[marks], values)
+    bits, none = strata.coded(np.append(values, np.float32(99)))
+    assert none is None
+    np.testing.assert_array_equal(bits.view(np.float32)[:-1], values)
+
+
+@pytest.mark.parametrize(
+    ("n_users", "n_items", "stride", "want"),
+    [
+        (6_040, 3_706, 64, (4, 4)),
+        (138_493, 26_744, 64, (32, 4)),
+        (26_744, 138_493, 64, (4, 32)),
+        (3, 50, 32, (3, 3)),
+        (2_000_000, 500_000, 16, (64, 16)),
+    ],
+)
+def test_blocks(n_users: int, n_items: int, stride: int, want: tuple[int, int]) -> None:
+    got = strata.n_blocks(n_users, n_items, stride)
+    assert got == want
+    codes = (n_users * np.random.default_rng(0).random(10_000) ** 3).astype(np.int32)
+    cuts = strata.cuts_of(codes, n_users, got[0])
+    assert (np.diff(cuts) >= 0).all()
+    assert np.diff(cuts).max() <= min(65_536, 2 * n_users / got[0] + 1)
 
 
 SCRIPT = """
@@ -89,7 +172,7 @@ from test_dot_bias import job
 from test_dot_bias_strata import stepped, toy
 data = toy(n=6010, power=2.0)
 got = stepped(data, "on")
-losses = got.run(*job(data, 16, 5e-3, 0.1, 1))
+losses = got.whole([0, 1, 0], job(data, 16, 5e-3, 0.1, 1)[1])
 print(hashlib.sha256(got.table.tobytes() + got.ms.tobytes() + losses.tobytes()).hexdigest())
 """
 
@@ -134,8 +217,8 @@ def test_few_users_and_one_that_rated_nearly_everything() -> None:
     data = toy(n=4000, n_users=3, n_items=50)
     users = np.where(np.arange(4000) % 50 == 0, data.users, 1).astype(np.int32)
     got = stepped(data.but(users=users), "on")
-    losses = [got.run(*job(data, 16, 5e-3, 0.1, 1)) for _ in range(3)]
-    assert got.strata.blocks == 3
+    losses = [got.whole([0, 1, e], job(data, 16, 5e-3, 0.1, 1)[1]) for e in range(3)]
+    assert got.strata.blocks == (3, 3)
     assert np.mean(losses[2]) < np.mean(losses[0])
 
 

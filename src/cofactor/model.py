@@ -42,8 +42,10 @@ class Hyper:
 class Stepper(Protocol):
     """One training run in progress: owns the optimizer or sampler state and writes into the model's arrays.
 
-    Two optional attributes are looked for: ``chunk``, the number of batches after which the loop wants to hear of
-    Ctrl-C, and ``flush()``, which brings weights that are kept lazily up to date; it is called after every epoch.
+    Three optional attributes are looked for: ``chunk``, the number of batches after which the loop wants to hear of
+    Ctrl-C; ``flush()``, which brings weights that are kept lazily up to date, and is called after every epoch; and,
+    where nobody looks at batches, ``whole(seed, hyper)``, which trains an epoch in an order of its own, drawn from
+    ``seed``, and gives losses as ``run`` does (or None: then it wants rows).
     """
 
     kind: Kind

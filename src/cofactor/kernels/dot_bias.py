@@ -48,14 +48,53 @@ FAINT = 1e-60
 """A decay since the flush below this calls for the next flush."""
 
 
+AHEAD = 8
+"""How many ratings ahead the rows of a stratum are asked for."""
+
+
+@njit(error_model="numpy")
+def unpacked(word: Any, base: Any) -> Any:
+    """Row of the user, row of the item and rating of one word (kernels/dot_bias_strata.py packs them)."""
+    rating = np.int32(word >> np.uint64(32)).view(np.float32)
+    return (
+        np.int32(word & np.uint64(0xFFFF)) + base[0],
+        np.int32((word >> np.uint64(16)) & np.uint64(0xFFFF)) + base[1],
+        rating,
+    )
+
+
 @njit(error_model="numpy")
 def _gather(
-    rows: Array, start: int, users: Array, items: Array, values: Array, n_users: int, row: Array, y: Array
+    rows: Array | None, start: int, users: Array, items: Any, values: Any, base: Any, row: Array, y: Array
 ) -> None:
-    """The rows of the table and the ratings of one batch."""
-    for b in range(len(y)):
-        r = rows[start + b]
-        row[b, 0], row[b, 1], y[b] = users[r], items[r] + n_users, values[r]
+    """The rows of the table and the ratings of one batch; without ``rows`` they stand in ``users``, as words."""
+    if rows is None:
+        for b in range(len(y)):
+            row[b, 0], row[b, 1], y[b] = unpacked(users[start + b], base)
+    else:
+        for b in range(len(y)):
+            r = rows[start + b]
+            row[b, 0], row[b, 1], y[b] = users[r] + base[0], items[r] + base[1], values[r]
+
+
+@njit(error_model="numpy")
+def _ask(
+    rows: Array | None, at: int, bs: int, users: Array, items: Any, values: Any, base: Any, w: Array, ms: Array
+) -> None:
+    """Prefetch what is needed soon after rating ``at``: the rating a batch later, or of a stratum, rows of tables."""
+    if rows is None:
+        if at + AHEAD < len(users):
+            u, i, _ = unpacked(users[at + AHEAD], base)
+            for one in (np.int64(u), np.int64(i)):
+                for j in range(0, w.shape[1], 16):
+                    prefetch(w, one * w.shape[1] + j)
+                for j in range(0, 2 * w.shape[1], 16):
+                    prefetch(ms, one * 2 * w.shape[1] + j)
+    elif at + bs < len(rows):
+        ahead = np.int64(rows[at + bs])
+        prefetch(users, ahead)
+        prefetch(items, ahead)
+        prefetch(values, ahead)
 
 
 @njit(error_model="numpy", fastmath=FAST)
@@ -68,7 +107,7 @@ def step_sizes(lr: Real, mom: Real, wd: Real, b2: Real, t: int) -> Any:
 
 
 @njit(error_model="numpy", fastmath=FAST)
-def _advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real, root: Real, decay: Real) -> None:
+def advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real, root: Real, decay: Real) -> None:
     """Add step ``now`` to the sums of every earlier step."""
     lo = clock[2]
     while lo < now and abs(past[1, lo]) < GONE:
@@ -114,6 +153,46 @@ def catch_up(
         ms[row, 1, j] *= ks
 
 
+@njit(error_model="numpy", fastmath=FAST)
+def settle_all(
+    span: Any,
+    side: int,
+    now: int,
+    past: Array,
+    fade: Array,
+    w: Array,
+    ms: Array,
+    last: Array,
+    mask: Array,
+    tiny: Real,
+    lanes: Any,
+) -> None:
+    """Bring the rows of ``span`` (first, last) up to step ``now``, and their clock back to 0."""
+    for row in range(span[0], span[1]):
+        then = last[row]
+        last[row] = 0
+        if then != now:
+            catch_up(w, ms, mask, row, side, past, then, fade[now - then], past[4, now], tiny, lanes)
+
+
+@njit(error_model="numpy")
+def begin(past: Array, clock: Array) -> None:
+    """A new ``past``, when every row is up to date."""
+    clock[1] = 0
+    clock[2] = 0
+    past[0, 0] = 1.0
+    past[1, 0] = 1.0
+    past[2, 0] = 0.0
+    past[3, 0] = 0.0
+    past[4, 0] = 1.0
+
+
+@njit(error_model="numpy")
+def is_full(past: Array, clock: Array) -> bool:
+    """Whether the next step must begin a new ``past``."""
+    return bool(clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < FAINT)
+
+
 @njit(cache=True, fastmath=FAST, error_model="numpy")
 def flush(
     clock: Array,
@@ -128,22 +207,10 @@ def flush(
     lanes: Any,
 ) -> None:
     """Bring every row up to date and begin a new ``past``."""
-    now = clock[1]
-    eps = np.float32(eps)
-    for row in range(len(w) if now > 0 else 0):
-        then = last[row]
-        last[row] = 0
-        if then == now:
-            continue
-        side = 0 if row < n_users else 1
-        catch_up(w, ms, mask, row, side, past, then, fade[now - then], past[4, now], eps, lanes)
-    clock[1] = 0
-    clock[2] = 0
-    past[0, 0] = 1.0
-    past[1, 0] = 1.0
-    past[2, 0] = 0.0
-    past[3, 0] = 0.0
-    past[4, 0] = 1.0
+    if clock[1] > 0:
+        settle_all((0, n_users), 0, clock[1], past, fade, w, ms, last, mask, np.float32(eps), lanes)
+        settle_all((n_users, len(w)), 1, clock[1], past, fade, w, ms, last, mask, np.float32(eps), lanes)
+    begin(past, clock)
 
 
 @njit(inline="always")
@@ -163,15 +230,15 @@ def scratch(bs: int, lanes: Any) -> Any:
 
 @njit(inline="always")
 def batch(
-    rows: Array,
+    rows: Array | None,
     start: int,
     bs: int,
+    whole: int,
     users: Array,
-    items: Array,
-    values: Array,
-    column: int,
+    items: Array | None,
+    values: Array | None,
+    base: Any,
     now: int,
-    when: Array,
     so_far: Real,
     past: Array,
     fade: Array,
@@ -180,7 +247,6 @@ def batch(
     last: Array,
     first: Array,
     mask: Array,
-    n_users: int,
     b1: Real,
     b2: Real,
     rate: Real,
@@ -194,28 +260,29 @@ def batch(
     space: Any,
     lanes: Any,
 ) -> Real:
-    """Train one batch, ``rows[start : start + bs]``, as step ``now``, which has the column ``column`` of ``past``.
+    """Train the ratings ``rows[start : start + bs]``, of a batch of ``whole``, as step ``now`` (since the flush).
 
-    ``when[c]`` is the step of column c, ``so_far`` the decay before this step; ``last`` holds columns. Gives the loss.
+    ``users`` and ``items`` count from the rows ``base`` of the table; ``so_far`` is the decay before this step. Gives
+    their share of the mean loss of the batch.
     """
     z, y, e, row, at, left, keep, g = space
     tiny = np.float32(eps)
-    _gather(rows, start, users, items, values, n_users, row, y[:bs])
+    _gather(rows, start, users, items, values, base, row, y[:bs])
     for b in range(bs):
         u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
         for side in range(2):
             one = i if side else u
             then = last[one]
-            if then == column:
+            if then == now:
                 p = first[one]
                 at[b, side] = p
                 left[p, side] += 1
                 continue
-            last[one] = column
+            last[one] = now
             first[one] = b
             at[b, side] = b
             left[b, side] = 1
-            gap = now - when[then]
+            gap = now - then
             keep[b, side, 0] = past[0, then] * b1
             keep[b, side, 1] = fade[gap]
             if gap > 1:
@@ -223,12 +290,8 @@ def batch(
                 shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
                 settle(w, ms, mask, one, side, shrink, s0, q, tiny, lanes)
         z[b] = dot(w, u, i, lanes)
-        if start + bs + b < len(rows):
-            ahead = np.int64(rows[start + bs + b])
-            prefetch(users, ahead)
-            prefetch(items, ahead)
-            prefetch(values, ahead)
-    mean = batch_loss(z[:bs], y[:bs], e[:bs], loss, lo, hi, ranged)
+        _ask(rows, start + b, bs, users, items, values, base, w, ms)
+    mean = batch_loss(z[:bs], y[:bs], e[:bs], whole, loss, lo, hi, ranged)
     scalars = (
         np.float32(1.0 - b1),
         np.float32(1.0 - b2),
@@ -269,7 +332,6 @@ def train(
     items: Array,
     values: Array,
     clock: Array,
-    when: Array,
     past: Array,
     fade: Array,
     w: Array,
@@ -292,13 +354,12 @@ def train(
 ) -> None:
     """Train ``len(lr)`` consecutive batches of ``len(rows) / len(lr)`` ratings, the loss of each into ``losses``.
 
-    ``when`` counts 0, 1, 2, ... (here every step has its column). ``first`` is scratch: where in the batch a row is
-    first met, which is where its gradient gathers (``at``).
+    ``first`` is scratch: where in the batch a row is first met, which is where its gradient gathers (``at``).
     """
     bs = len(rows) // len(lr)
     space = scratch(bs, lanes)
     for k in range(len(lr)):
-        if clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < FAINT:
+        if is_full(past, clock):
             flush(clock, past, fade, w, ms, last, mask, n_users, eps, lanes)
         clock[0] += 1
         clock[1] += 1
@@ -308,12 +369,12 @@ def train(
             rows,
             k * bs,
             bs,
+            bs,
             users,
             items,
             values,
+            (0, n_users),
             now,
-            now,
-            when,
             past[4, now - 1],
             past,
             fade,
@@ -322,7 +383,6 @@ def train(
             last,
             first,
             mask,
-            n_users,
             b1,
             b2,
             rate,
@@ -336,7 +396,7 @@ def train(
             space,
             lanes,
         )
-        _advance(past, clock, now, b1, b2, rate, root, decay)
+        advance(past, clock, now, b1, b2, rate, root, decay)
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")

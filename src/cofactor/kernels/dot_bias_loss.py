@@ -34,11 +34,11 @@ def sigmoid(x: Real) -> Real:
 
 
 @njit(fastmath=FAST, error_model="numpy")
-def batch_loss(z: Array, y: Array, e: Array, loss: int, lo: Real, hi: Real, ranged: bool) -> Real:
-    """Mean loss of a batch; ``e`` becomes its gradient by ``z``."""
+def batch_loss(z: Array, y: Array, e: Array, whole: int, loss: int, lo: Real, hi: Real, ranged: bool) -> Real:
+    """Their share of the mean loss of a batch of ``whole``; ``e`` becomes its gradient by ``z``."""
     n = len(z)
     width = np.float32(hi - lo)
-    scale = np.float32(1.0 / n)
+    scale = np.float32(1.0 / whole)
     total = np.float32(0.0)
     if loss == BCE:
         for b in range(n):
@@ -46,7 +46,7 @@ def batch_loss(z: Array, y: Array, e: Array, loss: int, lo: Real, hi: Real, rang
             s = sigmoid(z[b])
             e[b] = (s - t) * scale
             total += max(z[b], np.float32(0.0)) - z[b] * t + np.float32(math.log1p(math.exp(-abs(z[b]))))
-        return float(total) / n
+        return float(total) / whole
     if ranged:
         for b in range(n):
             s = sigmoid(z[b])
@@ -69,4 +69,4 @@ def batch_loss(z: Array, y: Array, e: Array, loss: int, lo: Real, hi: Real, rang
             d = min(max(z[b], np.float32(-1.0)), np.float32(1.0))
             total += d * (z[b] - np.float32(0.5) * d)
             e[b] *= d
-    return float(total) / n
+    return float(total) / whole

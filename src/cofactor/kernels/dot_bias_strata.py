@@ -1,20 +1,23 @@
 """An epoch of dot-bias in strata: blocks of users by blocks of items, of which those in a round share no row.
 
-The batches of a round's strata are interleaved to one sequence of steps. A stratum is trained by itself all the same:
-what the steps of others do to its rows (momentum and decay go on) depends on the schedule alone, and the lazy update
-makes up for it. So the strata of a round may run at the same time, and the weights are those of the sequence.
+A batch takes its share from every stratum of the round, and their rows have nothing to do with one another. So each
+stratum may be trained by itself, at the same time as the others, and the weights are those of the batches in turn.
+
+A rating is kept as one number: the user, the item (both counted from the first of their blocks) and a mark, each from
+its bit of ``shifts`` on. The mark is the place of the rating in ``levels``, in a uint32; or, where that does not fit,
+the bits of the float32, in a uint64 with the shifts 0, 16 and 32 (a word). For an epoch a stratum is shuffled into
+words.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.dot_bias import FAINT, GONE, batch, catch_up, scratch, step_sizes
+from cofactor.kernels.dot_bias import advance, batch, begin, is_full, scratch, settle_all, step_sizes
 from cofactor.kernels.dot_bias_loss import FAST
 
 Array = NDArray[Any]
@@ -22,129 +25,103 @@ Real = Any
 
 
 @njit(cache=True)
-def strata_of(users: Array, items: Array, user_block: Array, item_block: Array, blocks: int) -> Array:
-    """The stratum of each rating, user block * ``blocks`` + item block, uint8."""
-    out = np.empty(len(users), np.uint8)
-    for r in range(len(users)):
-        out[r] = user_block[users[r]] * blocks + item_block[items[r]]
-    return out
+def coded(bits: Array, marks: Array, levels: Array) -> int:
+    """``marks`` (uint8) of uint32 ``bits``: their places in ``levels``, which is filled (256 at most). How many there
+    are, or -1 where they are more."""
+    slots = np.full(1024, -1, np.int16)
+    n = 0
+    for r in range(len(bits)):
+        at = np.int64(np.uint32(bits[r] * np.uint32(2654435761)) >> np.uint32(22))
+        while slots[at] >= 0 and levels[slots[at]] != bits[r]:
+            at = (at + 1) % 1024
+        if slots[at] < 0:
+            if n == len(levels):
+                return -1
+            slots[at], levels[n] = n, bits[r]
+            n += 1
+        marks[r] = slots[at]
+    return n
 
 
 @njit(cache=True)
-def partition(rows: Array, stratum: Array, starts: Array) -> Array:
-    """``rows`` grouped by stratum, in their order; ``starts`` becomes where each begins."""
+def group(
+    users: Array,
+    items: Array,
+    marks: Array,
+    user_block: Array,
+    item_block: Array,
+    user_cuts: Array,
+    item_cuts: Array,
+    shifts: Any,
+    starts: Array,
+    out: Array,
+) -> None:
+    """The ratings by stratum (user block times item blocks plus item block), in their order, into ``out``.
+
+    ``starts`` int64 (strata + 1,) becomes where each stratum begins.
+    """
+    blocks = len(item_cuts) - 1
     starts[:] = 0
-    for r in rows:
-        starts[np.int64(stratum[r]) + 1] += 1
+    for r in range(len(users)):
+        starts[user_block[users[r]] * blocks + item_block[items[r]] + 1] += 1
     for s in range(1, len(starts)):
         starts[s] += starts[s - 1]
     cursor = starts[:-1].copy()
-    out = np.empty_like(rows)
-    for r in rows:
-        mine = np.int64(stratum[r])
-        out[cursor[mine]] = r
+    for r in range(len(users)):
+        u, i = user_block[users[r]], item_block[items[r]]
+        mine = u * blocks + i
+        user, item = np.uint64(users[r] - user_cuts[u]), np.uint64(items[r] - item_cuts[i])
+        out[cursor[mine]] = user | (item << np.uint64(shifts[1])) | (np.uint64(marks[r]) << np.uint64(shifts[2]))
         cursor[mine] += 1
-    return out
 
 
-@njit(cache=True)
-def interleave(counts: Array, owner: Array) -> None:
-    """Whose turn each step of a round is, int8: batch j of n falls at (j + 1/2) / n of the round."""
-    done = np.zeros(len(counts), np.int64)
-    for t in range(len(owner)):
-        best, first = 2.0, 0
-        for s in range(len(counts)):
-            at = (done[s] + 0.5) / counts[s] if done[s] < counts[s] else 2.0
-            if at < best:
-                best, first = at, s
-        owner[t] = first
-        done[first] += 1
+@njit(cache=True, nogil=True)
+def shuffled(packed: Array, shifts: Any, levels: Array | None, key: Any, upto: int) -> Array:
+    """The ratings of a stratum as words. The first ``upto`` are in the order that ``key`` (uint64) gives.
+
+    Fisher & Yates from the front, numbers from SplitMix64 (Steele, Lea & Flood, 2014).
+    """
+    n = len(packed)
+    words = np.empty(n, np.uint64)
+    if levels is None:
+        words[:] = packed
+    else:
+        low, high = np.uint32(shifts[1]), np.uint32(shifts[2])
+        users, items = np.uint32((1 << shifts[1]) - 1), np.uint32((1 << (shifts[2] - shifts[1])) - 1)
+        for r in range(n):
+            one = packed[r]
+            user, item, bits = one & users, (one >> low) & items, levels[one >> high]
+            words[r] = np.uint64(user) | (np.uint64(item) << np.uint64(16)) | (np.uint64(bits) << np.uint64(32))
+    for r in range(upto):
+        key += np.uint64(0x9E3779B97F4A7C15)
+        z = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+        other = r + np.int64(((z >> np.uint64(32)) * np.uint64(n - r)) >> np.uint64(32))
+        words[r], words[other] = words[other], words[r]
+    return words
 
 
 @njit(cache=True, fastmath=FAST, error_model="numpy")
-def schedule(lr: Array, mom: Array, wd: Real, b2: Real, t: int, longest: int, plan: Array, fresh: Array) -> None:
-    """Of the steps after step ``t``, the columns of ``plan`` (6, n): momentum, rate, root, decay, decay before it, and
-    the rate over the decay after it. ``fresh``: the step is preceded by a flush (at most ``longest`` apart)."""
-    so_far, since = 1.0, 0
+def schedule(lr: Array, mom: Array, wd: Real, b2: Real, t: int, plan: Array) -> None:
+    """``plan`` (4, n): momentum, rate, root and decay of the steps after step ``t``."""
     for k in range(len(lr)):
-        fresh[k] = k > 0 and (since >= longest or abs(so_far) < FAINT)
-        if fresh[k]:
-            so_far, since = 1.0, 0
-        b1, rate, root, decay = step_sizes(lr[k], mom[k], wd, b2, t + k + 1)
-        plan[0, k], plan[1, k], plan[2, k], plan[3, k], plan[4, k] = b1, rate, root, decay, so_far
-        so_far = so_far * decay
-        since += 1
-        plan[5, k] = rate / so_far
-
-
-@njit(error_model="numpy", fastmath=FAST)
-def _advance(past: Array, live: int, columns: int, b1: Real, b2: Real, c0: Real, root: Real) -> int:
-    """Add a step to the sums of the columns so far; the first column that still changes."""
-    while live < columns and abs(past[1, live]) < GONE:
-        live += 1
-    ratio = b1 / math.sqrt(b2)
-    c1 = c0 / root
-    for i in range(live, columns):
-        past[0, i] *= b1
-        past[1, i] *= ratio
-        past[2, i] += c0 * past[0, i]
-        past[3, i] += c1 * past[1, i]
-    return live
-
-
-@njit(error_model="numpy", fastmath=FAST)
-def _begin(past: Array, when: Array, column: int, step: int, so_far: Real) -> None:
-    when[column] = step
-    past[0, column], past[1, column], past[2, column], past[3, column] = 1.0, 1.0, 0.0, 0.0
-    past[4, column] = so_far
-
-
-@njit(error_model="numpy", fastmath=FAST)
-def _settle_all(
-    span: Any,
-    side: int,
-    now: int,
-    so_far: Real,
-    when: Array,
-    past: Array,
-    fade: Array,
-    w: Array,
-    ms: Array,
-    last: Array,
-    mask: Array,
-    tiny: Real,
-    lanes: Any,
-) -> None:
-    """Bring the rows of ``span`` (first, last) up to step ``now``, and their clock back to 0 (as ``flush`` does)."""
-    for row in range(span[0], span[1]):
-        then = last[row]
-        last[row] = 0
-        gap = now - when[then]
-        if gap == 0:
-            continue
-        catch_up(w, ms, mask, row, side, past, then, fade[gap], so_far, tiny, lanes)
+        plan[0, k], plan[1, k], plan[2, k], plan[3, k] = step_sizes(lr[k], mom[k], wd, b2, t + k + 1)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def train_stratum(
-    me: int,
-    owner: Array,
-    plan: Array,
-    fresh: Array,
+    words: Array,
     user_rows: Any,
     item_rows: Any,
-    bs: int,
-    rows: Array,
-    users: Array,
-    items: Array,
-    values: Array,
+    whole: Array,
+    plan: Array,
     fade: Array,
     w: Array,
     ms: Array,
     last: Array,
     first: Array,
     mask: Array,
-    n_users: int,
     b2: Real,
     eps: Real,
     loss: int,
@@ -154,41 +131,38 @@ def train_stratum(
     losses: Array,
     lanes: Any,
 ) -> None:
-    """Train the batches of stratum ``me`` of a round, the last of them short; ``rows`` are its ratings.
+    """Train a stratum for a round: of its ``words``, step t of T takes those from n t / T to n (t + 1) / T.
 
-    ``owner``, ``plan``, ``fresh`` and ``losses`` go by steps of the round. ``user_rows`` and ``item_rows`` are the
-    (first, last) of its rows of ``w``, up to date before and after, and nobody else's meanwhile. ``past`` has a column
-    for the start of the round and one for each batch of this stratum.
+    ``whole`` int64 (T,) counts the ratings of the batches, all strata together; ``losses`` (T,) gets this one's share.
+    ``user_rows`` and ``item_rows`` are the (first, last) of its rows of ``w``, up to date before and after, and nobody
+    else's meanwhile.
     """
-    batches = (len(rows) + bs - 1) // bs
-    past = np.zeros((5, batches + 1))
-    when = np.zeros(batches + 1, np.int32)
-    space = scratch(bs, lanes)
-    tiny = np.float32(eps)
-    _begin(past, when, 0, 0, 1.0)
-    columns, live, start, now, so_far = 1, 0, 0, 0, 1.0
-    for t in range(len(owner)):
-        if fresh[t]:
-            _settle_all(user_rows, 0, now, so_far, when, past, fade, w, ms, last, mask, tiny, lanes)
-            _settle_all(item_rows, 1, now, so_far, when, past, fade, w, ms, last, mask, tiny, lanes)
-            _begin(past, when, 0, 0, 1.0)
-            columns, live, now = 1, 0, 0
-        now += 1
-        b1, rate, root, decay, so_far, c0 = plan[0, t], plan[1, t], plan[2, t], plan[3, t], plan[4, t], plan[5, t]
-        mine = owner[t] == me
-        if mine:
-            size = min(bs, len(rows) - start)
+    n, steps = len(words), len(whole)
+    past, clock = np.empty((5, min(steps, len(fade) - 1) + 1)), np.zeros(3, np.int64)
+    space = scratch(n // steps + 1, lanes)
+    base, tiny = (np.int32(user_rows[0]), np.int32(item_rows[0])), np.float32(eps)
+    begin(past, clock)
+    for t in range(steps):
+        if is_full(past, clock):
+            settle_all(user_rows, 0, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
+            settle_all(item_rows, 1, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
+            begin(past, clock)
+        clock[1] += 1
+        now = clock[1]
+        b1, rate, root, decay = plan[0, t], plan[1, t], plan[2, t], plan[3, t]
+        start, end = n * t // steps, n * (t + 1) // steps
+        if end > start:
             losses[t] = batch(
-                rows,
+                None,
                 start,
-                size,
-                users,
-                items,
-                values,
-                columns,
+                end - start,
+                whole[t],
+                words,
+                None,
+                None,
+                base,
                 now,
-                when,
-                so_far,
+                past[4, now - 1],
                 past,
                 fade,
                 w,
@@ -196,7 +170,6 @@ def train_stratum(
                 last,
                 first,
                 mask,
-                n_users,
                 b1,
                 b2,
                 rate,
@@ -210,11 +183,6 @@ def train_stratum(
                 space,
                 lanes,
             )
-            start += size
-        live = _advance(past, live, columns, b1, b2, c0, root)
-        so_far = so_far * decay
-        if mine:
-            _begin(past, when, columns, now, so_far)
-            columns += 1
-    _settle_all(user_rows, 0, now, so_far, when, past, fade, w, ms, last, mask, tiny, lanes)
-    _settle_all(item_rows, 1, now, so_far, when, past, fade, w, ms, last, mask, tiny, lanes)
+        advance(past, clock, now, b1, b2, rate, root, decay)
+    settle_all(user_rows, 0, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
+    settle_all(item_rows, 1, clock[1], past, fade, w, ms, last, mask, tiny, lanes)

@@ -9,7 +9,7 @@ Koren, Bell & Volinsky (2009) for the model; Loshchilov & Hutter (2019) for the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -318,7 +318,6 @@ class DotBiasStepper:
         self.mask[0, k + 1] = self.mask[1, k] = 0
         columns = max(4096, n // 2) + 1
         self.clock = np.zeros(3, np.int64)
-        self.when = np.arange(columns, dtype=np.int32)
         self.past = np.zeros((5, columns))
         self.past[[0, 1, 4], 0] = 1
         self.strata: Strata | None = None
@@ -332,8 +331,6 @@ class DotBiasStepper:
         if len(rows) != n * hyper.bs or n == 0:
             raise ConfigError(f"{len(rows)} rows are not {n} batches of {hyper.bs}")
         rows = np.ascontiguousarray(rows, np.int32 if len(self.data) < 2**31 else np.int64)
-        if self._by_strata(len(rows), hyper.bs):
-            return run_epoch(self, rows, hyper, BETA2, EPS, LOSSES[self.model.config.loss])
         losses = np.empty(n, np.float64)
         d, (lo, hi, ranged) = self.data, self.model._range()
         kernel.train(
@@ -342,7 +339,6 @@ class DotBiasStepper:
             d.items,
             d.values,
             self.clock,
-            self.when,
             self.past,
             self.fade,
             self.table,
@@ -365,14 +361,15 @@ class DotBiasStepper:
         )
         return losses
 
-    def _by_strata(self, n: int, bs: int) -> bool:
-        """Whether ``n`` rows are an epoch that is to go by strata (made when first needed)."""
-        c, whole = self.model.config, len(self.data) // bs * bs
-        if n != whole or c.parallel == "off" or (c.parallel == "auto" and n < AUTO_ROWS):
-            return False
+    def whole(self, seed: Sequence[int], hyper: Hyper) -> Array | None:
+        """Train an epoch by strata, in the order that ``seed`` gives, and give its losses; None where the plain order
+        is wanted."""
+        parallel = self.model.config.parallel
+        if parallel == "off" or (parallel == "auto" and len(self.data) < AUTO_ROWS):
+            return None
         if self.strata is None:
             self.strata = Strata(self.data, self.table.shape[1])
-        return True
+        return run_epoch(self, self.strata, seed, hyper, BETA2, EPS, LOSSES[self.model.config.loss])
 
     def flush(self) -> None:
         """Bring every row up to date; nothing to do when the last step was followed by a flush."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,24 +42,44 @@ class SmoothLoss:
         return self.total / (1 - self.beta**self.count) if self.count else float("nan")
 
 
+def _nothing() -> tuple[array[float], array[float], array[float]]:
+    return array("d"), array("d"), array("d")
+
+
 @dataclass
 class Recorder:
-    """``values``: ``[train_loss, valid_loss]`` by epoch of the last fit; ``losses``, ``lrs``, ``moms``: one a batch."""
+    """``values``: ``[train_loss, valid_loss]`` by epoch of the last fit; ``losses``, ``lrs``, ``moms``: one a batch.
+
+    Those by batch are lists made when asked for: kept are eight bytes a number.
+    """
 
     values: list[list[float]] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    lrs: list[float] = field(default_factory=list)
-    moms: list[float] = field(default_factory=list)
     smooth: SmoothLoss = field(default_factory=SmoothLoss)
+    _batches: tuple[array[float], array[float], array[float]] = field(default_factory=_nothing)
+
+    @property
+    def losses(self) -> list[float]:
+        return self._batches[0].tolist()
+
+    @property
+    def lrs(self) -> list[float]:
+        return self._batches[1].tolist()
+
+    @property
+    def moms(self) -> list[float]:
+        return self._batches[2].tolist()
+
+    def add(self, losses: Array, lrs: Array, moms: Array) -> None:
+        """Take in a run of batches."""
+        for kept, new in zip(self._batches, (losses, lrs, moms)):
+            kept.frombytes(np.ascontiguousarray(new, np.float64).tobytes())
 
     def clear(self) -> None:
         """Forget the last fit."""
         self.values.clear()
         self.seconds.clear()
-        self.losses.clear()
-        self.lrs.clear()
-        self.moms.clear()
+        self._batches = _nothing()
         self.smooth = SmoothLoss()
 
     def plot_loss(self, skip_start: int = 5) -> Any:
