@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels import dot_bias as kernel
+from cofactor.kernels import dot_bias_predict as predictions
 from cofactor.kernels.dot_bias_loss import BCE, HUBER, MAE, MSE
 from cofactor.model import Hyper, Kind, State, Task, Terms
 from cofactor.models.arrays import stored
@@ -170,7 +171,7 @@ class DotBias(FromRows):
         if len(users) and min(users.min(), items.min()) < 0:
             self._learn_unknown()
         out = np.empty(len(users), np.float32)
-        kernel.predict(
+        predictions.predict(
             np.ascontiguousarray(users, np.int32),
             np.ascontiguousarray(items, np.int32),
             user_table,
@@ -217,7 +218,7 @@ class DotBias(FromRows):
         _, items = self._tables()
         z: Array = np.asarray(user_state, np.float32) @ items.T
         if self.y_range is not None:
-            kernel.squash(z.reshape(-1), *self.y_range)
+            predictions.squash(z.reshape(-1), *self.y_range)
         return z
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:

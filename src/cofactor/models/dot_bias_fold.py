@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.kernels import dot_bias as kernel
+from cofactor.kernels import dot_bias_predict as predictions
 from cofactor.model import Terms
 from cofactor.models.arrays import row_dots
 
@@ -111,7 +111,7 @@ class FromRows:
         """float32 (n, m): the predictions for each row's own items."""
         z = np.ascontiguousarray(row_dots(np.asarray(user_state, np.float32), self._tables()[1], items))
         if self.y_range is not None:
-            kernel.squash(z.reshape(-1), *self.y_range)
+            predictions.squash(z.reshape(-1), *self.y_range)
         return z
 
     def terms_from(self, user_state: Array, item: int) -> Terms:
