@@ -1,7 +1,8 @@
 """One harness for everybody: trainings in processes of their own, predictions as arrays, figures by cofactor's metrics.
 
 A training is done once: its predictions stay in ``benchmarks/.cache/accuracy`` under the rows, the method and the
-setting. ``Job.limit`` seconds after the start no training is begun any more; the same command goes on from there.
+setting. ``Job.limit`` seconds after the start no training is begun any more; the same command goes on from there. With
+``Job.finished`` nothing is trained, and those that are not through are left out of the page, which says so.
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ def product(**options: Sequence[Any]) -> tuple[Setting, ...]:
     return tuple(found)
 
 
+class Unfinished(Exception):
+    """A training that is not there, where none is to be begun."""
+
+
 @dataclass
 class Job:
     """What is measured by what, and how long this run may take."""
@@ -79,6 +84,8 @@ class Job:
     relevant: float | None = None
     limit: float = float("inf")
     only: str = ""
+    finished: bool = False
+    left_out: list[str] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
 
     @property
@@ -95,6 +102,8 @@ class Job:
         missing = [(s, str(self.path(side, rows, s))) for s in settings if not self.about(side, rows, s)]
         if not missing:
             return
+        if self.finished:
+            raise Unfinished
         left = self.limit - (time.monotonic() - self.begun)
         if left > 0:
             print(f"{side.label}: {rows}, {len(missing)} trainings", file=sys.stderr, flush=True)
@@ -143,9 +152,14 @@ class Job:
         for side in sides:
             if self.only and self.only not in side.label:
                 continue
-            taken[side.label] = self.choose(side, rows[0])
-            for one in rows:
-                self.train(side, one, [taken[side.label]])
+            try:
+                chosen = self.choose(side, rows[0])
+                for one in rows:
+                    self.train(side, one, [chosen])
+            except Unfinished:
+                self.left_out.append(f"{side.label} ({rows[0]})" if len(rows) == 1 else side.label)
+            else:
+                taken[side.label] = chosen
         return taken
 
     def compare(self, sides: Sequence[Side], rows: Sequence[str], taken: dict[str, Setting]) -> Comparison:
@@ -160,7 +174,13 @@ class Job:
             return trained
 
         models = [(side.label, scorer(side)) for side in sides]
-        return compare(split=splits, models=models, metrics=self.metrics, relevant=self.relevant, draws=2000)
+        return compare(
+            split=splits, models=models, metrics=self.metrics, relevant=self.relevant, draws=2000, baselines=False
+        )
+
+    def missing(self) -> tuple[str, ...]:
+        """A paragraph on those that are left out, where there are any."""
+        return (f"Left out, not trained yet: {'; '.join(self.left_out)}.",) if self.left_out else ()
 
     def seconds(self, side: Side, rows: Sequence[str], setting: Setting, key: str = "cpu") -> float:
         return float(np.mean([self.about(side, one, setting)[key] for one in rows]))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
 from harness import Job, Setting, Side, against, page, product, settings_table, signed, table
 from rows import ML_100K
 
@@ -115,17 +116,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which no training is begun")
     parser.add_argument("--only", default="", help="contenders with this in their name; writes no page")
+    parser.add_argument("--finished", action="store_true", help="train nothing: a page of what is there")
     args = parser.parse_args()
     everybody = sides()
-    job = Job("ranking", METRICS, relevant=4.0, limit=args.limit, only=args.only)
+    job = Job("ranking", METRICS, relevant=4.0, limit=args.limit, only=args.only, finished=args.finished)
     taken = job.run(everybody, ML_100K)
     if args.only:
         raise SystemExit("no page: only some were asked for")
+    everybody = [side for side in everybody if side.label in taken]
     found = job.compare(everybody, ML_100K, taken)
     means = {(r["model"], r["metric"]): r for r in found.frame.iter_rows(named=True)}
 
     def ndcg(name: str) -> float:
-        return float(means[name, "ndcg@10"]["mean"])
+        return float(means[name, "ndcg@10"]["mean"]) if name in taken else -np.inf
+
+    def figure(name: str) -> str:
+        return f"{ndcg(name):.4f}" if name in taken else "-"
 
     order = sorted(everybody, key=lambda s: -ndcg(s.label))
     lines = []
@@ -138,11 +144,11 @@ def main() -> None:
         lines.append((side.label, *cells, f"{row['low']:.4f} to {row['high']:.4f}", *more, f"{seconds:.1f}"))
     head = ("", "u1", "u2", "u3", "u4", "u5", "NDCG@10, mean", "95 % bounds", *METRICS[1:], "CPU s a fold")
     families = []
-    for name, (_, _, ways, _) in RIVALS.items():
+    for name in RIVALS:
         mine = next((m for m, rival in LIKE.items() if rival == name), "popular" if name == "popularity" else None)
         alike = label(f"cofactor {mine}", "all") if mine in ALIKE else None
-        cells = [f"{ndcg(label(name, way)):.4f}" if way in ways else "-" for way in WAYS]
-        own = [f"{ndcg(alike):.4f}" if alike else "-", f"{ndcg(f'cofactor {mine}'):.4f}" if mine else "-"]
+        cells = [figure(label(name, way)) for way in WAYS]
+        own = [figure(alike) if alike else "-", figure(f"cofactor {mine}") if mine else "-"]
         families.append((name, *cells, f"cofactor {mine}" if mine else "-", *own))
     families.append(("-", "-", "-", "-", "cofactor blend", "-", f"{ndcg('cofactor blend'):.4f}"))
     best = next(side.label for side in order if not side.ours)
@@ -152,7 +158,9 @@ def main() -> None:
         top = max(ways, key=lambda way, rival=rival: ndcg(label(rival, way)))
         pairs += [(f"cofactor {mine}", label(rival, top)), (label(f"cofactor {mine}", "all"), label(rival, "all"))]
     differences = [
-        (f"{a} minus {b}", *(signed(against(found, a, b, m)) for m in METRICS[:2])) for a, b in dict.fromkeys(pairs)
+        (f"{a} minus {b}", *(signed(against(found, a, b, m)) for m in METRICS[:2]))
+        for a, b in dict.fromkeys(pairs)
+        if b in taken
     ]
     page(
         "accuracy_rankers",
@@ -160,6 +168,7 @@ def main() -> None:
         "python benchmarks/accuracy/rankings.py",
         everybody,
         (
+            *job.missing(),
             "Training ratings in, test ratings of 4 or more relevant, every item ranked that the user has not in"
             " training; means over\nusers with a relevant item, then folds. Everybody's scores of all items are saved,"
             " and all figures are by cofactor's metrics.\nOne thread each; CPU seconds of training, other work on the"

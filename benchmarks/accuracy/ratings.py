@@ -128,14 +128,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which no training is begun")
     parser.add_argument("--only", default="", help="contenders with this in their name; writes no page")
+    parser.add_argument("--finished", action="store_true", help="train nothing: a page of what is there")
     args = parser.parse_args()
-    job = Job("rating", JOB, limit=args.limit, only=args.only)
+    job = Job("rating", JOB, limit=args.limit, only=args.only, finished=args.finished)
     taken = job.run(SIDES, ML_100K)
     if args.only:
         raise SystemExit("no page: only some were asked for")
-    found = job.compare(SIDES, ML_100K, taken)
+    sides = [side for side in SIDES if side.label in taken]
+    found = job.compare(sides, ML_100K, taken)
     means = {(r["model"], r["metric"]): r for r in found.frame.iter_rows(named=True)}
-    order = sorted(SIDES, key=lambda s: means[s.label, "rmse"]["mean"])
+    order = sorted(sides, key=lambda s: means[s.label, "rmse"]["mean"])
     lines = []
     for side in order:
         values = [job.value(side, one, taken[side.label], "rmse") for one in ML_100K]
@@ -152,15 +154,18 @@ def main() -> None:
     best = rivals[0]
     pairs = [("cofactor bayes-mf", best), ("cofactor auto", best), NO_DATES, ALONE]
     differences = [
-        (f"{a} minus {b}", *(signed(against(found, a, b, name)) for name in JOB)) for a, b in dict.fromkeys(pairs)
+        (f"{a} minus {b}", *(signed(against(found, a, b, name)) for name in JOB))
+        for a, b in dict.fromkeys(pairs)
+        if b in taken
     ]
     chosen = ", ".join(f"{one[-2:]} {job.about(auto(), one, taken['cofactor auto'])['model']}" for one in ML_100K)
     page(
         "accuracy_ratings",
         "Ratings: others and cofactor on ml-100k, u1 .. u5",
         "python benchmarks/accuracy/ratings.py",
-        SIDES,
+        sides,
         (
+            *job.missing(),
             "Everybody trains on the same rows and writes predictions of the same test rows, cut to the scale; all"
             " figures are by\ncofactor's metrics. Bounds: bootstrap over users. One thread each but `auto` (two);"
             " CPU seconds of training from arrays in\nmemory, other work on the machine. `cofactor auto` is"
@@ -173,7 +178,7 @@ def main() -> None:
             "Settings: the best by RMSE on random tenths of the training rows of u1, then the same for all folds. Ours"
             " are defaults,\nchosen earlier on parts of the training rows of u1 (docs/models.md), so nothing was tried"
             " here.",
-            settings_table(SIDES, taken),
+            settings_table(sides, taken),
         ),
     )
 
