@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -211,6 +212,30 @@ def test_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not used("off")
     with pytest.raises(ConfigError, match="parallel"):
         DotBiasConfig(parallel="yes")
+
+
+def test_a_resumed_run_by_strata_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
+    data = toy(n=4000)
+
+    def run(path: Path | None, *, crash: bool = False, resume: bool = False) -> Learner:
+        class Crash(Callback):
+            def before_epoch(self, learn: Learner) -> None:
+                if crash and learn.epoch == 2:
+                    raise RuntimeError("power cut")
+
+        learn = Learner(data, DotBias(DotBiasConfig(n_factors=5, parallel="on")), bs=16, seed=7, verbose=False)
+        learn.fit_one_cycle(4, 1e-2, callbacks=[Crash()], checkpoint=path, resume=resume)
+        return learn
+
+    whole = run(None)
+    with pytest.raises(RuntimeError):
+        run(tmp_path / "run.ckpt", crash=True)
+    again = run(tmp_path / "run.ckpt", resume=True)
+    assert again.stepper.strata is not None
+    for name, view in whole.model.views().items():
+        np.testing.assert_array_equal(again.model.views()[name], view)
+    assert again.recorder.losses == whole.recorder.losses
+    assert len({tuple(whole.stepper.strata.keys([7, 1, e])) for e in range(4)}) == 4
 
 
 def test_few_users_and_one_that_rated_nearly_everything() -> None:
