@@ -16,6 +16,7 @@ LAYER = {
     "errors": 0,
     "kernels": 0,
     "_callable": 0,
+    "_checks": 0,
     "_outputs": 0,
     "_progress": 0,
     "data": 1,

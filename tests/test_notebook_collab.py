@@ -47,7 +47,7 @@ def test_tables_and_ranges(toy):
         ({"dropout": 0.1}, "add use_nn=True"),
         ({"n_factors": 0}, "at least 1"),
         ({"loss": "mes"}, "no loss 'mes'"),
-        ({"bs": 0}, "bs must be"),
+        ({"bs": 0}, "bs is 0"),
     ],
 )
 def test_what_makes_no_sense(toy, given, words):

@@ -128,9 +128,9 @@ def test_parts_of_other_work_are_not_used(rec, tmp_path, monkeypatch, small_part
 
 def test_what_cannot_be_written_is_said(rec, tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match="it is a folder"):
+    with pytest.raises(ConfigError, match="it is a folder"):
         rec.recommend_all(4, out=tmp_path / "folder")
-    with pytest.raises(DataError, match=r"cannot write .*no/a.parquet: No such file.*unharmed"):
+    with pytest.raises(ConfigError, match=r"cannot write .*no/a.parquet: there is no folder"):
         rec.recommend_all(4, out=tmp_path / "no" / "a.parquet")
     from cofactor.recommend.parts import PartsFile
 

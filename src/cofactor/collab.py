@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cofactor._checks import whole
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
 from cofactor.model import Model
@@ -41,6 +42,9 @@ def collab_learner(
         from cofactor.data.read import read
 
         data = read(data)
+    if not isinstance(loss, str) and not callable(loss):
+        raise ConfigError(f"loss is {loss!r}; give mse, mae, huber, bce, or a function of two tensors")
+    n_factors, bs = whole("n_factors", n_factors), whole("bs", bs)
     bounds = y_range if y_range is None or isinstance(y_range, str) else y_bounds(y_range)
     if use_nn:
         if not isinstance(loss, str):
@@ -71,11 +75,11 @@ def _network(
     from cofactor.models.torch_module import need_torch
 
     need_torch("collab_learner(use_nn=True)")
-    widths = tuple(emb_szs) if emb_szs is not None else (0, 0)
+    widths = (0, 0) if emb_szs is None else tuple(emb_szs) if isinstance(emb_szs, (list, tuple)) else ()
     if len(widths) != 2:
         raise ConfigError(f"emb_szs must be two widths, the user's and the item's, not {emb_szs!r}")
     config = NeuralConfig(
-        layers=tuple(layers) if layers is not None else (n_factors,),
+        layers=tuple(hidden(layers)) if layers is not None else (n_factors,),
         user_factors=widths[0],
         item_factors=widths[1],
         y_range=bounds,
@@ -108,6 +112,13 @@ def _own_loss(
         loss=loss,
         device=device,
     )
+
+
+def hidden(layers: Any) -> list[int]:
+    """Widths of hidden layers; ConfigError where they are no list of whole numbers."""
+    if isinstance(layers, str) or not hasattr(layers, "__iter__"):
+        raise ConfigError(f"layers is {layers!r}; give the widths of the hidden layers, such as [100, 50]")
+    return [whole("the width of a layer", width) for width in layers]
 
 
 def y_bounds(y_range: Sequence[float]) -> tuple[float, float]:

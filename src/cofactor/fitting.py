@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._checks import number
 from cofactor._outputs import check_file
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError, DataError
@@ -55,6 +56,10 @@ def fit(
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ConfigError(f"seed is {seed!r}; it is a whole number, 0 or more")
+    if not isinstance(model, str):
+        raise ConfigError(f"model is {model!r}; give a name, such as 'als' (cofactor.models() lists them)")
+    if budget_seconds != float("inf") and number("budget_seconds", budget_seconds) < 0:
+        raise ConfigError(f"budget_seconds is {budget_seconds}; it must be 0 or more")
     if valid is not None and not isinstance(valid, Interactions):
         raise ConfigError(
             f"valid is {valid!r}; give Interactions, or a Split (cofactor.split.random) in place of ratings"

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cofactor._checks import whole
 from cofactor.data.datasets import DATASETS, dataset_path
+from cofactor.errors import ConfigError
 from cofactor.models.torch_module import best_device
 
 
@@ -112,8 +114,11 @@ def untar_data(url: str, **ignored: Any) -> Path:
 
 def one_hot(x: Any, c: int) -> Tensor:
     """A vector of ``c`` zeros (uint8) with ones at ``x``, a position or several."""
-    found = torch.zeros(c, dtype=torch.uint8)
-    found[torch.as_tensor(x, dtype=torch.long)] = 1
+    found = torch.zeros(whole("the length of one_hot", c), dtype=torch.uint8)
+    try:
+        found[torch.as_tensor(x, dtype=torch.long)] = 1
+    except (TypeError, ValueError, IndexError):
+        raise ConfigError(f"one_hot({x!r}, {c}): give a position from 0 to {c - 1}, or several") from None
     return found
 
 
@@ -180,4 +185,4 @@ def range_of(x: Any) -> list[int]:
 
 def a_seed(seed: int | None) -> int:
     """The seed given, or one drawn from torch's generator (so that ``torch.manual_seed`` fixes it)."""
-    return int(torch.randint(2**31, ())) if seed is None else int(seed)
+    return int(torch.randint(2**31, ())) if seed is None else whole("seed", seed, 0)

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from cofactor._checks import whole
 from cofactor._notebook.basics import a_seed
 from cofactor._notebook.data import CollabDataLoaders
 from cofactor._notebook.learner import Learner, check_given
-from cofactor.collab import y_bounds
+from cofactor.collab import hidden, y_bounds
 from cofactor.errors import BundleError, ConfigError
 from cofactor.models.torch_layers import EmbeddingDotBias, EmbeddingNN, emb_sz_rule
 from cofactor.recommend import Recommender
@@ -52,7 +53,7 @@ def collab_learner(
     if not use_nn and any(given is not None for given in (emb_szs, layers, config)):
         raise ConfigError("emb_szs, layers and config are the network's; add use_nn=True")
     check_given(dls)
-    seed = a_seed(seed)
+    seed, n_factors = a_seed(seed), whole("n_factors", n_factors)
     bounds = None if y_range is None else y_bounds(y_range)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -64,7 +65,7 @@ def collab_learner(
                 )
             if bounds is not None:
                 options["y_range"] = bounds
-            widths = list(layers) if layers is not None else [n_factors]
+            widths = hidden(layers) if layers is not None else [n_factors]
             model: nn.Module = EmbeddingNN(get_emb_sz(dls, emb_szs), widths, **options)
         else:
             model = EmbeddingDotBias.from_classes(n_factors, dls.classes, dls.user_name, dls.item_name, y_range=bounds)

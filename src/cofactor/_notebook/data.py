@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cofactor._checks import number, whole
 from cofactor._notebook.basics import L, Path, a_seed, default_device
 from cofactor.data import splits
 from cofactor.data.ids import IdMap
@@ -132,7 +133,7 @@ class TfmdDL:
 
     def show_batch(self, max_n: int = 10) -> None:
         """Show a few rows."""
-        n = min(max_n, self.n)
+        n = min(whole("max_n", max_n), self.n)
         at = torch.randperm(self.n)[:n].numpy() if self.shuffle else np.arange(n)
         names = [self._dls.user_name, self._dls.item_name, self._dls.rating_name]
         show(self.items.iloc[at][[c for c in names if c in self.items]].reset_index(drop=True))
@@ -152,8 +153,7 @@ class CollabDataLoaders:
         path: Any = ".",
         device: Any = None,
     ) -> None:
-        if bs < 1 or (val_bs or bs) < 1:
-            raise ConfigError(f"the batch size is {bs if bs < 1 else val_bs}; it must be at least 1")
+        bs, val_bs = whole("the batch size", bs), None if val_bs is None else whole("the batch size", val_bs)
         self.split = split
         self.path = Path(path)
         self.device = _device(device) if device is not None else default_device()
@@ -189,7 +189,7 @@ class CollabDataLoaders:
         user, item, rating = names
         if len(set(names)) < 3 or not frame.columns[frame.columns.isin(names)].is_unique:
             raise DataError(f"user, item and rating must be three columns, each there once, not {names}")
-        if not 0 < (valid_pct or 0) < 1:
+        if not 0 < number("valid_pct", valid_pct or 0) < 1:
             raise ConfigError(f"valid_pct is {valid_pct}; it is a share of the rows, between 0 and 1 (such as 0.2)")
         plain = {c: frame[c].cat.categories.dtype for c in names if isinstance(frame[c].dtype, pd.CategoricalDtype)}
         if plain and not frame[list(plain)].isna().any(axis=None):

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cofactor import train
+from cofactor._checks import number, whole
 from cofactor._notebook import core
 from cofactor._notebook.basics import L, Path, a_seed
 from cofactor._notebook.callbacks import Measure, adapted, metric_name
 from cofactor._notebook.data import CollabDataLoaders, TfmdDL, show
 from cofactor._notebook.recorder import Recorder
+from cofactor._outputs import check_path
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
 from cofactor.models.torch_layers import MSELossFlat
@@ -86,6 +88,8 @@ class Learner:
         self.seed = a_seed(seed)
         self.verbose = verbose
         self.recorder = Recorder([metric_name(m) for m in self.metrics])
+        if not isinstance(model, nn.Module):
+            raise ConfigError(f"the model is a {type(model).__name__}; give an nn.Module (an instance, not a class)")
         self._module = model.to(dls.device)
         self._core: core.Core | None = None
 
@@ -160,7 +164,7 @@ class Learner:
         if isinstance(lr, slice):
             lr = lr.stop if lr.stop is not None else lr.start
         decay = self.wd if wd is None else wd
-        return float(lr), 0.01 if decay is None else float(decay)
+        return number("the learning rate", lr), 0.01 if decay is None else number("the weight decay", decay)
 
     def lr_find(
         self,
@@ -236,7 +240,7 @@ class Learner:
     def show_results(self, ds_idx: int = 1, dl: TfmdDL | None = None, max_n: int = 10, shuffle: bool = True) -> None:
         """Show ratings and predictions of a few rows."""
         dl = self.dls[ds_idx] if dl is None else dl
-        at = (torch.randperm(dl.n) if shuffle else torch.arange(dl.n))[:max_n].numpy()
+        at = (torch.randperm(dl.n) if shuffle else torch.arange(dl.n))[: whole("max_n", max_n)].numpy()
         preds = self._predictions(dl.dataset.part.take(at))[0].reshape(-1).numpy()
         names = [self.dls.user_name, self.dls.item_name, self.dls.rating_name]
         frame = dl.items.iloc[at][[n for n in names if n in dl.items]].reset_index(drop=True)
@@ -285,7 +289,7 @@ class Learner:
 
     def export(self, fname: Any = "export.cofactor") -> Path:
         """Write a bundle that :func:`cofactor.load` reads (no pickle: weights, ids and ratings, no code)."""
-        target = self.path / fname
+        target = self.path / check_path(fname, "the file to export to")
         self.recommender().save(target)
         return Path(target)
 

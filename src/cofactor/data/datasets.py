@@ -186,7 +186,7 @@ def cache_dir() -> Path:
 def _entry(name: str) -> Dataset:
     try:
         return DATASETS[name]
-    except KeyError:
+    except (KeyError, TypeError):
         raise DatasetError(
             f"no dataset {name!r}; there are: {', '.join(DATASETS)}.{did_you_mean(name, DATASETS)}"
         ) from None

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from cofactor._checks import whole
+
 Array = NDArray[Any]
 
 
@@ -68,6 +70,8 @@ def fold(parts: Sequence[tuple[Cells, Array]], n_users: int) -> Cells:
 def resample(cells: Sequence[Cells], draws: int, seed: int) -> Array:
     """float64 (draws, len(cells)): every metric on the same draws of users, which makes differences
     paired."""
+    whole("draws", draws, 0)
+    whole("seed", seed, 0)
     if not cells or draws < 1:
         return np.zeros((max(draws, 0), len(cells)))
     sums = np.concatenate([a for c in cells for a in (c.top, c.bottom)], axis=1)

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import number, whole
 from cofactor._progress import progress
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import CofactorError, ConfigError, DataError
@@ -21,7 +22,7 @@ from cofactor.evaluate.bootstrap import Cells
 from cofactor.evaluate.comparison import Comparison
 from cofactor.evaluate.folding import folded
 from cofactor.evaluate.measure import Choices, Measured, measure
-from cofactor.evaluate.names import Metric, parse
+from cofactor.evaluate.names import Metric, lengths_of, parse
 from cofactor.evaluate.rows import TestRows
 from cofactor.evaluate.scorer import Scorer, scorer
 from cofactor.evaluate.specs import Fit, Spec, default_fit, ladder, spec, specs
@@ -79,7 +80,11 @@ def compare(
     folds = _folds(ratings, split, seed)
     first = folds[0].train
     contenders = specs(ladder(first) if models is None else models)
-    lengths = (n,) if isinstance(n, (int, float)) else tuple(n)
+    lengths = lengths_of(n)
+    for name, least in (("draws", draws), ("seed", seed)):
+        whole(name, least, 0)
+    if tune is not None:
+        number("tune", tune)
     wanted = parse(("rmse", "mae", "ndcg") if metrics is None else metrics, lengths)
     if metrics is None and first.range[0] == first.range[1]:
         wanted = parse(("ndcg", "recall"), lengths)

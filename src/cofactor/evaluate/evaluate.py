@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import whole
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
 from cofactor.evaluate import bootstrap, rows
 from cofactor.evaluate import metrics as m
 from cofactor.evaluate.folding import folded
 from cofactor.evaluate.measure import LEVELS, Choices, masked_scores, measure
-from cofactor.evaluate.names import default_metrics, parse
+from cofactor.evaluate.names import default_metrics, lengths_of, parse
 from cofactor.evaluate.scorer import interval_blocks, scorer
 
 
@@ -52,11 +53,13 @@ def evaluate(
     Raises ConfigError for a metric that does not exist or that this model cannot give, DataError for unusable
     test rows. Warns (LeakWarning) where test rows are training rows.
     """
+    for name, value in (("draws", draws), ("seed", seed)):
+        whole(name, value, 0)
     by = scorer(trained, train)
     if isinstance(test, Split) and test.given is not None:
         by = folded(by, getattr(trained, "model", trained), test.given)
     data = rows.test_rows(test, by.train)
-    lengths = (n,) if isinstance(n, (int, float)) else tuple(n)
+    lengths = lengths_of(n)
     wanted = parse(default_metrics(by.task, by.interval is not None) if metrics is None else metrics, lengths)
     if metrics == "all":
         able = {"lists"} | ({"rating"} if by.task == "rating" else set()) | ({"interval"} if by.interval else set())

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._checks import number
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.evaluate import metrics as m
@@ -36,7 +37,9 @@ class Choices:
             raise ConfigError(f"exclude is {self.exclude!r}; it must be 'seen' or None")
         if self.users_without not in ("skip", "zero"):
             raise ConfigError(f"users_without is {self.users_without!r}; it must be 'skip' or 'zero'")
-        if not 0 < self.level < 1:
+        if self.relevant is not None:
+            number("relevant", self.relevant)
+        if not 0 < number("level", self.level) < 1:
             raise ConfigError(f"the level is {self.level}; it must lie between 0 and 1, as in 0.9")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from cofactor._checks import several, whole
 from cofactor.errors import ConfigError, did_you_mean
 from cofactor.evaluate.metrics import RANKING
 from cofactor.model import Task
@@ -53,8 +54,10 @@ def metric(name: str) -> Metric:
 def parse(names: str | Sequence[str], n: Sequence[int]) -> list[Metric]:
     """Metrics from names, with ``@`` or not (then once for every length in ``n``), or from the name of a
     group."""
-    if any(isinstance(k, float) or k < 1 for k in n):
-        raise ConfigError(f"n is {list(n)}; the length of a list must be at least 1")
+    for k in several("n", n, "(5, 10)"):
+        whole("n", k)
+    if not isinstance(names, str):
+        several("metrics", names, "['rmse', 'ndcg']")
     found: list[Metric] = []
     for name in [names] if isinstance(names, str) else names:
         base, _, at = str(name).partition("@")
@@ -69,6 +72,11 @@ def parse(names: str | Sequence[str], n: Sequence[int]) -> list[Metric]:
                 )
             found += [Metric(one, k) for k in ([int(at)] if at else n)] if cut else [Metric(one)]
     return list(dict.fromkeys(found))
+
+
+def lengths_of(n: Any) -> tuple[int, ...]:
+    """Lengths of lists from one or several."""
+    return tuple(n) if hasattr(n, "__iter__") and not isinstance(n, str) else (n,)
 
 
 def default_metrics(task: Task, intervals: bool) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cofactor._checks import several
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
 from cofactor.model import Model
@@ -62,7 +63,7 @@ def spec(given: Any) -> Spec:
 
 def specs(given: Sequence[Any]) -> list[Spec]:
     """Several, with labels that differ."""
-    found = [spec(one) for one in given]
+    found = [spec(one) for one in several("models", given, "['bias', 'als']")]
     labels = [one.label for one in found]
     twice = {label for label in labels if labels.count(label) > 1}
     if twice:

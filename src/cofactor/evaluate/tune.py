@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor._checks import number, whole
+from cofactor._outputs import check_path
 from cofactor._progress import progress
 from cofactor.data import splits
 from cofactor.data.fingerprint import fingerprint
@@ -76,14 +78,19 @@ def tune(
     """
     optuna = _optuna()
     cls = model_class(model)
+    if fixed is not None and not isinstance(fixed, Mapping):
+        raise ConfigError(f"fixed is {fixed!r}; give parameters with their values, such as {{'epochs': 10}}")
     fixed = dict(fixed or {})
     make_config(cls.Config, fixed)
     ranges = space.ranges(cls.Config, set(fixed))
     if not ranges:
         raise ConfigError(f"{model} has no parameter left to tune")
-    if trials is not None and trials < 1:
-        raise ConfigError(f"trials is {trials}; at least 1 is needed")
-    if not 1 <= folds <= 5:
+    if trials is not None:
+        whole("trials", trials)
+    if budget_seconds is not None and budget_seconds != float("inf"):
+        number("budget_seconds", budget_seconds)
+    whole("seed", seed, 0)
+    if whole("folds", folds) > 5:
         raise ConfigError(f"folds is {folds}; it must be from 1 to 5")
     train = _rows(data)
     target = names.metric(metric or ("ndcg@10" if cls.task == "ranking" else "rmse"))
@@ -123,7 +130,7 @@ def _study(optuna: Any, label: str, target: names.Metric, storage: str | Path | 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         if storage is not None:
-            path = Path(storage)
+            path = check_path(storage, "the file to store trials in")
             if not path.parent.is_dir():
                 raise ConfigError(f"no directory {path.parent} to store trials in")
             sqlite = path.suffix in (".db", ".sqlite", ".sqlite3")
@@ -275,10 +282,10 @@ class _Job:
             raise DataError(f"no trial of {self.model} gave a finite {self.target}")
         best = self.study.best_trial
         table: list[dict[str, Any]] = []
-        for number, t in enumerate(self._finished()):
+        for at, t in enumerate(self._finished()):
             seconds = (t.datetime_complete - t.datetime_start).total_seconds()
             values = {r.name: r.read(t.params) for r in self.ranges} if t.params else {}
-            line = {"trial": number, "state": t.state.name.lower(), "value": t.value, "seconds": seconds}
+            line = {"trial": at, "state": t.state.name.lower(), "value": t.value, "seconds": seconds}
             table.append({**line, **{name: v if _plain(v) else str(v) for name, v in values.items()}})
         found = {r.name: r.read(best.params) for r in self.ranges}
         frame = pl.DataFrame(table, infer_schema_length=None)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor import __version__
+from cofactor._checks import several
 from cofactor._outputs import check_file
 from cofactor.data.doctor import check
 from cofactor.errors import ConfigError
@@ -48,6 +49,11 @@ def write_report(
     frame), the page shows quality with confidence intervals, and calibration.
     """
     path = check_file(path, "the report")
+    for given in (rec, *([] if neighbours is None else [neighbours])):
+        if not hasattr(given, "recommend_all"):
+            raise ConfigError(f"a report is about a Recommender, not about {given!r}; fit a model first")
+    if users is not None:
+        several("users", users, "a list of user ids")
     page = render(report_data(rec, title=title, users=users, neighbours=neighbours, test=test))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

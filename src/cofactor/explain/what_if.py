@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from cofactor._checks import several, whole
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.overlay import as_rows
 from cofactor.recommend.people import Who, fold_in
@@ -21,11 +22,12 @@ def what_if(
     rec: Recommender, who: Who, without: Iterable[Any], instead: Mapping[Any, float] | None, n: int
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.what_if`: both lists are made by folding in, so that only the ratings differ."""
-    gone, changed = list(without), dict(instead or {})
+    if instead is not None and not isinstance(instead, Mapping):
+        raise ConfigError(f"instead is {instead!r}; give items with other ratings, such as {{'Fargo (1996)': 1}}")
+    gone, changed = list(several("without", without, "a list of items")), dict(instead or {})
     if not gone and not changed:
         raise ConfigError("say what to leave out (without=[...]) or to rate otherwise (instead={item: rating})")
-    if n < 1:
-        raise ConfigError(f"n is {n}; it must be at least 1")
+    whole("n", n)
     ratings = dict(zip(who.items.tolist(), who.values.tolist(), strict=True))
     for item in gone:
         code = rec.items.code(item)

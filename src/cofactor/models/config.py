@@ -9,6 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from cofactor._checks import number, whole
 from cofactor.errors import ConfigError, did_you_mean
 
 
@@ -34,6 +35,17 @@ def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
         if name not in names:
             raise ConfigError(f"no parameter {name!r}; there are: {', '.join(names)}.{did_you_mean(name, names)}")
     for field in dataclasses.fields(cls):
-        if field.type in (int, "int") and isinstance(value := values.get(field.name), float):
-            raise ConfigError(f"{field.name} is {value!r}; it must be a whole number")
+        if field.name in values:
+            _check(field, values[field.name])
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _check(field: dataclasses.Field[Any], value: Any) -> None:
+    """Plain types; what a value may be beyond that is the config's own to say."""
+    kind = getattr(field.type, "__name__", field.type)
+    if kind == "int":
+        whole(field.name, value, -(2**62))
+    elif kind == "float" and value != float("inf"):
+        number(field.name, value)
+    elif kind == "bool" and not isinstance(value, bool):
+        raise ConfigError(f"{field.name} is {value!r}; it must be True or False")

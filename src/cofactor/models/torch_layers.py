@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cofactor._checks import whole
+
 INIT_SD = 0.01
 
 
@@ -31,7 +33,7 @@ class Embedding(nn.Embedding):
     """An embedding that starts from a normal of sd ``std``, cut at two sd."""
 
     def __init__(self, ni: int, nf: int, std: float = INIT_SD) -> None:
-        super().__init__(ni, nf)
+        super().__init__(whole("the number of rows of an Embedding", ni), whole("the number of factors", nf))
         with torch.no_grad():
             self.weight.normal_().fmod_(2).mul_(std)
 

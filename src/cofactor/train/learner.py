@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._checks import number, several, whole
 from cofactor._outputs import check_file
 from cofactor._progress import compiling_announced
 from cofactor.data.fingerprint import fingerprint
@@ -63,8 +64,9 @@ class Learner:
         self.valid = data.valid if isinstance(data, Split) else None
         if len(self.train) == 0:
             raise DataError("there is no row to train on")
-        if bs < 1:
-            raise ConfigError(f"the batch size is {bs}; it must be at least 1")
+        whole("the batch size", bs)
+        whole("seed", seed, 0)
+        _check_callbacks(callbacks)
         _check_range(self.train, getattr(model.config, "y_range", None))
         self.model = model
         self.seed = seed
@@ -139,6 +141,7 @@ class Learner:
         """Train by a plan of your own. Ctrl-C ends after the epoch (or batch) under way and keeps what was learned."""
         if checkpoint is not None:
             check_file(checkpoint, "the checkpoint", makes_folders=True)
+        _check_callbacks(callbacks)
         given = [*self.callbacks, *callbacks]
         shown = [PrintTable() if plan.epochs <= TABLE_ROWS else ProgressBar(plan.epochs)] if self.verbose else []
         active = [*shown, *given]
@@ -333,12 +336,17 @@ def _check_range(data: Interactions, y_range: Any) -> None:
         )
 
 
+def _check_callbacks(callbacks: Any) -> None:
+    for callback in several("callbacks", callbacks, "[EarlyStopping()]"):
+        if not isinstance(callback, Callback):
+            raise ConfigError(f"callbacks hold {callback!r}; give instances of cofactor.Callback")
+
+
 def _check_rates(epochs: int, lr: float, wd: float) -> None:
-    if epochs < 1:
-        raise ConfigError(f"epochs is {epochs}; it must be at least 1")
-    if not (math.isfinite(lr) and lr > 0):
+    whole("epochs", epochs)
+    if not number("the learning rate", lr) > 0:
         raise ConfigError(f"the learning rate is {lr}; it must be a number above 0")
-    if not (math.isfinite(wd) and wd >= 0):
+    if not number("the weight decay", wd) >= 0:
         raise ConfigError(f"the weight decay is {wd}; it must be 0 or more")
 
 
