@@ -135,7 +135,12 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
     table = open_table(source, **ways)
     roles, guess = columns.resolve(table, *(options.get(role) for role in ("user", "item", "rating", "time")))
     found: list[Finding] = []
-    series = {role: _load(table, name, role, found) for role, name in roles.items()}
+    if table.parsed_at_once:
+        frame = table.load(list(roles.values()), [roles["user"], roles["item"]])
+        series = {role: frame[name] for role, name in roles.items()}
+        del frame
+    else:
+        series = {role: _load(table, name, role, found) for role, name in roles.items()}
     rows = len(series["user"])
     if not rows:
         raise DataError(f"{table.label} has no rows; there is nothing to check")

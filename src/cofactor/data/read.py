@@ -64,13 +64,19 @@ def read(
     used = Columns(*_names(table, roles))
     notes = [guess] if guess else []
     column = _columns(table, roles)
+
+    def coded(kind: str) -> tuple[IdMap, Array, list[str]]:
+        name = roles[kind]
+        return _streamed_ids(table, name, kind) or _coded(column(kind), kind, name)
+
     work: dict[str, Callable[[], Any]] = {
-        "user": lambda: _streamed_ids(table, roles["user"], "user") or _coded(column("user"), "user", roles["user"]),
-        "item": lambda: _streamed_ids(table, roles["item"], "item") or _coded(column("item"), "item", roles["item"]),
+        "user": lambda: coded("user"),
+        "item": lambda: coded("item"),
         "time": lambda: _streamed_times(table, roles["time"]) or times.to_seconds(column("time"), roles["time"]),
     }
     when: Array | None = None
-    with ThreadPoolExecutor(min(2, pl.thread_pool_size())) as pool:
+    text = any(table.sample[roles[kind]].dtype == pl.String for kind in ("user", "item"))
+    with ThreadPoolExecutor(1 if text else min(2, pl.thread_pool_size())) as pool:  # text takes memory: one at a time
         parts = {role: pool.submit(task) for role, task in work.items() if role in roles}
         try:  # what is wrong with the user's column is said first, whichever thread comes first
             user_ids, user_codes, said = parts["user"].result()
