@@ -33,7 +33,7 @@ def recommend_all(rec: Recommender, options: Options, out: str | Path | None) ->
 
     rules = rules_of(rec, options)
     every = np.arange(rec.data.n_users + len(rec.overlay.new_ids), dtype=np.int64)
-    step = max(1, PART_ROWS // options.n)
+    step = max(1, PART_ROWS // longest(rec, rules))
     shares = [every[first : first + step] for first in range(0, len(every), step)]
     with progress("lists for all users", len(every)) as tick:
         if out is None:
@@ -48,6 +48,12 @@ def recommend_all(rec: Recommender, options: Options, out: str | Path | None) ->
                 else:
                     file.write(at, pl.concat(lists(rec, share, rules, tick)))
         return None
+
+
+def longest(rec: Recommender, rules: Rules) -> int:
+    """How long a list can be: ``n``, or fewer where fewer items may come up; at least 1."""
+    most = rec.data.n_items if rules.keep is None else int(rules.keep.sum())
+    return max(1, min(rules.options.n, most))
 
 
 def lists(rec: Recommender, users: Array, rules: Rules, tick: Any) -> Iterator[pl.DataFrame]:
@@ -68,7 +74,7 @@ def lists(rec: Recommender, users: Array, rules: Rules, tick: Any) -> Iterator[p
             if not options.seen:
                 mask_rows(scores, rec.seen_by(codes))
             mask_items(scores, rules.keep)
-            yield _frame(rec, codes, *top_n(scores, options.n))
+            yield _frame(rec, codes, *top_n(scores, longest(rec, rules)))
         tick("", len(codes))
 
 
