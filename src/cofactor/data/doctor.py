@@ -113,9 +113,14 @@ def k_cores(data: Interactions, ks: tuple[int, ...] = (2, 3, 5, 10, 20)) -> pl.D
     users, items = data.users, data.items
     for k in sorted(ks):
         users, items = _core(users, items, data.n_users, data.n_items, k)
-        left = (len(users), len(np.unique(users)), len(np.unique(items)))
+        left = (len(users), _distinct(users), _distinct(items))
         rows.append((k, *left, left[0] / len(data) if len(data) else 0.0))
     return pl.DataFrame(rows, schema=["k", "ratings", "users", "items", "share"], orient="row")
+
+
+def _distinct(codes: Array) -> int:
+    """How many different codes there are; by counting, many times faster than by sorting or hashing."""
+    return int(np.count_nonzero(np.bincount(codes)))
 
 
 def _core(users: Array, items: Array, n_users: int, n_items: int, k: int) -> tuple[Array, Array]:
@@ -218,7 +223,7 @@ def _seconds(column: pl.Series, found: list[Finding]) -> Array | None:
 
 
 def _summary(data: Interactions, rows: int) -> dict[str, Any]:
-    users, items = len(np.unique(data.users)), len(np.unique(data.items))
+    users, items = _distinct(data.users), _distinct(data.items)
     summary: dict[str, Any] = {"rows": rows, "rows usable": len(data), "users": users, "items": items}
     if not len(data):
         return summary
@@ -226,7 +231,7 @@ def _summary(data: Interactions, rows: int) -> dict[str, Any]:
     if data.columns.rating is not None:
         low, high = data.range
         summary |= {"lowest rating": low, "highest rating": high, "mean rating": round(float(data.values.mean()), 4)}
-        summary["different ratings"] = len(np.unique(data.values))
+        summary["different ratings"] = pl.Series(data.values).n_unique()
     else:
         summary["ratings"] = "none: implicit feedback"
     for kind, codes in (("user", data.users), ("item", data.items)):
