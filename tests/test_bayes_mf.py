@@ -15,8 +15,9 @@ import pytest
 
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions, Split, csr
-from cofactor.errors import ConfigError
+from cofactor.errors import BundleError, ConfigError
 from cofactor.models import bayes_mf_chain as chain_module
+from cofactor.models import bayes_mf_process as process_module
 from cofactor.models.bayes_mf import BayesMF, BayesMFConfig
 from cofactor.models.bayes_mf_chain import Chain
 from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
@@ -164,6 +165,94 @@ def test_moods_help_near_known_times(planted: Planted, model: BayesMF) -> None:
     assert rmse(model, test) < 0.95 * blind
 
 
+class Drifting:
+    """400 days in which items drift (a process of 100 days, sd 0.8) and users have moods of days."""
+
+    def __init__(self, n_users: int = 300, n_items: int = 40, each: int = 40) -> None:
+        rng = np.random.default_rng(2)
+        self.day = 86400
+        users, items = (x.ravel() for x in np.indices((n_users, each)))
+        times = rng.integers(0, 400, len(users)) * self.day + rng.integers(0, 3600, len(users))
+        self.drift = ou(rng, n_items, 401, 100.0, 0.8)
+        moods = ou(rng, n_users, 401, 3.0, 0.5)
+        day = times // self.day
+        base = 5 + 0.5 * rng.normal(size=n_users)[users] + 0.5 * rng.normal(size=n_items)[items]
+        values = base + self.drift[items, day] + moods[users, day] + 0.5 * rng.normal(size=len(users))
+        data = table(users, items, values, (n_users, n_items), times)
+        held = rng.random(len(users)) < 0.2
+        self.train, self.test = data.take(~held), data.take(held)
+
+
+def ou(rng: np.random.Generator, n: int, steps: int, scale: float, sd: float) -> np.ndarray:
+    """float64 (n, steps): processes with a time scale of ``scale`` steps."""
+    keep, out = np.exp(-1.0 / scale), sd * rng.normal(size=(n, steps))
+    for t in range(1, steps):
+        out[:, t] = keep * out[:, t - 1] + np.sqrt(1 - keep**2) * out[:, t]
+    return out
+
+
+@pytest.fixture(scope="module")
+def drifting() -> tuple[Drifting, BayesMF]:
+    planted = Drifting()
+    day = float(planted.day)
+    config = BayesMFConfig(n_factors=2, epochs=150, burn_in=50, mood_scales=(2 * day,), drift_scales=(60 * day,))
+    return planted, fit(planted.train, config)
+
+
+def test_planted_drifts_of_items_and_days_of_users(drifting: tuple[Drifting, BayesMF]) -> None:
+    planted, model = drifting
+    traced = dict(zip(model.trace_names, model.traces.mean((0, 1)), strict=True))
+    assert traced["drift 0 seconds"] / planted.day == pytest.approx(100.0, rel=0.35)
+    assert traced["drift 0 sd"] == pytest.approx(0.8, rel=0.2)
+    assert traced["mood 0 seconds"] / planted.day == pytest.approx(3.0, rel=0.5)
+    assert traced["mood 0 sd"] == pytest.approx(0.5, rel=0.25)
+    test = planted.test
+    blind = np.sqrt(np.mean((model.predict(test.users, test.items) - test.values) ** 2))
+    without = fit(planted.train, replace(model.config, drift_scales=()))
+    assert rmse(model, test) < 0.85 * blind
+    assert rmse(model, test) < 0.9 * rmse(without, test)
+    bounds = model.predict_interval(test.users, test.items, 0.9, test.times)
+    assert np.mean((test.values >= bounds.low) & (test.values <= bounds.high)) == pytest.approx(0.9, abs=0.03)
+    days = np.arange(20, 400, 20) * planted.day
+    found = [model.predict(np.full(len(days), -1), np.full(len(days), i), days) for i in range(40)]
+    inside = [np.corrcoef(f, planted.drift[i, 20:400:20])[0, 1] for i, f in enumerate(found)]
+    assert np.median(inside) > 0.8
+
+
+def test_drifts_have_terms_and_states_and_fade(drifting: tuple[Drifting, BayesMF]) -> None:
+    planted, model = drifting
+    test = planted.test
+    for n in range(20):
+        user, item, time = int(test.users[n]), int(test.items[n]), int(test.times[n])
+        terms = model.terms(user, item, time)
+        assert {"mood at the time", "drift at the time"} <= set(terms.names)
+        predicted = model.predict(test.users[[n]], test.items[[n]], test.times[[n]])[0]
+        assert terms.values.sum() == pytest.approx(float(predicted), abs=1e-4)
+    copy = BayesMF.from_state(model.config, model.state())
+    assert copy.trace_names == model.trace_names
+    args = test.users, test.items, test.times
+    np.testing.assert_array_equal(copy.predict(*args), model.predict(*args))
+    far = model.predict(test.users, test.items, np.full(len(test), 10**12))
+    np.testing.assert_allclose(far, model.predict(test.users, test.items), atol=1e-5)
+
+
+def test_a_state_from_before_drifts_loads(model: BayesMF, planted: Planted) -> None:
+    state = {name: array for name, array in model.state().items() if not name.startswith("drift_")}
+    copy = BayesMF.from_state(model.config, state)
+    args = planted.test.users, planted.test.items, planted.test.times
+    np.testing.assert_array_equal(copy.predict(*args), model.predict(*args))
+    partly = state | {"drift_numbers": np.zeros((0, 3), np.float32)}
+    with pytest.raises(BundleError, match="drift_indptr"):
+        BayesMF.from_state(model.config, partly)
+
+
+def test_moods_of_chains_meet(planted: Planted) -> None:
+    frame = fit(planted.train, BayesMFConfig(n_factors=3, epochs=300, mood_scales=(200.0,))).diagnostics()
+    moods = frame.filter(pl.col("name").str.starts_with("mood"))
+    assert (moods["rhat"] < 1.1).all()
+    assert (moods["ess"] > 30).all()
+
+
 def test_chains_meet(planted: Planted) -> None:
     frame = fit(planted.train, BayesMFConfig(n_factors=3, epochs=150, burn_in=50, time=False)).diagnostics()
     assert frame.columns == ["name", "mean", "sd", "rhat", "ess"]
@@ -203,15 +292,14 @@ def prior_draw(c: Chain, rng: np.random.Generator, a: float) -> None:
         side.draw[:] = side.mu + side.explained + rng.normal(size=(n, width)) / np.sqrt(side.precision)
         side.weight[:] = rng.gamma(c.noise_df / 2, 2 / c.noise_df, n)
     c.noise_precision[...] = rng.gamma(a, 1 / a)
-    for mood in c.moods:
+    for process in c.moods + c.drifts:
         variance = 1 / rng.gamma(a, 1 / a)
-        scale = mood.prior_scale * np.exp(1.5 * rng.normal())
-        mood.numbers[:] = scale, variance
-        assert c.gaps is not None
-        for n, gap in enumerate(c.gaps):
+        scale = process.prior_scale * np.exp(1.5 * rng.normal())
+        process.numbers[:] = scale, variance
+        for n, gap in enumerate(process.clock.gaps[process.clock.place]):
             keep = np.exp(-gap / scale)
-            before = mood.values[n - 1] if n else 0.0
-            mood.values[n] = keep * before + np.sqrt(variance * (1 - keep**2)) * rng.normal()
+            before = process.values[n - 1] if n else 0.0
+            process.values[n] = keep * before + np.sqrt(variance * (1 - keep**2)) * rng.normal()
 
 
 def dense(d: Any, n: int) -> np.ndarray:
@@ -226,10 +314,12 @@ def data_draw(c: Chain, rng: np.random.Generator) -> None:
     what = c.users.layout.cols
     p, q = c.users.draw[who].astype(float), c.items.draw[what].astype(float)
     fit = (p[:, :-1] * q[:, :-1]).sum(1) + p[:, -1] + q[:, -1]
-    mood = sum(m.values for m in c.moods)
+    in_time = np.zeros(len(what), dtype=np.float32)
+    for process in c.moods + c.drifts:
+        process.take_from(in_time)
     precision = c.noise_precision * c.users.weight[who] * c.items.weight[what]
     rest = fit + rng.normal(size=len(fit)) / np.sqrt(precision)
-    c.users.layout.y[:] = rest + mood
+    c.users.layout.y[:] = rest - in_time
     c.items.layout.y[:] = c.users.layout.y[c.item_rows]
     c.users.target[:], c.items.target[:] = rest, rest[c.item_rows]
 
@@ -240,15 +330,17 @@ def numbers(c: Chain) -> np.ndarray:
     for side in (c.users, c.items):
         found += [side.mu[0], side.mu[-1], np.log(side.precision[0]), np.log(side.precision[-1])]
         found += [*np.log(side.weight_precision[:, 0]), np.log(side.weight[1]), np.tanh(side.draw[1, -1])]
-    for mood in c.moods:
-        found += [*np.log(mood.numbers), np.tanh(mood.values[2])]
+    for process in c.moods + c.drifts:
+        found += [*np.log(process.numbers), np.tanh(process.values[2])]
     return np.array(found)
 
 
 def test_sampler_agrees_with_its_own_prior(monkeypatch: pytest.MonkeyPatch) -> None:
     a = 4.0
-    for name in ("SHAPE", "RATE", "MOOD_RATE"):
-        monkeypatch.setattr(chain_module, name, a)
+    for module, names in ((chain_module, ("",)), (process_module, ("", "NOISE_"))):
+        for name in names:
+            monkeypatch.setattr(module, f"{name}SHAPE", a)
+            monkeypatch.setattr(module, f"{name}RATE", a)
     rng = np.random.default_rng(0)
     users, items = np.nonzero(rng.random((5, 4)) < 0.7)
     times = rng.integers(0, 60, len(users))
@@ -256,7 +348,7 @@ def test_sampler_agrees_with_its_own_prior(monkeypatch: pytest.MonkeyPatch) -> N
     groups = csr(np.arange(5), np.arange(5) % 2, np.ones(5), 5, 2)
     data = replace(data, user_features=Features(groups, ("g=a", "g=b")))
     parts = layouts(data, data.values, True, True)
-    c = Chain(parts, 1, 6.0, (30.0,), 0, rng)
+    c = Chain(parts, 1, 6.0, (10.0, 100.0), (30.0,), 0, rng)
     from_prior = np.empty((4000, len(numbers(c))))
     for i in range(len(from_prior)):
         prior_draw(c, rng, a)
@@ -362,6 +454,32 @@ def test_folding_in_a_trained_user_gives_the_user_back(planted: Planted) -> None
     np.testing.assert_allclose(model.scores_from(empty)[0], model.scores(np.array([-1]))[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("given", [1, 3, 10])
+def test_intervals_of_users_with_short_histories(planted: Planted, given: int) -> None:
+    data = replace(planted.train, times=None)
+    known = data.take(data.users < 120)
+    model = fit(known, BayesMFConfig(n_factors=3, epochs=90, burn_in=30, kept=60))
+    later = data.take(data.users >= 120)
+    order = np.argsort(later.users, kind="stable")
+    place = np.arange(len(order)) - np.searchsorted(later.users[order], later.users[order])
+    history, rest = later.take(order[place < given]), later.take(order[place >= given])
+    state = model.fold_in(history.by_user.take(np.arange(120, 200)))
+    bounds = model.interval_from(state, 0.9)
+    low, high = (b[rest.users - 120, rest.items] for b in (bounds.low, bounds.high))
+    assert np.mean((rest.values >= low) & (rest.values <= high)) == pytest.approx(0.9, abs=0.035)
+
+
+def test_vectors_find_what_scores_order(planted: Planted, model: BayesMF) -> None:
+    state = np.concatenate([model.user_state(np.arange(200)), model.fold_in(planted.test.by_user.take(np.arange(5)))])
+    scores, found = model.scores_from(state), model.query_vectors(state) @ model.item_vectors().T
+    assert found.shape == scores.shape
+    assert model.item_vectors().shape == (100, 8)
+    ahead = np.argsort(-found, axis=1)[:, :15]
+    best = np.argsort(-scores, axis=1)[:, :10]
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(ahead, best, strict=True)]) > 9.9
+    np.testing.assert_allclose(model.scores_at(state, best), np.take_along_axis(scores, best, axis=1), atol=1e-4)
+
+
 def test_factors_are_the_average_interaction(planted: Planted, model: BayesMF) -> None:
     users, items = model.factors("user"), model.factors("item")
     assert users.shape == (200, 3)
@@ -381,7 +499,19 @@ def test_memory_for_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     model = fit(Planted(60, 30, 20).train, SMALL)
     assert model.count == 12
     arrays = model.state()
-    assert sum(a.nbytes for n, a in arrays.items() if n.startswith(("user_f", "user_b", "item_f", "implicit"))) < 50_000
+    kept = sum(a.nbytes for a in arrays.values() if a.ndim == 2 and len(a) in (30, 31, 61))
+    assert 20_000 < kept < 40_000
+    in_time = sum(a.nbytes for n, a in arrays.items() if n.startswith(("mood", "drift")))
+    rows = len(Planted(60, 30, 20).train)
+    assert sum(a.nbytes for a in arrays.values()) < kept + in_time + model.traces.nbytes + 2_000
+    assert in_time < 16 * rows + 1_000
+    monkeypatch.setattr("cofactor.models.bayes_mf_stepper.KEPT_BYTES", 1)
+    least = fit(Planted(60, 30, 20).train, SMALL)
+    assert least.count == 2
+    test = Planted(60, 30, 20).test
+    assert rmse(least, test) < 1.2 * rmse(model, test)
+    bounds = least.predict_interval(test.users, test.items, 0.9, test.times)
+    assert 0.7 < np.mean((test.values >= bounds.low) & (test.values <= bounds.high)) < 0.97
 
 
 @pytest.mark.parametrize(
@@ -394,6 +524,7 @@ def test_memory_for_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         {"noise_df": -1.0},
         {"noise_df": 1.5},
         {"mood_scales": (0.0,)},
+        {"drift_scales": (-5.0,)},
         {"likelihood": "poisson"},
     ],
 )

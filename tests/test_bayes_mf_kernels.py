@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from cofactor.kernels.gibbs_mood import draw_mood, filter_mood, mood_at
+from cofactor.kernels.gibbs_mood import LANES, draw_mood, mood_at, mood_logliks
 from cofactor.kernels.gibbs_ordinal import cuts_loglik, draw_latent
 from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
 from cofactor.kernels.gibbs_rows import draw_rows, residuals, weighted_squares
@@ -92,43 +92,63 @@ def test_draw_weights_follows_each_conditional() -> None:
 
 
 def moods() -> tuple[Any, ...]:
-    """Two users with uneven times (some equal): times, owners, keep, the prior covariance, errors, noise variances."""
+    """Two users with uneven times (some equal): times, owners, distinct gaps, which of them each row has, errors, noise
+    variances."""
     rng = np.random.default_rng(3)
     owner = np.array([0] * 7 + [1] * 5)
     times = np.array([0, 0, 4, 10, 11, 60, 400, 3, 3, 5, 90, 95])
-    same = owner[:, None] == owner
-    covariance = np.where(same, 0.7 * np.exp(-np.abs(times[:, None] - times) / 20.0), 0.0)
     gaps = np.diff(times, prepend=0).astype(float)
     gaps[np.diff(owner, prepend=-1) != 0] = np.inf
-    return times, owner, np.exp(-gaps / 20.0), covariance, rng.normal(size=12), rng.uniform(0.3, 1.0, 12)
+    distinct, place = np.unique(gaps, return_inverse=True)
+    errors, noise = rng.normal(size=12).astype(F32), rng.uniform(0.3, 1.0, 12).astype(F32)
+    return times, owner, distinct.astype(F32), place.astype(np.int32), errors, noise
 
 
-def test_mood_is_a_gaussian_process() -> None:
-    _, _, keep, prior, errors, noise = moods()
-    n = len(errors)
+def covariance(times: Any, owner: Any, variance: float, scale: float) -> Any:
+    same = owner[:, None] == owner
+    return np.where(same, variance * np.exp(-np.abs(times[:, None] - times) / scale), 0.0)
+
+
+def test_likelihoods_of_many_moods() -> None:
+    times, owner, gaps, place, errors, noise = moods()
+    rng = np.random.default_rng(5)
+    scales, variances, factors = np.exp(rng.normal(size=(3, LANES))).astype(F32) * F32([[20.0], [0.4], [1.0]])
+    found = np.empty(LANES)
+    mood_logliks(place, np.exp(gaps[:, None] / -scales), errors, noise, variances, factors, 2.0, found)
+    for c in range(LANES):
+        total = covariance(times, owner, variances[c], scales[c]) + np.diag(noise * factors[c])
+        total += 0.5 * (owner[:, None] == owner)  # the biases, of precision 2
+        _, logdet = np.linalg.slogdet(total)
+        expected = -0.5 * (errors @ np.linalg.solve(total, errors) + logdet)
+        assert found[c] == pytest.approx(expected, abs=1e-4)
+
+
+def test_mood_and_bias_are_drawn_together() -> None:
+    times, owner, gaps, place, errors, noise = moods()
+    n, one = len(errors), (np.arange(2) == owner[:, None]).astype(float)
+    keep, room = np.exp(gaps / F32(-20.0)), np.empty((2, n), F32)
 
     def run(z: Any) -> Any:
-        mean, spread, mood = np.empty(n), np.empty(n), np.empty(n)
-        loglik = filter_mood(keep, errors, noise, 0.7, mean, spread)
-        squares, count = draw_mood(keep, 0.7, mean, spread, z, mood)
-        return loglik, mean, mood, squares, count
+        mean, mood = np.empty(n, F32), np.empty(n, F32)
+        bias_mean, bias = np.empty(2, F32), np.empty(2, F32)
+        z = z.astype(F32)
+        draw_mood(place, keep, errors, noise, 0.7, 2.0, z[:n], z[n:], room, mean, mood, bias_mean, bias)
+        return np.append(mean, bias_mean), np.append(mood, bias).astype(float)
 
-    loglik, mean, mood, squares, count = run(np.random.default_rng(4).normal(size=n))
-    total = prior + np.diag(noise)
-    _, logdet = np.linalg.slogdet(total)
-    np.testing.assert_allclose(loglik, -0.5 * (errors @ np.linalg.solve(total, errors) + logdet), rtol=1e-9)
-    np.testing.assert_allclose(mean, prior @ np.linalg.solve(total, errors), atol=1e-9)
-    spread = np.column_stack([run(unit)[2] - mean for unit in np.eye(n)])
-    np.testing.assert_allclose(spread @ spread.T, prior - prior @ np.linalg.solve(total, prior), atol=1e-9)
-    distinct = keep < 1.0
-    assert count == distinct.sum()
-    inside = prior[np.ix_(distinct, distinct)] / 0.7
-    np.testing.assert_allclose(squares, mood[distinct] @ np.linalg.solve(inside, mood[distinct]), rtol=1e-6)
+    prior = np.block([[covariance(times, owner, 0.7, 20.0), np.zeros((n, 2))], [np.zeros((2, n)), np.eye(2) / 2.0]])
+    design = np.hstack([np.eye(n), one])
+    gain = np.linalg.solve(design @ prior @ design.T + np.diag(noise), design @ prior).T
+    mean, centre = run(np.zeros(n + 2))
+    np.testing.assert_allclose(centre, gain @ errors, atol=1e-5)
+    np.testing.assert_allclose(mean, centre, atol=1e-6)
+    spread = np.column_stack([run(unit)[1] - centre for unit in np.eye(n + 2)])
+    np.testing.assert_allclose(spread @ spread.T, prior - gain @ design @ prior, atol=1e-5)
+    assert np.ptp(run(np.ones(n + 2))[0] - mean) == 0.0  # the mean is not drawn
 
 
 def test_mood_between_known_times() -> None:
-    times, owner, keep, prior, _, _ = moods()
-    first = keep < 1.0
+    times, owner, gaps, place, _, _ = moods()
+    first, prior = gaps[place] > 0, covariance(times, owner, 0.7, 20.0)
     known, who = times[first], owner[first]
     indptr = np.append(0, np.cumsum(np.bincount(who))).astype(np.int64)
     values = np.random.default_rng(5).normal(size=len(known))

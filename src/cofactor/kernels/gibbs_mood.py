@@ -1,8 +1,8 @@
-"""A user's mood: a mean-reverting Gaussian process in time (Ornstein-Uhlenbeck) added to all ratings of the user.
+"""Mean-reverting Gaussian processes in time (Ornstein-Uhlenbeck), one for each user (a mood) or item (a drift).
 
-Rows stand by user, then by time. ``keep`` is how much of the mood lasts from the row before: exp(-gap / scale), 1 for
-the same second and 0 for a user's first row, so that one loop goes over all users. A Kalman filter goes forwards, the
-draw backwards.
+Rows stand by user, then by time. ``keep[place[n]]`` is how much of the process lasts from the row before row ``n``:
+exp(-gap / scale), 1 for the same second and 0 for a user's first row, so that one loop goes over all users. A Kalman
+filter goes forwards, the draw backwards.
 """
 
 from __future__ import annotations
@@ -15,55 +15,114 @@ from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+LANES = 16
+"""Candidates whose likelihoods are computed side by side, one to a SIMD lane."""
+PIECE = 32
+"""Rows after which logarithms are taken."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def filter_mood(
-    keep: Array, errors: Array, noise_variance: Array, variance: float, mean: Array, spread: Array
-) -> float:
-    """Mood at each row given the errors up to it: ``mean`` and ``spread`` (its variance). Gives the log-likelihood."""
-    m, p, squares, logs, product = 0.0, variance, 0.0, 0.0, 1.0
-    for n in range(len(errors)):
-        k = keep[n]
-        m *= k
-        p = k * k * p + variance * (1.0 - k * k)
-        total = p + noise_variance[n]
-        error = errors[n] - m
-        gain = p / total
-        squares += error * error / total
-        product *= total
-        if product > 1e100 or product < 1e-100:
-            logs += math.log(product)
-            product = 1.0
-        m += gain * error
-        p = gain * noise_variance[n]
-        mean[n] = m
-        spread[n] = p
-    return -0.5 * (squares + logs + math.log(product))
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"}, error_model="numpy")
+def mood_logliks(
+    place: Array,
+    keep: Array,
+    errors: Array,
+    noise_variance: Array,
+    variance: Array,
+    noise_factor: Array,
+    bias_precision: float,
+    out: Array,
+) -> None:
+    """Log-likelihoods of ``LANES`` candidates, with process and each user's bias integrated out (constants left out).
+
+    ``keep`` float32 (n_gaps, LANES), its last row 0; ``variance`` of the process and ``noise_factor``, by which noise
+    variances are multiplied, float32 (LANES,); ``bias_precision``: of the biases' prior around 0; ``out`` float64.
+    """
+    mean, of_one, spread = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
+    ones, both = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
+    squares, product = np.zeros(LANES, np.float32), np.ones(LANES)
+    begins, prior, unit = len(keep) - 1, np.float32(bias_precision), np.float32(1.0)
+    out[:] = 0.0
+    for first in range(0, len(errors), PIECE):
+        for n in range(first, min(first + PIECE, len(errors))):
+            kept, error, noise = keep[place[n]], errors[n], noise_variance[n]
+            if place[n] == begins:
+                for c in range(LANES):
+                    share = unit / (prior + ones[c])
+                    squares[c] -= both[c] * both[c] * share
+                    product[c] *= (prior + ones[c]) / prior
+                    ones[c], both[c] = 0.0, 0.0
+            for c in range(LANES):
+                k, noisy = kept[c], noise * noise_factor[c]
+                ahead = variance[c] + k * k * (spread[c] - variance[c])
+                wrong, one = error - k * mean[c], unit - k * of_one[c]
+                share = unit / (ahead + noisy)
+                squares[c] += wrong * wrong * share
+                ones[c] += one * one * share
+                both[c] += one * wrong * share
+                product[c] *= ahead + noisy
+                gain = ahead * share
+                mean[c] = k * mean[c] + gain * wrong
+                of_one[c] = k * of_one[c] + gain * one
+                spread[c] = gain * noisy
+        for c in range(LANES):
+            out[c] -= 0.5 * (squares[c] + math.log(product[c]))
+            squares[c], product[c] = 0.0, 1.0
+    for c in range(LANES):
+        out[c] -= 0.5 * (math.log((prior + ones[c]) / prior) - both[c] * both[c] / (prior + ones[c]))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def draw_mood(
-    keep: Array, variance: float, mean: Array, spread: Array, noise: Array, mood: Array
-) -> tuple[float, float]:
-    """Draw ``mood`` backwards from a filter's result; ``mean`` becomes its posterior mean.
+    place: Array,
+    keep: Array,
+    errors: Array,
+    noise_variance: Array,
+    variance: float,
+    bias_precision: float,
+    noise: Array,
+    bias_noise: Array,
+    room: Array,
+    mean: Array,
+    mood: Array,
+    bias_mean: Array,
+    bias: Array,
+) -> None:
+    """Draw ``mood``, and with it the ``bias`` of each user that has rows, given ``errors``, which both are part of.
 
-    Gives the sum of squared innovations, each over its share of the variance, and how many there are.
+    ``mean`` and ``bias_mean`` become the posterior means. ``keep`` float32 (n_gaps,), the last of it 0; ``noise`` and
+    ``bias_noise`` standard normal; ``room`` (2, n_rows) for what the filter finds.
     """
-    squares, count = 0.0, 0.0
-    above, above_mean, k_above = 0.0, 0.0, 0.0
-    for n in range(len(mood) - 1, -1, -1):
-        m, p = mean[n], spread[n]
-        ahead = k_above * k_above * p + variance * (1.0 - k_above * k_above)
-        pull = p * k_above / ahead
-        mean[n] = m + pull * (above_mean - k_above * m)
-        mood[n] = m + pull * (above - k_above * m) + math.sqrt(max(p * (1.0 - pull * k_above), 0.0)) * noise[n]
-        if k_above < 1.0 and n < len(mood) - 1:
-            step = above - k_above * mood[n]
-            squares += step * step / (1.0 - k_above * k_above)
-            count += 1.0
-        above, above_mean, k_above = mood[n], mean[n], keep[n]
-    return squares + above * above, count + 1.0
+    begins, first, user = len(keep) - 1, 0, 0
+    spread, of_one = room
+    while first < len(errors):
+        m, one_m, p, ones, both = 0.0, 0.0, variance, 0.0, 0.0
+        end = first
+        while end == first or (end < len(errors) and place[end] != begins):
+            k = np.float64(keep[place[end]])
+            ahead = variance + k * k * (p - variance)
+            share = 1.0 / (ahead + noise_variance[end])
+            wrong, one = errors[end] - k * m, 1.0 - k * one_m
+            ones += one * one * share
+            both += one * wrong * share
+            m = k * m + ahead * share * wrong
+            one_m = k * one_m + ahead * share * one
+            p = ahead * share * noise_variance[end]
+            mean[end], of_one[end], spread[end] = m, one_m, p
+            end += 1
+        centre = both / (bias_precision + ones)
+        bias_mean[user] = centre
+        bias[user] = centre + bias_noise[user] / math.sqrt(bias_precision + ones)
+        above, above_mean, k = 0.0, 0.0, np.float64(0.0)
+        for n in range(end - 1, first - 1, -1):
+            m, one_m, p = np.float64(mean[n]), np.float64(of_one[n]), np.float64(spread[n])
+            pull = p * k / (variance + k * k * (p - variance))
+            rest = 1.0 - pull * k
+            above_mean = rest * (m - centre * one_m) + pull * above_mean
+            above = rest * (m - bias[user] * one_m) + pull * above + math.sqrt(max(p * rest, 0.0)) * noise[n]
+            mean[n], mood[n] = above_mean, above
+            k = np.float64(keep[place[n]])
+        first = end
+        user += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -23,13 +23,15 @@ from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.gibbs_mood import mood_at
 from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
 from cofactor.model import Interval, State, Task, Terms
-from cofactor.models.arrays import clipped_terms, fitted, stored, stored_range
+from cofactor.models.arrays import clipped_terms, fitted, row_dots, stored, stored_range
 from cofactor.models.bayes_mf_account import Account, account
 from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf_doubt import latent_draw, latent_variances
 from cofactor.models.bayes_mf_fold import fold_users
 from cofactor.models.bayes_mf_ordinal import expected_level, half_way, rescale
+from cofactor.models.bayes_mf_process import KINDS, stored_process
 from cofactor.models.bayes_mf_stepper import BayesStepper, trace_names
+from cofactor.models.bayes_mf_vectors import Directions, directions
 from cofactor.models.config import Search, option
 
 Array = NDArray[Any]
@@ -59,6 +61,7 @@ class BayesMFConfig:
         10.0, "how alike users (and items) are in their noise; 0: all the same", Search(3.0, 50.0, log=True)
     )
     mood_scales: tuple[float, ...] = option((30.0, 3600.0), "seconds that moods last, first guesses; one process each")
+    drift_scales: tuple[float, ...] = option((), "seconds that an item's reception lasts, as mood_scales")
 
 
 class BayesMF:
@@ -79,6 +82,7 @@ class BayesMF:
         self.traces = np.zeros((0, 0, 0))
         self.trace_names: tuple[str, ...] = ()
         self._account: Account | None = None
+        self._vectors: Directions | None = None
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BayesStepper:
         """Begin with small random vectors; one chain a stream of random numbers."""
@@ -87,18 +91,19 @@ class BayesMF:
 
     def adopt(self, arrays: dict[str, Array], count: int, names: tuple[str, ...]) -> None:
         """Use these arrays; a stepper writes into them."""
-        self.arrays, self.count, self.trace_names, self._account = arrays, count, names, None
+        self.arrays, self.count, self.trace_names = arrays, count, names
+        self._account, self._vectors = None, None
 
     def count_samples(self, count: int) -> None:
         """From now on the first ``count`` kept samples count; what was derived from them is derived anew."""
-        self.count, self._account = count, None
+        self.count, self._account, self._vectors = count, None, None
 
     # ---- predictions
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 (n,), within the range of the training ratings. A code of -1 counts as unknown: its prior mean."""
         a, users, items = self._fitted(), _codes(users), _codes(items)
-        latent = self._link(users, items) + self._moods(users, times)[0]
+        latent = self._link(users, items) + self._in_time(users, items, times)[0]
         ratings = self._ratings(latent, a["user_noise"][users] * a["item_noise"][items])
         return np.clip(ratings, *a["range"]).astype(F32)
 
@@ -109,7 +114,7 @@ class BayesMF:
         variance = np.empty(len(users))
         tables = a["user_factor_draws"], a["user_bias_draws"], a["item_factors"], a["item_bias"]
         pair_variances(*tables, users, items, self.count, k, variance)
-        mood, spread = self._moods(users, times)
+        mood, spread = self._in_time(users, items, times)
         noise = a["user_noise"][users] * a["item_noise"][items]
         variance += spread + self._noise_size() * noise
         half = NormalDist().inv_cdf(0.5 + level / 2) * np.sqrt(variance)
@@ -127,7 +132,7 @@ class BayesMF:
     def scores_from(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items), not clipped."""
         a, latent = self._fitted(), self._latent(user_state)
-        noise = user_state[:, -1:] * a["item_noise"][:-1] if len(a["cuts"]) else latent
+        noise = self._noise_of(user_state) * a["item_noise"][:-1] if len(a["cuts"]) else latent
         return np.asarray(self._ratings(latent, noise), dtype=F32)
 
     def _latent(self, user_state: Array) -> Array:
@@ -141,11 +146,13 @@ class BayesMF:
         return np.asarray(latent)
 
     def user_state(self, users: Array) -> Array:
-        """float32 (len(users), kept * n_factors + 2): vectors of every kept sample, bias, size of the noise."""
+        """float32 (len(users), d): mean vectors of every kept sample, bias, size of the noise, then draws of vectors
+        and biases."""
         a, users = self._fitted(), _codes(users)
         wide = self.count * self.config.n_factors
+        draws = a["user_factor_draws"][users, :wide], a["user_bias_draws"][users, : self.count]
         rest = self._bias("user")[users, None], a["user_noise"][users, None]
-        return np.concatenate([a["user_factors"][users, :wide], *rest], axis=1)
+        return np.concatenate([a["user_factors"][users, :wide], *rest, *draws], axis=1)
 
     def fold_in(self, histories: CSR) -> Array:
         """The same for users with these ratings, items held at each kept sample."""
@@ -154,9 +161,9 @@ class BayesMF:
     def interval_from(self, user_state: Array, level: float) -> Interval:
         """Bounds for every item, (len(user_state), n_items) each; see ``bayes_mf_doubt`` on users folded in."""
         a, k = self._fitted(), self.config.n_factors
-        noise = user_state[:, self.count * k + 1, None] * a["item_noise"][:-1]
+        noise = self._noise_of(user_state) * a["item_noise"][:-1]
         variance = latent_variances(a, self.count, k, user_state) + self._noise_size() * noise
-        variance += a["mood_numbers"][:, 1].sum(dtype=np.float64)
+        variance += sum(float(a[f"{kind}_numbers"][:, 1].sum(dtype=np.float64)) for kind in KINDS)
         half = NormalDist().inv_cdf(0.5 + level / 2) * np.sqrt(variance)
         centre = self._latent(user_state)
         ends = [centre - half, centre + half]
@@ -168,8 +175,28 @@ class BayesMF:
     def draw_from(self, user_state: Array, rng: np.random.Generator) -> Array:
         """float32 (len(user_state), n_items): scores by one kept sample."""
         a, k = self._fitted(), self.config.n_factors
-        noise = user_state[:, self.count * k + 1, None] * a["item_noise"][:-1]
+        noise = self._noise_of(user_state) * a["item_noise"][:-1]
         return np.asarray(self._ratings(latent_draw(a, self.count, k, user_state, rng), noise), dtype=F32)
+
+    # ---- approximate search
+
+    def query_vectors(self, user_state: Array) -> Array:
+        """float32 (len(user_state), 2 * n_factors + 2)."""
+        turn = self._directions().turn
+        found = user_state[:, : len(turn)] @ turn
+        return np.concatenate([found, np.ones((len(found), 1), dtype=F32)], axis=1)
+
+    def item_vectors(self) -> Array:
+        """float32 (n_items, 2 * n_factors + 2): the leading directions of what is summed over all kept samples."""
+        return self._directions().items
+
+    def scores_at(self, user_state: Array, items: Array) -> Array:
+        """float32 (len(user_state), m)."""
+        a, wide = self._fitted(), self.count * self.config.n_factors
+        latent = row_dots(user_state[:, :wide], a["item_factors"][:, :wide], items) / F32(self.count)
+        latent += user_state[:, wide, None] + self._bias("item")[items]
+        noise = self._noise_of(user_state) * a["item_noise"][items] if len(a["cuts"]) else latent
+        return np.asarray(self._ratings(latent, noise), dtype=F32)
 
     # ---- looking
 
@@ -195,8 +222,11 @@ class BayesMF:
             named |= {f"factor {f}": x for f, x in enumerate(each)}
         rest = float(a["mean"]) + scale * float(self._link(u, i)[0]) - sum(named.values())
         named["other factors"] = rest
-        if time is not None and len(a["mood_mean"]):
-            named["mood at the time"] = scale * float(self._moods(u, np.array([time]))[0][0])
+        for kind, rows in zip(KINDS, (u, i), strict=True):
+            if time is not None and len(a[f"{kind}_mean"]):
+                value = np.zeros(1)
+                self._add_process(kind, rows, np.array([time]), value, np.zeros(1))
+                named[f"{kind} at the time"] = scale * float(value[0])
         if len(a["cuts"]):
             latent = sum(named.values())
             noise = a["user_noise"][u] * a["item_noise"][i]
@@ -238,23 +268,18 @@ class BayesMF:
         for name, per in _per_sample(k).items():
             rows = None if name == "implicit" else n if name.startswith("user") else m
             a[name] = stored(state, name, F32, (rows, s * per))
-        a["mood_indptr"] = stored(state, "mood_indptr", np.int64, (n,))
-        a["mood_times"] = stored(state, "mood_times", np.int64, (None,))
-        a["mood_numbers"] = stored(state, "mood_numbers", F32, (None, 3))
-        a["mood_mean"] = stored(state, "mood_mean", F32, (len(a["mood_numbers"]), len(a["mood_times"])))
+        for kind, rows in zip(KINDS, (n, m), strict=True):
+            a |= stored_process(state, kind, rows)
         a["levels"], a["cuts"] = (stored(state, n, np.float64, (None,)) for n in ("levels", "cuts"))
         if len(a["levels"]) != (len(a["cuts"]) + 1 if len(a["cuts"]) else 0) or (np.diff(a["cuts"]) <= 0).any():
             raise BundleError("the array 'cuts' of the saved model does not fit 'levels'")
-        steps, numbers = np.diff(a["mood_indptr"]), a["mood_numbers"]
         if s == 0 or not n or not m or len(a["implicit"]) not in (0, m - 1) or (precision <= 0).any():
             raise BundleError("the saved model holds no usable samples; save it again from the original")
-        if (steps < 0).any() or a["mood_indptr"][0] != 0 or a["mood_indptr"][-1] != len(a["mood_times"]):
-            raise BundleError("the array 'mood_indptr' of the saved model does not fit 'mood_times'")
-        if (numbers[:, 0] <= 0).any() or (a["user_precision"] <= 0).any():
+        if (a["user_precision"] <= 0).any():
             raise BundleError("the saved model holds scales that are not above 0")
         traces = stored(state, "traces", np.float64, (None, None, None))
         model.traces = traces
-        names = trace_names(len(numbers), 0)
+        names = trace_names(len(a["mood_numbers"]), len(a["drift_numbers"]), 0)
         model.adopt(a, s, names + tuple(f"prediction {i}" for i in range(traces.shape[2] - len(names))))
         return model
 
@@ -274,6 +299,10 @@ class BayesMF:
         pair_dots(a["user_factors"], a["item_factors"], users, items, self.count * self.config.n_factors, dots)
         return np.asarray(dots / F32(self.count) + self._bias("user")[users] + self._bias("item")[items])
 
+    def _noise_of(self, user_state: Array) -> Array:
+        """The size of the noise of each row (n, 1)."""
+        return user_state[:, self.count * self.config.n_factors + 1, None]
+
     def _noise_size(self) -> float:
         """The standardised variance of the noise of an average user and item."""
         return float(np.mean(1.0 / self._fitted()["noise_precision"][: self.count]))
@@ -289,19 +318,28 @@ class BayesMF:
         """float32 (n + 1,), standardised; the last is for ids never seen."""
         return np.asarray(self._fitted()[f"{which}_bias"][:, : self.count].mean(axis=1, dtype=F32))
 
-    def _moods(self, users: Array, times: Array | None) -> tuple[Array, Array]:
-        """Standardised moods and their variances at the times; without times a mood of 0."""
+    def _in_time(self, users: Array, items: Array, times: Array | None) -> tuple[Array, Array]:
+        """Standardised moods and drifts and their variances at the times; without times 0, and all of the variance."""
+        value, spread = np.zeros(len(users)), np.zeros(len(users))
+        self._add_process("mood", users, times, value, spread)
+        self._add_process("drift", items, times, value, spread)
+        return value, spread
+
+    def _add_process(self, kind: str, rows: Array, times: Array | None, value: Array, spread: Array) -> None:
         a = self._fitted()
-        mood, spread = np.zeros(len(users)), np.zeros(len(users))
-        for mean, (scale, variance, open_variance) in zip(
-            a["mood_mean"], a["mood_numbers"].astype(np.float64), strict=True
-        ):
+        numbers = a[f"{kind}_numbers"].astype(np.float64)
+        for mean, (scale, variance, open_variance) in zip(a[f"{kind}_mean"], numbers, strict=True):
             if times is None:
                 spread += variance
             else:
-                args = a["mood_indptr"], a["mood_times"], mean, scale, variance, open_variance
-                mood_at(*args, _codes(users), np.asarray(times, dtype=np.int64), mood, spread)
-        return mood, spread
+                args = a[f"{kind}_indptr"], a[f"{kind}_times"], mean, scale, variance, open_variance
+                mood_at(*args, _codes(rows), np.asarray(times, dtype=np.int64), value, spread)
+
+    def _directions(self) -> Directions:
+        """Computed when first asked for."""
+        if self._vectors is None:
+            self._vectors = directions(self._fitted(), self.count, self.config.n_factors)
+        return self._vectors
 
     def _parts(self) -> Account:
         """Computed when first asked for."""
@@ -326,8 +364,9 @@ def check(c: BayesMFConfig) -> None:
         raise ConfigError(f"noise_df is {c.noise_df}; it must be above 2 (below, noise has no variance), or 0")
     if c.likelihood not in LIKELIHOODS:
         raise ConfigError(f"likelihood is {c.likelihood!r}; it must be one of: {', '.join(LIKELIHOODS)}")
-    if any(s <= 0 for s in c.mood_scales):
-        raise ConfigError(f"mood_scales are {c.mood_scales}; each must be a number of seconds above 0")
+    for name, scales in (("mood_scales", c.mood_scales), ("drift_scales", c.drift_scales)):
+        if any(s <= 0 for s in scales):
+            raise ConfigError(f"{name} are {scales}; each must be a number of seconds above 0")
 
 
 def _per_sample(k: int) -> dict[str, int]:

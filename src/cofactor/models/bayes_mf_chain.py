@@ -15,17 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.kernels.gibbs_mood import draw_mood, filter_mood
 from cofactor.kernels.gibbs_rows import draw_rows, residuals, weighted_squares
 from cofactor.kernels.gibbs_side import draw_weights
 from cofactor.models.bayes_mf_ordinal import Cuts
+from cofactor.models.bayes_mf_process import Clock, Given, Process
 
 Array = NDArray[Any]
 F32 = np.float32
 SHAPE, RATE = 0.5, 0.02
 """The Gamma prior of every precision (of standardised ratings): one made-up value of size 0.2; factors may vanish."""
-MOOD_RATE = 0.01
-"""The rate for moods, which are small."""
+
+ROUNDS = 2
+"""How often a sweep draws the processes of a side, where there are several: they lean on each other."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,15 @@ class Layout:
 class Parts(NamedTuple):
     """The data as chains see them. ``item_rows``: for each entry of the item layout, its place in the user layout.
 
-    ``gaps`` and ``times`` stand in the order of the user layout, which is then by user and time: seconds since the row
-    before (inf for a user's first), and the times; None without times. ``levels`` and ``level``: see ``find_levels``.
+    ``moods`` and ``drifts``: the clocks of users and items, None without times; the user layout is then by user and
+    time. ``levels`` and ``level``: see ``find_levels``.
     """
 
     users: Layout
     items: Layout
     item_rows: Array
-    gaps: Array | None
-    times: Array | None
+    moods: Clock | None
+    drifts: Clock | None
     levels: Array | None
     level: Array | None
 
@@ -180,51 +181,6 @@ def draw_precision(rng: np.random.Generator, n: float | Array, squares: float | 
     return np.asarray(rng.gamma(SHAPE + 0.5 * np.asarray(n), 1.0 / (RATE + 0.5 * np.asarray(squares))))
 
 
-class Mood:
-    """One component of the users' moods: an Ornstein-Uhlenbeck process with a time scale and variance of its own."""
-
-    def __init__(self, n: int, scale: float) -> None:
-        self.prior_scale = scale
-        self.values = np.zeros(n, dtype=F32)
-        self.mean = np.zeros(n, dtype=F32)
-        self.numbers = np.array([scale, 0.03])
-        """Time scale (seconds) and variance."""
-        self.step = np.array(0.3)
-        """How far the Metropolis steps go (in logarithms)."""
-
-    def draw(
-        self, gaps: Array, errors: Array, noise_variance: Array, rng: np.random.Generator, move: bool, adapt: bool
-    ) -> None:
-        """Draw the process given ``errors`` (its own part in them); with ``move`` first a step for its numbers."""
-        scale, variance = self.numbers
-        spread = np.empty_like(gaps)
-        keep = np.exp(gaps / F32(-scale))
-        here = filter_mood(keep, errors, noise_variance, variance, self.mean, spread)
-        if move:
-            step = rng.standard_normal(2) * (self.step, 0.5 * self.step)
-            scale_to, variance_to = scale * np.exp(step[0]), variance * np.exp(step[1])
-            keep_to, mean_to, spread_to = np.exp(gaps / F32(-scale_to)), np.empty_like(gaps), np.empty_like(gaps)
-            there = filter_mood(keep_to, errors, noise_variance, variance_to, mean_to, spread_to)
-            gain = there - here + self._prior(scale_to, variance_to) - self._prior(scale, variance)
-            taken = np.log(rng.random()) < gain
-            if adapt:
-                self.step *= 1.4 if taken else 0.87  # about 3 in 10 are taken
-            if taken:
-                self.numbers[:] = scale_to, variance_to
-                keep, spread, variance = keep_to, spread_to, variance_to
-                self.mean[:] = mean_to
-        squares, count = draw_mood(
-            keep, variance, self.mean, spread, rng.standard_normal(len(gaps), dtype=F32), self.values
-        )
-        self.numbers[1] = 1.0 / rng.gamma(SHAPE + 0.5 * count, 1.0 / (MOOD_RATE + 0.5 * squares))
-
-    def _prior(self, scale: float, variance: float) -> float:
-        """Log-density over the logarithms: normal (sd 1.5) around the set scale; the Gamma prior of the precision."""
-        return float(
-            -0.5 * (np.log(scale / self.prior_scale) / 1.5) ** 2 - SHAPE * np.log(variance) - MOOD_RATE / variance
-        )
-
-
 class Chain:
     """The state of one chain and its own stream of random numbers."""
 
@@ -233,17 +189,18 @@ class Chain:
         parts: Parts,
         n_factors: int,
         noise_df: float,
-        scales: Sequence[float],
+        mood_scales: Sequence[float],
+        drift_scales: Sequence[float],
         burn_in: int,
         rng: np.random.Generator,
     ) -> None:
         self.users = Side(parts.users, n_factors, rng)
         self.items = Side(parts.items, n_factors, rng)
         self.item_rows = parts.item_rows
-        self.gaps = parts.gaps
         self.noise_df = noise_df
         self.burn_in = burn_in
-        self.moods = [Mood(len(parts.users.y), s) for s in scales] if parts.gaps is not None else []
+        self.moods = [Process(parts.moods, s) for s in mood_scales] if parts.moods else []
+        self.drifts = [Process(parts.drifts, s) for s in drift_scales] if parts.drifts else []
         self.cuts: Cuts | None = None
         self.y = parts.users.y
         """What is factorised, in the order of the user layout: the ratings, or latent values that are drawn."""
@@ -255,7 +212,7 @@ class Chain:
         self.error = np.array(0.0)
 
     def sweep(self) -> None:
-        """Items, users, moods, noise. ``error`` becomes the mean squared error of the present draw (standardised)."""
+        """Items, users, processes, noise. ``error``: the mean squared error of the present draw (standardised)."""
         users, items, rng = self.users, self.items, self.rng
         items.draw_table(users, float(self.noise_precision), rng)
         users.draw_table(items, float(self.noise_precision), rng)
@@ -264,21 +221,26 @@ class Chain:
         residuals(lay.indptr, lay.cols, users.target, users.draw, items.draw, errors)
         early = bool(self.sweeps < self.burn_in)
         move = early or bool(self.sweeps % 4 == 0)
-        if self.gaps is not None and self.moods:
+        processes = self.moods + self.drifts
+        if processes:
             variance = self._noise_variance()
-            for mood in self.moods:
-                errors += mood.values
-                mood.draw(self.gaps, errors, variance, rng, move, early)
-                errors -= mood.values
+            for side, own in ((users, self.moods), (items, self.drifts)):
+                expected = side.explained[:, -1] + F32(side.mu[-1])
+                bias = side.draw[:, -1] - expected
+                fixed = self.cuts is not None and self.cuts.fixes_noise
+                given = Given(errors, variance, bias, float(side.precision[-1]), self.noise_precision, fixed)
+                for process in own * (ROUNDS if len(own) > 1 else 1):
+                    process.draw(given, rng, early)
+                side.draw[:, -1] = bias + expected
         self._draw_noise(errors)
         wrong = errors + (lay.y - self.y) if self.cuts else errors
         self.error[...] = np.dot(wrong, wrong) / max(len(wrong), 1)
         if self.cuts:
             self.y[:] = self.cuts.draw(self.y - errors, self._noise_variance(), rng, move, early)
-        if self.cuts or self.moods:
+        if self.cuts or processes:
             users.target[:] = self.y
-            for mood in self.moods:
-                users.target -= mood.values
+            for process in processes:
+                process.take_from(users.target)
             items.target[:] = users.target[self.item_rows]
         self.sweeps += 1
 
@@ -302,6 +264,21 @@ class Chain:
             users.weight[:] = self.rng.gamma(half + 0.5 * lay.counts, 1.0 / (half + 0.5 * p * by_row))
             weighted_squares(lay.indptr, lay.cols, errors, users.weight, items.weight, by_row, by_col)
             items.weight[:] = self.rng.gamma(half + 0.5 * items.layout.counts, 1.0 / (half + 0.5 * p * by_col))
+            if not (self.cuts and self.cuts.fixes_noise):
+                self._share_noise(users.weight, half)
+                self._share_noise(items.weight, half)
+
+    def _share_noise(self, weight: Array, half: float) -> None:
+        """Move a factor between the common precision and the weights, which no likelihood would resist.
+
+        A step along an orbit of a group (Liu & Sabatti 2000), proposed from its density without the rate of the prior.
+        """
+        shape = half * len(weight) - SHAPE
+        if shape > 0:
+            factor = half * float(weight.sum(dtype=np.float64)) / self.rng.gamma(shape)
+            if self.rng.exponential() > RATE * float(self.noise_precision) * (factor - 1.0):
+                self.noise_precision *= factor
+                weight /= F32(factor)
 
     def snapshot(self) -> dict[str, Array]:
         """Copies of all arrays, and the state of the random numbers."""
@@ -315,8 +292,9 @@ class Chain:
 
     def _arrays(self) -> dict[str, Array]:
         found = {f"{n}.{a}": getattr(s, a) for n, s in (("user", self.users), ("item", self.items)) for a in Side.NAMES}
-        for m, mood in enumerate(self.moods):
-            found |= {f"mood{m}.{a}": getattr(mood, a) for a in ("values", "mean", "numbers", "step")}
+        for kind, processes in (("mood", self.moods), ("drift", self.drifts)):
+            for m, process in enumerate(processes):
+                found |= {f"{kind}{m}.{a}": getattr(process, a) for a in Process.NAMES}
         if self.cuts:
             found |= {"y": self.y, "cuts.values": self.cuts.values, "cuts.step": self.cuts.step}
         return found | {a: getattr(self, a) for a in ("noise_precision", "sweeps", "error")}

@@ -1,4 +1,8 @@
-"""Users that were not in training, from the kept samples of ``bayes-mf``."""
+"""Users that were not in training, from the kept samples of ``bayes-mf``.
+
+A user's state is a row of numbers: the posterior mean of the vector in each kept sample, the mean of the bias, the size
+of the noise, then a draw of the vector and of the bias in each sample. Means give scores; draws tell how sure they are.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +18,26 @@ from cofactor.models.bayes_mf_ordinal import half_way, rescale
 
 Array = NDArray[Any]
 F32 = np.float32
+ROUNDS = 4
+"""Rounds of Gibbs sampling for the size of a user's noise."""
+
+
+def state_width(count: int, k: int) -> int:
+    """How many numbers the state of a user has."""
+    return count * (2 * k + 1) + 2
 
 
 def fold_users(a: Mapping[str, Array], count: int, k: int, noise_df: float, histories: CSR) -> Array:
-    """float32 (n, count * k + 2): posterior means of the users' vectors in each sample, bias, and size of the noise."""
+    """float32 (n, state_width): the state of each user. What it is depends on the user's history alone."""
     rows = [_fold_one(a, count, k, noise_df, *histories.row(r)) for r in range(histories.n_rows)]
-    return np.stack(rows) if rows else np.zeros((0, count * k + 2), dtype=F32)
+    return np.stack(rows) if rows else np.zeros((0, state_width(count, k)), dtype=F32)
 
 
 def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items: Array, values: Array) -> Array:
-    """One user: each sample is a row of its own with its own copy of the items, so one kernel call solves them all."""
+    """One user: each sample is a row of its own with its own copy of the items, so one kernel call solves them all.
+
+    Of a history no times are given, so that moods and drifts count as noise. A user's noise is drawn in each sample.
+    """
     n, width = len(items), k + 1
     centre = np.concatenate(
         [a["user_factors"][-1, : count * k].reshape(count, k), a["user_bias"][-1, :count, None]], axis=1
@@ -39,17 +53,27 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
     if len(a["cuts"]):
         y = rescale(y, half_way(a["levels"]), a["cuts"])
     target = np.tile(y.astype(F32), count)
-    root = np.tile(1.0 / np.sqrt(a["item_noise"][items]), count).astype(F32)
     indptr, cols = np.arange(count + 1) * n, np.arange(count * n, dtype=np.int32)
-    precision = a["user_precision"][:count].copy()
+    precision, one = a["user_precision"][:count].copy(), np.ones(count, dtype=F32)
     draw, mean = np.empty((count, width), dtype=F32), np.empty((count, width), dtype=F32)
-    trust, errors = F32(1.0), np.empty_like(target)
-    for _ in range(2 if noise_df > 0 and n else 1):
-        noise = trust * a["noise_precision"][:count]
-        draw_rows(indptr, cols, target, flat, root, noise, centre, precision, np.zeros_like(centre), draw, mean)
-        if noise_df > 0 and n:
-            residuals(indptr, cols, target, mean, flat, errors)
-            squares = ((errors * root) ** 2).reshape(count, n).sum(1)
-            trust = F32((noise_df + n) / (noise_df + np.mean(squares * a["noise_precision"][:count])))
-    size = a["user_noise"][-1] if noise_df <= 0 or not n else 1 / trust
-    return np.append(mean[:, :k].ravel(), np.array([mean[:, k].mean(), size], dtype=F32))
+    rng, errors = np.random.default_rng(0), np.empty_like(target)
+    usual = a["item_noise"][items] / a["noise_precision"][:count, None]
+    passing = sum(float(a[f"{kind}_numbers"][:, 1].sum(dtype=np.float64)) for kind in ("mood", "drift"))
+    size = np.ones((count, 1)) if noise_df > 0 else np.full((count, 1), a["user_noise"][-1])
+    expected = float(a["user_noise"][-1])
+    for left in range(ROUNDS if noise_df > 0 and n else 1, 0, -1):
+        noise = size * usual
+        root = (1.0 / np.sqrt(noise + passing)).astype(F32).ravel()
+        draw_rows(
+            indptr, cols, target, flat, root, one, centre, precision,
+            rng.standard_normal((count, width), dtype=F32), draw, mean,
+        )  # fmt: skip
+        if noise_df > 0 and n and left > 1:
+            residuals(indptr, cols, target, draw, flat, errors)
+            share = noise / (noise + passing)
+            own = share * errors.reshape(count, n) + np.sqrt(share * passing) * rng.standard_normal((count, n))
+            squares = noise_df + (own * own / usual).sum(1, keepdims=True)
+            size = squares / (2.0 * rng.standard_gamma(0.5 * (noise_df + n), (count, 1)))
+            expected = float(squares.mean() / (noise_df + n - 2.0))
+    rest = np.array([mean[:, k].mean(), expected], dtype=F32)
+    return np.concatenate([mean[:, :k].ravel(), rest, draw[:, :k].ravel(), draw[:, k]])

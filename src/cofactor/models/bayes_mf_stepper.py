@@ -14,6 +14,7 @@ from cofactor.data.interactions import CSR, Features, Interactions, csr
 from cofactor.model import Hyper, Kind, State
 from cofactor.models.bayes_mf_chain import Chain, Layout, Parts, make_design
 from cofactor.models.bayes_mf_ordinal import find_levels
+from cofactor.models.bayes_mf_process import KINDS, clock
 
 if TYPE_CHECKING:
     from cofactor.models.bayes_mf import BayesMF
@@ -40,7 +41,8 @@ class BayesStepper:
         ordinal = c.likelihood == "ordinal"
         parts = layouts(data, (values - self.mean) / self.scale, c.implicit, c.time, ordinal)
         streams = [np.random.Generator(np.random.PCG64(int(s))) for s in rng.integers(2**63, size=c.chains)]
-        self.chains = [Chain(parts, c.n_factors, c.noise_df, c.mood_scales, c.burn_in, stream) for stream in streams]
+        settings = c.n_factors, c.noise_df, c.mood_scales, c.drift_scales, c.burn_in
+        self.chains = [Chain(parts, *settings, stream) for stream in streams]
         pairs = rng.integers(0, max(len(data), 1), size=(2, WATCHED if len(data) else 0))
         self.watched = data.users[pairs[0]], data.items[pairs[1]]
         self.traces: list[Array] = []
@@ -50,7 +52,7 @@ class BayesStepper:
         self.pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         """For the chains but the first, which runs where it is called."""
         self.arrays = self._allocate(data, parts)
-        model.adopt(self.arrays, 0, trace_names(len(self.chains[0].moods), len(self.watched[0])))
+        model.adopt(self.arrays, 0, trace_names(*self._processes(), len(self.watched[0])))
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
         """One sweep of every chain; gives the training mean squared error of the draws (mean over the chains)."""
@@ -103,15 +105,22 @@ class BayesStepper:
     def _allocate(self, data: Interactions, parts: Parts) -> dict[str, Array]:
         c, n_chains = self.model.config, len(self.chains)
         k, n, m = c.n_factors, data.n_users + 1, data.n_items + 1
-        users, _, _, gaps, times, levels, _ = parts
-        has_implicit = users.design is not None and users.design.n_implicit > 0
+        design, levels = parts.users.design, parts.levels
+        has_implicit = design is not None and design.n_implicit > 0
         bytes_each = 4 * (k + 1) * (2 * n + m + (m if has_implicit else 0))
         per_chain = max(1, min(c.kept // n_chains, KEPT_BYTES // (bytes_each * n_chains), c.epochs - c.burn_in))
         self.slots = s = per_chain * n_chains
-        row_of = np.flatnonzero(gaps > 0) if gaps is not None else np.zeros(0, dtype=np.int64)
-        self.mood_rows = row_of
-        owner = np.repeat(np.arange(data.n_users), users.counts)[row_of] if gaps is not None else row_of
-        moods = len(self.chains[0].moods)
+        in_time: dict[str, Array] = {}
+        for name, found, number, rows in zip(
+            KINDS, (parts.moods, parts.drifts), self._processes(), (n, m), strict=True
+        ):
+            known = found if found is not None and number else None
+            in_time |= {
+                f"{name}_indptr": np.zeros(rows, dtype=np.int64) if known is None else known.indptr,
+                f"{name}_times": np.zeros(0, dtype=np.int64) if known is None else known.times,
+                f"{name}_mean": np.zeros((number, 0 if known is None else len(known.times)), dtype=F32),
+                f"{name}_numbers": np.zeros((number, 3), dtype=F32),
+            }
         return {
             "mean": np.array(self.mean, dtype=F32),
             "scale": np.array(self.scale, dtype=F32),
@@ -127,13 +136,14 @@ class BayesStepper:
             "noise_precision": np.zeros(s, dtype=F32),
             "user_noise": np.zeros(n, dtype=F32),
             "item_noise": np.zeros(m, dtype=F32),
-            "mood_indptr": np.append(0, np.cumsum(np.bincount(owner, minlength=data.n_users))).astype(np.int64),
-            "mood_times": times[row_of] if times is not None else np.zeros(0, dtype=np.int64),
-            "mood_mean": np.zeros((moods, len(row_of)), dtype=F32),
-            "mood_numbers": np.zeros((moods, 3), dtype=F32),
             "levels": np.zeros(0) if levels is None else levels,
             "cuts": np.zeros(0 if levels is None else len(levels) - 1),
+            **in_time,
         }
+
+    def _processes(self) -> tuple[int, int]:
+        """How many there are of users and of items."""
+        return len(self.chains[0].moods), len(self.chains[0].drifts)
 
     def _keep(self) -> None:
         """Keep the present draws where it is time to; until then the model shows them each sweep."""
@@ -186,11 +196,11 @@ class BayesStepper:
                 a[f"{which}_noise"] += share * (spread - a[f"{which}_noise"])
             if chain.cuts is not None:
                 a["cuts"] += share * (chain.cuts.values[1:-1] - a["cuts"])
-            for i, mood in enumerate(chain.moods):
-                rows = self.mood_rows
-                a["mood_mean"][i] += share * (mood.mean[rows] - a["mood_mean"][i])
-                numbers = [*mood.numbers, np.mean((mood.values - mood.mean) ** 2)]
-                a["mood_numbers"][i] += share * (np.array(numbers) - a["mood_numbers"][i])
+            for kind, processes in zip(KINDS, (chain.moods, chain.drifts), strict=True):
+                for i, process in enumerate(processes):
+                    mean, numbers = a[f"{kind}_mean"][i], a[f"{kind}_numbers"][i]
+                    mean += share * (process.mean[process.clock.known] - mean)
+                    numbers += share * (np.append(process.numbers, process.doubt) - numbers)
 
     def _trace(self, chain: Chain) -> Array:
         users, items = self.watched
@@ -200,20 +210,20 @@ class BayesStepper:
         for side, other in ((chain.users, chain.items), (chain.items, chain.users)):
             effects = side.draw[:, :-1] @ other.draw[:, :-1].mean(0) + side.draw[:, -1]
             numbers += [np.std(effects) * self.scale]
-        for mood in chain.moods:
-            numbers += [mood.numbers[0], np.sqrt(mood.numbers[1]) * self.scale]
+        for process in chain.moods + chain.drifts:
+            numbers += [process.numbers[0], np.sqrt(process.numbers[1]) * self.scale]
         return np.concatenate([np.array(numbers, dtype=np.float64), self.mean + self.scale * pairs])
 
 
-def trace_names(n_moods: int, n_pairs: int) -> tuple[str, ...]:
+def trace_names(n_moods: int, n_drifts: int, n_pairs: int) -> tuple[str, ...]:
     """What the columns of a trace are."""
-    moods = [f"mood {i} {what}" for i in range(n_moods) for what in ("seconds", "sd")]
+    processes = [f"mood {i}" for i in range(n_moods)] + [f"drift {i}" for i in range(n_drifts)]
     return (
         "train mse",
         "noise sd",
         "user effect sd",
         "item effect sd",
-        *moods,
+        *(f"{process} {what}" for process in processes for what in ("seconds", "sd")),
         *(f"prediction {i}" for i in range(n_pairs)),
     )
 
@@ -225,11 +235,12 @@ def layouts(data: Interactions, y: Array, implicit: bool, time: bool, ordinal: b
     order = np.lexsort((data.items, data.users) if times is None else (data.items, times, data.users))
     u, i, y = data.users[order], data.items[order], y[order].astype(F32)
     counts = np.bincount(u, minlength=data.n_users)
-    gaps = None
+    moods, drifts = None, None
     if times is not None:
         times = times[order]
-        gaps = np.diff(times, prepend=times[:1]).astype(F32)
-        gaps[np.diff(u, prepend=-1) != 0] = np.inf
+        moods = clock(u, times, data.n_users, None)
+        by_time = np.lexsort((times, i))
+        drifts = clock(i[by_time], times[by_time], data.n_items, by_time)
     by_item = csr(i, u, y, data.n_items, data.n_users)
     user_set = csr(u, i, y, data.n_users, data.n_items) if implicit else None
     user_design = make_design(user_set, *feature_blocks(data.user_features))
@@ -238,7 +249,7 @@ def layouts(data: Interactions, y: Array, implicit: bool, time: bool, ordinal: b
     users = Layout(indptr, i.astype(np.int32), y, counts, user_design)
     items = Layout(by_item.indptr, by_item.indices, by_item.values, by_item.counts, item_design)
     levels, level = find_levels(y) if ordinal else (None, None)
-    return Parts(users, items, by_item.rows, gaps, times, levels, level)
+    return Parts(users, items, by_item.rows, moods, drifts, levels, level)
 
 
 def feature_blocks(features: Features | None) -> tuple[CSR | None, list[int]]:
