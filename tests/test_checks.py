@@ -137,6 +137,7 @@ def test_training(data: cf.Interactions, args: tuple[Any, ...], given: dict[str,
         ({"model": "als", "reg": "a"}, "reg is 'a'"),
         ({"model": "als", "reg": NAN}, "reg is nan"),
         ({"model": "bayes-mf", "time": "x"}, "time is 'x'"),
+        ({"model": "dot-bias", "y_range": 4}, "y_range is 4; give several values"),
     ],
     ids=str,
 )

@@ -107,6 +107,13 @@ def test_a_split_is_learned_from_and_evaluated(run: Any, table: pl.DataFrame) ->
     assert {row["metric"] for row in json.loads(out)} >= {"rmse"}
 
 
+@pytest.mark.movielens
+def test_no_pair_stands_in_both_parts(run: Any, ml100k: Any, tmp_path: Path) -> None:
+    assert run("split", "ml-100k")[0] == 0  # by title: some pairs are there twice
+    pairs = [set(pl.read_csv(tmp_path / f"{name}.csv").select("user", "title").rows()) for name in ("train", "test")]
+    assert not pairs[0] & pairs[1]
+
+
 def test_clicks_stay_clicks(run: Any, table: pl.DataFrame, tmp_path: Path) -> None:
     table.select("who", "film").write_csv(tmp_path / "clicks.csv")
     assert run("split", "clicks.csv", "--user", "who", "--item", "film")[0] == 0

@@ -257,3 +257,23 @@ def test_strict_json(fitted):
     held["history"].append([None, None])
     assert "NaN" not in json.dumps(held, allow_nan=False)
     assert render(held).count("<script") == 2
+
+
+def test_example_users_are_from_the_middle_of_the_field():
+    from cofactor.explain.report import _typical
+
+    counts = np.concatenate([np.ones(500, dtype=int), np.arange(5, 105), [0, 0]])
+    shown = counts[_typical(counts)]
+    assert shown.tolist() == [45, 55, 65, 80]
+    assert counts[_typical(np.array([1, 1, 0]))].size >= 1
+    assert _typical(np.array([0, 0])).size <= 2
+
+
+def test_figures_of_the_report_are_explained():
+    from importlib import resources
+
+    from cofactor.evaluate.names import INTERVAL, RATING
+
+    script = (resources.files("cofactor.explain") / "page" / "page.js").read_text(encoding="utf-8")
+    meanings = script[script.index("const MEANING") : script.index("const meaning")]
+    assert all(f"  {name}: " in meanings for name in (*RATING, *INTERVAL, "valid_rmse", "inner_rmse"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cofactor._checks import whole
 from cofactor.cli.common import (
     Encoding,
     Item,
@@ -41,6 +42,7 @@ def command(
     from cofactor.data import splits
     from cofactor.evaluate import compare
 
+    whole("--folds", folds)
     data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
     names = [m.strip() for m in models.split(",") if m.strip()]
     split = splits.kfold(data, folds, seed) if folds > 1 else splits.random(data, valid=valid, seed=seed)

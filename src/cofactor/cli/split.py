@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -22,6 +23,9 @@ from cofactor.cli.common import (
     write_table,
 )
 from cofactor.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from cofactor.data.interactions import Interactions
 
 HOW = ("random", "by-user", "temporal", "leave-last")
 
@@ -63,6 +67,7 @@ def command(
     files = [out_train, out_test, *([out_given] if out_given else [])]
     _check_files(files, ratings, overwrite)
     data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
+    data = _merged(data)
     if how == "random":
         cut = splits.random(data, valid=valid, seed=seed)
     elif how == "by-user":
@@ -82,6 +87,17 @@ def command(
     say(cut.how)
     for part, file in zip(parts, files):
         say(f"wrote {len(part):,} ratings to {file}")
+
+
+def _merged(data: Interactions) -> Interactions:
+    """The last row by time of each user and item, as ``read`` keeps; a dataset with titles as ids may repeat some."""
+    import polars as pl
+
+    frame = pl.DataFrame({"user": data.users, "item": data.items}).with_row_index("row")
+    if data.times is not None:
+        frame = frame.with_columns(pl.Series("time", data.times)).sort("time", maintain_order=True)
+    kept = frame.unique(["user", "item"], keep="last", maintain_order=True)["row"].sort()
+    return data if len(kept) == len(data) else data.take(kept.to_numpy())
 
 
 def _check_files(files: list[str], source: str, overwrite: bool) -> None:

@@ -190,10 +190,16 @@ def _biases(rec: Recommender) -> dict[str, Any]:
 def _users(rec: Recommender, users: Sequence[Any] | None) -> list[dict[str, Any]]:
     data = rec.data
     if users is None:
-        counts = data.by_user.counts
-        typical = np.argsort(np.abs(counts - max(np.median(counts[counts > 0]), 20)), kind="stable")[:4]
-        users = data.user_ids.decode(typical).to_list()
+        users = data.user_ids.decode(_typical(data.by_user.counts)).to_list()
     return [_user(rec, user) for user in users]
+
+
+def _typical(counts: Array, shares: Sequence[float] = (0.4, 0.5, 0.6, 0.75)) -> Array:
+    """Codes of users in the middle of the field: where these shares of those with five ratings or more have fewer."""
+    enough = np.flatnonzero(counts >= min(5, counts.max(initial=0)))
+    order = enough[np.argsort(counts[enough], kind="stable")]
+    places = [min(int(share * len(order)), len(order) - 1) for share in shares]
+    return order[list(dict.fromkeys(places))] if len(order) else order
 
 
 def _user(rec: Recommender, user: Any) -> dict[str, Any]:

@@ -47,5 +47,11 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
         whole(field.name, value, -(2**62))
     elif kind == "float" and value != float("inf"):
         number(field.name, value)
+    elif "tuple" in str(kind) and isinstance(value, (int, float)):
+        raise ConfigError(f"{field.name} is {value!r}; give several values, such as {_example(field)}")
     elif kind == "bool" and not isinstance(value, bool):
         raise ConfigError(f"{field.name} is {value!r}; it must be True or False")
+
+
+def _example(field: dataclasses.Field[Any]) -> str:
+    return str(field.default) if isinstance(field.default, tuple) and field.default else "(0, 5.5)"

@@ -116,17 +116,36 @@ document.getElementById("made").textContent = `Made ${D.created} by cofactor ${D
 }
 
 /* ---- quality */
+const MEANING = {
+  rmse: "root of the mean squared error: how far predictions are off, large errors counting more",
+  mse: "mean squared error",
+  mae: "mean absolute error: how far predictions are off",
+  interval_coverage: "share of held-out ratings inside their interval; near the level promised is good",
+  interval_width: "mean width of the intervals; narrow is good where the coverage holds",
+  interval_score: "width of the interval plus a penalty for each rating outside it, so that neither wide nor wrong intervals win; lower is better",
+  valid_rmse: "error on rows held out of training, on the scale of the ratings",
+  inner_rmse: "error on a held-out tenth of the training rows, by which this model was chosen: a little rosy",
+  ndcg: "how near the lists are to the best ones possible, from 0 to 1",
+};
+const meaning = (name) => MEANING[name] || MEANING[name.split("@")[0].replace("inner_", "")] || null;
+const term = (name) => { const m = meaning(name); return el("dt", { title: m }, name.replaceAll("_", " ")); };
+const glossary = (names) => {
+  const known = names.filter(meaning);
+  return known.length ? el("details", { class: "glossary" }, el("summary", {}, "What these figures mean"), el("dl", {}, known.flatMap((n) => [el("dt", {}, n.replaceAll("_", " ")), el("dd", {}, meaning(n))]))) : null;
+};
 {
   const metrics = D.quality ? [] : Object.entries(D.metrics);
   if (metrics.length || D.history.length || D.quality) {
     const parts = [], graphs = [];
     if (D.quality) {
       parts.push(el("p", { class: "note" }, `On ${big(D.quality.rows)} ratings that were held out of training, with 95 % confidence intervals from resampling users.`),
-        el("dl", { class: "facts" }, D.quality.figures.map((f) => el("div", {}, el("dt", {}, f.metric.replaceAll("_", " ")), el("dd", {}, fix(f.value, 4)), f.low === null ? null : el("dd", { class: "ci" }, `${fix(f.low, 4)} – ${fix(f.high, 4)}`)))));
+        el("dl", { class: "facts" }, D.quality.figures.map((f) => el("div", {}, term(f.metric), el("dd", {}, fix(f.value, 4)), f.low === null ? null : el("dd", { class: "ci" }, `${fix(f.low, 4)} – ${fix(f.high, 4)}`)))));
       if (D.quality.reliability.length) graphs.push(figure("Predicted and observed", square(D.quality.reliability, "Mean observed rating against mean predicted rating, by tenths of the predictions", "mean predicted", "observed")));
       if (D.quality.coverage.length) graphs.push(figure("Intervals keep their word", square(D.quality.coverage, "Share of ratings inside the interval against the level promised", "promised", "observed")));
     }
-    if (metrics.length) parts.push(facts(metrics.map(([k, v]) => [k.replaceAll("_", " "), fix(v, 4)])));
+    if (metrics.length) parts.push(el("dl", { class: "facts" }, metrics.map(([k, v]) => el("div", {}, term(k), el("dd", {}, fix(v, 4))))));
+    const explained = glossary(D.quality ? D.quality.figures.map((f) => f.metric) : metrics.map(([k]) => k));
+    if (explained) parts.push(explained);
     const known = (i) => D.history.map((row, e) => [e, row[i]]).filter((p) => p[1] !== null);
     const series = [{ name: "train", points: known(0) }, { name: "valid", points: known(1) }].filter((s) => s.points.length);
     if (series.length && D.history.length > 1) graphs.push(figure("Loss by epoch", lines(series, "Training and validation loss by epoch", "epoch")));
@@ -238,12 +257,13 @@ if (D.biases) {
 
 /* ---- factors */
 if (D.factors.length) {
-  section("factors", "What sets items apart", "The strongest directions of the item factors, by the items at their ends and the genres that go with them. Their order and names are not given to the model: it found them in who rated what.",
-    el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["share", "one end", "other end", "goes with"].map((h) => el("th", { scope: "col" }, h)))),
+  const named = D.factors.some((f) => f.genres.length);
+  section("factors", "What sets items apart", `The strongest directions of the item factors, by the items at their ends${named ? " and the genres that go with them" : ""}. Their order and names are not given to the model: it found them in who rated what.`,
+    el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["share", "one end", "other end", ...(named ? ["goes with"] : [])].map((h) => el("th", { scope: "col" }, h)))),
       el("tbody", {}, D.factors.map((f) => {
         const genres = f.genres.map(([g, r]) => `${g} ${r > 0 ? "+" : "−"}${fix(Math.abs(r), 2)}`).join(", ") || "–";
         const cell = (name, value) => el("td", { "data-name": name }, value);
-        return el("tr", {}, cell("share", Math.round(100 * f.share) + "\u00a0%"), cell("one end", f.high.slice(0, 4).join(" · ")), cell("other end", f.low.slice(0, 4).join(" · ")), cell("goes with", genres));
+        return el("tr", {}, cell("share", Math.round(100 * f.share) + "\u00a0%"), cell("one end", f.high.slice(0, 4).join(" · ")), cell("other end", f.low.slice(0, 4).join(" · ")), named ? cell("goes with", genres) : "");
       }))));
 }
 
