@@ -20,9 +20,10 @@ import polars as pl
 import pytest
 
 from cofactor import bundle, fitting
-from cofactor._bundle import files, manifest
+from cofactor._bundle import files, footer, manifest, tables
 from cofactor.bundle import info, load, save
 from cofactor.data.features import with_features
+from cofactor.data.ids import IdMap
 from cofactor.errors import BundleError, CofactorError
 
 COUNT = int(os.environ.get("COFACTOR_FUZZ", "300"))
@@ -366,3 +367,27 @@ def write(path: Path, parts: dict[str, bytes]) -> Path:
     for name, data in parts.items():
         (path / name).write_bytes(data)
     return path
+
+
+LONG_RUNS = [b"\xfe\xff\xff\xff\xff\xff\xff\xff\x1f", b"\xff\xff\xff\xff\xff\xff\xff\xff\x7f", b"\xff", b"\x50"]
+
+
+@pytest.mark.parametrize("run", LONG_RUNS)
+def test_pages_that_claim_too_much(run):
+    """polars can be made to ask for 2^61 bytes by levels or pages that do not add up, which ends the process."""
+    table = pl.DataFrame({"year": [1990, None, 1992, None], "genres": [["a"], [], None, ["b", "a"]]})
+    held, said = io.BytesIO(), set()
+    tables.write(held, IdMap(pl.Series("item", [1, 2, 3, 4]), "item"), table)
+    data = held.getvalue()
+    footer.check(data, 4, "the table")
+    for at in range(4, len(data) - 8 - int.from_bytes(data[-8:-4], "little") - len(run)):
+        changed = data[:at] + run + data[at + len(run) :]
+        try:
+            footer.check(changed, 4, "the table")
+        except BundleError as exc:
+            said.add(str(exc).split(": ")[1].split(";")[0])
+            continue
+        with contextlib.suppress(BundleError):
+            tables.read(changed, "item", 4, "the table")
+    assert any("levels" in words for words in said), said
+    assert any("page" in words for words in said), said

@@ -1,18 +1,19 @@
 """What a Parquet file says of itself, read before polars is trusted with it: Thrift's compact form, in Python.
 
-Refused: compressed pages, more values than bytes, columns that lie outside the file. Without that a small file could
-unfold into more memory than there is.
+Refused: compressed pages, more values than bytes, columns that lie outside the file, pages that claim more than they
+hold (``pages.py``). Without that a small file could unfold into more memory than there is.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from cofactor._bundle.pages import BadPage, check_chunk, levels
 from cofactor.errors import BundleError
 
 _DEPTH, _ITEMS = 24, 2_000_000
 _VALUES_PER_BYTE = 32
-_NUM_ROWS, _ROW_GROUPS = 3, 4
+_SCHEMA, _NUM_ROWS, _ROW_GROUPS = 2, 3, 4
 _COLUMNS, _GROUP_ROWS = 1, 3
 _META = 3
 _CODEC, _VALUES, _UNPACKED, _PACKED, _DATA, _DICTIONARY = 4, 5, 6, 7, 9, 11
@@ -31,8 +32,8 @@ def check(data: bytes, rows: int, what: str) -> None:
     """BundleError unless the footer describes ``rows`` rows in plain pages that this file can hold."""
     try:
         _check(data, rows)
-    except (_Bad, IndexError, KeyError, TypeError, AttributeError) as exc:
-        why = str(exc) if isinstance(exc, _Bad) else "its footer is broken"
+    except (_Bad, BadPage, IndexError, KeyError, TypeError, AttributeError, ValueError) as exc:
+        why = str(exc) if isinstance(exc, (_Bad, BadPage)) else "its footer is broken"
         raise BundleError(f"{what} cannot be read: {why}; save the model again") from None
 
 
@@ -48,10 +49,13 @@ def _check(data: bytes, rows: int) -> None:
     if rows > len(data):
         raise _Bad(f"it claims {rows:,} rows in {len(data):,} bytes")
     groups, used, total = facts.get(_ROW_GROUPS, []), 0, 0
+    depths, pages = levels(facts[_SCHEMA]), _Reader(data)
     if sum(group[_GROUP_ROWS] for group in groups) != rows or any(group[_GROUP_ROWS] < 0 for group in groups):
         raise _Bad("its groups do not add up to its rows")
     for group in groups:
-        for column in group[_COLUMNS]:
+        if len(group[_COLUMNS]) != len(depths):
+            raise _Bad("its groups have other columns than its schema")
+        for column, deep in zip(group[_COLUMNS], depths):
             meta = column[_META]
             if meta[_CODEC] != 0:
                 raise _Bad("it is compressed, which a saved model's tables are not")
@@ -62,6 +66,7 @@ def _check(data: bytes, rows: int) -> None:
             if not 0 <= meta[_UNPACKED] <= packed or values < 0:
                 raise _Bad("a column claims more than the file holds")
             used, total = used + packed, total + values
+            check_chunk(data, start, start + packed, values, deep, pages.struct)
     if total > _VALUES_PER_BYTE * len(data) + 1_000_000:
         raise _Bad(f"it claims {total:,} values in {len(data):,} bytes")
     if used > len(data):
