@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="ml-1m")
     parser.add_argument(
-        "--models", default="bias,als,svd++,item-knn,user-knn,dot-bias,bayes-mf,ease,ials,slim,bpr,blend"
+        "--models", default="bias,als,svd++,item-knn,user-knn,dot-bias,neural,bayes-mf,ease,ials,slim,bpr,blend"
     )
     args = parser.parse_args()
     data = cf.load_dataset(args.dataset)
