@@ -19,7 +19,7 @@ from cofactor.models import ABOUT, REGISTRY, models
 def test_no_number_that_is_not_zero_is_shown_as_zero() -> None:
     assert [cell(x, "p") for x in (0.0, 0.0004, 0.0123, 1.0, None)] == ["< 0.001", "< 0.001", "0.012", "1.000", "-"]
     assert [cell(x, "fit_seconds") for x in (0.0016, 2.0959)] == ["< 0.01", "2.10"]
-    assert [cell(x) for x in (-0.0, 0.00001, 1.23456)] == ["0.0000", "1.0e-05", "1.2346"]
+    assert [cell(x) for x in (-0.0, 0.00001, 1.23456, float("nan"))] == ["0.0000", "1.0e-05", "1.2346", "-"]
 
 
 def test_a_status_that_says_nothing_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:

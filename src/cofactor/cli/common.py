@@ -63,7 +63,7 @@ def cell(value: Any, column: str = "") -> str:
     """One value as text, safe from rich's markup: no number that is not zero is shown as zero."""
     from rich.markup import escape
 
-    if value is None:
+    if value is None or value != value:
         return "-"
     if isinstance(value, float):
         if column in ("p", "p_holm"):

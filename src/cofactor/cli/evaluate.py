@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, emit, read_test
+from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, console, print_json, read_test, show
 
 
 def command(
@@ -26,4 +26,11 @@ def command(
 
     rec = load(model)
     data = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
-    emit(evaluate(rec, data, n=(n,), relevant=relevant), as_json)
+    found = evaluate(rec, data, n=(n,), relevant=relevant)
+    if as_json:
+        print_json(found.to_dicts())
+        return
+    show(found.drop("note"))
+    for note in found["note"].unique(maintain_order=True):  # a column would squeeze the sentences
+        if note:
+            console().print(note, markup=False)

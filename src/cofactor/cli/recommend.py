@@ -81,7 +81,7 @@ def command(
     else:
         history = parse_history(liked or [], rec.items)
         if None in history.values() and rec.scale.low < rec.scale.high and not as_json:
-            say(f"liked without a rating counts as {rec.scale.liked:g}, which a quarter of the ratings reach")
+            say(f"liked without a rating counts as {rec.scale.liked:g}, the upper quartile of the ratings")
         frame = rec.recommend(history=history, **options)
     if out is not None:
         write_table(frame, out)
