@@ -213,3 +213,30 @@ def test_liked_without_a_rating(run: Any, model: cf.Recommender) -> None:
     code, _, err = run(*ask, "--liked", "Film é1=50")
     assert code == 2
     assert "the rating of 'Film é1' is 50; the ratings here go from 1 to 5" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("fit ratings.csv --model dot-bias --y-range 4", "y_range is 4"),
+        ("fit ratings.csv --out nowhere/m.cofactor", "nowhere"),
+        ("fit ratings.csv --checkpoint .", "it is a folder"),
+        ("fit ratings.csv --checkpoint ratings.csv/x", "is no folder"),
+        ("fit ratings.csv --user who --item film --budget -1", "budget_seconds is -1"),
+        ("report m.cofactor --out nowhere/r.html", "there is no folder"),
+        ("demo --out nowhere/r.html", "there is no folder"),
+        ("recommend m.cofactor --user 1 --out nowhere/x.parquet", "there is no folder"),
+        ("recommend m.cofactor --all --out .", "it is a folder"),
+        ("compare ratings.csv --folds -1", "--folds is -1"),
+        ("check ratings.csv --sep=", "--sep"),
+        ("check ratings.csv --encoding nope", "--encoding"),
+    ],
+    ids=lambda x: x if isinstance(x, str) else None,
+)
+def test_what_cannot_be_is_said_before_any_work(run: Any, table: pl.DataFrame, args: str, words: str) -> None:
+    code, out, err = run(*args.split())
+    assert code == 2
+    assert not out
+    last = err.splitlines()[-1]
+    assert last.startswith("cofactor: ")
+    assert words in last

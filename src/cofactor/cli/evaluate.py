@@ -31,6 +31,6 @@ def command(
         print_json(found.to_dicts())
         return
     show(found.drop("note"))
-    for note in found["note"].unique(maintain_order=True):  # a column would squeeze the sentences
-        if note:
-            console().print(note, markup=False)
+    said = "; ".join(dict.fromkeys(part for note in found["note"] for part in note.split("; ") if part))
+    if said:  # a column would squeeze the sentences
+        console().print(said, markup=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cofactor._outputs import check_file
 from cofactor.cli.common import (
     Encoding,
     Item,
@@ -50,13 +51,18 @@ def command(
     from cofactor.data import splits
     from cofactor.fitting import AUTO, fit
     from cofactor.models import model_class
+    from cofactor.models.config import make_config
 
     config = parse_flags(ctx.args, model_class(model).Config) if model not in AUTO else {}
     if model in AUTO and ctx.args:
         raise ConfigError(
             f"{ctx.args[0]}: {model} chooses a model's parameters itself; name one with --model to set them"
         )
+    if model not in AUTO:
+        make_config(model_class(model).Config, config)  # before the table is read
     check_writable(out)
+    if checkpoint is not None:
+        check_file(checkpoint, "the checkpoint", makes_folders=True)
     ways = {"sep": sep, "encoding": encoding, "items": items, "users": users}
     data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways)
     if not as_json:
