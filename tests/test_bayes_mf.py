@@ -236,14 +236,18 @@ def test_drifts_have_terms_and_states_and_fade(drifting: tuple[Drifting, BayesMF
     np.testing.assert_allclose(far, model.predict(test.users, test.items), atol=1e-5)
 
 
-def test_a_state_from_before_drifts_loads(model: BayesMF, planted: Planted) -> None:
-    state = {name: array for name, array in model.state().items() if not name.startswith("drift_")}
-    copy = BayesMF.from_state(model.config, state)
+def test_a_state_from_before_drifts_loads(planted: Planted) -> None:
+    without = fit(planted.train, replace(SMALL, drift_scales=()))
+    state = {name: array for name, array in without.state().items() if not name.startswith("drift_")}
+    state["implicit"] = state["implicit"][:-1]
+    history = planted.test.by_user.take(np.arange(3))
+    assert BayesMF.from_state(SMALL, state).fold_in(history).shape == without.fold_in(history).shape
+    copy = BayesMF.from_state(SMALL, state)
     args = planted.test.users, planted.test.items, planted.test.times
-    np.testing.assert_array_equal(copy.predict(*args), model.predict(*args))
+    np.testing.assert_array_equal(copy.predict(*args), without.predict(*args))
     partly = state | {"drift_numbers": np.zeros((0, 3), np.float32)}
     with pytest.raises(BundleError, match="drift_indptr"):
-        BayesMF.from_state(model.config, partly)
+        BayesMF.from_state(SMALL, partly)
 
 
 def test_moods_of_chains_meet(planted: Planted) -> None:
@@ -384,6 +388,23 @@ def test_features_place_new_users_and_items() -> None:
     assert (new_user[group[-2:, None] == genre] - 3).min() > 0.5
     assert (new_item[group[:, None] == genre[-2:]] - 3).min() > 0.5
     assert (new_item[group[:, None] != genre[-2:]] - 3).max() < -0.5
+
+
+def test_users_without_ratings_are_as_the_usual_one(planted: Planted) -> None:
+    data = replace(planted.train, times=None)
+    known = data.take(data.users < 150)
+    # the rating falls with the number of items rated, so that a set of none would speak for high ones
+    counts = np.bincount(known.users, minlength=200)[known.users]
+    keep = np.random.default_rng(0).random(len(known)) < 0.2 + 0.8 * (known.users % 2)
+    known = replace(known, values=(known.values - 2.0 * (known.users % 2)).astype(np.float32)).take(keep)
+    assert len(counts) > len(known)
+    model = fit(known, BayesMFConfig(n_factors=3, epochs=80, burn_in=30))
+    scores = model.scores(np.arange(200))
+    assert scores[150:].mean() == pytest.approx(scores[:150].mean(), abs=0.25)
+    empty = model.fold_in(CSR(np.zeros(2, np.int64), *(x[:0] for x in data.by_user[1:4]), data.n_items))
+    np.testing.assert_allclose(model.scores_from(empty)[0], model.scores(np.array([-1]))[0], atol=1e-5)
+    again = model.scores_from(model.fold_in(known.by_user.take(np.arange(20))))
+    assert np.sqrt(np.mean((again - scores[:20]) ** 2)) < 0.15
 
 
 def test_feature_columns_are_grouped_and_scaled() -> None:

@@ -61,7 +61,9 @@ class BayesMFConfig:
         10.0, "how alike users (and items) are in their noise; 0: all the same", Search(3.0, 50.0, log=True)
     )
     mood_scales: tuple[float, ...] = option((30.0, 3600.0), "seconds that moods last, first guesses; one process each")
-    drift_scales: tuple[float, ...] = option((), "seconds that an item's reception lasts, as mood_scales")
+    drift_scales: tuple[float, ...] = option(
+        (7776000.0,), "seconds that the reception of an item lasts, as mood_scales"
+    )
 
 
 class BayesMF:
@@ -273,7 +275,7 @@ class BayesMF:
         a["levels"], a["cuts"] = (stored(state, n, np.float64, (None,)) for n in ("levels", "cuts"))
         if len(a["levels"]) != (len(a["cuts"]) + 1 if len(a["cuts"]) else 0) or (np.diff(a["cuts"]) <= 0).any():
             raise BundleError("the array 'cuts' of the saved model does not fit 'levels'")
-        if s == 0 or not n or not m or len(a["implicit"]) not in (0, m - 1) or (precision <= 0).any():
+        if s == 0 or not n or not m or len(a["implicit"]) not in (0, m - 1, m) or (precision <= 0).any():
             raise BundleError("the saved model holds no usable samples; save it again from the original")
         if (a["user_precision"] <= 0).any():
             raise BundleError("the saved model holds scales that are not above 0")

@@ -40,8 +40,8 @@ class Design:
     block: Array
     n_implicit: int
     n_blocks: int
-    feature_means: Array
-    """The mean of each feature column over the rows; 0 for the implicit ones."""
+    means: Array
+    """The mean of each column: of features over all rows, of implicit ones over the rows that have any."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def make_design(implicit: CSR | None, features: CSR | None, blocks: Sequence[int
     np.cumsum(np.bincount(c, minlength=n_columns), out=indptr[1:])
     sizes = ([n_implicit] if n_implicit else []) + [b for b in blocks if b]
     means = np.bincount(c, v, minlength=n_columns) / max(n_rows, 1)
-    means[:n_implicit] = 0.0
+    if implicit is not None:
+        means[:n_implicit] *= n_rows / max(int(np.count_nonzero(implicit.counts)), 1)
     return Design(
         indptr,
         r[order].astype(np.int32),
@@ -113,6 +114,7 @@ class Side:
         n, width = len(layout.counts), n_factors + 1
         d = layout.design
         self.layout = layout
+        self.empty = np.flatnonzero(layout.counts == 0)
         self.target = layout.y.copy()
         self.draw = (0.1 * rng.standard_normal((n, width))).astype(F32)
         self.mean = self.draw.copy()
@@ -126,9 +128,16 @@ class Side:
     NAMES = ("target", "draw", "mean", "mu", "precision", "weight", "explained", "weights", "weight_precision")
 
     def centre(self) -> Array:
-        """float64 (k + 1,): the prior mean of a row of which nothing is known but that features are as usual."""
+        """float64 (k + 1,): the prior mean of a row of which nothing is known: that of the average one."""
         d = self.layout.design
-        return self.mu if d is None else self.mu + d.feature_means @ self.weights.astype(np.float64)
+        return self.mu if d is None else self.mu + d.means @ self.weights.astype(np.float64)
+
+    def usual(self) -> Array:
+        """float64 (k + 1,): what the average set of ratings says; rows without ratings have no set that could speak."""
+        d = self.layout.design
+        if d is None or not d.n_implicit:
+            return np.zeros_like(self.mu)
+        return np.asarray(d.means[: d.n_implicit] @ self.weights[: d.n_implicit].astype(np.float64))
 
     def draw_table(self, other: Side, noise_precision: float, rng: np.random.Generator) -> None:
         """Draw all rows given the other side, then what governs them."""

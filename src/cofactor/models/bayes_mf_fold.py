@@ -43,8 +43,11 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
         [a["user_factors"][-1, : count * k].reshape(count, k), a["user_bias"][-1, :count, None]], axis=1
     )
     if n and len(a["implicit"]):
-        spoken = a["implicit"][items, : count * width].sum(0).reshape(count, width)
-        centre = centre + spoken / F32(np.sqrt(n))
+        weights = a["implicit"][:, : count * width]
+        spoken = weights[items].sum(0) / F32(np.sqrt(n))
+        if len(weights) == len(a["item_bias"]):  # the last row is the usual set's, for users without ratings
+            spoken -= weights[-1]
+        centre = centre + spoken.reshape(count, width)
     table = np.empty((count, n, width), dtype=F32)
     table[:, :, :k] = a["item_factors"][items, : count * k].reshape(n, count, k).transpose(1, 0, 2)
     table[:, :, k] = a["item_bias"][items, :count].T

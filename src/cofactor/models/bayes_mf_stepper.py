@@ -41,7 +41,8 @@ class BayesStepper:
         ordinal = c.likelihood == "ordinal"
         parts = layouts(data, (values - self.mean) / self.scale, c.implicit, c.time, ordinal)
         streams = [np.random.Generator(np.random.PCG64(int(s))) for s in rng.integers(2**63, size=c.chains)]
-        settings = c.n_factors, c.noise_df, c.mood_scales, c.drift_scales, c.burn_in
+        scales = slow_left_out(c.mood_scales, data), slow_left_out(c.drift_scales, data)
+        settings = c.n_factors, c.noise_df, *scales, c.burn_in
         self.chains = [Chain(parts, *settings, stream) for stream in streams]
         pairs = rng.integers(0, max(len(data), 1), size=(2, WATCHED if len(data) else 0))
         self.watched = data.users[pairs[0]], data.items[pairs[1]]
@@ -131,7 +132,7 @@ class BayesStepper:
             "user_bias_draws": np.zeros((n, s), dtype=F32),
             "item_factors": np.zeros((m, s * k), dtype=F32),
             "item_bias": np.zeros((m, s), dtype=F32),
-            "implicit": np.zeros((data.n_items if has_implicit else 0, s * (k + 1)), dtype=F32),
+            "implicit": np.zeros((m if has_implicit else 0, s * (k + 1)), dtype=F32),
             "user_precision": np.zeros((s, k + 1), dtype=F32),
             "noise_precision": np.zeros(s, dtype=F32),
             "user_noise": np.zeros(n, dtype=F32),
@@ -175,19 +176,22 @@ class BayesStepper:
             wide = slice(s * k, (s + 1) * k)
             centres = users.centre().astype(F32), items.centre().astype(F32)
             noise = (centres[0] + chain.rng.standard_normal(k + 1) / np.sqrt(users.precision)).astype(F32)
-            for name, table, last in (
-                ("user", users.mean, centres[0]),
-                ("user_draws", users.draw, noise),
-                ("item", items.draw, centres[1]),
+            usual = users.usual().astype(F32), items.usual().astype(F32)
+            for name, part, table, last, more in (
+                ("user", users, users.mean, centres[0], usual[0]),
+                ("user_draws", users, users.draw, noise, usual[0]),
+                ("item", items, items.draw, centres[1], usual[1]),
             ):
                 side, _, draws = name.partition("_")
                 suffix = f"_{draws}" if draws else ""
                 factors, bias = a[f"{side}_factor_draws" if draws else f"{side}_factors"], a[f"{side}_bias{suffix}"]
                 factors[:-1, wide], factors[-1, wide] = table[:, :k], last[:k]
                 bias[:-1, s], bias[-1, s] = table[:, k], last[k]
+                factors[part.empty, wide] += more[:k]
+                bias[part.empty, s] += more[k]
             if len(a["implicit"]):
-                n_implicit = len(a["implicit"])
-                a["implicit"][:, s * (k + 1) : (s + 1) * (k + 1)] = users.weights[:n_implicit]
+                weights = a["implicit"][:, s * (k + 1) : (s + 1) * (k + 1)]
+                weights[:-1], weights[-1] = users.weights[: len(weights) - 1], usual[0]
             a["user_precision"][s] = users.precision
             a["noise_precision"][s] = chain.noise_precision
             share = 1.0 / ((nth - 1) * n_chains + c + 1)
@@ -213,6 +217,12 @@ class BayesStepper:
         for process in chain.moods + chain.drifts:
             numbers += [process.numbers[0], np.sqrt(process.numbers[1]) * self.scale]
         return np.concatenate([np.array(numbers, dtype=np.float64), self.mean + self.scale * pairs])
+
+
+def slow_left_out(scales: tuple[float, ...], data: Interactions) -> tuple[float, ...]:
+    """Those of which the data span at least two: what hardly changes could not be told from a bias."""
+    span = float(np.ptp(data.times)) if data.times is not None and len(data) else 0.0
+    return tuple(s for s in scales if 2.0 * s <= span)
 
 
 def trace_names(n_moods: int, n_drifts: int, n_pairs: int) -> tuple[str, ...]:
