@@ -220,9 +220,9 @@ class BayesStepper:
 
 
 def slow_left_out(scales: tuple[float, ...], data: Interactions) -> tuple[float, ...]:
-    """Those of which the data span at least two: what hardly changes could not be told from a bias."""
+    """Those that the data span: what hardly changes could not be told from a bias."""
     span = float(np.ptp(data.times)) if data.times is not None and len(data) else 0.0
-    return tuple(s for s in scales if 2.0 * s <= span)
+    return tuple(s for s in scales if s <= span)
 
 
 def trace_names(n_moods: int, n_drifts: int, n_pairs: int) -> tuple[str, ...]:

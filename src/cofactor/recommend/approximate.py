@@ -82,7 +82,7 @@ def approximate(
     if not isinstance(rec.model, HasVectors):
         raise ConfigError(
             f"{rec.name} has no vectors whose dot products order the items; exact search is used. Models that have:"
-            " als, svd++, dot-bias, ials, bpr, warp"
+            " als, svd++, dot-bias, bayes-mf, ials, bpr, warp"
         )
     out = copy.copy(rec)
     out.index = None
