@@ -25,9 +25,6 @@ F32 = np.float32
 SHAPE, RATE = 0.5, 0.02
 """The Gamma prior of every precision (of standardised ratings): one made-up value of size 0.2; factors may vanish."""
 
-ROUNDS = 2
-"""How often a sweep draws the processes of a side, where there are several: they lean on each other."""
-
 
 @dataclass(frozen=True)
 class Design:
@@ -238,7 +235,7 @@ class Chain:
                 bias = side.draw[:, -1] - expected
                 fixed = self.cuts is not None and self.cuts.fixes_noise
                 given = Given(errors, variance, bias, float(side.precision[-1]), self.noise_precision, fixed)
-                for process in own * (ROUNDS if len(own) > 1 else 1):
+                for process in own:
                     process.draw(given, rng, early)
                 side.draw[:, -1] = bias + expected
         self._draw_noise(errors)
