@@ -1,0 +1,36 @@
+"""numba functions on plain arrays: no classes, no I/O. Importing a kernel compiles nothing."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numba
+from platformdirs import user_cache_path
+
+
+def usable(folder: Path) -> bool:
+    """Whether files can be made in ``folder``, or in the nearest folder above it that exists."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def cache_somewhere(beside: Path, of_user: Path) -> None:
+    """Let numba keep what it compiles for this process alone where neither of its usual two places can be written.
+
+    So it is in containers with a read-only file system and no home; numba would refuse to import a cached kernel.
+    """
+    config: Any = numba.config
+    if config.CACHE_DIR or usable(beside) or usable(of_user):
+        return
+    folder = tempfile.mkdtemp(prefix="cofactor-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    config.CACHE_DIR = folder
+
+
+cache_somewhere(Path(__file__).parent / "__pycache__", user_cache_path("numba", appauthor=False))
