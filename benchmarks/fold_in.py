@@ -86,6 +86,14 @@ def measure(name: str, split: Split, seed: int, relevant: float, config: dict[st
     }
 
 
+HEAD = """# Fold-in against training
+
+Made by `python benchmarks/fold_in.py --out FILE`, which says what is compared; every model at its defaults, one process.
+*Worse by %* above 0: folding in loses against training. *ms a user* is `fold_in` alone, for all users at once.
+
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="ml-100k")
@@ -107,7 +115,7 @@ def main() -> None:
         with pl.Config(tbl_formatting="MARKDOWN", tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):
             pl.Config.set_tbl_rows(100).set_tbl_cols(20).set_float_precision(4)
             args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(f"# Fold-in against training\n\n{split.how}.\n\n{frame}\n", encoding="utf-8")
+            args.out.write_text(f"{HEAD}{args.dataset}, {split.how}.\n\n{frame}\n", encoding="utf-8")
     print(frame)
 
 

@@ -11,13 +11,15 @@ from cofactor.data.interactions import Interactions
 
 
 class Size(NamedTuple):
-    """What costs depend on: ratings, users, items, and the sums of squared counts by user and by item."""
+    """What costs depend on: ratings, users, items, the sums of squared counts by user and by item, whether times are
+    known."""
 
     n: int
     users: int
     items: int
     pairs_by_user: float
     pairs_by_item: float
+    timed: bool
 
 
 class Cost(NamedTuple):
@@ -43,7 +45,7 @@ def costs(s: Size) -> dict[str, Cost]:
         "svd++": Cost(4 * table * (k + 1), 40 * 3.5 * n * k**2, "40 sweeps x n x k^2, k=16"),
         "bayes-mf": Cost(
             60 * 2 * table * (k + 1),
-            300 * (8 * n * k + 3 * rows * k**3),
+            300 * ((18 if s.timed else 8) * n * k + 0.2 * rows * k**3),
             "300 sweeps x (n k + (U+I) k^3), 60 samples kept",
         ),
         "ials": Cost(table * wide, 15 * (6 * n * wide + rows * wide**2), "15 sweeps x (n k + (U+I) k^2), k=64"),
@@ -66,7 +68,8 @@ def forecast(data: Interactions) -> pl.DataFrame:
     that hold the ratings, both groupings of them, and the model.
     """
     by_user, by_item = np.bincount(data.users).astype(float), np.bincount(data.items).astype(float)
-    size = Size(len(data), data.n_users, data.n_items, float((by_user**2).sum()), float((by_item**2).sum()))
+    pairs = float((by_user**2).sum()), float((by_item**2).sum())
+    size = Size(len(data), data.n_users, data.n_items, *pairs, data.times is not None)
     table = (12 + (8 if data.times is not None else 0) + 2 * 16) * size.n
     rows = [
         (name, round((table + cost.memory) / 2**20, 1), float(f"{cost.work / 1e9 + 0.01:.2g}"), cost.formula)
