@@ -69,7 +69,7 @@ class Explanation:
         name = "title" if "title" in self.rated.columns else "item"
         return [
             f"{'because' if row['contribution'] >= 0 else 'although'} you rated {row[name]} {row['rating']:g}: "
-            f"{row['contribution']:+.{self._digits}f}"
+            f"{row['contribution']:+z.{self._digits}f}"
             for row in self.rated.head(n).iter_rows(named=True)
         ]
 
@@ -77,7 +77,7 @@ class Explanation:
         who = f"for user {self.user}" if self.user is not None else "for this history"
         lines = [f"{self.label} {who}: {self.prediction:.3f}"]
         if len(self.terms):
-            parts = ", ".join(f"{t} {v:+.3f}" for t, v in self.grouped().iter_rows())
+            parts = ", ".join(f"{t} {v:+z.3f}" for t, v in self.grouped().iter_rows())
             if self.link == "sigmoid" and self.y_range is not None:
                 parts = f"sigmoid({parts}), from {self.y_range[0]:g} to {self.y_range[1]:g}"
             lines[0] += f" = {parts}"
@@ -85,8 +85,8 @@ class Explanation:
         if len(self.rated):
             others = float(self.rated["contribution"][5:].sum())
             if len(self.rated) > 5:
-                lines.append(f"  {len(self.rated) - 5} other ratings: {others:+.{self._digits}f}")
-            lines.append(f"  everything else: {self.rest:+.{self._digits}f}")
+                lines.append(f"  {len(self.rated) - 5} other ratings: {others:+z.{self._digits}f}")
+            lines.append(f"  everything else: {self.rest:+z.{self._digits}f}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

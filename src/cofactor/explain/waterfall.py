@@ -26,7 +26,7 @@ def waterfall(account: Explanation, n: int) -> Any:
     at = account.rest
     for row, (_, value) in enumerate(steps, 1):
         ax.barh(row, value, left=at, color="tab:green" if value >= 0 else "tab:red")
-        ax.text(max(at, at + value), row, f" {value:+.2f}", va="center")
+        ax.text(max(at, at + value), row, f" {value:+z.2f}", va="center")
         at += value
     ax.barh(len(steps) + 1, account.prediction, color="tab:blue")
     labels = ["everything else", *(label for label, _ in steps), "prediction"]

@@ -275,7 +275,7 @@ if (D.users.length) {
     const out = el("div", { class: "terms" });
     for (const [name, v] of rec.terms) {
       const half = (50 * Math.abs(v)) / widest;
-      out.append(el("span", {}, name), el("span", { class: "track" }, el("i", { class: v < 0 ? "neg" : "", style: `left:${v < 0 ? 50 - half : 50}%;width:${Math.max(half, 0.4)}%` })), el("span", { class: "v" }, (v < 0 ? "−" : "+") + fix(Math.abs(v), 2)));
+      out.append(el("span", {}, name), el("span", { class: "track" }, el("i", { class: v < 0 ? "neg" : "", style: `left:${v < 0 ? 50 - half : 50}%;width:${Math.max(half, 0.4)}%` })), el("span", { class: "v" }, (v < -0.005 ? "−" : "+") + fix(Math.abs(v), 2)));
     }
     return el("div", {}, out, rec.link === "sigmoid" ? el("p", { class: "note" }, "The terms add up before the sigmoid that keeps predictions in range.") : null);
   }
