@@ -88,7 +88,7 @@ def measure(name: str, split: Split, seed: int, relevant: float, config: dict[st
 
 HEAD = """# Fold-in against training
 
-Made by `python benchmarks/fold_in.py --out FILE`, which says what is compared; every model at its defaults, one process.
+Made by `python benchmarks/fold_in.py --out FILE`; the file says what is compared. Every model at its defaults.
 *Worse by %* above 0: folding in loses against training. *ms a user* is `fold_in` alone, for all users at once.
 
 """
