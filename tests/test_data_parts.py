@@ -72,11 +72,11 @@ def test_a_file_in_parts_reads_like_the_frame(tmp_path: Path, ids: pl.DataType, 
         )
 
 
-@pytest.mark.parametrize("column", ["user", "item", "rating", "time"])
-@pytest.mark.parametrize("bad", [None, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    ("column", "bad"),
+    [*((c, None) for c in ("user", "item", "rating", "time")), ("rating", float("nan")), ("rating", float("inf"))],
+)
 def test_what_is_wrong_is_said_alike_in_a_file_and_a_frame(tmp_path: Path, column: str, bad: float | None) -> None:
-    if bad is not None and column != "rating":
-        pytest.skip("only ratings are decimals here")
     frame = table(pl.Int64())
     frame[1234, column] = bad
     frame[2345, column] = bad
