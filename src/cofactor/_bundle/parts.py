@@ -167,10 +167,10 @@ def _class(name: str, path: str | Path) -> type[Any]:
 
 def _sizes(model: Any, data: Interactions) -> tuple[int, int]:
     """For how many users and items a model has been made; by a row of its scores where it does not say."""
-    if isinstance(model, HasFactors):
-        return len(model.bias("user")), len(model.bias("item"))
     if (sizes := getattr(model, "sizes", None)) is not None:
         return int(sizes()[0]), int(sizes()[1])
+    if isinstance(model, HasFactors):
+        return len(model.bias("user")), len(model.bias("item"))
     if not data.n_users:
         return 0, data.n_items
     return data.n_users, model.scores(np.array([data.n_users - 1])).shape[1]

@@ -246,6 +246,11 @@ class BayesMF:
 
     # ---- state
 
+    def sizes(self) -> tuple[int, int]:
+        """Users and items."""
+        a = self._fitted()
+        return len(a["user_bias"]) - 1, len(a["item_bias"]) - 1
+
     def state(self) -> State:
         """The kept samples (see ``BayesStepper``), standardised, and the traces."""
         a, k, s = self._fitted(), self.config.n_factors, self.count

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from scipy.stats import rankdata
 
 Array = NDArray[Any]
 
@@ -23,6 +21,9 @@ def split_chains(draws: Array) -> Array:
 
 def rank_normal(draws: Array) -> Array:
     """Draws replaced by normal scores of their ranks over all chains."""
+    from scipy.special import ndtri  # half a second to import, for what few ask
+    from scipy.stats import rankdata
+
     ranks = rankdata(draws, method="average").reshape(draws.shape)
     return np.asarray(ndtri((ranks - 0.375) / (draws.size + 0.25)))
 

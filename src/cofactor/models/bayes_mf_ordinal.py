@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from cofactor.errors import ConfigError
 from cofactor.kernels.gibbs_ordinal import cuts_loglik, draw_latent
@@ -61,6 +60,8 @@ def find_levels(y: Array) -> tuple[Array, Array]:
 
 def expected_level(latent: Array, variance: Array, cuts: Array, levels: Array) -> Array:
     """The mean rating where the latent value is normal with this mean and variance."""
+    from scipy.special import ndtr
+
     root = 1.0 / np.sqrt(variance)
     found = np.full(np.shape(latent), levels[0], dtype=np.float64)
     for cut, step in zip(cuts, np.diff(levels), strict=True):
