@@ -13,8 +13,9 @@ from cofactor.data.findings import Finding, Severity
 from cofactor.data.forecast import forecast
 from cofactor.data.ids import Array, factorize
 from cofactor.data.interactions import Columns, Interactions
+from cofactor.data.opening import open_table
 from cofactor.data.read import read
-from cofactor.data.tables import Table, open_table
+from cofactor.data.tables import Table
 from cofactor.data.times import to_seconds
 from cofactor.errors import DataError
 

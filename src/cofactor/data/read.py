@@ -16,7 +16,8 @@ from cofactor.data import columns, side, times
 from cofactor.data.arrays import Array, filled, gathered, is_plain
 from cofactor.data.ids import IdMap, factorize, factorize_parts
 from cofactor.data.interactions import Columns, Interactions
-from cofactor.data.tables import Table, open_table
+from cofactor.data.opening import open_table
+from cofactor.data.tables import Table
 from cofactor.errors import ConfigError, DataError
 
 Duplicates = Literal["last", "first", "mean", "error", "all"]

@@ -8,7 +8,8 @@ import polars as pl
 
 from cofactor.data.columns import SYNONYMS
 from cofactor.data.ids import IdMap
-from cofactor.data.tables import Table, open_table
+from cofactor.data.opening import open_table
+from cofactor.data.tables import Table
 from cofactor.errors import DataError
 
 

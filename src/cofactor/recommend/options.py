@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -88,3 +88,12 @@ def _whole(value: object) -> bool:
 
 def _number(value: object) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def options_of(**given: Any) -> Options:
+    """ConfigError for a keyword that does not exist."""
+    names = [f.name for f in fields(Options)]
+    for name in given:
+        if name not in names:
+            raise ConfigError(f"recommend_all() has no option {name!r}; there are: {', '.join(names)}")
+    return Options(**given)

@@ -21,7 +21,7 @@ from cofactor.errors import ConfigError
 from cofactor.model import FoldIn, Interval, Model
 from cofactor.recommend import predicting
 from cofactor.recommend.lookup import Items, Users
-from cofactor.recommend.options import Options, Strength, Unknown
+from cofactor.recommend.options import Options, Strength, Unknown, options_of
 from cofactor.recommend.overlay import Overlay
 from cofactor.recommend.scale import Scale, scale_of
 
@@ -188,7 +188,7 @@ class Recommender:
 
         if out is not None:
             check_file(out)
-        return recommend_all(self, _options(n=n, seen=seen, **options), out)
+        return recommend_all(self, options_of(n=n, seen=seen, **options), out)
 
     def approximate(
         self,
@@ -418,14 +418,3 @@ class Recommender:
         from cofactor.recommend.overlay import seen_by
 
         return seen_by(self, users)
-
-
-def _options(**given: Any) -> Options:
-    """ConfigError for a keyword that does not exist."""
-    from dataclasses import fields
-
-    names = [f.name for f in fields(Options)]
-    for name in given:
-        if name not in names:
-            raise ConfigError(f"recommend_all() has no option {name!r}; there are: {', '.join(names)}")
-    return Options(**given)

@@ -1,0 +1,93 @@
+"""Frames in memory (pandas, polars, Arrow, a dict of columns) as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.data.ids import mixed_check
+from cofactor.data.tables import Table, as_data_error, distinct
+from cofactor.errors import DataError
+
+
+def open_frame(source: Any) -> Table:
+    """Columns of a frame in memory; only those asked for are converted."""
+    if isinstance(source, pl.LazyFrame):
+        source = source.collect()
+    if isinstance(source, dict):
+        with as_data_error():
+            source = pl.DataFrame(source)
+    if isinstance(source, pl.DataFrame):
+        frame = source
+        return Table(frame.columns, True, frame.head(20), lambda columns, ids: frame.select(columns), "the frame")
+    import narwhals as nw
+
+    try:
+        wrapped = nw.from_native(source, eager_only=True)
+    except nw.exceptions.DuplicateError:
+        raise DataError("two columns of the frame have the same name; rename or drop one") from None
+    except TypeError:
+        if hasattr(source, "__arrow_c_stream__"):
+            with as_data_error():
+                source = pl.DataFrame(source)
+            return open_frame(source)
+        raise DataError(
+            f"cannot read ratings from a {type(source).__name__}; give a path, or a pandas, polars or Arrow frame"
+        ) from None
+    raw = list(wrapped.columns)
+    names = distinct([str(name) for name in raw])
+
+    def load(columns: list[str], ids: list[str]) -> pl.DataFrame:
+        return pl.DataFrame([_column(wrapped, names.index(name), name in ids).rename(name) for name in columns])
+
+    headed = not all(isinstance(name, int) for name in raw)
+    head = wrapped.head(20)
+    sample: dict[str, pl.Series] = {}
+    for i, name in enumerate(names):
+        try:
+            sample[name] = _column(head, i, False)
+        except DataError:
+            sample[name] = pl.Series([None] * len(head), dtype=pl.String)
+
+    def objects(name: str) -> list[Any] | None:
+        return [None if _is_missing(v) else v for v in wrapped[:, names.index(name)].to_list()]
+
+    return Table(names, headed, pl.DataFrame(sample), load, "the frame", objects=objects)
+
+
+def _column(frame: Any, at: int, is_id: bool) -> pl.Series:
+    """One column of a narwhals frame, in polars. Mixed objects: DataError for ids, else text."""
+    import narwhals as nw
+
+    series = frame[:, at]
+    if series.dtype == nw.Object or series.dtype == nw.Unknown:
+        values = [None if _is_missing(v) else v for v in series.to_list()]
+        if is_id:
+            mixed_check(values, f"the ids in column {series.name!r}")
+        elif len({type(v) for v in values} - {type(None), int, float}) > (not {int, float} & {type(v) for v in values}):
+            values = [None if v is None else str(v) for v in values]
+        with as_data_error():
+            return pl.Series([v.item() if isinstance(v, np.generic) else v for v in values])
+    if series.dtype in (nw.Categorical, nw.Enum):
+        series = series.cast(nw.String)
+    if series.dtype == nw.Datetime and getattr(series.dtype, "time_zone", None):
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if (
+        frame.implementation.is_pandas_like()
+        and series.dtype.is_numeric()
+        and isinstance(getattr(series.to_native(), "dtype", None), np.dtype)
+    ):
+        return pl.Series(series.to_numpy())
+    try:
+        found: pl.Series = series.to_polars()
+    except (ImportError, ModuleNotFoundError):  # pandas text without pyarrow
+        found = pl.Series([None if _is_missing(v) else v for v in series.to_list()])
+    return found
+
+
+def _is_missing(value: Any) -> bool:
+    return (
+        value is None or (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
+    )
