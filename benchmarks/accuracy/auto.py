@@ -11,12 +11,11 @@ on a random tenth of the training rows.
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 import polars as pl
 import ratings
-from harness import Job, Setting, Side, against, ours, page, product, settings_table, signed, table
+from harness import Job, Setting, Side, against, arguments, ours, page, product, settings_table, signed, table
 from rows import ML_100K, SHARES
 
 from cofactor.evaluate.comparison import ranked
@@ -163,11 +162,8 @@ def section(job: Job, data: str, summary: list[Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which no training is begun")
-    parser.add_argument("--only", default="", help="contenders with this in their name; writes no page")
+    parser = arguments(__doc__)
     parser.add_argument("--data", default="", help="one data set alone; writes no page")
-    parser.add_argument("--finished", action="store_true", help="train nothing: a page of what is there")
     args = parser.parse_args()
     job = Job("rating", ("rmse", "mae"), limit=args.limit, only=args.only, finished=args.finished)
     if args.only or args.data:

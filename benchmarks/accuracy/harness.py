@@ -7,6 +7,7 @@ setting. ``Job.limit`` seconds after the start no training is begun any more; th
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -184,6 +185,15 @@ class Job:
 
     def seconds(self, side: Side, rows: Sequence[str], setting: Setting, key: str = "cpu") -> float:
         return float(np.mean([self.about(side, one, setting)[key] for one in rows]))
+
+
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    """What every page's script may be asked."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which no training is begun")
+    parser.add_argument("--only", default="", help="contenders with this in their name; writes no page")
+    parser.add_argument("--finished", action="store_true", help="train nothing: a page of what is there")
+    return parser
 
 
 def stored(label: str, task: Task, split: Split, values: np.ndarray) -> Scorer:

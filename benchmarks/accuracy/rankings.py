@@ -14,10 +14,8 @@ nought to one by the rating.
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
-from harness import Job, Setting, Side, against, page, product, settings_table, signed, table
+from harness import Job, Setting, Side, against, arguments, page, product, settings_table, signed, table
 from rows import ML_100K
 
 METRICS = ("ndcg@10", "recall@10", "map@10", "hit_rate@10")
@@ -113,11 +111,7 @@ def sides() -> list[Side]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which no training is begun")
-    parser.add_argument("--only", default="", help="contenders with this in their name; writes no page")
-    parser.add_argument("--finished", action="store_true", help="train nothing: a page of what is there")
-    args = parser.parse_args()
+    args = arguments(__doc__).parse_args()
     everybody = sides()
     job = Job("ranking", METRICS, relevant=4.0, limit=args.limit, only=args.only, finished=args.finished)
     taken = job.run(everybody, ML_100K)

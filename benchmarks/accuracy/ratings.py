@@ -10,9 +10,7 @@ of the training rows too.
 
 from __future__ import annotations
 
-import argparse
-
-from harness import Job, Side, against, ours, page, product, settings_table, signed, table
+from harness import Job, Side, against, arguments, ours, page, product, settings_table, signed, table
 from rows import ML_100K
 
 JOB = ("rmse", "mae")
@@ -125,11 +123,7 @@ ALONE = ("cofactor bayes-mf, ratings alone", "myFM")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which no training is begun")
-    parser.add_argument("--only", default="", help="contenders with this in their name; writes no page")
-    parser.add_argument("--finished", action="store_true", help="train nothing: a page of what is there")
-    args = parser.parse_args()
+    args = arguments(__doc__).parse_args()
     job = Job("rating", JOB, limit=args.limit, only=args.only, finished=args.finished)
     taken = job.run(SIDES, ML_100K)
     if args.only:
