@@ -51,6 +51,8 @@ class readable:
 
 
 class as_data_error:
+    """Turns what polars says of objects that make no table into a DataError."""
+
     def __enter__(self) -> None:
         return None
 
