@@ -81,38 +81,127 @@ def test_hugging_face(rec, tmp_path):
     assert "valid_rmse" not in card
 
 
-def test_onnx(toy, tmp_path, monkeypatch):
-    torch = pytest.importorskip("torch")
-    from cofactor.models.torch_module import TorchModule, TorchModuleConfig
+# ---- ONNX
 
-    class Dot(torch.nn.Module):
+
+@pytest.fixture
+def graph():
+    """The evaluator that ONNX brings, for a file."""
+    pytest.importorskip("torch")
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    from onnx.reference import ReferenceEvaluator
+
+    def open_graph(path):
+        onnx.checker.check_model(onnx.load(path), full_check=True)
+        evaluator = ReferenceEvaluator(onnx.load(path))
+        return lambda users, items: evaluator.run(None, {"x": np.stack([users, items], axis=1).astype(np.int64)})[0]
+
+    return open_graph
+
+
+def the_same(rec, run):
+    """The graph's predictions are the recommender's, for batches of any size, and none for codes that are not there."""
+    n_users, n_items = rec.data.n_users, rec.data.n_items
+    users, items = np.divmod(np.arange(n_users * n_items, dtype=np.int32), n_items)
+    for n in (1, 2, 3, len(users)):
+        np.testing.assert_allclose(run(users[-n:], items[-n:]), rec.predict_codes(users[-n:], items[-n:]), atol=1e-5)
+    ids = rec.data.user_ids.values.gather(users), rec.data.item_ids.values.gather(items)
+    asked = rec.predict(list(zip(*ids, strict=True)))["prediction"].to_numpy()
+    np.testing.assert_allclose(run(users, items), asked, atol=1e-5)
+    nowhere = run([-1, 0, n_users, 0, 1], [0, -1, 0, n_items, 1])
+    assert np.isnan(nowhere).tolist() == [True, True, True, True, False]
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 5.5), None])
+def test_onnx_of_dot_bias(toy, tmp_path, graph, bounds):
+    rec = fitting.fit(toy, "dot-bias", seed=1, n_factors=4, epochs=4, y_range=bounds)
+    export.export_onnx(rec, tmp_path / "m.onnx")
+    the_same(rec, graph(tmp_path / "m.onnx"))
+
+
+def test_onnx_of_a_network(toy, tmp_path, graph):
+    rec = fitting.fit(toy, "neural", seed=1, epochs=2, dropout=0.3)
+    export.export_onnx(rec, tmp_path / "m.onnx")
+    the_same(rec, graph(tmp_path / "m.onnx"))
+
+
+def own_modules():
+    import torch
+    from torch import nn
+
+    class Dot(nn.Module):
+        """As a user writes it: parameters and layers, an output with a column of its own, dropout."""
+
         def __init__(self, n_users, n_items):
             super().__init__()
-            self.u, self.i = torch.nn.Embedding(n_users, 3), torch.nn.Embedding(n_items, 3)
+            self.u, self.i = nn.Embedding(n_users, 3), nn.Parameter(torch.randn(n_items, 3))
+            self.layers = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Dropout(0.2), nn.Linear(5, 1))
 
         def forward(self, x):
-            return (self.u(x[:, 0]) * self.i(x[:, 1])).sum(1, keepdim=True)
+            both = torch.cat([self.u(x[:, 0]), self.i[x[:, 1]]], dim=1)
+            return self.layers(both) + (self.u(x[:, 0]) * self.i[x[:, 1]]).sum(1, keepdim=True)
 
-    model = TorchModule(TorchModuleConfig(offset=1), Dot)
-    model.stepper(toy, np.random.default_rng(0))
-    rec = Recommender(model, toy)
-    with monkeypatch.context() as m:
-        m.setattr(importlib.util, "find_spec", lambda name: None)
-        with pytest.raises(MissingExtraError, match=r"cofactor\[onnx\]"):
-            export.export_onnx(rec, tmp_path / "m.onnx")
-    if importlib.util.find_spec("onnx") is None:
-        pytest.skip("the onnx package is not installed")
+    class Fickle(Dot):
+        def forward(self, x):
+            return super().forward(x) + torch.randn(len(x), 1)
+
+    class Asks(Dot):
+        def forward(self, x):
+            found = super().forward(x)
+            return found * 2 if found.sum() > 0 else found
+
+    return Dot, Fickle, Asks
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_onnx_of_a_module_of_ones_own(toy, tmp_path, graph, offset):
+    from cofactor.models.torch_layers import NAMED_LOSSES
+    from cofactor.models.torch_module import TorchModule, TorchModuleConfig
+    from cofactor.train import Learner
+
+    dot, *_ = own_modules()
+    learn = Learner(toy, TorchModule(TorchModuleConfig(offset=offset), dot), seed=2, verbose=False)
+    learn.fit_one_cycle(2, 5e-3, wd=0.01)
+    rec = learn.recommender()
     export.export_onnx(rec, tmp_path / "m.onnx")
-    if importlib.util.find_spec("onnxruntime") is None:
-        import onnx
+    the_same(rec, graph(tmp_path / "m.onnx"))
 
-        onnx.checker.check_model(onnx.load(tmp_path / "m.onnx"))
-        return
-    import onnxruntime
+    def halved(found, wanted):
+        return NAMED_LOSSES["mse"](found / 2, wanted)
 
-    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
-    (found,) = session.run(None, {"x": np.stack([toy.users, toy.items], axis=1).astype(np.int64)})
-    np.testing.assert_allclose(found, model.predict(toy.users, toy.items), atol=1e-6)
+    halved.activation = lambda found: found / 2
+    learn = Learner(toy, TorchModule(TorchModuleConfig(loss="own"), dot, loss=halved), seed=2, verbose=False)
+    learn.fit_one_cycle(1, 5e-3)
+    export.export_onnx(learn.recommender(), tmp_path / "m.onnx")
+    the_same(learn.recommender(), graph(tmp_path / "m.onnx"))
+
+
+def test_onnx_that_cannot_be(toy, tmp_path, monkeypatch, graph):
+    from cofactor.models.torch_module import TorchModule, TorchModuleConfig
+
+    _, fickle, asks = own_modules()
+    made = {}
+    for cls in (fickle, asks):
+        model = TorchModule(TorchModuleConfig(), cls)
+        model.stepper(toy, np.random.default_rng(0))
+        made[cls] = Recommender(model, toy)
+    (tmp_path / "m.onnx").write_text("mine")
+    with pytest.raises(ConfigError, match="other predictions than the module"):
+        export.export_onnx(made[fickle], tmp_path / "m.onnx")
+    with pytest.raises(ConfigError, match="cannot be written as ONNX"):
+        export.export_onnx(made[asks], tmp_path / "m.onnx")
+    newer = made[fickle].update([(1, toy.item_ids.values[0], 5.0)])
+    with pytest.raises(ConfigError, match="1 ratings are newer than the model"):
+        export.export_onnx(newer, tmp_path / "m.onnx")
+    with pytest.raises(ConfigError, match="no folder"):
+        export.export_onnx(made[fickle], tmp_path / "nowhere" / "m.onnx")
+    for lacks in ("onnx", "onnxscript"):
+        with monkeypatch.context() as m:
+            m.setattr(importlib.util, "find_spec", lambda name, lacks=lacks: None if name == lacks else True)
+            with pytest.raises(MissingExtraError, match=rf"needs {lacks}; .*cofactor\[onnx\]"):
+                export.export_onnx(made[fickle], tmp_path / "m.onnx")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("m.onnx", "mine")]
 
 
 # ---- diff

@@ -179,6 +179,26 @@ def test_export_of_vectors(run: Any, model: cf.Recommender, tmp_path: Path) -> N
     assert (tmp_path / "hub" / "model.safetensors").exists()
 
 
+@pytest.mark.parametrize("kind", ["dot-bias", "neural"])
+def test_export_of_predictions_as_onnx(run: Any, model: cf.Recommender, tmp_path: Path, kind: str) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    onnx_reference = pytest.importorskip("onnx.reference")
+    assert run("fit", "ratings.csv", *NAMES, "--model", kind, "--epochs", 2, "--out", "net.cofactor")[0] == 0
+    code, out, err = run("export", "net.cofactor", "net.onnx", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"out": "net.onnx", "format": "onnx"}
+    assert run("export", "net.cofactor", "same", "--format", "onnx")[0] == 0
+    assert (tmp_path / "same").read_bytes() == (tmp_path / "net.onnx").read_bytes()
+    rec = cf.load(tmp_path / "net.cofactor")
+    graph = onnx_reference.ReferenceEvaluator(str(tmp_path / "net.onnx"))
+    for n in (1, len(rec.data)):
+        users, items = rec.data.users[:n], rec.data.items[:n]
+        (found,) = graph.run(None, {"x": np.stack([users, items], axis=1).astype(np.int64)})
+        pairs = zip(rec.data.user_ids.values.gather(users), rec.data.item_ids.values.gather(items))
+        np.testing.assert_allclose(found, rec.predict(list(pairs))["prediction"], atol=1e-5)
+
+
 def test_export_refuses_in_a_sentence(run: Any, model: cf.Recommender) -> None:
     for args, words in (
         (("v.bin",), "give --format"),

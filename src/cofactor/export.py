@@ -10,19 +10,23 @@ import dataclasses
 import importlib.util
 import io
 import json
+import logging
 import os
 import secrets
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
 from cofactor._bundle import manifest, parts, tables, tensors
+from cofactor._outputs import check_file
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
+    from cofactor.models.dot_bias import DotBias
+    from cofactor.models.torch_module import TorchModule
     from cofactor.recommend import Recommender
 
 Format = Literal["npy", "npz", "parquet", "word2vec"]
@@ -72,51 +76,144 @@ def _word2vec(file: BinaryIO, words: list[str], vectors: Any) -> None:
 
 
 def export_onnx(rec: Recommender, path: str | Path) -> None:
-    """Write a PyTorch module's predictions as an ONNX graph.
+    """Write the predictions of ``dot-bias``, ``neural`` or a PyTorch module of your own as an ONNX graph.
 
-    Input ``x`` int64 (n, 2) of user and item codes (positions in the id maps), output ``prediction`` float32 (n,).
-    ConfigError for models that are no PyTorch module or that ONNX cannot express; MissingExtraError without the
-    packages torch and onnx.
+    Input ``x`` int64 (n, 2) of user and item codes, which are positions in ``rec.data.user_ids.values`` and
+    ``rec.data.item_ids.values`` (rows of a bundle's ``users.parquet`` and ``items.parquet``); output ``prediction``
+    float32 (n,), NaN where there is no such code. ``n`` is free. The graph is run by ONNX's own evaluator before it is
+    written. ConfigError for other models, for a module that ONNX cannot express, and where there are ratings newer
+    than the model; MissingExtraError without the packages of the extra ``onnx``.
     """
-    from cofactor.models.torch_module import TorchModule, need_torch
+    from cofactor.models.torch_module import need_torch
 
-    if not isinstance(rec.model, TorchModule):
-        raise ConfigError(f"{rec.name} is no PyTorch module; ONNX is for neural and for modules of your own")
+    check_file(path)
+    inner = _module(rec)
     torch = need_torch("ONNX export")
-    if importlib.util.find_spec("onnx") is None:
-        raise MissingExtraError("onnx", "onnx", "ONNX export")
-    graph = _flat_module(torch, rec.model)
+    for package in ("onnx", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, "onnx", "ONNX export")
     held = io.BytesIO()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter through TorchScript needs no onnxscript, and says it is old
+        with _silence():
             torch.onnx.export(
-                graph,
+                _graph(torch, inner(), rec.data.n_users, rec.data.n_items),
                 (torch.zeros((2, 2), dtype=torch.int64),),
-                held,
-                dynamo=False,
+                dynamo=True,
+                verbose=False,
                 input_names=["x"],
                 output_names=["prediction"],
-                dynamic_axes={"x": {0: "n"}, "prediction": {0: "n"}},
-            )
+                dynamic_shapes=({0: torch.export.Dim("n")},),
+            ).save(held)
     except Exception as exc:
-        raise ConfigError(f"this module cannot be written as ONNX ({str(exc).splitlines()[0][:200]})") from exc
+        raise ConfigError(f"this module cannot be written as ONNX ({_reason(exc)})") from exc
+    _check_graph(rec, held.getvalue())
     _write(path, lambda f: f.write(held.getvalue()))
 
 
-def _flat_module(torch: Any, model: Any) -> Any:
-    """Codes in, flat predictions out: with the offset of unknown ids, and what turns outputs into predictions."""
+def _module(rec: Recommender) -> Callable[[], Any]:
+    """What makes the module that turns codes (n, 2) into flat predictions."""
+    from cofactor.models.dot_bias import DotBias
+    from cofactor.models.torch_module import TorchModule
+
+    _nothing_newer(rec)
+    model = rec.model
+    if isinstance(model, DotBias):
+        return lambda: _dot_bias_module(model)
+    if isinstance(model, TorchModule):
+        return lambda: _own_module(model)
+    raise ConfigError(f"{rec.name} is no PyTorch module; ONNX is for dot-bias, neural and modules of your own")
+
+
+def _dot_bias_module(model: DotBias) -> Any:
+    import torch
+
+    from cofactor.models.torch_layers import EmbeddingDotBias
+
+    views = model.views()
+    (n_users, k), n_items = views["u_weight"].shape, len(views["i_weight"])
+    module = EmbeddingDotBias(k, n_users, n_items, model.y_range)
+    module.load_state_dict({f"{name}.weight": torch.from_numpy(np.array(table)) for name, table in views.items()})
+    return module
+
+
+def _own_module(model: TorchModule) -> Any:
+    """With the offset of unknown ids, and with what turns outputs into predictions."""
     import copy
 
-    class Flat(torch.nn.Module):  # type: ignore[misc]
+    import torch
+
+    class Own(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = copy.deepcopy(model.module).cpu().eval()
+            self.inner = copy.deepcopy(model._module()).cpu()
 
         def forward(self, x: Any) -> Any:
-            return model._activated(self.inner(x + model._offset()).reshape(-1))
+            return model._activated(self.inner(x + model._offset()))
 
-    return Flat().eval()
+    return Own()
+
+
+def _graph(torch: Any, inner: Any, n_users: int, n_items: int) -> Any:
+    """``inner`` on any codes: NaN where there is no such user or item."""
+
+    class Graph(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = inner
+            self.register_buffer("sizes", torch.tensor([n_users, n_items]))
+
+        def forward(self, x: Any) -> Any:
+            known = ((x >= 0) & (x < self.sizes)).all(1)
+            found = self.inner(torch.where(known[:, None], x, 0)).reshape(-1)
+            return torch.where(known, found, torch.nan)
+
+    return Graph().eval()
+
+
+def _check_graph(rec: Recommender, graph: bytes, n: int = 50) -> None:
+    """Whether the graph gives the model's predictions, for one pair and for ``n``; ConfigError where it does not."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.integers(rec.data.n_users, size=n), rng.integers(rec.data.n_items, size=n)], axis=1)
+    wanted = rec.predict_codes(x[:, 0].astype(np.int32), x[:, 1].astype(np.int32))
+    evaluator = ReferenceEvaluator(onnx.load_from_string(graph))
+    for rows in (slice(1), slice(n)):
+        (found,) = evaluator.run(None, {"x": x[rows]})
+        if not np.allclose(found, wanted[rows], rtol=1e-4, atol=1e-4):
+            raise ConfigError(
+                "the ONNX graph of this module gives other predictions than the module; does it draw at random, or "
+                "ask for the size of the batch, in its forward()?"
+            )
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """PyTorch's exporter logs and warns pages; what matters of them is raised."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _reason(exc: BaseException) -> str:
+    """The first words of what went wrong at the bottom."""
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
+    return (lines[0] if lines else type(exc).__name__)[:200]
+
+
+def _nothing_newer(rec: Recommender) -> None:
+    if rec.overlay.users:
+        raise ConfigError(
+            f"{rec.overlay.n_ratings:,} ratings are newer than the model and would be lost; refit() it and export that"
+        )
 
 
 def export_hf(rec: Recommender, folder: str | Path) -> None:
