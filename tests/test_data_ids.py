@@ -119,3 +119,13 @@ def test_csr_against_lexsort(pairs: list[tuple[int, int]]) -> None:
     part = made.take(np.array([6, 0, 6]))
     assert part.counts.tolist() == [made.counts[6], made.counts[0], made.counts[6]]
     assert part.row(1)[0].tolist() == made.row(0)[0].tolist()
+
+
+def test_what_a_person_typed_is_read_as_the_type_of_the_ids():
+    numbers, words = id_map(pl.Series([3, 10]), "item"), id_map(pl.Series(["3", "a"]), "item")
+    assert numbers.parse("10") == 10
+    assert numbers.parse("-3") == -3
+    assert numbers.parse("1_0") == "1_0"
+    assert numbers.parse("Fargo (1996)") == "Fargo (1996)"
+    assert numbers.parse("9" * 5000) == "9" * 5000  # no id has so many digits
+    assert words.parse("3") == "3"

@@ -18,6 +18,7 @@ LAYER = {
     "_callable": 0,
     "_checks": 0,
     "_outputs": 0,
+    "_plain": 0,
     "_progress": 0,
     "data": 1,
     "model": 2,

@@ -54,6 +54,31 @@ def test_predictions_follow(rec):
     np.testing.assert_array_equal(bounds["prediction"], after["prediction"])
 
 
+def test_many_events_at_once_end_as_one_after_the_other(rec):
+    events = [
+        (5, 130, 1.0),
+        (999, 130, 5.0),
+        (6, 131, 2.0),
+        (5, 131, 4.0),
+        (5, 130, 3.0),
+        (999, 132, 4.0),
+        (6, 130, 1.0),
+    ]
+    together, apart = rec.update(events), rec
+    for event in events:
+        apart = apart.update([event])
+    for user in (5, 6, 999):
+        assert together.recommend(user, n=30).equals(apart.recommend(user, n=30))
+    assert together.overlay.n_ratings == apart.overlay.n_ratings == 6
+
+
+def test_what_is_known_of_the_items_is_shared(rec):
+    newer = rec.update([(999, 130, 5.0)])
+    assert newer.items is rec.items
+    assert newer.masks is rec.masks
+    assert rec.users.code(999) < 0 <= newer.users.code(999)
+
+
 def test_a_new_user(rec):
     newer = rec.update([(999, 130, 5.0), (999, 131, 4.5), (999, 132, 5.0), (999, 101, 1.0)])
     found = newer.recommend(999, n=6)

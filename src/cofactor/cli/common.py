@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cofactor._plain import plain
 from cofactor.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
 
-    from cofactor.data.ids import IdMap
     from cofactor.data.interactions import Interactions
     from cofactor.recommend import Recommender
     from cofactor.recommend.lookup import Items
@@ -145,19 +145,7 @@ def show_tried(tried: pl.DataFrame) -> None:
 
 def print_json(value: Any) -> None:
     """Strict JSON: numbers that are not finite become null."""
-    print(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
-    if isinstance(value, (str, int, bool)) or value is None:
-        return value
-    return str(value)
+    print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False))
 
 
 def read_ratings(
@@ -214,27 +202,17 @@ def column(name: str | None) -> str | int | None:
     return int(name) if name is not None and name.isdecimal() else name
 
 
-def parse_id(ids: IdMap, text: str) -> Any:
-    """What a person typed, as the type that the ids have."""
-    if ids.values.dtype.is_integer():
-        try:
-            return int(text)
-        except ValueError:
-            return text
-    return text
-
-
 def parse_history(pairs: list[str], items: Items) -> dict[Any, float | None]:
     """``["Star Wars (1977)=5", "Fargo (1996)"]`` -> {item: rating, or None where none is given}."""
     history: dict[Any, float | None] = {}
     for pair in pairs:
         item, sign, value = pair.rpartition("=")
-        whole = parse_id(items.ids, pair)
+        whole = items.ids.parse(pair)
         if not sign or items.find(whole) >= 0:  # a title may hold a sign of equality
             history[whole] = None
             continue
         try:
-            history[parse_id(items.ids, item)] = float(value)
+            history[items.ids.parse(item)] = float(value)
         except ValueError:
             raise DataError(f"--liked {pair!r}: {value!r} is no number; write it as {item + '=5'!r}") from None
     return history

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Json, console, parse_id, print_json
+from cofactor.cli.common import Json, console, print_json
 
 
 def command(
@@ -17,7 +17,7 @@ def command(
     from cofactor.bundle import load
 
     rec = load(model)
-    account = rec.explain(parse_id(rec.data.user_ids, user), parse_id(rec.data.item_ids, item))
+    account = rec.explain(rec.data.user_ids.parse(user), rec.data.item_ids.parse(item))
     if as_json:
         print_json(account.to_dict())
     else:

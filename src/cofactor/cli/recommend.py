@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cofactor._outputs import check_file
-from cofactor.cli.common import Json, emit, parse_history, parse_id, print_json, say, write_table
+from cofactor.cli.common import Json, emit, parse_history, print_json, say, write_table
 from cofactor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def command(
     diversity: float = typer.Option(0.0, "--diversity", help="0 to 1: against items alike."),
     calibration: float = typer.Option(0.0, "--calibration", help="0 to 1: genres in proportion to the user's own."),
     approximate: bool = typer.Option(False, "--approximate", help="With --all: find items by an index (extra ann)."),
+    above: int = typer.Option(100_000, "--above", help="With --approximate: build an index from this many items on."),
     sure: float | None = typer.Option(None, "--sure", help="Rank by the lower bound of this interval, such as 0.9."),
     explore: float | None = typer.Option(None, "--explore", help="Rank by the upper bound of this interval."),
     out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
@@ -54,8 +55,8 @@ def command(
     options: dict[str, Any] = {
         "n": n,
         "seen": seen,
-        "allow": [parse_id(rec.data.item_ids, item) for item in allow] if allow else None,
-        "deny": [parse_id(rec.data.item_ids, item) for item in deny] if deny else None,
+        "allow": [rec.data.item_ids.parse(item) for item in allow] if allow else None,
+        "deny": [rec.data.item_ids.parse(item) for item in deny] if deny else None,
         "where": where,
         "diversity": diversity,
         "calibration": calibration,
@@ -63,21 +64,21 @@ def command(
         "explore": explore,
     }
     if approximate:
-        rec = rec.approximate(n)
+        rec = rec.approximate(n, above=above)
         if not as_json:
-            say(_how_approximate(rec))
+            say(_how_approximate(rec, above))
     if everybody:
         if str(out).lower().endswith((".csv", ".tsv")):
             write_table(rec.recommend_all(**options), str(out))  # type: ignore[arg-type]
         else:
             rec.recommend_all(out=out, **options)
         if as_json:
-            print_json({"out": out, "users": rec.data.n_users, "n": n})
+            print_json({"out": out, "users": rec.data.n_users, "n": n} | (_index_facts(rec) if approximate else {}))
         else:
             say(f"wrote the best {n} items for {rec.data.n_users:,} users to {out}")
         return
     if user is not None:
-        frame = rec.recommend(parse_id(rec.data.user_ids, user), **options)
+        frame = rec.recommend(rec.data.user_ids.parse(user), **options)
     else:
         history = parse_history(liked or [], rec.items)
         if None in history.values() and rec.scale.low < rec.scale.high and not as_json:
@@ -88,10 +89,16 @@ def command(
     emit(frame, as_json)
 
 
-def _how_approximate(rec: Recommender) -> str:
+def _how_approximate(rec: Recommender, above: int) -> str:
     """What the index does for these lists, in words."""
     index = rec.index
     if index is None:
-        return f"exact search: it is as fast as an index for {rec.data.n_items:,} items (one pays from 100,000 on)"
+        return f"exact search: it is as fast as an index for {rec.data.n_items:,} items (one pays from {above:,} on)"
     found = f"{index.recall:.1%} of the exact {index.n} best"
     return f"an index finds {found} (mean of {index.sample} users; for the worst {index.worst:.0%})"
+
+
+def _index_facts(rec: Recommender) -> dict[str, Any]:
+    """The same for machines; nulls where the lists are exact."""
+    index = rec.index
+    return {"recall": index and index.recall, "recall_worst": index and index.worst}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.cli.common import Json, emit, parse_id
+from cofactor.cli.common import Json, emit
 
 
 def command(
@@ -17,4 +17,4 @@ def command(
     from cofactor.bundle import load
 
     rec = load(model)
-    emit(rec.similar_items(parse_id(rec.data.item_ids, item), n), as_json)
+    emit(rec.similar_items(rec.data.item_ids.parse(item), n), as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -75,6 +76,12 @@ class IdMap:
             return self._lookup.get(value, -1)
         except TypeError:  # not hashable: cannot be an id
             return -1
+
+    def parse(self, text: str) -> Any:
+        """What a person typed, as the type that the ids have; the text itself where it cannot be one of these."""
+        if self.values.dtype.is_integer() and re.fullmatch(r"[+-]?[0-9]{1,20}", text.strip()):
+            return int(text)
+        return text
 
     def index(self, value: object) -> int:
         """The code of one id; UnknownIdError (with suggestions) where there is none."""

@@ -82,11 +82,11 @@ def overlaid(rec: Recommender, events: Any, unknown: Unknown) -> Overlay:
         check_on_scale(rec, columns.items[int(at)], float(columns.values[at]))
     codes, new_ids, new_codes = _user_codes(rec, columns.users)
     items = _item_codes(rec, columns.items, unknown)
+    times = np.full(len(codes), NO_TIME) if columns.times is None else columns.times
     old, fresh = rec.overlay, {}
-    for code in dict.fromkeys(codes[items >= 0].tolist()):
-        mine = (codes == code) & (items >= 0)
-        times = np.full(int(mine.sum()), NO_TIME) if columns.times is None else columns.times[mine]
-        fresh[code] = _merged(rec, code, items[mine], columns.values[mine], times)
+    for mine in _by_user(codes, items >= 0):
+        code = int(codes[mine[0]])
+        fresh[code] = _merged(rec, code, items[mine], columns.values[mine], times[mine])
     rows = list(fresh.values())
     states: Array | list[Array] = (
         rec.model.fold_in(as_rows([(r.items, r.values) for r in rows], rec.data.n_items)) if rows else []
@@ -95,6 +95,13 @@ def overlaid(rec: Recommender, events: Any, unknown: Unknown) -> Overlay:
         c: r._replace(state=np.array(s)) for (c, r), s in zip(fresh.items(), states, strict=True)
     }
     return Overlay(users, new_ids, new_codes)
+
+
+def _by_user(codes: Array, usable: NDArray[np.bool_]) -> list[Array]:
+    """The places of each user's usable events, in the order they came."""
+    order = np.argsort(codes, kind="stable")
+    order = order[usable[order]]
+    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []
 
 
 def as_rows(histories: list[tuple[Array, Array]], n_items: int) -> CSR:

@@ -5,6 +5,7 @@ A small class over functions: each method looks ids up, calls one function, and 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -243,18 +244,10 @@ class Recommender:
         """
         from cofactor.recommend.overlay import overlaid
 
-        return Recommender(
-            self.model,
-            self.data,
-            seed=self.seed,
-            metrics=self.metrics,
-            history=self.history,
-            intervals=self.intervals,
-            rotation=self.rotation,
-            overlay=overlaid(self, events, unknown),
-            index=self.index,
-            tried=self.tried,
-        )
+        found = copy.copy(self)  # what was remembered of the items and the scale stays true
+        found.overlay = overlaid(self, events, unknown)
+        found.__dict__.pop("users", None)
+        return found
 
     def ratings(self) -> Interactions:
         """The training data with the newer ratings among them."""
