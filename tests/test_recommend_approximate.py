@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
@@ -170,3 +171,39 @@ def test_vectors_order_the_items(toy, name):
     np.testing.assert_allclose(gaps, np.broadcast_to(gaps[:, :1], gaps.shape), atol=1e-5)
     some = np.random.default_rng(0).integers(0, toy.n_items, (toy.n_users, 7))
     np.testing.assert_allclose(model.scores_at(states, some), np.take_along_axis(scores, some, axis=1), atol=1e-5)
+
+
+def test_from_the_command_line_with_an_index(tmp_path, monkeypatch, capsys):
+    from cofactor.cli import main
+
+    data = catalogue(6_000)
+    rec = Recommender(planted(data, "als"), data)
+    rec.save(tmp_path / "m.cofactor")
+    wanted = rec.approximate(10, above=6_000)
+    assert 0.9 < wanted.index.recall <= 1
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["cofactor", "recommend", "m.cofactor", "--all", "--approximate", *args])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return (int(end.value.code or 0), *capsys.readouterr())
+
+    code, out, err = run("--above", "6000", "--out", "found.parquet")
+    assert (code, out) == (0, "")
+    said = f"an index finds {wanted.index.recall:.1%} of the exact 10 best (mean of 150 users; for the worst"
+    assert f"{said} {wanted.index.worst:.0%})" in err
+    found = pl.read_parquet(tmp_path / "found.parquet")
+    assert found.rows() == wanted.recommend_all(10).rows()
+    exact = lists(rec.recommend_all(10))
+    shares = [len(set(items) & set(exact[user])) / 10 for user, items in lists(found).items()]
+    assert np.mean(shares) == pytest.approx(wanted.index.recall, abs=1e-9)  # these are the 150 users it was measured on
+    code, out, _ = run("--above", "6000", "--out", "found.csv", "--json")
+    assert json.loads(out)["recall"] == wanted.index.recall
+    assert pl.read_csv(tmp_path / "found.csv")["item"].to_list() == found["item"].to_list()
+    code, out, err = run("--out", "exact.parquet")
+    assert "exact search: it is as fast as an index for 6,000 items (one pays from 100,000 on)" in err
+    assert pl.read_parquet(tmp_path / "exact.parquet").rows() == rec.recommend_all(10).rows()
+    code, out, err = run("--above", "-1", "--out", "exact.parquet")
+    assert code == 2
+    assert "above is -1" in err

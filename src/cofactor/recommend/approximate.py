@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._checks import whole
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError, MissingExtraError
 from cofactor.model import HasVectors
@@ -76,9 +77,12 @@ def approximate(
     rec: Recommender, n: int, sample: int, seed: int, above: int, connectivity: int, effort: int
 ) -> Recommender:
     """The work of :meth:`Recommender.approximate`."""
-    for name, value in (("n", n), ("sample", sample), ("connectivity", connectivity), ("effort", effort)):
-        if value < (2 if name == "connectivity" else 1):
-            raise ConfigError(f"{name} is {value}; it must be at least {2 if name == 'connectivity' else 1}")
+    n, sample, seed = whole("n", n), whole("sample", sample), whole("seed", seed, 0)
+    above, connectivity, effort = (
+        whole("above", above, 0),
+        whole("connectivity", connectivity, 2),
+        whole("effort", effort),
+    )
     if not isinstance(rec.model, HasVectors):
         raise ConfigError(
             f"{rec.name} has no vectors whose dot products order the items; exact search is used. Models that have:"
