@@ -32,7 +32,6 @@ def command(
     calibration: float = typer.Option(0.0, "--calibration", help="0 to 1: genres in proportion to the user's own."),
     approximate: bool = typer.Option(False, "--approximate", help="With --all: find items by an index (extra ann)."),
     above: int = typer.Option(100_000, "--above", help="With --approximate: build an index from this many items on."),
-    above: int = typer.Option(100_000, "--above", help="With --approximate: build an index from this many items on."),
     sure: float | None = typer.Option(None, "--sure", help="Rank by the lower bound of this interval, such as 0.9."),
     explore: float | None = typer.Option(None, "--explore", help="Rank by the upper bound of this interval."),
     out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
@@ -97,12 +96,6 @@ def _how_approximate(rec: Recommender, above: int) -> str:
         return f"exact search: it is as fast as an index for {rec.data.n_items:,} items (one pays from {above:,} on)"
     found = f"{index.recall:.1%} of the exact {index.n} best"
     return f"an index finds {found} (mean of {index.sample} users; for the worst {index.worst:.0%})"
-
-
-def _index_facts(rec: Recommender) -> dict[str, Any]:
-    """The same for machines; nulls where the lists are exact."""
-    index = rec.index
-    return {"recall": index and index.recall, "recall_worst": index and index.worst}
 
 
 def _index_facts(rec: Recommender) -> dict[str, Any]:
