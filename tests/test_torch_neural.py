@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
+import polars as pl
 import pytest
 
 torch = pytest.importorskip("torch", reason="the torch extra is not installed")
@@ -16,10 +18,12 @@ from cofactor import split  # noqa: E402
 from cofactor.data.interactions import Split, csr  # noqa: E402
 from cofactor.errors import BundleError, ConfigError  # noqa: E402
 from cofactor.model import FoldIn, Model  # noqa: E402
+from cofactor.models import neural_net  # noqa: E402
 from cofactor.models import torch_fold as fold  # noqa: E402
 from cofactor.models.neural import Neural, NeuralConfig  # noqa: E402
 from cofactor.models.torch_layers import Embedding, EmbeddingDotBias, EmbeddingNN, Module, emb_sz_rule  # noqa: E402
 from cofactor.models.torch_module import TorchModule, TorchModuleConfig  # noqa: E402
+from cofactor.recommend.recommender import Recommender  # noqa: E402
 from cofactor.train import Learner  # noqa: E402
 
 
@@ -263,12 +267,67 @@ def test_plain_arrays_follow_the_weights(toy):
 
 def test_lists_do_not_depend_on_threads(toy, monkeypatch):
     model = trained(toy).model
-    states = model.user_state(np.arange(9))
-    monkeypatch.setattr("cofactor.models.neural_net.BLOCK", 7)
-    monkeypatch.setattr("cofactor.models.neural_net.get_num_threads", lambda: 1)
+    states = np.tile(model.user_state(np.arange(9)), (100, 1))  # enough for threads to share them out
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 1)
     alone = model.scores_from(states)
-    monkeypatch.setattr("cofactor.models.neural_net.get_num_threads", lambda: 3)
+    monkeypatch.setattr("numba.config.NUMBA_NUM_THREADS", 3)
     assert np.array_equal(alone, model.scores_from(states))
+
+
+def net_by_chance(rng, items, widths, y_range=(0.5, 5.5)):
+    """A network as plain arrays, ``widths`` of its hidden layers."""
+    sizes = [*widths, 1]
+    layers = tuple(
+        (rng.normal(size=(a, b)).astype("f4") / np.float32(np.sqrt(a)), rng.normal(size=b).astype("f4"))
+        for a, b in pairwise(sizes)
+    )
+    brought = rng.normal(size=(items, sizes[0])).astype("f4")
+    place = np.argsort(neural_net.near(brought))
+    return neural_net.Net(rng.normal(size=(4, sizes[0])).astype("f4"), brought, layers, y_range, place)
+
+
+@pytest.mark.parametrize("widths", [(7,), (100, 50), (3, 16, 11), (1, 1), ()])
+@pytest.mark.parametrize("items", [1, 16, 45])
+def test_the_kernel_is_the_network(widths, items):
+    rng = np.random.default_rng(items)
+    net, states = net_by_chance(rng, items, widths), rng.normal(size=(5, 4)).astype("f4")
+    x = net.items[None] + (states @ net.user_in)[:, None]
+    for weight, bias in net.layers:
+        x = np.maximum(x.astype(np.float64), 0) @ weight + bias
+    expected = 0.5 + 5 / (1 + np.exp(-x[..., 0]))
+    found = neural_net.scores(net, states)
+    np.testing.assert_allclose(found, expected, rtol=3e-6)
+    for some in (rng.permutation(items), rng.permutation(items)[: items // 2]):
+        assert np.array_equal(neural_net.scores(net, states, some), found[:, some])
+
+
+def test_no_number_comes_out_as_no_number():
+    net = net_by_chance(np.random.default_rng(0), 20, (6, 4))
+    net.items[3, 2] = np.nan
+    found = neural_net.scores(net, np.zeros((2, 4), "f4"))
+    assert np.flatnonzero(np.isnan(found[0])).tolist() == [3]
+
+
+def test_near_rows_come_together():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(1000, 3))
+    order = neural_net.near(rows)
+    assert sorted(order) == list(range(1000))
+    apart = [rows[o[:992]].reshape(62, 16, 3).std(axis=1).mean() for o in (order, np.arange(1000))]
+    assert apart[0] < 0.5 * apart[1]
+    assert sorted(neural_net.near(np.zeros((40, 2)))) == list(range(40))
+
+
+def test_a_filter_leaves_scores_as_they_are(toy):
+    rec = Recommender(trained(toy).model, toy)
+    newer = rec.update([(toy.user_ids.values[3], toy.item_ids.values[2], 5.0), (999, toy.item_ids.values[1], 1.0)])
+    allowed = toy.item_ids.values[::2]
+    for one in (rec, newer):
+        some, every = one.recommend_all(4, allow=allowed), one.recommend_all(10**6)
+        every = every.filter(pl.col("item").is_in(allowed.implode()))
+        every = every.with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("user"))
+        assert some.equals(every.filter(pl.col("rank") <= 4))
+    assert len(rec.recommend_all(4, allow=[])) == 0
 
 
 def _dot(data):

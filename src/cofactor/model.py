@@ -142,6 +142,15 @@ class Posterior(Protocol):
 
 
 @runtime_checkable
+class ScoresSome(FoldIn, Protocol):
+    """Optional: the score of an item costs so much that filters are looked at first."""
+
+    def scores_among(self, user_state: Array, items: Array) -> Array:
+        """float32 (len(user_state), len(items)): these columns (codes) of ``scores_from``, with the same bits."""
+        ...
+
+
+@runtime_checkable
 class FoldedPosterior(FoldIn, Protocol):
     """Optional: how sure the model is for any user state, so for users that were folded in as well."""
 

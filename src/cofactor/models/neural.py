@@ -153,6 +153,13 @@ class Neural(TorchModule):
             return super().scores_from(user_state)
         return neural_net.scores(known[0], user_state)
 
+    def scores_among(self, user_state: Array, items: Array) -> Array:
+        from cofactor.models import neural_net
+
+        if (known := self._arrays()) is None:
+            return np.ascontiguousarray(super().scores_from(user_state)[:, items])
+        return neural_net.scores(known[0], user_state, items)
+
     def _user_table(self) -> Array:
         found: Array = self._module().embeds[0].weight.detach().numpy()  # type: ignore[index, union-attr]
         return found

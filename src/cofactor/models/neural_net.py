@@ -2,21 +2,20 @@
 
 A user's row enters the network only through the first layer, and there it is added to what an item brings. So what the
 items bring is worked out once, and a list costs the later layers alone. Batch normalisation, which is fixed after
-training, is folded into the layer that follows it.
+training, is folded into the layer that follows it. The later layers are one kernel (``kernels/relu_net.py``).
 """
 
 from __future__ import annotations
 
 import functools
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numba import get_num_threads
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from cofactor.data.interactions import CSR
+from cofactor.kernels import relu_net
 from cofactor.models.dot_bias_fold import Loss, losses_of
 
 if TYPE_CHECKING:
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-BLOCK = 2048
-"""Items that go through the layers at once: their activations stay in the cache."""
+PIECE = 1 << 16
+"""Numbers that go through the sigmoid at once: they stay in the cache."""
 STEPS = 8
 """Gauss-Newton steps at most."""
 HALVINGS = 8
@@ -38,12 +37,13 @@ TOLERANCE = 1e-3
 class Net(NamedTuple):
     """``user_in`` (d, h): what a user's row becomes in the first layer; ``items`` (n_items, h): what each item is
     there, biases included; ``layers``: weights (in, out) and biases (out,) of the later ones, a ReLU before each.
-    float32."""
+    float32. ``rank`` (n_items,): the items' places when alike ones come together. ``y_range``: of the sigmoid."""
 
     user_in: Array
     items: Array
     layers: tuple[tuple[Array, Array], ...]
     y_range: tuple[float, float] | None
+    rank: Array
 
 
 class Prior(NamedTuple):
@@ -91,7 +91,22 @@ def net_of(module: nn.Module) -> Net | None:
     (first, bias), k = made[0], users.shape[1]
     later = tuple((weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in made[1:])
     brought = (items @ first[k:] + bias).astype(np.float32)
-    return Net(first[:k].astype(np.float32), brought, later, module.settings["y_range"])
+    return Net(first[:k].astype(np.float32), brought, later, module.settings["y_range"], np.argsort(near(brought)))
+
+
+def near(rows: Array, few: int = 16) -> Array:
+    """The numbers of the rows in an order in which alike ones come together: halved by the median of the column that
+    varies most, and so on (Bentley 1975), until at most ``few`` are left."""
+
+    def halved(codes: Array) -> list[Array]:
+        if len(codes) <= few:
+            return [codes]
+        column = rows[codes, rows[codes].var(axis=0).argmax()]
+        half = -(-len(codes) // (2 * few)) * few
+        order = np.argpartition(column, half - 1)
+        return halved(codes[order[:half]]) + halved(codes[order[half:]])
+
+    return np.concatenate(halved(np.arange(len(rows))))
 
 
 def prior_of(net: Net, mean: Array, root: Array) -> Prior:
@@ -102,43 +117,64 @@ def prior_of(net: Net, mean: Array, root: Array) -> Prior:
     return Prior(*(a.astype(np.float32) for a in (mean @ net.user_in, basis, mean, back)))
 
 
-def scores(net: Net, states: Array) -> Array:
-    """float32 (len(states), n_items): the prediction for every item, for users with these rows.
+def scores(net: Net, states: Array, items: Array | None = None) -> Array:
+    """float32 (len(states), n_items): the prediction for every item, for users with these rows; or for some ``items``
+    alone (codes, a column each), with the same bits.
 
     Each user is worked out by one thread, so the bits do not depend on how many there are.
     """
-    first = np.asarray(states, np.float32) @ net.user_in
-    out = np.empty((len(first), len(net.items)), np.float32)
-    workers = min(len(first), get_num_threads())
-    shares = [range(w, len(first), workers) for w in range(workers)]
+    from cofactor.kernels.blocks import over_rows
+
     with blas().limit(limits=1, user_api="blas"):
-        if workers > 1:
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(lambda share: _scores(net, first, share, out), shares))
+        first = np.asarray(states, np.float32) @ net.user_in
+    codes = np.arange(len(net.items)) if items is None else np.asarray(items, np.int64)
+    out = np.empty((len(first), len(codes)), np.float32)
+    if net.layers:
+        arrays = (*_tiles(net, codes), *_weights(net))
+
+    def work(start: int, stop: int) -> None:
+        part = slice(start, stop)
+        if net.layers:
+            relu_net.outputs(first[part], *arrays, out[part])
         else:
-            _scores(net, first, range(len(first)), out)
-    if net.y_range is not None:
-        lo, hi = net.y_range
-        with np.errstate(over="ignore"):
-            np.exp(np.negative(out, out=out), out=out)
-        out += 1
-        np.divide(np.float32(hi - lo), out, out=out)
-        out += np.float32(lo)
+            np.add(first[part], net.items[codes, 0], out=out[part])
+        if net.y_range is not None:
+            _squash(out[part], *net.y_range)
+
+    over_rows(work, np.arange(len(first) + 1) * len(codes))
     return out
 
 
-def _scores(net: Net, first: Array, rows: range, out: Array) -> None:
-    """Fill ``rows`` of ``out``, before the sigmoid. As ``max(x + a, 0) = max(x, -a) + a``, the sum with ``a`` is left
-    to the next layer, whose own constant takes it in: one pass over the numbers instead of three."""
-    widths = [net.items.shape[1], *(weight.shape[1] for weight, _ in net.layers)]
-    held = [np.empty((BLOCK, width), np.float32) for width in widths]
-    for row in rows:
-        for start in range(0, len(net.items), BLOCK):
-            x, add = net.items[start : start + BLOCK], first[row]
-            for (weight, bias), before, after in zip(net.layers, held, held[1:]):
-                passed = np.maximum(x, -add, out=before[: len(x)])
-                x, add = np.matmul(passed, weight, out=after[: len(x)]), add @ weight + bias
-            np.add(x[:, 0], add[0], out=out[row, start : start + BLOCK])
+def _tiles(net: Net, codes: Array) -> tuple[Array, Array]:
+    """The first layer of these items by tiles of alike ones, (tiles, h, lanes), and the place of each in ``codes``."""
+    lanes = relu_net.LANES
+    order = np.argsort(net.rank[codes], kind="stable")
+    places = np.concatenate([order, np.full(-len(order) % lanes, -1)])
+    tiles = net.items[codes[places]].reshape(len(places) // lanes, lanes, net.items.shape[1])
+    return np.ascontiguousarray(tiles.transpose(0, 2, 1)), places
+
+
+def _weights(net: Net) -> tuple[Array, Array, Array]:
+    """Widths, weights and biases of the layers as the kernel reads them."""
+    columns = relu_net.COLUMNS
+    parts = []
+    for weight, _ in net.layers[:-1]:
+        wide = np.pad(weight, ((0, 0), (0, -weight.shape[1] % columns)))
+        parts.append(wide.reshape(len(weight), -1, columns).transpose(1, 0, 2).ravel())
+    widths = np.array([len(weight) for weight, _ in net.layers], np.int64)
+    return widths, np.concatenate([*parts, net.layers[-1][0].ravel()]), np.concatenate([bias for _, bias in net.layers])
+
+
+def _squash(x: Array, low: float, high: float) -> None:
+    """The sigmoid with these bounds, in place, with one pass through the cache for each few thousand numbers."""
+    flat = x.reshape(-1)
+    with np.errstate(over="ignore"):
+        for start in range(0, len(flat), PIECE):
+            part = flat[start : start + PIECE]
+            np.exp(np.negative(part, out=part), out=part)
+            part += 1
+            np.divide(np.float32(high - low), part, out=part)
+            part += np.float32(low)
 
 
 @functools.cache

@@ -67,7 +67,7 @@ def lists(rec: Recommender, users: Array, rules: Rules, tick: Any) -> Iterator[p
             yield _frame(rec, codes, *best_for_many(rec, codes, rules.keep, options))
             tick("", len(codes))
             continue
-        scores = scores_of_many(rec, codes)
+        scores = scores_of_many(rec, codes, rules.keep)
         if slow:
             yield _frame(rec, codes, *_one_by_one(rec, codes, scores, rules))
         else:

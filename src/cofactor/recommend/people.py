@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError, DataError
-from cofactor.model import FoldIn
+from cofactor.model import FoldIn, ScoresSome
 from cofactor.recommend.options import Unknown
 from cofactor.recommend.overlay import as_rows
 from cofactor.recommend.scale import check_on_scale
@@ -135,14 +135,24 @@ def scores_of(rec: Recommender, who: Who) -> Array:
     return np.array(rec.model.scores(np.array([who.code], dtype=np.int32))[0], dtype=np.float32)
 
 
-def scores_of_many(rec: Recommender, codes: Array) -> Array:
-    """float32 (len(codes), n_items), a copy; for users with newer ratings by these."""
+def scores_of_many(rec: Recommender, codes: Array, keep: Array | None = None) -> Array:
+    """float32 (len(codes), n_items), a copy; for users with newer ratings by these. Items that ``keep`` (bool, n_items)
+    leaves out may come as -inf."""
     trained = np.where(codes < rec.data.n_users, codes, -1).astype(np.int32)
-    out = np.array(rec.model.scores(trained), dtype=np.float32)
     rows = [r for r, code in enumerate(codes.tolist()) if code in rec.overlay.users] if rec.overlay.users else []
-    if rows:
-        assert isinstance(rec.model, FoldIn)
-        out[rows] = rec.model.scores_from(np.stack([rec.overlay.users[int(codes[r])].state for r in rows]))
+    newer = np.stack([rec.overlay.users[int(codes[r])].state for r in rows]) if rows else None
+    model = rec.model
+    if keep is not None and isinstance(model, ScoresSome):
+        states = np.array(model.user_state(trained))
+        if newer is not None:
+            states[rows] = newer
+        out = np.full((len(codes), rec.data.n_items), -np.inf, dtype=np.float32)
+        out[:, keep] = model.scores_among(states, np.flatnonzero(keep))
+        return out
+    out = np.array(model.scores(trained), dtype=np.float32)
+    if newer is not None:
+        assert isinstance(model, FoldIn)
+        out[rows] = model.scores_from(newer)
     return out
 
 
