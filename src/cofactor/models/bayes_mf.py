@@ -10,7 +10,6 @@ and makes a user that is folded in the same thing as one that was trained.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, ClassVar, Literal, Self
 
@@ -19,51 +18,23 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.gibbs_mood import mood_at
 from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
 from cofactor.model import Interval, State, Task, Terms
-from cofactor.models.arrays import clipped_terms, fitted, row_dots, stored, stored_range
+from cofactor.models.arrays import clipped_terms, fitted, row_dots
 from cofactor.models.bayes_mf_account import Account, account
+from cofactor.models.bayes_mf_config import BayesMFConfig, check
 from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf_doubt import latent_draw, latent_variances
 from cofactor.models.bayes_mf_fold import fold_users
 from cofactor.models.bayes_mf_ordinal import expected_level, half_way, rescale
-from cofactor.models.bayes_mf_process import KINDS, stored_process
+from cofactor.models.bayes_mf_process import KINDS
+from cofactor.models.bayes_mf_state import BY_SAMPLE, per_sample, stored_samples
 from cofactor.models.bayes_mf_stepper import BayesStepper, trace_names
 from cofactor.models.bayes_mf_vectors import Directions, directions
-from cofactor.models.config import Search, option
 
 Array = NDArray[Any]
 F32 = np.float32
-
-
-LIKELIHOODS = ("gaussian", "ordinal")
-
-
-@dataclass(frozen=True)
-class BayesMFConfig:
-    """Parameters of ``bayes-mf``; defaults chosen on parts of the training rows of ml-100k's folds."""
-
-    n_factors: int = option(16, "factors of each user and item", Search(4, 40, log=True))
-    epochs: int = option(150, "sweeps of each chain, burn-in included", Search(60, 400, log=True))
-    burn_in: int = option(30, "sweeps of each chain before samples count")
-    chains: int = option(2, "independent chains, each on a thread of its own")
-    kept: int = option(60, "posterior samples kept over all chains (fewer where they would take over 256 MB)")
-    implicit: bool = option(
-        True, "let the set of what a user rated, and of who rated an item, speak", Search(choices=(True, False))
-    )
-    time: bool = option(True, "users' moods in time, where the data have times", Search(choices=(True, False)))
-    likelihood: str = option(
-        "gaussian", "'gaussian', or 'ordinal': ordered probit, for few distinct ratings", Search(choices=LIKELIHOODS)
-    )
-    noise_df: float = option(
-        10.0, "how alike users (and items) are in their noise; 0: all the same", Search(3.0, 50.0, log=True)
-    )
-    mood_scales: tuple[float, ...] = option((30.0, 3600.0), "seconds that moods last, first guesses; one process each")
-    drift_scales: tuple[float, ...] = option(
-        (7776000.0,), "seconds that the reception of an item lasts, as mood_scales"
-    )
 
 
 class BayesMF:
@@ -254,9 +225,9 @@ class BayesMF:
     def state(self) -> State:
         """The kept samples (see ``BayesStepper``), standardised, and the traces."""
         a, k, s = self._fitted(), self.config.n_factors, self.count
-        wide = {name: s * per for name, per in _per_sample(k).items()}
+        wide = {name: s * per for name, per in per_sample(k).items()}
         arrays = {name: np.ascontiguousarray(x[:, : wide[name]]) if name in wide else x for name, x in a.items()}
-        for name in ("user_precision", "noise_precision"):
+        for name in BY_SAMPLE:
             arrays[name] = a[name][:s]
         return arrays | {"traces": self.traces}
 
@@ -265,26 +236,8 @@ class BayesMF:
         """The same model again; BundleError where an array does not fit."""
         check(config)
         model, k = cls(config), config.n_factors
-        precision = stored(state, "noise_precision", F32, (None,))
-        s = len(precision)
-        a: dict[str, Array] = {"noise_precision": precision, "range": stored_range(state)}
-        a["user_precision"] = stored(state, "user_precision", F32, (s, k + 1))
-        a["mean"], a["scale"] = stored(state, "mean", F32, ()), stored(state, "scale", F32, ())
-        a["user_noise"], a["item_noise"] = (stored(state, n, F32, (None,)) for n in ("user_noise", "item_noise"))
-        n, m = len(a["user_noise"]), len(a["item_noise"])
-        for name, per in _per_sample(k).items():
-            rows = None if name == "implicit" else n if name.startswith("user") else m
-            a[name] = stored(state, name, F32, (rows, s * per))
-        for kind, rows in zip(KINDS, (n, m), strict=True):
-            a |= stored_process(state, kind, rows)
-        a["levels"], a["cuts"] = (stored(state, n, np.float64, (None,)) for n in ("levels", "cuts"))
-        if len(a["levels"]) != (len(a["cuts"]) + 1 if len(a["cuts"]) else 0) or (np.diff(a["cuts"]) <= 0).any():
-            raise BundleError("the array 'cuts' of the saved model does not fit 'levels'")
-        if s == 0 or not n or not m or len(a["implicit"]) not in (0, m - 1, m) or (precision <= 0).any():
-            raise BundleError("the saved model holds no usable samples; save it again from the original")
-        if (a["user_precision"] <= 0).any():
-            raise BundleError("the saved model holds scales that are not above 0")
-        traces = stored(state, "traces", np.float64, (None, None, None))
+        a, traces = stored_samples(k, state)
+        s = len(a["noise_precision"])
         model.traces = traces
         names = trace_names(len(a["mood_numbers"]), len(a["drift_numbers"]), 0)
         model.adopt(a, s, names + tuple(f"prediction {i}" for i in range(traces.shape[2] - len(names))))
@@ -353,40 +306,6 @@ class BayesMF:
         if self._account is None:
             self._account = account(self._fitted(), self.count, self.config.n_factors)
         return self._account
-
-
-def check(c: BayesMFConfig) -> None:
-    """ConfigError where a parameter makes no sense."""
-    for name, value, least in (
-        ("n_factors", c.n_factors, 1),
-        ("epochs", c.epochs, 1),
-        ("chains", c.chains, 1),
-        ("kept", c.kept, 1),
-    ):
-        if value < least:
-            raise ConfigError(f"{name} is {value}; it must be at least {least}")
-    if not 0 <= c.burn_in < c.epochs:
-        raise ConfigError(f"burn_in is {c.burn_in}; it must be 0 or more, and below epochs ({c.epochs})")
-    if c.noise_df != 0 and not c.noise_df > 2:
-        raise ConfigError(f"noise_df is {c.noise_df}; it must be above 2 (below, noise has no variance), or 0")
-    if c.likelihood not in LIKELIHOODS:
-        raise ConfigError(f"likelihood is {c.likelihood!r}; it must be one of: {', '.join(LIKELIHOODS)}")
-    for name, scales in (("mood_scales", c.mood_scales), ("drift_scales", c.drift_scales)):
-        if any(s <= 0 for s in scales):
-            raise ConfigError(f"{name} are {scales}; each must be a number of seconds above 0")
-
-
-def _per_sample(k: int) -> dict[str, int]:
-    """How many columns each kept sample has in the arrays that hold one beside the other."""
-    return {
-        "user_factors": k,
-        "user_bias": 1,
-        "user_factor_draws": k,
-        "user_bias_draws": 1,
-        "item_factors": k,
-        "item_bias": 1,
-        "implicit": k + 1,
-    }
 
 
 def _codes(codes: Array) -> Array:
