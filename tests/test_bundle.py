@@ -239,7 +239,7 @@ def test_info_loads_no_arrays(rec, tmp_path, monkeypatch):
 
 
 def test_what_auto_tried_is_kept(rec, tmp_path):
-    from cofactor.evaluate.auto import SCHEMA
+    from cofactor.recommend.tried import SCHEMA
 
     lines = [("bias", "", "rmse", 1.5, 0.1, "tried", True), ("als", "epochs=3", "rmse", None, None, "skipped", False)]
     tried = pl.DataFrame(lines, schema=SCHEMA, orient="row")

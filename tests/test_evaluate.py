@@ -18,9 +18,9 @@ from cofactor.errors import BundleError, ConfigError, DataError
 from cofactor.evaluate import LeakWarning, calibration, evaluate, metrics
 from cofactor.evaluate.bootstrap import Cells, fold, holm, interval, paired_p, resample
 from cofactor.evaluate.evaluate import lists
-from cofactor.evaluate.intervals import residual_interval, residual_quantiles
 from cofactor.evaluate.names import parse
 from cofactor.model import Interval
+from cofactor.recommend.intervals import residual_interval, residual_quantiles
 
 
 class Table:

@@ -237,7 +237,7 @@ def _tried(m: manifest.Manifest) -> pl.DataFrame | None:
     """What ``model="auto"`` tried; None where a model was named."""
     if not m["tried"]:
         return None
-    from cofactor.evaluate.auto import SCHEMA
+    from cofactor.recommend.tried import SCHEMA
 
     lines = [
         {**line, **{k: None if line[k] is None else float(line[k]) for k in ("value", "seconds")}}

@@ -147,7 +147,7 @@ def _trained(
 
 def _calibrate(rec: Recommender, train: Interactions, model: str, config: dict[str, Any], seed: int) -> None:
     """Residuals on a tenth of the rows, of a model fitted to the rest, give intervals and an honest error."""
-    from cofactor.evaluate.intervals import residual_quantiles
+    from cofactor.recommend.intervals import residual_quantiles
 
     order = np.random.default_rng([seed, 2]).permutation(len(train))
     cut = len(train) // 10

@@ -162,13 +162,10 @@ def contents(folder: int, name: str, path: str | Path, limit: int) -> bytes:
 
 def read_all(fd: int, size: int) -> bytes:
     """``size`` bytes from the start, or fewer where the file ends."""
-    with os.fdopen(os.dup(fd), "rb", buffering=0) as file:
-        file.seek(0)
-        pieces = []
-        while size > 0 and (piece := file.read(min(size, _PIECE))):
-            pieces.append(piece)
-            size -= len(piece)
-    return b"".join(pieces)
+    found = os.pread(fd, size, 0)  # all of it at once, up to 2 GB
+    while len(found) < size and (piece := os.pread(fd, size - len(found), len(found))):
+        found += piece
+    return found
 
 
 # ---- the swap

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cofactor.recommend import Recommender
 
 Array = NDArray[Any]
-_PIECE = 1 << 22
 LARGEST = 1e15
 _OWN_MODULE = "torch-module"
 
@@ -55,8 +54,8 @@ def finite(array: Array) -> bool:
     """Whether all values are finite and below ``LARGEST``: products of larger ones overflow float32."""
     if array.dtype.kind != "f":
         return True
-    flat = array.reshape(-1)
-    return all(bool((np.abs(flat[at : at + _PIECE]) < LARGEST).all()) for at in range(0, flat.size, _PIECE))
+    with np.errstate(invalid="ignore"):  # a value that is not a number makes either end one, and that is below nothing
+        return array.size == 0 or bool(array.min() > -LARGEST and array.max() < LARGEST)
 
 
 def check_finite(arrays: Mapping[str, Array], path: str | Path) -> None:
@@ -100,7 +99,7 @@ def intervals(arrays: dict[str, Array], path: str | Path) -> dict[str, Array] | 
         return None
     if set(found) != {"edges", "residuals", "range"}:
         raise BundleError(f"the arrays 'intervals...' of {path} are not edges, residuals and range")
-    from cofactor.evaluate.intervals import residual_interval
+    from cofactor.recommend.intervals import residual_interval
 
     residual_interval(found, np.zeros(1, np.float32))
     return found

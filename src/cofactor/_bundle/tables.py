@@ -40,7 +40,7 @@ def read(data: bytes, kind: str, rows: int, what: str) -> tuple[IdMap, pl.DataFr
     """The id map and the side table (None where there was none); BundleError unless there are ``rows`` rows."""
     footer.check(data, rows, what)
     try:
-        frame = pl.read_parquet(io.BytesIO(data), use_pyarrow=False, memory_map=False, glob=False)
+        frame = pl.read_parquet(data, use_pyarrow=False, memory_map=False, glob=False)
     except BaseException as exc:
         if not of_polars(exc):
             raise

@@ -33,7 +33,7 @@ def command(
         table.add_row(name, shown)
     console().print(table)
     if tried:
-        from cofactor.evaluate.auto import SCHEMA
+        from cofactor.recommend.tried import SCHEMA
 
         console().print("\nWhat auto tried", style="italic")
         show_tried(pl.DataFrame(tried, schema=SCHEMA))

@@ -22,6 +22,7 @@ from cofactor.evaluate.specs import Fit, default_fit
 from cofactor.evaluate.training import forecast_passes
 from cofactor.model import Task
 from cofactor.models import REGISTRY
+from cofactor.recommend.tried import SCHEMA
 
 Candidates = Sequence[tuple[str, Mapping[str, Any]]]
 
@@ -133,18 +134,6 @@ def choose(
     name, config = pool[best]
     frame = pl.DataFrame([{**line, "chosen": k == best} for k, line in enumerate(table)], schema=SCHEMA)
     return Choice(name, dict(config), {f"inner_{target}": value}, frame)
-
-
-SCHEMA = {
-    "model": pl.String,
-    "config": pl.String,
-    "metric": pl.String,
-    "value": pl.Float64,
-    "seconds": pl.Float64,
-    "status": pl.String,
-    "chosen": pl.Boolean,
-}
-"""Of a frame of what was tried."""
 
 
 def _shown(config: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import narwhals as nw
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -124,6 +123,8 @@ def seen_by(rec: Recommender, users: Array) -> CSR:
 
 def read_events(rec: Recommender, events: Any) -> Events:
     """Events from a frame with the training table's column names, or from (user, item[, rating[, time]]) tuples."""
+    import narwhals as nw  # opening a saved model does not need it, and it takes as long as the rest
+
     frame = nw.from_native(events, eager_only=True, pass_through=True)
     scale = rec.scale
     if isinstance(frame, nw.DataFrame):

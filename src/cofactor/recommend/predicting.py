@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cofactor._checks import number, several
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldedPosterior, FoldIn, Interval, Posterior
+from cofactor.recommend.intervals import residual_interval
 from cofactor.recommend.options import Unknown, check_policy
 
 if TYPE_CHECKING:
@@ -125,8 +126,6 @@ def residual_bounds(rec: Recommender, predicted: Array, level: float) -> Interva
             "this model has no posterior and no held-out residuals to make intervals from; "
             "fit it with cofactor.fit(..., calibrate=True)"
         )
-    from cofactor.evaluate.intervals import residual_interval
-
     return residual_interval(rec.intervals, predicted, level)
 
 
