@@ -26,15 +26,29 @@ def number(name: str, value: Any) -> float:
     return float(value)
 
 
+def share(name: str, value: Any, such_as: str = "0.9") -> float:
+    """A number between 0 and 1, neither of them; ConfigError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < 1:
+        raise ConfigError(f"{name} is {value!r}; it must be a number between 0 and 1, such as {such_as}")
+    return float(value)
+
+
+def truth(name: str, value: Any) -> bool:
+    """True or False; ConfigError for anything else."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ConfigError(f"{name} is {value!r}; it must be True or False")
+    return bool(value)
+
+
 def several(name: str, value: Any, such_as: str) -> Any:
     """Something to go through that is no text; ConfigError for anything else."""
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
         raise ConfigError(f"{name} is {value!r}; give several, such as {such_as}")
     return value
 
 
 def one_of(name: str, value: Any, *known: str) -> Any:
     """One of some texts; ConfigError for anything else."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ConfigError(f"{name} is {value!r}; it is one of {', '.join(known)}")
     return value

@@ -11,8 +11,14 @@ from cofactor.errors import ConfigError
 
 def check_path(path: Any, what: str = "the file") -> Path:
     """A path from a text or path; ConfigError for anything else (and for an empty text)."""
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str) or not os.fspath(path):
         raise ConfigError(f"{what} is {path!r}; give its path as a text")
+    try:
+        fine = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        fine = False
+    if not fine:
+        raise ConfigError(f"{what} is {os.fspath(path)!r}, which no file can be called")
     return Path(path)
 
 
@@ -20,6 +26,12 @@ def check_file(path: Any, what: str = "the file", *, makes_folders: bool = False
     """``path``, where a file can be written to it. ConfigError where it is a folder, where its folder does not exist
     (unless those that lack will be made, with ``makes_folders``), or where nothing may be written there."""
     place = check_path(path, what)
+    try:
+        os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass
+    except OSError as exc:  # a name that is too long, or a ring of links
+        raise ConfigError(f"cannot write {what} {path}: {exc.strerror}") from None
     if place.is_dir():
         raise ConfigError(f"cannot write {what} {path}: it is a folder; name a file in it")
     folder = place.absolute().parent

@@ -9,9 +9,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 2_000
+
 
 class CofactorError(Exception):
-    """Base class of every error that cofactor raises on purpose."""
+    """Base class of every error that cofactor raises on purpose. Its message is one line, whatever it quotes."""
+
+    def __init__(self, message: object = "", *more: object) -> None:
+        if isinstance(message, str):
+            message = " ".join(line.strip() for line in message.splitlines())
+            if len(message) > LONGEST:
+                message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
+        super().__init__(message, *more)
 
 
 class DataError(CofactorError, ValueError):

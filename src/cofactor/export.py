@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 
 from cofactor._bundle import manifest, parts, tables, tensors
-from cofactor._outputs import check_file
+from cofactor._checks import one_of
+from cofactor._outputs import check_file, check_path
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def export_vectors(
     ``_``; biases are left out). ConfigError where the model has no vectors, BundleError where the path cannot be
     written.
     """
+    check_path(path)
+    one_of("format", format, "npy", "npz", "parquet", "word2vec")
     frame = rec.embeddings(which)
     if format == "parquet":
         _write(path, lambda f: frame.write_parquet(f))
@@ -57,15 +60,13 @@ def export_vectors(
         ids = [v if isinstance(v, (int, float, str)) else str(v) for v in frame["id"]]
         arrays = {"vectors": frame["factors"].to_numpy(), "bias": frame["bias"].to_numpy(), "ids": np.array(ids)}
         _write(path, lambda f: np.savez(f, allow_pickle=False, **arrays))
-    elif format == "word2vec":
+    else:
         words = ["_".join(str(v).split()) or "_" for v in frame["id"]]
         if len(set(words)) < len(words):
             twice = next(w for i, w in enumerate(words) if w in words[:i])
             raise ConfigError(f"two {which} ids become {twice!r} in word2vec text; export to npy or parquet instead")
         vectors = frame["factors"].to_numpy()
         _write(path, lambda f: _word2vec(f, words, vectors))
-    else:
-        raise ConfigError(f"no format {format!r}; there are: npy, npz, parquet, word2vec")
 
 
 def _word2vec(file: BinaryIO, words: list[str], vectors: Any) -> None:
@@ -274,7 +275,7 @@ def _card(facts: dict[str, Any]) -> str:
 
 
 def _folder(path: str | Path) -> Path:
-    place = Path(path)
+    place = check_path(path, "the folder")
     try:
         place.mkdir(exist_ok=True)
     except OSError as exc:
@@ -283,7 +284,7 @@ def _folder(path: str | Path) -> Path:
 
 
 def _write(path: str | Path, fill: Callable[[BinaryIO], Any]) -> None:
-    place = Path(path)
+    place = check_path(path)
     scratch = place.parent / f".{place.name}.{secrets.token_hex(6)}.tmp"
     try:
         with open(scratch, "xb") as file:

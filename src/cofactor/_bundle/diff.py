@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import share, whole
 from cofactor.data.ids import IdMap
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors
@@ -89,8 +90,7 @@ def diff(
     Moffat & Zobel 2010, extrapolated) with persistence ``p``. Items are ranked by bias (or popularity) among those in
     common. Vectors are compared after the best rotation of one onto the other (Schönemann 1966).
     """
-    if n < 1 or sample < 1 or not 0 < p < 1:
-        raise ConfigError("n and sample must be at least 1, and p between 0 and 1")
+    n, sample, p, seed = whole("n", n), whole("sample", sample), share("p", p), whole("seed", seed, 0)
     a, b = _loaded(a), _loaded(b)
     moved, by = _moved(a, b)
     return Diff(_facts(a, b), _metrics(a, b), _lists(a, b, n, sample, p, seed), moved, _drift(a, b), n, by)
@@ -130,6 +130,8 @@ def _loaded(rec: Recommender | str | Path) -> Recommender:
         from cofactor.bundle import load
 
         return load(rec)
+    if not hasattr(rec, "recommend_all"):
+        raise ConfigError(f"compare recommenders, or paths of saved ones, not {rec!r}")
     return rec
 
 

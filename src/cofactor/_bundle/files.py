@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cofactor.errors import BundleError
+from cofactor._outputs import check_path
+from cofactor.errors import BundleError, ConfigError
 
 MANIFEST = "manifest.json"
 _AT_FDCWD, _EXCHANGE = -100, 2
@@ -31,7 +32,10 @@ def target(path: str | Path) -> Path:
     """Where a bundle would be written (links followed); BundleError where it cannot be, or where something else is."""
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise BundleError(f"a model is saved under a path, such as 'model.cofactor', not under {path!r}")
-    place = Path(os.path.realpath(path))
+    try:
+        place = Path(os.path.realpath(check_path(path, "the place of the model")))
+    except ConfigError as exc:
+        raise BundleError(str(exc)) from None
     if os.path.lexists(place) and not is_bundle(place):
         raise BundleError(f"{path} exists and is no saved model; it is left as it is, choose another name")
     if not place.parent.is_dir():

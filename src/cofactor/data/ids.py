@@ -299,7 +299,10 @@ def _series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series:
         return pl.Series(values=values)
     listed = [v.item() if isinstance(v, np.generic) else v for v in _listed(values)]
     mixed_check(listed, f"{kind} ids")
-    return pl.Series(values=listed)
+    try:
+        return pl.Series(values=listed)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        raise DataError(f"some {kind} ids are neither numbers nor text nor dates") from None
 
 
 def _listed(values: Iterable[Any]) -> list[Any]:

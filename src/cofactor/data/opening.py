@@ -33,10 +33,14 @@ def open_table(
 
 
 def _open_file(path: Path, sep: str | None, encoding: str | None, header: bool | None) -> Table:
-    path = path.expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(path))
+    try:
+        folder, there = path.is_dir(), path.exists()
+    except OSError as error:  # a name that is too long, say
+        raise DataError(f"no file {path}: {error.strerror}") from None
+    if folder:
         raise DataError(f"{path} is a directory; give the file with the ratings")
-    if not path.exists():
+    if not there:
         from cofactor.data.datasets import DATASETS
 
         raise DataError(f"no file {path}; check the path.{did_you_mean(path, DATASETS)}")

@@ -138,7 +138,11 @@ def explain(rec: Recommender, who: Who, item: int, *, n: int) -> Explanation:
         raise ConfigError(f"{rec.name} neither adds up terms nor folds in a history, so nothing can be taken apart")
     prediction = _prediction(rec, who, item, trained)
     rated, rest = _rated(rec, who, item, prediction)
-    near = rated.filter(pl.col("similarity") > 0).sort("similarity", descending=True, maintain_order=True).head(n)
+    near = (
+        rated.filter(pl.col("similarity") > 0)
+        .sort("similarity", descending=True, maintain_order=True)
+        .head(min(n, len(rated)))
+    )
     return Explanation(
         user=rec.users.column(np.array([who.code]))[0] if who.code >= 0 else None,
         item=rec.data.item_ids.decode(np.array([item]))[0],

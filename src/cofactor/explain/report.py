@@ -49,6 +49,8 @@ def write_report(
     frame), the page shows quality with confidence intervals, and calibration.
     """
     path = check_file(path, "the report")
+    if title is not None and not isinstance(title, str):
+        raise ConfigError(f"title is {title!r}; give a text")
     for given in (rec, *([] if neighbours is None else [neighbours])):
         if not hasattr(given, "recommend_all"):
             raise ConfigError(f"a report is about a Recommender, not about {given!r}; fit a model first")
@@ -57,7 +59,7 @@ def write_report(
     page = render(report_data(rec, title=title, users=users, neighbours=neighbours, test=test))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="replace")
         os.replace(temporary, path)
     except OSError as exc:
         temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import polars as pl
 from cofactor._checks import several, whole
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.overlay import as_rows
-from cofactor.recommend.people import Who, fold_in
+from cofactor.recommend.people import Who, fold_in, rating_of
 from cofactor.recommend.topn import top_n
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def what_if(
             raise DataError(f"{item!r} is not among the rated items, so it cannot be left out")
         del ratings[code]
     for item, value in changed.items():
-        ratings[rec.items.code(item)] = float(value)
+        ratings[rec.items.code(item)] = rating_of(rec, item, value)
     codes = np.array(sorted(ratings), dtype=np.int32)
     other = codes, np.array([ratings[c] for c in codes.tolist()], dtype=np.float32)
     histories = as_rows([(who.items, who.values), other], rec.data.n_items)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor._checks import several, whole
+from cofactor._checks import several, truth, whole
 from cofactor.errors import ConfigError
 
 Array = NDArray[Any]
@@ -37,9 +37,17 @@ class Options:
 
     def __post_init__(self) -> None:
         check_policy(self.unknown)
+        truth("seen", self.seen)
         if not _whole(self.n) or self.n < 1:
             raise ConfigError(f"n is {self.n!r}; it must be a whole number of at least 1")
+        object.__setattr__(self, "n", int(self.n))  # NumPy's integers overflow
         whole("seed", self.seed, 0)
+        if isinstance(self.calibration, tuple) and not (
+            len(self.calibration) == 2 and isinstance(self.calibration[0], str)
+        ):
+            raise ConfigError(
+                f"calibration is {self.calibration!r}; give a strength, or a column and a strength: ('genres', 0.5)"
+            )
         for name in ("allow", "deny"):
             if getattr(self, name) is not None:
                 several(name, getattr(self, name), "a list of items")
@@ -49,7 +57,7 @@ class Options:
         if self.sure is not None and self.explore is not None:
             raise ConfigError("give either sure= (safe bets) or explore= (worth a try), and not both")
         for name, level in (("sure", self.sure), ("explore", self.explore)):
-            if level is None or (name == "explore" and level == "draw"):
+            if level is None or (name == "explore" and isinstance(level, str) and level == "draw"):
                 continue
             if not _number(level) or not 0 < float(level) < 1:
                 more = ", or 'draw'" if name == "explore" else ""
@@ -76,9 +84,9 @@ class Options:
         return self.per_group is not None or self.diversity > 0 or self.calibration_strength > 0
 
 
-def check_policy(unknown: str) -> None:
+def check_policy(unknown: object) -> None:
     """ConfigError for a policy that does not exist."""
-    if unknown not in ("error", "skip", "popular"):
+    if not isinstance(unknown, str) or unknown not in ("error", "skip", "popular"):
         raise ConfigError(f"unknown={unknown!r}; it is one of 'error', 'skip' and 'popular'")
 
 

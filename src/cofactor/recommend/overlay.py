@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import several
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldIn
@@ -140,7 +141,7 @@ def read_events(rec: Recommender, events: Any) -> Events:
         return Events(table[names.user], table[names.item], _values(rated, table[names.item]), _times(times))
     if isinstance(events, (str, Mapping)) or not isinstance(events, Iterable):
         raise DataError("give events as a frame, or as a list of tuples such as (196, 'Kolya (1996)', 5)")
-    tuples = list(events)
+    tuples = list(several("events", events, "(196, 'Kolya (1996)', 5)"))
     for at, event in enumerate(tuples):
         if isinstance(event, str) or not hasattr(event, "__len__") or not 2 <= len(event) <= 4:
             raise DataError(f"event {at + 1} is {event!r}; give (user, item, rating) or (user, item, rating, time)")
@@ -158,7 +159,7 @@ def read_events(rec: Recommender, events: Any) -> Events:
 def _one_type(values: list[Any], what: str) -> pl.Series:
     try:
         return pl.Series(values=values)
-    except (TypeError, pl.exceptions.PolarsError):
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         kinds = ", ".join(sorted({type(v).__name__ for v in values}))
         raise DataError(f"the {what} ids mix types ({kinds}); give ids of one type") from None
 
@@ -167,7 +168,7 @@ def _values(values: Iterable[Any], items: Any) -> Array:
     out = np.empty(len(items), dtype=np.float32)
     for at, value in enumerate(values):
         try:
-            out[at] = float(value)
+            out[at] = float("" if isinstance(value, (bool, np.bool_)) else value)
         except (TypeError, ValueError):
             raise DataError(f"the rating in event {at + 1} is {value!r}; it must be a number") from None
         if not np.isfinite(out[at]):
@@ -178,13 +179,16 @@ def _values(values: Iterable[Any], items: Any) -> Array:
 def _times(values: Any) -> Array | None:
     if values is None:
         return None
-    series = pl.Series(values=values)
-    if series.dtype.is_temporal():
-        series = series.cast(pl.Datetime("ms")).dt.epoch("s")
-    if not series.dtype.is_numeric() or series.null_count():
-        raise DataError("the times of the events must be seconds since 1970 or dates, none missing")
-    found: Array = series.cast(pl.Int64).to_numpy()
-    return found
+    try:
+        series = pl.Series(values=values)
+        if series.dtype.is_temporal():
+            series = series.cast(pl.Datetime("ms")).dt.epoch("s")
+        if series.dtype.is_numeric() and not series.null_count():
+            found: Array = series.cast(pl.Int64).to_numpy()
+            return found
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        pass
+    raise DataError("the times of the events must be seconds since 1970 or dates, none missing")
 
 
 def _user_codes(rec: Recommender, users: pl.Series) -> tuple[Array, tuple[Any, ...], dict[Any, int]]:
@@ -196,16 +200,30 @@ def _user_codes(rec: Recommender, users: pl.Series) -> tuple[Array, tuple[Any, .
     new_ids, new_codes = list(old.new_ids), dict(old.new_codes)
     for at in np.flatnonzero(codes < 0):
         user = users[int(at)]
-        if isinstance(user, pl.Series):
-            raise DataError(f"event {at + 1}: the user is a list; give one id")
+        if not isinstance(user, Hashable) or isinstance(user, pl.Series):
+            raise DataError(f"event {at + 1}: the user is {user!r}; give one id")
         if user not in new_codes:
             alike = isinstance(user, str) == (ids.text == "text") and (ids.text != "numbers" or isinstance(user, int))
-            if not alike or ids.values.dtype.is_temporal() != users.dtype.is_temporal():
+            if (
+                not alike
+                or not _holds(ids.values.dtype, user)
+                or ids.values.dtype.is_temporal() != users.dtype.is_temporal()
+            ):
                 raise DataError(f"event {at + 1}: {ids.unknown(user)} A new user must have an id of the same type.")
             new_codes[user] = len(ids) + len(new_ids)
             new_ids.append(user)
         codes[at] = new_codes[user]
     return codes, tuple(new_ids), new_codes
+
+
+def _holds(dtype: pl.DataType, value: Any) -> bool:
+    """Whether a column of ids can hold this one too."""
+    if isinstance(value, bool):
+        return False
+    try:
+        return len(pl.Series([value], dtype=dtype)) == 1
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        return False
 
 
 def _item_codes(rec: Recommender, items: pl.Series | list[Any], unknown: Unknown) -> Array:

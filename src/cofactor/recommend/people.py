@@ -88,14 +88,7 @@ def read_history(
     pairs = dict(history.items()) if isinstance(history, Mapping) else _keys(history)
     values = np.empty(len(pairs), dtype=np.float32)
     for at, (item, value) in enumerate(pairs.items()):
-        try:
-            number = float(value) if value is not None else rec.scale.liked
-        except (TypeError, ValueError):
-            raise DataError(f"the rating of {item!r} is {value!r}; it must be a number") from None
-        if not abs(number) < 3e38:  # the most that float32 holds
-            raise DataError(f"the rating of {item!r} is {value!r}; it must be a finite number")
-        check_on_scale(rec, item, number)
-        values[at] = number
+        values[at] = rec.scale.liked if value is None else rating_of(rec, item, value)
     find = rec.items.code if unknown == "error" else rec.items.find
     codes = np.array([find(item) for item in pairs], dtype=np.int32)
     order = np.argsort(codes, kind="stable")
@@ -104,6 +97,18 @@ def read_history(
     if (np.diff(found) == 0).any():
         raise DataError("the history names an item twice (once by its id, once by its title?); name each item once")
     return found, values[order], len(codes) - len(found)
+
+
+def rating_of(rec: Recommender, item: object, value: Any) -> float:
+    """A rating that somebody wrote; DataError where it is no number, or off the scale."""
+    try:
+        number = float("" if isinstance(value, (bool, np.bool_)) else value)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"the rating of {item!r} is {value!r}; it must be a number") from None
+    if not abs(number) < 3e38:  # the most that float32 holds
+        raise DataError(f"the rating of {item!r} is {value!r}; it must be a finite number")
+    check_on_scale(rec, item, number)
+    return number
 
 
 def _keys(history: Iterable[Any]) -> dict[Any, None]:

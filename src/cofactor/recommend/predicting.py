@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor._checks import number, several
+from cofactor._checks import several, share, truth
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldedPosterior, FoldIn, Interval, Posterior
 from cofactor.recommend.intervals import residual_interval
@@ -33,7 +33,8 @@ def predict_frame(
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.predict`."""
     check_policy(unknown)
-    number("level", level)
+    truth("interval", interval)
+    share("level", level)
     users, items = _columns(rec, pairs)
     user_codes = rec.users.codes(users)
     item_codes = np.array(rec.data.item_ids.encode(items), dtype=np.int32)
@@ -144,9 +145,12 @@ def _touched(rec: Recommender, users: Array, items: Array) -> Iterable[tuple[int
 def _seconds(times: Any) -> Array:
     several("times", times, "[881250949], seconds since 1970")
     try:
-        return np.asarray(times, dtype=np.int64)
-    except (TypeError, ValueError):
-        raise DataError("times must be whole numbers: seconds since 1970, one for each pair") from None
+        found = np.array(times, dtype=np.int64, ndmin=1)
+    except (TypeError, ValueError, OverflowError):
+        found = np.empty((0, 0), np.int64)
+    if found.ndim != 1:
+        raise DataError("times must be whole numbers: seconds since 1970, one for each pair")
+    return found
 
 
 def _columns(rec: Recommender, pairs: Iterable[tuple[Any, Any]] | pl.DataFrame) -> tuple[pl.Series, pl.Series]:
@@ -166,6 +170,8 @@ def _columns(rec: Recommender, pairs: Iterable[tuple[Any, Any]] | pl.DataFrame) 
 def _series(values: list[Any], what: str) -> pl.Series:
     try:
         return pl.Series(values=values)
-    except (TypeError, pl.exceptions.PolarsError):
+    except UnicodeEncodeError:
+        raise DataError(f"the {what} ids hold characters that are no Unicode text (lone surrogates)") from None
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
         kinds = ", ".join(sorted({type(v).__name__ for v in values}))
         raise DataError(f"the {what} ids mix types ({kinds}); give ids of one type") from None

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import truth
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import ConfigError
@@ -31,6 +32,8 @@ def refit(
 
     if rec.name not in REGISTRY:
         raise ConfigError(f"{rec.name} is a module of your own, which only your code can make; train it by a Learner")
+    if warm is not None:
+        truth("warm", warm)
     old = rec.model.config
     going_on = not by_gradient(old) if warm is None else warm
     config = {f.name: getattr(old, f.name) for f in dataclasses.fields(old)}

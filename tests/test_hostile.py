@@ -1,0 +1,138 @@
+"""Arguments that cannot be meant end in one sentence, whatever they are: never in another error, never in nonsense."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import cofactor as cf
+from cofactor import export
+from cofactor.bundle import diff, info
+from cofactor.data.doctor import check
+from cofactor.errors import BundleError, CofactorError, ConfigError, DataError, UnknownIdError
+from cofactor.explain.report import write_report
+
+
+class Weird:
+    def __repr__(self) -> str:
+        return "<weird\nthing>"
+
+
+JUNK: list[Any] = [
+    *(None, True, "", "é\ud800", "x" * 5000, b"x", 1.5, -1, 10**30, float("nan"), float("inf"), 1 + 2j),
+    *([], (), {}, [1, 2], [[1, [2]]], {"a": [1]}, {1: {2: 3}}, np.array([1, 2]), np.array(3), np.int8(3)),
+    *(np.float32(3), pl.DataFrame(), pl.Series([1]), pd.DataFrame(), pd.NA, pd.NaT, np.datetime64("2020-01-01")),
+    *(dt.datetime(2020, 1, 1), dt.date(2020, 1, 1), object, len, Weird()),
+]
+"""What somebody may pass by mistake: wrong types and shapes, numbers that are none, texts that no file can hold."""
+
+
+@pytest.fixture(scope="module", params=["als", "ease"])
+def rec(request: Any, toy: Any) -> cf.Recommender:
+    return cf.fit(toy, model=request.param, seed=1, **({"epochs": 2} if request.param == "als" else {}))
+
+
+def one_sentence(act: Callable[[Any], Any]) -> None:
+    """Every piece of junk is taken or refused in one line."""
+    for value in JUNK:
+        said = "this was taken"
+        try:
+            act(value)
+        except CofactorError as exc:
+            said = str(exc)
+        except Exception as exc:
+            pytest.fail(f"{type(value).__name__} {value!r}: {type(exc).__name__}: {exc}")
+        assert "\n" not in said
+        assert 10 < len(said) < 4_100
+
+
+FILM = "Film 03 (1983)"
+CALLS: dict[str, Callable[[Any, Any], Any]] = {
+    "recommend user": lambda r, x: r.recommend(x),
+    "recommend an unknown user": lambda r, x: r.recommend(x, unknown="skip"),
+    "recommend history": lambda r, x: r.recommend(history=x),
+    "recommend a rating": lambda r, x: r.recommend(history={FILM: x}),
+    "recommend several": lambda r, x: r.recommend(history=[FILM, x], unknown="popular"),
+    "recommend_all n": lambda r, x: r.recommend_all(x),
+    "similar_items": lambda r, x: r.similar_items(x),
+    "similar_items n": lambda r, x: r.similar_items(FILM, x),
+    "explain user": lambda r, x: r.explain(x, FILM),
+    "explain item": lambda r, x: r.explain(1, x),
+    "explain n": lambda r, x: r.explain(1, FILM, n=x),
+    "explain history": lambda r, x: r.explain(history=x, item=FILM),
+    "what_if without": lambda r, x: r.what_if(1, without=x),
+    "what_if instead": lambda r, x: r.what_if(1, instead=x),
+    "what_if a rating": lambda r, x: r.what_if(1, instead={FILM: x}),
+    "what_if n": lambda r, x: r.what_if(1, instead={FILM: 1}, n=x),
+    "biases": lambda r, x: r.biases(x),
+    "embeddings": lambda r, x: r.embeddings(x),
+    "predict": lambda r, x: r.predict(x),
+    "predict user": lambda r, x: r.predict([(x, FILM)]),
+    "predict item": lambda r, x: r.predict([(1, x)], unknown="popular"),
+    "predict times": lambda r, x: r.predict([(1, FILM)], times=x),
+    "predict a time": lambda r, x: r.predict([(1, FILM)], times=[x]),
+    "predict level": lambda r, x: r.predict([(1, FILM)], interval=True, level=x),
+    "predict interval": lambda r, x: r.predict([(1, FILM)], interval=x),
+    "update": lambda r, x: r.update(x),
+    "update user": lambda r, x: r.update([(x, FILM, 3.0)]).recommend_all(2),
+    "update item": lambda r, x: r.update([(1, x, 3.0)], unknown="skip"),
+    "update rating": lambda r, x: r.update([(1, FILM, x)]),
+    "update time": lambda r, x: r.update([(1, FILM, 3.0, x)]),
+    "refit warm": lambda r, x: r.refit(warm=x) if x is not None and x is not True else None,
+    "diff": lambda r, x: diff(r, x),
+    "diff n": lambda r, x: diff(r, r, n=x),
+    "save": lambda r, x: r.save(x),
+    "load": lambda r, x: cf.load(x),
+    "info": lambda r, x: info(x),
+    "check": lambda r, x: check(x),
+    "evaluate": lambda r, x: cf.evaluate(r, x),
+    "report": lambda r, x: write_report(r, x),
+    "report title": lambda r, x: write_report(r, "r.html", title=x),
+    "export_vectors": lambda r, x: export.export_vectors(r, x),
+    "export_vectors format": lambda r, x: export.export_vectors(r, "v", x),
+    "export_vectors which": lambda r, x: export.export_vectors(r, "v", which=x),
+    "export_hf": lambda r, x: export.export_hf(r, x),
+    "export_onnx": lambda r, x: export.export_onnx(r, x),
+} | {
+    f"recommend {name}": lambda r, x, name=name: r.recommend(1, **{name: x})
+    for name in ("n", "seen", "allow", "deny", "where", "per_group", "diversity", "calibration", "sure", "explore")
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_junk_is_refused_in_one_sentence(
+    rec: cf.Recommender, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one_sentence(lambda x: CALLS[call](rec, x))
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "words"),
+    [
+        (lambda r: r.what_if(1, instead={FILM: 50}), DataError, "from 1 to 5"),
+        (lambda r: r.recommend(history={FILM: True}), DataError, "must be a number"),
+        (lambda r: r.update([(1, FILM, True)]), DataError, "must be a number"),
+        (lambda r: r.update([(True, FILM, 3.0)]), DataError, "same type"),
+        (lambda r: r.update([(10**30, FILM, 3.0)]), DataError, "same type"),
+        (lambda r: r.predict([(1, FILM)], interval=True, level=1.5), ConfigError, "between 0 and 1"),
+        (lambda r: r.recommend(1, calibration=()), ConfigError, "a column and a strength"),
+        (lambda r: r.recommend("a\nb" * 3000), UnknownIdError, " ... "),
+        (lambda r: r.save("\0"), BundleError, "no file can be called"),
+        (lambda r: check("x" * 5000), DataError, "File name too long"),
+        (lambda r: export.export_vectors(r, "x" * 5000), BundleError, "File name too long"),
+        (lambda r: write_report(r, "x" * 5000), ConfigError, "File name too long"),
+        (lambda r: diff(r, 3), ConfigError, "compare recommenders"),
+    ],
+)
+def test_what_is_said(toy: Any, act: Callable[[Any], Any], error: type[Exception], words: str) -> None:
+    rec = cf.fit(toy, model="als", epochs=2)
+    with pytest.raises(error, match=words):
+        act(rec)
