@@ -25,6 +25,6 @@ def test_every_example_runs(ml100k, tmp_path, monkeypatch):
         exec(block, names)
     assert pl.read_parquet(tmp_path / "recs.parquet")["status"].unique().to_list() == ["known"]
     assert names["newer"].overlay.n_ratings == 2
-    assert "like" in rec.recommend_new(frame, user=196)["reason"][0]
+    assert "genres Drama: " in rec.recommend_new(frame, user=196)["reason"][0]
     assert len(rec.similar_items("Fargo (1996)")) == 10
     assert names["rec"].refit(epochs=1).metrics["warm_start"] == 1

@@ -1,4 +1,4 @@
-"""Ratings that come after training: update, refit, new items."""
+"""Ratings that come after training: update, refit."""
 
 from __future__ import annotations
 
@@ -285,32 +285,3 @@ def test_procrustes_finds_a_planted_rotation():
     a = rng.normal(size=(50, 5))
     q, _ = np.linalg.qr(rng.normal(size=(5, 5)))
     np.testing.assert_allclose(procrustes(a, a @ q), q, atol=1e-5)
-
-
-# ---- new items
-
-
-def test_new_items_score_like_the_known_ones_of_their_genre(rec):
-    new = pl.DataFrame({"item": [900, 901, 902], "genres": ["A", "B", "Z"], "year": [None, None, None]})
-    new = new.with_columns(pl.col("year").cast(pl.Int64))
-    for user, best in ((3, 900), (50, 901)):
-        frame = rec.recommend_new(new, user)
-        assert frame["item"].to_list() == [best, 1801 - best, 902]
-        assert frame["score"][0] > frame["score"][1] + 0.5
-        assert frame["score"][2] is None
-        assert frame["status"][2] == "new item: it shares no feature with a known one"
-        assert frame["reason"][0].startswith("like 1")
-    assert rec.recommend_new(new, history={125: 5, 126: 5, 103: 1}, n=1)["item"].to_list() == [901]
-    assert len(rec.recommend_new(new, 999, unknown="skip")) == 0
-    assert "unknown user" in rec.recommend_new(new, 999, unknown="popular")["status"][0]
-
-
-def test_new_items_that_cannot_be_compared(rec):
-    with pytest.raises(DataError, match="no column to compare by; the known ones have: item, genres, year"):
-        rec.recommend_new(pl.DataFrame({"item": [900]}), 3)
-    with pytest.raises(DataError, match="no column 'item'"):
-        rec.recommend_new(pl.DataFrame({"genres": ["A"]}), 3)
-    with pytest.raises(DataError, match="give new items as a frame"):
-        rec.recommend_new([900], 3)
-    with pytest.raises(UnknownIdError, match="unknown user"):
-        rec.recommend_new(pl.DataFrame({"item": [900], "genres": ["A"]}), 999)

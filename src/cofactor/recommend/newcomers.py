@@ -1,17 +1,20 @@
-"""Items that came after training: scored by the known items that have the most alike features."""
+"""Items that came after training: scored by their features, as those of the known items go with their scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor._checks import whole
+from cofactor._checks import number, whole
+from cofactor.data.encoding import Encoded, columns_of, common_features, dense, encode_like
 from cofactor.data.features import features
+from cofactor.data.interactions import CSR, Features
 from cofactor.errors import ConfigError, DataError
+from cofactor.recommend.by_features import Regression, regression, residuals_of_new
 from cofactor.recommend.options import Unknown, check_policy
 from cofactor.recommend.people import find_user, new_user, scores_of
 
@@ -19,9 +22,17 @@ if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
 
 Array = NDArray[Any]
-NEAREST = 30
-"""How many of the most alike known items speak for a new one."""
-ALIKE, NOTHING = "new item: from its features", "new item: it shares no feature with a known one"
+MOST = 2000
+"""Of more features only the commonest count."""
+BY_FEATURES, NOTHING, KNOWN = "new item: from its features", "new item: no known feature", "known item"
+
+
+class Said(NamedTuple):
+    """What features say: ``scores`` (rows,) and the part of each column in them, (rows, columns); float64."""
+
+    scores: Array
+    columns: tuple[str, ...]
+    parts: Array
 
 
 def recommend_new(
@@ -31,87 +42,112 @@ def recommend_new(
     history: Mapping[Any, float] | Iterable[Any] | None,
     n: int,
     unknown: Unknown,
+    interval: bool = False,
+    level: float = 0.9,
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.recommend_new`."""
     check_policy(unknown)
     whole("n", n)
+    number("level", level)
     if (user is None) == (history is None):
         raise ConfigError("give either a user of the training data, or a history of items, and not both")
-    ids, table, columns = new_table(rec, items)
+    if interval and rec.model.task == "ranking":
+        raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
+    ids, table = new_table(rec, items)
     who = new_user(rec, history, unknown) if history is not None else find_user(rec, user, unknown)
     if who is None:
-        ids, table, n = ids.head(0), table.head(0), 0
-    near, weights = most_alike(rec, table, columns)
-    scores = np.zeros(0, dtype=np.float32) if who is None else scores_of(rec, who)
-    found = mean_scores(scores, near, weights)
-    order = np.argsort(np.where(np.isnan(found), np.inf, -found), kind="stable")[:n]
-    labels = [rec.items.labels(near[row][weights[row] > 0][:2]) for row in order]
-    status = [
-        f"{ALIKE if said else NOTHING}{'' if who is None or who.code >= 0 else '; ' + who.status}" for said in labels
-    ]
+        ids, table = ids.head(0), table.head(0)
+    trained, names = trained_features(rec)
+    found, encoded = regression(dense(trained), rec.data.by_item.counts), encode_like(table, names, rec.data.item_table)
+    scores = np.zeros(rec.data.n_items, dtype=np.float32) if who is None else scores_of(rec, who)
+    said = say(found, encoded, names, scores)
+    codes = rec.data.item_ids.encode(ids)
+    codes = np.where(rec.data.by_item.counts[np.maximum(codes, 0)] > 0, codes, -1) if rec.data.n_items else codes
+    final = np.where(codes >= 0, scores[np.maximum(codes, 0)], said.scores)
+    order = np.argsort(-final, kind="stable")[:n]
+    suffix = "" if who is None or who.code >= 0 else f"; {who.status}"
+    shown = rec.on_scale(final[order]).astype(np.float32)
     out = [pl.Series("rank", np.arange(1, len(order) + 1, dtype=np.int32)), ids.gather(order).alias("item")]
     if "title" in table.columns:
         out.append(table["title"].gather(order))
-    return pl.DataFrame(
-        [
-            *out,
-            pl.Series("score", found[order].astype(np.float32), nan_to_null=True),
-            pl.Series(
-                "reason",
-                [f"like {' and '.join(two)}" if two else "nothing to go by" for two in labels],
-                dtype=pl.String,
-            ),
-            pl.Series("status", status, dtype=pl.String),
-        ]
-    )
+    out.append(pl.Series("score", shown))
+    if interval:
+        out += _bounds(rec, found, shown, codes[order], level)
+    words = [(KNOWN, "scored as ever") if codes[r] >= 0 else _words(said, encoded, table, int(r)) for r in order]
+    out.append(pl.Series("reason", [reason for _, reason in words], dtype=pl.String))
+    out.append(pl.Series("status", [status + suffix for status, _ in words], dtype=pl.String))
+    return pl.DataFrame(out)
 
 
-def new_table(rec: Recommender, items: Any) -> tuple[pl.Series, pl.DataFrame, list[str]]:
-    """(ids, table, names of the columns to compare by); ConfigError or DataError where there is nothing to compare."""
+def new_table(rec: Recommender, items: Any) -> tuple[pl.Series, pl.DataFrame]:
+    """(ids, table) of the new items; DataError for what is no frame with ids."""
     import narwhals as nw
 
-    known, key = rec.data.item_table, rec.data.columns.item
-    if known is None:
-        raise ConfigError(
-            "new items are scored by their features, and there is no table of items; give read(..., items=)"
-        )
+    key = rec.data.columns.item
     frame = nw.from_native(items, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame):
         raise DataError(f"give new items as a frame with an id column {key!r} and columns of the table of items")
     table = frame.to_polars()
     if key not in table.columns:
         raise DataError(f"the new items have no column {key!r}; there are: {', '.join(table.columns)}")
-    shared = [c for c in table.columns if c in known.columns and c not in (key, "title")]
-    columns = [c for c in shared if known[c].dtype.is_nested() or known[c].n_unique() < len(known)]  # others are ids
-    if not columns:
-        raise DataError(f"the new items have no column to compare by; the known ones have: {', '.join(known.columns)}")
-    return table[key], table, columns
+    return table[key], table
 
 
-def most_alike(rec: Recommender, table: pl.DataFrame, columns: list[str]) -> tuple[Array, Array]:
-    """(codes, weights), both (rows, up to NEAREST): the rated items with the nearest features, by their cosine.
-
-    Rare features weigh more: each by the logarithm of how many items there are for one that has it.
-    """
-    known = rec.data.item_table
-    assert known is not None
-    rated = np.flatnonzero(rec.data.by_item.counts > 0)
-    try:
-        both = pl.concat([known.select(columns)[rated], table.select(columns)], how="vertical_relaxed")
-    except pl.exceptions.PolarsError as exc:
-        raise DataError(f"the columns of the new items are of other types than the known ones ({exc})") from None
-    matrix = features(both).matrix
-    dense = np.zeros((len(both), max(matrix.n_cols, 1)), dtype=np.float32)
-    dense[np.repeat(np.arange(len(both)), matrix.counts), matrix.indices] = matrix.values
-    dense *= np.log(len(both) / np.maximum((dense != 0).sum(axis=0), 1)) + 0.1
-    dense /= np.maximum(np.linalg.norm(dense, axis=1, keepdims=True), 1e-12)
-    similarity = dense[len(rated) :] @ dense[: len(rated)].T
-    order = np.argsort(-similarity, axis=1, kind="stable")[:, :NEAREST]
-    return rated[order].astype(np.int32), np.maximum(np.take_along_axis(similarity, order, axis=1), 0)
+def trained_features(rec: Recommender) -> tuple[Features, tuple[str, ...]]:
+    """The features of the known items, and their names: those that the model was trained with, or else all that the
+    table of items makes. None at all where there is no table."""
+    found = rec.data.item_features
+    if found is None:
+        table, key = rec.data.item_table, rec.data.columns.item
+        wanted = [] if table is None else [c for c in table.columns if c not in (key, "title")]
+        if table is not None:  # columns that name each item apart are ids
+            wanted = [c for c in wanted if table[c].dtype.is_nested() or table[c].n_unique() < len(table)]
+        if table is None or not wanted:
+            indptr = np.zeros(rec.data.n_items + 1, dtype=np.int64)
+            none = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64)
+            return Features(CSR(indptr, *none, 0), ()), ()
+        found = features(table.select(wanted))
+    found = common_features(found, MOST)
+    return found, found.names
 
 
-def mean_scores(scores: Array, near: Array, weights: Array) -> Array:
-    """float64 (rows,): weighted means of a user's scores; NaN without any weight."""
-    total = weights.sum(axis=1)
-    summed = (weights * scores[near]).sum(axis=1) if near.size else np.zeros(len(near))
-    return np.where(total > 0, summed / np.where(total > 0, total, 1), np.nan)
+def say(found: Regression, encoded: Encoded, names: tuple[str, ...], scores: Array) -> Said:
+    """What the features of new items say for a user with these ``scores`` (n_items,) of the known ones."""
+    levels, coefficients = found.learn(scores[None])
+    each = found.centred(encoded.matrix) * coefficients[0]
+    groups = columns_of(names)
+    parts = np.zeros((len(each), len(groups)))
+    for column, places in enumerate(groups.values()):
+        parts[:, column] = each[:, places].sum(axis=1)
+    return Said(levels[0] + parts.sum(axis=1), tuple(groups), parts)
+
+
+def _words(said: Said, encoded: Encoded, table: pl.DataFrame, row: int) -> tuple[str, str]:
+    """(status, reason) of a new item."""
+    silent = [c for c, part in zip(said.columns, said.parts[row], strict=True) if part == 0.0]
+    told = [(c, part) for c, part in zip(said.columns, said.parts[row], strict=True) if part != 0.0]
+    missing = [c for c in encoded.absent if c in silent]
+    notes = [] if said.columns else ["no features of known items to learn from"]
+    notes += [f"no column {', '.join(missing)}"] if missing else []
+    notes += [f"never seen: {', '.join(encoded.unseen[row][:3])}"] if encoded.unseen[row] else []
+    status = "; ".join([BY_FEATURES if told else NOTHING, *notes])
+    if not told:
+        return status, "the mean over known items"
+    told.sort(key=lambda each: -abs(each[1]))
+    return status, ", ".join(f"{c} {_value(table[c][row])}: {part:+.2g}" for c, part in told[:2])
+
+
+def _value(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, pl.Series)) else str(value).replace("|", ", ")
+
+
+def _bounds(rec: Recommender, found: Regression, shown: Array, codes: Array, level: float) -> list[pl.Series]:
+    """Columns ``low`` and ``high``: from errors on known items that are taken for new ones; null for known ones."""
+    from cofactor.recommend.intervals import residual_interval
+
+    _, *bounds = residual_interval(residuals_of_new(rec, found), shown, level)
+    new = pl.Series(codes < 0)
+    return [
+        pl.select(pl.when(new).then(pl.Series(bound))).to_series().alias(name)
+        for name, bound in zip(("low", "high"), bounds, strict=True)
+    ]

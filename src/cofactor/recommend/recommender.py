@@ -221,16 +221,22 @@ class Recommender:
         *,
         history: Mapping[Any, float] | Iterable[Any] | None = None,
         n: int = 10,
+        interval: bool = False,
+        level: float = 0.9,
         unknown: Unknown = "error",
     ) -> pl.DataFrame:
-        """The best of some *new* items (a frame with an id and the columns of the side table) for a user or a history.
+        """The best of some *new* items (a frame with an id and columns of the side table) for a user or a history.
 
-        A frame rank, item, [title,] score, reason, status. A new item's score is the mean of the user's scores for the
-        known items with the most alike features; items that share none come last, without a score.
+        A frame rank, item, [title,] score, [low, high,] reason, status. The user's scores of the known items are
+        regressed on their features (those that the model was trained with, or else the columns of the side table); a
+        new item's score is what that says of its own. Where nothing is known of an item it is the user's mean over the
+        known ones, and ``status`` says so, as it does of values never seen and of columns that are missing. Items that
+        are known after all are scored as ever. ``interval`` adds bounds (of rating models) that should hold ``level``
+        of true ratings: from the errors on known items that are predicted by their features alone.
         """
         from cofactor.recommend.newcomers import recommend_new
 
-        return recommend_new(self, items, user, history, n, unknown)
+        return recommend_new(self, items, user, history, n, unknown, interval, level)
 
     # ---- newer ratings
 
