@@ -24,6 +24,7 @@ from cofactor.cli import (
     recommend,
     report,
     reproduce,
+    serve,
     similar,
     split,
 )
@@ -69,6 +70,7 @@ app.command("similar")(similar.command)
 app.command("explain")(explain.command)
 app.command("report")(report.command)
 app.command("export")(export.command)
+app.command("serve")(serve.command)
 app.command("info")(info.command)
 app.command("diff")(diff.command)
 app.command("reproduce")(reproduce.command)

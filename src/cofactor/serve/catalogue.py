@@ -1,0 +1,150 @@
+"""What a page shows of the items and users of one model: search, figures, the map. Computed when first asked for."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.errors import ConfigError
+from cofactor.model import HasFactors
+from cofactor.recommend.groups import USUAL
+
+if TYPE_CHECKING:
+    from cofactor.recommend import Recommender
+
+Array = NDArray[Any]
+GROUPS = 8
+"""Colours of the map: the most common groups."""
+
+
+class Catalogue:
+    """Of the training data, without newer ratings."""
+
+    def __init__(self, rec: Recommender) -> None:
+        self.rec = rec
+        self._map: tuple[Array, Array] | None = None
+        self._lock = threading.Lock()
+
+    # ---- items
+
+    @cached_property
+    def sums(self) -> Array:
+        """float64 (n_items,): the ratings of each item, added up."""
+        data = self.rec.data
+        return np.bincount(data.items, weights=data.values, minlength=data.n_items)
+
+    def facts(self, codes: Array) -> list[dict[str, Any]]:
+        """item, title, ratings, mean of these items."""
+        counts = self.rec.data.by_item.counts[codes]
+        means = np.where(counts > 0, self.sums[codes] / np.maximum(counts, 1), np.nan)
+        ids = self.rec.data.item_ids.decode(codes)
+        titles = self.rec.items.titles
+        frame = pl.DataFrame(
+            [
+                ids.alias("item"),
+                pl.Series("title", [None] * len(codes), pl.String) if titles is None else titles.gather(codes),
+                pl.Series("ratings", counts),
+                pl.Series("mean", means).round(3),
+            ]
+        )
+        return frame.to_dicts()
+
+    @cached_property
+    def _item_texts(self) -> pl.Series:
+        """Title and id of each item in small letters, by number of ratings, most first."""
+        ids = self.rec.data.item_ids.values.cast(pl.String)
+        titles = self.rec.items.titles
+        texts = ids if titles is None else titles.fill_null("") + "\n" + ids
+        return texts.str.to_lowercase().gather(self._by_ratings)
+
+    @cached_property
+    def _by_ratings(self) -> Array:
+        return np.argsort(-self.rec.data.by_item.counts, kind="stable")
+
+    def search_items(self, text: str, limit: int, offset: int) -> tuple[Array, int]:
+        """(codes of items whose title or id holds the text, titles that begin with it first, how many in all)."""
+        return _search(self._item_texts, self._by_ratings, text, limit, offset)
+
+    # ---- users
+
+    @cached_property
+    def _users_by_ratings(self) -> Array:
+        return np.argsort(-self.rec.data.by_user.counts, kind="stable")
+
+    @cached_property
+    def _user_texts(self) -> pl.Series:
+        ids = self.rec.data.user_ids.values.cast(pl.String)
+        return ids.str.to_lowercase().gather(self._users_by_ratings)
+
+    def search_users(self, text: str, limit: int, offset: int) -> tuple[Array, int]:
+        """(codes of users whose id holds the text, most ratings first, how many in all)."""
+        return _search(self._user_texts, self._users_by_ratings, text, limit, offset)
+
+    # ---- the whole
+
+    @property
+    def groups(self) -> list[str]:
+        """Columns of the side table that say of which kind an item is."""
+        table = self.rec.data.item_table
+        return [] if table is None else [name for name in USUAL if name in table.columns]
+
+    @cached_property
+    def step(self) -> float | None:
+        """The smallest step between two different ratings; None where there are too many different ones for a scale."""
+        values = np.unique(self.rec.data.values[:100_000])
+        return float(np.diff(values).min()) if 1 < len(values) <= 24 else None
+
+    def map(self, limit: int) -> dict[str, Any]:
+        """The most rated items with their places, and the names of the groups that colour them."""
+        from cofactor.explain.maps import item_map
+
+        with self._lock:  # it takes a while: for everybody once
+            if self._map is None or len(self._map[0]) < min(limit, len(self._by_ratings)):
+                shown = self._by_ratings[:limit]
+                shown = shown[self.rec.data.by_item.counts[shown] > 0].astype(np.int32)
+                if len(shown) < 3:
+                    raise ConfigError("there are too few rated items for a map")
+                self._map = shown, item_map(self.rec.model, self.rec.data, shown, seed=self.rec.seed)
+            shown, xy = self._map
+        shown, xy = shown[:limit], xy[:limit]
+        names, which = self._group_of(shown)
+        rows = self.facts(shown)
+        for row, (x, y), group in zip(rows, xy.tolist(), which, strict=True):
+            row |= {"x": round(x, 4), "y": round(y, 4), "group": group}
+        return {"items": rows, "groups": names}
+
+    def _group_of(self, items: Array) -> tuple[list[str], list[str | None]]:
+        """(the most common groups, that of each item: the most common of its own)."""
+        if not self.groups:
+            return [], [None] * len(items)
+        found = self.rec.groups(self.groups[0])
+        rows = found.matrix.take(items)
+        common = np.argsort(-np.bincount(rows.indices, minlength=len(found.names)), kind="stable")[:GROUPS]
+        place = {int(g): at for at, g in enumerate(common)}
+        names = [found.names[g].removeprefix(f"{self.groups[0]}=") for g in common]
+        best = [min((place[g] for g in rows.row(r)[0].tolist() if g in place), default=-1) for r in range(len(items))]
+        return names, [names[b] if b >= 0 else None for b in best]
+
+    @property
+    def has_biases(self) -> bool:
+        """Whether the model has biases to show."""
+        return isinstance(self.rec.model, HasFactors)
+
+
+def _search(texts: pl.Series, order: Array, text: str, limit: int, offset: int) -> tuple[Array, int]:
+    """Those whose text holds all the words; such as begin with it come first, else in order."""
+    wanted = text.strip().lower()
+    if not wanted:
+        return order[offset : offset + limit], len(order)
+    hit = pl.Series(np.ones(len(texts), dtype=bool))
+    for word in wanted.split():
+        hit &= texts.str.contains(word, literal=True)
+    at = hit.arg_true().to_numpy()
+    starts = texts.gather(at).str.starts_with(wanted).to_numpy()
+    at = np.concatenate([at[starts], at[~starts]])
+    return order[at[offset : offset + limit]], len(at)

@@ -1,0 +1,160 @@
+"""What may be asked over HTTP, with limits. What these models let through is checked further where it is used."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from cofactor.errors import DataError
+
+MOST_ITEMS = 1000
+"""Items of a list."""
+
+Text = Annotated[str, StringConstraints(strict=True, max_length=1000)]
+Id = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Text
+Rating = Annotated[float, Field(allow_inf_nan=False)]
+Level = Annotated[float, Field(gt=0, lt=1)]
+Strength = Annotated[float, Field(ge=0, le=1)]
+Policy = Literal["error", "skip", "popular"]
+Count = Annotated[StrictInt, Field(ge=1, le=MOST_ITEMS)]
+
+
+class Strict(BaseModel):
+    """A field that does not exist is an error: most often it is one that was meant otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rated(Strict):
+    """An item by its id or title; without a rating: liked."""
+
+    item: Id
+    rating: Rating | None = None
+
+
+class Person(Strict):
+    """A known user, or anybody with a history."""
+
+    user: Id | None = None
+    history: Annotated[list[Rated], Field(max_length=5000)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Person:
+        if (self.user is None) == (self.history is None):
+            raise ValueError("give either a user, or a history of items, and not both")
+        return self
+
+    def ratings(self) -> dict[Any, float | None] | None:
+        """The history as :meth:`Recommender.recommend` takes it."""
+        if self.history is None:
+            return None
+        found = {r.item: r.rating for r in self.history}
+        if len(found) < len(self.history):
+            raise DataError("the history names an item twice; name each item once")
+        return found
+
+
+Ids = Annotated[list[Id], Field(max_length=100_000)]
+
+
+class Recommend(Person):
+    """See :meth:`Recommender.recommend`. ``interval``: also low and high, that should hold this share of ratings."""
+
+    n: Count = 10
+    seen: StrictBool = False
+    allow: Ids | None = None
+    deny: Ids | None = None
+    where: Annotated[Text, Field(min_length=1)] | None = None
+    per_group: tuple[StrictStr, StrictInt] | None = None
+    diversity: Strength = 0.0
+    calibration: Strength = 0.0
+    sure: Level | None = None
+    explore: Level | Literal["draw"] | None = None
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
+    unknown: Policy = "error"
+    interval: Level | None = None
+
+
+class Pair(Strict):
+    user: Id
+    item: Id
+
+
+class Predict(Strict):
+    """See :meth:`Recommender.predict`."""
+
+    pairs: Annotated[list[Pair], Field(min_length=1, max_length=10_000)]
+    interval: StrictBool = False
+    level: Level = 0.9
+    unknown: Policy = "error"
+
+
+class Explain(Person):
+    """See :meth:`Recommender.explain`."""
+
+    item: Id
+    n: Annotated[StrictInt, Field(ge=0, le=100)] = 5
+
+
+class WhatIf(Person):
+    """See :meth:`Recommender.what_if`."""
+
+    without: Ids = []
+    instead: Annotated[list[Rated], Field(max_length=5000)] = []
+    n: Count = 10
+
+
+class NewRating(Strict):
+    """A rating that came after training; without a rating: liked; without a time (ISO, or seconds since 1970): now."""
+
+    user: Id
+    item: Id
+    rating: Rating | None = None
+    time: StrictInt | dt.datetime | None = None
+
+    @field_validator("time")
+    @classmethod
+    def _seconds(cls, time: int | dt.datetime | None) -> int | None:
+        """Seconds since 1970; a time without a zone is UTC."""
+        if isinstance(time, dt.datetime):
+            time = int((time if time.tzinfo else time.replace(tzinfo=dt.UTC)).timestamp())
+        if time is not None and not 0 <= time < 2**40:
+            raise ValueError("it must be a time from 1970 on, as ISO text or in seconds")
+        return time
+
+
+class NewRatings(Strict):
+    """All are accepted or none. The same ``key`` again does nothing, and gets the same answer (for a week)."""
+
+    events: Annotated[list[NewRating], Field(min_length=1, max_length=10_000)]
+    key: Annotated[Text, Field(min_length=1)] | None = None
+
+
+class Reload(Strict):
+    """By default the bundle that the server was started with."""
+
+    path: Annotated[Text, Field(min_length=1)] | None = None
+
+
+class Rollback(Strict):
+    """By default the version that was live before."""
+
+    version: StrictInt | None = None
+
+
+class Refit(Strict):
+    """See :meth:`Recommender.refit`."""
+
+    warm: StrictBool | None = None

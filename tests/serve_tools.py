@@ -1,0 +1,59 @@
+"""What the tests of the server share: a small trained model, and a client of an application in this process."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+import polars as pl
+from starlette.testclient import TestClient
+
+import cofactor as cf
+from cofactor.serve import Settings, create_app
+
+TOKEN = "a-token-of-some-length"
+
+
+def ratings(n_users=40, n_items=25, seed=0, text_ids=False):
+    """Half of all pairs of a small world with two tastes, with times and a table of items."""
+    rng = np.random.default_rng(seed)
+    users, items = np.nonzero(rng.random((n_users, n_items)) < 0.5)
+    likes = (users % 2) == (items % 2)
+    values = np.clip(np.round(2.5 + 1.5 * np.where(likes, 1, -1) + rng.normal(0, 0.6, len(users))), 1, 5)
+    frame = pl.DataFrame(
+        {
+            "user": users + 1,
+            "item": items + 100,
+            "rating": values,
+            "time": 1_600_000_000 + rng.integers(0, 10**7, len(users)),
+        }
+    )
+    table = pl.DataFrame(
+        {
+            "item": np.arange(n_items) + 100,
+            "title": [f"Film {i} (19{50 + i})" for i in range(n_items)],
+            "year": 1950 + np.arange(n_items),
+            "genres": [("Drama|Crime", "Comedy")[i % 2] for i in range(n_items)],
+        }
+    )
+    if text_ids:
+        frame = frame.with_columns(pl.col("user", "item").cast(pl.String))
+        table = table.with_columns(pl.col("item").cast(pl.String))
+    return cf.read(frame, "user", "item", "rating", "time", items=table)
+
+
+def saved(folder, model="als", name="m.cofactor", **options):
+    """A bundle of a model of these ratings; its path."""
+    place = folder / name
+    cf.fit(
+        ratings(options.pop("n_users", 40), text_ids=options.pop("text_ids", False)), model=model, seed=0, **options
+    ).save(place)
+    return place
+
+
+@contextmanager
+def client(bundle, *, raises=True, headers=None, **settings):
+    """A client of a server that runs in this process; ``client.app.state.live`` is what it serves."""
+    app = create_app(Settings(bundle, **{"watch": False} | settings))
+    with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=raises, headers=headers) as found:
+        yield found
