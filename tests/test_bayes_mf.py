@@ -122,6 +122,8 @@ def test_ordinal_answers_agree_with_each_other(ordinal: BayesMF) -> None:
     terms = ordinal.terms(3, 7)
     assert "rating scale" in terms.names
     assert terms.values.sum() == pytest.approx(float(scores[3, 7]), abs=1e-4)
+    folded = ordinal.terms_from(ordinal.user_state(users)[3], 7)
+    assert folded.values.sum() == pytest.approx(float(scores[3, 7]), abs=1e-5)
     again = ordinal.scores_from(ordinal.fold_in(ordinal_data()[0].by_user.take(users)))
     assert np.sqrt(np.mean((again - scores) ** 2)) < 0.25
     copy = BayesMF.from_state(ordinal.config, ordinal.state())

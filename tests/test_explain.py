@@ -19,8 +19,8 @@ from cofactor.explain.maps import item_map, neighbours_among
 from cofactor.explain.rated import contributions, left_out
 from cofactor.explain.report import render, report_data, write_report
 from cofactor.kernels.layout import layout
-from cofactor.model import Additive, FoldIn
-from cofactor.models import REGISTRY
+from cofactor.model import Additive, FoldedAdditive, FoldIn
+from cofactor.models import REGISTRY, model_class
 
 QUICK = {
     "als": {"n_factors": 4},
@@ -94,6 +94,32 @@ def test_als_terms_sum_for_any_pair(fitted, seed):
     account = rec.model.terms(user, item)
     predicted = float(rec.model.predict(np.array([user]), np.array([item]))[0])
     assert np.asarray(account.values, dtype=np.float64).sum() == pytest.approx(predicted, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in REGISTRY if issubclass(model_class(n), FoldedAdditive)])
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_terms_sum_for_any_history(fitted, name, seed):
+    rec = fitted(name)
+    rng = np.random.default_rng(seed)
+    items = rec.data.item_ids.values.to_list()
+    chosen = rng.choice(len(items), int(rng.integers(1, len(items))), replace=False)
+    history = {items[c]: float(rng.uniform(*rec.data.range)) for c in chosen}
+    item = items[int(rng.integers(len(items)))]
+    account = rec.explain(history=history, item=item, n=0)
+    assert len(account.terms)
+    assert account.linked_sum() == pytest.approx(account.prediction, abs=1e-5)
+    listed = rec.recommend(history=history, n=len(items), seen=True).filter(pl.col("item") == item)
+    assert account.prediction == pytest.approx(listed["score"][0], abs=1e-5)
+
+
+def test_bayes_mf_says_the_same_of_trained_and_folded_states(fitted):
+    model = fitted("bayes-mf").model
+    states = model.user_state(np.arange(50))
+    for user, item in [(0, 3), (7, 20), (49, 11)]:
+        trained, folded = model.terms(user, item), model.terms_from(states[user], item)
+        assert trained.names == folded.names
+        np.testing.assert_allclose(folded.values, trained.values, atol=2e-5)
 
 
 def test_the_likes_of_it_pull_up(fitted):

@@ -22,7 +22,7 @@ from cofactor.kernels.gibbs_mood import mood_at
 from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
 from cofactor.model import Interval, State, Task, Terms
 from cofactor.models.arrays import clipped_terms, fitted, row_dots
-from cofactor.models.bayes_mf_account import Account, account
+from cofactor.models.bayes_mf_account import Account, account, user_parts
 from cofactor.models.bayes_mf_config import BayesMFConfig, check
 from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf_doubt import latent_draw, latent_variances
@@ -186,25 +186,40 @@ class BayesMF:
         """Global, user, item, each factor (of the average interaction), the rest of it, time, and the clip."""
         a = self._fitted()
         u, i = np.array([user]), np.array([item])
-        scale = float(a["scale"])
-        parts = self._parts()
-        user_bias, item_bias = float(parts.user_bias[user]), float(parts.item_bias[item])
-        named = {"global": float(a["mean"]), "user": user_bias, "item": item_bias}
-        if user >= 0 and item >= 0:
-            each = (parts.user_factors[user] * parts.item_factors[item]).tolist()
-            named |= {f"factor {f}": x for f, x in enumerate(each)}
-        rest = float(a["mean"]) + scale * float(self._link(u, i)[0]) - sum(named.values())
-        named["other factors"] = rest
+        in_time: dict[str, float] = {}
         for kind, rows in zip(KINDS, (u, i), strict=True):
             if time is not None and len(a[f"{kind}_mean"]):
                 value = np.zeros(1)
                 self._add_process(kind, rows, np.array([time]), value, np.zeros(1))
-                named[f"{kind} at the time"] = scale * float(value[0])
+                in_time[f"{kind} at the time"] = float(a["scale"]) * float(value[0])
+        parts = self._parts()
+        factors = parts.user_factors[user] if user >= 0 else None
+        own = float(parts.user_bias[user]), factors, float(a["user_noise"][user])
+        return self._terms(own, item, float(self._link(u, i)[0]), in_time)
+
+    def terms_from(self, user_state: Array, item: int) -> Terms:
+        """The same for one row of a user state (d,), without time."""
+        a, wide = self._fitted(), self.count * self.config.n_factors
+        of_user, noise = (float(x) for x in user_state[wide : wide + 2])
+        latent = float(user_state[:wide] @ a["item_factors"][item, :wide]) / self.count
+        latent += of_user + float(self._bias("item")[item])
+        bias, factors = user_parts(self._parts(), user_state[:wide], float(a["scale"]) * of_user)
+        return self._terms((bias, factors, noise), item, latent, {})
+
+    def _terms(self, own: tuple[float, Array | None, float], item: int, latent: float, more: dict[str, float]) -> Terms:
+        """``own``: a user's bias, factors (None: of nobody in particular) and size of the noise."""
+        a, parts = self._fitted(), self._parts()
+        bias, factors, noise = own
+        mean, scale = float(a["mean"]), float(a["scale"])
+        named = {"global": mean, "user": bias, "item": float(parts.item_bias[item])}
+        if factors is not None and item >= 0:
+            named |= {f"factor {f}": x for f, x in enumerate((factors * parts.item_factors[item]).tolist())}
+        named["other factors"] = mean + scale * latent - sum(named.values())
+        named |= more
         if len(a["cuts"]):
-            latent = sum(named.values())
-            noise = a["user_noise"][u] * a["item_noise"][i]
-            rating = float(self._ratings((np.array([latent]) - a["mean"]) / scale, noise)[0])
-            named["rating scale"] = rating - latent
+            total = sum(named.values())
+            each = np.array([noise * float(a["item_noise"][item])])
+            named["rating scale"] = float(self._ratings((np.array([total]) - mean) / scale, each)[0]) - total
         return clipped_terms(named, a["range"])
 
     def factors(self, which: Literal["user", "item"]) -> Array:

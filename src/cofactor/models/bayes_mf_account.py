@@ -18,12 +18,20 @@ F32 = np.float32
 
 
 class Account(NamedTuple):
-    """In rating units: biases (n + 1,), the last for an id never seen, and factors (n, k), the strongest first."""
+    """In rating units: biases (n + 1,), the last for an id never seen, and factors (n, k), the strongest first.
+
+    ``user_mean`` and ``turn`` bring the vectors of any user to factors: ``(vectors - user_mean) @ turn`` is (n, k);
+    ``of_mean`` (count * k,) and ``level`` their biases (see ``user_parts``).
+    """
 
     user_bias: Array
     item_bias: Array
     user_factors: Array
     item_factors: Array
+    user_mean: Array
+    turn: Array
+    of_mean: Array
+    level: float
 
 
 def account(a: Mapping[str, Array], count: int, k: int) -> Account:
@@ -37,7 +45,18 @@ def account(a: Mapping[str, Array], count: int, k: int) -> Account:
     left, right = leading_factors(users[:-1], items[:-1], user_mean, item_mean, k)
     scale = float(a["scale"])
     root = np.sqrt(scale / count)
-    return Account(*(np.asarray(x, dtype=F32) for x in (scale * of_user, scale * of_item, root * left, root * right)))
+    basis = right / np.maximum((right.astype(np.float64) ** 2).sum(0), 1e-30)
+    turn = root * (items[:-1].T @ basis - np.outer(item_mean, basis.sum(0)))
+    shown = scale * of_user, scale * of_item, root * left, root * right
+    more = user_mean, turn, scale * item_mean / count
+    return Account(*(np.asarray(x, dtype=F32) for x in (*shown, *more)), scale * level)
+
+
+def user_parts(parts: Account, vector: Array, bias: float) -> tuple[float, Array]:
+    """(bias, factors (k,)), in rating units, of a user with the ``vector`` (count * k,) of all samples and the ``bias``
+    (in rating units) in a user state."""
+    off = vector - parts.user_mean
+    return bias + float(off @ parts.of_mean) - parts.level, off @ parts.turn
 
 
 def leading_factors(users: Array, items: Array, user_mean: Array, item_mean: Array, k: int) -> tuple[Array, Array]:

@@ -306,6 +306,21 @@ def check_terms(s: Subject) -> None:
         assert gap <= 1e-5 * scale, f"terms of user {users[n]}, item {items[n]} miss the prediction by {gap:.2g}"
 
 
+def check_folded_terms(s: Subject) -> None:
+    """The same for users that were folded in: the score is the link of the sum, but for the cut to the scale."""
+    states = s.model.fold_in(s.histories())
+    scores = s.model.scores_from(states).astype(np.float64)
+    low, high = s.toy.train.range
+    for n in range(0, scores.size, max(scores.size // 300, 1)):
+        row, item = divmod(n, scores.shape[1])
+        account = s.model.terms_from(states[row], item)
+        assert len(set(account.names)) == len(account.names), f"terms_from: a name twice in {account.names}"
+        cut = min(max(scores[row, item], low), high)
+        gap = min(abs(_linked(account) - score) for score in (cut, scores[row, item]))
+        scale = max(1.0, abs(scores[row, item]))
+        assert gap <= 1e-5 * scale, f"terms of state {row}, item {item} miss the score by {gap:.2g}"
+
+
 def _linked(account: Terms) -> float:
     total = float(np.sum(account.values))
     if account.link == "identity":

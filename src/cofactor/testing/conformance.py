@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cofactor.model import Additive, FoldIn, HasFactors, HasSimilarity, Posterior
+from cofactor.model import Additive, FoldedAdditive, FoldIn, HasFactors, HasSimilarity, Posterior
 from cofactor.testing import checks
 from cofactor.testing.subject import Subject
 
@@ -41,6 +41,7 @@ ALWAYS = (
 WHERE = (
     (FoldIn, checks.check_fold_in),
     (Additive, checks.check_terms),
+    (FoldedAdditive, checks.check_folded_terms),
     (HasFactors, checks.check_factors),
     (Posterior, checks.check_interval),
     (HasSimilarity, checks.check_similarity),
