@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from cofactor.bundle import diff, info
 from cofactor.data.doctor import check
 from cofactor.errors import BundleError, CofactorError, ConfigError, DataError, UnknownIdError
 from cofactor.explain.report import write_report
+from cofactor.models import REGISTRY, model_class
+from cofactor.models.config import make_config
 
 
 class Weird:
@@ -112,6 +115,46 @@ def test_junk_is_refused_in_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     one_sentence(lambda x: CALLS[call](rec, x))
+
+
+@pytest.mark.parametrize("name", [n for n in REGISTRY if n != "blend"])
+def test_junk_for_parameters(name: str, toy: Any) -> None:
+    """Of every parameter of every model, before anything is trained."""
+    cls = model_class(name).Config
+    for field in dataclasses.fields(cls):
+        one_sentence(lambda x, field=field: make_config(cls, {field.name: x}))  # type: ignore[misc]
+    for keyword in ("seed", "calibrate", "budget_seconds", "resume", "verbose", "valid"):
+        one_sentence(lambda x, keyword=keyword: cf.fit(toy.take(np.arange(0)), "bias", **{keyword: x}))  # type: ignore[misc]
+
+
+def test_infinite_parameters(toy: Any) -> None:
+    with pytest.raises(ConfigError, match="shrink is inf; it must be a number"):
+        cf.fit(toy, model="item-knn", shrink=float("inf"))
+    cf.fit(toy, model="ease", max_gb=float("inf"))  # no limit
+
+
+@pytest.mark.parametrize("keywords", [{"use_nn": True}, {"loss": len}])
+@pytest.mark.parametrize("device", ["gpu", "cuda:77", "meta", "", "é\ud800", 3.5, [1]])
+def test_devices_that_are_not_here(toy: Any, keywords: dict[str, Any], device: Any) -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(ConfigError, match="which is not here; give 'cpu'"):
+        cf.collab_learner(toy, 4, device=device, verbose=False, **keywords)
+
+
+def test_junk_for_the_notebook(toy: Any) -> None:
+    pytest.importorskip("torch")
+    import torch
+
+    from cofactor import notebook as nb
+
+    one_sentence(nb.get_emb_sz)
+    one_sentence(lambda x: nb.sigmoid_range(x, 0, 5))
+    for low in (None, "", [], object, dt.date(2020, 1, 1)):
+        with pytest.raises(ConfigError, match="a tensor and two numbers"):
+            nb.sigmoid_range(torch.zeros(3), low, 5)
+    one_sentence(lambda x: nb.one_hot(x, 5))
+    one_sentence(nb.CollabDataLoaders.from_df)
+    one_sentence(nb.L)
 
 
 @pytest.mark.parametrize(

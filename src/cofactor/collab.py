@@ -72,9 +72,10 @@ def _network(
     device: Any,
 ) -> Model:
     from cofactor.models.neural import Neural, NeuralConfig
-    from cofactor.models.torch_module import need_torch
+    from cofactor.models.torch_module import device_of, need_torch
 
     need_torch("collab_learner(use_nn=True)")
+    device_of(device)
     widths = (0, 0) if emb_szs is None else tuple(emb_szs) if isinstance(emb_szs, (list, tuple)) else ()
     if len(widths) != 2:
         raise ConfigError(f"emb_szs must be two widths, the user's and the item's, not {emb_szs!r}")
@@ -99,9 +100,10 @@ def _own_loss(
     device: Any,
 ) -> Model:
     from cofactor.models.dot_bias import infer_range
-    from cofactor.models.torch_module import TorchModule, TorchModuleConfig, need_torch
+    from cofactor.models.torch_module import TorchModule, TorchModuleConfig, device_of, need_torch
 
     need_torch("a loss function of your own")
+    device_of(device)
     from cofactor.models.torch_layers import EmbeddingDotBias
 
     train = data.train if isinstance(data, Split) else data

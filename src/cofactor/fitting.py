@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor._checks import number
+from cofactor._checks import number, truth
 from cofactor._outputs import check_file
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError, DataError
@@ -58,7 +58,12 @@ def fit(
         raise ConfigError(f"seed is {seed!r}; it is a whole number, 0 or more")
     if not isinstance(model, str):
         raise ConfigError(f"model is {model!r}; give a name, such as 'als' (cofactor.models() lists them)")
-    if budget_seconds != float("inf") and number("budget_seconds", budget_seconds) < 0:
+    for name, value in (("resume", resume), ("calibrate", calibrate), ("verbose", verbose)):
+        truth(name, value)
+    if (
+        not (isinstance(budget_seconds, float) and budget_seconds == float("inf"))
+        and number("budget_seconds", budget_seconds) < 0
+    ):
         raise ConfigError(f"budget_seconds is {budget_seconds}; it must be 0 or more")
     if valid is not None and not isinstance(valid, Interactions):
         raise ConfigError(

@@ -14,7 +14,7 @@ from torch import Tensor
 from cofactor._checks import whole
 from cofactor.data.datasets import DATASETS, dataset_path
 from cofactor.errors import ConfigError
-from cofactor.models.torch_module import best_device
+from cofactor.models.torch_module import best_device, device_of
 
 
 class L(list[Any]):
@@ -25,11 +25,7 @@ class L(list[Any]):
             items = [items, *rest]
         elif items is None:
             items = []
-        elif (
-            isinstance(items, (str, bytes))
-            or not isinstance(items, Iterable)
-            or (isinstance(items, Tensor) and items.dim() == 0)
-        ):
+        elif isinstance(items, (str, bytes)) or not isinstance(items, Iterable) or getattr(items, "ndim", 1) == 0:
             items = [items]
         super().__init__(items)
 
@@ -117,7 +113,7 @@ def one_hot(x: Any, c: int) -> Tensor:
     found = torch.zeros(whole("the length of one_hot", c), dtype=torch.uint8)
     try:
         found[torch.as_tensor(x, dtype=torch.long)] = 1
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, RuntimeError):
         raise ConfigError(f"one_hot({x!r}, {c}): give a position from 0 to {c - 1}, or several") from None
     return found
 
@@ -136,7 +132,7 @@ def tensor(x: Any = (), *rest: Any, **kwargs: Any) -> Tensor:
 
 def to_device(b: Any, device: Any = None) -> Any:
     """Tensors, and lists, tuples and dicts of them, on a device (a GPU where there is one)."""
-    device = default_device() if device is None else torch.device(device)
+    device = device_of(device)
     if isinstance(b, Tensor):
         return b.to(device)
     if isinstance(b, dict):

@@ -22,10 +22,15 @@ _NETWORK = {"ps", "embed_p", "use_bn", "bn_final", "lin_first", "y_range"}
 
 def get_emb_sz(dls: CollabDataLoaders, sz_dict: dict[str, int] | None = None) -> list[tuple[int, int]]:
     """(classes, width) of the embeddings of users and items; widths by rule of thumb, or from ``sz_dict`` by column."""
+    if not hasattr(dls, "classes"):
+        raise ConfigError(f"get_emb_sz takes CollabDataLoaders, not {dls!r}")
     given = {} if sz_dict is None else sz_dict
     if not isinstance(given, dict) or not set(given) <= set(dls.classes):
         raise ConfigError(f"emb_szs is a dict of widths by column ({', '.join(map(str, dls.classes))}), not {given!r}")
-    return [(len(classes), int(given.get(name, emb_sz_rule(len(classes))))) for name, classes in dls.classes.items()]
+    return [
+        (len(classes), whole(f"the width of {name}", given.get(name, emb_sz_rule(len(classes)))))
+        for name, classes in dls.classes.items()
+    ]
 
 
 def tabular_config(**kwargs: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
 from cofactor.errors import ConfigError, DataError, did_you_mean
+from cofactor.models.torch_module import device_of
 
 Array = NDArray[Any]
 
@@ -300,10 +301,13 @@ def show(frame: pd.DataFrame) -> None:
 
 
 def _device(device: Any) -> torch.device:
-    found = torch.device(device)
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ConfigError(f"device is {device!r}; give 'cpu' or 'cuda', or leave it out") from None
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError("there is no CUDA GPU that PyTorch can use here; leave device out, or take 'cpu'")
-    return found
+    return device_of(found)
 
 
 def _column(frame: pd.DataFrame, given: Any, position: int) -> Any:
@@ -324,8 +328,11 @@ def _series(column: pd.Series[Any]) -> Any:
 def _pandas(table: Any) -> pd.DataFrame:
     if isinstance(table, pl.DataFrame):  # column by column: polars' own way needs pyarrow
         return pd.DataFrame({column.name: column.to_list() for column in table})
-    if hasattr(table, "to_pandas"):
+    if hasattr(table, "to_pandas") and len(getattr(table, "shape", (0, 0))) == 2:
         return table.to_pandas()
     if isinstance(table, (dict, list)):
-        return pd.DataFrame(table)
+        try:
+            return pd.DataFrame(table)
+        except (TypeError, ValueError) as exc:
+            raise DataError(f"no table can be made of this {type(table).__name__} ({exc})") from None
     raise DataError(f"a table is needed (pandas, polars, Arrow), not a {type(table).__name__}")

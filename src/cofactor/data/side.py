@@ -65,6 +65,8 @@ def _key(table: Table, kind: str, column: str) -> str:
     for synonym in (*SYNONYMS[kind], "id"):
         if synonym.replace("_", "") in plain and synonym not in ("title", "name", "u", "i"):
             return plain[synonym.replace("_", "")]
+    if not table.names:
+        raise DataError(f"the {kind} table has no columns; it needs one with the {kind} ids")
     return plain.get("id", table.names[0])
 
 

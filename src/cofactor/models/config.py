@@ -9,7 +9,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from cofactor._checks import number, whole
+import numpy as np
+
+from cofactor._checks import number, truth, whole
 from cofactor.errors import ConfigError, did_you_mean
 
 
@@ -23,9 +25,10 @@ class Search:
     choices: tuple[Any, ...] = ()
 
 
-def option(default: Any, help: str, search: Search | None = None) -> Any:
-    """A config field: its default, one line of help, and where tuning may look for better values (None: nowhere)."""
-    return dataclasses.field(default=default, metadata={"help": help, "search": search})
+def option(default: Any, help: str, search: Search | None = None, *, endless: bool = False) -> Any:
+    """A config field: its default, one line of help, and where tuning may look for better values (None: nowhere).
+    ``endless``: a number that may be infinite."""
+    return dataclasses.field(default=default, metadata={"help": help, "search": search, "endless": endless})
 
 
 def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
@@ -34,23 +37,47 @@ def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
     for name in values:
         if name not in names:
             raise ConfigError(f"no parameter {name!r}; there are: {', '.join(names)}.{did_you_mean(name, names)}")
-    for field in dataclasses.fields(cls):
-        if field.name in values:
-            _check(field, values[field.name])
-    return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    return cls(**{name: _checked(fields[name], value) for name, value in values.items()})
 
 
-def _check(field: dataclasses.Field[Any], value: Any) -> None:
-    """Plain types; what a value may be beyond that is the config's own to say."""
-    kind = getattr(field.type, "__name__", field.type)
+def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    """``value`` in Python's own types, where it has the field's type; ConfigError where it has not. What it may be
+    beyond that is the config's own to say."""
+    name, kind = field.name, str(getattr(field.type, "__name__", field.type))
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if "None" in kind and value is None:
+        return None
+    if isinstance(value, str) and ("str |" in kind or kind == "str"):
+        return value
     if kind == "int":
-        whole(field.name, value, -(2**62))
-    elif kind == "float" and value != float("inf"):
-        number(field.name, value)
-    elif "tuple" in str(kind) and isinstance(value, (int, float)):
-        raise ConfigError(f"{field.name} is {value!r}; give several values, such as {_example(field)}")
-    elif kind == "bool" and not isinstance(value, bool):
-        raise ConfigError(f"{field.name} is {value!r}; it must be True or False")
+        if whole(name, value, -(2**31)) >= 2**31:
+            raise ConfigError(f"{name} is {value}; it must be below {2**31:,}")
+        return value
+    if kind == "bool":
+        return truth(name, value)
+    if kind.startswith("float"):
+        if not (field.metadata.get("endless") and isinstance(value, float) and value == float("inf")):
+            number(name, value)
+        return float(value) if isinstance(value, int) and abs(value) > 2**53 else value
+    if kind.startswith("tuple"):
+        return _several(field, kind, value)
+    raise ConfigError(f"{name} is {value!r}; give a text, such as {field.default!r}")
+
+
+def _several(field: dataclasses.Field[Any], kind: str, value: Any) -> tuple[Any, ...]:
+    name = field.name
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{name} is {value!r}; give several values, such as {_example(field)}")
+    for each in value:
+        if "tuple[str" in kind and not isinstance(each, str):
+            raise ConfigError(f"{name} holds {each!r}; give texts, such as {_example(field)}")
+        if "tuple[int" in kind:
+            whole(f"a value of {name}", each, -(2**62))
+        elif "tuple[float" in kind:
+            number(f"a value of {name}", each)
+    return tuple(value)
 
 
 def _example(field: dataclasses.Field[Any]) -> str:

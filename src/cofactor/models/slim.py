@@ -33,7 +33,7 @@ class SlimConfig:
     low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
     passes: int = option(60, "passes of coordinate descent at most")
     tolerance: float = option(1e-3, "stop when no weight moves by more than this part of the largest")
-    max_gb: float = option(8.0, "refuse to start where more memory than this would be needed")
+    max_gb: float = option(8.0, "refuse to start where more memory than this would be needed", endless=True)
 
     def __post_init__(self) -> None:
         check_low(self.low_rating)

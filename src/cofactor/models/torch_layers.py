@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cofactor._checks import whole
+from cofactor.errors import ConfigError
 
 INIT_SD = 0.01
 
@@ -43,7 +44,10 @@ class Embedding(nn.Embedding):
 
 def sigmoid_range(x: Tensor, low: float, high: float) -> Tensor:
     """A sigmoid between ``low`` and ``high``."""
-    scaled = torch.sigmoid(x) * (high - low)
+    try:
+        scaled = torch.sigmoid(x) * (high - low)
+    except TypeError:
+        raise ConfigError(f"sigmoid_range takes a tensor and two numbers, not {x!r}, {low!r}, {high!r}") from None
     return scaled + low if low else scaled
 
 

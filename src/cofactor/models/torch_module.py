@@ -51,6 +51,19 @@ def best_device() -> torch.device:
     return torch.device("cpu")  # type: ignore[no-any-return]
 
 
+def device_of(given: Any) -> torch.device:
+    """The device that was asked for, or the best one (None); ConfigError where there is no such device here."""
+    torch = need_torch("a PyTorch module")
+    if given is None:
+        return best_device()
+    try:
+        device = torch.device(given)
+        torch.zeros(1, device=device).sum().item()  # "meta", and a GPU that is not there, fail only here
+    except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError):
+        raise ConfigError(f"device is {given!r}, which is not here; give 'cpu', or leave it out") from None
+    return device  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True)
 class TorchModuleConfig:
     """Parameters of :class:`TorchModule`."""
@@ -131,7 +144,7 @@ class TorchModule:
         from cofactor.models import torch_optim
         from cofactor.models import torch_run as run
 
-        device = torch.device(self.device) if self.device is not None else best_device()
+        device = device_of(self.device)
         offset = self._offset()
         self.shape = (data.n_users + offset, data.n_items + offset)
         with run.own_rng(torch.device("cpu")):
@@ -275,7 +288,7 @@ class TorchModule:
                 f"TorchModule.from_state(config, state, module=MyModule(...)) ({exc})"
             ) from exc
         load_module_state(made, state)
-        self.module = made.to(torch.device(self.device) if self.device is not None else best_device()).eval()
+        self.module = made.to(device_of(self.device)).eval()
         return self
 
     # ---- inside
