@@ -34,7 +34,7 @@ def command(
 
     settings = Settings(
         Path(model),
-        None if state is None else Path(state),
+        Path(state) if state is not None else None,
         host=host,
         port=port,
         token=os.environ.get("COFACTOR_TOKEN") or None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cofactor._checks import number, whole
+from cofactor._outputs import check_path
 from cofactor.errors import ConfigError
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -37,6 +38,9 @@ class Settings:
     keep: int = 5
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "model", check_path(self.model, "the model"))
+        if self.state is not None:
+            object.__setattr__(self, "state", check_path(self.state, "the state"))
         for name, least in (("port", 0), ("max_body", 1024), ("max_requests", 1), ("keep", 2)):
             whole(name, getattr(self, name), least)
         if self.port > 65535:

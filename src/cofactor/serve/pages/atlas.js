@@ -19,7 +19,7 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
     "aria-label": small ? "Where the item lies on the map" : "Map of items. Arrows go to the next item in that direction, plus and minus zoom, Enter opens." });
   const tip = el("div", { class: "tip", hidden: true, role: "status" });
   const zoom = (by, label, sign) => el("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick: () => glide(() => scaleAt(by, W / 2, H / 2)) }, sign);
-  const node = el("div", { class: "map-box" }, canvas, tip, el("div", { class: "map-tools" }, zoom(1.6, "Zoom in", "+"), zoom(1 / 1.6, "Zoom out", "−"),
+  const node = el("div", { class: "map-box" }, canvas, tip, small ? null : el("div", { class: "map-tools" }, zoom(1.6, "Zoom in", "+"), zoom(1 / 1.6, "Zoom out", "−"),
     el("button", { type: "button", class: "icon", "aria-label": "Show all", title: "Show all", onclick: () => glide(() => { view = { k: 1, x: 0, y: 0 }; }) }, "⤢")));
   const pen = canvas.getContext("2d");
   let view = { k: 1, x: 0, y: 0 };
@@ -127,11 +127,12 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 
   const fingers = new Map();
   let moved = 0;
-  canvas.addEventListener("pointerdown", (e) => { fingers.set(e.pointerId, spot(e)); moved = fingers.size > 1 ? 99 : 0; canvas.setPointerCapture(e.pointerId); });
+  canvas.addEventListener("pointerdown", (e) => { fingers.set(e.pointerId, spot(e)); moved = fingers.size > 1 ? 99 : 0; if (!small) canvas.setPointerCapture(e.pointerId); });
   canvas.addEventListener("pointermove", (e) => {
     const before = fingers.get(e.pointerId), now = spot(e);
     if (!before) { if (e.pointerType !== "touch") { const k = nearest(e); if (k !== hover || k >= 0) point(k, ...now); } return; }
-    if (fingers.size === 1) { view.x += now[0] - before[0]; view.y += now[1] - before[1]; moved += Math.abs(now[0] - before[0]) + Math.abs(now[1] - before[1]); hold(); }
+    if (small) moved += Math.hypot(now[0] - before[0], now[1] - before[1]);
+    else if (fingers.size === 1) { view.x += now[0] - before[0]; view.y += now[1] - before[1]; moved += Math.abs(now[0] - before[0]) + Math.abs(now[1] - before[1]); hold(); }
     else {
       const other = [...fingers].find(([id]) => id !== e.pointerId)[1];
       const was = Math.hypot(before[0] - other[0], before[1] - other[1]), is = Math.hypot(now[0] - other[0], now[1] - other[1]);
@@ -146,7 +147,7 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
   canvas.addEventListener("pointercancel", lift);
   canvas.addEventListener("pointerleave", () => point(-1));
   canvas.addEventListener("dblclick", (e) => { const k = nearest(e); if (k >= 0) opened(k); else glide(() => scaleAt(2, ...spot(e))); });
-  canvas.addEventListener("wheel", (e) => { e.preventDefault(); scaleAt(Math.exp(-e.deltaY * (e.ctrlKey ? 0.01 : 0.0016)), ...spot(e)); redraw(); }, { passive: false });
+  if (!small) canvas.addEventListener("wheel", (e) => { e.preventDefault(); scaleAt(Math.exp(-e.deltaY * (e.ctrlKey ? 0.01 : 0.0016)), ...spot(e)); redraw(); }, { passive: false });
   canvas.addEventListener("keydown", (e) => {
     const go = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
     if (go) { e.preventDefault(); walk(go); }

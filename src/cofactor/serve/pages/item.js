@@ -74,11 +74,11 @@ function one(root, item, { info, title }) {
         known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "liked, whoever rates" : "disliked, whoever rates"] : null,
         found.title !== null && found.title !== undefined ? ["id", String(found.item)] : null]),
       el("div", { class: "columns even" },
-        el("div", { class: "stack" },
+        el("div", { class: "pile" },
           found.histogram?.length > 1 ? section("How it was rated", null, histogram(found.histogram)) : null,
           table.length ? section("From the table of items", null, el("dl", { class: "pairs" }, table.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? el("ul", { class: "chips" }, value.map((v) => el("li", { class: "chip still" }, words(String(v))))) : words(String(value), "span"))]))) : null,
           info.can.fold_in ? section("Your rating", "It joins your taste, in this tab only.", mine(found)) : null),
-        el("div", { class: "stack" },
+        el("div", { class: "pile" },
           section("Most like it", null, near(found.neighbours ?? [])), where)));
   }
   function near(list) {

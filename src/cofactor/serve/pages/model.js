@@ -28,6 +28,8 @@ function meaning(name) {
   return found;
 }
 
+const called = (name) => name.replace(/^(inner|valid|test)_(.*)/, "$2, $1").replaceAll("_", " ").replace(/^(rmse|mse|mae|ndcg|map)\b/, (t) => t.toUpperCase());
+
 export function open(root, route, { info, title, refreshInfo }) {
   title("Model");
   const about = el("div");
@@ -58,9 +60,9 @@ export function open(root, route, { info, title, refreshInfo }) {
     replace(about,
       now.last_error ? el("div", { class: "trouble", role: "alert" }, el("p", {}, el("b", {}, "The last change did not work. "), sentence(now.last_error))) : null,
       facts([["model", now.model, now.task === "rating" ? "predicts ratings" : "puts items in order"], ["version", String(now.version)], ["ratings", big(now.ratings), now.newer_ratings ? `and ${big(now.newer_ratings)} newer` : "none newer"], ["users", big(now.users)], ["items", big(now.items)],
-        ["scale", now.scale.low < now.scale.high ? `${short(now.scale.low)} – ${short(now.scale.high)}` : "liked or not"], ["made", when(now.created)], ["live since", when(now.loaded)]]),
+        ["scale", now.scale.low < now.scale.high ? `${short(now.scale.low)} – ${short(now.scale.high)}` : "liked or not"], ["made", ...day(now.created)], ["live since", ...day(now.loaded)]]),
       el("div", { class: "columns even" },
-        section("How good it is", null, metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => el("div", {}, el("dt", {}, name.replaceAll("_", " ")), el("dd", { class: "figure" }, fix(value, Math.abs(value) >= 100 ? 0 : 4)), meaning(name) ? el("dd", { class: "more" }, sentence(meaning(name))) : null))) : empty("Nothing was measured", "The bundle came without figures; cofactor evaluate makes them.")),
+        section("How good it is", null, metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, Math.abs(value) >= 100 ? 0 : 4)), meaning(name) ? el("dd", { class: "more" }, sentence(meaning(name))) : null))) : empty("Nothing was measured", "The bundle came without figures; cofactor evaluate makes them.")),
         section("What it can do", null, el("ul", { class: "can" }, can.map(([key, text]) => el("li", { class: now.can[key] ? "yes" : "no" }, el("span", { "aria-hidden": "true" }, now.can[key] ? "✓" : "–"), el("span", {}, text, now.can[key] ? null : el("span", { class: "unseen" }, ": no"))))))));
   }
   function table(rows) {
@@ -70,6 +72,7 @@ export function open(root, route, { info, title, refreshInfo }) {
         el("th", { scope: "row" }, String(v.version), v.active ? el("span", { class: "tag" }, "live") : null), cell("Model", v.model), cell("Made", when(v.created)), cell("Came from", SOURCE[v.source] ?? v.source ?? "–"), cell("Newer ratings", known(v.events) ? big(v.events) : "–"), cell("Drift", known(v.drift) ? fix(v.drift, 3) : "–"),
         el("td", { class: "end" }, v.active || info.read_only ? null : action("Make live", "quiet", async () => `Version ${(await post("rollback", { version: v.version })).version} is live.`))))))));
   }
+  const day = (iso) => { const [date, time] = when(iso).split(", "); return [date, time]; };
   const cell = (name, value) => el("td", { "data-name": name }, value);
 
   async function refresh() {

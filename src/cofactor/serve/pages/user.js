@@ -1,7 +1,7 @@
 /* A known user: what they rated, what they would be recommended, and why; a new rating goes to the server. */
 
 import { get, idOf, nameOf, post, remove } from "./api.js";
-import { announce, big, el, empty, facts, known, many, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
+import { announce, big, el, empty, known, many, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
 import * as shape from "./options.js";
 import { rater } from "./rating.js";
 import { recommendations } from "./recommendations.js";
@@ -36,7 +36,7 @@ function person(root, route, { info, title, refreshInfo }) {
   title(`User ${route.id}`);
   const options = shape.read(route.params);
   const writable = info.can.update && !info.read_only;
-  const about = el("div", {}, skeleton(1, "head"));
+  const about = el("div", {}, el("p", { class: "lede" }, "…"));
   const list = el("div", {}, skeleton(8, "row"));
   const said = el("p", { class: "note slim", role: "status" });
   let dialog = null;
@@ -56,7 +56,7 @@ function person(root, route, { info, title, refreshInfo }) {
   async function load() {
     try {
       const found = await get("user", { user });
-      replace(about, facts([["ratings", big(found.total)], known(found.mean) ? ["mean rating", short(found.mean)] : null, ["the model", found.status]]));
+      replace(about, el("p", { class: "lede" }, `${many(found.total, "rating")}${known(found.mean) && info.scale.low < info.scale.high ? `, ${short(found.mean)} on average` : ""}; to the model: ${found.status}.`));
       draw(found);
     } catch (error) {
       replace(about);

@@ -80,7 +80,7 @@ export function openWhy({ info, person, item, title, closed }) {
         const box = el("input", { type: "checkbox", "aria-label": `Leave out ${nameOf(r)}` });
         box.checked = out.has(r.item);
         box.addEventListener("change", () => { if (box.checked) out.set(r.item, nameOf(r)); else out.delete(r.item); whatIf(out, changes); });
-        return el("tr", {}, info.can.fold_in ? el("td", { class: "tick" }, el("label", { class: "box" }, box)) : null, el("th", { scope: "row" }, words(nameOf(r))),
+        return el("tr", {}, info.can.fold_in ? el("td", { class: "leave" }, el("label", { class: "box" }, box)) : null, el("th", { scope: "row" }, words(nameOf(r))),
           el("td", { class: "n" }, short(r.rating)), el("td", { class: "n" }, el("b", { class: r.contribution < 0 ? "down" : "up" }, signed(r.contribution, digits))), el("td", { class: "n wide-only" }, fix(r.similarity)), el("td", { class: "n wide-only" }, big(r.shared_raters)));
       }),
       list === found.rated ? null : el("tr", {}, info.can.fold_in ? el("td") : null, el("th", { scope: "row" }, many(found.rated.length - SHOWN, "other rating")), el("td"), el("td", { class: "n" }, signed(found.rated.slice(SHOWN).reduce((t, r) => t + r.contribution, 0), digits)), el("td", { class: "wide-only" }), el("td", { class: "wide-only" })),
@@ -90,7 +90,7 @@ export function openWhy({ info, person, item, title, closed }) {
     fillRows(found.rated.length > SHOWN + 1 ? found.rated.slice(0, SHOWN) : found.rated);
     return el("div", {}, el("h3", {}, "The same in figures"),
       info.can.fold_in ? el("p", { class: "note slim" }, "Leave ratings out to see how the whole list would change.") : null,
-      el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col" }, "Leave out") : null, el("th", { scope: "col" }, "Rated"), el("th", { scope: "col", class: "n" }, "Rating"), el("th", { scope: "col", class: "n" }, "Part"), el("th", { scope: "col", class: "n wide-only" }, "Alike"), el("th", { scope: "col", class: "n wide-only" }, "Shared raters"))), rows)),
+      el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col" }, "Leave out") : null, el("th", { scope: "col" }, "Rated"), el("th", { scope: "col", class: "n" }, "Rating"), el("th", { scope: "col", class: "n" }, "Contribution"), el("th", { scope: "col", class: "n wide-only" }, "Alike"), el("th", { scope: "col", class: "n wide-only" }, "Shared raters"))), rows)),
       found.rated.length > SHOWN + 1 ? more : null, changes);
   }
 
