@@ -6,12 +6,14 @@ it, ends in :class:`BundleError`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +36,9 @@ Array = NDArray[Any]
 
 __all__ = ["MIGRATIONS", "Diff", "check_writable", "diff", "info", "load", "save"]
 
-SMALL = 64 << 20
-"""Arrays up to this many bytes are read and checked whole; larger ones are mapped, and read when first used."""
+SMALL = 8 << 20
+"""Arrays up to this many bytes are read and checked whole, in some 10 ms; larger ones are mapped, and read when first
+used."""
 
 _ARRAYS, _USERS, _ITEMS = manifest.FILES
 _TABLE_LIMIT = 4 << 30
@@ -83,7 +86,7 @@ def check_writable(path: str | Path) -> None:
 def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recommender:
     """A saved recommender.
 
-    Arrays above 64 MB are mapped: they are read when first used, and their digest is checked only with ``verify``.
+    Arrays above 8 MB are mapped: they are read when first used, and their digest is checked only with ``verify``.
     Sizes, types and every number that is used as a position are always checked: those of mapped training rows when the
     rows are first used (a list for a user, say), which raises BundleError then. ``module`` is the ``nn.Module`` (or a
     function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds no code. Raises
@@ -192,16 +195,16 @@ def _read(folder: int, path: str | Path, verify: bool) -> tuple[manifest.Manifes
     m = _manifest_of(folder, path)
     ids = {}
     for name, kind, count in ((_USERS, "user", m["data"]["users"]), (_ITEMS, "item", m["data"]["items"])):
-        content = files.contents(folder, name, path, _TABLE_LIMIT)
-        _same(content, m["files"][name], f"{name} of {path}")
-        ids[kind] = tables.read(content, kind, count, f"{name} of {path}")
+        content, what = files.contents(folder, name, path, _TABLE_LIMIT), f"{name} of {path}"
+        with _same(content, m["files"][name], what):
+            ids[kind] = tables.read(content, kind, count, what)
     what = f"{_ARRAYS} of {path}"
     with files.regular(folder, _ARRAYS, path) as (fd, size):
         _same_size(size, m["files"][_ARRAYS], what)
         if size <= SMALL:
-            content = files.read_all(fd, size)
-            _same(content, m["files"][_ARRAYS], what)
-            arrays = tensors.read(content, what)
+            held = files.held(fd, size)
+            with _same(held.data, m["files"][_ARRAYS], what):
+                arrays = tensors.views(held, what)
         else:
             if verify and files.digest_of_file(fd) != m["files"][_ARRAYS]["blake2b"]:
                 raise BundleError(f"{what} was changed after it was written; save the model again")
@@ -211,10 +214,17 @@ def _read(folder: int, path: str | Path, verify: bool) -> tuple[manifest.Manifes
     return m, arrays, ids
 
 
-def _same(content: bytes, wanted: Mapping[str, Any], what: str) -> None:
+@contextlib.contextmanager
+def _same(content: bytes | memoryview, wanted: Mapping[str, Any], what: str) -> Iterator[None]:
+    """The digest is taken in a thread beside the block; BundleError at its end, before any error of the block."""
     _same_size(len(content), wanted, what)
-    if files.digest_of(content) != wanted["blake2b"]:
-        raise BundleError(f"{what} was changed after it was written; save the model again")
+    with ThreadPoolExecutor(1) as thread:
+        digest = thread.submit(files.digest_of, content)
+        try:
+            yield
+        finally:
+            if digest.result() != wanted["blake2b"]:
+                raise BundleError(f"{what} was changed after it was written; save the model again")
 
 
 def _same_size(size: int, wanted: Mapping[str, Any], what: str) -> None:

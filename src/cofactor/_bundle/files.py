@@ -20,6 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cofactor._outputs import check_path
 from cofactor.errors import BundleError, ConfigError
 
@@ -98,7 +101,7 @@ class _Hashed:
         return self.file.write(view)
 
 
-def digest_of(data: bytes) -> str:
+def digest_of(data: bytes | memoryview) -> str:
     """BLAKE2b of some bytes, 64 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=32).hexdigest()
 
@@ -161,15 +164,20 @@ def contents(folder: int, name: str, path: str | Path, limit: int) -> bytes:
     with regular(folder, name, path) as (fd, size):
         if size > limit:
             raise BundleError(f"{name} of {path} is {size:,} bytes long; at most {limit:,} are allowed")
-        return read_all(fd, size)
+        found = os.pread(fd, size, 0)  # all of it at once, up to 2 GB
+        while len(found) < size and (piece := os.pread(fd, size - len(found), len(found))):
+            found += piece
+        return found
 
 
-def read_all(fd: int, size: int) -> bytes:
-    """``size`` bytes from the start, or fewer where the file ends."""
-    found = os.pread(fd, size, 0)  # all of it at once, up to 2 GB
-    while len(found) < size and (piece := os.pread(fd, size - len(found), len(found))):
-        found += piece
-    return found
+def held(fd: int, size: int) -> NDArray[np.uint8]:
+    """``size`` bytes from the start in memory of their own that can be written to; fewer where the file ends."""
+    found, at = np.empty(size, np.uint8), 0
+    with os.fdopen(os.dup(fd), "rb", buffering=0) as file:
+        file.seek(0)
+        while at < size and (more := file.readinto(found.data[at:])):
+            at += more
+    return found[:at]
 
 
 # ---- the swap

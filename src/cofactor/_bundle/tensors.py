@@ -63,12 +63,6 @@ def write(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
             file.write(flat.view(np.uint8).data)
 
 
-def read(data: bytes, what: str) -> dict[str, Array]:
-    """The arrays in ``data``, copied into memory of their own (writable)."""
-    held = np.frombuffer(bytearray(data), np.uint8)
-    return _views(held, what)
-
-
 def mapped(fd: int, size: int, what: str) -> dict[str, Array]:
     """The arrays of an open file as ``numpy.memmap`` views: pages are read when first used.
 
@@ -78,10 +72,11 @@ def mapped(fd: int, size: int, what: str) -> dict[str, Array]:
         raise BundleError(f"{what} is cut short: {size} bytes")
     with os.fdopen(os.dup(fd), "rb") as file:
         held = np.memmap(file, dtype=np.uint8, mode="c", shape=(size,))
-    return _views(held, what)
+    return views(held, what)
 
 
-def _views(held: Array, what: str) -> dict[str, Array]:
+def views(held: Array, what: str) -> dict[str, Array]:
+    """The arrays of a file whose bytes are in memory (uint8), as views of these."""
     header, start = _header(held, what)
     spans = []
     for name, entry in header.items():

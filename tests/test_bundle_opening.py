@@ -1,0 +1,184 @@
+"""Opening a bundle: from a place that cannot be written to, and without what opening does not need."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cofactor import fitting
+from cofactor._bundle import files, manifest, tables
+from cofactor.bundle import load, save
+from cofactor.data.ids import IdMap
+from cofactor.errors import BundleError, DataError
+from cofactor.recommend import Recommender
+
+
+@pytest.fixture(scope="module")
+def rec(toy) -> Recommender:
+    return fitting.fit(toy, "bias", seed=3)
+
+
+def ran(code: str, *arguments: object) -> dict:
+    """What a fresh process prints, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+READ_ONLY = """
+import json, os, sys
+from pathlib import Path
+import numpy as np
+import cofactor.bundle as bundle
+from cofactor.errors import BundleError
+
+shelf = Path(sys.argv[1])
+bundle.SMALL = 0  # all arrays are mapped
+first = bundle.load(shelf / "m")  # imports and compiles what there is to import and compile
+first.recommend(first.data.user_ids.values[0])
+first.save(sys.argv[2])
+if os.geteuid() == 0:  # to whom no permission applies
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+found = {}
+try:
+    (shelf / "probe").touch()
+except OSError as exc:
+    found["probe"] = type(exc).__name__
+rec = bundle.load(shelf / "m")
+user = rec.data.user_ids.values[0]
+found["mapped"] = isinstance(rec.model.item_bias.base, np.memmap) and isinstance(rec.data.values.base, np.memmap)
+found["list"] = rec.recommend(user, n=5)["item"].to_list()
+for name in ("m", "new"):
+    try:
+        rec.save(shelf / name)
+    except BundleError as exc:
+        found[name] = str(exc)
+print(json.dumps(found))
+"""
+
+
+def test_a_directory_that_cannot_be_written_to(rec, tmp_path):
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folder is closed to other users
+        shelf = Path(name) / "shelf"
+        shelf.mkdir()
+        save(rec, shelf / "m")
+        before = {p.name: p.read_bytes() for p in (shelf / "m").iterdir()}
+        try:
+            for place in shelf.rglob("*"):
+                place.chmod(0o555 if place.is_dir() else 0o444)
+            shelf.chmod(0o555)
+            Path(name).chmod(0o755)
+            found = ran(READ_ONLY, shelf, tmp_path / "copy")
+            assert {p.name for p in shelf.iterdir()} == {"m"}
+            assert {p.name: p.read_bytes() for p in (shelf / "m").iterdir()} == before
+        finally:
+            for place in (shelf, shelf / "m"):
+                place.chmod(0o755)
+    assert found["probe"] == "PermissionError"  # or nothing was tested
+    assert found["mapped"]
+    assert found["list"] == rec.recommend(rec.data.user_ids.values[0], n=5)["item"].to_list()
+    for new in ("m", "new"):
+        assert found[new] == f"cannot write {shelf / new}: no permission to write in {shelf}"
+
+
+def test_a_file_system_that_cannot_be_written_to(rec, tmp_path, monkeypatch):
+    save(rec, tmp_path / "m")
+
+    def read_only(path, mode=0o777, **more):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(os, "mkdir", read_only)
+    load(tmp_path / "m")
+    for name in ("m", "new"):
+        with pytest.raises(
+            BundleError, match=f"cannot write .*{name}: Read-only file system; what was there before is"
+        ):
+            save(rec, tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == ["m"]
+    load(tmp_path / "m", verify=True)
+
+
+def test_opening_imports_no_more_than_it_needs(rec, tmp_path):
+    assert rec.intervals is not None
+    save(rec, tmp_path / "m")
+    code = (
+        "import sys, json, cofactor as cf; cf.load(sys.argv[1]);"
+        "print(json.dumps([m for m in ('cofactor.evaluate', 'cofactor.train', 'narwhals', 'torch', 'scipy.stats',"
+        " 'cofactor.data.read', 'cofactor._bundle.diff') if m in sys.modules]))"
+    )
+    assert ran(code, tmp_path / "m") == []
+
+
+def test_a_change_is_told_before_what_it_breaks(rec, tmp_path, monkeypatch):
+    """Digests are taken beside the reading; that of a file is reported, not what the reader stumbled over."""
+    save(rec, tmp_path / "m")
+    for name in manifest.FILES:
+        content = (tmp_path / "m" / name).read_bytes()
+        for broken in (b"X" * 16 + content[16:], content[:-8] + b"\xff" * 8):
+            (tmp_path / "m" / name).write_bytes(broken)
+            with pytest.raises(BundleError, match=f"{name} of .* was changed after it was written"):
+                load(tmp_path / "m")
+        (tmp_path / "m" / name).write_bytes(content)
+    load(tmp_path / "m")
+
+
+def test_reading_a_file_that_ends_early(tmp_path):
+    (tmp_path / "f").write_bytes(bytes(range(100)))
+    fd = os.open(tmp_path / "f", os.O_RDONLY)
+    try:
+        assert files.held(fd, 100).tobytes() == files.held(fd, 200).tobytes() == bytes(range(100))
+        assert files.held(fd, 10).flags.writeable
+    finally:
+        os.close(fd)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert files.contents(folder, "f", tmp_path, 100) == bytes(range(100))
+        with pytest.raises(BundleError, match="at most 99 are allowed"):
+            files.contents(folder, "f", tmp_path, 99)
+    finally:
+        os.close(folder)
+
+
+@pytest.mark.parametrize("values", [[1, 2, 2, 3], [3, 1, 3], ["a", "b", "b"], ["b", "a", "b"], [1.0, 1.0]])
+def test_ids_that_stand_twice(values):
+    for ids in (pl.Series(values), pl.Series(values).reverse(), pl.Series(values).sort()):
+        with pytest.raises(DataError, match="stands twice"):
+            IdMap(ids, "user")
+    assert len(IdMap(pl.Series(values).unique(), "user")) == len(set(values))
+
+
+def test_ids_lie_in_one_piece(tmp_path):
+    ids = IdMap(pl.Series(np.arange(600_000)), "user")
+    with open(tmp_path / "f", "wb") as file:
+        tables.write(file, ids, None)
+    content = (tmp_path / "f").read_bytes()
+    assert pl.read_parquet(content)["id"].n_chunks() == 1
+    assert tables.read(content, "user", 600_000, "f")[0] == ids
+
+
+@pytest.mark.parametrize(
+    ("value", "fine"),
+    [(1e15, False), (-1e15, False), (np.nan, False), (np.inf, False), (-np.inf, False), (9e14, True), (-9e14, True)],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_of_no_use(value, fine, dtype):
+    from cofactor._bundle.parts import finite
+
+    array = np.zeros((3, 5), dtype)
+    assert finite(array)
+    assert finite(array[:0])
+    array[1, 2] = value
+    assert finite(array) is fine
