@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,84 @@ def test_what_is_said(toy: Any, act: Callable[[Any], Any], error: type[Exception
     rec = cf.fit(toy, model="als", epochs=2)
     with pytest.raises(error, match=words):
         act(rec)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, toy: Any) -> Any:
+    """``run("recommend", ...)`` -> (exit code, stdout, stderr), in a folder with a table and a model of it."""
+    from cofactor.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    toy.to_frame().write_csv("r.csv")
+    cf.fit(toy, model="bias").save("m.cofactor")
+
+    def go(*args: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cofactor", *map(str, args)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return (int(end.value.code or 0), *capsys.readouterr())
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("recommend", "m.cofactor", "--user", 1, "--out", "/dev/null"), "a device or a pipe"),
+        (("recommend", "m.cofactor", "--user", 1, "--out", "x.xlsx"), "not as .xlsx"),
+        (("recommend", "m.cofactor", "--all", "--out", "x.json"), "not as .json"),
+        (("split", "r.csv", "--out-test", "x.json"), "not as .json"),
+        (("recommend", "m.cofactor", "--liked", f"{FILM}=5", "--liked", FILM), "names 'Film 03 (1983)' twice"),
+        (("recommend", "m.cofactor", "--user", "\udcff\udcfe", "--json"), r"unknown user '\udcff\udcfe'"),
+        (("recommend", "\udcff", "--user", 1), "No such file"),
+        (("export", "m.cofactor", "m.cofactor", "--format", "hf"), "is a saved model"),
+        (("export", "m.cofactor", "m.cofactor", "--format", "npy"), "is a saved model"),
+        (("report", "m.cofactor", "--test", "r.csv", "--out", "r.csv"), "write the report to another file"),
+        (("report", "m.cofactor", "--test", "m.cofactor"), "is a directory"),
+        (("fit", "r.csv", "--model", "bias", "--checkpoint", "./r.csv"), "write the checkpoint to another file"),
+        (("fit", "r.csv", "--model", "als", "--n-factors", 2**31), "must be below"),
+        (("info", "r.csv"), "it is a file, and a saved model is a directory"),
+        (("diff", "m.cofactor", "r.csv"), "it is a file, and a saved model is a directory"),
+        (("check", "m.cofactor"), "is a directory"),
+    ],
+)
+def test_nothing_is_overwritten_or_guessed(run: Any, args: tuple[Any, ...], words: str) -> None:
+    before = {p: p.read_bytes() for p in sorted(Path().rglob("*")) if p.is_file()}
+    code, _, err = run(*args)
+    assert code == 2
+    assert words in err.splitlines()[-1]
+    assert {p: p.read_bytes() for p in sorted(Path().rglob("*")) if p.is_file()} == before
+
+
+def test_too_little_memory_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(*_: Any, **__: Any) -> None:
+        raise MemoryError("Unable to allocate 149. GiB")
+
+    monkeypatch.setattr("cofactor.fitting.fit", greedy)
+    code, _, err = run("fit", "r.csv", "--model", "als")
+    assert code == 2
+    assert "not enough memory (Unable to allocate 149. GiB); take fewer factors" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("recommend", "m.cofactor", "--user", 1),
+        ("similar", "m.cofactor", FILM),
+        ("explain", "m.cofactor", "--user", 1, "--item", FILM),
+        ("info", "m.cofactor"),
+        ("check", "r.csv"),
+        ("models",),
+        ("models", "bayes-mf"),
+        ("diff", "m.cofactor", "m.cofactor"),
+    ],
+)
+def test_narrow_terminals_lose_nothing(run: Any, args: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every letter that a wide terminal shows is there, folded; no colour is written to what is no terminal."""
+    monkeypatch.setenv("COLUMNS", "400")
+    _, wide, _ = run(*args)
+    monkeypatch.setenv("COLUMNS", "40")
+    code, narrow, _ = run(*args)
+    assert code == 0
+    assert "\x1b" not in narrow
+    assert sorted("".join(narrow.split())) == sorted("".join(wide.split()))

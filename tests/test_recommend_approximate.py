@@ -207,3 +207,14 @@ def test_from_the_command_line_with_an_index(tmp_path, monkeypatch, capsys):
     code, out, err = run("--above", "-1", "--out", "exact.parquet")
     assert code == 2
     assert "above is -1" in err
+
+
+def test_ctrl_c_while_the_index_is_built(toy, monkeypatch):
+    from usearch.index import Index
+
+    def terminated(*_, **__):
+        raise RuntimeError("Operation has been terminated")
+
+    monkeypatch.setattr(Index, "add", terminated)
+    with pytest.raises(KeyboardInterrupt):
+        cf.fit(toy, model="als", epochs=1).approximate(above=0)

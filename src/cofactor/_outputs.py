@@ -34,6 +34,8 @@ def check_file(path: Any, what: str = "the file", *, makes_folders: bool = False
         raise ConfigError(f"cannot write {what} {path}: {exc.strerror}") from None
     if place.is_dir():
         raise ConfigError(f"cannot write {what} {path}: it is a folder; name a file in it")
+    if place.exists() and not place.is_file():  # a file that takes its place would break it
+        raise ConfigError(f"cannot write {what} {path}: it is a device or a pipe; name a file")
     folder = place.absolute().parent
     while makes_folders and not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent

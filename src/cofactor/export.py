@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 
 from cofactor._bundle import manifest, parts, tables, tensors
+from cofactor._bundle.files import is_bundle
 from cofactor._checks import one_of
 from cofactor._outputs import check_file, check_path
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
@@ -276,6 +277,8 @@ def _card(facts: dict[str, Any]) -> str:
 
 def _folder(path: str | Path) -> Path:
     place = check_path(path, "the folder")
+    if is_bundle(place):
+        raise BundleError(f"{path} is a saved model, whose folder holds nothing else; name another one")
     try:
         place.mkdir(exist_ok=True)
     except OSError as exc:
@@ -284,7 +287,10 @@ def _folder(path: str | Path) -> Path:
 
 
 def _write(path: str | Path, fill: Callable[[BinaryIO], Any]) -> None:
-    place = check_path(path)
+    try:
+        place = check_file(path)
+    except ConfigError as exc:
+        raise BundleError(str(exc)) from None
     scratch = place.parent / f".{place.name}.{secrets.token_hex(6)}.tmp"
     try:
         with open(scratch, "xb") as file:

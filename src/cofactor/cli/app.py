@@ -95,6 +95,8 @@ def main() -> None:
         sys.exit(1)
     except OSError as exc:
         _fail(f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}")
+    except MemoryError as exc:
+        _fail(f"not enough memory ({exc or 'none left'}); take fewer factors, or another model (cofactor check FILE)")
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
 
@@ -104,7 +106,7 @@ def _warn(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def _fail(message: str) -> None:
-    one_line = " ".join(message.split())
+    one_line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
     if "--json" in sys.argv:
         print(json.dumps({"error": one_line}))
     print(f"cofactor: {one_line}", file=sys.stderr)

@@ -91,6 +91,18 @@ def emit(value: Any, as_json: bool, title: str | None = None) -> None:
     show(value, title)
 
 
+def check_table(out: str) -> None:
+    """ConfigError where a table cannot be written to this file, or its name promises what it would not be."""
+    from cofactor._outputs import check_file
+
+    suffix = check_file(out).suffix.lower()
+    if suffix in OTHERS:
+        raise ConfigError(f"{out}: a table is written as .parquet, .csv or .tsv, not as {suffix}")
+
+
+OTHERS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".ndjson", ".txt", ".gz", ".zip", ".feather", ".arrow", ".html"}
+
+
 def write_table(frame: pl.DataFrame, out: str) -> None:
     """A frame as a file, in one step: Parquet, or text where the name ends in .csv or .tsv."""
     from pathlib import Path
@@ -207,14 +219,17 @@ def parse_history(pairs: list[str], items: Items) -> dict[Any, float | None]:
     history: dict[Any, float | None] = {}
     for pair in pairs:
         item, sign, value = pair.rpartition("=")
-        whole = items.ids.parse(pair)
-        if not sign or items.find(whole) >= 0:  # a title may hold a sign of equality
-            history[whole] = None
-            continue
-        try:
-            history[items.ids.parse(item)] = float(value)
-        except ValueError:
-            raise DataError(f"--liked {pair!r}: {value!r} is no number; write it as {item + '=5'!r}") from None
+        named: Any = items.ids.parse(pair)
+        rating: float | None = None
+        if sign and items.find(named) < 0:  # a title may hold a sign of equality
+            named = items.ids.parse(item)
+            try:
+                rating = float(value)
+            except ValueError:
+                raise DataError(f"--liked {pair!r}: {value!r} is no number; write it as {item + '=5'!r}") from None
+        if named in history:
+            raise DataError(f"--liked names {named!r} twice; name each item once")
+        history[named] = rating
     return history
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from cofactor._outputs import check_file
@@ -62,7 +64,9 @@ def command(
         make_config(model_class(model).Config, config)  # before the table is read
     check_writable(out)
     if checkpoint is not None:
-        check_file(checkpoint, "the checkpoint", makes_folders=True)
+        place = check_file(checkpoint, "the checkpoint", makes_folders=True)
+        if place.exists() and Path(ratings).exists() and place.samefile(ratings):
+            raise ConfigError(f"{checkpoint} is the table of ratings; write the checkpoint to another file")
     ways = {"sep": sep, "encoding": encoding, "items": items, "users": users}
     data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways)
     if not as_json:

@@ -24,6 +24,8 @@ def command(
         return
     tried = facts.pop("tried")
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
     for name, value in facts.items():
         if name == "metrics":
             lines = [metric_line(k, v) for k, v in value.items() if v is not None]

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cofactor._outputs import check_file
-from cofactor.cli.common import Json, emit, parse_history, print_json, say, write_table
+from cofactor.cli.common import Json, check_table, emit, parse_history, print_json, say, write_table
 from cofactor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def command(
     if everybody and out is None:
         raise ConfigError("--all needs --out FILE.parquet (or .csv)")
     if out is not None:
-        check_file(out)
+        check_table(out)
     rec = load(model)
     options: dict[str, Any] = {
         "n": n,

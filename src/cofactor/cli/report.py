@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from cofactor._outputs import check_file
 from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, print_json, read_test, say
+from cofactor.errors import ConfigError
 
 
 def command(
@@ -24,7 +27,9 @@ def command(
     from cofactor.bundle import load
     from cofactor.explain.report import write_report
 
-    check_file(out, "the report")
+    place = check_file(out, "the report")
+    if test is not None and place.exists() and Path(test).exists() and place.samefile(test):
+        raise ConfigError(f"{out} is the table of held-out ratings; write the report to another file")
     rec, held_out = load(model), None
     if test is not None:
         held_out = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)

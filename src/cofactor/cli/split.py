@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cofactor._outputs import check_file
 from cofactor.cli.common import (
     Encoding,
     Item,
@@ -17,6 +16,7 @@ from cofactor.cli.common import (
     Sep,
     Time,
     User,
+    check_table,
     print_json,
     read_ratings,
     say,
@@ -102,7 +102,9 @@ def _merged(data: Interactions) -> Interactions:
 
 def _check_files(files: list[str], source: str, overwrite: bool) -> None:
     """Files that can be written, differ, are not the table itself, and are not there yet (or may be replaced)."""
-    places = [check_file(file).resolve() for file in files]
+    for file in files:
+        check_table(file)
+    places = [Path(file).resolve() for file in files]
     if len(set(places)) < len(places):
         raise ConfigError(f"the parts need files of their own, not {' and '.join(files)}")
     for file, place in zip(files, places):

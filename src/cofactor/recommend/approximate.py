@@ -112,7 +112,12 @@ def _graph(vectors: Array, connectivity: int, effort: int) -> Any:
         expansion_add=effort,
         expansion_search=effort,
     )
-    graph.add(np.arange(len(vectors)), np.ascontiguousarray(vectors, dtype=np.float32), threads=1)
+    try:
+        graph.add(np.arange(len(vectors)), np.ascontiguousarray(vectors, dtype=np.float32), threads=1)
+    except RuntimeError as exc:  # what usearch makes of Ctrl-C
+        if "terminated" in str(exc):
+            raise KeyboardInterrupt from None
+        raise
     return graph
 
 
