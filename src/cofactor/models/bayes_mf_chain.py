@@ -154,6 +154,11 @@ class Side:
         )
         self._draw_prior(rng)
 
+    def settle(self, rng: np.random.Generator, passes: int) -> None:
+        """Draw what governs the rows, several times, with the rows as they are."""
+        for _ in range(passes):
+            self._draw_prior(rng)
+
     def _draw_prior(self, rng: np.random.Generator) -> None:
         d, n = self.layout.design, len(self.draw)
         own = self.draw - self.mu.astype(F32)

@@ -15,6 +15,7 @@ from cofactor.model import Hyper, Kind, State
 from cofactor.models.bayes_mf_chain import Chain, Layout, Parts, make_design
 from cofactor.models.bayes_mf_ordinal import find_levels
 from cofactor.models.bayes_mf_process import KINDS, clock
+from cofactor.models.bayes_mf_warm import begin_chain
 
 if TYPE_CHECKING:
     from cofactor.models.bayes_mf import BayesMF
@@ -64,6 +65,19 @@ class BayesStepper:
             self.traces.append(np.stack([self._trace(chain) for chain in self.chains]))
         self._keep()
         return np.array([float(np.mean([chain.error for chain in self.chains])) * self.scale**2])
+
+    def begin_from(self, old: BayesMF, users: tuple[Array, Array], items: tuple[Array, Array]) -> bool:
+        """Begin the chains at the last kept samples of an earlier model, before the first sweep; see ``bayes_mf_warm``.
+
+        ``users``, ``items``: codes of the rows in both, (here, there). False where the models differ in width.
+        """
+        k = self.model.config.n_factors
+        if old.arrays is None or not old.count or old.config.n_factors != k:
+            return False
+        for c, chain in enumerate(self.chains):
+            sample = old.count - 1 - c % old.count
+            begin_chain(chain, old.arrays, sample, k, (self.mean, self.scale), users, items)
+        return True
 
     def _sweep(self) -> None:
         first, *others = self.chains

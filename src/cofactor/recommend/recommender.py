@@ -274,10 +274,11 @@ class Recommender:
 
         ``ratings``: by default the training data with the newer ratings; or anything that :func:`cofactor.fit` takes.
         Models that train in sweeps over tables of vectors (als, svd++, ials) begin with the old ones, so that fewer
-        ``epochs`` do. Those that learn by gradient steps (dot-bias, neural, bpr, warp) do so only with ``warm=True``,
-        for a fifth of their epochs at a low learning rate: quicker, and next to no drift. ``bpr`` and ``warp`` lose
-        nothing by it; ``dot-bias`` and ``neural`` stay near the old model and gain less from the new ratings. Others
-        begin afresh, and so do all with ``warm=False``; ``verbose`` says why.
+        ``epochs`` do; the chains of bayes-mf begin at their last samples, with a sixth of the burn-in and half of the
+        sweeps. Those that learn by gradient steps (dot-bias, neural, bpr, warp) go on only with ``warm=True``, for a
+        fifth of their epochs at a low learning rate: quicker, and next to no drift. ``bpr`` and ``warp`` lose nothing
+        by it; ``dot-bias`` and ``neural`` stay near the old model and gain less from the new ratings. Others begin
+        afresh, and so do all with ``warm=False``; ``verbose`` says why.
         ``metrics["warm_start"]`` says which (1 or 0).
 
         The new vectors are turned to lie on the old ones as well as they can (orthogonal Procrustes over the items that

@@ -37,7 +37,7 @@ def refit(
     old = rec.model.config
     going_on = not by_gradient(old) if warm is None else warm
     config = {f.name: getattr(old, f.name) for f in dataclasses.fields(old)}
-    shorter = shortened(old) if going_on and by_gradient(old) else {}
+    shorter = shortened(old) if going_on else {}
     data = enlarged(rec) if ratings is None else ratings
     found = fit(
         data,

@@ -25,10 +25,20 @@ def by_gradient(config: Any) -> bool:
 
 
 def shortened(config: Any) -> dict[str, Any]:
-    """What a run of gradient steps that begins with trained vectors changes: a fifth of the epochs (two at least), at a
-    quarter of the learning rate (a tenth where that follows a cycle, with decay)."""
-    part = 10 if hasattr(config, "wd") else 4
-    return {"epochs": max(min(2, config.epochs), config.epochs // 5), "lr": config.lr / part}
+    """What a run that begins with trained vectors changes.
+
+    Gradient steps: a fifth of the epochs (two at least), at a quarter of the learning rate (a tenth where that follows
+    a cycle, with decay). Chains: a sixth of the burn-in, and half of the sweeps that count.
+    """
+    if by_gradient(config):
+        part = 10 if hasattr(config, "wd") else 4
+        return {"epochs": max(min(2, config.epochs), config.epochs // 5), "lr": config.lr / part}
+    if hasattr(config, "burn_in"):
+        return {
+            "burn_in": config.burn_in // 6,
+            "epochs": config.burn_in // 6 + max(1, (config.epochs - config.burn_in) // 2),
+        }
+    return {}
 
 
 def warm_start(learn: Learner, old: Recommender) -> bool:
@@ -36,7 +46,7 @@ def warm_start(learn: Learner, old: Recommender) -> bool:
 
     It can be where training goes in sweeps that solve (ALS and its like) and the stepper's snapshot holds tables of
     users and items that begin with the model's factors; where the model's factors are the weights that gradient steps
-    change; and where the model knows how to itself (``begin_from``, as in ``neural``).
+    change; and where the model or its stepper knows how to (``begin_from``, as in ``neural`` and ``bayes-mf``).
     """
     if type(learn.model) is not type(old.model):
         return False
@@ -46,7 +56,7 @@ def warm_start(learn: Learner, old: Recommender) -> bool:
         (learn.train.item_ids, old.data.item_ids, old.data.by_item.counts),
     )
     users, items = (_common(ids, olds, counts) for ids, olds, counts in sides)
-    if (begin := getattr(learn.model, "begin_from", None)) is not None:
+    if (begin := getattr(stepper, "begin_from", getattr(learn.model, "begin_from", None))) is not None:
         return bool(begin(old.model, users, items))
     if not isinstance(learn.model, HasFactors) or not isinstance(old.model, HasFactors):
         return False
