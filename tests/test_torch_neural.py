@@ -21,6 +21,7 @@ from cofactor.model import FoldIn, Model  # noqa: E402
 from cofactor.models import neural_net  # noqa: E402
 from cofactor.models import torch_fold as fold  # noqa: E402
 from cofactor.models.neural import Neural, NeuralConfig  # noqa: E402
+from cofactor.models.neural_saved import shapes  # noqa: E402
 from cofactor.models.torch_layers import Embedding, EmbeddingDotBias, EmbeddingNN, Module, emb_sz_rule  # noqa: E402
 from cofactor.models.torch_module import TorchModule, TorchModuleConfig  # noqa: E402
 from cofactor.recommend.recommender import Recommender  # noqa: E402
@@ -84,9 +85,45 @@ def test_config_is_checked(wrong, words):
 )
 def test_state_goes_round(toy, config):
     model = trained(toy, config, epochs=1).model
-    again = Neural.from_state(config, {k: np.array(v) for k, v in model.state().items()}, device="cpu")
-    assert np.array_equal(again.scores(np.arange(5)), model.scores(np.arange(5)))
-    assert np.array_equal(again.fold_in(toy.by_user), model.fold_in(toy.by_user))
+    state = {k: np.array(v) for k, v in model.state().items()}
+    assert {k.removeprefix("module."): a.shape for k, a in state.items() if k[:7] == "module."} == shapes(
+        config, (toy.n_users, toy.n_items)
+    )
+    again = Neural.from_state(config, state, device="cpu")
+
+    def same():
+        kept = again.state()
+        assert kept.keys() == state.keys()
+        assert all(np.array_equal(kept[k], a) and kept[k].dtype == a.dtype for k, a in state.items())
+        assert np.array_equal(again.scores(np.arange(5)), model.scores(np.arange(5)))
+        assert np.array_equal(again.fold_in(toy.by_user), model.fold_in(toy.by_user))
+        assert np.array_equal(again.predict(toy.users, toy.items), model.predict(toy.users, toy.items))
+
+    same()
+    assert again.module is None  # nothing has needed it yet
+    drawn = torch.random.get_rng_state()
+    assert again.loss(toy) == model.loss(toy)
+    assert again.module is not None
+    assert torch.equal(drawn, torch.random.get_rng_state())
+    same()
+
+
+def test_a_saved_network_needs_no_torch(toy, tmp_path):
+    rec = Recommender(trained(toy).model, toy)
+    rec.save(tmp_path / "n.cofactor")
+    history = {toy.item_ids.values[1]: 5.0, toy.item_ids.values[4]: 1.0}
+    code = (
+        "import sys, cofactor as cf\n"
+        f"rec = cf.load({str(tmp_path / 'n.cofactor')!r})\n"
+        f"rec.recommend_all(3, out={str(tmp_path / 'all.parquet')!r})\n"
+        f"rec.recommend(history={history!r}).write_parquet({str(tmp_path / 'one.parquet')!r})\n"
+        "rec.predict([(rec.data.user_ids.values[0], rec.data.item_ids.values[0])])\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(tmp_path / "all.parquet").equals(rec.recommend_all(3))
+    assert pl.read_parquet(tmp_path / "one.parquet").equals(rec.recommend(history=history))
 
 
 def test_a_spoilt_state_is_refused_without_taking_memory(toy):
@@ -227,7 +264,10 @@ def test_folding_in_fits_the_history(toy, loss):
 def test_plain_arrays_give_what_torch_gives(toy, config):
     model = trained(toy, config, epochs=5).model
     users = np.array([5, 0, -1, 3])
-    np.testing.assert_allclose(model.scores(users), TorchModule.scores(model, users), rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(model.scores(users), by_torch(model, users), rtol=2e-6, atol=2e-6)
+    pairs = np.array([5, 0, -1, 3, -1]), np.array([2, -1, 4, 0, -1])
+    theirs = TorchModule.predict(model, *pairs)
+    np.testing.assert_allclose(model.predict(*pairs), theirs, rtol=2e-6, atol=2e-6)
     np.testing.assert_allclose(model.user_state(users), TorchModule.user_state(model, users), rtol=1e-5, atol=1e-7)
     states = model.fold_in(toy.by_user)
     np.testing.assert_allclose(model.scores_from(states), TorchModule.scores_from(model, states), rtol=2e-6, atol=2e-6)
@@ -235,6 +275,12 @@ def test_plain_arrays_give_what_torch_gives(toy, config):
     mean = _objectives(model, toy.by_user, model.user_state(np.full(toy.n_users, -1)))
     assert (ours < theirs * 1.01 + 1e-3).all()
     assert ours.sum() < 0.9 * mean.sum()
+
+
+def by_torch(model, users):
+    """The scores of all items, a pair at a time through the module."""
+    n = model.shape[1]
+    return TorchModule.predict(model, np.repeat(users, n), np.tile(np.arange(n), len(users))).reshape(-1, n)
 
 
 def _objectives(model, histories, states):
@@ -261,7 +307,7 @@ def test_plain_arrays_follow_the_weights(toy):
     assert np.array_equal(np.delete(before, 4, 1), np.delete(after, 4, 1))
     model.module.layers[0][1] = nn.GELU()  # no longer what the arrays stand for
     assert model._arrays() is None
-    np.testing.assert_allclose(model.scores(np.arange(3)), TorchModule.scores(model, np.arange(3)), rtol=1e-6)
+    np.testing.assert_allclose(model.scores(np.arange(3)), by_torch(model, np.arange(3)), rtol=1e-6)
     assert model.fold_in(toy.by_user).shape == (toy.n_users, 8)
 
 

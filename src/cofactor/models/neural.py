@@ -1,6 +1,7 @@
-"""A neural network over embeddings: user and item vectors, joined, through a multi-layer perceptron (needs torch).
+"""A neural network over embeddings: user and item vectors, joined, through a multi-layer perceptron.
 
-He et al. (2017), "Neural collaborative filtering", the MLP part; sizes and order of layers as fastai has them.
+He et al. (2017), "Neural collaborative filtering", the MLP part; sizes and order of layers as fastai has them. Training
+needs torch; lists, predictions and users never seen need no more than the arrays of a saved network.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cofactor.errors import BundleError, ConfigError
 from cofactor.model import State, Stepper
 from cofactor.models.arrays import stored
 from cofactor.models.config import Search, option
+from cofactor.models.neural_saved import PREFIX, arrays_of, embedding_sizes
 from cofactor.models.torch_module import TorchModule, need_torch
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class NeuralConfig:
 
 
 class Neural(TorchModule):
-    """User and item embeddings through a multi-layer perceptron (needs the torch extra)."""
+    """User and item embeddings through a multi-layer perceptron (training needs the torch extra)."""
 
     name: ClassVar[str] = "neural"
     Config: ClassVar[type[Any]] = NeuralConfig
@@ -77,12 +79,15 @@ class Neural(TorchModule):
     def __init__(self, config: NeuralConfig | None = None, *, device: Any = None) -> None:
         super().__init__(config or NeuralConfig(), device=device)
         self.y_range: tuple[float, float] | None = None
+        self._saved: dict[str, Array] | None = None
+        """The arrays of a network that was read and whose module nobody has asked for yet."""
         self._known_arrays: tuple[Any, tuple[Net, Prior] | None] | None = None
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
         from cofactor.models.dot_bias import infer_range
 
         c = self.config
+        self._saved = None
         self.y_range = infer_range(data, c.loss) if isinstance(c.y_range, str) else c.y_range
         return super().stepper(data, rng)
 
@@ -109,13 +114,11 @@ class Neural(TorchModule):
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         need_torch("the neural model")
-        from cofactor.models.torch_layers import EmbeddingNN, emb_sz_rule
+        from cofactor.models.torch_layers import EmbeddingNN
 
         c = self.config
-        widths = (c.user_factors or c.n_factors, c.item_factors or c.n_factors)
-        sizes = [(n, width or emb_sz_rule(n)) for n, width in zip((n_users, n_items), widths)]
         return EmbeddingNN(
-            sizes,
+            embedding_sizes(c, (n_users, n_items)),
             c.layers,
             ps=c.dropout,
             embed_p=c.embed_dropout,
@@ -123,7 +126,14 @@ class Neural(TorchModule):
             use_bn=c.batch_norm,
         )
 
-    # ---- lists and fold-in, on plain arrays where the module is as it was built and lies on the CPU
+    # ---- on plain arrays where the module is as it was built and lies on the CPU, or is not there yet
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        from cofactor.models import neural_net
+
+        if (known := self._arrays()) is None:
+            return super().predict(users, items, times)
+        return neural_net.predict(*known, self._user_table(), np.asarray(users, np.int64), np.asarray(items, np.int64))
 
     def scores(self, users: Array) -> Array:
         return self.scores_from(self.user_state(users))
@@ -160,34 +170,61 @@ class Neural(TorchModule):
             return np.ascontiguousarray(super().scores_from(user_state)[:, items])
         return neural_net.scores(known[0], user_state, items)
 
+    def item_rows(self) -> Array:
+        """float32 (n_items, k): the item embedding; how far it moved is what :meth:`Recommender.refit` says."""
+        if self._saved is not None:
+            return self._saved["embeds.1.weight"]
+        found: Array = self._module().embeds[1].weight.detach().cpu().numpy()  # type: ignore[index, union-attr]
+        return found
+
     def _user_table(self) -> Array:
+        if self._saved is not None:
+            return self._saved["embeds.0.weight"]
         found: Array = self._module().embeds[0].weight.detach().numpy()  # type: ignore[index, union-attr]
         return found
 
     def _arrays(self) -> tuple[Net, Prior] | None:
         """The network and the users' prior as arrays, made again after training or an edit of the weights."""
-        from cofactor.models import neural_net, torch_fold
+        from cofactor.models import neural_net
 
-        module = self._module()
-        tensors = [*module.parameters(), *module.buffers()]
-        key = (self._runs, *map(type, module.modules()), *((t.data_ptr(), t._version) for t in tensors))
+        key: Any = "saved"
+        if self._saved is None:
+            module = self._module()
+            tensors = [*module.parameters(), *module.buffers()]
+            key = (self._runs, *map(type, module.modules()), *((t.data_ptr(), t._version) for t in tensors))
         if self._known_arrays is None or self._known_arrays[0] != key:
-            net = neural_net.net_of(module) if all(t.device.type == "cpu" for t in tensors) else None
-            found = None
-            if net is not None:
-                lie = torch_fold.prior(module, ["embeds.0.weight"], 0, self.shape[0])
-                found = net, neural_net.prior_of(net, lie.mean.numpy(), lie.root.numpy())
+            if self._saved is None:
+                net = neural_net.net_of(self._module())
+            else:
+                net = neural_net.net_from(self._saved, self.y_range)
+            found = None if net is None else (net, neural_net.prior_of(net, self._user_table()))
             self._known_arrays = key, found
         return self._known_arrays[1]
 
+    def _module(self) -> nn.Module:
+        if self._saved is not None:
+            torch = need_torch("the module of a neural model")
+            from cofactor.models import torch_run as run
+
+            saved, self._saved = self._saved, None
+            with run.own_rng(torch.device("cpu")):
+                self._load(self._facts() | {PREFIX + name: array for name, array in saved.items()})
+        return super()._module()
+
     def state(self) -> State:
-        return super().state() | {"y_range": np.array(self.y_range or (), np.float64)}
+        bounds = {"y_range": np.array(self.y_range or (), np.float64)}
+        if self._saved is None:
+            return super().state() | bounds
+        return {PREFIX + name: np.array(array) for name, array in self._saved.items()} | self._facts() | bounds
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array], module: Any = None, **given: Any) -> Self:
+        """The same model again, without torch until its module is asked for."""
         bounds = stored(state, "y_range", np.float64, (None,))
         if len(bounds) not in (0, 2) or (len(bounds) and bounds[0] >= bounds[1]):
             raise BundleError(f"the array 'y_range' of the saved model holds {bounds.tolist()}, not two bounds or none")
         model = cls(config, **given)
         model.y_range = (float(bounds[0]), float(bounds[1])) if len(bounds) else None
-        return model._load(state, device="meta")
+        model._take_facts(state)
+        model._saved = arrays_of(state, config, model.shape)
+        return model

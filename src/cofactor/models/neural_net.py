@@ -8,6 +8,7 @@ training, is folded into the layer that follows it. The later layers are one ker
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from threadpoolctl import ThreadpoolController
 from cofactor.data.interactions import CSR
 from cofactor.kernels import relu_net
 from cofactor.models.dot_bias_fold import Loss, losses_of
+from cofactor.models.neural_saved import NORM
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +27,12 @@ Array = NDArray[Any]
 
 PIECE = 1 << 16
 """Numbers that go through the sigmoid at once: they stay in the cache."""
+PAIRS = 4096
+"""Pairs that are predicted at once."""
+PRIOR_ROWS = 10_000
+"""The users' prior is taken from this many rows at most."""
+EPS = 1e-5
+"""What batch normalisation adds to a variance."""
 STEPS = 8
 """Gauss-Newton steps at most."""
 HALVINGS = 8
@@ -59,7 +67,7 @@ class Prior(NamedTuple):
 
 
 def net_of(module: nn.Module) -> Net | None:
-    """The arrays of an ``EmbeddingNN`` in eval mode: copies. None where it was altered."""
+    """The arrays of an ``EmbeddingNN`` in eval mode: copies. None where it was altered, or lies on another device."""
     from torch import nn
 
     from cofactor.models.torch_layers import EmbeddingNN, SigmoidRange
@@ -71,27 +79,32 @@ def net_of(module: nn.Module) -> Net | None:
     hidden = [nn.Linear, nn.ReLU] * len(module.settings["layers"])
     if kinds != [*hidden, nn.Linear, *([SigmoidRange] if module.settings["y_range"] is not None else [])]:
         return None
+    if any(part.eps != EPS for part in parts if isinstance(part, nn.BatchNorm1d)):
+        return None
+    tensors = module.state_dict()
+    if any(tensor.device.type != "cpu" for tensor in tensors.values()):
+        return None
+    return net_from({name: tensor.numpy() for name, tensor in tensors.items()}, module.settings["y_range"])
 
-    def array(tensor: Any) -> Array:
-        found: Array = tensor.detach().double().numpy()
-        return found
 
-    users, items = (array(table.weight) for table in module.embeds)
+def net_from(arrays: Mapping[str, Array], y_range: tuple[float, float] | None) -> Net:
+    """From the parameters and buffers of an ``EmbeddingNN`` by their names."""
+    users, items = (arrays[f"embeds.{side}.weight"].astype(np.float64) for side in (0, 1))
     scale, shift = np.ones(users.shape[1] + items.shape[1]), np.zeros(users.shape[1] + items.shape[1])
-    made = []
-    for layer in parts:
-        if isinstance(layer, nn.Linear):
-            weight = array(layer.weight)
-            made.append(((weight * scale).T, weight @ shift + (0 if layer.bias is None else array(layer.bias))))
-            scale, shift = np.ones(len(weight)), np.zeros(len(weight))
-        elif isinstance(layer, nn.BatchNorm1d):
-            mean, var = array(layer.running_mean), array(layer.running_var)
-            scale = array(layer.weight) / np.sqrt(var + layer.eps)
-            shift = array(layer.bias) - mean * scale
+    made: list[tuple[Array, Array]] = []
+    while (name := f"layers.{len(made)}") + ".0.weight" in arrays:
+        weight = arrays[name + ".0.weight"].astype(np.float64)
+        bias = arrays.get(name + ".0.bias", np.zeros(len(weight)))
+        made.append(((weight * scale).T, weight @ shift + bias))
+        scale, shift = np.ones(len(weight)), np.zeros(len(weight))
+        if name + ".2.weight" in arrays:
+            gain, lift, mean, var = (arrays[f"{name}.2.{what}"].astype(np.float64) for what in NORM)
+            scale = gain / np.sqrt(var + EPS)
+            shift = lift - mean * scale
     (first, bias), k = made[0], users.shape[1]
     later = tuple((weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in made[1:])
     brought = (items @ first[k:] + bias).astype(np.float32)
-    return Net(first[:k].astype(np.float32), brought, later, module.settings["y_range"], np.argsort(near(brought)))
+    return Net(first[:k].astype(np.float32), brought, later, y_range, np.argsort(near(brought)))
 
 
 def near(rows: Array, few: int = 16) -> Array:
@@ -109,12 +122,39 @@ def near(rows: Array, few: int = 16) -> Array:
     return np.concatenate(halved(np.arange(len(rows))))
 
 
-def prior_of(net: Net, mean: Array, root: Array) -> Prior:
-    """From the mean (d,) of the users' rows and the root (d, d) of their covariance."""
-    left, size, right = np.linalg.svd(net.user_in.T @ root, full_matrices=False)
+def prior_of(net: Net, table: Array) -> Prior:
+    """From the users' rows (n, d): a normal with their mean and covariance."""
+    some = np.linspace(0, len(table) - 1, min(len(table), PRIOR_ROWS)).astype(np.int64)
+    trained = table[some].astype(np.float64)
+    mean = trained.mean(axis=0)
+    away = trained - mean
+    with blas().limit(limits=1, user_api="blas"):
+        spread = away.T @ away / max(len(some) - 1, 1)
+        spread[np.diag_indices(len(mean))] += 1e-6 + 1e-4 * spread.diagonal().mean()
+        root = np.linalg.cholesky(spread)
+        left, size, right = np.linalg.svd(net.user_in.T @ root, full_matrices=False)
     seen = size > SEEN * size[0]
     basis, back = (left * size)[:, seen], (root @ right.T)[:, seen]
     return Prior(*(a.astype(np.float32) for a in (mean @ net.user_in, basis, mean, back)))
+
+
+def predict(net: Net, prior: Prior, table: Array, users: Array, items: Array) -> Array:
+    """float32 (n,): the prediction of each pair of codes; -1 stands for the mean row."""
+    out = np.empty(len(users), np.float32)
+    mean = net.items.mean(axis=0)
+    with blas().limit(limits=1, user_api="blas"):
+        for start in range(0, len(users), PAIRS):
+            who, what = users[start : start + PAIRS], items[start : start + PAIRS]
+            rows, x = table[np.maximum(who, 0)], net.items[np.maximum(what, 0)]
+            rows[who < 0], x[what < 0] = prior.mean, mean
+            x += rows @ net.user_in
+            for weight, bias in net.layers:
+                x = np.maximum(x, 0, out=x) @ weight
+                x += bias
+            out[start : start + PAIRS] = x[:, 0]
+    if net.y_range is not None:
+        _squash(out, *net.y_range)
+    return out
 
 
 def scores(net: Net, states: Array, items: Array | None = None) -> Array:

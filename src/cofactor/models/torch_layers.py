@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cofactor._checks import whole
 from cofactor.errors import ConfigError
+from cofactor.models.neural_saved import emb_sz_rule as emb_sz_rule
 
 INIT_SD = 0.01
 
@@ -246,8 +247,3 @@ NAMED_LOSSES: dict[str, Any] = {
     "bce": F.binary_cross_entropy,
 }
 """By the names that ``cofactor.train.losses`` has for them; on flat float tensors."""
-
-
-def emb_sz_rule(n: int) -> int:
-    """The width of an embedding of ``n`` rows, by fastai's rule of thumb."""
-    return int(min(600, round(1.6 * n**0.56)))

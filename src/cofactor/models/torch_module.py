@@ -250,13 +250,7 @@ class TorchModule:
     def state(self) -> State:
         from cofactor.models.torch_run import module_state
 
-        activated = self.activated or getattr(self._loss, "activation", None) is not None
-        facts = {
-            "shape": np.array(self.shape, np.int64),
-            "noise": np.array(self.noise, np.float64),
-            "activated": np.array(int(activated), np.int64),
-        }
-        return module_state(self._module()) | facts
+        return module_state(self._module()) | self._facts()
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array], module: Any = None, **given: Any) -> Self:
@@ -266,22 +260,14 @@ class TorchModule:
         """
         return cls(config, module, **given)._load(state)
 
-    def _load(self, state: Mapping[str, Array], device: str = "cpu") -> Self:
-        """Build the module (on ``device``: ``meta`` takes no memory) and put the arrays in."""
-        torch = need_torch("a PyTorch module")
+    def _load(self, state: Mapping[str, Array]) -> Self:
+        """Build the module and put the arrays in."""
+        need_torch("a PyTorch module")
         from cofactor.models.torch_run import load_module_state
 
-        shape = stored(state, "shape", np.int64, (2,))
-        self.shape = (int(shape[0]), int(shape[1]))
-        if min(self.shape) < 1 or max(self.shape) >= 1 << 31:
-            raise BundleError(
-                f"the array 'shape' of the saved model holds {self.shape}, not numbers of users and items"
-            )
-        self.noise = float(stored(state, "noise", np.float64, ()))
-        self.activated = bool(stored(state, "activated", np.int64, ()))
+        self._take_facts(state)
         try:
-            with torch.device(device):
-                made = self.build(*self.shape)
+            made = self.build(*self.shape)
         except ConfigError as exc:
             raise BundleError(
                 "this bundle holds the weights of a PyTorch module of your own, and no code; give the module too: "
@@ -292,6 +278,26 @@ class TorchModule:
         return self
 
     # ---- inside
+
+    def _facts(self) -> State:
+        """What a state holds besides the module."""
+        activated = self.activated or getattr(self._loss, "activation", None) is not None
+        return {
+            "shape": np.array(self.shape, np.int64),
+            "noise": np.array(self.noise, np.float64),
+            "activated": np.array(int(activated), np.int64),
+        }
+
+    def _take_facts(self, state: Mapping[str, Array]) -> None:
+        """Read :meth:`_facts`; BundleError where they make no sense."""
+        shape = stored(state, "shape", np.int64, (2,))
+        self.shape = (int(shape[0]), int(shape[1]))
+        if min(self.shape) < 1 or max(self.shape) >= 1 << 31:
+            raise BundleError(
+                f"the array 'shape' of the saved model holds {self.shape}, not numbers of users and items"
+            )
+        self.noise = float(stored(state, "noise", np.float64, ()))
+        self.activated = bool(stored(state, "activated", np.int64, ()))
 
     def _remember(self, losses: Array) -> None:
         self._runs += 1
