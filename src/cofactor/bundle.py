@@ -36,8 +36,8 @@ Array = NDArray[Any]
 
 __all__ = ["MIGRATIONS", "Diff", "check_writable", "diff", "info", "load", "save"]
 
-SMALL = 8 << 20
-"""Arrays up to this many bytes are read and checked whole, in some 10 ms; larger ones are mapped, and read when first
+SMALL = 4 << 20
+"""Arrays up to this many bytes are read and checked whole, in some 5 ms; larger ones are mapped, and read when first
 used."""
 
 _ARRAYS, _USERS, _ITEMS = manifest.FILES
@@ -86,14 +86,12 @@ def check_writable(path: str | Path) -> None:
 def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recommender:
     """A saved recommender.
 
-    Arrays above 8 MB are mapped: they are read when first used, and their digest is checked only with ``verify``.
+    Arrays above 4 MB are mapped: they are read when first used, and their digest is checked only with ``verify``.
     Sizes, types and every number that is used as a position are always checked: those of mapped training rows when the
     rows are first used (a list for a user, say), which raises BundleError then. ``module`` is the ``nn.Module`` (or a
     function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds no code. Raises
     BundleError for anything that is not an intact bundle.
     """
-    from cofactor.recommend import Recommender
-
     for attempt in range(3):
         here = None
         try:
@@ -105,6 +103,8 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recom
             # A bundle that was replaced while it was read is read again.
             if attempt == 2 or not _was_replaced(path, here):
                 raise
+    from cofactor.recommend import Recommender
+
     data = _data(m, arrays, ids, path)
     model = parts.model(m, arrays, data, module, path)
     if verify and m["versions"].get("polars") == _version("polars") and fingerprint(data) != m["data"]["fingerprint"]:
@@ -193,6 +193,16 @@ def _manifest_of(folder: int, path: str | Path) -> manifest.Manifest:
 
 def _read(folder: int, path: str | Path, verify: bool) -> tuple[manifest.Manifest, dict[str, Array], dict[str, Any]]:
     m = _manifest_of(folder, path)
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(_contents, folder, m, path, verify)
+        parts.imported(m["model"])  # meanwhile: it takes about as long
+        return m, *reading.result()
+
+
+def _contents(
+    folder: int, m: manifest.Manifest, path: str | Path, verify: bool
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The arrays by name, and (id map, side table) of "user" and "item"."""
     ids = {}
     for name, kind, count in ((_USERS, "user", m["data"]["users"]), (_ITEMS, "item", m["data"]["items"])):
         content, what = files.contents(folder, name, path, _TABLE_LIMIT), f"{name} of {path}"
@@ -211,7 +221,7 @@ def _read(folder: int, path: str | Path, verify: bool) -> tuple[manifest.Manifes
             arrays = tensors.mapped(fd, size, what)
     if verify or size <= SMALL:
         parts.check_finite(arrays, path)
-    return m, arrays, ids
+    return arrays, ids
 
 
 @contextlib.contextmanager
