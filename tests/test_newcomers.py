@@ -202,5 +202,12 @@ def test_new_items_that_are_none(rec):
         rec.recommend_new(pl.DataFrame({"genres": ["A"]}), 3)
     with pytest.raises(DataError, match="give new items as a frame"):
         rec.recommend_new([900], 3)
+    with pytest.raises(DataError, match="row 2 of the new items has no id"):
+        rec.recommend_new(pl.DataFrame({"item": [900, None]}), 3)
+    with pytest.raises(DataError, match="ids of the new items are of type List"):
+        rec.recommend_new(pl.DataFrame({"item": [[900]]}), 3)
+    with pytest.raises(DataError, match=r"'genres' has type List\(List\(String\)\), which makes no feature"):
+        rec.recommend_new(pl.DataFrame({"item": [900], "genres": [[["A"]]]}), 3)
     with pytest.raises(UnknownIdError, match="unknown user"):
         rec.recommend_new(NEW, 999)
+    assert len(rec.recommend_new(NEW.head(0), 3, interval=True)) == 0

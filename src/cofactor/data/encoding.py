@@ -140,10 +140,16 @@ def _numbers(column: pl.Series, labels: list[str], lows: Array) -> tuple[Array, 
 
 def _texts(column: pl.Series, labels: list[str]) -> tuple[Array, Array, list[str]]:
     """The same for the members of a column of texts or lists."""
-    if column.dtype.is_nested() and not isinstance(column.dtype, (pl.List, pl.Array)):
-        raise DataError(f"column {column.name!r} has type {column.dtype}, which makes no feature; give text or lists")
+    wrong = (
+        f"column {column.name!r} has type {column.dtype}, which makes no feature; give text, lists of text or numbers"
+    )
     nested = isinstance(column.dtype, (pl.List, pl.Array))
-    lists = column.cast(pl.List(pl.String)) if nested else column.cast(pl.String).str.split("|")
+    if column.dtype.is_nested() and not nested:
+        raise DataError(wrong)
+    try:
+        lists = column.cast(pl.List(pl.String)) if nested else column.cast(pl.String).str.split("|")
+    except pl.exceptions.PolarsError:
+        raise DataError(wrong) from None
     long = pl.DataFrame({"row": np.arange(len(lists), dtype=np.int64), "value": lists}).explode("value")
     long = long.with_columns(pl.col("value").str.strip_chars()).filter(pl.col("value") != "")
     long = long.unique(maintain_order=True)

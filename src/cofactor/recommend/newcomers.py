@@ -90,6 +90,10 @@ def new_table(rec: Recommender, items: Any) -> tuple[pl.Series, pl.DataFrame]:
     table = frame.to_polars()
     if key not in table.columns:
         raise DataError(f"the new items have no column {key!r}; there are: {', '.join(table.columns)}")
+    if table[key].dtype.is_nested():
+        raise DataError(f"the ids of the new items are of type {table[key].dtype}; give text or numbers")
+    if table[key].null_count():
+        raise DataError(f"row {int(table[key].is_null().arg_max() or 0) + 1} of the new items has no id")
     return table[key], table
 
 
