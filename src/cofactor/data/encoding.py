@@ -140,9 +140,7 @@ def _numbers(column: pl.Series, labels: list[str], lows: Array) -> tuple[Array, 
 
 def _texts(column: pl.Series, labels: list[str]) -> tuple[Array, Array, list[str]]:
     """The same for the members of a column of texts or lists."""
-    wrong = (
-        f"column {column.name!r} has type {column.dtype}, which makes no feature; give text, lists or numbers"
-    )
+    wrong = f"column {column.name!r} has type {column.dtype}, which makes no feature; give text, lists or numbers"
     nested = isinstance(column.dtype, (pl.List, pl.Array))
     if column.dtype.is_nested() and not nested:
         raise DataError(wrong)
