@@ -1,4 +1,4 @@
-"""The peak memory of this process."""
+"""The memory of this process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,19 @@ def peak() -> float:
 
     From the kernel's own figure where there is one: ``ru_maxrss`` begins with that of the parent process.
     """
+    found = _status("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 if found is None else found
+
+
+def resident() -> float:
+    """MB of resident memory now; NaN where the kernel does not say."""
+    found = _status("VmRSS")
+    return float("nan") if found is None else found
+
+
+def _status(name: str) -> float | None:
     status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if not status.exists():
+        return None
+    line = next(line for line in status.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024

@@ -45,13 +45,15 @@ TOLERANCE = 1e-3
 class Net(NamedTuple):
     """``user_in`` (d, h): what a user's row becomes in the first layer; ``items`` (n_items, h): what each item is
     there, biases included; ``layers``: weights (in, out) and biases (out,) of the later ones, a ReLU before each.
-    float32. ``rank`` (n_items,): the items' places when alike ones come together. ``y_range``: of the sigmoid."""
+    float32. ``rank`` (n_items,): the items' places when alike ones come together. ``y_range``: of the sigmoid.
+    ``tiles``: what :func:`scores` makes of all items, kept."""
 
     user_in: Array
     items: Array
     layers: tuple[tuple[Array, Array], ...]
     y_range: tuple[float, float] | None
     rank: Array
+    tiles: tuple[Array, Array] | None = None
 
 
 class Prior(NamedTuple):
@@ -104,7 +106,8 @@ def net_from(arrays: Mapping[str, Array], y_range: tuple[float, float] | None) -
     (first, bias), k = made[0], users.shape[1]
     later = tuple((weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in made[1:])
     brought = (items @ first[k:] + bias).astype(np.float32)
-    return Net(first[:k].astype(np.float32), brought, later, y_range, np.argsort(near(brought)))
+    net = Net(first[:k].astype(np.float32), brought, later, y_range, np.argsort(near(brought)))
+    return net._replace(tiles=_tiles(net, np.arange(len(brought))))
 
 
 def near(rows: Array, few: int = 16) -> Array:
@@ -170,7 +173,8 @@ def scores(net: Net, states: Array, items: Array | None = None) -> Array:
     codes = np.arange(len(net.items)) if items is None else np.asarray(items, np.int64)
     out = np.empty((len(first), len(codes)), np.float32)
     if net.layers:
-        arrays = (*_tiles(net, codes), *_weights(net))
+        kept = net.tiles if items is None else None
+        arrays = (*(kept or _tiles(net, codes)), *_weights(net))
 
     def work(start: int, stop: int) -> None:
         part = slice(start, stop)

@@ -59,8 +59,8 @@ def refit(
     if verbose and not began:
         print(f"trained afresh: {_why(rec, going_on)}")
     rotation, drift = turned(rec, found)
-    if rotation is not None:
-        found.rotation = rotation
+    found.rotation = rotation
+    if np.isfinite(drift):
         found.metrics["drift"] = drift
     return found
 
@@ -75,19 +75,29 @@ def _why(rec: Recommender, going_on: bool) -> str:
 def turned(old: Recommender, new: Recommender) -> tuple[Array | None, float]:
     """(rotation (k, k), drift): what turns the new vectors onto the old ones, by the items rated in both.
 
-    (None, 0) where there are no vectors, or too few common items to tell.
+    (None, NaN) where there are no vectors, or too few common items to tell. No rotation where nobody is shown vectors
+    (``item_rows``, as in ``neural``): the drift alone.
     """
-    if not isinstance(old.model, HasFactors) or not isinstance(new.model, HasFactors):
-        return None, 0.0
+    before, after = _item_rows(old.model), _item_rows(new.model)
+    if before is None or after is None:
+        return None, float("nan")
     rated = np.flatnonzero(old.data.by_item.counts > 0).astype(np.int32)
     theirs = new.data.item_ids.encode(old.data.item_ids.decode(rated))
     both = (theirs >= 0) & (new.data.by_item.counts[np.maximum(theirs, 0)] > 0)
-    a, b = new.model.factors("item")[theirs[both]], old.model.factors("item")[rated[both]]
+    a, b = after[theirs[both]], before[rated[both]]
     if a.shape[1] == 0 or a.shape[1] != b.shape[1] or len(a) <= a.shape[1]:
-        return None, 0.0
+        return None, float("nan")
     b = b if old.rotation is None else b @ old.rotation
     rotation = procrustes(a, b)
-    return rotation, mean_turn(a @ rotation, b)
+    return rotation if isinstance(new.model, HasFactors) else None, mean_turn(a @ rotation, b)
+
+
+def _item_rows(model: Any) -> Array | None:
+    """The item vectors (n_items, k) by which two models are compared."""
+    if isinstance(model, HasFactors):
+        return model.factors("item")
+    found: Array | None = model.item_rows() if hasattr(model, "item_rows") else None
+    return found
 
 
 def procrustes(a: Array, b: Array) -> Array:
