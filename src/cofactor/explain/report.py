@@ -91,32 +91,38 @@ def report_data(
 ) -> dict[str, Any]:
     """Everything the page shows, in types that JSON knows."""
     data = rec.data
-    counts = data.by_item.counts
-    mapped = np.argsort(-counts, kind="stable")[:MAPPED]
-    mapped = mapped[counts[mapped] > 0]
+    mapped = most_rated(rec)
     model = rec.model
     return {
         "title": title or f"{data.name or 'ratings'}: what {rec.name} learned",
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
         "model": {"name": rec.name, "task": model.task, "config": asdict(model.config), "seed": rec.seed},
-        "data": _at_a_glance(rec),
+        "data": at_a_glance(rec),
         "history": [[_number(x) for x in row] for row in rec.history],
         "metrics": {k: _number(v) for k, v in rec.metrics.items()},
         "quality": None if test is None else quality(rec, test),
         "doctor": _doctor(rec),
-        "items": _items(neighbours or rec, mapped),
+        "items": placed(neighbours or rec, mapped),
         "biases": _biases(rec) if isinstance(model, HasFactors) else None,
         "factors": [asdict(f) for f in name_factors(model, data)] if isinstance(model, HasFactors) else [],
         "users": _users(rec, users),
     }
 
 
+def most_rated(rec: Recommender, n: int = MAPPED) -> Array:
+    """Codes of the ``n`` most rated items, most rated first; those that nobody rated are none."""
+    counts = rec.data.by_item.counts
+    found = np.argsort(-counts, kind="stable")[:n]
+    return found[counts[found] > 0]
+
+
 def _number(x: float) -> float | None:
     return float(x) if np.isfinite(x) else None
 
 
-def _at_a_glance(rec: Recommender) -> dict[str, Any]:
+def at_a_glance(rec: Recommender) -> dict[str, Any]:
+    """The training ratings in figures: sizes, mean, how often each value stands, ratings by rank of item and user."""
     data = rec.data
     low, high = data.range
     levels, level_counts = np.unique(data.values, return_counts=True)
@@ -156,7 +162,8 @@ def _curve(ordered: Array, points: int = 120) -> list[list[int]]:
     return [[int(r), int(ordered[r - 1])] for r in ranks]
 
 
-def _items(rec: Recommender, mapped: Array) -> dict[str, Any]:
+def placed(rec: Recommender, mapped: Array) -> dict[str, Any]:
+    """The map: these items' names, places, neighbours and genres."""
     data = rec.data
     near, similarity = neighbours_among(rec.model, data, mapped, min(8, max(len(mapped) - 1, 1)))
     xy = item_map(rec.model, data, mapped, seed=rec.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cofactor.errors import MissingExtraError
+import numpy as np
 
 if TYPE_CHECKING:
     from cofactor.explain.explanation import Explanation
@@ -12,26 +12,31 @@ if TYPE_CHECKING:
 
 def waterfall(account: Explanation, n: int) -> Any:
     """Bars from "everything else", over the ``n`` strongest ratings and the others together, to the prediction."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise MissingExtraError("matplotlib", "plot", "plotting") from None
+    from cofactor.explain.plots import BLUE, GRAY, ORANGE, _plt, _short
+
     name = "title" if "title" in account.rated.columns else "item"
-    steps = [(f"{row[name]} ({row['rating']:g})", row["contribution"]) for row in account.rated.head(n).to_dicts()]
+    steps = [
+        (f"{_short(str(row[name]))} ({row['rating']:g})", row["contribution"])
+        for row in account.rated.head(n).to_dicts()
+    ]
     others = account.rated["contribution"][n:]
     if len(others):
         steps.append((f"{len(others)} other ratings", float(others.sum())))
-    ax = plt.subplots(layout="constrained", figsize=(7, 0.4 * len(steps) + 1.6))[1]
-    ax.barh(0, account.rest, color="tab:gray")
-    at = account.rest
-    for row, (_, value) in enumerate(steps, 1):
-        ax.barh(row, value, left=at, color="tab:green" if value >= 0 else "tab:red")
-        ax.text(max(at, at + value), row, f" {value:+z.2f}", va="center")
-        at += value
-    ax.barh(len(steps) + 1, account.prediction, color="tab:blue")
+    values = np.array([value for _, value in steps])
+    ends = account.rest + np.concatenate([[0.0], np.cumsum(values)])
+    room = max(float(np.ptp(ends)), 1e-6)
+    left = float(ends.min()) - 0.35 * room  # bars begin off the page: the steps would be too small to see
+    ax = _plt().subplots(layout="constrained", figsize=(8, 0.36 * len(steps) + 1.6))[1]
+    for row, (value, begin) in enumerate(zip([0.0, *values], ends[[0, *range(len(values))]])):
+        end = begin + value
+        if row:
+            ax.barh(row, value, left=begin, color=BLUE if value >= 0 else ORANGE)
+        ax.text(max(begin, end), row, f" {value:+z.2f}" if row else f" {account.rest:.2f}", va="center")
+    ax.barh([0, len(steps) + 1], np.array([account.rest, account.prediction]) - left, left=left, color=GRAY)
+    ax.text(account.prediction, len(steps) + 1, f" {account.prediction:.2f}", va="center")
     labels = ["everything else", *(label for label, _ in steps), "prediction"]
     ax.set_yticks(range(len(labels)), labels)
+    ax.set_xlim(left, float(max(*ends, account.prediction)) + 0.3 * room)
     ax.invert_yaxis()
-    ax.margins(x=0.12)
-    ax.set_title(account.label)
+    ax.set_title(_short(account.label, 60))
     return ax
