@@ -47,9 +47,13 @@ def account(a: Mapping[str, Array], count: int, k: int) -> Account:
     root = np.sqrt(scale / count)
     basis = right / np.maximum((right.astype(np.float64) ** 2).sum(0), 1e-30)
     turn = root * (items[:-1].T @ basis - np.outer(item_mean, basis.sum(0)))
-    shown = scale * of_user, scale * of_item, root * left, root * right
-    more = user_mean, turn, scale * item_mean / count
-    return Account(*(np.asarray(x, dtype=F32) for x in (*shown, *more)), scale * level)
+    biases = _single(scale * of_user), _single(scale * of_item)
+    factors = _single(root * left), _single(root * right)
+    return Account(*biases, *factors, user_mean, _single(turn), _single(scale * item_mean / count), scale * level)
+
+
+def _single(x: Array) -> Array:
+    return np.asarray(x, dtype=F32)
 
 
 def user_parts(parts: Account, vector: Array, bias: float) -> tuple[float, Array]:
