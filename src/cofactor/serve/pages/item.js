@@ -68,7 +68,7 @@ function one(root, item, { info, title }) {
   }
 
   function show(found) {
-    const table = Object.entries(found.table ?? {}).filter(([name, value]) => !["title", "item"].includes(name) && value !== null && value !== "" && !(Array.isArray(value) && !value.length));
+    const table = Object.entries(found.table ?? {}).map(([name, value]) => [name, info.groups.includes(name) && typeof value === "string" ? value.split("|") : value]).filter(([name, value]) => !["title", "item"].includes(name) && value !== null && value !== "" && !(Array.isArray(value) && !value.length));
     replace(body,
       facts([["ratings", big(found.ratings)], known(found.mean) ? ["mean rating", short(found.mean)] : null,
         known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "liked, whoever rates" : "disliked, whoever rates"] : null,

@@ -60,7 +60,7 @@ export function open(root, route, { info, title, refreshInfo }) {
     replace(about,
       now.last_error ? el("div", { class: "trouble", role: "alert" }, el("p", {}, el("b", {}, "The last change did not work. "), sentence(now.last_error))) : null,
       facts([["model", now.model, now.task === "rating" ? "predicts ratings" : "puts items in order"], ["version", String(now.version)], ["ratings", big(now.ratings), now.newer_ratings ? `and ${big(now.newer_ratings)} newer` : "none newer"], ["users", big(now.users)], ["items", big(now.items)],
-        ["scale", now.scale.low < now.scale.high ? `${short(now.scale.low)} – ${short(now.scale.high)}` : "liked or not"], ["made", ...day(now.created)], ["live since", ...day(now.loaded)]]),
+        ["scale", now.scale.low < now.scale.high ? `${short(now.scale.low)} – ${short(now.scale.high)}` : "liked or not"], now.created ? ["made", ...day(now.created)] : null, ["live since", ...day(now.loaded)]]),
       el("div", { class: "columns even" },
         section("How good it is", null, metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, Math.abs(value) >= 100 ? 0 : 4)), meaning(name) ? el("dd", { class: "more" }, sentence(meaning(name))) : null))) : empty("Nothing was measured", "The bundle came without figures; cofactor evaluate makes them.")),
         section("What it can do", null, el("ul", { class: "can" }, can.map(([key, text]) => el("li", { class: now.can[key] ? "yes" : "no" }, el("span", { "aria-hidden": "true" }, now.can[key] ? "✓" : "–"), el("span", {}, text, now.can[key] ? null : el("span", { class: "unseen" }, ": no"))))))));
@@ -69,7 +69,7 @@ export function open(root, route, { info, title, refreshInfo }) {
     if (!rows.length) return replace(versions, empty("No versions yet"));
     replace(versions, el("div", { class: "scroll" }, el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["Version", "Model", "Made", "Came from", "Newer ratings", "Drift", ""].map((h) => el("th", { scope: "col" }, h || el("span", { class: "unseen" }, "Action"))))),
       el("tbody", {}, [...rows].sort((a, b) => b.version - a.version).map((v) => el("tr", { class: v.active ? "active" : null },
-        el("th", { scope: "row" }, String(v.version), v.active ? el("span", { class: "tag" }, "live") : null), cell("Model", v.model), cell("Made", when(v.created)), cell("Came from", SOURCE[v.source] ?? v.source ?? "–"), cell("Newer ratings", known(v.events) ? big(v.events) : "–"), cell("Drift", known(v.drift) ? fix(v.drift, 3) : "–"),
+        el("th", { scope: "row" }, String(v.version), v.active ? el("span", { class: "tag" }, "live") : null), cell("Model", v.model), cell("Made", when(v.created)), cell("Came from", SOURCE[v.source] ?? v.source ?? "–"), cell("Newer ratings", known(v.events ?? v.through) ? big(v.events ?? v.through) : "–"), cell("Drift", known(v.drift) ? fix(v.drift, 3) : "–"),
         el("td", { class: "end" }, v.active || info.read_only ? null : action("Make live", "quiet", async () => `Version ${(await post("rollback", { version: v.version })).version} is live.`))))))));
   }
   const day = (iso) => { const [date, time] = when(iso).split(", "); return [date, time]; };

@@ -44,7 +44,7 @@ function stars(scale, title, value, give) {
     label.addEventListener("click", (e) => {
       if (e.target.closest("input")) return; // from the keyboard, or a screen reader
       e.preventDefault();
-      commit(halves && matchMedia("(pointer: coarse)").matches ? tapped(v) : v);
+      commit(halves && matchMedia("(any-pointer: coarse)").matches ? tapped(v) : v);
     });
     return label;
   });

@@ -115,7 +115,7 @@ export function open(root, route, { info, title, refreshInfo }) {
   }
   function drawStarters() {
     if (!starters) return;
-    const rows = starters.filter((row) => !tastes.has(taste, row.item)).slice(0, STARTERS);
+    const rows = starters.filter((row) => !tastes.has(taste, row.item)).slice(0, taste.rated.length && matchMedia("(max-width: 980px)").matches ? 3 : STARTERS); // a phone has the list below
     replace(begin, el("ul", { class: "rated" }, rows.map((row) => el("li", { class: "own" }, el("a", { class: "title", href: href("item", row.item) }, words(nameOf(row))), rater(info, nameOf(row), undefined, (value) => rate(row, value))))));
   }
 

@@ -28,7 +28,7 @@ export function waterfall(start, steps, end, digits, width) {
     const room = narrow ? Math.floor(width / 7.4) : Math.floor((left - 12) / 7.1);
     const text = svg("text", { x: narrow ? 0 : left - 12, y: narrow ? top + 13 : top + 20, "text-anchor": narrow ? "start" : "end", class: whole ? "label strong" : "label" }, clip(bar.label, room));
     text.append(svg("title", {}, bar.label));
-    if (k) drawing.append(svg("line", { class: "link", x1: X(bar.kind === "sum" ? bar.to : bar.from), x2: X(bar.kind === "sum" ? bar.to : bar.from), y1: y - (row - thick), y2: y }));
+    if (k && !narrow) drawing.append(svg("line", { class: "link", x1: X(bar.kind === "sum" ? bar.to : bar.from), x2: X(bar.kind === "sum" ? bar.to : bar.from), y1: y - (row - thick), y2: y }));
     drawing.append(text, svg("rect", { class: bar.kind, x: Math.min(x0, x1), y, width: Math.max(2, Math.abs(x1 - x0)), height: thick, rx: 3 }),
       svg("text", { x: Math.max(x0, x1) + 6, y: y + thick - 4.5, class: whole ? "value strong" : "value" }, whole ? fix(bar.value, digits) : signed(bar.value, digits)));
   });
