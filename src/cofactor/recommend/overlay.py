@@ -82,6 +82,9 @@ def overlaid(rec: Recommender, events: Any, unknown: Unknown) -> Overlay:
         check_on_scale(rec, columns.items[int(at)], float(columns.values[at]))
     codes, new_ids, new_codes = _user_codes(rec, columns.users)
     items = _item_codes(rec, columns.items, unknown)
+    if len(new_ids) > len(rec.overlay.new_ids) and (items < 0).any():  # of whom nothing is taken in stays unknown
+        codes[items < 0] = -1
+        codes[items >= 0], new_ids, new_codes = _user_codes(rec, columns.users.filter(pl.Series(items >= 0)))
     times = np.full(len(codes), NO_TIME) if columns.times is None else columns.times
     old, fresh = rec.overlay, {}
     for mine in _by_user(codes, items >= 0):
@@ -206,7 +209,7 @@ def _user_codes(rec: Recommender, users: pl.Series) -> tuple[Array, tuple[Any, .
             alike = isinstance(user, str) == (ids.text == "text") and (ids.text != "numbers" or isinstance(user, int))
             if (
                 not alike
-                or not _holds(ids.values.dtype, user)
+                or not holds(ids.values.dtype, user)
                 or ids.values.dtype.is_temporal() != users.dtype.is_temporal()
             ):
                 raise DataError(f"event {at + 1}: {ids.unknown(user)} A new user must have an id of the same type.")
@@ -216,7 +219,7 @@ def _user_codes(rec: Recommender, users: pl.Series) -> tuple[Array, tuple[Any, .
     return codes, tuple(new_ids), new_codes
 
 
-def _holds(dtype: pl.DataType, value: Any) -> bool:
+def holds(dtype: pl.DataType, value: Any) -> bool:
     """Whether a column of ids can hold this one too."""
     if isinstance(value, bool):
         return False

@@ -94,7 +94,7 @@ def _failed(request: Request, exc: Exception) -> Response:
     status, sentence = _status(exc)
     if status == 500:
         number = secrets.token_hex(4)
-        log.error("error %s of %s %s", number, request.method, request.url.path, exc_info=exc)
+        log.error("error %s of %s %r", number, request.method, request.url.path, exc_info=exc)
         sentence = f"this should not happen; the log of the server has more, at error {number}"
     return Answer({"error": sentence}, status_code=status)
 
@@ -171,7 +171,7 @@ def recommend_known(
 ) -> Response:
     served = _served(request)
     who = served.rec.data.user_ids.parse(user)
-    return Answer(asking.recommend(served, schemas.Recommend(user=who, n=n, seen=seen, where=where)))
+    return Answer(asking.recommend(served, schemas.Recommend.model_construct(user=who, n=n, seen=seen, where=where)))
 
 
 @router.post("/recommend")

@@ -13,7 +13,7 @@ from cofactor.bundle import info as bundle_info
 from cofactor.errors import UnknownIdError
 from cofactor.model import Additive, FoldedPosterior, FoldIn
 from cofactor.recommend.doubt import interval_of
-from cofactor.recommend.overlay import NO_TIME
+from cofactor.recommend.overlay import NO_TIME, holds
 from cofactor.recommend.people import UNKNOWN, find_user, new_user, scores_of
 
 if TYPE_CHECKING:
@@ -225,12 +225,13 @@ def versions(live: Live) -> dict[str, Any]:
 
 
 def known_items(served: Served, names: list[Any]) -> list[Any]:
-    """The ids of items that are known by id or title; others as they are. UnknownIdError for an id of another type,
-    which is a mistake, where an item that is too new is none."""
+    """The ids of items that are known by id or title; others as they are. UnknownIdError for an id of another type (or
+    too large for it), which is a mistake, where an item that is too new is none."""
     rec, found = served.rec, []
+    ids = rec.data.item_ids
     for name in names:
         code = rec.items.find(name)
-        if code < 0 and isinstance(name, str) != (rec.data.item_ids.text == "text"):
-            raise UnknownIdError(rec.data.item_ids.unknown(name))
-        found.append(name if code < 0 else rec.data.item_ids.values[code])
+        if code < 0 and (isinstance(name, str) != (ids.text == "text") or not holds(ids.values.dtype, name)):
+            raise UnknownIdError(ids.unknown(name))
+        found.append(name if code < 0 else ids.values[code])
     return found

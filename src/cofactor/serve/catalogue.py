@@ -104,9 +104,9 @@ class Catalogue:
         from cofactor.explain.maps import item_map
 
         with self._lock:  # it takes a while: for everybody once
-            if self._map is None or len(self._map[0]) < min(limit, len(self._by_ratings)):
-                shown = self._by_ratings[:limit]
-                shown = shown[self.rec.data.by_item.counts[shown] > 0].astype(np.int32)
+            rated = int((self.rec.data.by_item.counts > 0).sum())
+            if self._map is None or len(self._map[0]) < min(limit, rated):
+                shown = self._by_ratings[: min(limit, rated)].astype(np.int32)
                 if len(shown) < 3:
                     raise ConfigError("there are too few rated items for a map")
                 self._map = shown, item_map(self.rec.model, self.rec.data, shown, seed=self.rec.seed)

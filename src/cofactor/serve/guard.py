@@ -11,7 +11,6 @@ import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from cofactor.serve.settings import Settings
 
@@ -27,7 +26,11 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+PRIVATE = (b"cache-control", b"no-store")
 OPEN = ("/health", "/ready")
+"""Answered to a crowd too."""
+PUBLIC = ("/", *OPEN)
+"""Answered without a token, with the assets of the page, in which there is nothing of the model."""
 
 
 class Refused(Exception):
@@ -50,16 +53,17 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        started, path = False, _path(scope)
+        private = () if _public(path) else (PRIVATE,)
 
         async def sending(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message.get("headers", []), *HEADERS]
+                message["headers"] = [*message.get("headers", []), *HEADERS, *private]
             await send(message)
 
-        counted = scope["path"] not in OPEN
+        counted = path not in OPEN
         self.inside += counted
         try:
             check(scope, self.settings)
@@ -104,15 +108,23 @@ def check(scope: Scope, settings: Settings) -> None:
         raise Refused(421, f"this server is not called {host[:100]!r}; see --allow-host")
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):
         pass
-    elif origin and urlsplit(origin).netloc != host:
+    elif origin and origin.partition("://")[2] != host:
         raise Refused(403, "a page of another origin may not write here")
     elif scope["method"] == "POST" and _header(scope, b"content-type").partition(";")[0].strip() != "application/json":
         raise Refused(415, "send JSON: Content-Type: application/json")
-    private = scope["path"].startswith(("/v1/", "/metrics", "/openapi"))
-    if settings.token is not None and private:
+    if settings.token is not None and not _public(_path(scope)):
         scheme, _, token = _header(scope, b"authorization").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), settings.token.encode()):
             raise Refused(401, "give the token of this server: Authorization: Bearer ...", www_authenticate="Bearer")
+
+
+def _path(scope: Scope) -> str:
+    """The path below the one at which the application is mounted."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
+def _public(path: str) -> bool:
+    return path in PUBLIC or path.startswith("/assets/")
 
 
 def _header(scope: Scope, name: bytes) -> str:

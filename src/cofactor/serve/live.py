@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cofactor._bundle.files import MANIFEST
+from cofactor._bundle.files import MANIFEST, is_bundle
 from cofactor.bundle import info, load
 from cofactor.errors import BundleError, CofactorError, ConfigError
+from cofactor.model import FoldIn
 from cofactor.serve import versions
 from cofactor.serve.catalogue import Catalogue
 from cofactor.serve.refitting import grown
@@ -32,8 +33,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("cofactor.serve")
 _BUNDLE_SOURCES = ("given", "reload")
+_PATIENCE = 5.0
+"""Seconds that an end waits for a change of models; one that takes longer is dropped, and nothing of it is kept."""
 _LOOK_EVERY = 2.0
 """Seconds between two looks at the bundle."""
+
+
+_Stamp = tuple[int, int, int]
+"""What tells one bundle on disk from the next: inode, time, size of its manifest."""
+
+
+class _Forgotten(Exception):
+    """Somebody was forgotten whom the model that is to go live has learned."""
 
 
 class Busy(CofactorError):
@@ -66,6 +77,7 @@ class Live:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._now: Served | None = None
+        self._seen: _Stamp | None = None
 
     @property
     def now(self) -> Served:
@@ -83,14 +95,17 @@ class Live:
 
     def open(self) -> None:
         """Load the model: the one that was last live, unless the bundle was replaced since. May raise CofactorError."""
-        seen = _stamp(self.settings.model)
+        self._seen = _stamp(self.settings.model)
         if self.folder is None:
             self._now = self._unwritten(1)
         else:
             info(self.settings.model)  # nothing is made beside what is no model
             origin = versions.origin_of(self.settings.model)
+            if is_bundle(self.folder):
+                raise ConfigError(f"{self.folder} is a saved model; give another --state")
             try:
-                (self.folder / "versions").mkdir(parents=True, exist_ok=True)
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (self.folder / "versions").mkdir(exist_ok=True)
             except OSError as exc:
                 raise ConfigError(f"cannot keep newer ratings in {self.folder}: {exc.strerror or exc}") from None
             self.store = Store(self.folder / "events.sqlite")
@@ -100,30 +115,34 @@ class Live:
                 self.store.close()
                 raise
         if self.settings.watch:
-            self._start(lambda: self._watch(seen))
+            self._start(self._watch)
 
     def _open_version(self, origin: str) -> None:
         assert self.store is not None
         assert self.folder is not None
+        self.store.drop_unfinished()
         known = self.store.versions()
         for stray in (self.folder / "versions").iterdir():
             if stray.name not in {v.folder for v in known}:
                 versions.remove(stray)
         given = [v for v in known if v.source in _BUNDLE_SOURCES]
-        active = next((v for v in known if v.active), None)
+        active, trouble = next((v for v in known if v.active), None), None
         if active is not None and given and given[-1].origin == origin:
             try:
                 self._go_live(active)
                 return
             except BundleError as exc:
-                self._note(f"version {active.version} cannot be opened ({exc}); the bundle is loaded again")
+                trouble = f"version {active.version} cannot be opened ({exc}); the bundle is loaded again"
         self._install(self.settings.model, "given", 0, None)
+        if trouble is not None:
+            self._note(trouble)
 
     def close(self) -> None:
-        """Stop looking, wait for what is under way, and let go of the store."""
+        """Stop looking, wait a little for what is under way, and let go of the store."""
         self._stop.set()
+        end = time.monotonic() + _PATIENCE
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, end - time.monotonic()))
         if self.store is not None:
             with self._writing:
                 self.store.close()
@@ -168,7 +187,11 @@ class Live:
         """Load a bundle (by default that of the settings) and put it in the place of the present one; its version."""
         self._writable()
         with self._change("reloading"):
-            return self._install(path or self.settings.model, source, 0, None)
+            seen = _stamp(self.settings.model)
+            version = self._install(path or self.settings.model, source, 0, None)
+            if path is None:
+                self._seen = seen  # the watch need not do it again
+            return version
 
     def rollback(self, version: int | None = None) -> int:
         """Back to a version, by default the one that was live before; its number."""
@@ -204,20 +227,30 @@ class Live:
         self._start(work)
 
     def _refit(self, warm: bool | None) -> None:
-        store, now = self._writable(), self.now
-        events, _ = store.events(self._version(now.version).through)
-        missed = [e for e in events if now.rec.items.find(e.item) < 0]
-        found = now.rec.refit(grown(now.rec, missed), warm=warm)
+        store = self._writable()
         assert self.folder is not None
         scratch = self.folder / "versions" / "refit.cofactor"
-        try:
-            found.save(scratch)
-            self._install(scratch, "refit", now.through, found.metrics.get("drift"))
-        finally:
-            versions.remove(scratch)
+        while True:
+            with self._writing:
+                now, deleted = self.now, store.deleted()
+                events, _ = store.events(self._version(now.version).through)
+            missed = [e for e in events if now.rec.items.find(e.item) < 0]
+            found = now.rec.refit(grown(now.rec, missed), warm=warm)
+            if self._stop.is_set():
+                return
+            if store.deleted() != deleted:
+                continue  # somebody whom this model has learned was forgotten meanwhile: train again, without
+            try:
+                found.save(scratch)
+                self._install(scratch, "refit", now.through, found.metrics.get("drift"), deleted)
+                return
+            except _Forgotten:
+                continue  # the same, while it was saved
+            finally:
+                versions.remove(scratch)
 
-    def _install(self, bundle: Path, source: str, through: int, drift: float | None) -> int:
-        """Keep a bundle as a version of its own, and make it live."""
+    def _install(self, bundle: Path, source: str, through: int, drift: float | None, deleted: int | None = None) -> int:
+        """Keep a bundle as a version of its own, and make it live. ``deleted``: how many events may be gone by then."""
         store = self._writable()
         assert self.folder is not None
         scratch = self.folder / "versions" / "new.cofactor"
@@ -228,7 +261,7 @@ class Live:
             place = self.folder / "versions" / self._version(number).folder
             try:
                 os.rename(scratch, place)
-                self._go_live(self._version(number))
+                self._go_live(self._version(number), deleted)
             except BaseException:
                 store.drop_version(number)
                 versions.remove(place)
@@ -240,7 +273,7 @@ class Live:
             versions.remove(self.folder / "versions" / old.folder)
         return number
 
-    def _go_live(self, version: Version) -> None:
+    def _go_live(self, version: Version, deleted: int | None = None) -> None:
         """Load a version, try it, give it the newer ratings, and only then let it answer."""
         store = self._writable()
         assert self.folder is not None
@@ -249,6 +282,8 @@ class Live:
         served = Served(version.version, rec, rec, version.through, time.time(), Catalogue(rec))
         served = self._caught_up(served)  # this may take a while, and others may write meanwhile
         with self._writing:
+            if deleted is not None and store.deleted() != deleted:
+                raise _Forgotten
             served = self._caught_up(served)
             store.activate(version.version)
             self._now, self.last_error = served, None
@@ -288,11 +323,11 @@ class Live:
         self.last_error = error
         log.error("%s", error)
 
-    def _watch(self, seen: tuple[int, int, int] | None) -> None:
+    def _watch(self) -> None:
         """Where the bundle is replaced by another, serve that."""
         while not self._stop.wait(_LOOK_EVERY):
             stamp = _stamp(self.settings.model)
-            if stamp is None or stamp == seen:
+            if stamp is None or stamp == self._seen:
                 continue
             try:
                 if self.folder is None:
@@ -300,10 +335,10 @@ class Live:
                     self.last_error = None
                 else:
                     self.reload()
-                seen = stamp
+                self._seen = stamp
             except Busy:
                 continue
-            except CofactorError as exc:  # perhaps it is not whole yet: looked at again, said once
+            except Exception as exc:  # perhaps it is not whole yet, or the disk is full: looked at again, said once
                 said = f"the new {self.settings.model.name} is not served: {exc}"
                 if said != self.last_error:
                     self._note(said)
@@ -315,7 +350,7 @@ class Live:
         return Served(version, rec, rec, 0, time.time(), Catalogue(rec))
 
 
-def _stamp(bundle: Path) -> tuple[int, int, int] | None:
+def _stamp(bundle: Path) -> _Stamp | None:
     try:
         found = (bundle / MANIFEST).stat()
     except OSError:
@@ -325,11 +360,15 @@ def _stamp(bundle: Path) -> tuple[int, int, int] | None:
 
 def _warm_up(rec: Recommender) -> None:
     """Ask what is asked most, so that kernels are compiled, and a model without sense is found before it is live."""
+    for ids in (rec.data.user_ids, rec.data.item_ids):
+        if not (ids.values.dtype.is_integer() or ids.text == "text"):
+            raise BundleError(f"the {ids.kind} ids are {ids.text}; a server needs whole numbers or text")
     counts = rec.data.by_user.counts
     user = rec.data.user_ids.values[int(np.argmax(counts))]
     item = rec.data.item_ids.values[int(np.argmax(rec.data.by_item.counts))]
     found = rec.recommend(user, n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
         raise BundleError(f"the model {rec.name} gives no list to its own user {user!r}")
-    rec.recommend(history=[item], n=10)
+    if isinstance(rec.model, FoldIn):
+        rec.recommend(history=[item], n=10)
     rec.similar_items(item)

@@ -39,7 +39,7 @@ def run(settings: Settings, started: Callable[[str, FastAPI], None] = lambda url
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         started(f"http://{host}:{listener.getsockname()[1]}", app)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
+            app, http="h11", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
         )
         uvicorn.Server(config).run(sockets=[listener])
     finally:

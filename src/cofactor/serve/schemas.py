@@ -24,7 +24,7 @@ MOST_ITEMS = 1000
 
 Text = Annotated[str, StringConstraints(strict=True, max_length=1000)]
 Id = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Text
-Rating = Annotated[float, Field(allow_inf_nan=False)]
+Rating = Annotated[float, Field(allow_inf_nan=False, gt=-3e38, lt=3e38)]  # what float32 holds
 Level = Annotated[float, Field(gt=0, lt=1)]
 Strength = Annotated[float, Field(ge=0, le=1)]
 Policy = Literal["error", "skip", "popular"]

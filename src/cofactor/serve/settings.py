@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class Settings:
         """Where newer ratings and versions are kept; None where nothing is written."""
         if self.read_only:
             return None
-        return self.state if self.state is not None else self.model.with_name(f"{self.model.name}.state")
+        return self.state if self.state is not None else Path(f"{os.path.abspath(self.model)}.state")
 
     @property
     def allowed_hosts(self) -> tuple[str, ...] | None:

@@ -6,11 +6,12 @@ Ids keep their types: 1 and "1" stay two.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +65,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         try:
+            with suppress(OSError):  # what people rated is not for other accounts; the log beside it gets the same mode
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=1.0)
             self._open()
         except sqlite3.OperationalError as exc:
@@ -92,6 +95,7 @@ class Store:
         elif version != FORMAT:
             raise sqlite3.DatabaseError(f"it has format {version}, this cofactor reads {FORMAT}")
         db.execute("COMMIT")
+        self._count = int(db.execute("SELECT count(*) FROM events").fetchone()[0])  # which reads all of them: once
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -100,10 +104,11 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite has ended it itself after some errors
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def _read(self, query: str, *values: Any) -> list[Any]:
         with self._lock:
@@ -129,7 +134,14 @@ class Store:
                 now = int(time.time())
                 db.execute("DELETE FROM answered WHERE received < ?", (now - _KEYS_KEPT,))
                 db.execute("INSERT INTO answered VALUES (?, ?, ?)", (key, len(events), now))
-            return _last(db)
+            last = _last(db)
+        self._count += len(events)
+        return last
+
+    def deleted(self) -> int:
+        """How many of all events that there ever were are gone."""
+        with self._lock:
+            return _last(self._db) - self._count
 
     def events(self, after: int = 0) -> tuple[list[Event], int]:
         """(the events after number ``after`` as they came, the number of the last)."""
@@ -139,12 +151,15 @@ class Store:
 
     def count(self) -> int:
         """How many events there are."""
-        return int(self._read("SELECT count(*) FROM events")[0][0])
+        return self._count
 
     def forget(self, user: Any) -> int:
         """Delete the events of a user, so that nothing of them stays in the file; how many there were."""
+        if isinstance(user, int) and not -(2**63) <= user < 2**63:
+            return 0  # more than the file can hold
         with self._writing() as db:
             found = int(db.execute("DELETE FROM events WHERE user IS ?", (user,)).rowcount)
+        self._count -= found
         self._read("PRAGMA wal_checkpoint(TRUNCATE)")
         return found
 
@@ -168,6 +183,11 @@ class Store:
         with self._writing() as db:
             db.execute("UPDATE versions SET active = (version = ?)", (version,))
             db.execute("UPDATE versions SET activated = ? WHERE version = ?", (time.time(), version))
+
+    def drop_unfinished(self) -> None:
+        """Forget those that never were live: a crash came before."""
+        with self._writing() as db:
+            db.execute("DELETE FROM versions WHERE activated IS NULL")
 
     def drop_version(self, version: int) -> None:
         """Forget one that is not active."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import stat
 from pathlib import Path
 
 from cofactor._bundle.files import MANIFEST, digest_of, opened, regular
+from cofactor._bundle.manifest import FILES
 from cofactor.errors import BundleError
 from cofactor.serve.store import Version
 
@@ -26,15 +26,17 @@ def origin_of(bundle: Path) -> str:
 
 
 def adopt(bundle: Path, place: Path) -> None:
-    """Make ``place`` (where nothing is of use) the same bundle. All files are of one and the same bundle, even where it
-    is replaced meanwhile."""
+    """Make ``place`` (where nothing is of use) the same bundle: its files, and no others that lie there. All are of one
+    and the same bundle, even where it is replaced meanwhile."""
     remove(place)
     try:
         place.mkdir(parents=True)
         with opened(bundle) as folder:
-            for name in sorted(os.listdir(folder)):
-                if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-                    continue  # no part of a bundle
+            with regular(folder, MANIFEST, bundle):
+                pass  # before anything else: it may be no bundle at all
+            for name in (*FILES, MANIFEST):
+                with regular(folder, name, bundle):
+                    pass  # a link to somewhere else is refused
                 try:
                     os.link(name, place / name, src_dir_fd=folder, follow_symlinks=False)
                 except OSError:
