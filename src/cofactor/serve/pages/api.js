@@ -6,7 +6,7 @@ const KEY = "cofactor.token";
 let live = null;
 
 export class ApiError extends Error {
-  constructor(status, message) { super(message); this.status = status; }
+	constructor(status, message) { super(message); this.status = status; }
 }
 export const stale = (error) => error && error.name === "AbortError";
 
@@ -14,52 +14,52 @@ const remembered = () => { try { return sessionStorage.getItem(KEY); } catch { r
 const remember = (token) => { try { sessionStorage.setItem(KEY, token); } catch { /* private windows may refuse */ } };
 
 async function once(method, path, body, signal) {
-  const headers = { Accept: "application/json" };
-  const token = remembered();
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  let answer;
-  try {
-    answer = await fetch(new URL(path, document.baseURI.split("#")[0]), { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin" });
-  } catch (error) {
-    if (stale(error)) throw error;
-    throw new ApiError(0, navigator.onLine === false ? "You are offline; the server cannot be reached." : "The server does not answer. It may be starting, or have stopped.");
-  }
-  const text = await answer.text();
-  let found = null;
-  try { found = text ? JSON.parse(text) : {}; } catch { /* a proxy's page, say */ }
-  if (!answer.ok) throw new ApiError(answer.status, (found && found.error) || `The server answered ${answer.status} ${answer.statusText}`.trim());
-  if (found === null) throw new ApiError(answer.status, "The server's answer cannot be read; is this cofactor?");
-  return found;
+	const headers = { Accept: "application/json" };
+	const token = remembered();
+	if (token) headers.Authorization = `Bearer ${token}`;
+	if (body !== undefined) headers["Content-Type"] = "application/json";
+	let answer;
+	try {
+		answer = await fetch(new URL(path, document.baseURI.split("#")[0]), { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin" });
+	} catch (error) {
+		if (stale(error)) throw error;
+		throw new ApiError(0, navigator.onLine === false ? "You are offline; the server cannot be reached." : "The server does not answer. It may be starting, or have stopped.");
+	}
+	const text = await answer.text();
+	let found = null;
+	try { found = text ? JSON.parse(text) : {}; } catch { /* a proxy's page, say */ }
+	if (!answer.ok) throw new ApiError(answer.status, (found && found.error) || `The server answered ${answer.status} ${answer.statusText}`.trim());
+	if (found === null) throw new ApiError(answer.status, "The server's answer cannot be read; is this cofactor?");
+	return found;
 }
 
 async function ask(method, path, body, signal) {
-  for (;;) {
-    const before = remembered();
-    try {
-      const found = await once(method, path, body, signal);
-      notice(found.version);
-      return found;
-    } catch (error) {
-      if (error.status !== 401) throw error;
-      if (remembered() !== before) continue; // given meanwhile, for another request
-      const token = await askForToken(before ? "That token was not accepted." : "");
-      if (!token) throw error;
-      remember(token);
-    }
-  }
+	for (;;) {
+		const before = remembered();
+		try {
+			const found = await once(method, path, body, signal);
+			notice(found.version);
+			return found;
+		} catch (error) {
+			if (error.status !== 401) throw error;
+			if (remembered() !== before) continue; // given meanwhile, for another request
+			const token = await askForToken(before ? "That token was not accepted." : "");
+			if (!token) throw error;
+			remember(token);
+		}
+	}
 }
 
 /** Where an answer comes from a newer model than the page knows, the page is told. */
 function notice(version) {
-  if (typeof version !== "number") return;
-  if (live !== null && version !== live) document.dispatchEvent(new CustomEvent("newversion", { detail: version }));
-  live = version;
+	if (typeof version !== "number") return;
+	if (live !== null && version !== live) document.dispatchEvent(new CustomEvent("newversion", { detail: version }));
+	live = version;
 }
 
 const query = (params) => {
-  const kept = Object.entries(params).filter(([, v]) => v !== undefined && v !== null);
-  return kept.length ? "?" + new URLSearchParams(kept.map(([k, v]) => [k, String(v)])) : "";
+	const kept = Object.entries(params).filter(([, v]) => v !== undefined && v !== null);
+	return kept.length ? "?" + new URLSearchParams(kept.map(([k, v]) => [k, String(v)])) : "";
 };
 
 export const get = (path, params = {}, signal = undefined) => ask("GET", `v1/${path}${query(params)}`, undefined, signal);
@@ -68,17 +68,17 @@ export const remove = (path, params = {}) => ask("DELETE", `v1/${path}${query(pa
 
 /** Runs only the newest of several requests: each call ends the one before. */
 export function newest() {
-  let controller = null;
-  return {
-    signal() { controller?.abort(); controller = new AbortController(); return controller.signal; },
-    stop() { controller?.abort(); controller = null; },
-  };
+	let controller = null;
+	return {
+		signal() { controller?.abort(); controller = new AbortController(); return controller.signal; },
+		stop() { controller?.abort(); controller = null; },
+	};
 }
 
 /** Ids keep their type in JSON, and are text in addresses. */
 export function idOf(text, type) {
-  if (type === "int" && /^[+-]?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
-  if (type === "float" && text.trim() !== "" && Number.isFinite(Number(text))) return Number(text);
-  return text;
+	if (type === "int" && /^[+-]?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+	if (type === "float" && text.trim() !== "" && Number.isFinite(Number(text))) return Number(text);
+	return text;
 }
 export const nameOf = (row) => (row.title === null || row.title === undefined || row.title === "" ? String(row.item) : String(row.title));

@@ -1,77 +1,77 @@
 /* How one rates: stars where the scale is short, a number where it is long, a heart where ratings have no values. */
 
-import { el, fresh, short, svg } from "./dom.js";
+import { button, el, fresh, short, svg } from "./dom.js";
 
 const STAR = "M12 2.6l2.9 5.95 6.55.93-4.75 4.6 1.14 6.52L12 17.5l-5.84 3.1 1.14-6.52-4.75-4.6 6.55-.93z";
 const HEART = "M12 20.3C6.2 15.6 3 12.6 3 8.9A4.7 4.7 0 0 1 7.7 4.2c1.7 0 3.3.9 4.3 2.3 1-1.4 2.6-2.3 4.3-2.3A4.7 4.7 0 0 1 21 8.9c0 3.7-3.2 6.7-9 11.4z";
 
 export function levelsOf(scale) {
-  if (!scale || scale.low >= scale.high || !scale.step) return [];
-  const n = Math.round((scale.high - scale.low) / scale.step) + 1;
-  return n > 20 ? [] : Array.from({ length: n }, (_, k) => +(scale.low + k * scale.step).toFixed(6));
+	if (!scale || scale.low >= scale.high || !scale.step) return [];
+	const n = Math.round((scale.high - scale.low) / scale.step) + 1;
+	return n > 20 ? [] : Array.from({ length: n }, (_, k) => +(scale.low + k * scale.step).toFixed(6));
 }
 
 export function kindOf(info) {
-  const scale = info.scale;
-  if (!scale || scale.low >= scale.high) return "like";
-  const levels = levelsOf(scale);
-  if (levels.length && scale.low >= 0 && scale.high <= 10 && (scale.step === 1 || scale.step === 0.5) && levels.length <= 11) return "stars";
-  return info.task === "rating" || levels.length ? "number" : "like";
+	const scale = info.scale;
+	if (!scale || scale.low >= scale.high) return "like";
+	const levels = levelsOf(scale);
+	if (levels.length && scale.low >= 0 && scale.high <= 10 && (scale.step === 1 || scale.step === 0.5) && levels.length <= 11) return "stars";
+	return info.task === "rating" || levels.length ? "number" : "like";
 }
 
 /** `value` is a rating, null for "liked", undefined for none; `give(rating)` is called with the new one. */
 export function rater(info, title, value, give) {
-  const kind = kindOf(info);
-  return kind === "stars" ? stars(info.scale, title, value, give) : kind === "number" ? number(info.scale, title, value, give) : heart(title, value, give);
+	const kind = kindOf(info);
+	return kind === "stars" ? stars(info.scale, title, value, give) : kind === "number" ? number(info.scale, title, value, give) : heart(title, value, give);
 }
 
 const worded = (scale, v) => `${short(v)} of ${short(scale.high)}`;
 
 function stars(scale, title, value, give) {
-  const levels = levelsOf(scale).filter((v) => v > 0);
-  const halves = scale.step === 0.5;
-  const name = fresh("stars");
-  let chosen = value ?? undefined;
-  let wait = 0;
-  const labels = levels.map((v) => {
-    const left = halves && v % 1 !== 0;
-    const box = halves ? (left ? "0 0 12 24" : "12 0 12 24") : "0 0 24 24";
-    const input = el("input", { type: "radio", name, value: String(v), class: "unseen", "aria-label": worded(scale, v) });
-    input.checked = v === chosen;
-    input.addEventListener("change", () => { paint(v); clearTimeout(wait); wait = setTimeout(() => commit(v), 700); });
-    const label = el("label", { class: halves ? "half" : "whole", title: short(v) }, input, svg("svg", { viewBox: box, "aria-hidden": "true" }, svg("path", { d: STAR })));
-    label.addEventListener("pointerenter", (e) => { if (e.pointerType === "mouse") paint(v); });
-    label.addEventListener("click", (e) => {
-      if (e.target.closest("input")) return; // from the keyboard, or a screen reader
-      e.preventDefault();
-      commit(halves && matchMedia("(any-pointer: coarse)").matches ? tapped(v) : v);
-    });
-    return label;
-  });
-  // A finger cannot tell halves apart: a tap gives the whole star, a second one on it takes half away.
-  const tapped = (v) => (chosen === Math.ceil(v) && Math.ceil(v) - 0.5 >= scale.low ? Math.ceil(v) - 0.5 : Math.min(Math.ceil(v), scale.high));
-  function paint(v) { labels.forEach((label, k) => label.classList.toggle("on", v !== undefined && levels[k] <= v)); }
-  function commit(v) {
-    clearTimeout(wait);
-    chosen = v;
-    labels.forEach((label, k) => { label.firstChild.checked = levels[k] === v; });
-    paint(v);
-    give(v);
-  }
-  const node = el("fieldset", { class: "stars" }, el("legend", { class: "unseen" }, `Your rating of ${title}`), labels);
-  node.addEventListener("pointerleave", () => paint(chosen));
-  paint(chosen);
-  return node;
+	const levels = levelsOf(scale).filter((v) => v > 0);
+	const halves = scale.step === 0.5;
+	const name = fresh("stars");
+	let chosen = value ?? undefined;
+	let wait = 0;
+	const labels = levels.map((v) => {
+		const left = halves && v % 1 !== 0;
+		const box = halves ? (left ? "0 0 12 24" : "12 0 12 24") : "0 0 24 24";
+		const input = el("input", { type: "radio", name, value: String(v), class: "unseen", "aria-label": worded(scale, v) });
+		input.checked = v === chosen;
+		input.addEventListener("change", () => { paint(v); clearTimeout(wait); wait = setTimeout(() => commit(v), 700); });
+		const label = el("label", { class: halves ? "half" : "whole", title: short(v) }, input, svg("svg", { viewBox: box, "aria-hidden": "true" }, svg("path", { d: STAR })));
+		label.addEventListener("pointerenter", (e) => { if (e.pointerType === "mouse") paint(v); });
+		label.addEventListener("click", (e) => {
+			if (e.target.closest("input")) return; // from the keyboard, or a screen reader
+			e.preventDefault();
+			commit(halves && matchMedia("(any-pointer: coarse)").matches ? tapped(v) : v);
+		});
+		return label;
+	});
+	// A finger cannot tell halves apart: a tap gives the whole star, a second one on it takes half away.
+	const tapped = (v) => (chosen === Math.ceil(v) && Math.ceil(v) - 0.5 >= scale.low ? Math.ceil(v) - 0.5 : Math.min(Math.ceil(v), scale.high));
+	function paint(v) { labels.forEach((label, k) => label.classList.toggle("on", v !== undefined && levels[k] <= v)); }
+	function commit(v) {
+		clearTimeout(wait);
+		chosen = v;
+		labels.forEach((label, k) => { label.firstChild.checked = levels[k] === v; });
+		paint(v);
+		give(v);
+	}
+	const node = el("fieldset", { class: "stars" }, el("legend", { class: "unseen" }, `Your rating of ${title}`), labels);
+	node.addEventListener("pointerleave", () => paint(chosen));
+	paint(chosen);
+	return node;
 }
 
 function number(scale, title, value, give) {
-  const field = el("input", { type: "number", class: "number", min: scale.low, max: scale.high, step: scale.step ?? "any", "aria-label": `Your rating of ${title}, from ${short(scale.low)} to ${short(scale.high)}`, placeholder: `${short(scale.low)} – ${short(scale.high)}` });
-  if (value !== undefined && value !== null) field.value = String(value);
-  field.addEventListener("change", () => { if (field.value !== "" && field.reportValidity()) give(Number(field.value)); });
-  return field;
+	const field = el("input", { type: "number", class: "number", min: scale.low, max: scale.high, step: scale.step ?? "any", "aria-label": `Your rating of ${title}, from ${short(scale.low)} to ${short(scale.high)}`, placeholder: `${short(scale.low)} – ${short(scale.high)}` });
+	if (value !== undefined && value !== null) field.value = String(value);
+	field.addEventListener("change", () => { if (field.value !== "" && field.reportValidity()) give(Number(field.value)); });
+	return field;
 }
 
 function heart(title, value, give) {
-  const on = value !== undefined;
-  return el("button", { type: "button", class: "heart" + (on ? " on" : ""), "aria-pressed": String(on), "aria-label": `You like ${title}`, title: "Like", onclick: () => give(null) }, svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: HEART })));
+	const on = value !== undefined;
+	return button({ class: "heart" + (on ? " on" : ""), "aria-pressed": String(on), "aria-label": `You like ${title}`, title: "Like", onclick: () => give(null) }, svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: HEART })));
 }

@@ -7,39 +7,39 @@ export const keyOf = (item) => `${typeof item}:${item}`;
 const same = (a) => (b) => keyOf(a) === keyOf(b.item);
 
 export function read(params, info, names = { rated: [], denied: [] }) {
-  const titles = new Map([...names.rated, ...names.denied].map((row) => [keyOf(row.item), row.title]));
-  const rowOf = (text) => { const item = idOf(text, info.id_types.item); return { item, title: titles.get(keyOf(item)) ?? null }; };
-  const rated = [];
-  for (const text of params.getAll("r")) {
-    const at = text.lastIndexOf("*");
-    const row = rowOf(at < 0 ? text : text.slice(0, at));
-    const value = at < 0 ? "" : text.slice(at + 1);
-    if (!rated.some(same(row.item))) rated.push({ ...row, rating: value === "" || !Number.isFinite(Number(value)) ? null : Number(value) });
-  }
-  return { rated, denied: params.getAll("x").map(rowOf) };
+	const titles = new Map([...names.rated, ...names.denied].map((row) => [keyOf(row.item), row.title]));
+	const rowOf = (text) => { const item = idOf(text, info.id_types.item); return { item, title: titles.get(keyOf(item)) ?? null }; };
+	const rated = [];
+	for (const text of params.getAll("r")) {
+		const at = text.lastIndexOf("*");
+		const row = rowOf(at < 0 ? text : text.slice(0, at));
+		const value = at < 0 ? "" : text.slice(at + 1);
+		if (!rated.some(same(row.item))) rated.push({ ...row, rating: value === "" || !Number.isFinite(Number(value)) ? null : Number(value) });
+	}
+	return { rated, denied: params.getAll("x").map(rowOf) };
 }
 
 export function write(taste, params) {
-  for (const { item, rating } of taste.rated) params.append("r", `${item}*${rating ?? ""}`);
-  for (const { item } of taste.denied) params.append("x", String(item));
-  return params;
+	for (const { item, rating } of taste.rated) params.append("r", `${item}*${rating ?? ""}`);
+	for (const { item } of taste.denied) params.append("x", String(item));
+	return params;
 }
 
 export function restore(params, info) {
-  let kept = { rated: [], denied: [] };
-  try { kept = { ...kept, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") }; } catch { /* nothing was kept */ }
-  return params.has("r") || params.has("x") ? read(params, info, kept) : kept;
+	let kept = { rated: [], denied: [] };
+	try { kept = { ...kept, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") }; } catch { /* nothing was kept */ }
+	return params.has("r") || params.has("x") ? read(params, info, kept) : kept;
 }
 export function remember(taste) {
-  try { sessionStorage.setItem(KEY, JSON.stringify(taste)); } catch { /* private windows may refuse */ }
+	try { sessionStorage.setItem(KEY, JSON.stringify(taste)); } catch { /* private windows may refuse */ }
 }
 
 export const has = (taste, item) => taste.rated.some(same(item)) || taste.denied.some(same(item));
 export function rate(taste, row, rating) {
-  const known = taste.rated.find(same(row.item));
-  if (known) known.rating = rating;
-  else taste.rated.unshift({ item: row.item, title: row.title ?? null, rating });
-  taste.denied = taste.denied.filter((d) => !same(row.item)(d));
+	const known = taste.rated.find(same(row.item));
+	if (known) known.rating = rating;
+	else taste.rated.unshift({ item: row.item, title: row.title ?? null, rating });
+	taste.denied = taste.denied.filter((d) => !same(row.item)(d));
 }
 export const drop = (taste, row) => { taste.rated = taste.rated.filter((r) => !same(row.item)(r)); };
 export const deny = (taste, row) => { if (!taste.denied.some(same(row.item))) taste.denied.unshift({ item: row.item, title: row.title ?? null }); };
@@ -47,13 +47,13 @@ export const allow = (taste, row) => { taste.denied = taste.denied.filter((d) =>
 
 /** The titles behind the ids of a link, in one request; items that this model does not know are let go. */
 export async function learnTitles(taste, info) {
-  const rows = [...taste.rated, ...taste.denied];
-  if (!info.titles || !rows.some((row) => row.title === null) || !taste.rated.length) return false;
-  try {
-    const ids = rows.map((row) => row.item);
-    const { recommendations } = await post("recommend", { history: taste.rated.map(({ item, rating }) => ({ item, rating })), allow: ids, seen: true, unknown: "skip", n: Math.min(1000, ids.length) });
-    const titles = new Map(recommendations.map((row) => [keyOf(row.item), row.title]));
-    for (const part of ["rated", "denied"]) taste[part] = taste[part].filter((row) => titles.has(keyOf(row.item))).map((row) => ({ ...row, title: titles.get(keyOf(row.item)) }));
-    return true;
-  } catch { return false; } // the list itself will say what is wrong
+	const rows = [...taste.rated, ...taste.denied];
+	if (!info.titles || !rows.some((row) => row.title === null) || !taste.rated.length) return false;
+	try {
+		const ids = rows.map((row) => row.item);
+		const { recommendations } = await post("recommend", { history: taste.rated.map(({ item, rating }) => ({ item, rating })), allow: ids, seen: true, unknown: "skip", n: Math.min(1000, ids.length) });
+		const titles = new Map(recommendations.map((row) => [keyOf(row.item), row.title]));
+		for (const part of ["rated", "denied"]) taste[part] = taste[part].filter((row) => titles.has(keyOf(row.item))).map((row) => ({ ...row, title: titles.get(keyOf(row.item)) }));
+		return true;
+	} catch { return false; } // the list itself will say what is wrong
 }

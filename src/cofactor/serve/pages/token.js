@@ -1,22 +1,22 @@
 /* Asks for the server's token, in a dialog, once however many requests wait for it. */
 
-import { el } from "./dom.js";
+import { el, note } from "./dom.js";
 
 let waiting = null;
 
 export function askForToken(said) {
-  waiting ??= new Promise((done) => {
-    let given = "";
-    const field = el("input", { type: "password", id: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
-    const dialog = el("dialog", { class: "dialog small", "aria-labelledby": "token-title" },
-      el("form", { method: "dialog", onsubmit: () => { given = field.value.trim(); } },
-        el("h2", { id: "token-title" }, "This server asks for a token"),
-        el("p", { class: "note" }, said ? said + " " : "", "Whoever started it has set one. It is kept in this tab only, until you close it."),
-        el("label", { for: "token" }, "Token"), field,
-        el("div", { class: "actions" }, el("button", { type: "submit", class: "button main" }, "Go on"))));
-    dialog.addEventListener("close", () => { dialog.remove(); waiting = null; done(given); });
-    document.body.append(dialog);
-    dialog.showModal();
-  });
-  return waiting;
+	waiting ??= new Promise((done) => {
+		let given = "";
+		const field = el("input", { type: "password", id: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
+		const dialog = el("dialog", { class: "dialog small", "aria-labelledby": "token-title" },
+			el("form", { method: "dialog", onsubmit: () => { given = field.value.trim(); } },
+				el("h2", { id: "token-title" }, "This server asks for a token"),
+				note("", said ? said + " " : "", "Whoever started it has set one. It is kept in this tab only, until you close it."),
+				el("label", { for: "token" }, "Token"), field,
+				el("div", { class: "actions" }, el("button", { type: "submit", class: "button main" }, "Go on"))));
+		dialog.addEventListener("close", () => { dialog.remove(); waiting = null; done(given); });
+		document.body.append(dialog);
+		dialog.showModal();
+	});
+	return waiting;
 }

@@ -1,115 +1,115 @@
 /* A known user: what they rated, what they would be recommended, and why; a new rating goes to the server. */
 
 import { get, idOf, nameOf, post, remove } from "./api.js";
-import { announce, big, el, empty, known, many, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
+import { announce, aside, big, button, el, empty, head, known, lede, many, note, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
 import * as shape from "./options.js";
 import { rater } from "./rating.js";
 import { recommendations } from "./recommendations.js";
 import { href, settle, step, unstep } from "./route.js";
-import { itemSearch, userSearch } from "./search.js";
+import { itemLink, itemSearch, userSearch } from "./search.js";
 import { openWhy } from "./why.js";
 
 const SHOWN = 12;
 
 export function open(root, route, context) {
-  return route.id === null ? choose(root, context) : person(root, route, context);
+	return route.id === null ? choose(root, context) : person(root, route, context);
 }
 
 function choose(root, { title }) {
-  title("Users");
-  const list = el("div", {}, skeleton(8, "row"));
-  const go = (row) => { location.hash = href("user", row.user); };
-  replace(root, el("h1", { tabindex: "-1" }, "Users"), el("p", { class: "lede" }, "Somebody the model has learned from, or who has rated since: their ratings, their list, and the reasons."),
-    el("section", { class: "panel slim-panel", "aria-label": "Find a user" }, userSearch("Find a user", go).node, el("h2", { class: "sub" }, "With the most ratings"), list));
-  async function load() {
-    try {
-      const { users } = await get("users", { limit: 12 });
-      replace(list, users.length ? el("ul", { class: "cards" }, users.map((row) => el("li", {}, el("a", { class: "card", href: href("user", row.user) }, words(String(row.user)), el("span", { class: "aside" }, many(row.ratings, "rating")))))) : empty("No users yet", "Store a taste or send events, and they are here."));
-    } catch (error) { replace(list, trouble(error, load)); }
-  }
-  load();
-  return {};
+	title("Users");
+	const list = el("div", {}, skeleton(8, "row"));
+	const go = (row) => { location.hash = href("user", row.user); };
+	replace(root, head("Users"), lede("Somebody the model has learned from, or who has rated since: their ratings, their list, and the reasons."),
+		el("section", { class: "panel slim-panel", "aria-label": "Find a user" }, userSearch("Find a user", go).node, el("h2", { class: "sub" }, "With the most ratings"), list));
+	async function load() {
+		try {
+			const { users } = await get("users", { limit: 12 });
+			replace(list, users.length ? el("ul", { class: "cards" }, users.map((row) => el("li", {}, el("a", { class: "card", href: href("user", row.user) }, words(String(row.user)), aside(many(row.ratings, "rating")))))) : empty("No users yet", "Store a taste or send events, and they are here."));
+		} catch (error) { replace(list, trouble(error, load)); }
+	}
+	load();
+	return {};
 }
 
 function person(root, route, { info, title, refreshInfo }) {
-  const user = idOf(route.id, info.id_types.user);
-  title(`User ${route.id}`);
-  const options = shape.read(route.params);
-  const writable = info.can.update && !info.read_only;
-  const about = el("div", {}, el("p", { class: "lede" }, "…"));
-  const list = el("div", {}, skeleton(8, "row"));
-  const said = el("p", { class: "note slim", role: "status" });
-  let dialog = null;
-  let all = false;
+	const user = idOf(route.id, info.id_types.user);
+	title(`User ${route.id}`);
+	const options = shape.read(route.params);
+	const writable = info.can.update && !info.read_only;
+	const about = el("div", {}, lede("…"));
+	const list = el("div", {}, skeleton(8, "row"));
+	const said = el("p", { class: "note slim", role: "status" });
+	let dialog = null;
+	let all = false;
 
-  const parameters = (why = null) => { const params = shape.write(options, new URLSearchParams()); if (why !== null) params.set("why", String(why)); return params; };
-  const keep = () => settle("user", user, parameters(dialog ? dialog.item : null));
-  const recs = recommendations({ info, options, kept: keep, who: () => ({ user }), title: "Recommended", rate: writable ? add : null, why: (row) => step("user", user, parameters(row.item)) });
-  const search = writable ? itemSearch("Add a rating", (row) => ask(row)) : null;
-  const asked = el("div", { class: "asked" });
+	const parameters = (why = null) => { const params = shape.write(options, new URLSearchParams()); if (why !== null) params.set("why", String(why)); return params; };
+	const keep = () => settle("user", user, parameters(dialog ? dialog.item : null));
+	const recs = recommendations({ info, options, kept: keep, who: () => ({ user }), title: "Recommended", rate: writable ? add : null, why: (row) => step("user", user, parameters(row.item)) });
+	const search = writable ? itemSearch("Add a rating", (row) => ask(row)) : null;
+	const asked = el("div", { class: "asked" });
 
-  replace(root, el("p", { class: "crumb" }, el("a", { href: "#/user" }, "Users")), el("h1", { tabindex: "-1" }, "User ", words(String(user))), about,
-    el("div", { class: "columns" },
-      el("section", { class: "panel yours", "aria-label": "Ratings" }, search?.node, asked, said, el("div", { class: "panel-head sub" }, el("h2", {}, "Ratings")), list),
-      recs.node));
+	replace(root, el("p", { class: "crumb" }, el("a", { href: "#/user" }, "Users")), head("User ", words(String(user))), about,
+		el("div", { class: "columns" },
+			el("section", { class: "panel yours", "aria-label": "Ratings" }, search?.node, asked, said, el("div", { class: "panel-head sub" }, el("h2", {}, "Ratings")), list),
+			recs.node));
 
-  async function load() {
-    try {
-      const found = await get("user", { user });
-      replace(about, el("p", { class: "lede" }, `${many(found.total, "rating")}${known(found.mean) && info.scale.low < info.scale.high ? `, ${short(found.mean)} on average` : ""}; to the model: ${found.status}.`));
-      draw(found);
-    } catch (error) {
-      replace(about);
-      replace(list, trouble(error, load));
-    }
-  }
-  function draw(found) {
-    const newer = found.ratings.filter((r) => r.newer).length;
-    const rows = all ? found.ratings : found.ratings.slice(0, SHOWN);
-    replace(list, found.ratings.length ? el("ul", { class: "rated" }, rows.map((row) => el("li", { class: "own" },
-      el("a", { class: "title", href: href("item", row.item) }, words(nameOf(row))),
-      row.newer ? el("span", { class: "tag", title: row.time ? when(row.time) : null }, "newer") : null,
-      el("span", { class: "value", title: row.time ? when(row.time) : null }, known(row.rating) ? short(row.rating) : "liked")))) : empty("No ratings yet"),
-    found.ratings.length > SHOWN && !all ? el("button", { type: "button", class: "button quiet", onclick: () => { all = true; draw(found); list.querySelectorAll("a")[SHOWN]?.focus(); } }, `Show all ${big(found.ratings.length)}`) : null,
-    found.total > found.ratings.length && all ? el("p", { class: "note slim" }, `The first ${big(found.ratings.length)} of ${big(found.total)}.`) : null,
-    newer && writable ? el("p", {}, el("button", { type: "button", class: "button quiet", onclick: forget }, `Forget the ${many(newer, "newer rating")}`)) : null);
-  }
+	async function load() {
+		try {
+			const found = await get("user", { user });
+			replace(about, lede(`${many(found.total, "rating")}${known(found.mean) && info.scale.low < info.scale.high ? `, ${short(found.mean)} on average` : ""}; to the model: ${found.status}.`));
+			draw(found);
+		} catch (error) {
+			replace(about);
+			replace(list, trouble(error, load));
+		}
+	}
+	function draw(found) {
+		const newer = found.ratings.filter((r) => r.newer).length;
+		const rows = all ? found.ratings : found.ratings.slice(0, SHOWN);
+		replace(list, found.ratings.length ? el("ul", { class: "rated" }, rows.map((row) => el("li", { class: "own" },
+			itemLink(row, "title"),
+			row.newer ? el("span", { class: "tag", title: row.time ? when(row.time) : null }, "newer") : null,
+			el("span", { class: "value", title: row.time ? when(row.time) : null }, known(row.rating) ? short(row.rating) : "liked")))) : empty("No ratings yet"),
+		found.ratings.length > SHOWN && !all ? button({ class: "button quiet", onclick: () => { all = true; draw(found); list.querySelectorAll("a")[SHOWN]?.focus(); } }, `Show all ${big(found.ratings.length)}`) : null,
+		found.total > found.ratings.length && all ? note("slim", `The first ${big(found.ratings.length)} of ${big(found.total)}.`) : null,
+		newer && writable ? el("p", {}, button({ class: "button quiet", onclick: forget }, `Forget the ${many(newer, "newer rating")}`)) : null);
+	}
 
-  function ask(row) {
-    replace(asked, el("div", { class: "own lifted" }, el("span", { class: "title" }, words(nameOf(row))), rater(info, nameOf(row), undefined, (value) => { replace(asked); add(row, value); search.input.focus(); }),
-      el("button", { type: "button", class: "icon", "aria-label": "Rather not", onclick: () => { replace(asked); search.input.focus(); } }, "×")));
-    asked.querySelector("input, button")?.focus();
-  }
-  async function add(row, rating) {
-    said.textContent = "";
-    try {
-      await post("events", { events: [{ user, item: row.item, rating, time: null }] });
-      said.textContent = `Stored: ${nameOf(row)}${known(rating) ? ", " + short(rating) : ""}.`;
-      await Promise.all([load(), recs.now(), refreshInfo()]);
-    } catch (error) {
-      said.textContent = sentence(error.message);
-      announce(said.textContent);
-    }
-  }
-  async function forget() {
-    try {
-      const { deleted } = await remove("events", { user });
-      said.textContent = `${many(deleted, "newer rating")} forgotten.`;
-      await Promise.all([load(), recs.now(), refreshInfo()]);
-    } catch (error) { said.textContent = sentence(error.message); }
-  }
-  function showWhy(params) {
-    const wanted = params.get("why");
-    if (dialog && String(dialog.item) !== wanted) { dialog.end(); dialog = null; }
-    if (!wanted || dialog) return;
-    dialog = openWhy({ info, item: idOf(wanted, info.id_types.item), person: { user }, closed: () => { dialog = null; unstep("why"); } });
-  }
+	function ask(row) {
+		replace(asked, el("div", { class: "own lifted" }, el("span", { class: "title" }, words(nameOf(row))), rater(info, nameOf(row), undefined, (value) => { replace(asked); add(row, value); search.input.focus(); }),
+			button({ class: "icon", "aria-label": "Rather not", onclick: () => { replace(asked); search.input.focus(); } }, "×")));
+		asked.querySelector("input, button")?.focus();
+	}
+	async function add(row, rating) {
+		said.textContent = "";
+		try {
+			await post("events", { events: [{ user, item: row.item, rating, time: null }] });
+			said.textContent = `Stored: ${nameOf(row)}${known(rating) ? ", " + short(rating) : ""}.`;
+			await Promise.all([load(), recs.now(), refreshInfo()]);
+		} catch (error) {
+			said.textContent = sentence(error.message);
+			announce(said.textContent);
+		}
+	}
+	async function forget() {
+		try {
+			const { deleted } = await remove("events", { user });
+			said.textContent = `${many(deleted, "newer rating")} forgotten.`;
+			await Promise.all([load(), recs.now(), refreshInfo()]);
+		} catch (error) { said.textContent = sentence(error.message); }
+	}
+	function showWhy(params) {
+		const wanted = params.get("why");
+		if (dialog && String(dialog.item) !== wanted) { dialog.end(); dialog = null; }
+		if (!wanted || dialog) return;
+		dialog = openWhy({ info, item: idOf(wanted, info.id_types.item), person: { user }, closed: () => { dialog = null; unstep("why"); } });
+	}
 
-  load();
-  recs.now();
-  showWhy(route.params);
-  return {
-    leave() { dialog?.end(); recs.leave(); },
-    update(next) { showWhy(next.params); },
-  };
+	load();
+	recs.now();
+	showWhy(route.params);
+	return {
+		leave() { dialog?.end(); recs.leave(); },
+		update(next) { showWhy(next.params); },
+	};
 }

@@ -2,136 +2,140 @@
 
 import { nameOf, newest, post, stale } from "./api.js";
 import { shareBar } from "./charts.js";
-import { announce, big, digitsFor, el, fix, fresh, known, many, replace, short, signed, skeleton, trouble, words } from "./dom.js";
+import { announce, aside, big, button, digitsFor, el, fix, fresh, known, many, note, replace, short, signed, skeleton, trouble, words } from "./dom.js";
 import { href } from "./route.js";
+import { itemLink } from "./search.js";
 import { waterfall } from "./waterfall.js";
 
 const SHOWN = 8;
+const name = (...children) => el("th", { scope: "row" }, children);
+const cell = (...children) => el("td", { class: "n" }, children);
+const extra = (...children) => el("td", { class: "n wide-only" }, children);
 
 /** `person` is {user} or {history}; `closed()` is called when the dialog is closed by the reader. */
 export function openWhy({ info, person, item, title, closed }) {
-  const id = fresh("why");
-  const body = el("div", { class: "why-body" }, skeleton(1, "head"), skeleton(7, "row"));
-  const heading = el("h2", { id, tabindex: "-1" }, "Why ", words(title ?? String(item)), "?");
-  const dialog = el("dialog", { class: "dialog wide", "aria-labelledby": id },
-    el("div", { class: "dialog-head" }, heading, el("button", { type: "button", class: "icon", "aria-label": "Close", onclick: () => dialog.close() }, "×")), body);
-  const only = newest();
-  const opener = document.activeElement;
-  let quiet = false;
-  dialog.addEventListener("close", () => {
-    only.stop();
-    dialog.remove();
-    watch.disconnect();
-    if (opener?.isConnected) opener.focus({ preventScroll: true });
-    if (!quiet) closed();
-  });
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  let redraw = () => {};
-  let wide = 0;
-  const watch = new ResizeObserver(() => { if (Math.abs(body.clientWidth - wide) > 4) { wide = body.clientWidth; redraw(); } });
-  document.body.append(dialog);
-  dialog.showModal();
-  heading.focus();
-  load();
-  return { item, end() { quiet = true; dialog.close(); } };
+	const id = fresh("why");
+	const body = el("div", { class: "why-body" }, skeleton(1, "head"), skeleton(7, "row"));
+	const heading = el("h2", { id, tabindex: "-1" }, "Why ", words(title ?? String(item)), "?");
+	const dialog = el("dialog", { class: "dialog wide", "aria-labelledby": id },
+		el("div", { class: "dialog-head" }, heading, button({ class: "icon", "aria-label": "Close", onclick: () => dialog.close() }, "×")), body);
+	const only = newest();
+	const opener = document.activeElement;
+	let quiet = false;
+	dialog.addEventListener("close", () => {
+		only.stop();
+		dialog.remove();
+		watch.disconnect();
+		if (opener?.isConnected) opener.focus({ preventScroll: true });
+		if (!quiet) closed();
+	});
+	dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+	let redraw = () => {};
+	let wide = 0;
+	const watch = new ResizeObserver(() => { if (Math.abs(body.clientWidth - wide) > 4) { wide = body.clientWidth; redraw(); } });
+	document.body.append(dialog);
+	dialog.showModal();
+	heading.focus();
+	load();
+	return { item, end() { quiet = true; dialog.close(); } };
 
-  async function load() {
-    replace(body, skeleton(1, "head"), skeleton(7, "row"));
-    try {
-      const found = await post("explain", { ...person, item, n: 5 }, only.signal());
-      replace(heading, "Why ", words(found.label ?? title ?? String(item)), "?");
-      show(found);
-    } catch (error) {
-      if (!stale(error)) replace(body, trouble(error, load));
-    }
-  }
+	async function load() {
+		replace(body, skeleton(1, "head"), skeleton(7, "row"));
+		try {
+			const found = await post("explain", { ...person, item, n: 5 }, only.signal());
+			replace(heading, "Why ", words(found.label ?? title ?? String(item)), "?");
+			show(found);
+		} catch (error) {
+			if (!stale(error)) replace(body, trouble(error, load));
+		}
+	}
 
-  function show(found) {
-    const ranking = info.task !== "rating";
-    const digits = digitsFor([...found.rated.map((r) => r.contribution), ...(ranking ? [found.prediction] : [])]);
-    const top = found.rated.slice(0, SHOWN), others = found.rated.slice(SHOWN);
-    const sum = others.reduce((total, r) => total + r.contribution, 0);
-    const steps = top.map((r) => ({ label: labelOf(r), value: r.contribution }));
-    if (others.length) steps.push({ label: many(others.length, "other rating"), value: sum });
-    const place = el("div", { class: "waterfall-place" });
-    redraw = () => replace(place, waterfall({ label: "everything else", value: found.rest }, steps, { label: ranking ? "score" : "prediction", value: found.prediction }, digits, Math.max(280, place.clientWidth)));
-    replace(body,
-      el("p", { class: "lead" }, el("b", {}, fix(found.prediction, ranking ? digits : 2)), " ", ranking ? "is its score, which only puts items in order." : `predicted, on a scale from ${short(info.scale.low)} to ${short(info.scale.high)}.`),
-      found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, words(b, "span")))) : null,
-      found.rated.length ? place : el("p", { class: "note" }, "No rating has a part in this: it is what the model thinks of the item itself."),
-      found.rated.length ? account(found, digits) : null,
-      terms(found), neighbours(found),
-      el("p", {}, el("a", { href: href("item", item) }, "More about this item")));
-    watch.observe(body);
-    redraw();
-    announce(`Predicted ${fix(found.prediction, digits)}. ${found.because?.[0] ?? ""}`);
-  }
+	function show(found) {
+		const ranking = info.task !== "rating";
+		const digits = digitsFor([...found.rated.map((r) => r.contribution), ...(ranking ? [found.prediction] : [])]);
+		const top = found.rated.slice(0, SHOWN), others = found.rated.slice(SHOWN);
+		const sum = others.reduce((total, r) => total + r.contribution, 0);
+		const steps = top.map((r) => ({ label: labelOf(r), value: r.contribution }));
+		if (others.length) steps.push({ label: many(others.length, "other rating"), value: sum });
+		const place = el("div", { class: "waterfall-place" });
+		redraw = () => replace(place, waterfall({ label: "everything else", value: found.rest }, steps, { label: ranking ? "score" : "prediction", value: found.prediction }, digits, Math.max(280, place.clientWidth)));
+		replace(body,
+			el("p", { class: "lead" }, el("b", {}, fix(found.prediction, ranking ? digits : 2)), " ", ranking ? "is its score, which only puts items in order." : `predicted, on a scale from ${short(info.scale.low)} to ${short(info.scale.high)}.`),
+			found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, words(b, "span")))) : null,
+			found.rated.length ? place : note("", "No rating has a part in this: it is what the model thinks of the item itself."),
+			found.rated.length ? account(found, digits) : null,
+			terms(found), neighbours(found),
+			el("p", {}, el("a", { href: href("item", item) }, "More about this item")));
+		watch.observe(body);
+		redraw();
+		announce(`Predicted ${fix(found.prediction, digits)}. ${found.because?.[0] ?? ""}`);
+	}
 
-  function labelOf(row) { return known(row.rating) && info.scale.low < info.scale.high ? `${nameOf(row)} · ${short(row.rating)}` : nameOf(row); }
+	function labelOf(row) { return known(row.rating) && info.scale.low < info.scale.high ? `${nameOf(row)} · ${short(row.rating)}` : nameOf(row); }
 
-  /** The same as figures, with a box to leave ratings out. */
-  function account(found, digits) {
-    const out = new Map();
-    const changes = el("div", { class: "what-if", "aria-live": "polite" });
-    const rows = el("tbody");
-    const more = el("button", { type: "button", class: "button quiet", onclick: () => { fillRows(found.rated); more.remove(); } }, `Show all ${big(found.rated.length)} ratings`);
-    function fillRows(list) {
-      replace(rows, list.map((r) => {
-        const box = el("input", { type: "checkbox", "aria-label": `Leave out ${nameOf(r)}` });
-        box.checked = out.has(r.item);
-        box.addEventListener("change", () => { if (box.checked) out.set(r.item, nameOf(r)); else out.delete(r.item); whatIf(out, changes); });
-        return el("tr", {}, info.can.fold_in ? el("td", { class: "leave" }, el("label", { class: "box" }, box)) : null, el("th", { scope: "row" }, words(nameOf(r))),
-          el("td", { class: "n" }, short(r.rating)), el("td", { class: "n" }, el("b", { class: r.contribution < 0 ? "down" : "up" }, signed(r.contribution, digits))), el("td", { class: "n wide-only" }, fix(r.similarity)), el("td", { class: "n wide-only" }, big(r.shared_raters)));
-      }),
-      list === found.rated ? null : el("tr", {}, info.can.fold_in ? el("td") : null, el("th", { scope: "row" }, many(found.rated.length - SHOWN, "other rating")), el("td"), el("td", { class: "n" }, signed(found.rated.slice(SHOWN).reduce((t, r) => t + r.contribution, 0), digits)), el("td", { class: "wide-only" }), el("td", { class: "wide-only" })),
-      el("tr", {}, info.can.fold_in ? el("td") : null, el("th", { scope: "row" }, "everything else"), el("td"), el("td", { class: "n" }, signed(found.rest, digits)), el("td", { class: "wide-only" }), el("td", { class: "wide-only" })),
-      el("tr", { class: "sum" }, info.can.fold_in ? el("td") : null, el("th", { scope: "row" }, "together"), el("td"), el("td", { class: "n" }, fix(found.prediction, digits)), el("td", { class: "wide-only" }), el("td", { class: "wide-only" })));
-    }
-    fillRows(found.rated.length > SHOWN + 1 ? found.rated.slice(0, SHOWN) : found.rated);
-    return el("div", {}, el("h3", {}, "The same in figures"),
-      info.can.fold_in ? el("p", { class: "note slim" }, "Leave ratings out to see how the whole list would change.") : null,
-      el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col" }, "Leave out") : null, el("th", { scope: "col" }, "Rated"), el("th", { scope: "col", class: "n" }, "Rating"), el("th", { scope: "col", class: "n" }, "Contribution"), el("th", { scope: "col", class: "n wide-only" }, "Alike"), el("th", { scope: "col", class: "n wide-only" }, "Shared raters"))), rows)),
-      found.rated.length > SHOWN + 1 ? more : null, changes);
-  }
+	/** The same as figures, with a box to leave ratings out. */
+	function account(found, digits) {
+		const out = new Map();
+		const changes = el("div", { class: "what-if", "aria-live": "polite" });
+		const rows = el("tbody");
+		const more = button({ class: "button quiet", onclick: () => { fillRows(found.rated); more.remove(); } }, `Show all ${big(found.rated.length)} ratings`);
+		function fillRows(list) {
+			replace(rows, list.map((r) => {
+				const box = el("input", { type: "checkbox", "aria-label": `Leave out ${nameOf(r)}` });
+				box.checked = out.has(r.item);
+				box.addEventListener("change", () => { if (box.checked) out.set(r.item, nameOf(r)); else out.delete(r.item); whatIf(out, changes); });
+				return el("tr", {}, info.can.fold_in ? el("td", { class: "leave" }, el("label", { class: "box" }, box)) : null, name(words(nameOf(r))),
+					cell(short(r.rating)), cell(el("b", { class: r.contribution < 0 ? "down" : "up" }, signed(r.contribution, digits))), extra(fix(r.similarity)), extra(big(r.shared_raters)));
+			}),
+			list === found.rated ? null : el("tr", {}, info.can.fold_in ? el("td") : null, name(many(found.rated.length - SHOWN, "other rating")), el("td"), cell(signed(found.rated.slice(SHOWN).reduce((t, r) => t + r.contribution, 0), digits)), extra(), extra()),
+			el("tr", {}, info.can.fold_in ? el("td") : null, name("everything else"), el("td"), cell(signed(found.rest, digits)), extra(), extra()),
+			el("tr", { class: "sum" }, info.can.fold_in ? el("td") : null, name("together"), el("td"), cell(fix(found.prediction, digits)), extra(), extra()));
+		}
+		fillRows(found.rated.length > SHOWN + 1 ? found.rated.slice(0, SHOWN) : found.rated);
+		return el("div", {}, el("h3", {}, "The same in figures"),
+			info.can.fold_in ? note("slim", "Leave ratings out to see how the whole list would change.") : null,
+			el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col" }, "Leave out") : null, el("th", { scope: "col" }, "Rated"), el("th", { scope: "col", class: "n" }, "Rating"), el("th", { scope: "col", class: "n" }, "Contribution"), el("th", { scope: "col", class: "n wide-only" }, "Alike"), el("th", { scope: "col", class: "n wide-only" }, "Shared raters"))), rows)),
+			found.rated.length > SHOWN + 1 ? more : null, changes);
+	}
 
-  async function whatIf(out, place) {
-    if (!out.size) return replace(place);
-    place.setAttribute("aria-busy", "true");
-    if (!place.firstChild) replace(place, skeleton(4, "row"));
-    try {
-      const { changes } = await post("what-if", { ...person, without: [...out.keys()], n: 10 }, only.signal());
-      const rows = changes.filter((c) => c.rank_before !== c.rank_after);
-      replace(place, el("h3", {}, "Without ", [...out.values()].map((name, k) => [k ? ", " : "", words(name)])),
-        rows.length ? el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Item"), el("th", { scope: "col", class: "n" }, "Place now"), el("th", { scope: "col", class: "n" }, "Then"))),
-          el("tbody", {}, rows.map((c) => el("tr", {}, el("th", { scope: "row" }, words(nameOf(c))), el("td", { class: "n" }, c.rank_before ?? "–"), el("td", { class: "n" }, moved(c))))))
-          : el("p", { class: "note" }, "The ten best stay the same."));
-    } catch (error) {
-      if (!stale(error)) replace(place, trouble(error, () => whatIf(out, place)));
-    }
-    place.removeAttribute("aria-busy");
-  }
-  function moved({ rank_before: before, rank_after: after }) {
-    if (!known(after)) return el("span", { class: "down" }, "leaves");
-    if (!known(before)) return el("span", { class: "up" }, `${after}, new`);
-    return el("span", { class: after < before ? "up" : "down" }, `${after} ${after < before ? "▲" : "▼"}`);
-  }
+	async function whatIf(out, place) {
+		if (!out.size) return replace(place);
+		place.setAttribute("aria-busy", "true");
+		if (!place.firstChild) replace(place, skeleton(4, "row"));
+		try {
+			const { changes } = await post("what-if", { ...person, without: [...out.keys()], n: 10 }, only.signal());
+			const rows = changes.filter((c) => c.rank_before !== c.rank_after);
+			replace(place, el("h3", {}, "Without ", [...out.values()].map((left, k) => [k ? ", " : "", words(left)])),
+				rows.length ? el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Item"), el("th", { scope: "col", class: "n" }, "Place now"), el("th", { scope: "col", class: "n" }, "Then"))),
+					el("tbody", {}, rows.map((c) => el("tr", {}, name(words(nameOf(c))), cell(c.rank_before ?? "–"), cell(moved(c))))))
+					: note("", "The ten best stay the same."));
+		} catch (error) {
+			if (!stale(error)) replace(place, trouble(error, () => whatIf(out, place)));
+		}
+		place.removeAttribute("aria-busy");
+	}
+	function moved({ rank_before: before, rank_after: after }) {
+		if (!known(after)) return el("span", { class: "down" }, "leaves");
+		if (!known(before)) return el("span", { class: "up" }, `${after}, new`);
+		return el("span", { class: after < before ? "up" : "down" }, `${after} ${after < before ? "▲" : "▼"}`);
+	}
 
-  /** What the model itself adds up, where it does. */
-  function terms(found) {
-    if (!found.terms?.length) return null;
-    const kept = found.terms.filter((t) => !t.term.startsWith("factor"));
-    const factors = found.terms.filter((t) => t.term.startsWith("factor"));
-    if (factors.length) kept.push({ term: factors.length > 1 ? `taste (${factors.length} factors)` : factors[0].term, value: factors.reduce((s, t) => s + t.value, 0) });
-    const widest = Math.max(...kept.map((t) => Math.abs(t.value)), 1e-9);
-    const digits = digitsFor(kept.map((t) => t.value));
-    return el("details", { class: "more" }, el("summary", {}, "The model's own terms"),
-      el("table", {}, el("tbody", {}, kept.map((t) => el("tr", {}, el("th", { scope: "row" }, t.term), el("td", { class: "meter-cell" }, shareBar(Math.abs(t.value) / widest, t.value < 0)), el("td", { class: "n" }, signed(t.value, digits)))))),
-      found.link === "sigmoid" && found.y_range ? el("p", { class: "note slim" }, `Their sum goes through a sigmoid that keeps predictions from ${short(found.y_range[0])} to ${short(found.y_range[1])}.`) : null);
-  }
+	/** What the model itself adds up, where it does. */
+	function terms(found) {
+		if (!found.terms?.length) return null;
+		const kept = found.terms.filter((t) => !t.term.startsWith("factor"));
+		const factors = found.terms.filter((t) => t.term.startsWith("factor"));
+		if (factors.length) kept.push({ term: factors.length > 1 ? `taste (${factors.length} factors)` : factors[0].term, value: factors.reduce((s, t) => s + t.value, 0) });
+		const widest = Math.max(...kept.map((t) => Math.abs(t.value)), 1e-9);
+		const digits = digitsFor(kept.map((t) => t.value));
+		return el("details", { class: "more" }, el("summary", {}, "The model's own terms"),
+			el("table", {}, el("tbody", {}, kept.map((t) => el("tr", {}, name(t.term), el("td", { class: "meter-cell" }, shareBar(Math.abs(t.value) / widest, t.value < 0)), cell(signed(t.value, digits)))))),
+			found.link === "sigmoid" && found.y_range ? note("slim", `Their sum goes through a sigmoid that keeps predictions from ${short(found.y_range[0])} to ${short(found.y_range[1])}.`) : null);
+	}
 
-  function neighbours(found) {
-    if (!found.neighbours?.length) return null;
-    return el("details", { class: "more" }, el("summary", {}, "Most like it among what was rated"),
-      el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, el("a", { href: href("item", r.item) }, words(nameOf(r))), el("span", { class: "aside" }, `rated ${short(r.rating)}, alike ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
-  }
+	function neighbours(found) {
+		if (!found.neighbours?.length) return null;
+		return el("details", { class: "more" }, el("summary", {}, "Most like it among what was rated"),
+			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`rated ${short(r.rating)}, alike ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
+	}
 }
