@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import os
 import shutil
+import socket
 import sqlite3
 import stat
 import threading
@@ -17,6 +20,7 @@ import cofactor as cf
 from cofactor.errors import BundleError, ConfigError
 from cofactor.recommend import Recommender
 from cofactor.serve import Settings
+from cofactor.serve.guard import Guard
 from cofactor.serve.live import Live
 from cofactor.serve.store import Event, Store
 from cofactor.serve.versions import adopt
@@ -242,3 +246,63 @@ def test_an_end_does_not_wait_for_a_training(tmp_path, monkeypatch):
     with client(bundle) as http:
         assert ok(http.get("/v1/info"))["version"] == 1
         assert ok(http.get("/v1/info"))["newer_ratings"] == 1
+
+
+def test_connections_without_a_request_are_closed():
+    import uvicorn
+
+    from cofactor.serve.protocol import Impatient
+
+    class Quick(Impatient):
+        patience = 0.2
+
+    async def app(scope, receive, send):
+        await asyncio.sleep(0.7)  # longer than the patience: it is for requests that do not come
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            server = uvicorn.Server(uvicorn.Config(app, http=Quick, lifespan="off", log_level="error"))
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            answers = []
+            for said in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):
+                reader, writer = await asyncio.open_connection(*listener.getsockname())
+                writer.write(said)
+                answers.append(await asyncio.wait_for(reader.read(), 4))  # until it is closed
+                writer.close()
+            server.should_exit = True
+            await serving
+            return answers
+
+    nothing, half, whole = asyncio.run(main())
+    assert nothing == half == b""
+    assert whole.startswith(b"HTTP/1.1 204")
+
+
+def test_who_does_not_read_holds_no_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("cofactor.serve.guard.SEND_SECONDS", 0.05)
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive():
+        return {"type": "http.request", "body": b""}
+
+    async def stuck(message):
+        await asyncio.sleep(60)
+
+    guard = Guard(app, Settings(tmp_path / "m"))
+    scope = {"type": "http", "method": "GET", "path": "/v1/info", "headers": [(b"host", b"localhost")]}
+    asyncio.run(asyncio.wait_for(guard(scope, receive, stuck), 5))
+    asyncio.run(asyncio.wait_for(guard(scope | {"headers": []}, receive, stuck), 5))
+    assert guard.inside == 0
+
+
+def test_ids_that_json_cannot_name_are_refused(tmp_path):
+    frame = pl.DataFrame(
+        {"user": [dt.date(2020, 1, d) for d in (1, 1, 2, 2)], "item": [1, 2, 1, 2], "rating": [1.0, 2.0, 3.0, 4.0]}
+    )
+    cf.fit(cf.read(frame, "user", "item", "rating"), model="bias", seed=0).save(tmp_path / "m.cofactor")
+    with pytest.raises(BundleError, match="whole numbers or text"):
+        Live(Settings(tmp_path / "m.cofactor", watch=False)).open()

@@ -56,7 +56,7 @@ class Overlay:
     @property
     def n_ratings(self) -> int:
         """How many ratings are newer than the training data."""
-        return sum(int(t.new.sum()) for t in self.users.values())
+        return sum(int(np.count_nonzero(t.new)) for t in self.users.values())
 
 
 class Events(NamedTuple):

@@ -7,6 +7,7 @@ A page elsewhere cannot use a browser on this machine to reach the server: the n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -31,6 +32,14 @@ OPEN = ("/health", "/ready")
 """Answered to a crowd too."""
 PUBLIC = ("/", *OPEN)
 """Answered without a token, with the assets of the page, in which there is nothing of the model."""
+
+
+SEND_SECONDS = 20.0
+"""Within which a client must read what waits for it, before the next part of an answer."""
+
+
+class _Stalled(Exception):
+    """A client does not read."""
 
 
 class Refused(Exception):
@@ -61,7 +70,11 @@ class Guard:
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message.get("headers", []), *HEADERS, *private]
-            await send(message)
+            try:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                raise _Stalled from None
 
         counted = path not in OPEN
         self.inside += counted
@@ -73,7 +86,10 @@ class Guard:
             await self.app(scope, _once(body, receive), sending)
         except Refused as exc:
             if not started:
-                await _answer(sending, exc)
+                with contextlib.suppress(_Stalled):
+                    await _answer(sending, exc)
+        except _Stalled:
+            pass  # the place is for somebody else; the server closes the connection
         finally:
             self.inside -= counted
 

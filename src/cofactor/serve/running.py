@@ -33,13 +33,20 @@ def run(settings: Settings, started: Callable[[str, FastAPI], None] = lambda url
     app = create_app(settings)
     import uvicorn
 
+    from cofactor.serve.protocol import Impatient
+
     listener = listening(settings.host, settings.port)
     try:
         app.state.live.open()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         started(f"http://{host}:{listener.getsockname()[1]}", app)
         config = uvicorn.Config(
-            app, http="h11", log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=10
+            app,
+            http=Impatient,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
         )
         uvicorn.Server(config).run(sockets=[listener])
     finally:
