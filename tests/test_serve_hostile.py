@@ -12,7 +12,9 @@ import stat
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -20,6 +22,7 @@ import cofactor as cf
 from cofactor.errors import BundleError, ConfigError
 from cofactor.recommend import Recommender
 from cofactor.serve import Settings
+from cofactor.serve.catalogue import Catalogue
 from cofactor.serve.guard import Guard
 from cofactor.serve.live import Live
 from cofactor.serve.store import Event, Store
@@ -306,3 +309,33 @@ def test_ids_that_json_cannot_name_are_refused(tmp_path):
     cf.fit(cf.read(frame, "user", "item", "rating"), model="bias", seed=0).save(tmp_path / "m.cofactor")
     with pytest.raises(BundleError, match="whole numbers or text"):
         Live(Settings(tmp_path / "m.cofactor", watch=False)).open()
+
+
+def test_who_is_forgotten_is_so_where_the_disk_fails_after_it(tmp_path, monkeypatch):
+    with client(saved(tmp_path)) as http:
+        ok(http.post("/v1/events", json={"events": NEW}))
+        real = Store._read
+
+        def read(self, query, *values):
+            if "checkpoint" in query:
+                raise sqlite3.OperationalError("disk I/O error")
+            return real(self, query, *values)
+
+        monkeypatch.setattr(Store, "_read", read)
+        assert ok(http.delete("/v1/events?user=999")) == {"deleted": 1}
+        refused(http.get("/v1/user?user=999"), 404)
+
+
+def test_a_map_of_few_rated_items_is_computed_once(monkeypatch):
+    counts = np.array([3, 0, 5, 1, 0, 2])
+    data = SimpleNamespace(by_item=SimpleNamespace(counts=counts))
+    calls = []
+    monkeypatch.setattr(
+        "cofactor.explain.maps.item_map", lambda m, d, shown, seed: calls.append(shown) or np.empty((0, 2))
+    )
+    catalogue = Catalogue(SimpleNamespace(data=data, model=None, seed=0))
+    monkeypatch.setattr(Catalogue, "_group_of", lambda self, shown: ([], []))
+    monkeypatch.setattr(Catalogue, "facts", lambda self, shown: [])
+    for _ in range(2):
+        assert catalogue.map(1500) == {"items": [], "groups": []}
+    assert [list(shown) for shown in calls] == [[2, 0, 5, 3]]
