@@ -211,12 +211,9 @@ class Live:
     def refit(self, warm: bool | None = None) -> None:
         """Train on everything, newer ratings included, and put that in place; returns at once (see ``busy``)."""
         self._writable()
-        change = self._change("refitting")
-        change.__enter__()
 
         def work() -> None:
-            with contextlib.ExitStack() as stack:
-                stack.push(change)
+            with change:
                 try:
                     self._refit(warm)
                 except Exception as exc:
@@ -224,7 +221,14 @@ class Live:
                     if not isinstance(exc, CofactorError):
                         log.exception("refitting failed")
 
-        self._start(work)
+        with contextlib.ExitStack() as begun:
+            begun.enter_context(self._change("refitting"))
+            change = begun.pop_all()  # ends with the work
+            try:
+                self._start(work)
+            except BaseException:
+                change.close()
+                raise
 
     def _refit(self, warm: bool | None) -> None:
         store = self._writable()
