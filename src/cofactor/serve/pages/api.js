@@ -81,4 +81,7 @@ export function idOf(text, type) {
 	if (type === "float" && text.trim() !== "" && Number.isFinite(Number(text))) return Number(text);
 	return text;
 }
-export const nameOf = (row) => (row.title === null || row.title === undefined || row.title === "" ? String(row.item) : String(row.title));
+export function nameOf(row) {
+	const name = String(row.title === null || row.title === undefined || row.title === "" ? row.item : row.title);
+	return name.trim() ? name : `“${name}”`; // a blank would leave nothing to see or press
+}
