@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from cofactor.data.interactions import Split as Split
     from cofactor.data.read import read as read
     from cofactor.errors import CofactorError as CofactorError
-    from cofactor.evaluate import compare as compare
-    from cofactor.evaluate import evaluate as evaluate
-    from cofactor.evaluate import tune as tune
+    from cofactor.evaluate.compare import compare as compare
+    from cofactor.evaluate.evaluate import evaluate as evaluate
+    from cofactor.evaluate.tune import tune as tune
     from cofactor.fitting import fit as fit
     from cofactor.models import models as models
     from cofactor.recommend import Recommender as Recommender

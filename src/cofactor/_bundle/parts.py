@@ -6,6 +6,7 @@ Each function removes what it takes, so that what is left at the end is what nob
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,8 +120,7 @@ def rotation(arrays: dict[str, Array], made: Any, path: str | Path) -> Array | N
 
 def imported(name: str) -> None:
     """Import what a model of this name takes to be made and asked; nothing where the name is not known."""
-    import cofactor.recommend  # noqa: F401
-
+    importlib.import_module("cofactor.recommend")
     with contextlib.suppress(BundleError):
         _class(name, "")
 
