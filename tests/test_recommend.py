@@ -179,6 +179,22 @@ def test_recommend_all_is_recommend_for_each(rec, tmp_path):
 # ---- what it learned
 
 
+def test_a_cosine_counts_the_more_the_more_raters_are_shared(rec):
+    bare, every = rec.similar_items(103, n=500, shrink=0), rec.similar_items(103, n=500)
+    cosines = dict(zip(bare["item"], bare["similarity"]))
+    shared = every["shared_raters"].to_numpy()
+    expected = np.array([cosines[item] for item in every["item"]]) * shared / (shared + 20)
+    np.testing.assert_allclose(every["similarity"], expected, atol=1e-6)
+    assert rec.similar_items(103, n=500, shrink=1e-9)["similarity"].to_list() != every["similarity"].to_list()
+    factors = rec.model.factors("item").astype(np.float64)
+    unit = factors / np.maximum(np.linalg.norm(factors, axis=1, keepdims=True), 1e-12)
+    codes = rec.data.item_ids.encode(bare["item"])
+    np.testing.assert_allclose(bare["similarity"], unit[codes] @ unit[rec.data.item_ids.code(103)], atol=1e-5)
+    for wrong in (-1, float("nan"), float("inf"), "a"):
+        with pytest.raises(ConfigError, match="shrink"):
+            rec.similar_items(103, shrink=wrong)
+
+
 def test_similar_items(rec):
     frame = rec.similar_items("Film 3", n=5)
     assert 103 not in frame["item"].to_list()

@@ -88,7 +88,7 @@ def main() -> None:
     users, items = data.user_ids.values.to_list(), data.item_ids.values.to_list()
     page.say(
         f"`cofactor serve` with a model of {DATA}, one process; clients are threads of another process on the same"
-        f" machine ({os.cpu_count()} cores for both), each with one connection, {SECONDS:g} seconds a line; lists of 10."
+        f" machine ({os.cpu_count()} cores for both), each with one connection, {SECONDS:g} s a line. Lists of ten."
         " A newer rating is on disk (flushed) and folded in when the answer comes."
     )
     rows = []

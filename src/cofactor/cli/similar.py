@@ -11,10 +11,13 @@ def command(
     model: str = typer.Argument(help="A saved model."),
     item: str = typer.Argument(help="An item's id, or its title."),
     n: int = typer.Option(10, "-n", help="How many items."),
+    shrink: float = typer.Option(
+        20.0, "--shrink", help="Of vectors: shared raters at which half of the likeness counts; 0: all of it."
+    ),
     as_json: bool = Json,
 ) -> None:
     """Show which items are most like one."""
     from cofactor.bundle import load
 
     rec = load(model)
-    emit(rec.similar_items(rec.data.item_ids.parse(item), n), as_json)
+    emit(rec.similar_items(rec.data.item_ids.parse(item), n, shrink=shrink), as_json)

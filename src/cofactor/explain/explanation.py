@@ -14,7 +14,7 @@ from cofactor.errors import ConfigError
 from cofactor.explain.rated import contributions
 from cofactor.model import Additive, FoldedAdditive, FoldIn
 from cofactor.recommend.overlay import as_rows
-from cofactor.recommend.similar import item_similarity, shared_raters
+from cofactor.recommend.similar import SHRINK, item_similarity, shared_raters, supported
 
 if TYPE_CHECKING:
     from cofactor.recommend import Recommender
@@ -166,7 +166,9 @@ def _prediction(rec: Recommender, who: Who, item: int, trained: bool) -> float:
 
 def _rated(rec: Recommender, who: Who, item: int, prediction: float) -> tuple[pl.DataFrame, float]:
     """The frame of rated items with their contributions, and what is left of the prediction."""
+    shared = shared_raters(rec.data, item, who.items)
     similarity = item_similarity(rec.model, rec.data, np.array([item]))[0, who.items]
+    similarity = supported(rec.model, similarity, shared, SHRINK)
     order = np.argsort(-similarity, kind="stable")
     order = order[who.items[order] != item]
     at, difference = order, np.zeros(len(order))
@@ -182,7 +184,7 @@ def _rated(rec: Recommender, who: Who, item: int, prediction: float) -> tuple[pl
             pl.Series("rating", who.values[at]),
             pl.Series("contribution", difference, dtype=pl.Float64),
             pl.Series("similarity", similarity[at]),
-            pl.Series("shared_raters", shared_raters(rec.data, item, found)),
+            pl.Series("shared_raters", shared[at]),
         ]
     )
     return frame, prediction - float(difference.sum())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
 from cofactor.model import HasFactors, Model
-from cofactor.recommend.similar import item_similarity
+from cofactor.recommend.similar import neighbour_similarity
 from cofactor.recommend.topn import top_n
 
 Array = NDArray[Any]
@@ -24,7 +24,7 @@ def neighbours_among(model: Model, data: Interactions, items: Array, n: int) -> 
     similarity = np.zeros((len(items), n), dtype=np.float32)
     for first in range(0, len(items), 256):
         rows = items[first : first + 256]
-        block = item_similarity(model, data, rows)[:, items].astype(np.float32)
+        block = np.array(neighbour_similarity(model, data, rows, items), dtype=np.float32)
         block[np.arange(len(rows)), first + np.arange(len(rows))] = -np.inf
         codes, values = top_n(block, n)
         near[first : first + len(rows), : codes.shape[1]] = codes

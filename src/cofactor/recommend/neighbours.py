@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from cofactor._checks import whole
+from cofactor._checks import number, whole
+from cofactor.errors import ConfigError
 from cofactor.recommend.options import Unknown, check_policy
 from cofactor.recommend.people import popularity
-from cofactor.recommend.similar import item_similarity, shared_raters
+from cofactor.recommend.similar import item_similarity, shared_raters, supported
 from cofactor.recommend.topn import top_n
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
 
 
-def similar_frame(rec: Recommender, item: Any, n: int, unknown: Unknown) -> pl.DataFrame:
+def similar_frame(rec: Recommender, item: Any, n: int, shrink: float, unknown: Unknown) -> pl.DataFrame:
     """The work of :meth:`Recommender.similar_items`."""
     check_policy(unknown)
     whole("n", n)
+    if number("shrink", shrink) < 0:
+        raise ConfigError(f"shrink is {shrink}; it must be 0 or more")
+    shared = np.zeros(rec.data.n_items, dtype=np.int64)
     code = rec.items.code(item) if unknown == "error" else rec.items.find(item)
     if code >= 0:
-        row = np.array(item_similarity(rec.model, rec.data, np.array([code])), dtype=np.float32)
+        shared = shared_raters(rec.data, code, np.arange(rec.data.n_items))
+        row = item_similarity(rec.model, rec.data, np.array([code]))
+        row = np.array(supported(rec.model, row, shared, shrink), dtype=np.float32)
         row[0, code] = -np.inf
         status = "known" if rec.data.by_item.counts[code] else "item without ratings"
     else:
@@ -31,13 +37,12 @@ def similar_frame(rec: Recommender, item: Any, n: int, unknown: Unknown) -> pl.D
     codes, values = top_n(row, 0 if code < 0 and unknown == "skip" else n)
     found = codes[0][codes[0] >= 0]
     similarity = pl.Series("similarity", values[0][: len(found)])
-    shared = shared_raters(rec.data, code, found) if code >= 0 else np.zeros(len(found), dtype=np.int64)
     return pl.DataFrame(
         [
             pl.Series("rank", np.arange(1, len(found) + 1, dtype=np.int32)),
             *rec.item_columns(found),
             similarity if code >= 0 else pl.Series("similarity", [None] * len(found), dtype=pl.Float32),
-            pl.Series("shared_raters", shared),
+            pl.Series("shared_raters", shared[found]),
             pl.Series("status", [status] * len(found), dtype=pl.String),
         ]
     )

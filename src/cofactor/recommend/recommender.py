@@ -25,6 +25,7 @@ from cofactor.recommend.lookup import Items, Users
 from cofactor.recommend.options import Options, Strength, Unknown, options_of
 from cofactor.recommend.overlay import Overlay
 from cofactor.recommend.scale import Scale, scale_of
+from cofactor.recommend.similar import SHRINK
 
 if TYPE_CHECKING:
     from cofactor.explain import Explanation
@@ -291,14 +292,19 @@ class Recommender:
 
     # ---- what it learned
 
-    def similar_items(self, item: Any, n: int = 10, *, unknown: Unknown = "error") -> pl.DataFrame:
+    def similar_items(
+        self, item: Any, n: int = 10, *, shrink: float = SHRINK, unknown: Unknown = "error"
+    ) -> pl.DataFrame:
         """The ``n`` items nearest to one: a frame rank, item, [title,] similarity, shared_raters, status.
 
+        By the model's own similarities where it has any, or else by the cosine of its vectors, times shared_raters /
+        (shared_raters + ``shrink``), since vectors of items that few rated are alike by chance (Bell & Koren 2007);
+        ``shrink=0`` gives the bare cosines.
         An unknown item is an ``error``, gives an empty frame (``skip``), or what most have rated (``popular``).
         """
         from cofactor.recommend.neighbours import similar_frame
 
-        return similar_frame(self, item, n, unknown)
+        return similar_frame(self, item, n, shrink, unknown)
 
     def biases(self, n: int = 5, which: Literal["item", "user"] = "item") -> pl.DataFrame:
         """The ``n`` lowest and ``n`` highest biases: a frame end, item (or user), bias, ratings.

@@ -11,6 +11,9 @@ from cofactor.data.interactions import Interactions
 from cofactor.model import HasFactors, HasSimilarity, Model
 
 Array = NDArray[Any]
+SHRINK = 20.0
+"""How many shared raters it takes for half of a cosine to count: most of the gain that there is on held-out rows, where
+more than that ranks by how many rated both (benchmarks/similar.py)."""
 
 
 def item_similarity(model: Model, data: Interactions, items: Array) -> Array:
@@ -29,6 +32,23 @@ def similarity_among(model: Model, data: Interactions, items: Array, others: Arr
     if factors is None:
         return co_ratings_among(data, items, others)
     found: Array = unit(factors[items]) @ unit(factors[others]).T
+    return found
+
+
+def neighbour_similarity(
+    model: Model, data: Interactions, items: Array, others: Array, shrink: float = SHRINK
+) -> Array:
+    """float32 (len(items), len(others)): what neighbours are ranked by; see :func:`supported`."""
+    found = similarity_among(model, data, items, others)
+    return supported(model, found, shared_among(data, items, others), shrink) if shrink else found
+
+
+def supported(model: Model, similarity: Array, shared: Array, shrink: float) -> Array:
+    """Cosines of vectors times shared / (shared + shrink), since vectors of items that few rated are alike by chance
+    (Bell & Koren 2007); other similarities, which know of the raters, as they are."""
+    if isinstance(model, HasSimilarity) or _factors(model) is None or not shrink:
+        return similarity
+    found: Array = (similarity * (shared / (shared + shrink))).astype(np.float32)
     return found
 
 
@@ -67,8 +87,16 @@ def co_ratings(data: Interactions, items: Array) -> Array:
 
 def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
     """The columns ``others`` of :func:`co_ratings`."""
-    counts, columns = data.by_item.counts, data.by_item.take(others)
-    out = np.zeros((len(items), len(others)), dtype=np.float32)
+    counts = data.by_item.counts
+    out = shared_among(data, items, others).astype(np.float32)
+    out /= np.sqrt(np.maximum(counts[items][:, None] * counts[others].astype(np.float64), 1))
+    return out
+
+
+def shared_among(data: Interactions, items: Array, others: Array) -> Array:
+    """int64 (len(items), len(others)): how many users rated both."""
+    columns = data.by_item.take(others)
+    out = np.zeros((len(items), len(others)), dtype=np.int64)
     column = np.repeat(np.arange(len(others)) * 256, columns.counts)
     bits = np.arange(256)[:, None] >> np.arange(8) & 1
     rated = np.zeros(data.n_users, dtype=np.uint8)
@@ -79,7 +107,6 @@ def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
             rated[data.by_item.row(item)[0]] |= 1 << bit
         sets = np.bincount(column + rated[columns.indices], minlength=256 * len(others)).reshape(-1, 256)
         out[first : first + 8] = (sets @ bits).T[: len(some)]
-    out /= np.sqrt(np.maximum(counts[items][:, None] * counts[others].astype(np.float64), 1))
     return out
 
 
