@@ -127,6 +127,7 @@ def test_looking_around(http, rec):
     assert about["read_only"] is True
     assert about["can"]["update"] is False
     assert about["groups"] == ["genres"]
+    assert about["group_values"] == {"genres": ["Crime", "Drama", "Comedy"]}
     found = ok(http.get("/v1/items?q=film+7"))
     assert found["items"][0]["title"] == "Film 7 (1957)"
     everything = ok(http.get("/v1/items?limit=100"))
@@ -160,6 +161,9 @@ def test_the_page_and_the_description(http):
     assert "text/html" in page.headers["content-type"]
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert page.headers["x-content-type-options"] == "nosniff"
+    assert page.headers["cache-control"] == http.get("/assets/base.css").headers["cache-control"] == "no-cache"
+    assert http.get("/v1/info").headers["cache-control"] == "no-store"
+    assert http.head("/health").status_code == http.head("/v1/info").status_code == 200
     paths = ok(http.get("/openapi.json"))["paths"]
     assert {"/v1/recommend", "/v1/events", "/v1/explain"} <= set(paths)
     assert http.get("/assets/../app.py").status_code == 404

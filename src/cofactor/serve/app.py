@@ -270,7 +270,7 @@ plain_routes = APIRouter()
 
 @plain_routes.get("/", include_in_schema=False)
 def page() -> Response:
-    return FileResponse(PAGES / "index.html", headers={"cache-control": "no-cache"})
+    return FileResponse(PAGES / "index.html")
 
 
 @plain_routes.get("/health")

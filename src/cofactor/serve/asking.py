@@ -182,6 +182,7 @@ def about(live: Live) -> dict[str, Any]:
         "titles": rec.items.titles is not None,
         "item_columns": [] if table is None else [c for c in table.columns if c != data.columns.item],
         "groups": served.catalogue.groups,
+        "group_values": served.catalogue.group_values,
         "id_types": {
             kind: "int" if ids.values.dtype.is_integer() else "text"
             for kind, ids in (("user", data.user_ids), ("item", data.item_ids))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 GROUPS = 8
 """Colours of the map: the most common groups."""
+GROUP_VALUES = 40
+"""That a page offers to filter by."""
 
 
 class Catalogue:
@@ -92,6 +94,16 @@ class Catalogue:
         """Columns of the side table that say of which kind an item is."""
         table = self.rec.data.item_table
         return [] if table is None else [name for name in USUAL if name in table.columns]
+
+    @cached_property
+    def group_values(self) -> dict[str, list[str]]:
+        """The values of the first of these columns, the most common first."""
+        if not self.groups:
+            return {}
+        found, column = self.rec.groups(self.groups[0]), self.groups[0]
+        counts = np.bincount(found.matrix.indices, minlength=len(found.names))
+        order = np.argsort(-counts, kind="stable")[:GROUP_VALUES]
+        return {column: [found.names[g].removeprefix(f"{column}=") for g in order]}
 
     @cached_property
     def step(self) -> float | None:

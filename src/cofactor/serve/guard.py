@@ -27,7 +27,7 @@ HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-PRIVATE = (b"cache-control", b"no-store")
+NO_STORE, NO_CACHE = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
 OPEN = ("/health", "/ready")
 """Answered to a crowd too."""
 PUBLIC = ("/", *OPEN)
@@ -63,13 +63,15 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started, path = False, _path(scope)
-        private = () if _public(path) else (PRIVATE,)
+        caching = NO_CACHE if _public(path) else NO_STORE
+        if scope["method"] == "HEAD":
+            scope["method"] = "GET"  # the same answer, of which the server leaves the body out
 
         async def sending(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message.get("headers", []), *HEADERS, *private]
+                message["headers"] = [*message.get("headers", []), *HEADERS, caching]
             try:
                 async with asyncio.timeout(SEND_SECONDS):
                     await send(message)
