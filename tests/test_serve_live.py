@@ -114,6 +114,7 @@ def test_a_refit_knows_new_items_and_users_and_is_a_version(bundle):
         first, second = ok(http.get("/v1/versions"))["versions"]
         assert (first["active"], second["active"], second["source"]) == (False, True, "refit")
         assert second["drift"] >= 0
+        assert (first["events"], second["events"]) == (0, 31)
         assert ok(http.get("/v1/item?item=777"))["ratings"] == 29
         about = ok(http.get("/v1/info"))
         assert (about["newer_ratings"], about["items"], about["users"]) == (0, 26, 41)
@@ -193,6 +194,26 @@ def test_only_so_many_versions_are_kept(bundle, tmp_path):
         kept = sorted(p.name for p in (tmp_path / "m.cofactor.state" / "versions").iterdir())
         assert kept == ["000003.cofactor", "000004.cofactor", "000005.cofactor"]
         assert ok(http.post("/v1/rollback", json={})) == {"version": 4}
+
+
+def test_who_is_forgotten_while_a_model_is_loaded_is_gone(bundle, monkeypatch):
+    live = Live(Settings(bundle, watch=False))
+    live.open()
+    live.tell([Event(999, 101, 5.0, 0), Event(5, 102, 5.0, 0)])
+    caught_up = live._caught_up
+
+    def slowly(served):
+        found = caught_up(served)
+        if live.busy and live.store.count() == 2:  # the events were read, and now one of them goes
+            live.forget(999)
+        return found
+
+    monkeypatch.setattr(live, "_caught_up", slowly)
+    live.reload()
+    assert live.now.version == 2
+    assert live.now.rec.users.code(999) < 0 <= live.now.rec.users.code(5)
+    assert live.now.rec.overlay.n_ratings == 1
+    live.close()
 
 
 def test_one_change_of_models_at_a_time(bundle):

@@ -217,7 +217,7 @@ def versions(live: Live) -> dict[str, Any]:
             "created": v.created,
             "activated": _iso(int(v.activated)) if v.activated else None,
             "source": v.source,
-            "through": v.through,
+            "events": live.store.count_through(v.through) if v.through else 0,
             "drift": v.drift,
         }
         for v in live.store.versions()

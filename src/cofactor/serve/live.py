@@ -283,12 +283,12 @@ class Live:
         assert self.folder is not None
         rec = load(self.folder / "versions" / version.folder)
         _warm_up(rec)
-        served = Served(version.version, rec, rec, version.through, time.time(), Catalogue(rec))
-        served = self._caught_up(served)  # this may take a while, and others may write meanwhile
+        fresh, before = Served(version.version, rec, rec, version.through, time.time(), Catalogue(rec)), store.deleted()
+        served = self._caught_up(fresh)  # this may take a while, and others may write meanwhile
         with self._writing:
             if deleted is not None and store.deleted() != deleted:
                 raise _Forgotten
-            served = self._caught_up(served)
+            served = self._caught_up(served if store.deleted() == before else fresh)
             store.activate(version.version)
             self._now, self.last_error = served, None
         log.info("version %d is live: %r", version.version, served.rec)

@@ -155,6 +155,10 @@ class Store:
         """How many events there are."""
         return self._count
 
+    def count_through(self, last: int) -> int:
+        """How many of these have numbers up to ``last``."""
+        return int(self._read("SELECT count(*) FROM events WHERE id <= ?", last)[0][0])
+
     def forget(self, user: Any) -> int:
         """Delete the events of a user, so that nothing of them stays in the file; how many there were."""
         if isinstance(user, int) and not -(2**63) <= user < 2**63:

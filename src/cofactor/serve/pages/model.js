@@ -69,7 +69,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 		if (!rows.length) return replace(versions, empty("No versions yet"));
 		replace(versions, el("div", { class: "scroll" }, el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["Version", "Model", "Made", "Came from", "Newer ratings", "Drift", ""].map((h) => el("th", { scope: "col" }, h || el("span", { class: "unseen" }, "Action"))))),
 			el("tbody", {}, [...rows].sort((a, b) => b.version - a.version).map((v) => el("tr", { class: v.active ? "active" : null },
-				el("th", { scope: "row" }, String(v.version), v.active ? el("span", { class: "tag" }, "live") : null), cell("Model", v.model), cell("Made", when(v.created)), cell("Came from", SOURCE[v.source] ?? v.source ?? "–"), cell("Newer ratings", known(v.events ?? v.through) ? big(v.events ?? v.through) : "–"), cell("Drift", known(v.drift) ? fix(v.drift, 3) : "–"),
+				el("th", { scope: "row" }, String(v.version), v.active ? el("span", { class: "tag" }, "live") : null), cell("Model", v.model), cell("Made", when(v.created)), cell("Came from", SOURCE[v.source] ?? v.source ?? "–"), cell("Newer ratings", known(v.events) ? big(v.events) : "–"), cell("Drift", known(v.drift) ? fix(v.drift, 3) : "–"),
 				el("td", { class: "end" }, v.active || info.read_only ? null : action("Make live", "quiet", async () => `Version ${(await post("rollback", { version: v.version })).version} is live.`))))))));
 	}
 	const day = (iso) => { const [date, time] = when(iso).split(", "); return [date, time]; };
