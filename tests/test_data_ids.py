@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cofactor.data.ids import IdMap, factorize, id_map
 from cofactor.data.interactions import csr
-from cofactor.errors import DataError, UnknownIdError
+from cofactor.errors import DataError, UnknownIdError, did_you_mean
 
 text = st.text(max_size=6, alphabet=st.characters(codec="utf-8"))
 integers = st.one_of(st.integers(-20, 200), st.integers(-(2**63), 2**63 - 1))
@@ -129,3 +129,10 @@ def test_what_a_person_typed_is_read_as_the_type_of_the_ids():
     assert numbers.parse("Fargo (1996)") == "Fargo (1996)"
     assert numbers.parse("9" * 5000) == "9" * 5000  # no id has so many digits
     assert words.parse("3") == "3"
+
+
+def test_a_name_is_found_among_very_many():
+    names = [f"Title number {n} of many ({1950 + n % 70})" for n in range(200_000)]
+    assert "'Title number 150077 of many (2017)'" in did_you_mean("titel number 150077 of many", names)
+    assert did_you_mean("x" * 1000, names) == ""
+    assert "'Title number 7 of many (1957)'" in did_you_mean("number 7 of many", names)

@@ -7,6 +7,7 @@ command line turns any of them into one line and exit code 2.
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Iterable
 
 LONGEST = 2_000
@@ -57,15 +58,28 @@ class NotFittedError(CofactorError, RuntimeError):
 def did_you_mean(wanted: object, known: Iterable[object], n: int = 3) -> str:
     """A suffix such as ``' Did you mean "Fargo (1996)"?'``, or an empty string when nothing is near.
 
-    ``known`` is looked at as text; give at most some 100,000 names.
+    ``known`` is looked at as text.
     """
-    text = str(wanted)
+    text = str(wanted).lower()
     names = {str(k): k for k in known}
     lowered = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(text.lower(), lowered, n=n, cutoff=0.6)
+    near = difflib.get_close_matches(text, _plausible(text, lowered), n=n, cutoff=0.6)
     if not near:
-        near = [low for low in lowered if len(text) >= 3 and text.lower() in low][:n]
+        near = [low for low in lowered if len(text) >= 3 and text in low][:n]
     if not near:
         return ""
     shown = ", ".join(repr(names[lowered[low]]) for low in near)
     return f" Did you mean {shown}?"
+
+
+_COMPARED = 2000
+"""Names that are compared letter by letter, which takes a tenth of a millisecond for each."""
+
+
+def _plausible(text: str, names: Iterable[str]) -> list[str]:
+    """Of very many names those that hold most of some pieces of the text."""
+    listed = list(names)
+    if len(listed) <= _COMPARED:
+        return listed
+    pieces = {text[at : at + 3] for at in range(0, max(1, len(text) - 2), max(1, len(text) // 10))}
+    return heapq.nlargest(_COMPARED, listed, key=lambda name: sum(piece in name for piece in pieces))
