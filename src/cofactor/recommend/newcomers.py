@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor._checks import number, whole
+from cofactor._checks import share, whole
 from cofactor.data.encoding import Encoded, columns_of, common_features, dense, encode_like
 from cofactor.data.features import features
 from cofactor.data.interactions import CSR, Features
@@ -48,7 +48,7 @@ def recommend_new(
     """The work of :meth:`Recommender.recommend_new`."""
     check_policy(unknown)
     whole("n", n)
-    number("level", level)
+    share("level", level)
     if (user is None) == (history is None):
         raise ConfigError("give either a user of the training data, or a history of items, and not both")
     if interval and rec.model.task == "ranking":

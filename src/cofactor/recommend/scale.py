@@ -46,8 +46,8 @@ def on_scale(rec: Recommender, values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def check_on_scale(rec: Recommender, item: Any, value: float) -> None:
     """DataError for a rating that is off the scale of the training ratings."""
-    if not on_scale(rec, np.array(value)):
-        scale = rec.scale
+    scale = rec.scale
+    if not scale.low - scale.slack <= value <= scale.high + scale.slack:  # as on_scale, without arrays for one number
         raise DataError(
             f"the rating of {item!r} is {value:g}; the ratings here go from {scale.low:g} to {scale.high:g}"
         )
