@@ -137,3 +137,31 @@ def times_sparse(
             item, x = items[at], values[at]
             for w in range(w_indptr[item], w_indptr[item + 1]):
                 row[w_items[w]] += x * w_values[w]
+
+
+@njit(cache=True, nogil=True)
+def weighted_sums(
+    first: int,
+    last: int,
+    indptr: Array,
+    items: Array,
+    values: Array,
+    w_indptr: Array,
+    w_items: Array,
+    w_values: Array,
+    left_weighs: bool,
+    out: Array,
+    total: Array,
+) -> None:
+    """As ``times_sparse``, and in ``total`` the sums of what weighs in these products: ``values`` of the left side, or
+    else those of the right."""
+    for r in range(first, last):
+        row, weight = out[r], total[r]
+        row[:] = 0.0
+        weight[:] = 0.0
+        for at in range(indptr[r], indptr[r + 1]):
+            item, x = items[at], values[at]
+            for w in range(w_indptr[item], w_indptr[item + 1]):
+                j, y = w_items[w], w_values[w]
+                row[j] += x * y
+                weight[j] += x if left_weighs else y

@@ -24,7 +24,7 @@ from cofactor.model import Hyper, Kind, State, Task, Terms
 from cofactor.models.arrays import at, check_at_least, clipped_terms, fitted, stored
 from cofactor.models.bias import Bias, BiasConfig
 from cofactor.models.config import Search, option
-from cofactor.models.sparse import times, transposed
+from cofactor.models.sparse import sums_and_weights, transposed
 
 Array = NDArray[Any]
 
@@ -262,8 +262,7 @@ class ItemKNN(_KNN):
         if self._reverse is None:
             lists = list_rows(fitted(self.neighbours, self.name), fitted(self.weights, self.name), rows.n_cols)
             self._reverse = transposed(lists)
-        ones = rows._replace(values=np.ones_like(rows.values))
-        return self._with_biases(user_state[:, 0], times(rows, self._reverse), times(ones, self._reverse))
+        return self._with_biases(user_state[:, 0], *sums_and_weights(rows, self._reverse, left_weighs=False))
 
 
 class UserKNN(_KNN):
@@ -300,8 +299,7 @@ class UserKNN(_KNN):
         k = (user_state.shape[1] - 1) // 2
         rows = self._rows()
         lists = list_rows(user_state[:, 1 : 1 + k].astype(np.int32), user_state[:, 1 + k :], rows.n_rows)
-        ones = rows._replace(values=np.ones_like(rows.values))
-        return self._with_biases(user_state[:, 0], times(lists, rows), times(lists, ones))
+        return self._with_biases(user_state[:, 0], *sums_and_weights(lists, rows, left_weighs=True))
 
 
 def nearest(rows: CSR, base: CSR, counts: Array, config: Any) -> tuple[Array, Array]:
