@@ -56,6 +56,7 @@ class BayesMF:
         self.trace_names: tuple[str, ...] = ()
         self._account: Account | None = None
         self._vectors: Directions | None = None
+        self._biases: dict[str, Array] = {}
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BayesStepper:
         """Begin with small random vectors; one chain a stream of random numbers."""
@@ -65,11 +66,11 @@ class BayesMF:
     def adopt(self, arrays: dict[str, Array], count: int, names: tuple[str, ...]) -> None:
         """Use these arrays; a stepper writes into them."""
         self.arrays, self.count, self.trace_names = arrays, count, names
-        self._account, self._vectors = None, None
+        self._account, self._vectors, self._biases = None, None, {}
 
     def count_samples(self, count: int) -> None:
         """From now on the first ``count`` kept samples count; what was derived from them is derived anew."""
-        self.count, self._account, self._vectors = count, None, None
+        self.count, self._account, self._vectors, self._biases = count, None, None, {}
 
     # ---- predictions
 
@@ -290,8 +291,10 @@ class BayesMF:
         return np.asarray(a["mean"] + a["scale"] * latent)
 
     def _bias(self, which: str) -> Array:
-        """float32 (n + 1,), standardised; the last is for ids never seen."""
-        return np.asarray(self._fitted()[f"{which}_bias"][:, : self.count].mean(axis=1, dtype=F32))
+        """float32 (n + 1,), standardised, computed when first asked for; the last is for ids never seen."""
+        if which not in self._biases:
+            self._biases[which] = self._fitted()[f"{which}_bias"][:, : self.count].mean(axis=1, dtype=F32)
+        return self._biases[which]
 
     def _in_time(self, users: Array, items: Array, times: Array | None) -> tuple[Array, Array]:
         """Standardised moods and drifts and their variances at the times; without times 0, and all of the variance."""

@@ -62,11 +62,11 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
     rng, errors = np.random.default_rng(0), np.empty_like(target)
     usual = a["item_noise"][items] / a["noise_precision"][:count, None]
     passing = sum(float(a[f"{kind}_numbers"][:, 1].sum(dtype=np.float64)) for kind in ("mood", "drift"))
-    size = np.ones((count, 1)) if noise_df > 0 else np.full((count, 1), a["user_noise"][-1])
+    size = np.full((count, 1), 1.0 if noise_df > 0 else a["user_noise"][-1], dtype=F32)
     expected = float(a["user_noise"][-1])
     for left in range(ROUNDS if noise_df > 0 and n else 1, 0, -1):
         noise = size * usual
-        root = (1.0 / np.sqrt(noise + passing)).astype(F32).ravel()
+        root = (F32(1.0) / np.sqrt(noise + passing)).ravel()
         draw_rows(
             indptr, cols, target, flat, root, one, centre, precision,
             rng.standard_normal((count, width), dtype=F32), draw, mean,
@@ -74,9 +74,11 @@ def _fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items
         if noise_df > 0 and n and left > 1:
             residuals(indptr, cols, target, draw, flat, errors)
             share = noise / (noise + passing)
-            own = share * errors.reshape(count, n) + np.sqrt(share * passing) * rng.standard_normal((count, n))
+            own = share * errors.reshape(count, n) + np.sqrt(share * passing) * rng.standard_normal(
+                (count, n), dtype=F32
+            )
             squares = noise_df + (own * own / usual).sum(1, keepdims=True)
-            size = squares / (2.0 * rng.standard_gamma(0.5 * (noise_df + n), (count, 1)))
+            size = squares / (2.0 * rng.standard_gamma(0.5 * (noise_df + n), (count, 1), dtype=F32))
             expected = float(squares.mean() / (noise_df + n - 2.0))
     rest = np.array([mean[:, k].mean(), expected], dtype=F32)
     return np.concatenate([mean[:, :k].ravel(), rest, draw[:, :k].ravel(), draw[:, k]])
