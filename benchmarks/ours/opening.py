@@ -1,5 +1,4 @@
-"""Opening a saved model in a fresh process: seconds of the imports asked for, of the first opening, of a later one, and
-of one that checks everything."""
+"""Opening a saved model in a fresh process: seconds of imports, of the first opening, of later ones, of a checked one."""
 
 from __future__ import annotations
 
