@@ -1,4 +1,4 @@
-"""Opening a saved model in a fresh process: seconds of imports, of the first opening, of later ones, of a checked one."""
+"""Opening a saved model in a fresh process: seconds of imports, of the first opening, of later ones, of one checked."""
 
 from __future__ import annotations
 
