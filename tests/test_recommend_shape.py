@@ -9,6 +9,7 @@ import pytest
 import cofactor as cf
 from cofactor.errors import ConfigError, UnknownIdError
 from cofactor.recommend.shaping import Shape, arrange, divergence, scaled_similarity
+from cofactor.recommend.similar import co_ratings, co_ratings_among, shared_among
 
 
 def table(n_users=60, n_items=40, seed=0):
@@ -248,3 +249,15 @@ def test_large_lists(rec):
     huge = np.concatenate([many, np.arange(1000, 300_000)])
     assert rec.recommend(3, n=50, seen=True, deny=huge, unknown="skip").equals(expected)
     assert rec.recommend(3, n=50, seen=True, deny=huge.tolist(), unknown="skip").equals(expected)
+
+
+def test_shared_raters_are_counted(rec):
+    data = rec.data
+    rated = np.zeros((data.n_users, data.n_items), dtype=np.int64)
+    rated[data.users, data.items] = 1
+    some, others = np.array([3, 0, 7, 7, 1, 2, 9, 4, 5, 6, 8]), np.arange(data.n_items)[::-2]
+    np.testing.assert_array_equal(shared_among(data, some, others), (rated.T @ rated)[np.ix_(some, others)])
+    assert shared_among(data, some[:0], others).shape == (0, len(others))
+    assert shared_among(data, some, others[:0]).shape == (len(some), 0)
+    cosines = co_ratings(data, some)[:, others]
+    np.testing.assert_allclose(co_ratings_among(data, some, others), cosines, rtol=1e-6)

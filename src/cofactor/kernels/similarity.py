@@ -165,3 +165,18 @@ def weighted_sums(
                 j, y = w_items[w], w_values[w]
                 row[j] += x * y
                 weight[j] += x if left_weighs else y
+
+
+@njit(cache=True, nogil=True)
+def count_shared(indptr: Array, users: Array, others: Array, marks: Array, out: Array) -> None:
+    """``out[b, c]``, int64 (8, len(others)): how many users of ``others[c]`` have bit ``b`` in ``marks`` (uint8)."""
+    sets = np.empty(256, np.int64)
+    out[:] = 0
+    for c in range(len(others)):
+        sets[:] = 0
+        for at in range(indptr[others[c]], indptr[others[c] + 1]):
+            sets[marks[users[at]]] += 1
+        for s in range(1, 256):
+            if sets[s]:
+                for b in range(8):
+                    out[b, c] += sets[s] * (s >> b & 1)

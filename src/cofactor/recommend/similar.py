@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
+from cofactor.kernels.similarity import count_shared
 from cofactor.model import HasFactors, HasSimilarity, Model
 
 Array = NDArray[Any]
@@ -95,19 +96,15 @@ def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
 
 def shared_among(data: Interactions, items: Array, others: Array) -> Array:
     """int64 (len(items), len(others)): how many users rated both."""
-    columns = data.by_item.take(others)
-    out = np.zeros((len(items), len(others)), dtype=np.int64)
-    column = np.repeat(np.arange(len(others)) * 256, columns.counts)
-    bits = np.arange(256)[:, None] >> np.arange(8) & 1
-    rated = np.zeros(data.n_users, dtype=np.uint8)
+    out = np.empty((-(-len(items) // 8) * 8, len(others)), dtype=np.int64)
+    marks = np.zeros(data.n_users, dtype=np.uint8)
+    columns, others = data.by_item, np.ascontiguousarray(others, dtype=np.int32)
     for first in range(0, len(items), 8):  # a bit for each of eight items, so that raters are looked up once for all
-        some = items[first : first + 8]
-        rated[:] = 0
-        for bit, item in enumerate(some.tolist()):
-            rated[data.by_item.row(item)[0]] |= 1 << bit
-        sets = np.bincount(column + rated[columns.indices], minlength=256 * len(others)).reshape(-1, 256)
-        out[first : first + 8] = (sets @ bits).T[: len(some)]
-    return out
+        marks[:] = 0
+        for bit, item in enumerate(items[first : first + 8].tolist()):
+            marks[columns.row(item)[0]] |= 1 << bit
+        count_shared(columns.indptr, columns.indices, others, marks, out[first : first + 8])
+    return out[: len(items)]
 
 
 def shared_raters(data: Interactions, item: int, others: Array) -> Array:
