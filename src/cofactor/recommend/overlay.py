@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._checks import several
-from cofactor.data.interactions import CSR
+from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldIn
 from cofactor.recommend.options import Unknown, check_policy
@@ -235,16 +235,19 @@ def _item_codes(rec: Recommender, items: pl.Series | list[Any], unknown: Unknown
     return np.array([find(item) for item in listed], dtype=np.int32)
 
 
+def trained_on(data: Interactions, code: int) -> Touched:
+    """What a user rated in the training data, nothing of it new; without a state. Nothing at all for a later user."""
+    if code >= data.n_users:
+        return Touched(_NONE, _NONE, _NONE, np.zeros(0, dtype=bool), _NONE)
+    items, values = data.by_user.row(code)
+    row = slice(data.by_user.indptr[code], data.by_user.indptr[code + 1])
+    times = np.full(len(items), NO_TIME) if data.times is None else data.times[data.by_user.rows[row]]
+    return Touched(items, values, times, np.zeros(len(items), dtype=bool), _NONE)
+
+
 def _merged(rec: Recommender, code: int, items: Array, values: Array, times: Array) -> Touched:
     """Old and new ratings of one user; of two for the same item the later one counts. Without a state yet."""
-    before = rec.overlay.users.get(code)
-    if before is None:
-        known = code < rec.data.n_users
-        (had, rated), when = rec.data.by_user.row(code) if known else (_NONE[:0], _NONE[:0]), _NONE[:0]
-        if known:
-            row = slice(rec.data.by_user.indptr[code], rec.data.by_user.indptr[code + 1])
-            when = np.full(len(had), NO_TIME) if rec.data.times is None else rec.data.times[rec.data.by_user.rows[row]]
-        before = Touched(had, rated, when, np.zeros(len(had), dtype=bool), _NONE)
+    before = rec.overlay.users.get(code) or trained_on(rec.data, code)
     every = [np.concatenate(pair) for pair in zip(before[:4], (items, values, times, np.ones(len(items), dtype=bool)))]
     last = len(every[0]) - 1 - np.unique(every[0][::-1], return_index=True)[1]  # items ascending, the last of each
     found = [column[last] for column in every]

@@ -13,7 +13,7 @@ from cofactor.bundle import info as bundle_info
 from cofactor.errors import UnknownIdError
 from cofactor.model import Additive, FoldedPosterior, FoldIn
 from cofactor.recommend.doubt import interval_of
-from cofactor.recommend.overlay import NO_TIME, holds
+from cofactor.recommend.overlay import NO_TIME, holds, trained_on
 from cofactor.recommend.people import UNKNOWN, find_user, new_user, scores_of
 
 if TYPE_CHECKING:
@@ -128,17 +128,14 @@ def user(served: Served, name: Any) -> dict[str, Any]:
     rec = served.rec
     who = find_user(rec, name, "error")
     assert who is not None
-    touched = rec.overlay.users.get(who.code)
-    newer = np.zeros(len(who.items), dtype=bool) if touched is None else touched.new
-    times = touched.times if touched is not None else _times(served, who.code)
-    known = times is not None and bool((times > NO_TIME).any())
-    order = np.argsort(-times.astype(np.float64) if known else -who.values, kind="stable")[:SHOWN_RATINGS]
-    shown = rec.data.item_ids.decode(who.items[order]).to_list()
-    labels = (
-        rec.items.titles.gather(who.items[order]).to_list() if rec.items.titles is not None else [None] * len(shown)
-    )
-    when = [None] * len(order) if times is None else [_iso(int(t)) for t in times[order]]
-    columns = zip(shown, labels, who.values[order].tolist(), when, newer[order].tolist(), strict=True)
+    rated = rec.overlay.users.get(who.code) or trained_on(rec.data, who.code)
+    timed = bool((rated.times > NO_TIME).any())
+    order = np.argsort(-rated.times.astype(np.float64) if timed else -rated.values, kind="stable")[:SHOWN_RATINGS]
+    shown = rec.data.item_ids.decode(rated.items[order]).to_list()
+    titles = rec.items.titles
+    labels = [None] * len(shown) if titles is None else titles.gather(rated.items[order]).to_list()
+    when = [_iso(time) for time in rated.times[order].tolist()]
+    columns = zip(shown, labels, rated.values[order].tolist(), when, rated.new[order].tolist(), strict=True)
     return {
         "user": name,
         "ratings": [dict(zip(("item", "title", "rating", "time", "newer"), row, strict=True)) for row in columns],
@@ -146,14 +143,6 @@ def user(served: Served, name: Any) -> dict[str, Any]:
         "mean": float(who.values.mean()) if len(who.values) else None,
         "status": who.status,
     }
-
-
-def _times(served: Served, code: int) -> Any:
-    data = served.rec.data
-    if data.times is None or code >= data.n_users:
-        return None
-    row = slice(data.by_user.indptr[code], data.by_user.indptr[code + 1])
-    return data.times[data.by_user.rows[row]]
 
 
 def _iso(seconds: int) -> str | None:
