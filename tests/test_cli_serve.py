@@ -14,6 +14,8 @@ import urllib.request
 
 import pytest
 
+from cofactor.errors import MissingExtraError
+from cofactor.serve import Settings, create_app
 from serve_tools import TOKEN, saved
 
 NO_TOKEN = {k: v for k, v in os.environ.items() if k != "COFACTOR_TOKEN"}
@@ -99,3 +101,11 @@ def test_what_cannot_be_served_ends_in_one_line(tmp_path):
         ["m.cofactor", "text"],
         ["m.cofactor", "m.cofactor.state", "text"],
     )
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(
+        MissingExtraError, match=r"needs FastAPI and uvicorn; install it with: pip install 'cofactor\[serve\]'"
+    ):
+        create_app(Settings(tmp_path / "m"))

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI application, for a server of your own; it loads its model when that starts it."""
     try:
+        import uvicorn  # noqa: F401
+
         from cofactor.serve.app import create_app
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("cofactor"):
             raise
-        raise MissingExtraError(exc.name, "serve", "serving a model") from None
+        raise MissingExtraError("FastAPI and uvicorn", "serve", "serving a model") from None
     return create_app(settings)
 
 
