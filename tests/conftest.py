@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +82,17 @@ def toy() -> Interactions:
     )
     sides = pl.DataFrame({"title": titles, "genres": ["Drama" if g else "Action" for g in genre]})
     return read(frame, user="user", item="title", rating="rating", time="time", items=sides)
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """``typed("fit", ...)``: the program with these arguments, in this process -> (exit code, stdout, stderr)."""
+    from cofactor.cli import main
+
+    def run(*args: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cofactor", *map(str, args)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return (int(end.value.code or 0), *capsys.readouterr())
+
+    return run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,13 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.cli import main
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+def run(monkeypatch: pytest.MonkeyPatch, typed: Any, tmp_path: Path) -> Any:
     """``run("split", ...)`` -> (exit code, stdout, stderr), in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-
-    def go(*args: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cofactor", *map(str, args)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return (int(end.value.code or 0), *capsys.readouterr())
-
-    return go
+    return typed
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.cli import main
 from cofactor.cli.common import cell, emit
 from cofactor.models import ABOUT, REGISTRY, models
 
@@ -43,9 +42,7 @@ def test_every_model_is_described_in_a_line_of_a_terminal(
     assert all(line.split()[1] in ("rating", "ranking") for line in lines[1:])
 
 
-def test_what_auto_tried_is_shown_by_fit_and_info(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_auto_tried_is_shown_by_fit_and_info(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: Any) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     rng = np.random.default_rng(0)
@@ -53,11 +50,9 @@ def test_what_auto_tried_is_shown_by_fit_and_info(
     pl.DataFrame({"user": users, "item": items, "rating": rng.integers(1, 6, len(users))}).write_csv("r.csv")
 
     def run(*args: str) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["cofactor", *args])
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert not end.value.code
-        return capsys.readouterr()
+        code, out, err = typed(*args)
+        assert not code
+        return out, err
 
     out, err = run("fit", "r.csv", "--budget", "0")
     assert "inner rmse" in out

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
+from typing import Any
 
 import pytest
-
-from cofactor.cli import main
 
 
 @pytest.mark.parametrize(
@@ -19,14 +17,9 @@ from cofactor.cli import main
         ["fit", "x.csv", "--epochs", "3", "--json"],
     ],
 )
-def test_wrong_usage_is_one_line(
-    args: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["cofactor", *args])
-    with pytest.raises(SystemExit) as end:
-        main()
-    out, err = capsys.readouterr()
-    assert end.value.code == 2
+def test_wrong_usage_is_one_line(args: list[str], typed: Any) -> None:
+    code, out, err = typed(*args)
+    assert code == 2
     assert err.startswith("cofactor: ")
     assert err.count("\n") == 1
     assert json.loads(out)["error"] in err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,21 +182,12 @@ def test_what_is_said(toy: Any, act: Callable[[Any], Any], error: type[Exception
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, toy: Any) -> Any:
+def run(monkeypatch: pytest.MonkeyPatch, typed: Any, tmp_path: Path, toy: Any) -> Any:
     """``run("recommend", ...)`` -> (exit code, stdout, stderr), in a folder with a table and a model of it."""
-    from cofactor.cli import main
-
     monkeypatch.chdir(tmp_path)
     toy.to_frame().write_csv("r.csv")
     cf.fit(toy, model="bias").save("m.cofactor")
-
-    def go(*args: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["cofactor", *map(str, args)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return (int(end.value.code or 0), *capsys.readouterr())
-
-    return go
+    return typed
 
 
 @pytest.mark.parametrize(

@@ -173,9 +173,7 @@ def test_vectors_order_the_items(toy, name):
     np.testing.assert_allclose(model.scores_at(states, some), np.take_along_axis(scores, some, axis=1), atol=1e-5)
 
 
-def test_from_the_command_line_with_an_index(tmp_path, monkeypatch, capsys):
-    from cofactor.cli import main
-
+def test_from_the_command_line_with_an_index(tmp_path, monkeypatch, typed):
     data = catalogue(6_000)
     rec = Recommender(planted(data, "als"), data)
     rec.save(tmp_path / "m.cofactor")
@@ -184,10 +182,7 @@ def test_from_the_command_line_with_an_index(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*args):
-        monkeypatch.setattr(sys, "argv", ["cofactor", "recommend", "m.cofactor", "--all", "--approximate", *args])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return (int(end.value.code or 0), *capsys.readouterr())
+        return typed("recommend", "m.cofactor", "--all", "--approximate", *args)
 
     code, out, err = run("--above", "6000", "--out", "found.parquet")
     assert (code, out) == (0, "")
