@@ -14,6 +14,12 @@ import pytest
 from cofactor.data.interactions import Interactions, Split
 
 
+def pytest_configure() -> None:
+    """A relative $COFACTOR_DATA_DIR holds in tests that change the directory, too."""
+    if given := os.environ.get("COFACTOR_DATA_DIR"):
+        os.environ["COFACTOR_DATA_DIR"] = str(Path(given).resolve())
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder in $COFACTOR_DATA_DIR; the test is skipped where there is none."""
