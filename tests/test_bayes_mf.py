@@ -16,6 +16,7 @@ import pytest
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions, Split, csr
 from cofactor.errors import BundleError, ConfigError
+from cofactor.explain.rated import left_out
 from cofactor.models import bayes_mf_chain as chain_module
 from cofactor.models import bayes_mf_process as process_module
 from cofactor.models.bayes_mf import BayesMF, BayesMFConfig
@@ -475,6 +476,24 @@ def test_folding_in_a_trained_user_gives_the_user_back(planted: Planted) -> None
     assert np.sqrt(np.mean((again - trained) ** 2)) < 0.08
     empty = model.fold_in(CSR(np.zeros(2, np.int64), *(x[:0] for x in data.by_user[1:4]), data.n_items))
     np.testing.assert_allclose(model.scores_from(empty)[0], model.scores(np.array([-1]))[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+@pytest.mark.parametrize("given", [1, 2, 30])
+def test_leaving_out_is_solving_again_without(planted: Planted, implicit: bool, given: int) -> None:
+    """Exactly so where noise is the same for all; where it is drawn, it is drawn for the whole history only."""
+    data = replace(planted.train, times=None)
+    whole = data.by_user.take(np.array([3]))
+    none = whole.rows[:0]
+    history = CSR(np.array([0, given]), whole.indices[:given], whole.values[:given], none, data.n_items)
+    positions = np.arange(0, given, 1 if given < 3 else 4)
+    for noise_df, most in ((0.0, 1e-5), (10.0, 0.1 if given < 30 else 5e-3)):
+        model = fit(data, BayesMFConfig(n_factors=3, epochs=20, burn_in=10, noise_df=noise_df, implicit=implicit))
+        expected = model.scores_from(model.fold_in(left_out(history, positions)))
+        for item in (int(whole.indices[-1]), 7):
+            found = model.scores_without(history, positions, item)
+            np.testing.assert_allclose(found[0], expected[0, item], atol=1e-5)
+            np.testing.assert_allclose(found, expected[:, item], atol=most)
 
 
 @pytest.mark.parametrize("given", [1, 3, 10])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
+from cofactor.kernels.gibbs_fold import gather_samples, sum_rows
 from cofactor.kernels.gibbs_mood import LANES, draw_mood, mood_at, mood_logliks
 from cofactor.kernels.gibbs_ordinal import cuts_loglik, draw_latent
 from cofactor.kernels.gibbs_pairs import pair_dots, pair_variances
@@ -51,6 +52,21 @@ def test_draw_rows_is_the_normal_posterior(shared_prior: bool) -> None:
         np.testing.assert_allclose(mean[r], covariance @ (lam @ prior_mean[r] + x.T @ (w * y)), atol=2e-4)
         spread = np.column_stack([m[r] for m in moved])
         np.testing.assert_allclose(spread @ spread.T, covariance, atol=1e-4)
+
+
+def test_samples_of_items_are_gathered() -> None:
+    rng = np.random.default_rng(3)
+    count, k, items = 4, 3, np.array([5, 0, 5, 2], np.int32)
+    factors, biases = rng.normal(size=(7, count * k + 2)).astype(F32), rng.normal(size=(7, count + 1)).astype(F32)
+    out, total = np.empty((count, len(items), k + 1), F32), np.empty(count * k, F32)
+    gather_samples(factors, biases, items, out)
+    for s in range(count):
+        np.testing.assert_array_equal(out[s, :, :k], factors[items, s * k : s * k + k])
+        np.testing.assert_array_equal(out[s, :, k], biases[items, s])
+    sum_rows(factors, items, total)
+    np.testing.assert_allclose(total, factors[items, : count * k].sum(0), rtol=1e-6)
+    sum_rows(factors, items[:0], total)
+    assert not total.any()
 
 
 def test_residuals_and_squares() -> None:

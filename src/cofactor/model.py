@@ -151,6 +151,16 @@ class ScoresSome(FoldIn, Protocol):
 
 
 @runtime_checkable
+class LeavesOut(FoldIn, Protocol):
+    """Optional: leaving out a user's ratings one by one costs less than folding in every history that remains."""
+
+    def scores_without(self, history: CSR, positions: Array, item: int) -> Array:
+        """float64 (1 + len(positions),): the score of an item for the one row of ``history``, then for the same without
+        each of its entries at ``positions``."""
+        ...
+
+
+@runtime_checkable
 class FoldedPosterior(FoldIn, Protocol):
     """Optional: how sure the model is for any user state, so for users that were folded in as well."""
 

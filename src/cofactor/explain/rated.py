@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.model import FoldIn
+from cofactor.model import FoldIn, HasVectors, LeavesOut, ScoresSome
 
 Array = NDArray[Any]
 MOST = 200
@@ -28,8 +28,20 @@ def contributions(model: FoldIn, history: CSR, item: int, order: Array | None = 
     n = len(history.indices)
     looked_at = np.arange(n) if order is None else np.sort(order[:MOST])
     looked_at = looked_at[history.indices[looked_at] != item]
-    scores = model.scores_from(model.fold_in(left_out(history, looked_at)))[:, item].astype(np.float64)
+    if isinstance(model, LeavesOut):
+        scores = model.scores_without(history, looked_at, item)
+    else:
+        scores = _of_item(model, model.fold_in(left_out(history, looked_at)), item).astype(np.float64)
     return float(scores[0]), looked_at, scores[0] - scores[1:]
+
+
+def _of_item(model: FoldIn, states: Array, item: int) -> Array:
+    """The score of one item for each state, without those of all other items where the model allows it."""
+    if isinstance(model, ScoresSome):
+        return model.scores_among(states, np.array([item]))[:, 0]
+    if isinstance(model, HasVectors):
+        return model.scores_at(states, np.full((len(states), 1), item))[:, 0]
+    return model.scores_from(states)[:, item]
 
 
 def left_out(history: CSR, positions: Array) -> CSR:

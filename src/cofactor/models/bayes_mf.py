@@ -26,12 +26,13 @@ from cofactor.models.bayes_mf_account import Account, account, user_parts
 from cofactor.models.bayes_mf_config import BayesMFConfig, check
 from cofactor.models.bayes_mf_diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf_doubt import latent_draw, latent_variances
-from cofactor.models.bayes_mf_fold import fold_users
+from cofactor.models.bayes_mf_fold import fold_one, fold_users
 from cofactor.models.bayes_mf_ordinal import expected_level, half_way, rescale
 from cofactor.models.bayes_mf_process import KINDS
 from cofactor.models.bayes_mf_state import BY_SAMPLE, per_sample, stored_samples
 from cofactor.models.bayes_mf_stepper import BayesStepper, trace_names
 from cofactor.models.bayes_mf_vectors import Directions, directions
+from cofactor.models.bayes_mf_without import latent_without
 
 Array = NDArray[Any]
 F32 = np.float32
@@ -131,6 +132,13 @@ class BayesMF:
     def fold_in(self, histories: CSR) -> Array:
         """The same for users with these ratings, items held at each kept sample."""
         return fold_users(self._fitted(), self.count, self.config.n_factors, self.config.noise_df, histories)
+
+    def scores_without(self, history: CSR, positions: Array, item: int) -> Array:
+        """float64 (1 + len(positions),); the size of the user's noise is the one that the whole history tells."""
+        a, (items, values) = self._fitted(), history.row(0)
+        user = fold_one(a, self.count, self.config.n_factors, self.config.noise_df, items, values)
+        latent = latent_without(a, user, items, positions, item)
+        return self._ratings(latent, np.array(user.noise * a["item_noise"][item]))
 
     def interval_from(self, user_state: Array, level: float) -> Interval:
         """Bounds for every item, (len(user_state), n_items) each; see ``bayes_mf_doubt`` on users folded in."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
 from cofactor.errors import BundleError, CofactorError
+from cofactor.explain.rated import left_out
 from cofactor.model import Model, Terms
 from cofactor.testing.subject import Subject, copied
 
@@ -319,6 +320,20 @@ def check_folded_terms(s: Subject) -> None:
         gap = min(abs(_linked(account) - score) for score in (cut, scores[row, item]))
         scale = max(1.0, abs(scores[row, item]))
         assert gap <= 1e-5 * scale, f"terms of state {row}, item {item} miss the score by {gap:.2g}"
+
+
+def check_left_out(s: Subject) -> None:
+    """Leaving out ratings one by one says what folding in each remaining history says, all but for chance."""
+    history = s.histories().take(np.array([0]))
+    positions = np.arange(len(history.indices))
+    item = int(np.setdiff1d(np.arange(history.n_cols), history.indices)[0])
+    found = s.model.scores_without(history, positions, item)
+    expected = s.model.scores_from(s.model.fold_in(left_out(history, positions)))[:, item].astype(np.float64)
+    assert found.shape == expected.shape, f"scores_without: shape {found.shape}, not {expected.shape}"
+    scale = max(1.0, abs(expected[0]))
+    assert abs(found[0] - expected[0]) <= 1e-4 * scale, "scores_without: the whole history has another score"
+    error, size = found - expected, expected[0] - expected[1:]
+    assert np.abs(error).max() <= max(0.2 * np.abs(size).max(), 1e-4 * scale), "scores_without: other differences"
 
 
 def _linked(account: Terms) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cofactor.model import Additive, FoldedAdditive, FoldIn, HasFactors, HasSimilarity, Posterior
+from cofactor.model import Additive, FoldedAdditive, FoldIn, HasFactors, HasSimilarity, LeavesOut, Posterior
 from cofactor.testing import checks
 from cofactor.testing.subject import Subject
 
@@ -42,6 +42,7 @@ WHERE = (
     (FoldIn, checks.check_fold_in),
     (Additive, checks.check_terms),
     (FoldedAdditive, checks.check_folded_terms),
+    (LeavesOut, checks.check_left_out),
     (HasFactors, checks.check_factors),
     (Posterior, checks.check_interval),
     (HasSimilarity, checks.check_similarity),
