@@ -113,9 +113,13 @@ class BayesMF:
     def _latent(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items): standardised scores, averaged over the samples."""
         a, wide = self._fitted(), self.count * self.config.n_factors
-        vectors, items = user_state[:, :wide], a["item_factors"][:-1, :wide]
-        few = len(vectors) <= 4  # then the items are read but once for each, where a matrix product would copy them
-        latent = np.stack([items @ v for v in vectors]) if len(vectors) and few else vectors @ items.T
+        vectors, n_items = np.ascontiguousarray(user_state[:, :wide]), len(a["item_factors"]) - 1
+        if len(vectors) <= 4:  # the items are read but once for each, and no threads of BLAS wait for each other
+            latent, everything = np.empty((len(vectors), n_items), dtype=F32), np.arange(n_items, dtype=np.int32)
+            for row, out in enumerate(latent):
+                pair_dots(vectors, a["item_factors"], np.full(n_items, row, np.int32), everything, wide, out)
+        else:
+            latent = vectors @ a["item_factors"][:-1, :wide].T
         latent /= F32(self.count)
         latent += user_state[:, wide, None] + self._bias("item")[:-1]
         return np.asarray(latent)

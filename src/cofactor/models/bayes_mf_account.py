@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Array = NDArray[Any]
 F32 = np.float32
@@ -42,7 +43,8 @@ def account(a: Mapping[str, Array], count: int, k: int) -> Account:
     level = float(of_user[:-1].mean()) if len(of_user) > 1 else 0.0
     of_item += level + items @ user_mean / count
     of_user += (users - user_mean) @ item_mean / count - level
-    left, right = leading_factors(users[:-1], items[:-1], user_mean, item_mean, k)
+    with threadpool_limits(limits=1, user_api="blas"):  # many small steps: threads would wait for each other
+        left, right = leading_factors(users[:-1], items[:-1], user_mean, item_mean, k)
     scale = float(a["scale"])
     root = np.sqrt(scale / count)
     basis = right / np.maximum((right.astype(np.float64) ** 2).sum(0), 1e-30)
