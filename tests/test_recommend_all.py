@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.errors import ConfigError, DataError
+from cofactor.errors import ConfigError, DataError, UnknownIdError
 from cofactor.recommend import everybody
 from test_recommend_shape import table
 
@@ -48,6 +48,35 @@ def test_the_same_as_one_by_one(rec, wish):
 def test_options_that_do_not_exist(rec):
     with pytest.raises(ConfigError, match="no option 'dny'; there are: n, seen, allow, deny"):
         rec.recommend_all(4, dny=[1])
+
+
+@pytest.mark.parametrize("given", [[17, 2, 60, 2], np.array([17, 2, 60]), pl.Series([17, 2, 60]), {17: 0, 2: 0, 60: 0}])
+def test_some_users_in_their_order(rec, given):
+    frame, every = rec.recommend_all(3, users=given), rec.recommend_all(3)
+    assert frame["user"].unique(maintain_order=True).to_list() == [17, 2, 60]
+    expected = pl.concat([every.filter(pl.col("user") == user) for user in (17, 2, 60)])
+    assert frame.drop("score").equals(expected.drop("score"))
+    np.testing.assert_allclose(frame["score"], expected["score"], rtol=1e-5)
+
+
+def test_some_users_with_newer_ratings_and_unknown_ones(rec, tmp_path):
+    newer = rec.update([(999, 103, 5), (4, 103, 1)])
+    frame = newer.recommend_all(2, users=[999, 4])
+    assert frame["status"].unique().to_list() == ["known, with newer ratings"]
+    assert rec.recommend_all(2, users=[]).is_empty()
+    assert newer.recommend_all(2, users=[999, 1000], unknown="skip")["user"].unique().to_list() == [999]
+    with pytest.raises(UnknownIdError, match="unknown user 1000"):
+        newer.recommend_all(2, users=[999, 1000])
+    with pytest.raises(UnknownIdError, match="'4': it is text"):
+        rec.recommend_all(2, users=["4"])
+    with pytest.raises(ConfigError, match="users is 'abc'; give several"):
+        rec.recommend_all(2, users="abc")
+    with pytest.raises(ConfigError, match="leave out those not known"):
+        rec.recommend_all(2, users=[1], unknown="popular")
+    out = tmp_path / "some.parquet"
+    for users in ([999, 4], [4]):  # other users are other work
+        newer.recommend_all(2, users=users, out=out)
+        assert pl.read_parquet(out).equals(newer.recommend_all(2, users=users))
 
 
 def test_users_without_ratings_are_said(rec):

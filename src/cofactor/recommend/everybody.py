@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._checks import several
+from cofactor.errors import ConfigError
 from cofactor.recommend.approximate import best_for_many, serves
-from cofactor.recommend.options import Options
+from cofactor.recommend.options import Options, Unknown
 from cofactor.recommend.parts import PartsFile
 from cofactor.recommend.people import KNOWN, NO_RATINGS, UPDATED, known_user, scores_of_many
 from cofactor.recommend.recommending import Rules, best_for, rules_of
@@ -27,12 +29,16 @@ AT_ONCE = 1024
 """What a user counts for, in items, where lists come from an index: some thousand users at a time."""
 
 
-def recommend_all(rec: Recommender, options: Options, out: str | Path | None) -> pl.DataFrame | None:
+def recommend_all(
+    rec: Recommender, options: Options, users: Iterable[Any] | None, out: str | Path | None
+) -> pl.DataFrame | None:
     """The work of :meth:`Recommender.recommend_all`."""
     from cofactor._progress import progress
 
     rules = rules_of(rec, options)
     every = np.arange(rec.data.n_users + len(rec.overlay.new_ids), dtype=np.int64)
+    if users is not None:
+        every = chosen(rec, users, options.unknown)
     step = max(1, PART_ROWS // longest(rec, rules))
     shares = [every[first : first + step] for first in range(0, len(every), step)]
     with progress("lists for all users", len(every)) as tick:
@@ -41,13 +47,28 @@ def recommend_all(rec: Recommender, options: Options, out: str | Path | None) ->
             return pl.concat(frames or [_frame(rec, every[:0], *_nothing())])
         from cofactor.recommend.key import key_of
 
-        with PartsFile(out, key_of(rec, rules, step), len(shares)) as file:
+        with PartsFile(out, key_of(rec, rules, step, every), len(shares)) as file:
             for at, share in enumerate(shares):
                 if file.has(at):
                     tick("", len(share))
                 else:
                     file.write(at, pl.concat(lists(rec, share, rules, tick)))
         return None
+
+
+def chosen(rec: Recommender, users: Iterable[Any], unknown: Unknown) -> Array:
+    """int64 codes of these users, each once, in the order given; UnknownIdError for one that is not known, unless such
+    are to be left out."""
+    if unknown == "popular":
+        raise ConfigError("lists for some users leave out those not known (unknown='skip') or name them ('error')")
+    given = several("users", users, "[196, 186]")
+    given = given if isinstance(given, (pl.Series, np.ndarray)) else list(given)
+    codes = rec.users.codes(given)
+    if unknown == "error":
+        for at in np.flatnonzero(codes < 0)[:1]:
+            rec.data.user_ids.index(given[int(at)])
+    found = codes[codes >= 0]
+    return found[np.sort(np.unique(found, return_index=True)[1])]
 
 
 def longest(rec: Recommender, rules: Rules) -> int:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-def key_of(rec: Recommender, rules: Rules, step: int) -> str:
-    """32 hexadecimal digits: the model's arrays, its data, newer ratings, options, and users a part."""
+def key_of(rec: Recommender, rules: Rules, step: int, users: Any) -> str:
+    """32 hexadecimal digits: the model's arrays, its data, newer ratings, options, users (codes), and users a part."""
     digest = hashlib.blake2b(digest_size=16)
     o = rules.options
     shape = (o.n, o.seen, o.per_group, o.diversity, o.calibration, o.sure, o.explore, o.seed)
@@ -29,6 +29,7 @@ def key_of(rec: Recommender, rules: Rules, step: int) -> str:
         _add(digest, name, np.asarray(array))
     for name, array in sorted((rec.intervals or {}).items()):
         _add(digest, name, array)
+    _add(digest, "users", users)
     if rules.keep is not None:
         _add(digest, "keep", rules.keep)
     for group in (rules.capped, rules.calibrated):

@@ -121,7 +121,7 @@ class Users:
         except TypeError:  # not hashable
             return -1
 
-    def codes(self, users: pl.Series) -> Array:
+    def codes(self, users: pl.Series | Array | list[Any]) -> Array:
         """int64 codes of many users, -1 for those not known."""
         codes = np.array(self.ids.encode(users), dtype=np.int64)
         if self.new_codes:

@@ -178,19 +178,26 @@ class Recommender:
         return recommend_frame(self, user, history, options)
 
     def recommend_all(
-        self, n: int = 10, *, out: str | Path | None = None, seen: bool = False, **options: Any
+        self,
+        n: int = 10,
+        *,
+        users: Iterable[Any] | None = None,
+        out: str | Path | None = None,
+        seen: bool = False,
+        **options: Any,
     ) -> pl.DataFrame | None:
         """The ``n`` best items for every user: a frame user, rank, item, [title,] score, status, or a Parquet file.
 
-        ``options`` are those of :meth:`recommend` (``allow``, ``deny``, ``where``, ``per_group`` ...). With ``out``
-        memory is bounded, the file appears whole at the end, and a run that was killed goes on where it was when it is
-        started again with the same model and options. Parts stand in ``<out>.parts`` meanwhile.
+        ``users`` (ids): lists for these alone, in this order, each once; ``unknown="skip"`` leaves out those that are
+        not known. ``options`` are those of :meth:`recommend` (``allow``, ``deny``, ``where``, ``per_group`` ...). With
+        ``out`` memory is bounded, the file appears whole at the end, and a run that was killed goes on where it was
+        when it is started again with the same model and options. Parts stand in ``<out>.parts`` meanwhile.
         """
         from cofactor.recommend.everybody import recommend_all
 
         if out is not None:
             check_file(out)
-        return recommend_all(self, options_of(n=n, seen=seen, **options), out)
+        return recommend_all(self, options_of(n=n, seen=seen, **options), users, out)
 
     def approximate(
         self,
