@@ -97,8 +97,9 @@ def machine() -> str:
 class Page:
     """One page of results. Note the load as it begins: what else ran on the machine."""
 
-    def __init__(self, name: str, title: str) -> None:
-        self.name = name
+    def __init__(self, name: str, title: str, by: str = "") -> None:
+        """``by``: the script below benchmarks/ that makes it, unless it is a job of run.py."""
+        self.name, self.by = name, by or f"run.py --only {name}"
         self.load = os.getloadavg()[0]
         self.parts = [f"# {title}"]
         self.versions = [f"{p} {version(p)}" for p in ("cofactor", "numpy", "numba")]
@@ -112,7 +113,7 @@ class Page:
 
     def write(self) -> None:
         about = [
-            f"- made by: `python benchmarks/run.py --only {self.name}` on {date.today()}",
+            f"- made by: `python benchmarks/{self.by}` on {date.today()}",
             f"- machine: {machine()}",
             f"- load (1 minute) at the start {self.load:.1f}, at the end {os.getloadavg()[0]:.1f} (this job's own"
             " included)",

@@ -133,7 +133,10 @@ def info(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
                 _same_size(size, wanted, f"{name} of {path}")
                 if verify and files.digest_of_file(fd) != wanted["blake2b"]:
                     raise BundleError(f"{name} of {path} was changed after it was written; save the model again")
-    facts = {k: m[k] for k in ("model", "task", "config", "seed", "metrics", "created", "format_version", "versions")}
+    facts = {
+        k: m[k]
+        for k in ("model", "task", "config", "seed", "metrics", "created", "format_version", "versions", "digest")
+    }
     data = {k: v for k, v in m["data"].items() if not k.endswith("_features")}
     data |= {k: len(m["data"][k] or ()) for k in ("user_features", "item_features")}
     sizes = {name: f["bytes"] for name, f in m["files"].items()}
