@@ -64,8 +64,9 @@ def main() -> None:
         rows.append(row)
         print(" ".join(row), flush=True)
     page.say(
-        f"{asked.dataset}, {split.how}: these users are in no training, are folded in from that half, and measured on the"
-        f" other. Models at their defaults, seed {asked.seed}; *s*: seconds of training, beside other work on the machine."
+        f"{asked.dataset}, {split.how}: these users are in no training, are folded in from that half, and measured on"
+        f" the other. Models at their defaults, seed {asked.seed}; *s*: seconds of training, beside other work on the"
+        " machine."
     )
     page.show(table(head, rows))
     page.write()
