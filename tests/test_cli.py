@@ -99,6 +99,27 @@ def test_everybody(folder):
     assert pl.read_parquet(folder / "all.parquet")["user"].n_unique() == 40
 
 
+def test_some_users(folder):
+    some = folder / "some.txt"
+    some.write_text("\ufeff7\n\n 3 \n7\n", encoding="utf-8")
+    ask = ("recommend", "m.cofactor", "--users", "some.txt")
+    done = run(*ask, "--all", "-n", 2, "--out", "some.csv", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_csv(folder / "some.csv")["user"].to_list() == [7, 7, 3, 3]
+    assert "for 2 users" in done.stderr
+    for text, args, words in (
+        ("7\n4000\n", ("--all", "--out", "x.csv"), "unknown user 4000"),
+        ("\n", ("--all", "--out", "x.csv"), "some.txt holds no ids"),
+        ("7\n", (), "--users FILE goes with --all"),
+    ):
+        some.write_text(text)
+        failed = run(*ask, *args, *(() if args else ("--user", 3)), cwd=folder)
+        assert failed.returncode == 2
+        assert words in failed.stderr
+        assert failed.stderr.count("\n") == 1
+    assert not (folder / "x.csv").exists()
+
+
 def test_filters_and_shape(folder):
     args = ("recommend", "m.cofactor", "--user", 3, "-n", 25, "--seen", "--json")
     every = [r["item"] for r in json.loads(run(*args, cwd=folder).stdout)]

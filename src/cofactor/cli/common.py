@@ -204,6 +204,21 @@ def read_test(
     return read_ratings(source, user or mine.user, item or mine.item, rating or mine.rating, time or mine.time, **ways)
 
 
+def read_lines(path: str) -> list[str]:
+    """The lines of a text file that are not blank; DataError where there are none."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = [line.strip() for line in file]
+    except OSError as exc:
+        raise DataError(f"cannot read {path}: {exc.strerror or exc}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is no UTF-8 text; give a text file with an id a line") from None
+    found = [line for line in lines if line]
+    if not found:
+        raise DataError(f"{path} holds no ids; give a text file with an id a line")
+    return found
+
+
 def separator(text: str | None) -> str | None:
     """What a person types for a separator: ``tab`` and a backslash with t are a tab."""
     return "\t" if text in ("tab", "\\t") else text

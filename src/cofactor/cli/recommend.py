@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cofactor.cli.common import Json, check_table, emit, parse_history, print_json, say, write_table
+from cofactor.cli.common import Json, check_table, emit, parse_history, print_json, read_lines, say, write_table
 from cofactor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ def command(
     user: str | None = typer.Option(None, "--user", help="A user of the training data."),
     liked: list[str] | None = Liked,
     everybody: bool = typer.Option(False, "--all", help="For every user; needs --out."),
+    users: str | None = typer.Option(
+        None, "--users", help="With --all: for the users in this text file, an id a line."
+    ),
     n: int = typer.Option(10, "-n", help="How many items."),
     seen: bool = typer.Option(False, "--seen", help="Items already rated may come up too."),
     allow: list[str] | None = Allow,
@@ -46,6 +49,8 @@ def command(
         raise ConfigError("give one of --user ID, --liked ITEM or ITEM=RATING (repeatable) and --all")
     if approximate and not everybody:
         raise ConfigError("--approximate goes with --all; one list is found in milliseconds without it")
+    if users is not None and not everybody:
+        raise ConfigError("--users FILE goes with --all; for one user give --user ID")
     if everybody and out is None:
         raise ConfigError("--all needs --out FILE.parquet (or .csv)")
     if out is not None:
@@ -67,14 +72,17 @@ def command(
         if not as_json:
             say(_how_approximate(rec, above))
     if everybody:
+        some = None if users is None else [rec.data.user_ids.parse(line) for line in read_lines(users)]
+        count = rec.data.n_users if some is None else len(set(some))
+        options["users"] = some
         if str(out).lower().endswith((".csv", ".tsv")):
             write_table(rec.recommend_all(**options), str(out))  # type: ignore[arg-type]
         else:
             rec.recommend_all(out=out, **options)
         if as_json:
-            print_json({"out": out, "users": rec.data.n_users, "n": n} | (_index_facts(rec) if approximate else {}))
+            print_json({"out": out, "users": count, "n": n} | (_index_facts(rec) if approximate else {}))
         else:
-            say(f"wrote the best {n} items for {rec.data.n_users:,} users to {out}")
+            say(f"wrote the best {n} items for {count:,} users to {out}")
         return
     if user is not None:
         frame = rec.recommend(rec.data.user_ids.parse(user), **options)
