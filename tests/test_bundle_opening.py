@@ -117,7 +117,7 @@ def test_opening_imports_no_more_than_it_needs(rec, tmp_path):
     code = (
         "import sys, json, cofactor as cf; cf.load(sys.argv[1]);"
         "print(json.dumps([m for m in ('cofactor.evaluate', 'cofactor.train', 'narwhals', 'torch', 'scipy.stats',"
-        " 'cofactor.data.read', 'cofactor._bundle.diff') if m in sys.modules]))"
+        " 'cofactor.data.read', 'cofactor._bundle.diff', 'cofactor.kernels.similarity') if m in sys.modules]))"
     )
     assert ran(code, tmp_path / "m") == []
 

@@ -32,7 +32,7 @@ def test_usable_looks_at_the_nearest_folder_that_exists(tmp_path: Path, monkeypa
 
 def test_usual_places_are_left_to_numba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    cache_somewhere(tmp_path / "__pycache__", tmp_path / "home")
+    cache_somewhere(tmp_path / "__pycache__", lambda: tmp_path / "home")
     assert numba.config.CACHE_DIR == ""
 
 

@@ -6,7 +6,6 @@ command line turns any of them into one line and exit code 2.
 
 from __future__ import annotations
 
-import difflib
 import heapq
 from collections.abc import Iterable
 
@@ -60,6 +59,8 @@ def did_you_mean(wanted: object, known: Iterable[object], n: int = 3) -> str:
 
     ``known`` is looked at as text.
     """
+    import difflib
+
     text = str(wanted).lower()
     names = {str(k): k for k in known}
     lowered = {name.lower(): name for name in names}

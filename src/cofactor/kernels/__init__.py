@@ -6,11 +6,11 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
-from platformdirs import user_cache_path
 
 
 def usable(folder: Path) -> bool:
@@ -20,17 +20,23 @@ def usable(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def cache_somewhere(beside: Path, of_user: Path) -> None:
+def cache_somewhere(beside: Path, of_user: Callable[[], Path]) -> None:
     """Let numba keep what it compiles for this process alone where neither of its usual two places can be written.
 
     So it is in containers with a read-only file system and no home; numba would refuse to import a cached kernel.
     """
     config: Any = numba.config
-    if config.CACHE_DIR or usable(beside) or usable(of_user):
+    if config.CACHE_DIR or usable(beside) or usable(of_user()):
         return
     folder = tempfile.mkdtemp(prefix="cofactor-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     config.CACHE_DIR = folder
 
 
-cache_somewhere(Path(__file__).parent / "__pycache__", user_cache_path("numba", appauthor=False))
+def _of_user() -> Path:
+    from platformdirs import user_cache_path  # seldom needed
+
+    return user_cache_path("numba", appauthor=False)
+
+
+cache_somewhere(Path(__file__).parent / "__pycache__", _of_user)

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
-from cofactor.kernels.similarity import count_shared
 from cofactor.model import HasFactors, HasSimilarity, Model
 
 Array = NDArray[Any]
@@ -96,6 +95,8 @@ def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
 
 def shared_among(data: Interactions, items: Array, others: Array) -> Array:
     """int64 (len(items), len(others)): how many users rated both."""
+    from cofactor.kernels.similarity import count_shared
+
     out = np.empty((-(-len(items) // 8) * 8, len(others)), dtype=np.int64)
     marks = np.zeros(data.n_users, dtype=np.uint8)
     columns, others = data.by_item, np.ascontiguousarray(others, dtype=np.int32)
