@@ -21,7 +21,7 @@ import pytest
 import cofactor as cf
 from cofactor import bundle, fitting
 from cofactor._bundle import files, manifest, settings, tensors
-from cofactor._bundle.rows import MappedRows
+from cofactor._bundle.rows import LaterRows
 from cofactor.bundle import check_writable, info, load, save
 from cofactor.data.features import with_features
 from cofactor.data.interactions import Interactions
@@ -188,7 +188,7 @@ def test_mapped_rows_are_interactions_like_others(rec, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
     monkeypatch.setattr(bundle, "SMALL", 0)
     data = load(tmp_path / "m").data
-    assert isinstance(data, MappedRows)
+    assert isinstance(data, LaterRows)
     assert not data.items.flags.writeable
     assert data.items is data.items
     for part in (data.take(data.values > 3), data.but(name="other")):
@@ -471,11 +471,11 @@ def test_loading_while_it_is_replaced(rec, other, tmp_path, monkeypatch):
     regular = files.regular
     calls = []
 
-    def slow(folder, name, path):
+    def slow(folder, name, *more):
         calls.append(name)
         if len(calls) == 2:
             save(other, tmp_path / "m")
-        return regular(folder, name, path)
+        return regular(folder, name, *more)
 
     monkeypatch.setattr(files, "regular", slow)
     assert same(load(tmp_path / "m"), other)

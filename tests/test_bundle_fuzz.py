@@ -246,6 +246,22 @@ def use(rec):
             ask()
 
 
+LATER = ("user_ids", "user_table", "item_ids", "item_table", "users", "items")
+
+
+def asked(rng, rec):
+    """The recommender, after all was asked for that a large bundle reads at first use, in any order."""
+    data, sizes = rec.data, (rec.data.n_users, rec.data.n_items)
+    for name in rng.permutation(LATER):
+        getattr(data, name)
+    assert (len(data.user_ids), len(data.item_ids)) == sizes
+    for codes, size in zip((data.users, data.items), sizes):
+        assert not len(codes) or 0 <= codes.min() <= codes.max() < size
+    for table, size in zip((data.user_table, data.item_table), sizes):
+        assert table is None or len(table) == size
+    return rec
+
+
 def outcome(read, path, label):
     """What ``read`` gives, or None where it refused in words. Any other exception fails the test."""
     try:
@@ -272,7 +288,7 @@ def test_mutated_bundles(originals, tmp_path, monkeypatch):
     rng = np.random.default_rng(20)
     for rec, _ in originals:
         use(rec)
-    loaded = 0
+    loaded = refused_later = 0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(COUNT):
         rec, parts, honest, label = mutated(rng, originals, number)
@@ -283,6 +299,14 @@ def test_mutated_bundles(originals, tmp_path, monkeypatch):
             warnings.simplefilter("ignore")
             found = outcome(load, path, label)
             outcome(lambda p: info(p, verify=True), path, label)
+            whole = outcome(lambda p: load(p, verify=True), path, label) if large else found
+            if found is not None and large:
+                if rng.random() < 0.5:  # the first use is any of these, or whatever a list takes
+                    with contextlib.suppress(Exception):
+                        use(found)
+                found = outcome(lambda _, rec=found: asked(rng, rec), path, label)
+                refused_later += found is None
+                assert whole is None or found is not None, f"{label}: verified, and refused later"
             if found is not None:
                 loaded += 1
                 try:
@@ -290,16 +314,22 @@ def test_mutated_bundles(originals, tmp_path, monkeypatch):
                 except Exception as exc:
                     if not large:  # weights are not scanned then; see docs/bundle.md
                         raise AssertionError(f"{label}, in use: {type(exc).__name__}: {exc}") from exc
-            if found is not None and honest and not large:
-                users = np.arange(rec.data.n_users, dtype=np.int32)
-                np.testing.assert_array_equal(found.model.scores(users), rec.model.scores(users), err_msg=label)
+            if found is not None and honest:
                 assert found.data.item_ids == rec.data.item_ids, label
                 assert found.data.user_ids == rec.data.user_ids, label
+                assert found.data.item_table.equals(rec.data.item_table), label
                 assert found.metrics == rec.metrics, label
+            if whole is not None and honest:
+                users = np.arange(rec.data.n_users, dtype=np.int32)
+                np.testing.assert_array_equal(whole.model.scores(users), rec.model.scores(users), err_msg=label)
         shutil.rmtree(path)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"{COUNT} bundles: {COUNT - loaded} refused, {loaded} loaded, peak memory grew by {grown / 1024:.0f} MB")
+    print(
+        f"{COUNT} bundles: {COUNT - loaded} refused ({refused_later} at first use), {loaded} loaded,"
+        f" peak memory grew by {grown / 1024:.0f} MB"
+    )
     assert 0 < loaded < COUNT * 0.4
+    assert refused_later > COUNT / 100
     if sys.platform == "linux":
         assert grown < 200 * 1024
 

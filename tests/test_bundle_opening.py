@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import errno
+import gc
+import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -14,10 +18,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cofactor import fitting
+import cofactor as cf
+from cofactor import bundle, fitting
 from cofactor._bundle import files, manifest, tables
 from cofactor.bundle import load, save
 from cofactor.data.ids import IdMap
+from cofactor.data.interactions import Interactions
 from cofactor.errors import BundleError, DataError
 from cofactor.recommend import Recommender
 
@@ -123,7 +129,7 @@ def test_opening_imports_no_more_than_it_needs(rec, tmp_path):
 
 
 def test_a_change_is_told_before_what_it_breaks(rec, tmp_path, monkeypatch):
-    """Digests are taken beside the reading; that of a file is reported, not what the reader stumbled over."""
+    """The digest of a file is looked at before what is in it."""
     save(rec, tmp_path / "m")
     for name in manifest.FILES:
         content = (tmp_path / "m" / name).read_bytes()
@@ -133,6 +139,116 @@ def test_a_change_is_told_before_what_it_breaks(rec, tmp_path, monkeypatch):
                 load(tmp_path / "m")
         (tmp_path / "m" / name).write_bytes(content)
     load(tmp_path / "m")
+
+
+TABLES = {"users.parquet": ("user_ids", "user_table"), "items.parquet": ("item_ids", "item_table")}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("kind", ["changed", "forged", "other"])
+def test_ids_of_a_large_bundle_are_checked_when_first_used(rec, tmp_path, monkeypatch, name, kind):
+    save(rec, tmp_path / "m")
+    place = tmp_path / "m" / name
+    content = place.read_bytes()
+    m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    words = "cannot be read"
+    if kind == "other":  # one id more, and a footer that says so
+        held = io.BytesIO()
+        n = m["data"]["users" if name == "users.parquet" else "items"] + 1
+        tables.write(held, IdMap(pl.Series(np.arange(n)), "user"), None)
+        content, words = held.getvalue(), f"holds {n} rows, not {n - 1}"
+    else:
+        content = content[:-8] + b"\xff" * 8
+    place.write_bytes(content)
+    if kind == "changed":
+        words = f"{name} of .* was changed after it was written"
+    else:
+        m["files"][name] = {"bytes": len(content), "blake2b": files.digest_of(content)}
+        (tmp_path / "m" / "manifest.json").write_bytes(manifest.dump(m))
+    with pytest.raises(BundleError, match=words):
+        load(tmp_path / "m")
+    monkeypatch.setattr(bundle, "SMALL", 0)
+    with pytest.raises(BundleError, match=words):
+        load(tmp_path / "m", verify=True)
+    found = load(tmp_path / "m")
+    assert (found.data.n_users, found.data.n_items) == (rec.data.n_users, rec.data.n_items)
+    uses = [lambda field=field: getattr(found.data, field) for field in TABLES[name]]
+    uses += [
+        lambda: found.data.take(np.arange(2)),
+        lambda: found.save(tmp_path / "again"),
+        lambda: copy.copy(found.data),
+    ]
+    uses += [lambda: found.similar_items(rec.data.item_ids.values[0])] if name == "items.parquet" else []
+    uses += [lambda: found.recommend(rec.data.user_ids.values[0])]
+    for use in uses * 2:
+        with pytest.raises(BundleError, match=words):
+            use()
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_large_bundle_that_is_replaced_after_opening_stays_as_it_was(rec, toy, tmp_path, monkeypatch):
+    save(rec, tmp_path / "m")
+    monkeypatch.setattr(bundle, "SMALL", 0)
+    found = load(tmp_path / "m")
+    fewer = toy.take(toy.items < 5)
+    fewer = fitting.fit(cf.read(fewer.to_frame()), "bias", calibrate=False)
+    save(fewer, tmp_path / "m")
+    assert load(tmp_path / "m").data.user_ids == fewer.data.user_ids
+    assert len(fewer.data.item_ids) < len(rec.data.item_ids)
+    assert (found.data.item_ids, found.data.user_ids) == (rec.data.item_ids, rec.data.user_ids)
+    assert found.data.item_table.equals(rec.data.item_table)
+    user = rec.data.user_ids.values[0]
+    assert found.recommend(user, n=5).equals(rec.recommend(user, n=5))
+    save(found, tmp_path / "m")  # over the other again
+    assert load(tmp_path / "m", verify=True).data.item_ids == rec.data.item_ids
+
+
+def test_files_of_a_large_bundle_are_let_go(rec, tmp_path, monkeypatch):
+    def held() -> int:
+        return len([fd for fd in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(fd)])
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("which files are open is not known here")
+    save(rec, tmp_path / "m")
+    monkeypatch.setattr(bundle, "SMALL", 0)
+    found = load(tmp_path / "m")
+    before = held()
+    assert before >= 2
+    assert len(found.data.user_ids) == found.data.n_users
+    assert len(found.data.item_table) == found.data.n_items
+    assert held() == before - 2
+    found = load(tmp_path / "m")  # and dropped unread
+    del found
+    gc.collect()
+    assert held() == 0
+
+
+def test_verified_at_once_nothing_is_left_for_later(rec, tmp_path, monkeypatch):
+    save(rec, tmp_path / "m")
+    monkeypatch.setattr(bundle, "SMALL", 0)
+    assert type(load(tmp_path / "m", verify=True).data) is Interactions
+    forged = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    arrays = bytearray((tmp_path / "m" / "arrays.safetensors").read_bytes())
+    start = 8 + int.from_bytes(arrays[:8], "little")
+    at = start + json.loads(arrays[8:start])["data.users"]["data_offsets"][0]
+    arrays[at : at + 4] = (1 << 20).to_bytes(4, "little")
+    (tmp_path / "m" / "arrays.safetensors").write_bytes(arrays)
+    forged["files"]["arrays.safetensors"]["blake2b"] = files.digest_of(bytes(arrays))
+    forged["versions"]["polars"] = "0"  # whose fingerprints are others
+    (tmp_path / "m" / "manifest.json").write_bytes(manifest.dump(forged))
+    load(tmp_path / "m")
+    with pytest.raises(BundleError, match=f"'data.users' of {tmp_path / 'm'} holds codes of users that do not exist"):
+        load(tmp_path / "m", verify=True)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda data: pickle.loads(pickle.dumps(data))])
+def test_copies_of_a_large_bundle_s_data_are_in_memory(rec, tmp_path, monkeypatch, copied):
+    save(rec, tmp_path / "m")
+    monkeypatch.setattr(bundle, "SMALL", 0)
+    found = copied(load(tmp_path / "m").data)
+    assert type(found) is Interactions
+    assert found.to_frame().equals(rec.data.to_frame())
+    assert found.item_table.equals(rec.data.item_table)
 
 
 def test_reading_a_file_that_ends_early(tmp_path):

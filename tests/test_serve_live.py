@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 
 import cofactor as cf
+from cofactor._bundle import manifest
+from cofactor._bundle.files import digest_of
 from cofactor.errors import BundleError, ConfigError
 from cofactor.serve import Settings
 from cofactor.serve.live import Busy, Live
@@ -163,6 +166,40 @@ def test_a_bundle_that_is_broken_is_not_served(bundle, tmp_path):
     assert not (tmp_path / "broken.cofactor.state" / "versions" / "000001.cofactor").exists()
 
 
+@pytest.mark.parametrize("name", ["users.parquet", "items.parquet", "arrays.safetensors"])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_a_large_bundle_reads_at_first_use_is_read_before_it_is_live(
+    bundle, tmp_path, monkeypatch, name, read_only
+):
+    """A forged one, whose sizes and digests fit: loading it is no error, but it answers nobody."""
+    broken = saved(tmp_path, name="broken.cofactor")
+    content = bytearray((broken / name).read_bytes())
+    if name == "arrays.safetensors":
+        start = 8 + int.from_bytes(content[:8], "little")
+        at = start + json.loads(content[8:start])["data.items"]["data_offsets"][0]
+        content[at : at + 4] = (1 << 20).to_bytes(4, "little")
+    else:
+        content[-8:] = b"\xff" * 8
+    (broken / name).write_bytes(content)
+    facts = json.loads((broken / "manifest.json").read_text())
+    facts["files"][name]["blake2b"] = digest_of(bytes(content))
+    (broken / "manifest.json").write_bytes(manifest.dump(facts))
+    monkeypatch.setattr("cofactor.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.serve.live._LOOK_EVERY", 0.05)
+    cf.load(broken)
+    with client(bundle, watch=read_only, read_only=read_only) as http:
+        before = ok(http.get("/v1/recommend?user=5"))
+        if read_only:
+            bundle.rename(tmp_path / "before.cofactor")
+            broken.rename(bundle)
+            waited(lambda: ok(http.get("/v1/info"))["last_error"] is not None)
+        else:
+            refused(http.post("/v1/reload", json={"path": str(broken)}), 409)
+            assert [v["version"] for v in ok(http.get("/v1/versions"))["versions"]] == [1]
+        assert ok(http.get("/v1/info"))["version"] == 1
+        assert ok(http.get("/v1/recommend?user=5")) == before
+
+
 def test_ratings_that_do_not_fit_stop_a_swap(bundle, tmp_path):
     other = saved(tmp_path, name="text.cofactor", text_ids=True)
     with client(bundle) as http:
@@ -175,11 +212,11 @@ def test_ratings_that_do_not_fit_stop_a_swap(bundle, tmp_path):
 def test_a_replaced_bundle_is_seen(bundle, tmp_path, read_only, monkeypatch):
     monkeypatch.setattr("cofactor.serve.live._LOOK_EVERY", 0.05)
     with client(bundle, watch=True, read_only=read_only) as http:
-        manifest = (bundle / "manifest.json").read_bytes()
+        kept = (bundle / "manifest.json").read_bytes()
         (bundle / "manifest.json").write_bytes(b"{}")
         waited(lambda: ok(http.get("/v1/info"))["last_error"] is not None)
         assert ok(http.get("/v1/info"))["model"] == "als"
-        (bundle / "manifest.json").write_bytes(manifest)
+        (bundle / "manifest.json").write_bytes(kept)
         saved(tmp_path, "bias", bundle.name)
         waited(lambda: ok(http.get("/v1/info"))["model"] == "bias")
         assert ok(http.get("/v1/info"))["last_error"] is None

@@ -6,14 +6,11 @@ it, ends in :class:`BundleError`.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +20,7 @@ from numpy.typing import NDArray
 
 from cofactor._bundle import files, manifest, parts, tables, tensors
 from cofactor._bundle.manifest import MIGRATIONS
-from cofactor._bundle.rows import MappedRows, check
+from cofactor._bundle.rows import LaterRows, check
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.errors import BundleError
@@ -37,8 +34,7 @@ Array = NDArray[Any]
 __all__ = ["MIGRATIONS", "Diff", "check_writable", "diff", "info", "load", "save"]
 
 SMALL = 4 << 20
-"""Arrays up to this many bytes are read and checked whole, in some 5 ms; larger ones are mapped, and read when first
-used."""
+"""A file of up to this many bytes is read and checked whole, in some 5 ms; larger ones are read when first used."""
 
 _ARRAYS, _USERS, _ITEMS = manifest.FILES
 _TABLE_LIMIT = 4 << 30
@@ -86,18 +82,20 @@ def check_writable(path: str | Path) -> None:
 def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recommender:
     """A saved recommender.
 
-    Arrays above 4 MB are mapped: they are read when first used, and their digest is checked only with ``verify``.
-    Sizes, types and every number that is used as a position are always checked: those of mapped training rows when the
-    rows are first used (a list for a user, say), which raises BundleError then. ``module`` is the ``nn.Module`` (or a
-    function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds no code. Raises
-    BundleError for anything that is not an intact bundle.
+    A file above 4 MB is read when it is first used (for a list, say). Arrays are mapped then, and their digest is
+    checked only with ``verify``. Everything else is always checked: ids with their digest, and every number that is
+    used as a position. What is read at first use is checked at first use, and raises BundleError then; ``verify``
+    reads and checks everything at once. ``module`` is the ``nn.Module`` (or a function (n_users, n_items) -> module)
+    for weights of a module of your own, since a bundle holds no code. Raises BundleError for anything that is not an
+    intact bundle.
     """
     for attempt in range(3):
         here = None
         try:
             with files.opened(path) as folder:
                 here = os.fstat(folder)
-                m, arrays, ids = _read(folder, path, verify)
+                m = _manifest_of(folder, path)
+                arrays, ids = _contents(folder, m, path, verify)
             break
         except BundleError:
             # A bundle that was replaced while it was read is read again.
@@ -105,7 +103,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recom
                 raise
     from cofactor.recommend import Recommender
 
-    data = _data(m, arrays, ids, path)
+    data = _data(m, arrays, ids, path, verify)
     model = parts.model(m, arrays, data, module, path)
     if verify and m["versions"].get("polars") == _version("polars") and fingerprint(data) != m["data"]["fingerprint"]:
         raise BundleError(f"the ratings in {path} are not those of its fingerprint; save the model again")
@@ -130,9 +128,9 @@ def info(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
         m = _manifest_of(folder, path)
         for name, wanted in m["files"].items():
             with files.regular(folder, name, path) as (fd, size):
-                _same_size(size, wanted, f"{name} of {path}")
-                if verify and files.digest_of_file(fd) != wanted["blake2b"]:
-                    raise BundleError(f"{name} of {path} was changed after it was written; save the model again")
+                files.check_size(size, wanted, f"{name} of {path}")
+                if verify:
+                    files.check_digest(files.digest_of_file(fd), wanted, f"{name} of {path}")
     facts = {
         k: m[k]
         for k in ("model", "task", "config", "seed", "metrics", "created", "format_version", "versions", "digest")
@@ -194,55 +192,31 @@ def _manifest_of(folder: int, path: str | Path) -> manifest.Manifest:
     return manifest.parse(files.contents(folder, files.MANIFEST, path, manifest.LIMIT), f"the manifest of {path}")
 
 
-def _read(folder: int, path: str | Path, verify: bool) -> tuple[manifest.Manifest, dict[str, Array], dict[str, Any]]:
-    m = _manifest_of(folder, path)
-    with ThreadPoolExecutor(1) as thread:
-        reading = thread.submit(_contents, folder, m, path, verify)
-        parts.imported(m["model"])  # meanwhile: it takes about as long
-        return m, *reading.result()
-
-
 def _contents(
     folder: int, m: manifest.Manifest, path: str | Path, verify: bool
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays by name, and (id map, side table) of "user" and "item"."""
+    """The arrays by name, and (id map, side table) of "user" and "item", which may be unread."""
     ids = {}
     for name, kind, count in ((_USERS, "user", m["data"]["users"]), (_ITEMS, "item", m["data"]["items"])):
-        content, what = files.contents(folder, name, path, _TABLE_LIMIT), f"{name} of {path}"
-        with _same(content, m["files"][name], what):
-            ids[kind] = tables.read(content, kind, count, what)
-    what = f"{_ARRAYS} of {path}"
+        wanted, what = m["files"][name], f"{name} of {path}"
+        with files.regular(folder, name, path, _TABLE_LIMIT) as (fd, size):
+            files.check_size(size, wanted, what)
+            table = tables.Unread(fd, wanted, kind, count, what)
+            ids[kind] = table.read() if verify or size <= SMALL else (table, table)
+    wanted, what = m["files"][_ARRAYS], f"{_ARRAYS} of {path}"
     with files.regular(folder, _ARRAYS, path) as (fd, size):
-        _same_size(size, m["files"][_ARRAYS], what)
+        files.check_size(size, wanted, what)
         if size <= SMALL:
             held = files.held(fd, size)
-            with _same(held.data, m["files"][_ARRAYS], what):
-                arrays = tensors.views(held, what)
+            files.check_digest(files.digest_of(held.data), wanted, what)
+            arrays = tensors.views(held, what)
         else:
-            if verify and files.digest_of_file(fd) != m["files"][_ARRAYS]["blake2b"]:
-                raise BundleError(f"{what} was changed after it was written; save the model again")
+            if verify:
+                files.check_digest(files.digest_of_file(fd), wanted, what)
             arrays = tensors.mapped(fd, size, what)
     if verify or size <= SMALL:
         parts.check_finite(arrays, path)
     return arrays, ids
-
-
-@contextlib.contextmanager
-def _same(content: bytes | memoryview, wanted: Mapping[str, Any], what: str) -> Iterator[None]:
-    """The digest is taken in a thread beside the block; BundleError at its end, before any error of the block."""
-    _same_size(len(content), wanted, what)
-    with ThreadPoolExecutor(1) as thread:
-        digest = thread.submit(files.digest_of, content)
-        try:
-            yield
-        finally:
-            if digest.result() != wanted["blake2b"]:
-                raise BundleError(f"{what} was changed after it was written; save the model again")
-
-
-def _same_size(size: int, wanted: Mapping[str, Any], what: str) -> None:
-    if size != wanted["bytes"]:
-        raise BundleError(f"{what} is {size:,} bytes long, not {wanted['bytes']:,}: it was cut short or changed")
 
 
 def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:
@@ -269,15 +243,18 @@ def _tried(m: manifest.Manifest) -> pl.DataFrame | None:
     return pl.DataFrame(lines, schema=SCHEMA)
 
 
-def _data(m: manifest.Manifest, arrays: dict[str, Array], ids: dict[str, Any], path: str | Path) -> Interactions:
+def _data(
+    m: manifest.Manifest, arrays: dict[str, Array], ids: dict[str, Any], path: str | Path, verify: bool
+) -> Interactions:
     facts = m["data"]
     (users, user_table), (items, item_table) = ids["user"], ids["item"]
     rows = parts.rows(arrays, facts, path)
-    mapped = isinstance(rows[0].base, np.memmap)
+    mapped = isinstance(rows[0].base, np.memmap) and not verify
     if not mapped:
         check(rows[0], len(users), "users", path)
         check(rows[1], len(items), "items", path)
-    return (MappedRows if mapped else Interactions)(
+    later = mapped or isinstance(users, tables.Unread) or isinstance(items, tables.Unread)
+    return (LaterRows if later else Interactions)(
         *rows,
         users,
         items,

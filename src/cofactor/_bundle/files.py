@@ -16,7 +16,7 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -140,8 +140,8 @@ def opened(path: str | Path) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def regular(folder: int, name: str, path: str | Path) -> Iterator[tuple[int, int]]:
-    """(descriptor, size) of a plain file in the bundle; links, pipes and devices are refused."""
+def regular(folder: int, name: str, path: str | Path, limit: int | None = None) -> Iterator[tuple[int, int]]:
+    """(descriptor, size) of a plain file in the bundle; links, pipes, devices and what is above a limit are refused."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         fd = os.open(name, flags, dir_fd=folder)
@@ -154,6 +154,8 @@ def regular(folder: int, name: str, path: str | Path) -> Iterator[tuple[int, int
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode):
             raise BundleError(f"{name} of {path} is no plain file")
+        if limit is not None and facts.st_size > limit:
+            raise BundleError(f"{name} of {path} is {facts.st_size:,} bytes long; at most {limit:,} are allowed")
         yield fd, facts.st_size
     finally:
         os.close(fd)
@@ -161,13 +163,28 @@ def regular(folder: int, name: str, path: str | Path) -> Iterator[tuple[int, int
 
 def contents(folder: int, name: str, path: str | Path, limit: int) -> bytes:
     """All of a file that may have ``limit`` bytes at most."""
-    with regular(folder, name, path) as (fd, size):
-        if size > limit:
-            raise BundleError(f"{name} of {path} is {size:,} bytes long; at most {limit:,} are allowed")
-        found = os.pread(fd, size, 0)  # all of it at once, up to 2 GB
-        while len(found) < size and (piece := os.pread(fd, size - len(found), len(found))):
-            found += piece
-        return found
+    with regular(folder, name, path, limit) as (fd, size):
+        return begun(fd, size)
+
+
+def begun(fd: int, size: int) -> bytes:
+    """The first ``size`` bytes of an open file; fewer where it ends."""
+    found = os.pread(fd, size, 0)  # all of it at once, up to 2 GB
+    while len(found) < size and (piece := os.pread(fd, size - len(found), len(found))):
+        found += piece
+    return found
+
+
+def check_size(size: int, wanted: Mapping[str, Any], what: str) -> None:
+    """BundleError unless a file is as long as the manifest says."""
+    if size != wanted["bytes"]:
+        raise BundleError(f"{what} is {size:,} bytes long, not {wanted['bytes']:,}: it was cut short or changed")
+
+
+def check_digest(digest: str, wanted: Mapping[str, Any], what: str) -> None:
+    """BundleError unless a file has the digest that the manifest names."""
+    if digest != wanted["blake2b"]:
+        raise BundleError(f"{what} was changed after it was written; save the model again")
 
 
 def held(fd: int, size: int) -> NDArray[np.uint8]:

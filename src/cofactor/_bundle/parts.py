@@ -5,8 +5,6 @@ Each function removes what it takes, so that what is left at the end is what nob
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,13 +114,6 @@ def rotation(arrays: dict[str, Array], made: Any, path: str | Path) -> Array | N
     if k == 0 or np.abs(found @ found.T - np.eye(k)).max() > 1e-3:
         raise BundleError(f"the array 'rotation' of {path} is no rotation of the model's vectors")
     return found
-
-
-def imported(name: str) -> None:
-    """Import what a model of this name takes to be made and asked; nothing where the name is not known."""
-    importlib.import_module("cofactor.recommend")
-    with contextlib.suppress(BundleError):
-        _class(name, "")
 
 
 def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, module: Any, path: str | Path) -> Any:

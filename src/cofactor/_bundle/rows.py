@@ -1,4 +1,4 @@
-"""Training rows of a mapped bundle: they are read, and their codes checked, when they are first asked for."""
+"""Data of a large bundle: rows, ids and side tables are read, and checked, when they are first asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._bundle.tables import Unread
 from cofactor.data.interactions import Interactions
 from cofactor.errors import BundleError
 
@@ -42,14 +43,38 @@ class _Codes:
         return codes
 
 
-class MappedRows(Interactions):
-    """Interactions whose ``users`` and ``items`` lie in a mapped file; BundleError from the first use of forged codes.
+class _Stored:
+    """A field of ids or of their side table: the two are read together, once, before anybody gets either."""
 
-    Nothing of them is read before: going through 50 million rows takes longer than opening a file may.
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name, self.kind = name, name.partition("_")[0]
+
+    def __set__(self, rows: Any, value: Any) -> None:
+        vars(rows)[self.name] = value
+
+    def __get__(self, rows: Any, owner: type[Any]) -> Any:
+        found = vars(rows)[self.name]
+        if isinstance(found, Unread):
+            ids, table = found.read()
+            vars(rows).update({f"{self.kind}_ids": ids, f"{self.kind}_table": table})
+            found = vars(rows)[self.name]
+        return found
+
+
+class LaterRows(Interactions):
+    """Interactions whose arrays may lie in a mapped file, and whose ids may be unread; BundleError comes from the first
+    use of forged codes, or of a broken table.
+
+    Nothing of them is read before: going through 50 million rows, or making two million names, takes longer than
+    opening a file may. How many users and items there are is known all the same.
     """
 
     users = _Codes()
     items = _Codes()
+    user_ids = _Stored()
+    item_ids = _Stored()
+    user_table = _Stored()
+    item_table = _Stored()
 
     def __post_init__(self) -> None:
         for array in (self.values, self.times):
@@ -58,6 +83,18 @@ class MappedRows(Interactions):
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def __reduce__(self) -> Any:
+        """Copied and pickled as plain Interactions."""
+        return Interactions, tuple(getattr(self, name) for name in Interactions.__dataclass_fields__)
+
+    @property
+    def n_users(self) -> int:
+        return len(vars(self)["user_ids"])
+
+    @property
+    def n_items(self) -> int:
+        return len(vars(self)["item_ids"])
 
     def take(self, rows: Array) -> Any:
         """A subset in memory, as plain Interactions."""
@@ -68,6 +105,6 @@ class MappedRows(Interactions):
         return plain(self).but(**changes)
 
 
-def plain(rows: MappedRows) -> Interactions:
-    """The same, checked, as Interactions like any others."""
+def plain(rows: LaterRows) -> Interactions:
+    """The same, read and checked, as Interactions like any others."""
     return Interactions(**{name: getattr(rows, name) for name in Interactions.__dataclass_fields__})

@@ -7,11 +7,14 @@ page unfolds into more than it is. The footer is checked for that before polars 
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+import os
+import weakref
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 import polars as pl
 
-from cofactor._bundle import footer
+from cofactor._bundle import files, footer
 from cofactor.data.ids import IdMap
 from cofactor.errors import BundleError, DataError
 
@@ -60,6 +63,28 @@ def read(data: bytes, kind: str, rows: int, what: str) -> tuple[IdMap, pl.DataFr
     if len(names) == 1:
         return ids, None
     return ids, frame.select(pl.col(name).alias(name.removeprefix("side:")) for name in names[1:])
+
+
+class Unread:
+    """The ids and side table of ``rows`` users or items in an open file, which stays open until they are read.
+
+    So they are those of one and the same bundle, even where that is replaced meanwhile. ``wanted`` is what the manifest
+    says of the file.
+    """
+
+    def __init__(self, fd: int, wanted: Mapping[str, Any], kind: str, rows: int, what: str) -> None:
+        self.fd, self.wanted, self.kind, self.rows, self.what = os.dup(fd), wanted, kind, rows, what
+        weakref.finalize(self, os.close, self.fd)
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def read(self) -> tuple[IdMap, pl.DataFrame | None]:
+        """Read and check them whole; BundleError where the file is not what the manifest says, or not proper."""
+        content = files.begun(self.fd, self.wanted["bytes"])
+        files.check_size(len(content), self.wanted, self.what)
+        files.check_digest(files.digest_of(content), self.wanted, self.what)
+        return read(content, self.kind, self.rows, self.what)
 
 
 def of_polars(exc: BaseException) -> bool:
