@@ -186,6 +186,22 @@ def test_ids_of_a_large_bundle_are_checked_when_first_used(rec, tmp_path, monkey
     assert not (tmp_path / "again").exists()
 
 
+def test_more_ids_than_bytes_are_refused_at_once(toy, tmp_path, monkeypatch):
+    """Rows by user or item have an entry for each of them, whether or not their names are ever read."""
+    save(fitting.fit(toy, "popular", calibrate=False), tmp_path / "m")
+    monkeypatch.setattr(bundle, "SMALL", 0)
+    m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    size = m["files"]["users.parquet"]["bytes"]
+    for users, fine in ((size, True), (size + 1, False), ((1 << 31) - 1, False)):
+        m["data"]["users"] = users
+        (tmp_path / "m" / "manifest.json").write_bytes(manifest.dump(m))
+        if fine:
+            assert load(tmp_path / "m").data.n_users == size
+            continue
+        with pytest.raises(BundleError, match=f"cannot hold {users:,} rows in {size:,} bytes"):
+            load(tmp_path / "m")
+
+
 def test_a_large_bundle_that_is_replaced_after_opening_stays_as_it_was(rec, toy, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
     monkeypatch.setattr(bundle, "SMALL", 0)

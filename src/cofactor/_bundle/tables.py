@@ -69,10 +69,12 @@ class Unread:
     """The ids and side table of ``rows`` users or items in an open file, which stays open until they are read.
 
     So they are those of one and the same bundle, even where that is replaced meanwhile. ``wanted`` is what the manifest
-    says of the file.
+    says of the file. BundleError for more rows than bytes: nobody may make arrays for them.
     """
 
     def __init__(self, fd: int, wanted: Mapping[str, Any], kind: str, rows: int, what: str) -> None:
+        if rows > wanted["bytes"]:
+            raise BundleError(f"{what} cannot hold {rows:,} rows in {wanted['bytes']:,} bytes; save the model again")
         self.fd, self.wanted, self.kind, self.rows, self.what = os.dup(fd), wanted, kind, rows, what
         weakref.finalize(self, os.close, self.fd)
 
