@@ -186,6 +186,27 @@ def test_ids_of_a_large_bundle_are_checked_when_first_used(rec, tmp_path, monkey
     assert not (tmp_path / "again").exists()
 
 
+def test_what_is_small(rec, tmp_path, monkeypatch):
+    """Arrays up to the limit and tables up to a quarter of it are read at once, each file by its own size."""
+    save(rec, tmp_path / "m")
+    m = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    arrays, users, items = (m["files"][name]["bytes"] for name in manifest.FILES)
+    assert users < items
+
+    def opened(limit):
+        monkeypatch.setattr(bundle, "SMALL", limit)
+        data = load(tmp_path / "m").data
+        unread = {k for k in ("user_ids", "item_ids") if isinstance(vars(data)[k], tables.Unread)}
+        assert data.item_ids == rec.data.item_ids
+        return isinstance(data.values.base, np.memmap), unread
+
+    assert opened(arrays)[0] is False
+    assert opened(arrays - 1)[0] is True
+    assert opened(4 * items)[1] == set()
+    assert opened(4 * items - 1)[1] == {"item_ids"}
+    assert opened(4 * users - 1)[1] == {"user_ids", "item_ids"}
+
+
 def test_more_ids_than_bytes_are_refused_at_once(toy, tmp_path, monkeypatch):
     """Rows by user or item have an entry for each of them, whether or not their names are ever read."""
     save(fitting.fit(toy, "popular", calibrate=False), tmp_path / "m")

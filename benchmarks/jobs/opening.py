@@ -109,7 +109,7 @@ def main() -> None:
         f" `import {', '.join(BARE)}` and nothing else, with all that it imports of cofactor and uses for the first"
         " time: what opening costs beside these two, which the first list needs anyway. *From nothing* is the same in"
         " a process that has imported nothing. *Later* is another opening in the same process, *verify* one with"
-        " `verify=True` (once). Arrays above 4 MB are mapped, and files of ids above 4 MB are read and checked when"
+        " `verify=True` (once). Arrays above 4 MB are mapped, and files of ids above 1 MB are read and checked when"
         " first used: *ids* is what asking for both id maps takes after the first opening, which a list does once."
         " Target: 50 ms for 1 GB."
     )

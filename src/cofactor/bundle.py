@@ -34,7 +34,8 @@ Array = NDArray[Any]
 __all__ = ["MIGRATIONS", "Diff", "check_writable", "diff", "info", "load", "save"]
 
 SMALL = 4 << 20
-"""A file of up to this many bytes is read and checked whole, in some 5 ms; larger ones are read when first used."""
+"""Arrays up to this many bytes are read and checked whole, in some 5 ms, and so are Parquet files up to a quarter of
+it; larger ones are read when first used."""
 
 _ARRAYS, _USERS, _ITEMS = manifest.FILES
 _TABLE_LIMIT = 4 << 30
@@ -82,12 +83,12 @@ def check_writable(path: str | Path) -> None:
 def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recommender:
     """A saved recommender.
 
-    A file above 4 MB is read when it is first used (for a list, say). Arrays are mapped then, and their digest is
-    checked only with ``verify``. Everything else is always checked: ids with their digest, and every number that is
-    used as a position. What is read at first use is checked at first use, and raises BundleError then; ``verify``
-    reads and checks everything at once. ``module`` is the ``nn.Module`` (or a function (n_users, n_items) -> module)
-    for weights of a module of your own, since a bundle holds no code. Raises BundleError for anything that is not an
-    intact bundle.
+    Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay there: they are read when first
+    used (for a list, say). The digest of mapped arrays is checked only with ``verify``. Everything else is always
+    checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
+    at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
+    ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
+    no code. Raises BundleError for anything that is not an intact bundle.
     """
     for attempt in range(3):
         here = None
@@ -202,7 +203,7 @@ def _contents(
         with files.regular(folder, name, path, _TABLE_LIMIT) as (fd, size):
             files.check_size(size, wanted, what)
             table = tables.Unread(fd, wanted, kind, count, what)
-            ids[kind] = table.read() if verify or size <= SMALL else (table, table)
+            ids[kind] = table.read() if verify or size <= SMALL // 4 else (table, table)
     wanted, what = m["files"][_ARRAYS], f"{_ARRAYS} of {path}"
     with files.regular(folder, _ARRAYS, path) as (fd, size):
         files.check_size(size, wanted, what)
