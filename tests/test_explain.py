@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import polars as pl
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 import cofactor as cf
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError, DataError, UnknownIdError
+from cofactor.evaluate.rows import LeakWarning
 from cofactor.explain.factors import genre_table, name_factors
 from cofactor.explain.maps import item_map, neighbours_among
 from cofactor.explain.rated import contributions, left_out
@@ -293,6 +296,55 @@ def test_example_users_are_from_the_middle_of_the_field():
     assert shown.tolist() == [45, 55, 65, 80]
     assert counts[_typical(np.array([1, 1, 0]))].size >= 1
     assert _typical(np.array([0, 0])).size <= 2
+    oddity = np.zeros(len(counts))
+    twins = np.append(counts, 45), np.append(oddity, -1.0)  # as many ratings as another, and less odd
+    assert _typical(*twins).tolist()[0] == len(counts)
+
+
+def test_the_report_says_how_skewed_the_ratings_are(fitted):
+    from cofactor.explain.report import at_a_glance
+
+    data = fitted("als").data
+    items, users = (np.sort(side.counts)[::-1] for side in (data.by_item, data.by_user))
+    expected = [items[:2].sum() / len(data), users[:5].sum() / len(data)]
+    assert at_a_glance(fitted("als"))["top_tenth"] == pytest.approx(expected)
+
+
+def test_the_map_takes_the_rarest_of_the_genres(fitted):
+    held = report_data(fitted("als"))["items"]
+    assert held["by"] == "als"
+    bits = {name: 1 << k for k, name in enumerate(held["genres"])}
+    own = {"Drama", "Crime"}
+    for label, genre, mask in zip(held["label"], held["genre"], held["mask"], strict=True):
+        mine = own if int(label.split()[1]) < 12 else {"Comedy"}
+        assert mask == sum(bits[name] for name in mine)
+        assert genre == max(held["genres"].index(name) for name in mine)
+
+
+def test_example_users_have_intervals_where_the_model_knows_them(fitted):
+    assert report_data(fitted("als"))["users"][0]["recommended"][0]["interval"] is None
+    rec = fitted("bayes-mf")
+    for shown in report_data(rec, users=[3])["users"][0]["recommended"]:
+        low, high = shown["interval"]
+        assert low <= shown["score"] <= high
+
+
+def test_quality_beside_the_mean_alone(fitted):
+    with pytest.warns(LeakWarning):
+        held = report_data(fitted("als"), test=fitted("als").data)["quality"]
+    values = fitted("als").data.values.astype(np.float64)
+    assert held["plain"]["rmse"] == pytest.approx(values.std())
+    assert held["plain"]["mae"] == pytest.approx(np.abs(values - values.mean()).mean())
+    with pytest.warns(LeakWarning):
+        assert "plain" not in report_data(fitted("ease"), test=fitted("ease").data)["quality"]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node, which parses scripts, is not installed")
+def test_node_parses_the_script_of_the_report(fitted, tmp_path):
+    script = re.findall(r"<script>(.*?)</script>", render(report_data(fitted("als"))), re.S)[0]
+    (tmp_path / "page.js").write_text(script, encoding="utf-8")
+    done = subprocess.run(["node", "--check", str(tmp_path / "page.js")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_figures_of_the_report_are_explained():

@@ -205,7 +205,7 @@ def constant_users(data: Interactions, at_least: int = 5) -> Iterator[Finding]:
     same = able[low[able] == high[able]]
     if len(same):
         share = len(same) / len(able)
-        what = f"{len(same):,} users ({share:.1%} of those with {at_least} ratings or more) rate everything alike"
+        what = f"{len(same):,} users ({percent(share)} of those with {at_least} ratings or more) rate everything alike"
         shown = tuple(f"{_id(data.user_ids, u)}: {by_user.counts[u]} times {low[u]:g}" for u in same[:5])
         todo = "they teach biases only; drop them if they are automatic"
         yield Finding("warning" if share > 0.2 else "note", "constant users", "users", what, len(same), shown, todo)

@@ -19,13 +19,14 @@ LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 def quality(rec: Recommender, test: Any) -> dict[str, Any]:
-    """``figures``: rows of :func:`cofactor.evaluate`; ``reliability``: (mean predicted, mean observed) by tenths of the
-    predictions; ``coverage``: (level promised, share observed). ``test``: Interactions, a Split, a path or a frame."""
+    """``figures``: rows of :func:`cofactor.evaluate`; ``plain``: what the mean of the training ratings alone would
+    reach; ``reliability``: (mean predicted, mean observed) by tenths of the predictions; ``coverage``: (level promised,
+    share observed). ``test``: Interactions, a Split, a path or a frame."""
     from cofactor.evaluate import evaluate
     from cofactor.evaluate.rows import test_rows
 
     figures = [
-        {key: row[key] for key in ("metric", "value", "low", "high")}
+        {key: row[key] for key in ("metric", "value", "low", "high", "note")}
         for row in evaluate(rec, test).iter_rows(named=True)
         if row["value"] is not None and np.isfinite(row["value"])
     ]
@@ -33,11 +34,19 @@ def quality(rec: Recommender, test: Any) -> dict[str, Any]:
     out: dict[str, Any] = {"figures": figures, "rows": len(rows), "reliability": [], "coverage": []}
     if rec.model.task != "rating":
         return out
+    out["plain"] = plain(rec.data.values, rows.values)
     predicted = rec.predict_codes(rows.users, rows.items, rows.times).astype(np.float64)
     out["reliability"] = reliability(predicted, rows.values)
     if isinstance(rec.model, Posterior) or rec.intervals is not None:
         out["coverage"] = [[level, _covered(rec, rows, level)] for level in LEVELS]
     return out
+
+
+def plain(train: Array, observed: Array) -> dict[str, float]:
+    """Errors of a prediction that is always the mean of the training ratings."""
+    off = observed.astype(np.float64) - train.mean(dtype=np.float64)
+    mse = float(np.mean(off**2))
+    return {"rmse": mse**0.5, "mse": mse, "mae": float(np.abs(off).mean())}
 
 
 def reliability(predicted: Array, observed: Array, bins: int = 10) -> list[list[float]]:

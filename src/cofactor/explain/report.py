@@ -22,7 +22,7 @@ from cofactor.errors import ConfigError
 from cofactor.explain.factors import genre_table, name_factors
 from cofactor.explain.maps import item_map, neighbours_among
 from cofactor.explain.quality import quality
-from cofactor.model import Additive, FoldIn, HasFactors
+from cofactor.model import Additive, FoldIn, HasFactors, Posterior
 from cofactor.recommend.lookup import item_labels
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 MAPPED = 2000
 """Only the most rated items stand on the map: more would be neither legible nor small."""
+SCRIPTS = ("charts.js", "map.js", "page.js")
 
 
 def write_report(
@@ -74,7 +75,7 @@ def render(data: dict[str, Any]) -> str:
     embedded = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     for mark, text in (
         ("/*STYLE*/", (folder / "page.css").read_text(encoding="utf-8")),
-        ("/*SCRIPT*/", (folder / "page.js").read_text(encoding="utf-8")),
+        ("/*SCRIPT*/", "".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)),
         ("/*DATA*/", embedded),
     ):
         page = page.replace(mark, text)
@@ -144,11 +145,18 @@ def at_a_glance(rec: Recommender) -> dict[str, Any]:
         "mean": float(data.values.mean()),
         "range": [low, high],
         "period": period,
+        "notes": list(data.notes),
         "levels": [round(float(v), 3) for v in levels],
         "level_counts": level_counts.tolist(),
         "item_counts": _curve(by_item),
         "user_counts": _curve(by_user),
+        "top_tenth": [_top_tenth(by_item), _top_tenth(by_user)],
     }
+
+
+def _top_tenth(ordered: Array) -> float:
+    """The share of all ratings that the first tenth has, of counts in falling order."""
+    return float(ordered[: max(len(ordered) // 10, 1)].sum() / max(ordered.sum(), 1))
 
 
 def _doctor(rec: Recommender) -> list[dict[str, Any]]:
@@ -163,14 +171,20 @@ def _curve(ordered: Array, points: int = 120) -> list[list[int]]:
 
 
 def placed(rec: Recommender, mapped: Array) -> dict[str, Any]:
-    """The map: these items' names, places, neighbours and genres."""
+    """The map: these items' names, places, neighbours and genres.
+
+    ``genres`` are the seven commonest, commonest first; ``genre`` is the rarest of them that an item has, which says
+    most of it (-1: none), ``mask`` has a bit for each.
+    """
     data = rec.data
     near, similarity = neighbours_among(rec.model, data, mapped, min(8, max(len(mapped) - 1, 1)))
     xy = item_map(rec.model, data, mapped, seed=rec.seed)
     sums = np.bincount(data.items, weights=data.values, minlength=data.n_items)
     genres, member = genre_table(data, mapped)
     common = np.argsort(-member.sum(axis=0), kind="stable")[:7] if genres else np.empty(0, dtype=int)
+    mine = member[:, common]
     return {
+        "by": rec.name,
         "label": item_labels(data, mapped),
         "count": data.by_item.counts[mapped].tolist(),
         "mean": np.round(sums[mapped] / np.maximum(data.by_item.counts[mapped], 1), 2).tolist(),
@@ -179,7 +193,8 @@ def placed(rec: Recommender, mapped: Array) -> dict[str, Any]:
         "similarity": np.round(similarity, 3).tolist(),
         "total": int((data.by_item.counts > 0).sum()),
         "genres": [genres[g] for g in common],
-        "genre": [next((k for k, g in enumerate(common) if row[g]), -1) for row in member],
+        "genre": np.where(mine, np.arange(len(common)), -1).max(axis=1, initial=-1).tolist(),
+        "mask": (mine @ (1 << np.arange(len(common)))).tolist(),
     }
 
 
@@ -199,16 +214,37 @@ def _biases(rec: Recommender) -> dict[str, Any]:
 def _users(rec: Recommender, users: Sequence[Any] | None) -> list[dict[str, Any]]:
     data = rec.data
     if users is None:
-        users = data.user_ids.decode(_typical(data.by_user.counts)).to_list()
+        counts = data.by_user.counts
+        sums = np.bincount(data.users, weights=data.values, minlength=data.n_users)
+        oddity = np.abs(sums / np.maximum(counts, 1) - data.values.mean())
+        users = data.user_ids.decode(_typical(counts, oddity)).to_list()
     return [_user(rec, user) for user in users]
 
 
-def _typical(counts: Array, shares: Sequence[float] = (0.4, 0.5, 0.6, 0.75)) -> Array:
-    """Codes of users in the middle of the field: where these shares of those with five ratings or more have fewer."""
+def _typical(counts: Array, oddity: Array | None = None, shares: Sequence[float] = (0.4, 0.5, 0.6, 0.75)) -> Array:
+    """Codes of users in the middle of the field: where these shares of those with five ratings or more have fewer.
+
+    Of several with as many ratings, the one with the least ``oddity``.
+    """
     enough = np.flatnonzero(counts >= min(5, counts.max(initial=0)))
-    order = enough[np.argsort(counts[enough], kind="stable")]
-    places = [min(int(share * len(order)), len(order) - 1) for share in shares]
-    return order[list(dict.fromkeys(places))] if len(order) else order
+    if not len(enough):
+        return enough
+    sizes = np.sort(counts[enough])
+    odd = np.zeros(len(counts)) if oddity is None else oddity.astype(float)
+    found: list[int] = []
+    for place in dict.fromkeys(min(int(share * len(sizes)), len(sizes) - 1) for share in shares):
+        alike = np.setdiff1d(enough[counts[enough] == sizes[place]], found)
+        if len(alike):
+            found.append(int(alike[odd[alike].argmin()]))
+    return np.array(found)
+
+
+def _between(rec: Recommender, user: Any, items: list[Any]) -> list[list[float] | None]:
+    """Where each rating lies nine times in ten; None where the model has no intervals."""
+    if rec.model.task != "rating" or not (isinstance(rec.model, Posterior) or rec.intervals is not None):
+        return [None] * len(items)
+    found = rec.predict([(user, item) for item in items], interval=True)
+    return [[round(low, 2), round(high, 2)] for low, high in found.select("low", "high").iter_rows()]
 
 
 def _user(rec: Recommender, user: Any) -> dict[str, Any]:
@@ -218,9 +254,11 @@ def _user(rec: Recommender, user: Any) -> dict[str, Any]:
     best = np.argsort(-values, kind="stable")[:12]
     frame = rec.recommend(user, n=8)
     label = "title" if "title" in frame.columns else "item"
+    between = _between(rec, user, frame["item"].to_list())
     recommended = []
-    for row in frame.iter_rows(named=True):
+    for row, interval in zip(frame.iter_rows(named=True), between, strict=True):
         entry = {"label": str(row[label]), "score": float(row["score"]), "reason": row["reason"], "terms": []}
+        entry["interval"] = interval
         if isinstance(rec.model, (Additive, FoldIn)):
             account = rec.explain(user, row["item"])
             entry["terms"] = [[t, round(float(v), 4)] for t, v in account.grouped().iter_rows()]
