@@ -184,6 +184,9 @@ def test_waterfall(fitted):
     ax = account.plot(3)
     widths = [bar.get_width() for bar in ax.patches]
     assert sum(widths[:-1]) == pytest.approx(widths[-1])
+    assert ax.get_title() == "Film 3 </script><b> for user 1"
+    small = fitted("ease").explain(1, "i03")
+    assert f"{small.prediction:.{small.digits}f}" in {text.get_text().strip() for text in small.plot().texts}
     plt.close("all")
 
 

@@ -48,6 +48,7 @@ def test_data(rec):
 
 def test_learning(rec, toy):
     (ax,) = drawn(plots.learning(rec)).axes
+    assert list(ax.lines[0].get_xdata()) == [0, 1, 2, 3]
     assert [list(line.get_ydata()) for line in ax.lines] == [[row[i] for row in rec.history] for i in (0, 1)]
     with pytest.raises(ConfigError, match="not trained in epochs"):
         plots.learning(cf.fit(toy, model="ease"))

@@ -251,6 +251,7 @@ def test_the_finder_puts_everything_back(split):
     assert found.lrs[0] == pytest.approx(1e-5)
     assert 1e-4 < found.valley < 1
     assert len(found.lrs) == len(found.losses)
+    assert len(repr(found)) < 100  # a notebook shows it where the call is the last line of a cell
 
 
 def test_models_that_solve_use_the_same_loop(split):

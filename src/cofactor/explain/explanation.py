@@ -60,7 +60,7 @@ class Explanation:
         return pl.concat([self.terms.filter(~is_factor & ~last), total, self.terms.filter(last)])
 
     @property
-    def _digits(self) -> int:
+    def digits(self) -> int:
         """Digits after the point: rankers have scores far below 1."""
         return 2 if len(self.rated) == 0 or float(self.rated["contribution"].abs().max()) >= 0.05 else 4  # type: ignore[arg-type]
 
@@ -69,7 +69,7 @@ class Explanation:
         name = "title" if "title" in self.rated.columns else "item"
         return [
             f"{'because' if row['contribution'] >= 0 else 'although'} you rated {row[name]} {row['rating']:g}: "
-            f"{row['contribution']:+z.{self._digits}f}"
+            f"{row['contribution']:+z.{self.digits}f}"
             for row in self.rated.head(n).iter_rows(named=True)
         ]
 
@@ -85,8 +85,8 @@ class Explanation:
         if len(self.rated):
             others = float(self.rated["contribution"][5:].sum())
             if len(self.rated) > 5:
-                lines.append(f"  {len(self.rated) - 5} other ratings: {others:+z.{self._digits}f}")
-            lines.append(f"  everything else: {self.rest:+z.{self._digits}f}")
+                lines.append(f"  {len(self.rated) - 5} other ratings: {others:+z.{self.digits}f}")
+            lines.append(f"  everything else: {self.rest:+z.{self.digits}f}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

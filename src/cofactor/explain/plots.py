@@ -12,7 +12,7 @@ from cofactor.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from cofactor.recommend import Recommender
 
-BLUE, ORANGE, GRAY = "#2f6db3", "#c4621a", "#8a8f98"
+BLUE, ORANGE, GRAY, PALE = "#2f6db3", "#c4621a", "#8a8f98", "#e4e4e2"
 HUES = ("#2f6db3", "#c4621a", "#3a8f5c", "#8e5ba6", "#b0413e", "#7a6a2f", "#2a8c9c")
 LONGEST = 38
 
@@ -23,9 +23,10 @@ def data(rec: Recommender) -> Any:
     from cofactor.explain.report import at_a_glance
 
     facts = at_a_glance(rec)
-    figure, (left, right) = _plt().subplots(1, 2, layout="constrained", figsize=(9, 3.6))
+    figure, (left, right) = _subplots(1, 2, layout="constrained", figsize=(9, 3.6))
     levels = facts["levels"]
     width = 0.8 * min(np.diff(levels), default=1.0)
+    left.grid(axis="y", color=PALE)
     left.bar(levels, facts["level_counts"], width=width, color=BLUE)
     if len(levels) <= 12:
         left.set_xticks(levels)
@@ -34,7 +35,8 @@ def data(rec: Recommender) -> Any:
     left.yaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     for name, curve, colour in (("items", "item_counts", BLUE), ("users", "user_counts", ORANGE)):
         right.plot(*zip(*facts[curve]), label=name, color=colour)
-    right.set(xscale="log", yscale="log", xlabel="rank, most rated first", ylabel="ratings")
+    right.grid(axis="y", color=PALE)
+    right.set(xscale="log", yscale="log", xlabel="rank, most rated first (log scale)", ylabel="ratings (log scale)")
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     right.legend(frameon=False)
@@ -47,9 +49,10 @@ def learning(rec: Recommender) -> Any:
     history = np.array([row[:2] for row in rec.history], dtype=float)
     if not len(history) or not np.isfinite(history).any():
         raise ConfigError(f"{rec.name} was not trained in epochs with a loss, so there is no curve")
-    ax = _plt().subplots(layout="constrained", figsize=(7, 4))[1]
-    epochs = np.arange(1, len(history) + 1)
-    for column, name, colour in ((0, "training", BLUE), (1, "held-out", ORANGE)):
+    ax = _subplots(layout="constrained", figsize=(7, 4))[1]
+    epochs = np.arange(len(history))  # as the table of epochs counts
+    ax.grid(axis="y", color=PALE)
+    for column, name, colour in ((0, "training", BLUE), (1, "held out", ORANGE)):
         if np.isfinite(history[:, column]).any():
             ax.plot(epochs, history[:, column], label=name, color=colour, marker="o" if len(epochs) < 30 else None)
     ax.set(xlabel="epoch", ylabel="loss", title=f"{rec.name}: loss by epoch")
@@ -65,46 +68,53 @@ def quality(rec: Recommender, test: Any) -> Any:
 
     found = measured(rec, test)
     curves = [name for name in ("reliability", "coverage") if found[name]]
-    figure, axes = _plt().subplots(
+    figure, axes = _subplots(
         1, 1 + len(curves), layout="constrained", figsize=(5.2 + 3.4 * len(curves), 4.2), squeeze=False
     )
     figures = found["figures"][::-1]
     ax, at = axes[0, 0], np.arange(len(figures))
     value, low, high = (np.array([np.nan if f[k] is None else f[k] for f in figures]) for k in ("value", "low", "high"))
-    ax.errorbar(value, at, xerr=np.nan_to_num([value - low, high - value]), fmt="o", color=BLUE, capsize=3)
+    scale = np.where(np.abs(value) > 0, np.abs(value), np.nan) / 100
+    off = np.nan_to_num([(value - low) / scale, (high - value) / scale])
+    ax.axvline(0, color=PALE, zorder=0)
+    ax.errorbar(np.zeros(len(at)), at, xerr=off, fmt="o", color=BLUE, capsize=3)
     for y, v, a, b in zip(at, value, low, high):
         said = f"{v:.3f}" + (f" ({a:.3f} to {b:.3f})" if np.isfinite(a) and np.isfinite(b) else "")
-        ax.annotate(said, (v, y), (0, 6), textcoords="offset points", ha="center", fontsize=8)
+        ax.annotate(said, (0, y), (0, 6), textcoords="offset points", ha="center", fontsize=8)
     ax.set_yticks(at, [f["metric"] for f in figures])
     ax.margins(x=0.35, y=0.12)
-    ax.set_title(f"on {found['rows']:,} held-out ratings")
+    ax.xaxis.set_major_formatter(lambda x, _: f"{x:+.3g} %" if x else "value")
+    ax.set(xlabel="95 % interval around the value", title=f"on {found['rows']:,} held-out ratings")
     for ax, name in zip(axes[0, 1:], curves):
         x, y = np.array(found[name]).T
         ends = min(*x, *y), max(*x, *y)
         ax.plot(ends, ends, color=GRAY, linestyle="--", label="as promised")
         ax.plot(x, y, color=BLUE, marker="o", label="observed")
-        ax.set(xlabel="mean prediction", ylabel="mean rating", title="predictions, by tenths")
+        ax.set(xlabel="mean prediction", ylabel="mean rating given", title="predictions, by tenths")
         if name == "coverage":
-            ax.set(xlabel="level of the interval", ylabel="share of ratings within", title="intervals")
+            ax.set(xlabel="level promised", ylabel="share of ratings inside", title="intervals")
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
         ax.legend(frameon=False)
     return figure
 
 
 def item_map(rec: Recommender, *, items: int = 2000, labels: int = 15) -> Any:
-    """The most rated items, near where the model thinks them near, coloured by their commonest genre; the ``labels``
+    """The most rated items, near where the model thinks them near, coloured by the rarest of the seven commonest genres
+    that they have; the ``labels``
     most rated are named; a matplotlib Axes."""
     from cofactor.explain.report import most_rated, placed
 
     n = whole("labels", labels, 0)
     facts = placed(rec, most_rated(rec, whole("items", items)))
     xy, counts, genre = np.array(facts["xy"]), np.array(facts["count"]), np.array(facts["genre"])
-    ax = _plt().subplots(layout="constrained", figsize=(9, 7))[1]
-    sizes = 6 + 90 * counts / max(counts.max(initial=1), 1)
+    ax = _subplots(layout="constrained", figsize=(9, 7))[1]
+    sizes = 9 + 90 * counts / max(counts.max(initial=1), 1)
     for code, name in [(-1, "other"), *enumerate(facts["genres"])]:
         some = genre == code
         if some.any():
             colour = GRAY if code < 0 else HUES[code]
-            ax.scatter(*xy[some].T, s=sizes[some], color=colour, alpha=0.55, linewidths=0, label=name)
+            ax.scatter(*xy[some].T, s=sizes[some], color=colour, alpha=0.65, linewidths=0, label=name)
     taken: list[tuple[float, float]] = []
     for at in range(min(len(xy), 8 * n)):
         if len(taken) == n:
@@ -120,6 +130,7 @@ def item_map(rec: Recommender, *, items: int = 2000, labels: int = 15) -> Any:
                 fontsize=8,
                 bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
             )
+    ax.spines[:].set_visible(False)
     ax.set(xticks=[], yticks=[], title=f"{len(xy):,} most rated items: near is alike")
     if facts["genres"]:
         legend = ax.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.01))
@@ -135,35 +146,36 @@ def biases(rec: Recommender, n: int = 10) -> Any:
     highest, lowest = frame.filter(frame["end"] == "highest"), frame.filter(frame["end"] == "lowest")
     names = [*highest[name], *lowest[name].reverse()]
     values = [*highest["bias"], *lowest["bias"].reverse()]
-    ax = _plt().subplots(layout="constrained", figsize=(8, 0.27 * len(values) + 1.2))[1]
+    ax = _subplots(layout="constrained", figsize=(8, 0.27 * len(values) + 1.2))[1]
     ax.barh(range(len(values)), values, color=[BLUE if v >= 0 else ORANGE for v in values])
     ax.set_yticks(range(len(values)), [_short(str(label)) for label in names])
     ax.axvline(0, color=GRAY, linewidth=0.8)
     ax.invert_yaxis()
     ax.margins(y=0.01)
-    ax.set(xlabel="bias", title="liked and disliked, whoever rates")
+    ax.set(xlabel="bias, on the scale of the ratings", title="liked and disliked, whoever rates")
     return ax
 
 
 def factors(rec: Recommender, n: int = 6) -> Any:
-    """The ``n`` strongest axes of the item vectors, each with its share of their variance, the items at its ends and
-    the genres that go with it; a matplotlib Axes."""
+    """The ``n`` strongest axes of the item vectors, each with its share of their variance and, at its ends, the items
+    and the genres that go with them (correlation); a matplotlib Axes."""
     from cofactor.explain.factors import name_factors
     from cofactor.model import HasFactors
 
     found = name_factors(rec.model, rec.data, n=whole("n", n), ends=3) if isinstance(rec.model, HasFactors) else []
     if not found:
         raise ConfigError(f"{rec.name} has no item vectors, or too few items, to name axes of")
-    ax = _plt().subplots(layout="constrained", figsize=(10, 0.85 * len(found) + 1))[1]
+    ax = _subplots(layout="constrained", figsize=(10, 0.8 * len(found) + 0.8))[1]
     ax.set(xlim=(-1, 1), ylim=(len(found) - 0.4, -0.6), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     for row, factor in enumerate(found):
-        genres = ", ".join(f"{genre} {r:+.2f}" for genre, r in factor.genres)
         ax.annotate("", (0.3, row), (-0.3, row), arrowprops={"arrowstyle": "<->", "color": GRAY})
         ax.text(0, row - 0.08, f"{factor.share:.0%} of the variance", ha="center", va="bottom", fontsize=8)
-        ax.text(0, row + 0.1, genres, ha="center", va="top", fontsize=8, color=BLUE)
-        for side, where, ends in (("right", -0.34, factor.low), ("left", 0.34, factor.high)):
-            ax.text(where, row, "\n".join(map(_short, ends)), ha=side, va="center", fontsize=8)
+        for side, sign, ends in (("right", -1, factor.low), ("left", 1, factor.high)):
+            genres = ", ".join(f"{genre} {abs(r):.2f}" for genre, r in factor.genres if r * sign > 0)
+            other = "left" if side == "right" else "right"
+            ax.text(0.3 * sign, row + 0.1, genres, ha=other, va="top", fontsize=8, color=BLUE)
+            ax.text(0.34 * sign, row, "\n".join(map(_short, ends)), ha=side, va="center", fontsize=8)
     ax.set_title("what the strongest axes of the item vectors tell apart")
     return ax
 
@@ -173,13 +185,13 @@ def neighbours(rec: Recommender, item: Any, n: int = 10) -> Any:
     frame = rec.similar_items(item, n)
     name = "title" if "title" in frame.columns else "item"
     label = rec.items.labels(np.array([rec.items.code(item)]))[0]
-    ax = _plt().subplots(layout="constrained", figsize=(8, 0.3 * len(frame) + 1.2))[1]
+    ax = _subplots(layout="constrained", figsize=(8, 0.3 * len(frame) + 1.2))[1]
     bars = ax.barh(range(len(frame)), frame["similarity"].to_list(), color=BLUE)
     ax.bar_label(bars, [f"{raters:,} rated both" for raters in frame["shared_raters"]], padding=4, fontsize=8)
     ax.set_yticks(range(len(frame)), [_short(str(near)) for near in frame[name]])
     ax.invert_yaxis()
     ax.margins(y=0.02)
-    ax.set_xlim(right=1.22 * max(frame["similarity"].to_list(), default=1.0))
+    ax.set_xlim(right=1.38 * max(frame["similarity"].to_list(), default=1.0))
     ax.set(xlabel="similarity", title=f"nearest to {_short(label, 50)}")
     return ax
 
@@ -187,6 +199,15 @@ def neighbours(rec: Recommender, item: Any, n: int = 10) -> Any:
 def _short(label: str, most: int = LONGEST) -> str:
     """A label that fits, its dollar signs no mathematics."""
     return (label if len(label) <= most else f"{label[: most - 1].rstrip()}…").replace("$", r"\$")
+
+
+def _subplots(*shape: int, **options: Any) -> tuple[Any, Any]:
+    """matplotlib's own, without the lines above and to the right of the axes."""
+    figure, axes = _plt().subplots(*shape, **options)
+    for ax in np.atleast_1d(axes).flat:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.set_axisbelow(True)
+    return figure, axes
 
 
 def _plt() -> Any:

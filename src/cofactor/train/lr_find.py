@@ -28,6 +28,9 @@ class LRFind:
     losses: Array
     valley: float
 
+    def __repr__(self) -> str:
+        return f"LRFind(valley={self.valley:.3g}, {len(self.lrs)} rates from {self.lrs[0]:.1e} to {self.lrs[-1]:.1e})"
+
     @property
     def suggestion(self) -> float:
         return self.valley
@@ -40,7 +43,7 @@ class LRFind:
         ax.set_xscale("log")
         ax.set_xlabel("learning rate")
         ax.set_ylabel("loss")
-        ax.legend()
+        ax.legend(frameon=False)
         return ax
 
 

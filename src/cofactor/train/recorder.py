@@ -96,7 +96,7 @@ class Recorder:
         ax.plot(at, [v[1] for v in self.values], marker="o", label="valid")
         ax.set_xlabel("batch")
         ax.set_ylabel("loss")
-        ax.legend()
+        ax.legend(frameon=False)
         return ax
 
     def plot_sched(self) -> Any:
@@ -110,6 +110,7 @@ class Recorder:
         right = left.twinx()
         right.plot(self.moms, linestyle="--", color="tab:orange")
         right.set_ylabel("momentum (dashed)")
+        right.spines["right"].set_visible(True)
         return left, right
 
 
@@ -118,4 +119,6 @@ def _axes() -> Any:
         import matplotlib.pyplot as plt
     except ImportError:
         raise MissingExtraError("matplotlib", "plot", "plotting") from None
-    return plt.subplots(layout="constrained")[1]
+    ax = plt.subplots(layout="constrained")[1]
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
