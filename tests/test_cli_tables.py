@@ -69,3 +69,41 @@ def test_what_auto_tried_is_shown_by_fit_and_info(tmp_path: Path, monkeypatch: p
     tried = cf.load("model.cofactor").tried
     assert tried is not None
     assert tried.to_dicts() == kept
+
+
+def test_numbers_have_the_digits_that_a_person_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    emit(pl.DataFrame({"item": [12345], "ratings": [12345], "score": [4.56789], "similarity": [0.12345]}), False)
+    assert capsys.readouterr().out.split()[4:] == ["12345", "12,345", "4.57", "0.123"]
+    emit(pl.DataFrame({"item": ["a"], "score": [0.0123456]}), False)  # a ranker's
+    assert capsys.readouterr().out.split()[2:] == ["a", "0.0123"]
+    emit(pl.DataFrame({"prediction": [4.56789], "low": [3.21], "high": [5.0]}), False)
+    assert capsys.readouterr().out.split()[3:] == ["4.57", "3.21", "5.00"]
+    emit(pl.DataFrame({"value": [1.23456], "low": [1.2], "high": [1.3]}), False)
+    assert capsys.readouterr().out.split()[3:] == ["1.2346", "1.2000", "1.3000"]
+
+
+def test_datasets_and_check_fit_a_terminal(typed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = typed("datasets")
+    assert not code
+    names = [line.split()[0] for line in out.split("\n\n")[0].splitlines()[1:]]
+    assert names == cf.datasets()["name"].to_list()
+    assert "GroupLens" in out.split("\n\n")[1]
+    code, out, _ = typed("check", "movietweetings-demo")
+    assert not code
+    assert "68,055" in out
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_info_says_sizes_and_columns_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = typed("fit", "movietweetings-demo", "--model", "popular", "--out", "p.cofactor")
+    assert not code
+    assert "solved in" in out
+    assert "epoch" not in out
+    _, out, _ = typed("info", "p.cofactor")
+    assert "movietweetings-demo: 68,055 rows, 4,333 users, 2,414 items" in " ".join(out.split())
+    assert "{" not in out
+    assert "sizes only" in out
+    _, out, _ = typed("info", "p.cofactor", "--verify")
+    assert "every byte, against" in " ".join(out.split())

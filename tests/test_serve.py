@@ -151,6 +151,9 @@ def test_looking_around(http, rec):
     assert len(placed["items"]) == 10
     assert all(-0.1 <= row["x"] <= 1.1 and row["group"] in placed["groups"] for row in placed["items"])
     assert set(placed["groups"]) == {"Drama", "Crime", "Comedy"}
+    for row in placed["items"][:5]:
+        own = http.get(f"/v1/item?item={row['item']}").json()["table"]["genres"].split("|")
+        assert row["group"] == max(own, key=placed["groups"].index)  # the rarest that it has
     assert ok(http.get("/v1/versions"))["versions"][0]["active"] is True
     assert "cofactor_requests_total" in http.get("/metrics").text
 

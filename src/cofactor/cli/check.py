@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import typer
 
 from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, console, print_json, say, show
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def command(
@@ -37,16 +42,55 @@ def command(
     for title, frame in report.sections().items():
         if title == "Findings":
             _findings(frame)
+        elif title == "Summary":
+            _summary(report.summary)
         else:
-            show(frame, f"\n{title}")
+            show(_for_people(frame), f"\n{HEADINGS[title]}")
 
 
-def _findings(frame: object) -> None:
-    """One paragraph a finding: a table would squeeze the sentences."""
+HEADINGS = {
+    "k-core": "What would be left if everybody had to have k ratings (the k-core)",
+    "Forecast": "What fitting would cost, roughly",
+}
+SHARES = {"density", "share of the top 1 % of items"}
+
+
+def _summary(summary: dict[str, Any]) -> None:
+    """Figures by name, without a heading that says so."""
+    from rich.table import Table
+
+    from cofactor.data.findings import percent
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in summary.items():
+        if name in SHARES:
+            shown = percent(value)
+        elif isinstance(value, (int, float)):
+            shown = f"{value:,}" if isinstance(value, int) else f"{value:.5g}"
+        else:
+            shown = str(value).replace("T", " ")
+        table.add_row(name, shown)
+    console().print(table)
+
+
+def _for_people(frame: pl.DataFrame) -> pl.DataFrame:
+    """Shares in percent, units in the heading."""
     import polars as pl
+
+    from cofactor.data.findings import percent
+
+    if "share" in frame.columns:
+        shares = pl.Series("of all ratings", [percent(share) for share in frame["share"]], dtype=pl.String)
+        frame = frame.drop("share").with_columns(shares)
+    return frame
+
+
+def _findings(frame: pl.DataFrame) -> None:
+    """One paragraph a finding: a table would squeeze the sentences."""
     from rich.text import Text
 
-    assert isinstance(frame, pl.DataFrame)
     out = console()
     out.print(Text("\nFindings" if len(frame) else "\nNothing odd was found", style="italic"))
     colours = {"error": "bold red", "warning": "yellow", "note": "dim"}

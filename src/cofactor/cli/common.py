@@ -46,20 +46,36 @@ def say(text: str) -> None:
 
 
 def show(frame: pl.DataFrame, title: str | None = None) -> None:
-    """A frame as a table; numbers to the right, four digits after the point."""
+    """A frame as a table; numbers to the right, names in one piece where they are short."""
     from rich.table import Table
 
     table = Table(header_style="bold", box=None, pad_edge=False)
-    for name, dtype in frame.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
-    for row in frame.iter_rows():
-        table.add_row(*(cell(v, name) for v, name in zip(row, frame.columns)))
+    cells = [[cell(v, name, _digits(frame, name)) for v in frame[name]] for name in frame.columns]
+    for (name, dtype), column in zip(frame.schema.items(), cells):
+        whole = dtype.is_numeric() or all(len(text) <= 20 and " " not in text for text in column)
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold", no_wrap=whole)
+    for row in zip(*cells):
+        table.add_row(*row)
     if title:
         console().print(title, style="italic", markup=False)
     console().print(table)
 
 
-def cell(value: Any, column: str = "") -> str:
+COUNTS = {"ratings", "users", "items", "rows", "n_rows", "n_users", "shared_raters"}
+SCORES = {"score", "prediction", "bias", "contribution", "score_before", "score_after"}
+
+
+def _digits(frame: pl.DataFrame, name: str) -> int:
+    """Digits after the point: two for scores and predictions on the scale of ratings, four elsewhere."""
+    if name in ("memory_mb", "similarity"):
+        return 1 if name == "memory_mb" else 3
+    if name not in SCORES and not ("prediction" in frame.columns and name in ("low", "high")):
+        return 4
+    largest = frame[name].abs().max() if frame[name].dtype.is_float() else None
+    return 2 if isinstance(largest, float) and largest >= 1 else 4
+
+
+def cell(value: Any, column: str = "", digits: int = 4) -> str:
     """One value as text, safe from rich's markup: no number that is not zero is shown as zero."""
     from rich.markup import escape
 
@@ -70,9 +86,11 @@ def cell(value: Any, column: str = "") -> str:
             return "< 0.001" if value < 0.001 else f"{value:.3f}"
         if "seconds" in column:
             return "< 0.01" if value < 0.01 else f"{value:.2f}"
-        return f"{value:.1e}" if 0 < abs(value) < 5e-5 else f"{value:z.4f}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        return f"{value:.1e}" if 0 < abs(value) < 0.5 * 10**-digits else f"{value:z.{digits}f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if column in COUNTS else str(value)
     return escape(str(value))
 
 

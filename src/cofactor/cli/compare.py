@@ -50,5 +50,8 @@ def command(
     if as_json:
         print_json(result.to_dict())
         return
-    show(result.frame.select(SHOWN))
+    show(
+        result.frame.select(SHOWN),
+        "low to high: 95 % confidence interval; worse_by, p: against the best of that metric",
+    )
     console().print(result.verdict, markup=False)

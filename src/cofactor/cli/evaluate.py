@@ -30,7 +30,7 @@ def command(
     if as_json:
         print_json(found.to_dicts())
         return
-    show(found.drop("note"))
+    show(found.drop("note"), f"{rec.name} on {len(data):,} ratings; low to high is a 95 % confidence interval")
     said = "; ".join(dict.fromkeys(part for note in found["note"] for part in note.split("; ") if part))
     if said:  # a column would squeeze the sentences
         console().print(said, markup=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cofactor.cli.common import Json, cell, console, metric_line, print_json, show_tried
@@ -27,15 +29,43 @@ def command(
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        if name == "metrics":
-            lines = [metric_line(k, v) for k, v in value.items() if v is not None]
-            table.add_row(name, "\n".join(lines) or "-")
-            continue
-        shown = ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else cell(value)
-        table.add_row(name, shown)
+        table.add_row(name.replace("_", " "), _shown(name, value))
     console().print(table)
     if tried:
         from cofactor.recommend.tried import SCHEMA
 
         console().print("\nWhat auto tried", style="italic")
         show_tried(pl.DataFrame(tried, schema=SCHEMA))
+
+
+def _shown(name: str, value: Any) -> str:
+    """One fact of the manifest in words."""
+    if name == "metrics":
+        return "\n".join(metric_line(k, v) for k, v in value.items() if v is not None) or "-"
+    if name == "data":
+        return _data(value)
+    if name == "files":
+        return "\n".join(f"{file} ({_size(n)})" for file, n in value.items())
+    if name == "bytes":
+        return _size(value)
+    if name == "verified":
+        return "every byte, against the digests" if value else "sizes only; --verify checks every byte"
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={v}" for k, v in value.items()) or "-"
+    return cell(value)
+
+
+def _data(facts: dict[str, Any]) -> str:
+    """The training ratings: how many, from which columns, and what the reader decided."""
+    name = facts["name"] or "ratings"
+    lines = [f"{name}: {facts['rows']:,} rows, {facts['users']:,} users, {facts['items']:,} items"]
+    lines.append("columns " + ", ".join(f"{role}={column}" for role, column in facts["columns"].items() if column))
+    lines += [f"{facts[kind]} {kind.replace('_', ' ')}" for kind in ("user_features", "item_features") if facts[kind]]
+    return "\n".join([*lines, *facts["notes"], f"fingerprint {facts['fingerprint']}"])
+
+
+def _size(n: int) -> str:
+    """Bytes in the unit that fits."""
+    if n < 1000:
+        return f"{n} bytes"
+    return f"{n / 1000:.1f} kB" if n < 1_000_000 else f"{n / 1_000_000:.1f} MB"

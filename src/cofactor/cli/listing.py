@@ -6,14 +6,26 @@ import dataclasses
 
 import typer
 
-from cofactor.cli.common import Json, emit
+from cofactor.cli.common import Json, emit, say
 
 
 def datasets(as_json: bool = Json) -> None:
     """List the datasets that can be named instead of a file."""
+    import polars as pl
+
     from cofactor.data.datasets import datasets
 
-    emit(datasets(), as_json)
+    found = datasets()
+    if as_json:
+        emit(found, as_json)
+        return
+    elsewhere = pl.col("where").is_in(["bundled", "download", "not here"])
+    where = pl.when(elsewhere).then("where").otherwise(pl.lit("on this machine"))
+    emit(found.select("name", "ratings", "users", "items", "scale", where), as_json)
+    print()
+    for licence in found["licence"].unique(maintain_order=True):
+        names = found.filter(pl.col("licence") == licence)["name"].to_list()
+        print(f"{licence}: {names[0]}" + (f" to {names[-1]}" if len(names) > 1 else ""))
 
 
 def models(
@@ -27,6 +39,8 @@ def models(
 
     if name is None:
         emit(models().select("model", "task", "about") if not as_json else models(), as_json)
+        if not as_json:
+            say("\ncofactor models NAME lists the parameters of one; they are options of cofactor fit.")
         return
     rows = [
         {"option": f"--{f.name.replace('_', '-')}", "default": repr(f.default), "about": f.metadata.get("help", "")}

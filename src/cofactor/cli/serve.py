@@ -25,9 +25,15 @@ def command(
 ) -> None:
     """Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it.
 
-    It answers with lists, predictions, explanations, neighbours; it takes newer ratings (POST /v1/events), which the
-    next list knows; it swaps models without a pause, and goes back. Whoever is to reach it from elsewhere needs the
-    token in the environment variable COFACTOR_TOKEN. Needs: pip install 'cofactor[serve]'. See docs/serving.md.
+    It answers with lists, predictions, explanations and neighbours.
+
+    It takes newer ratings (POST /v1/events), which the next list knows.
+
+    It swaps models without a pause, and goes back to an earlier one.
+
+    To be reached from other machines it needs a token, in the environment variable COFACTOR_TOKEN.
+
+    Install with: pip install 'cofactor\\[serve]'. More in docs/serving.md.
     """
     from cofactor._progress import compiling_announced
     from cofactor.serve import Settings, run

@@ -131,7 +131,7 @@ class Catalogue:
         return {"items": rows, "groups": names}
 
     def _group_of(self, items: Array) -> tuple[list[str], list[str | None]]:
-        """(the most common groups, that of each item: the most common of its own)."""
+        """(the most common groups, that of each item: the rarest of these that it has, which says most of it)."""
         if not self.groups:
             return [], [None] * len(items)
         found = self.rec.groups(self.groups[0])
@@ -139,7 +139,7 @@ class Catalogue:
         common = np.argsort(-np.bincount(rows.indices, minlength=len(found.names)), kind="stable")[:GROUPS]
         place = {int(g): at for at, g in enumerate(common)}
         names = [found.names[g].removeprefix(f"{self.groups[0]}=") for g in common]
-        best = [min((place[g] for g in rows.row(r)[0].tolist() if g in place), default=-1) for r in range(len(items))]
+        best = [max((place[g] for g in rows.row(r)[0].tolist() if g in place), default=-1) for r in range(len(items))]
         return names, [names[b] if b >= 0 else None for b in best]
 
     @property

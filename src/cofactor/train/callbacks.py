@@ -56,7 +56,8 @@ def wants_batches(callbacks: list[Callback]) -> bool:
 
 
 class PrintTable(Callback):
-    """The table of the notebook: epoch, train_loss, valid_loss, time, a line an epoch as it ends."""
+    """The table of the notebook: epoch, train_loss, valid_loss, time, a line an epoch as it ends. Models in closed form
+    have no epochs: one line says when they are solved."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out
@@ -65,10 +66,15 @@ class PrintTable(Callback):
         print("".join(f"{c:<12}" for c in cells).rstrip(), file=self.out or sys.stdout, flush=True)
 
     def before_fit(self, learn: Learner) -> None:
-        self._say("epoch", "train_loss", "valid_loss", "time")
+        if learn.stepper.kind != "solve":
+            self._say("epoch", "train_loss", "valid_loss", "time")
 
     def after_epoch(self, learn: Learner) -> None:
         train, valid = learn.recorder.values[-1]
+        if learn.stepper.kind == "solve":
+            loss = "" if math.isnan(valid) else f", valid_loss {_number(valid)}"
+            print(f"solved in {_seconds(learn.recorder.seconds[-1])}{loss}", file=self.out or sys.stdout, flush=True)
+            return
         self._say(str(learn.epoch), _number(train), _number(valid), _seconds(learn.recorder.seconds[-1]))
 
 

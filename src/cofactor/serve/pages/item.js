@@ -4,7 +4,7 @@ import { get, idOf, nameOf } from "./api.js";
 import { histogram, shareBar } from "./charts.js";
 import { aside, big, el, empty, facts, fix, head, known, lede, many, note, replace, section, short, signed, skeleton, trouble, words } from "./dom.js";
 import { createMap } from "./atlas.js";
-import { rater } from "./rating.js";
+import { levelsOf, rater } from "./rating.js";
 import { href } from "./route.js";
 import { itemLink, itemSearch } from "./search.js";
 import * as tastes from "./tastes.js";
@@ -44,6 +44,13 @@ function choose(root, { title, info }) {
 	return {};
 }
 
+/** The bars of a histogram with those of the scale that nobody gave, so that the distances are true. */
+function whole(bins, scale) {
+	const levels = levelsOf(scale), given = new Map(bins.map((b) => [b.rating, b.count]));
+	if (levels.length > 24 || bins.some((b) => !levels.includes(b.rating))) return bins;
+	return levels.map((rating) => ({ rating, count: given.get(rating) ?? 0 }));
+}
+
 function one(root, item, { info, title }) {
 	title(`Item ${item}`);
 	const heading = head(words(String(item)));
@@ -75,7 +82,7 @@ function one(root, item, { info, title }) {
 				found.title !== null && found.title !== undefined ? ["id", String(found.item)] : null]),
 			el("div", { class: "columns even" },
 				el("div", { class: "pile" },
-					found.histogram?.length > 1 ? section("How it was rated", null, histogram(found.histogram)) : null,
+					found.histogram?.length > 1 ? section("How it was rated", null, histogram(whole(found.histogram, info.scale))) : null,
 					table.length ? section("From the table of items", null, el("dl", { class: "pairs" }, table.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? el("ul", { class: "chips" }, value.map((v) => el("li", { class: "chip still" }, words(String(v))))) : words(String(value), "span"))]))) : null,
 					info.can.fold_in ? section("Your rating", "It joins your taste, in this tab only.", mine(found)) : null),
 				el("div", { class: "pile" },

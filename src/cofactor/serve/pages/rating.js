@@ -58,7 +58,7 @@ function stars(scale, title, value, give) {
 		paint(v);
 		give(v);
 	}
-	const node = el("fieldset", { class: "stars" }, el("legend", { class: "unseen" }, `Your rating of ${title}`), labels);
+	const node = el("fieldset", { class: levels.length / (halves ? 2 : 1) > 6 ? "stars long" : "stars" }, el("legend", { class: "unseen" }, `Your rating of ${title}`), labels);
 	node.addEventListener("pointerleave", () => paint(chosen));
 	paint(chosen);
 	return node;

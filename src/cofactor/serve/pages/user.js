@@ -56,7 +56,7 @@ function person(root, route, { info, title, refreshInfo }) {
 	async function load() {
 		try {
 			const found = await get("user", { user });
-			replace(about, lede(`${many(found.total, "rating")}${known(found.mean) && info.scale.low < info.scale.high ? `, ${short(found.mean)} on average` : ""}; to the model: ${found.status}.`));
+			replace(about, lede(`${many(found.total, "rating")}${known(found.mean) && info.scale.low < info.scale.high ? `, ${short(found.mean)} on average` : ""}; ${found.status === "known" ? "known to the model" : found.status}.`));
 			draw(found);
 		} catch (error) {
 			replace(about);
