@@ -48,3 +48,31 @@ def test_python_in_pages_is_an_example(page):
 
 def test_readme_has_examples():
     assert len(blocks(ROOT / "README.md")) >= 2
+
+
+def test_readme_shows_what_the_demo_prints(tmp_path):
+    """Its words as they stand, its figures within what another processor's rounding may change."""
+    command = [sys.executable, "-m", "cofactor", "demo"]
+    env = {**os.environ, "COLUMNS": "120"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=400, env=env)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "report.html").exists()
+    printed = [line.split() for line in (done.stderr + done.stdout).splitlines()]
+    shown = [line for line in README_DEMO.search(PAGES[0].read_text(encoding="utf-8"))[1].splitlines() if line != "..."]
+    assert len(shown) > 8
+    missing = [line for line in shown if not any(alike(line.split(), other) for other in printed)]
+    assert not missing
+
+
+README_DEMO = re.compile(r"`make demo` prints:\n\n```\n(.*?)```", re.S)
+
+
+def alike(words: list[str], others: list[str]) -> bool:
+    return len(words) == len(others) and all(a == b or near(a, b) for a, b in zip(words, others, strict=True))
+
+
+def near(a: str, b: str) -> bool:
+    try:
+        return abs(float(a.strip("()")) - float(b.strip("()"))) < 0.02
+    except ValueError:
+        return False

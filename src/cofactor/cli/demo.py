@@ -48,10 +48,10 @@ def command(
         print_json({"report": out, "seconds": time.perf_counter() - start, "figures": ladder.to_dicts()})
         return
     show(
-        ladder,
-        "\nOn held-out ratings: error (RMSE), lists (NDCG@10, a rating of 8 or more is a hit); 95 % intervals",
+        ladder.rename({"rmse": "error (RMSE)", "ndcg@10": "lists (NDCG@10)"}),
+        "\nOn the held-out ratings, with 95 % intervals; in lists 8 or more is a hit",
     )
-    say("Predicting ratings and making lists are two tasks: here bayes-mf does the first best, ease the second.")
+    say("Predicting ratings and making lists are two tasks:\nhere bayes-mf does the first best, ease the second.")
     show(_by_title(rec.biases(5)), "\nLiked and disliked, whoever rates")
     for film in FILMS:
         near = ranker.similar_items(film, 5)["title"].to_list()
