@@ -135,6 +135,15 @@ def test_the_likes_of_it_pull_up(fitted):
     assert all(int(i[1:]) < 12 for i in top.head(3)["item"])
 
 
+def test_where_nothing_was_rated_people_chose(data):
+    frame = pl.DataFrame({"user": data.users, "item": data.item_ids.decode(data.items)})
+    rec = cf.fit(cf.read(frame, rating=False), model="ials", n_factors=4, seed=1)
+    account = rec.explain(1, "i03")
+    assert all(" you chose i" in words for words in account.because())
+    assert "rated" not in str(account)
+    assert report_data(rec)["biases"] is None  # ials has factors and no biases
+
+
 def test_left_out_leaves_one_out():
     none = np.empty(0, np.int64)
     history = CSR(np.array([0, 3]), np.array([2, 5, 7], np.int32), np.array([1, 2, 3], np.float32), none, 9)
@@ -302,6 +311,14 @@ def test_example_users_are_from_the_middle_of_the_field():
     oddity = np.zeros(len(counts))
     twins = np.append(counts, 45), np.append(oddity, -1.0)  # as many ratings as another, and less odd
     assert _typical(*twins).tolist()[0] == len(counts)
+
+
+def test_of_equal_ratings_the_best_known_items_are_shown():
+    users, items, ratings = [1] * 13 + [2, 2], [*"abcdefghijklm", "m", "l"], [4.0] * 14 + [3.0]
+    frame = pl.DataFrame({"user": users, "item": items, "rating": ratings})
+    shown = report_data(cf.fit(cf.read(frame), model="popular"), users=[1])["users"][0]["liked"]
+    assert [label for label, _ in shown][:3] == ["l", "m", "a"]
+    assert len(shown) == 12
 
 
 def test_the_report_says_how_skewed_the_ratings_are(fitted):

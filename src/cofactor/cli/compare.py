@@ -52,6 +52,6 @@ def command(
         return
     show(
         result.frame.select(SHOWN),
-        "low to high: 95 % confidence interval; worse_by, p: against the best of that metric",
+        "95 % confidence intervals; worse_by and p: against the best of that metric",
     )
     console().print(result.verdict, markup=False)

@@ -44,6 +44,8 @@ class Explanation:
     rated: pl.DataFrame
     rest: float
     neighbours: pl.DataFrame
+    explicit: bool = True
+    """Whether ratings have values: else people chose things, and did not rate them."""
 
     def linked_sum(self) -> float:
         """The link of the sum of the terms: equal to the prediction."""
@@ -68,10 +70,13 @@ class Explanation:
         """The ``n`` ratings that do most to the prediction, in words."""
         name = "title" if "title" in self.rated.columns else "item"
         return [
-            f"{'because' if row['contribution'] >= 0 else 'although'} you rated {row[name]} {row['rating']:g}: "
+            f"{'because' if row['contribution'] >= 0 else 'although'} you {self._did(row[name], row['rating'])}: "
             f"{row['contribution']:+z.{self.digits}f}"
             for row in self.rated.head(n).iter_rows(named=True)
         ]
+
+    def _did(self, label: Any, rating: float) -> str:
+        return f"rated {label} {rating:g}" if self.explicit else f"chose {label}"
 
     def __str__(self) -> str:
         who = f"for user {self.user}" if self.user is not None else "for this history"
@@ -85,7 +90,8 @@ class Explanation:
         if len(self.rated):
             others = float(self.rated["contribution"][5:].sum())
             if len(self.rated) > 5:
-                lines.append(f"  {len(self.rated) - 5} other ratings: {others:+z.{self.digits}f}")
+                things = "ratings" if self.explicit else "choices"
+                lines.append(f"  {len(self.rated) - 5} other {things}: {others:+z.{self.digits}f}")
             lines.append(f"  everything else: {self.rest:+z.{self.digits}f}")
         return "\n".join(lines)
 
@@ -154,6 +160,7 @@ def explain(rec: Recommender, who: Who, item: int, *, n: int) -> Explanation:
         rated=rated,
         rest=rest,
         neighbours=near,
+        explicit=rec.data.range[0] < rec.data.range[1],
     )
 
 

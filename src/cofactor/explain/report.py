@@ -198,8 +198,11 @@ def placed(rec: Recommender, mapped: Array) -> dict[str, Any]:
     }
 
 
-def _biases(rec: Recommender) -> dict[str, Any]:
+def _biases(rec: Recommender) -> dict[str, Any] | None:
+    """The extremes; None for factor models without biases, where all are zero."""
     frame = rec.biases(10)
+    if not frame["bias"].abs().max():
+        return None
     label = "title" if "title" in frame.columns else "item"
     return {
         end: [
@@ -251,7 +254,7 @@ def _user(rec: Recommender, user: Any) -> dict[str, Any]:
     data = rec.data
     code = data.user_ids.index(user)
     rated, values = data.by_user.row(code)
-    best = np.argsort(-values, kind="stable")[:12]
+    best = np.lexsort((-data.by_item.counts[rated], -values))[:12]  # of equal ones those that most know
     frame = rec.recommend(user, n=8)
     label = "title" if "title" in frame.columns else "item"
     between = _between(rec, user, frame["item"].to_list())

@@ -16,7 +16,7 @@ def waterfall(account: Explanation, n: int) -> Any:
 
     name = "title" if "title" in account.rated.columns else "item"
     steps = [
-        (f"{_short(str(row[name]))}: {row['rating']:g}", row["contribution"])
+        (_short(str(row[name])) + (f": {row['rating']:g}" if account.explicit else ""), row["contribution"])
         for row in account.rated.head(n).to_dicts()
     ]
     others = account.rated["contribution"][n:]

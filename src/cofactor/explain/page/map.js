@@ -8,7 +8,7 @@ function itemMap(I, chosenNow, choose) {
   const place = (i) => [(20 + I.xy[i][0] * (W - 40)) * view.k + view.x, (20 + I.xy[i][1] * (H - 40)) * view.k + view.y];
   const radius = (i) => (2 + 5 * Math.sqrt(I.count[i] / top)) * Math.min(1, 0.4 + W / 1000) * Math.min(2, Math.sqrt(view.k));
   const faded = (i) => only >= 0 && !(I.mask[i] & (1 << only));
-  const colour = (i) => (only >= 0 ? PALETTE[only] : I.genre[i] < 0 ? OTHER : PALETTE[I.genre[i]]);
+  const colour = (i) => (only >= 0 ? PALETTE[only] : I.genre[i] >= 0 ? PALETTE[I.genre[i]] : I.genres.length ? OTHER : PALETTE[0]);
   const redraw = () => { cancelAnimationFrame(tick); tick = requestAnimationFrame(draw); };
 
   function draw() {
