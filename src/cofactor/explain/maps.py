@@ -33,7 +33,10 @@ def neighbours_among(model: Model, data: Interactions, items: Array, n: int) -> 
 
 
 def item_map(model: Model, data: Interactions, items: Array, *, n_neighbours: int = 12, seed: int = 0) -> Array:
-    """float32 (len(items), 2) in [0, 1]: principal components of the factors, then drawn together by neighbours."""
+    """float32 (len(items), 2) in [0, 1]: principal components of the factors, then drawn together by neighbours.
+
+    A third of a place is its rank along either side, so that crowds far from each other have room inside.
+    """
     from cofactor.kernels.layout import layout
 
     near, similarity = neighbours_among(model, data, items, min(n_neighbours, max(len(items) - 1, 1)))
@@ -45,7 +48,9 @@ def item_map(model: Model, data: Interactions, items: Array, *, n_neighbours: in
         weights = np.clip(similarity / top, 0.05, 1.0)[kept].astype(np.float64)
         layout(xy, heads, near[kept], weights, 150, 4, seed)
     low, high = np.quantile(xy, 0.005, axis=0), np.quantile(xy, 0.995, axis=0)
-    placed: Array = np.clip((xy - low) / np.maximum(high - low, 1e-9), -0.02, 1.02).astype(np.float32)
+    apart = np.clip((xy - low) / np.maximum(high - low, 1e-9), -0.02, 1.02)
+    rank = np.argsort(np.argsort(xy, axis=0, kind="stable"), axis=0, kind="stable") / max(len(xy) - 1, 1)
+    placed: Array = ((2 * apart + rank) / 3).astype(np.float32)
     return placed
 
 
