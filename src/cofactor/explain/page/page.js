@@ -22,7 +22,7 @@ document.getElementById("made").textContent = `Made ${D.created} by cofactor ${D
 {
   const d = D.data;
   const doctor = D.doctor.length
-    ? el("ul", { class: "doctor" }, D.doctor.map((f) => el("li", {}, el("b", { class: f.severity }, f.severity), el("span", {}, f.what, f.examples.length ? ` (${f.examples.join(", ")})` : "", ". ", el("span", { class: "why" }, sentence(f.todo))))))
+    ? el("ul", { class: "doctor" }, D.doctor.map((f) => el("li", {}, el("b", { class: `is-${f.severity}` }, f.severity), el("span", {}, f.what, f.examples.length ? ` (${f.examples.join(", ")})` : "", ". ", el("span", { class: "why" }, sentence(f.todo))))))
     : el("p", { class: "note" }, "Nothing to remark: no duplicates, look-alike ids, odd values or bots.");
   section("data", "Data", "The data", null,
     facts([[RATINGS, big(d.ratings)], ["users", big(d.users), `${fix(d.ratings / Math.max(d.users, 1), 1)} ${RATINGS} each`], ["items", big(d.items), `${fix(d.ratings / Math.max(d.items, 1), 1)} ${RATINGS} each`], ["filled cells", percent(d.density), "of users × items"],
