@@ -18,8 +18,11 @@ PAGES = [ROOT / "README.md", *(p for p in sorted((ROOT / "docs").glob("*.md")) i
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
 def test_examples_run(path, tmp_path):
-    if "cofactor.notebook" in path.read_text(encoding="utf-8"):
+    text = path.read_text(encoding="utf-8")
+    if "cofactor.notebook" in text:
         pytest.importorskip("torch")
+    if "pyspark" in text:
+        pytest.importorskip("pyspark")
     done = subprocess.run(
         [sys.executable, str(path)],
         cwd=tmp_path,
