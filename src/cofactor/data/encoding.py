@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor.data.features import check_feature
 from cofactor.data.interactions import CSR, Features
 from cofactor.errors import DataError
 
@@ -73,7 +74,11 @@ def encode_like(table: pl.DataFrame, names: Sequence[str], known: pl.DataFrame |
     for column, places in columns_of(names).items():
         if column not in table.columns:
             absent.append(column)
-        elif "=" not in names[places[0]]:
+            continue
+        if table[column].dtype == pl.Null:
+            continue
+        check_feature(table[column])
+        if "=" not in names[places[0]]:
             out[:, places[0]] = _plain(table[column], known)
         else:
             _one_hot(table[column], [names[j].partition("=")[2] for j in places], np.array(places), out, unseen)
@@ -140,14 +145,8 @@ def _numbers(column: pl.Series, labels: list[str], lows: Array) -> tuple[Array, 
 
 def _texts(column: pl.Series, labels: list[str]) -> tuple[Array, Array, list[str]]:
     """The same for the members of a column of texts or lists."""
-    wrong = f"column {column.name!r} has type {column.dtype}, which makes no feature; give text, lists or numbers"
-    nested = isinstance(column.dtype, (pl.List, pl.Array))
-    if column.dtype.is_nested() and not nested:
-        raise DataError(wrong)
-    try:
-        lists = column.cast(pl.List(pl.String)) if nested else column.cast(pl.String).str.split("|")
-    except pl.exceptions.PolarsError:
-        raise DataError(wrong) from None
+    nested = column.dtype.is_nested()
+    lists = column.cast(pl.List(pl.String)) if nested else column.cast(pl.String).str.split("|")
     long = pl.DataFrame({"row": np.arange(len(lists), dtype=np.int64), "value": lists}).explode("value")
     long = long.with_columns(pl.col("value").str.strip_chars()).filter(pl.col("value") != "")
     long = long.unique(maintain_order=True)

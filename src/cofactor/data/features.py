@@ -86,7 +86,25 @@ def _wanted(wanted: Any, ids: IdMap, table: pl.DataFrame | None, key: str) -> pl
     return aligned.drop(aligned.columns[0])
 
 
+def makes_feature(dtype: pl.DataType) -> bool:
+    """Whether a column of this type can be encoded: text, numbers, dates, true/false, or lists of these."""
+    if isinstance(dtype, (pl.List, pl.Array)):
+        inner = dtype.inner
+        return inner == pl.Null or (isinstance(inner, pl.DataType) and not inner.is_nested() and makes_feature(inner))
+    plain = (pl.Boolean, pl.String, pl.Categorical, pl.Enum, pl.Date, pl.Datetime)
+    return dtype.is_numeric() or dtype in plain
+
+
+def check_feature(column: pl.Series) -> None:
+    """DataError for a column of a type that makes no feature."""
+    if not makes_feature(column.dtype):
+        raise DataError(
+            f"column {column.name!r} has type {column.dtype}, which makes no feature; give text, lists or numbers"
+        )
+
+
 def _encode(column: pl.Series, numbers: Numbers, bins: int) -> _Part:
+    check_feature(column)
     if column.dtype == pl.Boolean:
         rows = np.flatnonzero(column.fill_null(False).to_numpy())
         return rows, np.zeros(len(rows), np.int64), np.ones(len(rows), np.float32), [column.name]
@@ -96,13 +114,7 @@ def _encode(column: pl.Series, numbers: Numbers, bins: int) -> _Part:
         return _standardised(column) if numbers == "standardise" else _binned(column, bins)
     if column.dtype in (pl.Categorical, pl.Enum):
         column = column.cast(pl.String)
-    if column.dtype == pl.String:
-        return _members(column.str.split("|"))
-    if column.dtype in (pl.List, pl.Array):
-        return _members(column.cast(pl.List(pl.String)))
-    raise DataError(
-        f"column {column.name!r} has type {column.dtype}, which makes no feature; give text, lists or numbers"
-    )
+    return _members(column.str.split("|") if column.dtype == pl.String else column.cast(pl.List(pl.String)))
 
 
 def _members(lists: pl.Series) -> _Part:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from cofactor.data.ids import mixed_check
-from cofactor.data.tables import Table, as_data_error, distinct
+from cofactor.data.tables import Table, as_data_error, distinct, no_objects
 from cofactor.errors import DataError
 
 
@@ -19,7 +20,7 @@ def open_frame(source: Any) -> Table:
     if isinstance(source, dict):
         with as_data_error():
             source = pl.DataFrame(source)
-    if isinstance(source, pl.DataFrame):
+    if isinstance(source, pl.DataFrame) and pl.Object not in source.dtypes:
         frame = source
         return Table(frame.columns, True, frame.head(20), lambda columns, ids: frame.select(columns), "the frame")
     import narwhals as nw
@@ -55,6 +56,30 @@ def open_frame(source: Any) -> Table:
         return [None if _is_missing(v) else v for v in wrapped[:, names.index(name)].to_list()]
 
     return Table(names, headed, pl.DataFrame(sample), load, "the frame", objects=objects)
+
+
+def columns_of(
+    source: Any, ids: Sequence[str], needed: Sequence[str], wanted: Sequence[str], what: str
+) -> pl.DataFrame | None:
+    """The ``ids``, ``needed`` and ``wanted`` columns of a frame in memory; None where it is no frame.
+
+    Wanted ones may be absent. Ids that are NaN come as null. DataError, in the name of ``what``, for another one that
+    is not there, and for columns of Python objects.
+    """
+    import narwhals as nw  # opening a saved model does not need it, and it takes as long as the rest
+
+    try:
+        if not isinstance(nw.from_native(source, pass_through=True), (nw.DataFrame, nw.LazyFrame)):
+            return None
+    except nw.exceptions.DuplicateError:  # said when it is opened
+        pass
+    table = open_frame(source)
+    for name in (*ids, *needed):
+        if name not in table.names:
+            raise DataError(f"{what} have no column {name!r}; there are: {', '.join(table.names)}")
+    frame = table.load([name for name in table.names if name in (*ids, *needed, *wanted)], list(ids))
+    no_objects(frame, what)
+    return frame.with_columns(pl.col(name).fill_nan(None) for name in ids if frame[name].dtype.is_float())
 
 
 def _column(frame: Any, at: int, is_id: bool) -> pl.Series:

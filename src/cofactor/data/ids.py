@@ -293,7 +293,7 @@ def _plain(values: pl.Series, kind: str) -> pl.Series:
 
 
 def _series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series:
-    if isinstance(values, pl.Series):
+    if isinstance(values, pl.Series) and values.dtype != pl.Object:
         return values.cast(pl.String) if values.dtype in (pl.Categorical, pl.Enum) else values
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufU":
         return pl.Series(values=values)

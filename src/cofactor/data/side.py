@@ -9,7 +9,7 @@ import polars as pl
 from cofactor.data.columns import SYNONYMS
 from cofactor.data.ids import IdMap
 from cofactor.data.opening import open_table
-from cofactor.data.tables import Table
+from cofactor.data.tables import Table, no_objects
 from cofactor.errors import DataError
 
 
@@ -22,6 +22,7 @@ def align(source: Any, ids: IdMap, column: str, encoding: str | None = None) -> 
     table = open_table(source, encoding=encoding)
     key = _key(table, ids.kind, column)
     frame = table.load(table.names, [key])
+    no_objects(frame, f"the {ids.kind} table")
     return align_frame(frame, key, ids, column)
 
 
@@ -36,6 +37,10 @@ def align_frame(frame: pl.DataFrame, key: str, ids: IdMap, column: str) -> tuple
         frame = frame.with_columns(pl.col(column).cast(pl.String))
     elif theirs.is_float() and mine.is_integer():
         frame = frame.with_columns(pl.col(column).cast(pl.Int64, strict=False))
+    if frame[column].dtype.is_nested() or frame[column].dtype == pl.Boolean:
+        raise DataError(
+            f"the {ids.kind} table has ids of type {frame[column].dtype} (column {key!r}); give text or numbers"
+        )
     if {_kind(frame[column].dtype), _kind(mine)} == {"text", "numbers"}:
         raise DataError(
             f"{ids.kind} ids are {ids.text} in the ratings but {_kind(frame[column].dtype)} in the side table"

@@ -63,6 +63,16 @@ class as_data_error:
             raise DataError(f"this is no table: {first_line(error)}") from None
 
 
+def no_objects(frame: pl.DataFrame, what: str) -> None:
+    """DataError where a column holds Python objects that are neither text nor numbers nor lists."""
+    for column in frame:
+        if column.dtype == pl.Object:
+            kind = next((type(value).__name__ for value in column if value is not None), "None")
+            raise DataError(
+                f"column {column.name!r} of {what} holds Python objects ({kind}); make it text, numbers or lists"
+            )
+
+
 def distinct(names: list[str]) -> list[str]:
     seen: dict[str, int] = {}
     out = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,8 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._checks import share, whole
+from cofactor.data import frames
 from cofactor.data.encoding import Encoded, columns_of, common_features, dense, encode_like
-from cofactor.data.features import features
+from cofactor.data.features import features, makes_feature
 from cofactor.data.interactions import CSR, Features
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.by_features import Regression, regression, residuals_of_new
@@ -53,11 +54,11 @@ def recommend_new(
         raise ConfigError("give either a user of the training data, or a history of items, and not both")
     if interval and rec.model.task == "ranking":
         raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
-    ids, table = new_table(rec, items)
+    trained, names = trained_features(rec)
+    ids, table = new_table(rec, items, names)
     who = new_user(rec, history, unknown) if history is not None else find_user(rec, user, unknown)
     if who is None:
         ids, table = ids.head(0), table.head(0)
-    trained, names = trained_features(rec)
     found, encoded = regression(dense(trained), rec.data.by_item.counts), encode_like(table, names, rec.data.item_table)
     scores = np.zeros(rec.data.n_items, dtype=np.float32) if who is None else scores_of(rec, who)
     said = say(found, encoded, names, scores)
@@ -79,17 +80,13 @@ def recommend_new(
     return pl.DataFrame(out)
 
 
-def new_table(rec: Recommender, items: Any) -> tuple[pl.Series, pl.DataFrame]:
-    """(ids, table) of the new items; DataError for what is no frame with ids."""
-    import narwhals as nw
-
+def new_table(rec: Recommender, items: Any, names: Sequence[str]) -> tuple[pl.Series, pl.DataFrame]:
+    """(ids, table) of the new items, with the columns behind the features ``names``; DataError for what is no frame
+    with ids."""
     key = rec.data.columns.item
-    frame = nw.from_native(items, eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
+    table = frames.columns_of(items, [key], [], ["title", *columns_of(names)], "the new items")
+    if table is None:
         raise DataError(f"give new items as a frame with an id column {key!r} and columns of the table of items")
-    table = frame.to_polars()
-    if key not in table.columns:
-        raise DataError(f"the new items have no column {key!r}; there are: {', '.join(table.columns)}")
     if table[key].dtype.is_nested():
         raise DataError(f"the ids of the new items are of type {table[key].dtype}; give text or numbers")
     if table[key].null_count():
@@ -103,7 +100,8 @@ def trained_features(rec: Recommender) -> tuple[Features, tuple[str, ...]]:
     found = rec.data.item_features
     if found is None:
         table, key = rec.data.item_table, rec.data.columns.item
-        wanted = [] if table is None else [c for c in table.columns if c not in (key, "title")]
+        named = [] if table is None else [c for c in table.columns if c not in (key, "title")]
+        wanted = [c for c in named if table is not None and makes_feature(table[c].dtype)]
         if table is not None:  # columns that name each item apart are ids
             wanted = [c for c in wanted if table[c].dtype.is_nested() or table[c].n_unique() < len(table)]
         if table is None or not wanted:

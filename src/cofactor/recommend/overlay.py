@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._checks import several
+from cofactor.data.frames import columns_of
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldIn
@@ -127,21 +128,14 @@ def seen_by(rec: Recommender, users: Array) -> CSR:
 
 def read_events(rec: Recommender, events: Any) -> Events:
     """Events from a frame with the training table's column names, or from (user, item[, rating[, time]]) tuples."""
-    import narwhals as nw  # opening a saved model does not need it, and it takes as long as the rest
-
-    frame = nw.from_native(events, eager_only=True, pass_through=True)
-    scale = rec.scale
-    if isinstance(frame, nw.DataFrame):
-        table, names = frame.to_polars(), rec.data.columns
-        for wanted in (names.user, names.item):
-            if wanted not in table.columns:
-                raise DataError(f"the events have no column {wanted!r}; there are: {', '.join(table.columns)}")
-        rating = names.rating or "rating"
-        if rating not in table.columns and scale.low < scale.high:
-            raise DataError(f"the events have no column {rating!r}; there are: {', '.join(table.columns)}")
-        rated = table[rating] if rating in table.columns else pl.Series(np.full(len(table), scale.liked))
-        times = table[names.time] if names.time is not None and names.time in table.columns else None
-        return Events(table[names.user], table[names.item], _values(rated, table[names.item]), _times(times))
+    scale, names = rec.scale, rec.data.columns
+    rating, time = names.rating or "rating", names.time
+    rated = [rating] if scale.low < scale.high else []
+    table = columns_of(events, [names.user, names.item], rated, [rating, *([time] if time else [])], "the events")
+    if table is not None:
+        given = table[rating] if rating in table.columns else pl.Series(np.full(len(table), scale.liked))
+        times = table[time] if time in table.columns else None
+        return Events(table[names.user], table[names.item], _values(given, table[names.item]), _times(times))
     if isinstance(events, (str, Mapping)) or not isinstance(events, Iterable):
         raise DataError("give events as a frame, or as a list of tuples such as (196, 'Kolya (1996)', 5)")
     tuples = list(several("events", events, "(196, 'Kolya (1996)', 5)"))

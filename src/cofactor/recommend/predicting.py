@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._checks import several, share, truth
+from cofactor.data.frames import columns_of
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldedPosterior, FoldIn, Interval, Posterior
 from cofactor.recommend.intervals import residual_interval
@@ -24,7 +25,7 @@ HOW_KNOWN = ("", "unknown", "without ratings")
 
 def predict_frame(
     rec: Recommender,
-    pairs: Iterable[tuple[Any, Any]] | pl.DataFrame,
+    pairs: Any,
     *,
     interval: bool,
     level: float,
@@ -153,13 +154,11 @@ def _seconds(times: Any) -> Array:
     return found
 
 
-def _columns(rec: Recommender, pairs: Iterable[tuple[Any, Any]] | pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    if isinstance(pairs, pl.DataFrame):
-        names = rec.data.columns
-        for wanted in (names.user, names.item):
-            if wanted not in pairs.columns:
-                raise DataError(f"no column {wanted!r}; there are: {', '.join(pairs.columns)}")
-        return pairs[names.user], pairs[names.item]
+def _columns(rec: Recommender, pairs: Any) -> tuple[pl.Series, pl.Series]:
+    names = rec.data.columns
+    table = columns_of(pairs, [names.user, names.item], [], [], "the pairs")
+    if table is not None:
+        return table[names.user], table[names.item]
     pairs = list(several("pairs", pairs, "(user, item) tuples: [(196, 'Kolya (1996)')]"))
     for at, pair in enumerate(pairs):
         if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2:

@@ -96,14 +96,14 @@ class Recommender:
 
     def predict(
         self,
-        pairs: Iterable[tuple[Any, Any]] | pl.DataFrame,
+        pairs: Any,
         *,
         interval: bool = False,
         level: float = 0.9,
         times: Sequence[int] | None = None,
         unknown: Unknown = "error",
     ) -> pl.DataFrame:
-        """Predictions for (user, item) pairs: a frame user, item, prediction[, low, high], status.
+        """Predictions for (user, item) pairs, or a frame of such: user, item, prediction[, low, high], status.
 
         ``interval`` adds bounds that should hold ``level`` of true ratings. ``unknown`` says what to do with ids that
         were not in training: ``error``, ``skip`` (leave the row out), or ``popular`` (predict without knowing the user
