@@ -266,6 +266,35 @@ def parse_history(pairs: list[str], items: Items) -> dict[Any, float | None]:
     return history
 
 
+def parse_features(pairs: list[str], table: pl.DataFrame | None) -> dict[str, Any]:
+    """``["age=31", "genres=A|B"]`` -> {column: value, of the type that the table of users has}."""
+    features: dict[str, Any] = {}
+    for pair in pairs:
+        column, sign, text = pair.partition("=")
+        if not sign:
+            raise DataError(f"--feature {pair!r} has no value; write it as {pair + '=VALUE'!r}")
+        if column in features:
+            raise DataError(f"--feature names {column!r} twice; put several values of one column as 'A|B'")
+        features[column] = _typed(text, None if table is None else table.schema.get(column))
+    return features
+
+
+def _typed(text: str, dtype: pl.DataType | None) -> Any:
+    """What a person typed as a number or true/false where the column holds such; else the text."""
+    import polars as pl
+
+    if dtype == pl.Boolean:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if dtype is None or not dtype.is_numeric():
+        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def parse_flags(args: list[str], cls: type[Any]) -> dict[str, Any]:
     """``["--n-factors", "50"]`` -> {"n_factors": 50}, by the types of the config's defaults."""
     import ast

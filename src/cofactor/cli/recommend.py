@@ -6,13 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cofactor.cli.common import Json, check_table, emit, parse_history, print_json, read_lines, say, write_table
+from cofactor.cli.common import (
+    Json,
+    check_table,
+    emit,
+    parse_features,
+    parse_history,
+    print_json,
+    read_lines,
+    say,
+    write_table,
+)
 from cofactor.errors import ConfigError
 
 if TYPE_CHECKING:
     from cofactor.recommend import Recommender
 
 Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for somebody new; repeat it.")
+Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of users, for somebody new; repeat it.")
 Allow = typer.Option(None, "--allow", help="Only these items may come up; repeat it.")
 Deny = typer.Option(None, "--deny", help="These items may not come up; repeat it.")
 
@@ -21,6 +32,7 @@ def command(
     model: str = typer.Argument(help="A saved model."),
     user: str | None = typer.Option(None, "--user", help="A user of the training data."),
     liked: list[str] | None = Liked,
+    feature: list[str] | None = Feature,
     everybody: bool = typer.Option(False, "--all", help="For every user; needs --out."),
     users: str | None = typer.Option(
         None, "--users", help="With --all: for the users in this text file, an id a line."
@@ -41,12 +53,14 @@ def command(
 ) -> None:
     """Recommend items: to --user ID, to somebody new by --liked "ITEM=5" or --liked ITEM, or to --all users.
 
-    With --all the lists go into --out recs.parquet.
+    Of somebody new --feature age=31 says more, or all that is known. With --all the lists go into --out recs.parquet.
     """
     from cofactor.bundle import load
 
-    if sum((user is not None, bool(liked), everybody)) != 1:
-        raise ConfigError("give one of --user ID, --liked ITEM or ITEM=RATING (repeatable) and --all")
+    if sum((user is not None, bool(liked or feature), everybody)) != 1:
+        raise ConfigError(
+            "give one of --user ID, --liked ITEM or ITEM=RATING (repeatable; or --feature COLUMN=VALUE) and --all"
+        )
     if approximate and not everybody:
         raise ConfigError("--approximate goes with --all; one list is found in milliseconds without it")
     if users is not None and not everybody:
@@ -90,7 +104,8 @@ def command(
         history = parse_history(liked or [], rec.items)
         if None in history.values() and rec.scale.low < rec.scale.high and not as_json:
             say(f"liked without a rating counts as {rec.scale.liked:g}, the upper quartile of the ratings")
-        frame = rec.recommend(history=history, **options)
+        known = parse_features(feature, rec.data.user_table) if feature else None
+        frame = rec.recommend(history=history, features=known, **options)
     if out is not None:
         write_table(frame, out)
     emit(frame, as_json)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.features import check_feature
-from cofactor.data.interactions import CSR, Features
+from cofactor.data.features import check_feature, features, makes_feature
+from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import DataError
 
 Array = NDArray[Any]
@@ -60,6 +60,26 @@ def common_features(features: Features, most: int) -> Features:
     before = np.concatenate([[0], np.cumsum(stays)])
     matrix = CSR(before[m.indptr], place[m.indices[stays]], m.values[stays], m.rows[:0], most)
     return Features(matrix, tuple(features.names[j] for j in kept))
+
+
+def known_features(data: Interactions, kind: Literal["item", "user"], most: int) -> Features:
+    """The features of all items (or users): those that a model was trained with, or else all that the side table makes;
+    the ``most`` common of them. None at all where there is no table."""
+    item = kind == "item"
+    found, table = (data.item_features, data.item_table) if item else (data.user_features, data.user_table)
+    if found is None:
+        key = data.columns.item if item else data.columns.user
+        wanted = []
+        for column in [] if table is None else table.iter_columns():
+            if column.name not in (key, "title") and makes_feature(column.dtype):
+                ids = not column.dtype.is_nested() and column.n_unique() == len(column)  # names each one apart
+                wanted += [] if ids else [column]
+        if not wanted:
+            indptr = np.zeros(1 + (data.n_items if item else data.n_users), dtype=np.int64)
+            none = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64)
+            return Features(CSR(indptr, *none, 0), ())
+        found = features(pl.DataFrame(wanted))
+    return common_features(found, most)
 
 
 def encode_like(table: pl.DataFrame, names: Sequence[str], known: pl.DataFrame | None) -> Encoded:

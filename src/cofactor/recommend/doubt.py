@@ -25,7 +25,7 @@ def doubtful_scores(rec: Recommender, who: Who, scores: Array, options: Options)
     Bounds are scores less or plus half the width of the interval, so that they are not cut at the ends of the scale,
     where they would all be alike.
     """
-    if who.code < 0 and who.state is None:
+    if who.code < 0 and who.state is None and who.shift is None:
         return scores  # nobody in particular: popularity, of which there is no doubt to speak of
     if options.explore == "draw":
         return drawn(rec, who, options.seed)
@@ -42,7 +42,8 @@ def interval_of(rec: Recommender, who: Who, scores: Array, level: float) -> Inte
     if who.state is None:
         return rec.predict_interval(np.full(len(every), who.code, dtype=np.int32), every, level)
     if isinstance(rec.model, FoldedPosterior):
-        return Interval(*(a[0] for a in rec.model.interval_from(who.state, level)))
+        found = Interval(*(a[0] for a in rec.model.interval_from(who.state, level)))
+        return found if who.shift is None else shifted(rec, found, who.shift)
     if isinstance(rec.model, Posterior):
         raise ConfigError(
             f"{rec.name} gives intervals to users of its training data only; refit() it with these ratings"
@@ -58,4 +59,16 @@ def drawn(rec: Recommender, who: Who, seed: int) -> Array:
             f"{rec.name} has no posterior to draw from; give a level, such as explore=0.9, or use bayes-mf"
         )
     state = model.user_state(np.array([who.code], dtype=np.int32)) if who.state is None else who.state
-    return np.array(model.draw_from(state, np.random.default_rng([seed, 5]))[0], dtype=np.float32)
+    scores = np.array(model.draw_from(state, np.random.default_rng([seed, 5]))[0], dtype=np.float32)
+    return scores if who.shift is None else scores + who.shift
+
+
+def shifted(rec: Recommender, found: Interval, shift: Array) -> Interval:
+    """Bounds with what features add to them; one that was cut at an end of the scale stays there, for what lay beyond
+    is not known."""
+    (bottom, top), (mean, low, high) = rec.data.range, (rec.on_scale(a + shift) for a in found)
+    return Interval(
+        mean,
+        np.where(found.low <= bottom, np.float32(bottom), low),
+        np.where(found.high >= top, np.float32(top), high),
+    )

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from cofactor._checks import share, whole
 from cofactor.data import frames
-from cofactor.data.encoding import Encoded, columns_of, common_features, dense, encode_like
-from cofactor.data.features import features, makes_feature
-from cofactor.data.interactions import CSR, Features
+from cofactor.data.encoding import Encoded, columns_of, dense, encode_like, known_features
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.by_features import Regression, regression, residuals_of_new
 from cofactor.recommend.options import Unknown, check_policy
@@ -54,7 +52,8 @@ def recommend_new(
         raise ConfigError("give either a user of the training data, or a history of items, and not both")
     if interval and rec.model.task == "ranking":
         raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
-    trained, names = trained_features(rec)
+    trained = known_features(rec.data, "item", MOST)
+    names = trained.names
     ids, table = new_table(rec, items, names)
     who = new_user(rec, history, unknown) if history is not None else find_user(rec, user, unknown)
     if who is None:
@@ -92,25 +91,6 @@ def new_table(rec: Recommender, items: Any, names: Sequence[str]) -> tuple[pl.Se
     if table[key].null_count():
         raise DataError(f"row {int(table[key].is_null().arg_max() or 0) + 1} of the new items has no id")
     return table[key], table
-
-
-def trained_features(rec: Recommender) -> tuple[Features, tuple[str, ...]]:
-    """The features of the known items, and their names: those that the model was trained with, or else all that the
-    table of items makes. None at all where there is no table."""
-    found = rec.data.item_features
-    if found is None:
-        table, key = rec.data.item_table, rec.data.columns.item
-        named = [] if table is None else [c for c in table.columns if c not in (key, "title")]
-        wanted = [c for c in named if table is not None and makes_feature(table[c].dtype)]
-        if table is not None:  # columns that name each item apart are ids
-            wanted = [c for c in wanted if table[c].dtype.is_nested() or table[c].n_unique() < len(table)]
-        if table is None or not wanted:
-            indptr = np.zeros(rec.data.n_items + 1, dtype=np.int64)
-            none = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64)
-            return Features(CSR(indptr, *none, 0), ()), ()
-        found = features(table.select(wanted))
-    found = common_features(found, MOST)
-    return found, found.names
 
 
 def say(found: Regression, encoded: Encoded, names: tuple[str, ...], scores: Array) -> Said:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import FoldIn, ScoresSome
+from cofactor.recommend.described import Described, added, describe, without_expected
 from cofactor.recommend.options import Unknown
 from cofactor.recommend.overlay import as_rows
 from cofactor.recommend.scale import check_on_scale
@@ -20,18 +21,22 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 KNOWN, UPDATED, NO_RATINGS = "known", "known, with newer ratings", "user without ratings"
+FROM_FEATURES, FROM_BOTH = "from features", "from the history and features"
 FROM_HISTORY, UNKNOWN = "from the history", "unknown user: most rated"
 
 
 class Who(NamedTuple):
     """``code`` in the training data or overlay (-1: none there), what was rated, the folded-in state (or None), and
-    how well they are known, in words."""
+    how well they are known, in words. Of somebody with features: ``described``, and what this adds to the scores (to
+    those of the state where there is one)."""
 
     code: int
     items: Array
     values: Array
     state: Array | None
     status: str
+    described: Described | None = None
+    shift: Array | None = None
 
 
 def known_user(rec: Recommender, code: int) -> Who:
@@ -54,12 +59,33 @@ def find_user(rec: Recommender, user: object, unknown: Unknown) -> Who | None:
     return None if unknown == "skip" else Who(-1, *empty, None, UNKNOWN)
 
 
-def new_user(rec: Recommender, history: Mapping[Any, float] | Iterable[Any], unknown: Unknown) -> Who:
-    """Somebody with these ratings, folded in. Unknown items are an error, or left out and counted in the status."""
-    items, values, missing = read_history(rec, history, unknown)
-    state = fold_in(rec, as_rows([(items, values)], rec.data.n_items))
-    said = f"; {missing} unknown item{'s' if missing > 1 else ''} left out" if missing else ""
-    return Who(-1, items, values, state, (FROM_HISTORY if len(items) else "empty history") + said)
+def new_user(
+    rec: Recommender,
+    history: Mapping[Any, float] | Iterable[Any] | None,
+    unknown: Unknown,
+    features: Mapping[str, Any] | None = None,
+) -> Who:
+    """Somebody with these ratings, folded in, and these features. Unknown items are an error, or left out and counted
+    in the status, which also says what of the features was of no use."""
+    items, values, missing = read_history(rec, {} if history is None else history, unknown)
+    described, said = (None, "") if features is None else describe(rec, features, unknown)
+    notes = [f"{missing} unknown item{'s' if missing > 1 else ''} left out"] if missing else []
+    notes += [said] if said else []
+    if described is not None:
+        status = "; ".join([FROM_BOTH if len(items) else FROM_FEATURES, *notes])
+        return starting_from(rec, items, values, described, status)
+    status = "; ".join([FROM_HISTORY if len(items) else "empty history", *notes])
+    return Who(-1, items, values, fold_in(rec, as_rows([(items, values)], rec.data.n_items)), status)
+
+
+def starting_from(rec: Recommender, items: Array, values: Array, described: Described, status: str) -> Who:
+    """Somebody with these ratings, of whom features say what is expected."""
+    rating = rec.model.task == "rating"
+    if not len(items) and not (rating and isinstance(rec.model, FoldIn)):
+        return Who(-1, items, values, None, status, described, described.expected)
+    rows, shift = as_rows([(items, values)], rec.data.n_items), added(rec, described)
+    state = fold_in(rec, without_expected(rec, rows, shift) if rating else rows)
+    return Who(-1, items, values, state, status, described, shift)
 
 
 def one_person(rec: Recommender, user: object, history: Mapping[Any, float] | Iterable[Any] | None) -> Who:
@@ -134,7 +160,10 @@ def scores_of(rec: Recommender, who: Who) -> Array:
     """float32 (n_items,), a copy: how the model scores every item; how many rated it, for nobody in particular."""
     if who.state is not None:
         assert isinstance(rec.model, FoldIn)
-        return np.array(rec.model.scores_from(who.state)[0], dtype=np.float32)
+        scores = np.array(rec.model.scores_from(who.state)[0], dtype=np.float32)
+        return scores if who.shift is None else scores + who.shift
+    if who.shift is not None:
+        return np.array(who.shift)
     if who.code < 0:
         return popularity(rec)
     return np.array(rec.model.scores(np.array([who.code], dtype=np.int32))[0], dtype=np.float32)

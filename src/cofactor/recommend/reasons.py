@@ -31,6 +31,8 @@ def reasons(rec: Recommender, who: Who, items: Array) -> list[str]:
     """A reason for each of ``items``, from the items rated at least as high as the user's own mean."""
     if len(items) == 0:
         return []
+    if who.described is not None and len(who.items) == 0:
+        return who.described.reasons(items)
     if who.code < 0 and who.state is None:
         return [MOST_RATED] * len(items)
     at = liked(who)

@@ -30,6 +30,7 @@ from cofactor.recommend.similar import SHRINK
 if TYPE_CHECKING:
     from cofactor.explain import Explanation
     from cofactor.recommend.approximate import Index
+    from cofactor.recommend.described import Prior
     from cofactor.train import Learner
 
 Array = NDArray[Any]
@@ -126,6 +127,7 @@ class Recommender:
         user: Any = None,
         *,
         history: Mapping[Any, float] | Iterable[Any] | None = None,
+        features: Mapping[str, Any] | None = None,
         n: int = 10,
         seen: bool = False,
         allow: Iterable[Any] | None = None,
@@ -139,11 +141,12 @@ class Recommender:
         seed: int = 0,
         unknown: Unknown = "error",
     ) -> pl.DataFrame:
-        """The ``n`` best items for a user of the training data, or for anybody with a ``history``.
+        """The ``n`` best items for a user of the training data, or for anybody with a ``history`` or ``features``.
 
         A frame rank, item, [title,] score, reason, status.
         ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
-        then counts for the upper quartile of these ratings); nothing is retrained.
+        then counts for the upper quartile of these ratings); ``features`` maps columns of the table of users to values
+        (``{"age": 31}``): what users like that score is where a history, if any, starts from. Nothing is retrained.
 
         What may come up: seen items do not unless ``seen=True``; ``allow`` keeps only these items, ``deny`` leaves
         these out; ``where`` keeps items whose row in the side table meets a predicate: a polars expression, or a text
@@ -162,20 +165,10 @@ class Recommender:
         from cofactor.recommend.recommending import recommend_frame
 
         options = Options(
-            n=n,
-            seen=seen,
-            allow=allow,
-            deny=deny,
-            where=where,
-            per_group=per_group,
-            diversity=diversity,
-            calibration=calibration,
-            sure=sure,
-            explore=explore,
-            seed=seed,
-            unknown=unknown,
-        )
-        return recommend_frame(self, user, history, options)
+            n=n, seen=seen, allow=allow, deny=deny, where=where, per_group=per_group, diversity=diversity,
+            calibration=calibration, sure=sure, explore=explore, seed=seed, unknown=unknown,
+        )  # fmt: skip
+        return recommend_frame(self, user, history, features, options)
 
     def recommend_all(
         self,
@@ -402,6 +395,13 @@ class Recommender:
         (``popular``, ``bias``) has the same order for all."""
         model = self.model
         return not isinstance(model, FoldIn) or model.user_state(np.zeros(1, dtype=np.int32)).shape[1] > 1
+
+    @cached_property
+    def prior(self) -> Prior:
+        """What features say of users."""
+        from cofactor.recommend.described import prior_of
+
+        return prior_of(self)
 
     def groups(self, column: str | None) -> Features:
         """Which groups each item belongs to, by a column of the side table; remembered."""

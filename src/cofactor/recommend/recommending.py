@@ -47,18 +47,25 @@ def rules_of(rec: Recommender, options: Options) -> Rules:
 
 
 def recommend_frame(
-    rec: Recommender, user: Any, history: Mapping[Any, float] | Iterable[Any] | None, options: Options
+    rec: Recommender,
+    user: Any,
+    history: Mapping[Any, float] | Iterable[Any] | None,
+    features: Mapping[str, Any] | None,
+    options: Options,
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.recommend`."""
-    if (user is None) == (history is None):
-        raise ConfigError("give either a user of the training data, or a history of items, and not both")
+    new = history is not None or features is not None
+    if (user is not None) == new:
+        raise ConfigError(
+            "give either a user of the training data, or a history of items (or features) of somebody new, and not both"
+        )
     rules = rules_of(rec, options)
-    who = new_user(rec, history, options.unknown) if history is not None else find_user(rec, user, options.unknown)
+    who = new_user(rec, history, options.unknown, features) if new else find_user(rec, user, options.unknown)
     if who is None:
         codes, values = np.empty(0, np.int32), np.empty(0, np.float32)
         why, status = [], ""
     else:
-        if serves(rec, options) and who.status != UNKNOWN:
+        if serves(rec, options) and who.status != UNKNOWN and who.shift is None:
             codes, values = best_for_one(rec, who, rules.keep, options)
         else:
             codes, values = best_for(rec, who, scores_of(rec, who), rules)

@@ -38,7 +38,8 @@ def _with_bounds(served: Served, asked: schemas.Recommend, frame: pl.DataFrame, 
     import polars as pl
 
     rec, history = served.rec, asked.ratings()
-    who = find_user(rec, asked.user, asked.unknown) if history is None else new_user(rec, history, asked.unknown)
+    known = asked.user is not None
+    who = find_user(rec, asked.user, asked.unknown) if known else new_user(rec, history, asked.unknown, asked.features)
     if who is None or who.status == UNKNOWN:
         return frame.with_columns(low=pl.lit(None, pl.Float32), high=pl.lit(None, pl.Float32))
     codes = rec.data.item_ids.encode(frame["item"])

@@ -25,6 +25,13 @@ MOST_ITEMS = 1000
 Text = Annotated[str, StringConstraints(strict=True, max_length=1000)]
 Id = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Text
 Rating = Annotated[float, Field(allow_inf_nan=False, gt=-3e38, lt=3e38)]  # what float32 holds
+Feature = (
+    StrictBool
+    | Id
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | Annotated[list[Text], Field(max_length=1000)]
+    | None
+)
 Level = Annotated[float, Field(gt=0, lt=1)]
 Strength = Annotated[float, Field(ge=0, le=1)]
 Policy = Literal["error", "skip", "popular"]
@@ -52,7 +59,8 @@ class Person(Strict):
 
     @model_validator(mode="after")
     def _one(self) -> Person:
-        if (self.user is None) == (self.history is None):
+        new = self.history is not None or getattr(self, "features", None) is not None
+        if (self.user is not None) == new:
             raise ValueError("give either a user, or a history of items, and not both")
         return self
 
@@ -72,6 +80,7 @@ Ids = Annotated[list[Id], Field(max_length=100_000)]
 class Recommend(Person):
     """See :meth:`Recommender.recommend`. ``interval``: also low and high, that should hold this share of ratings."""
 
+    features: Annotated[dict[Text, Feature], Field(max_length=1000)] | None = None
     n: Count = 10
     seen: StrictBool = False
     allow: Ids | None = None
