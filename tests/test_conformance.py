@@ -118,6 +118,7 @@ BROKEN = {
     "bad_state": spoilt(from_state=classmethod(_trusting)),
     "resume": spoilt(stepper=_forgetful_snapshot),
     "fold_in": spoilt(fold_in=lambda self, histories: -3 * Bias.fold_in(self, histories)),
+    "scores_among": spoilt(scores_among=lambda self, states, items: self.scores_from(states)[:, np.sort(items)]),
     "terms": spoilt(terms=lambda self, user, item, time=None: Bias.terms(self, item, user)),
     "similarity": spoilt(item_similarity=lambda self, items: np.zeros((len(items), 2), dtype=np.float32)),
     "factors": spoilt(factors=lambda self, which: np.zeros((3, 0), dtype=np.float32)),

@@ -16,7 +16,7 @@ from cofactor.models.ials import improve, ridges, width_of
 from cofactor.models.item_cosine import item_weights, nearest
 from cofactor.models.ranker import rating_weights
 from cofactor.models.slim import slim_weights
-from cofactor.models.sparse import sums_and_weights, times, transposed
+from cofactor.models.sparse import transposed
 from test_rankers import dense, fitted, noise, table
 
 
@@ -263,17 +263,3 @@ def test_ials_fold_in_of_training_rows_is_the_trained_user() -> None:
     data = noise(200, 40, 0.3)
     model = fitted("ials", data, epochs=60, solver="block", block=0, reg=5.0)
     np.testing.assert_allclose(model.fold_in(data.by_user), model.user_state(np.arange(200)), atol=5e-3)
-
-
-def test_sums_and_weights_are_two_products() -> None:
-    rng = np.random.default_rng(4)
-    a, b = (
-        np.where(rng.random(shape) < 0.4, rng.normal(size=shape), 0).astype(np.float32) for shape in ((7, 9), (9, 5))
-    )
-    rows = [csr(*np.nonzero(m), m[np.nonzero(m)], *m.shape) for m in (a, b)]
-    for left_weighs in (True, False):
-        out, total = sums_and_weights(*rows, left_weighs=left_weighs)
-        np.testing.assert_allclose(out, a @ b, atol=1e-6)
-        expected = a @ (b != 0) if left_weighs else (a != 0) @ b
-        np.testing.assert_allclose(total, expected, atol=1e-6)
-        np.testing.assert_array_equal(out, times(rows[0], rows[1]))

@@ -8,19 +8,17 @@ import sys
 from itertools import pairwise
 
 import numpy as np
-import polars as pl
 import pytest
 
-import cofactor as cf
 from cofactor.data.interactions import csr
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels import als as als_kernels
 from cofactor.kernels.blocks import over_rows
-from cofactor.kernels.knn import correlate, pair_means
 from cofactor.models import model_class
 from cofactor.models.als import ALS, ALSConfig
 from cofactor.models.bias import Bias, BiasConfig
-from cofactor.models.knn import ItemKNN, ItemKNNConfig, UserKNN, nearest, transposed
+from cofactor.models.knn import ItemKNN, ItemKNNConfig, UserKNN
+from cofactor.models.sparse import transposed
 from cofactor.models.svdpp import SVDpp, SVDppConfig, expected, regress
 from cofactor.testing import toy_ratings
 
@@ -110,43 +108,6 @@ def test_solve_rows_is_the_ridge_regression(variances, centred):
                 var[:k] * x[:, :k] ** 2 + s[:, :k] * (solution[:k] ** 2 + var[:k])
             ).sum()
             assert np.isclose(errors[r, 1], doubt, rtol=2e-3)
-
-
-def test_correlate_is_the_shrunk_correlation():
-    rng = np.random.default_rng(1)
-    rows = sparse(rng)
-    base = transposed(rows)
-    out = np.zeros((rows.n_rows, rows.n_rows), np.float32)
-    given = (rows.indptr, rows.indices, rows.values, base.indptr, base.indices, base.values, rows.counts)
-    correlate(0, rows.n_rows, *given, 5.0, 2.0, out)
-    dense, mask = np.zeros((rows.n_rows, rows.n_cols)), np.zeros((rows.n_rows, rows.n_cols), bool)
-    for r in range(rows.n_rows):
-        cols, values = rows.row(r)
-        dense[r, cols], mask[r, cols] = values, True
-    for a in range(rows.n_rows):
-        for b in range(rows.n_rows):
-            both = mask[a] & mask[b]
-            x, y, n = dense[a, both], dense[b, both], both.sum()
-            plain = x @ y / np.sqrt((x @ x) * (y @ y)) * n / (n + 5.0) if n else 0.0
-            assert np.isclose(out[a, b], 0.0 if a == b else max(plain, 0.0) ** 2, atol=1e-6)
-
-
-def test_pair_means_are_weighted_means_of_what_the_neighbours_have():
-    rng = np.random.default_rng(2)
-    rows = sparse(rng)
-    lists = np.array([[4, 7, -1], [0, 1, 2], [-1, -1, -1]], dtype=np.int32)
-    weights = np.array([[0.9, 0.5, 0], [0.3, 0.2, 0.1], [0, 0, 0]], dtype=np.float32)
-    which, who = np.repeat([0, 1, 2, -1, 0], 6).astype(np.int32), np.tile([0, 5, 9, 20, 29, -1], 5).astype(np.int32)
-    out = np.zeros(len(who), np.float32)
-    pair_means(which, lists, weights, who, rows.indptr, rows.indices, rows.values, 0.25, out)
-    for n in range(len(who)):
-        total, weight = 0.0, 0.25
-        if which[n] >= 0 and who[n] >= 0:
-            have = dict(zip(*rows.row(who[n])))
-            for code, w in zip(lists[which[n]], weights[which[n]]):
-                if code in have:
-                    total, weight = total + w * have[code], weight + w
-        assert np.isclose(out[n], total / weight, atol=1e-6)
 
 
 def test_regress_comes_to_the_ridge_regression():
@@ -343,34 +304,6 @@ def test_a_state_that_does_not_hold_together_is_refused(name, array, spoil, toy)
         type(model).from_state(model.config, state | {array: spoil(state[array])})
 
 
-def test_a_twin_is_no_neighbour():
-    rows = csr(
-        np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 0, 1, 0, 1]), np.array([1, 2, 1, 2, 1, 3], np.float32), 3, 2
-    )
-    near, weights = nearest(rows, transposed(rows), rows.counts, ItemKNNConfig(k=3, shrink=0.0))
-    assert near.tolist() == [[2, -1, -1], [2, -1, -1], [0, 1, -1]]
-    assert weights[2, 0] == weights[2, 1] > 0
-
-
-def test_item_similarity_is_the_shrunk_correlation(toy):
-    model = train("item-knn", toy.train, shrink=10.0)
-    similarity = model.item_similarity(np.arange(40))
-    assert np.allclose(similarity, similarity.T, atol=1e-5)
-    row, cols = toy.train.by_item, np.array([3, 8])
-    left = [dict(zip(row.row(c)[0].tolist(), residuals(model, c))) for c in cols]
-    both = sorted(set(left[0]) & set(left[1]))
-    x, y = (np.array([values[u] for u in both]) for values in left)
-    plain = x @ y / np.sqrt((x @ x) * (y @ y)) * len(both) / (len(both) + 10.0)
-    assert similarity[3, 8] == pytest.approx(max(plain, 0.0), abs=1e-4)
-
-
-def residuals(model, item):
-    """What the biases leave of an item's ratings, by rater."""
-    users, values = model.by_item.row(item)
-    assert (np.diff(users) > 0).all()
-    return values.tolist()
-
-
 FINGERPRINT = """
 import hashlib, sys
 import numpy as np
@@ -386,7 +319,9 @@ for name in sys.argv[1:]:
     digest = hashlib.sha256()
     for key, array in sorted(model.state().items()):
         digest.update(np.ascontiguousarray(array).tobytes())
-    digest.update(model.fold_in(data.by_user).tobytes())
+    states = model.fold_in(data.by_user)
+    digest.update(states.tobytes())
+    digest.update(model.scores_from(states).tobytes())
     print(name, digest.hexdigest())
 """
 
@@ -429,24 +364,3 @@ def test_fold_in_is_nearly_as_good_as_training(name, ml100k):
     state = without.fold_in(ml100k.take(history).by_user.take(who))
     guess = np.clip(without.scores_from(state)[at, asked.items], *ml100k.range)
     assert rmse(guess, asked.values) <= 1.02 * error_on(together, asked)
-
-
-@pytest.mark.parametrize("name", ["item-knn", "user-knn"])
-def test_knn_counts_repeated_pairs_once_with_their_mean(name):
-    """Items known by title come twice for some users: pairs and whole rows must still say the same."""
-    rng = np.random.default_rng(1)
-    frame = pl.DataFrame({"u": rng.integers(0, 30, 400), "i": rng.integers(0, 25, 400), "r": rng.integers(1, 6, 400)})
-    data = cf.read(frame, user="u", item="i", rating="r", duplicates="all")
-    pairs = data.users.astype(np.int64) * data.n_items + data.items
-    assert len(np.unique(pairs)) < len(data)
-    model = model_class(name)()
-    model.stepper(data, np.random.default_rng(0)).run(None, None)
-    users, items = np.divmod(np.arange(data.n_users * data.n_items), data.n_items)
-    low, high = data.values.min(), data.values.max()
-    whole = np.clip(model.scores(np.arange(data.n_users)), low, high).reshape(-1)
-    np.testing.assert_allclose(model.predict(users, items), whole, atol=1e-5)
-    one = np.flatnonzero(pairs == pairs[np.flatnonzero(np.bincount(pairs)[pairs] > 1)[0]])
-    row = model.by_user.take(data.users[one[:1]])
-    bias, mean = model.base.bias("user")[data.users[one[0]]], model.base.mean
-    expected = data.values[one].mean() - mean - bias - model.base.bias("item")[data.items[one[0]]]
-    assert row.values[row.indices == data.items[one[0]]] == pytest.approx(expected, abs=1e-5)

@@ -146,7 +146,8 @@ class ScoresSome(FoldIn, Protocol):
     """Optional: the score of an item costs so much that filters are looked at first."""
 
     def scores_among(self, user_state: Array, items: Array) -> Array:
-        """float32 (len(user_state), len(items)): these columns (codes) of ``scores_from``, with the same bits."""
+        """float32 (len(user_state), len(items)): these columns (codes, none twice) of ``scores_from``, with the same
+        bits."""
         ...
 
 

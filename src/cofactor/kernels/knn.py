@@ -1,4 +1,4 @@
-"""Shrunk correlations between rows of residuals, and means over neighbours for single pairs."""
+"""Shrunk correlations between rows of residuals, and means over neighbours: for single pairs, and for whole rows."""
 
 from __future__ import annotations
 
@@ -94,3 +94,74 @@ def pair_means(
                     total += w * float(residuals[left])
                     weight += w
         out[n] = total / (weight + damping) if weight > 0.0 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def item_rows(
+    first: int,
+    last: int,
+    states: Array,
+    indptr: Array,
+    items: Array,
+    weights: Array,
+    plain: Array,
+    damping: float,
+    out: Array,
+) -> None:
+    """Rows ``first`` to ``last`` of ``out`` float32 (n, m): means over the rated neighbours of each item, and biases.
+
+    ``states`` float32 (n, 1 + items): a bias, then residuals (0: not rated). The CSR has what a rated item weighs for
+    each of the m, whose own biases are ``plain``. ``damping`` float32 counts as weight of a residual of zero.
+    """
+    sums, total = np.empty(len(plain), dtype=np.float32), np.empty(len(plain), dtype=np.float32)
+    for r in range(first, last):
+        sums[:] = 0.0
+        total[:] = 0.0
+        for item in range(states.shape[1] - 1):
+            x = states[r, 1 + item]
+            if x != 0.0:
+                for at in range(indptr[item], indptr[item + 1]):
+                    j, w = np.uint64(items[at]), weights[at]  # unsigned: no look for places from the end
+                    sums[j] += x * w
+                    total[j] += w
+        _finish(states[r, 0], plain, sums, total, damping, out[r])
+
+
+@njit(cache=True, nogil=True)
+def user_rows(
+    first: int,
+    last: int,
+    states: Array,
+    indptr: Array,
+    items: Array,
+    residuals: Array,
+    plain: Array,
+    damping: float,
+    out: Array,
+) -> None:
+    """The same over the neighbours of each user that rated the item.
+
+    ``states`` float32 (n, 1 + 2 k): a bias, then codes of neighbours (-1: no more), then their weights. The CSR has the
+    residuals of these users, a row each, on the m items.
+    """
+    sums, total = np.empty(len(plain), dtype=np.float32), np.empty(len(plain), dtype=np.float32)
+    k = states.shape[1] // 2
+    for r in range(first, last):
+        sums[:] = 0.0
+        total[:] = 0.0
+        for place in range(1, 1 + k):
+            user, w = int(states[r, place]), states[r, k + place]
+            if user >= 0:
+                for at in range(indptr[user], indptr[user + 1]):
+                    j = np.uint64(items[at])
+                    sums[j] += w * residuals[at]
+                    total[j] += w
+        _finish(states[r, 0], plain, sums, total, damping, out[r])
+
+
+@njit(error_model="numpy")
+def _finish(bias: float, plain: Array, sums: Array, total: Array, damping: float, out: Array) -> None:
+    """Sums become means, and biases are added."""
+    for j in range(len(out)):
+        mean = sums[j] / (total[j] + damping) if total[j] > 0.0 else np.float32(0.0)
+        out[j] = mean + plain[j] + bias

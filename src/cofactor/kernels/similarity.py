@@ -140,34 +140,6 @@ def times_sparse(
 
 
 @njit(cache=True, nogil=True)
-def weighted_sums(
-    first: int,
-    last: int,
-    indptr: Array,
-    items: Array,
-    values: Array,
-    w_indptr: Array,
-    w_items: Array,
-    w_values: Array,
-    left_weighs: bool,
-    out: Array,
-    total: Array,
-) -> None:
-    """As ``times_sparse``, and in ``total`` the sums of what weighs in these products: ``values`` of the left side, or
-    else those of the right."""
-    for r in range(first, last):
-        row, weight = out[r], total[r]
-        row[:] = 0.0
-        weight[:] = 0.0
-        for at in range(indptr[r], indptr[r + 1]):
-            item, x = items[at], values[at]
-            for w in range(w_indptr[item], w_indptr[item + 1]):
-                j, y = w_items[w], w_values[w]
-                row[j] += x * y
-                weight[j] += x if left_weighs else y
-
-
-@njit(cache=True, nogil=True)
 def count_shared(indptr: Array, users: Array, others: Array, marks: Array, out: Array) -> None:
     """``out[b, c]``, int64 (8, len(others)): how many users of ``others[c]`` have bit ``b`` in ``marks`` (uint8)."""
     sets = np.empty(256, np.int64)

@@ -15,20 +15,18 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import CSR, Interactions, csr
-from cofactor.errors import BundleError
+from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.blocks import over_rows
-from cofactor.kernels.knn import correlate, pair_means
-from cofactor.kernels.topk import topk
+from cofactor.kernels.knn import item_rows, pair_means, user_rows
 from cofactor.model import Hyper, Kind, State, Task, Terms
 from cofactor.models.arrays import at, check_at_least, clipped_terms, fitted, stored
 from cofactor.models.bias import Bias, BiasConfig
 from cofactor.models.config import Search, option
-from cofactor.models.sparse import sums_and_weights, transposed
+from cofactor.models.knn_rows import NO_ROWS, check_codes, list_rows, merged, narrowed, nearest, stored_rows
+from cofactor.models.sparse import frozen, transposed
 
 Array = NDArray[Any]
 
-NO_ROWS = np.zeros(0, dtype=np.int64)
 TINY = np.float32(1e-30)
 """Stands for a residual of exactly zero, where zero means not rated."""
 
@@ -77,6 +75,9 @@ class _KNN:
         self.by_item: CSR | None = None
         self.neighbours: Array | None = None
         self.weights: Array | None = None
+        self._all: CSR | None = None
+        self._some: tuple[Array, CSR] | None = None
+        """What is summed for all items, and for those that were asked for last."""
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> KNNStepper:
         """Begin without neighbours; everything is computed in one run."""
@@ -84,7 +85,7 @@ class _KNN:
 
     def learn(self, by_user: CSR, by_item: CSR) -> None:
         """Find neighbours among these residuals, and keep both."""
-        self.by_user, self.by_item = by_user, by_item
+        self.by_user, self.by_item, self._all, self._some = by_user, by_item, None, None
         rows, base = (by_item, by_user) if self.of_items else (by_user, by_item)
         self.neighbours, self.weights = nearest(rows, base, rows.counts, self.config)
 
@@ -136,15 +137,31 @@ class _KNN:
         raise NotImplementedError
 
     def scores_from(self, user_state: Array) -> Array:
+        """float32 (len(user_state), n_items), not clipped."""
+        if self._all is None:
+            self._all = self.summed(None)
+        return self._scored(user_state, self._all, self.base.bias("item"))
+
+    def scores_among(self, user_state: Array, items: Array) -> Array:
+        """float32 (len(user_state), len(items)): these columns of ``scores_from``."""
+        items = np.asarray(items)
+        some = self._some
+        if some is None or not np.array_equal(some[0], items):
+            some = self._some = (items.copy(), self.summed(items))
+        return self._scored(user_state, some[1], self.base.bias("item")[items])
+
+    def summed(self, items: Array | None) -> CSR:
+        """What is summed for these items (None: all), a column each: the lists by neighbour, or the residuals."""
         raise NotImplementedError
 
-    def _with_biases(self, bias: Array, parts: Array, total: Array) -> Array:
-        """Scores from the biases of users and, for every item, sums of weighted residuals and of weights."""
-        found = total > 0
-        parts[found] /= total[found] + np.float32(self.config.damping)
-        parts += self.base.bias("item") + fitted(self.base.mean, self.name)
-        parts += bias[:, None]
-        return parts
+    def _scored(self, user_state: Array, rows: CSR, bias: Array) -> Array:
+        states = np.ascontiguousarray(user_state, dtype=np.float32)
+        plain = bias + fitted(self.base.mean, self.name)
+        damping, out = np.float32(self.config.damping), np.empty((len(states), rows.n_cols), dtype=np.float32)
+        given = (*frozen(states, rows.indptr, rows.indices, rows.values, plain), damping, out)
+        kernel = item_rows if self.of_items else user_rows
+        over_rows(lambda a, b: kernel(a, b, *given), np.arange(len(states) + 1) * (8 * rows.n_cols))
+        return out
 
     def residuals(self, histories: CSR) -> tuple[Array, CSR]:
         """float32 (n,) biases of users with these ratings, and what the biases leave of them: a mean where a user rated
@@ -212,12 +229,6 @@ class ItemKNN(_KNN):
 
     def __init__(self, config: ItemKNNConfig | None = None) -> None:
         super().__init__(config or ItemKNNConfig())
-        self._reverse: CSR | None = None
-
-    def learn(self, by_user: CSR, by_item: CSR) -> None:
-        """Find neighbours among these residuals, and keep both."""
-        super().learn(by_user, by_item)
-        self._reverse = None
 
     def item_similarity(self, items: Array) -> Array:
         """float32 (len(items), n_items): shrunk correlations; 1 with itself, 0 for those that are not kept."""
@@ -255,14 +266,11 @@ class ItemKNN(_KNN):
         codes = np.flatnonzero(user_state[1:])
         return self._account(float(user_state[0]), item, neighbours, weights, codes, user_state[1 + codes])
 
-    def scores_from(self, user_state: Array) -> Array:
-        """float32 (len(user_state), n_items), not clipped."""
-        who, what = np.nonzero(user_state[:, 1:])
-        rows = csr(who, what, user_state[who, 1 + what], len(user_state), user_state.shape[1] - 1)
-        if self._reverse is None:
-            lists = list_rows(fitted(self.neighbours, self.name), fitted(self.weights, self.name), rows.n_cols)
-            self._reverse = transposed(lists)
-        return self._with_biases(user_state[:, 0], *sums_and_weights(rows, self._reverse, left_weighs=False))
+    def summed(self, items: Array | None) -> CSR:
+        """What each item weighs as a neighbour of these items (None: all)."""
+        neighbours, weights = fitted(self.neighbours, self.name), fitted(self.weights, self.name)
+        some = slice(None) if items is None else items
+        return transposed(list_rows(neighbours[some], weights[some], len(neighbours)))
 
 
 class UserKNN(_KNN):
@@ -294,70 +302,9 @@ class UserKNN(_KNN):
         bias, (neighbours, weights) = float(user_state[0]), np.split(user_state[1:], 2)
         return self._account(bias, item, neighbours.astype(np.int32), weights, *self._columns().row(item))
 
-    def scores_from(self, user_state: Array) -> Array:
-        """float32 (len(user_state), n_items), not clipped."""
-        k = (user_state.shape[1] - 1) // 2
-        rows = self._rows()
-        lists = list_rows(user_state[:, 1 : 1 + k].astype(np.int32), user_state[:, 1 + k :], rows.n_rows)
-        return self._with_biases(user_state[:, 0], *sums_and_weights(lists, rows, left_weighs=True))
-
-
-def nearest(rows: CSR, base: CSR, counts: Array, config: Any) -> tuple[Array, Array]:
-    """The neighbours of rows of residuals among ``len(counts)`` rows whose transpose is ``base``: int32 codes (n, k),
-    nearest first and -1 where there are no more, and float32 weights (n, k)."""
-    n_base = len(counts)
-    k = min(config.k, n_base)
-    neighbours = np.full((rows.n_rows, k), -1, dtype=np.int32)
-    weights = np.zeros((rows.n_rows, k), dtype=np.float32)
-    height = max(1, (1 << 21) // max(n_base, 1))
-    given = (rows.indptr, rows.indices, rows.values, base.indptr, base.indices, base.values, counts)
-
-    def work(first: int, last: int) -> None:
-        for lo in range(first, last, height):
-            hi = min(lo + height, last)
-            block = np.empty((hi - lo, n_base), dtype=np.float32)
-            correlate(lo, hi, *given, config.shrink, config.power, block)
-            codes, found = topk(block, k)
-            neighbours[lo:hi] = np.where(found > 0, codes, -1)
-            weights[lo:hi] = np.maximum(found, 0)
-
-    over_rows(work, rows.indptr, per_row=n_base)
-    return neighbours, weights
-
-
-def list_rows(neighbours: Array, weights: Array, n_base: int) -> CSR:
-    """Lists of neighbours as a CSR, columns ascending."""
-    who, place = np.nonzero(neighbours >= 0)
-    return csr(who, neighbours[who, place], weights[who, place], len(neighbours), n_base)
-
-
-def merged(rows: CSR) -> CSR:
-    """Equal columns of a row become one, with the mean of their values."""
-    who = np.repeat(np.arange(rows.n_rows), rows.counts)
-    first = np.append(True, (np.diff(who) > 0) | (np.diff(rows.indices) != 0))[: len(who)]
-    if first.all():
-        return rows
-    starts = np.flatnonzero(first)
-    means = np.add.reduceat(rows.values.astype(np.float64), starts) / np.diff(np.append(starts, len(who)))
-    counts = np.bincount(who[starts], minlength=rows.n_rows)
-    indptr = np.append(0, np.cumsum(counts)).astype(np.int64)
-    return CSR(indptr, rows.indices[starts], means.astype(np.float32), NO_ROWS, rows.n_cols)
-
-
-def check_codes(name: str, codes: Array, low: int, high: int) -> None:
-    """BundleError where a code is outside ``low`` .. ``high - 1``."""
-    if codes.size and (int(codes.min()) < low or int(codes.max()) >= high):
-        raise BundleError(f"the array {name!r} of the saved model holds codes outside {low} .. {high - 1}")
-
-
-def stored_rows(state: Mapping[str, Array], n_rows: int, n_cols: int) -> CSR:
-    """The CSR of residuals of a state; BundleError where it is none."""
-    indptr = stored(state, "indptr", np.int64, (n_rows + 1,))
-    indices = stored(state, "indices", np.int32, (None,))
-    if indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
-        raise BundleError("the array 'indptr' of the saved model does not cut 'indices' into rows")
-    check_codes("indices", indices, 0, n_cols)
-    return CSR(indptr, indices, stored(state, "residuals", np.float32, indices.shape), NO_ROWS, n_cols)
+    def summed(self, items: Array | None) -> CSR:
+        """What the biases leave of everybody's ratings of these items (None: all)."""
+        return self._rows() if items is None else narrowed(self._rows(), items)
 
 
 class KNNStepper:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, csr
 from cofactor.kernels.blocks import over_rows
-from cofactor.kernels.similarity import times_dense, times_sparse, weighted_sums
+from cofactor.kernels.similarity import times_dense, times_sparse
 
 Array = NDArray[Any]
 
@@ -41,12 +41,3 @@ def times(left: CSR, right: Array | CSR) -> Array:
         dense = (*frozen(left.indptr, left.indices, left.values, right), out)
         over_rows(lambda a, b: times_dense(a, b, *dense), left.indptr)
     return out
-
-
-def sums_and_weights(left: CSR, right: CSR, *, left_weighs: bool) -> tuple[Array, Array]:
-    """(``times(left, right)``, the same with ones for the values of the side that does not weigh): both in one go."""
-    out, total = (np.empty((left.n_rows, right.n_cols), dtype=np.float32) for _ in range(2))
-    given = (left.indptr, left.indices, left.values, right.indptr, right.indices, right.values)
-    both = (*frozen(*given), left_weighs, out, total)
-    over_rows(lambda a, b: weighted_sums(a, b, *both), left.indptr, per_row=right.n_cols)
-    return out, total

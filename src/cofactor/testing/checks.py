@@ -67,6 +67,7 @@ def check_signatures(s: Subject) -> None:
         "fold_in": ["histories"],
         "user_state": ["users"],
         "scores_from": ["user_state"],
+        "scores_among": ["user_state", "items"],
         "terms": ["user", "item", "time"],
     }.items():
         if hasattr(s.cls, name):
@@ -289,6 +290,17 @@ def check_fold_in(s: Subject) -> None:
     assert np.allclose(s.model.fold_in(one), new[5:6], atol=1e-4), "one history alone gave another user state"
     after = s.model.state()
     assert all(np.array_equal(before[k], after[k]) for k in before), "fold_in changed the model"
+
+
+def check_scores_among(s: Subject) -> None:
+    """The scores of some items are those columns of the scores of all, bit for bit."""
+    states = s.model.user_state(np.arange(20, dtype=np.int32))
+    scores = s.model.scores_from(states)
+    order = np.random.default_rng(0).permutation(scores.shape[1])
+    for items in (np.sort(order[:7]), order[:5], order, order[:0]):
+        some = s.model.scores_among(states, items)
+        assert some.dtype == np.float32, f"scores_among gave {some.dtype}, not float32"
+        assert np.array_equal(some, scores[:, items]), f"scores_among of {len(items)} items are not those of all items"
 
 
 def check_terms(s: Subject) -> None:

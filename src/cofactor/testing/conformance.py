@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cofactor.model import Additive, FoldedAdditive, FoldIn, HasFactors, HasSimilarity, LeavesOut, Posterior
+from cofactor.model import Additive, FoldedAdditive, FoldIn, HasFactors, HasSimilarity, LeavesOut, Posterior, ScoresSome
 from cofactor.testing import checks
 from cofactor.testing.subject import Subject
 
@@ -40,6 +40,7 @@ ALWAYS = (
 )
 WHERE = (
     (FoldIn, checks.check_fold_in),
+    (ScoresSome, checks.check_scores_among),
     (Additive, checks.check_terms),
     (FoldedAdditive, checks.check_folded_terms),
     (LeavesOut, checks.check_left_out),
