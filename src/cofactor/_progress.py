@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,14 +12,15 @@ Step = Callable[[str, float], None]
 
 @contextmanager
 def progress(title: str, total: float | None, quiet: bool | None = None) -> Iterator[Step]:
-    """A bar on standard error. ``quiet`` None: only where that is a terminal."""
+    """A bar on standard error. ``quiet`` None: only where that is a terminal (and rich is imported only there)."""
+    if sys.stderr is None or not sys.stderr.isatty() if quiet is None else quiet:
+        yield lambda what, done: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
-    off = not console.is_terminal if quiet is None else quiet
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[what]}"))
-    with Progress(*columns, console=console, transient=True, disable=off) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total, what="")
         yield lambda what, done: bar.update(task, advance=done, what=what)
 

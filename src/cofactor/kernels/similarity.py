@@ -136,7 +136,7 @@ def times_sparse(
         for at in range(indptr[r], indptr[r + 1]):
             item, x = items[at], values[at]
             for w in range(w_indptr[item], w_indptr[item + 1]):
-                row[w_items[w]] += x * w_values[w]
+                row[np.uint64(w_items[w])] += x * w_values[w]  # unsigned: no look for places from the end
 
 
 @njit(cache=True, nogil=True)

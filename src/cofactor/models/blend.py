@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions, csr
 from cofactor.errors import BundleError, ConfigError
-from cofactor.kernels.blend import ndcg_rows, standardise
+from cofactor.kernels.blend import add_standardised, ndcg_rows
 from cofactor.kernels.blocks import over_rows
 from cofactor.model import Model, State, Task
 from cofactor.models.arrays import fitted, stored
 from cofactor.models.config import option
 from cofactor.models.ranker import SolveStepper, csr_state, popularity, scored_pairs, stored_csr
+from cofactor.models.sparse import frozen
 
 Array = NDArray[Any]
 
@@ -102,14 +103,14 @@ class Blend:
         popular = fitted(self.popularity, self.name)
         assert self.history is not None
         rows = self.history.take(np.maximum(users, 0))
-        out = self._mixed(rows, lambda model: np.array(model.scores(np.maximum(users, 0)), dtype=np.float32))
+        out = self._mixed(rows, lambda model: model.scores(np.maximum(users, 0)))
         out[(users < 0) | (rows.counts == 0)] = popular
         return out
 
     def fold_in(self, histories: CSR) -> Array:
         """float32 (n, n_items): the scores of users with these ratings."""
         popular = fitted(self.popularity, self.name)
-        out = self._mixed(histories, lambda model: np.array(model.scores_from(model.fold_in(histories)), np.float32))
+        out = self._mixed(histories, lambda model: model.scores_from(model.fold_in(histories)))
         out[histories.counts == 0] = popular
         return out
 
@@ -121,7 +122,7 @@ class Blend:
         weights = dict(zip(self.config.models, fitted(self.weights, self.name)))
         out = np.zeros((rows.n_rows, rows.n_cols), dtype=np.float32)
         for name, model in self.parts.items():
-            out += weights[name] * standardised(scores(model), rows)
+            mix(out, scores(model), rows, weights[name])
         return out
 
     def state(self) -> State:
@@ -169,10 +170,11 @@ def trained(name: str, data: Interactions, seed: int) -> Model:
     return model
 
 
-def standardised(scores: Array, rows: CSR) -> Array:
-    """float32, in place: each row with mean 0 and deviation 1 over the items that are not in ``rows``."""
-    over_rows(lambda a, b: standardise(a, b, scores, rows.indptr, rows.indices), rows.indptr, per_row=rows.n_cols)
-    return scores
+def mix(out: Array, scores: Array, rows: CSR, weight: float = 1.0) -> None:
+    """Add to ``out`` ``weight`` times the scores: each row with mean 0 and deviation 1 over the items that are not in
+    ``rows``."""
+    given = (*frozen(np.ascontiguousarray(scores, np.float32), rows.indptr, rows.indices), np.float32(weight), out)
+    over_rows(lambda a, b: add_standardised(a, b, *given), rows.indptr, per_row=rows.n_cols)
 
 
 def chosen_weights(data: Interactions, c: BlendConfig, seed: int) -> Array:
@@ -189,10 +191,9 @@ def chosen_weights(data: Interactions, c: BlendConfig, seed: int) -> Array:
     users = np.sort(rng.permutation(users)[:_USERS])
     seen = inner.by_user.take(users)
     wanted = csr(good.users, good.items, good.values, data.n_users, data.n_items).take(users)
-    scores = np.empty((len(c.models), len(users), data.n_items), dtype=np.float32)
+    scores = np.zeros((len(c.models), len(users), data.n_items), dtype=np.float32)
     for m, name in enumerate(c.models):
-        scores[m] = trained(name, inner, seed).scores(users)
-        standardised(scores[m], seen)
+        mix(scores[m], trained(name, inner, seed).scores(users), seen)
     return greedy(scores, seen, wanted, c.n, c.rounds)
 
 
