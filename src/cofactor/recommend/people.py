@@ -177,8 +177,9 @@ def scores_of_many(rec: Recommender, codes: Array, keep: Array | None = None) ->
     newer = np.stack([rec.overlay.users[int(codes[r])].state for r in rows]) if rows else None
     model = rec.model
     if keep is not None and isinstance(model, ScoresSome):
-        states = np.array(model.user_state(trained))
+        states = model.user_state(trained)
         if newer is not None:
+            states = np.array(states)
             states[rows] = newer
         out = np.full((len(codes), rec.data.n_items), -np.inf, dtype=np.float32)
         out[:, keep] = model.scores_among(states, np.flatnonzero(keep))
