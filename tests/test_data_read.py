@@ -162,6 +162,70 @@ def test_quoted_fields_and_a_byte_order_mark(tmp_path: Path) -> None:
     assert data.item_ids.values.to_list() == ['Say "hi"', "Silence of the Lambs, The (1991)"]
 
 
+def test_names_of_columns_in_latin_1(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.csv", "identité,article,note\n1,été,3\n2,b,4\n", "latin-1")
+    for encoding in (None, "latin-1"):
+        data = read(path, user="identité", item="article", rating="note", encoding=encoding)
+        assert data.to_frame().rows() == [(1, "été", 3.0), (2, "b", 4.0)]
+    assert any("latin-1" in note for note in read(path, user=0, item=1, rating=2).notes)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_empty_rows_are_left_out_and_noted(tmp_path: Path, end: str) -> None:
+    lines = ["user,item,rating,comment", "1,2,4,", "", ",,,", "3,4,3,fine", "", ""]
+    data = read(write(tmp_path / "r.csv", end.join(lines)))
+    assert data.to_frame().rows() == [(1, 2, 4.0), (3, 4, 3.0)]
+    assert "3 empty rows left out" in data.notes
+    assert cf.check(tmp_path / "r.csv").worst != "error"
+    with pytest.raises(DataError, match="user id missing in row 2"):  # a row with a comment is not empty
+        read(write(tmp_path / "c.csv", "user,item,rating,comment\n1,2,4,\n,,,why\n"))
+
+
+def test_lines_may_end_as_on_an_old_macintosh(tmp_path: Path) -> None:
+    path = write(tmp_path / "r.csv", "user,item,rating\r1,Été,4\r3,b,3\r")
+    assert read(path).to_frame().rows() == [(1, "Été", 4.0), (3, "b", 3.0)]
+
+
+def test_a_first_line_of_any_length(tmp_path: Path) -> None:
+    more = [f"feature_{i}" for i in range(12_000)]
+    head, row = ",".join([*more, "user", "item", "rating"]), ",".join(["1"] * 12_000)
+    assert len(head) > 1 << 17
+    data = read(write(tmp_path / "r.csv", f"{head}\n{row},1,2,4\n{row},3,4,3\n"))
+    assert data.to_frame().rows() == [(1, 2, 4.0), (3, 4, 3.0)]
+
+
+def test_quotes_of_tab_separated_text(tmp_path: Path) -> None:
+    all_quoted = '"user"\t"item"\t"rating"\n"u1"\t"a b"\t3\n"u2"\t"c"\t4\n'
+    data = read(write(tmp_path / "r.tsv", all_quoted))
+    assert data.to_frame().rows() == [("u1", "a b", 3.0), ("u2", "c", 4.0)]
+    where_needed = 'user\titem\trating\nu1\t"Say ""hi"""\t3\nu2\tc\t4\n'
+    assert read(write(tmp_path / "n.tsv", where_needed)).item_ids.values.to_list() == ['Say "hi"', "c"]
+    no_quotes = 'user\titem\trating\nu1\t12" disc\t3\nu2\t"Great" Cats\t4\n'
+    assert read(write(tmp_path / "s.tsv", no_quotes)).item_ids.values.to_list() == ['"Great" Cats', '12" disc']
+    names = 'user\titem\trating\nu1\t"Crocodile" Dundee\t3\nu2\t"Heroes"\t4\n'
+    assert read(write(tmp_path / "t.tsv", names)).item_ids.values.to_list() == ['"Crocodile" Dundee', '"Heroes"']
+
+
+def test_whole_numbers_of_any_size_are_ids(tmp_path: Path) -> None:
+    big = read(write(tmp_path / "b.csv", "user,item,rating\n9223372036854775808,1,4\n7,2,3\n"))
+    assert big.user_ids.values.to_list() == [7, 2**63]
+    assert big.user_ids.code(2**63) == 1
+    huge = read(write(tmp_path / "h.csv", f"user,item,rating\n{10**20},1,4\n7,2,3\n"))
+    assert sorted(huge.user_ids.values.to_list()) == [str(10**20), "7"]
+    assert cf.check(tmp_path / "h.csv").worst != "error"
+    decimals = pl.DataFrame({"user": [1, 2], "item": [5, 6], "rating": [1.0, 2.0]}).with_columns(
+        pl.col("user").cast(pl.Decimal(38, 0))
+    )
+    data = read(decimals)
+    assert data.user_ids.values.dtype == pl.Int64
+    assert data.user_ids.encode(decimals["user"]).tolist() == [0, 1]
+
+
+def test_an_empty_frame_of_pandas_has_no_rows() -> None:
+    with pytest.raises(DataError, match="has no rows"):
+        read(pd.DataFrame({"user": [], "item": [], "rating": []}))
+
+
 def test_floats_that_are_whole_numbers_become_integers() -> None:
     data = read(pd.DataFrame({"user": [1.0, 2.0], "item": ["a", "b"], "rating": [1, 2]}))
     assert data.user_ids.values.to_list() == [1, 2]

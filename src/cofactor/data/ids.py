@@ -281,19 +281,32 @@ def _words(dtype: pl.DataType) -> str:
 
 
 def _plain(values: pl.Series, kind: str) -> pl.Series:
-    """Ids in a type that can be compared and stored: categories become text, booleans and nested values are
-    refused."""
+    """Ids in a type that can be compared and stored: categories become text, whole numbers of other types integers of
+    64 bits or else text; booleans and nested values are refused."""
     if values.dtype in (pl.Categorical, pl.Enum):
         return values.cast(pl.String)
     if values.dtype == pl.Null and not len(values):
         return values.cast(pl.String)
+    if values.dtype in (pl.Decimal, pl.Int128):
+        return _whole(values)
     if values.dtype == pl.Boolean or values.dtype.is_nested() or values.dtype in (pl.Object, pl.Null):
         raise DataError(f"{kind} ids of type {values.dtype} cannot be used; give integers, text or dates")
     return values
 
 
+def _whole(values: pl.Series) -> pl.Series:
+    """Decimals and integers of 128 bits as integers of 64 where all fit, or else as text."""
+    for dtype in (pl.Int64, pl.UInt64):
+        found = values.cast(dtype, strict=False)
+        if found.null_count() == values.null_count() and (found.cast(values.dtype, strict=False) == values).all():
+            return found
+    return values.cast(pl.String)
+
+
 def _series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series:
     if isinstance(values, pl.Series) and values.dtype != pl.Object:
+        if values.dtype in (pl.Decimal, pl.Int128):
+            return _whole(values)
         return values.cast(pl.String) if values.dtype in (pl.Categorical, pl.Enum) else values
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufU":
         return pl.Series(values=values)

@@ -243,6 +243,8 @@ def _ids(column: pl.Series, kind: str, name: str) -> tuple[pl.Series, list[str]]
                 f" ids are whole numbers or text"
             )
         column = whole
+        if not len(column):  # an empty column of pandas
+            return column, notes
         notes.append(f"{kind} ids of column {name!r} were decimals such as {whole[0]}.0; taken as whole numbers")
     return column, notes
 

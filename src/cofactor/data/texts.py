@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from cofactor.errors import DataError
 SEPARATORS = ("::", "\t", ";", "|", ",")
 _UNIT = "\x1f"
 """Stands for ``::`` while polars, which wants one byte, reads the file."""
+_LATIN = "encoding: not UTF-8, read as latin-1 (encoding=..., on the command line --encoding, names another)"
 
 
 def open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, header: bool | None) -> Table:
@@ -29,20 +31,25 @@ def open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, h
             data = gzip.decompress(path.read_bytes())
         except (OSError, EOFError) as error:
             raise DataError(f"{path} is a damaged gzip file: {error}") from None
-        head = data[: 1 << 16]
+        head = data
     else:
-        with path.open("rb") as file:
-            head = file.read(1 << 16)
+        head = _head(path)
     notes: list[str] = []
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = encoding or "utf-16"
+    if encoding is None and not _is_utf8(
+        re.split(rb"[\r\n]", head, maxsplit=1)[0]
+    ):  # names of columns that are not UTF-8
+        encoding = "latin-1"
+        notes.append(_LATIN)
     if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "utf-8-sig"):
         data = _recode(data if data is not None else path.read_bytes(), encoding, path)
-        head = data[: 1 << 16]
-    lines = [line for line in head.decode("utf-8", "replace").lstrip("\ufeff").splitlines() if line.strip()]
-    if len(head) == 1 << 16 and len(lines) > 1:
-        lines.pop()  # the last one may be cut
-    lines = lines[:50]
+        head = data
+    if b"\r" in head and b"\n" not in head:  # lines end as on an old Macintosh
+        data = (data if data is not None else path.read_bytes()).replace(b"\r", b"\n")
+        head = data
+    whole = data is not None or len(head) == path.stat().st_size
+    lines = _lines(head, whole)[:50]
     if not lines:
         raise DataError(f"{path} is empty; a table of user, item and rating is needed")
     if "\x00" in lines[0]:
@@ -51,7 +58,7 @@ def open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, h
         sep = _guess_separator(lines)
         if sep not in (",", "\t"):
             notes.append(f"separator guessed: {sep!r}")
-    quote = None if sep in ("::", "\t") else '"'
+    quote = None if sep == "::" or (sep == "\t" and not _quoted(lines, sep)) else '"'
     first = _fields(lines[0], sep, quote)
     if header is None:
         header = not any(_numeric(cell) for cell in first)
@@ -59,8 +66,7 @@ def open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, h
             notes.append("no header line: the first line has numbers")
     names = distinct([cell.strip() for cell in first]) if header else [f"column_{i}" for i in range(len(first))]
     if len(sep.encode()) > 1:
-        whole = data if data is not None else path.read_bytes()
-        data = whole.replace(sep.encode(), _UNIT.encode())
+        data = (data if data is not None else path.read_bytes()).replace(sep.encode(), _UNIT.encode())
         lines = [line.replace(sep, _UNIT) for line in lines]
         sep = _UNIT
     layout: dict[str, Any] = {"has_header": bool(header), "separator": sep, "quote_char": quote}
@@ -94,9 +100,8 @@ class _Text:
                 raise DataError(f"{self.path} cannot be read as a table: {in_words(error)}") from None
         data = self.data if self.data is not None else self.path.read_bytes()
         data = _recode(data, self.encoding or "latin-1", self.path)
-        note = "encoding: not UTF-8, read as latin-1 (encoding=..., on the command line --encoding, names another)"
-        if note not in self.notes:
-            self.notes.append(note)
+        if _LATIN not in self.notes:
+            self.notes.append(_LATIN)
         with readable(self.path):
             return self._zeros_kept(io.BytesIO(data), columns, ids)
 
@@ -108,12 +113,30 @@ class _Text:
             if isinstance(source, io.BytesIO):
                 source.seek(0)
             frame = self._parse_or_text(source, columns, numbers)
+        frame = self._without_empty(source, frame)
         for name in (name for name in ids if name in columns and frame[name].dtype == pl.String):
             if not frame[name].str.contains(r"^0\d").any():
                 whole = frame[name].cast(pl.Int64, strict=False)
                 if whole.null_count() == frame[name].null_count():
                     frame = frame.with_columns(whole)
         return frame
+
+    def _without_empty(self, source: Any, frame: pl.DataFrame) -> pl.DataFrame:
+        """Without rows of which no field holds anything: lines at the end of a file, what a spreadsheet left."""
+        if not all(column.null_count() for column in frame):
+            return frame
+        empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
+        if empty.any() and frame.width < len(self.raw):
+            if isinstance(source, io.BytesIO):
+                source.seek(0)
+            names = list(self.raw)
+            empty = self.parse(source, names, names).select(pl.all_horizontal(pl.all().is_null())).to_series()
+        if not empty.any():
+            return frame
+        note = f"{empty.sum():,} empty rows left out"
+        if note not in self.notes:
+            self.notes.append(note)
+        return frame.filter(~empty)
 
     def _parse_or_text(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
         """Types as polars infers them; where a later row does not fit, every column that is asked for as text."""
@@ -136,6 +159,34 @@ class _Text:
         """Whether some field looks like ``0110912``: polars would make it a number and lose the zeros."""
         sep, quote = ord(self.layout["separator"]), ord(self.layout["quote_char"] or "\n")
         return zeros.in_file(self.path, sep, quote) if self.data is None else zeros.in_text(self.data, sep, quote)
+
+
+def _head(path: Path) -> bytes:
+    """The beginning of a file: 64 KiB, or more where that does not hold two lines."""
+    size = 1 << 16
+    with path.open("rb") as file:
+        head = file.read(size)
+        while len(head) == size and head.count(b"\n") < 2:
+            head += file.read(7 * size)
+            size *= 8
+    return head
+
+
+def _lines(head: bytes, whole: bool) -> list[str]:
+    """The lines that hold something; without the last one where the file goes on and it may be cut."""
+    text = head[: max(1 << 16, head.find(b"\n", head.find(b"\n") + 1) + 1)] if whole else head
+    lines = text.decode("utf-8", "replace").lstrip("\ufeff").split("\n")
+    if len(lines) > 1 and (not whole or len(text) < len(head)):
+        lines.pop()
+    return [line.rstrip("\r") for line in lines if line.strip()]
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _recode(data: bytes, encoding: str, path: Path) -> bytes:
@@ -171,10 +222,21 @@ def _guess_separator(lines: Sequence[str]) -> str:
     return best
 
 
+def _quoted(lines: Sequence[str], sep: str) -> bool:
+    """Whether fields are quoted as in CSV, which texts with tabs seldom are: every quote opens or closes a field or is
+    doubled inside it, and either a whole column is quoted or some quote is doubled."""
+    rows = [line.split(sep) for line in lines]
+    cells = [cell for row in rows for cell in row if '"' in cell]
+    if not cells or not all(re.fullmatch(r'"(?:[^"]|"")*"', cell) for cell in cells):
+        return False
+    quoted = (set(range(len(row))) - {i for i, cell in enumerate(row) if not cell.startswith('"')} for row in rows)
+    return any('""' in cell[1:-1] for cell in cells) or bool(set.intersection(*quoted))
+
+
 def _fields(line: str, sep: str, quote: str | None) -> list[str]:
     if len(sep) > 1:
         return line.split(sep)
-    if quote is None:
+    if quote is None or quote not in line:
         return line.split(sep)
     return next(csv.reader([line], delimiter=sep, quotechar=quote), [])
 
