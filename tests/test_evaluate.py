@@ -273,6 +273,21 @@ def test_other_id_maps_and_unknown_ids(parts: Any, table: NDArray, tmp_path: Any
     assert value(got, "recall@10") < value(same, "recall@10")  # the unknown item is a miss
 
 
+def test_ids_without_training_rows_are_never_seen_even_in_the_id_map(parts: Any, table: NDArray) -> None:
+    train, test = parts
+    gone = np.isin(train.users, np.unique(test.users)[:3])
+    less = train.take(~gone)
+    left = test.take(~np.isin(test.users, np.unique(test.users)[:3]))
+    for metric in ("ndcg@10", "auc", "novelty@10", "gini@10"):
+        got = evaluate(Table(table), test, metric, train=less, draws=0)
+        assert value(got, metric) == pytest.approx(
+            value(evaluate(Table(table), left, metric, train=less, draws=0), metric)
+        )
+        assert "3 users never seen are not ranked" in value(got, metric, "note")
+    rows = int(np.isin(test.users, np.unique(test.users)[:3]).sum())
+    assert f"{rows} rows of users never seen" in value(evaluate(Table(table), test, "mse", train=less), "mse", "note")
+
+
 def test_bad_input_is_said_clearly(parts: Any, table: NDArray) -> None:
     train, test = parts
     model = Table(table)

@@ -90,6 +90,16 @@ def test_ndcg_and_auc_agree_with_scikit_learn(tied: bool) -> None:
         assert got.mean() == pytest.approx(sk.ndcg_score(relevant, scores, k=10))
 
 
+def test_auc_of_few_and_of_many_relevant_items_is_found_alike() -> None:
+    sk = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(4)
+    scores = rng.integers(0, 9, (12, 60)).astype(np.float32)
+    for many in (1, 16, 17, 40):
+        relevant = np.argsort(rng.random(scores.shape), axis=1) < many
+        for u, value in enumerate(m.auc(scores, relevant)):
+            assert value == pytest.approx(sk.roc_auc_score(relevant[u], scores[u]))
+
+
 def test_auc_leaves_out_what_is_no_candidate() -> None:
     sk = pytest.importorskip("sklearn.metrics")
     scores, relevant = problem(5, 30, 3)

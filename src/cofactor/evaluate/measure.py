@@ -141,14 +141,15 @@ class Relevant:
 
 
 def relevant_items(test: TestRows, train: Interactions, choices: Choices) -> Relevant:
-    """The relevant items of every known user of the test rows."""
+    """The relevant items of every user of the test rows who has training rows."""
     floor = threshold(train, choices.relevant)
     keep = np.ones(len(test), dtype=bool) if floor is None else test.values >= floor
-    keep &= test.users >= 0
+    trained = (test.users >= 0) & (train.by_user.counts[test.users] > 0)
+    keep &= trained
     if choices.exclude == "seen":
         keep &= ~in_training(test.users, test.items, train)
     first = np.full(test.n_clusters, -1, dtype=np.int64)
-    first[test.cluster] = test.users
+    first[test.cluster] = np.where(trained, test.users, -1)
     cluster = np.flatnonzero(first >= 0)
     place = np.full(test.n_clusters, -1, dtype=np.int64)
     place[cluster] = np.arange(len(cluster))

@@ -116,8 +116,11 @@ def notes(test: TestRows, train: Interactions, n_leaked: int) -> list[str]:
     said = []
     if n_leaked:
         said.append(f"{n_leaked:,} rows are in training too")
-    for kind, codes in (("user", test.users), ("item", test.items)):
-        if unknown := int((codes < 0).sum()):
+    for kind, codes, counts in (
+        ("user", test.users, train.by_user.counts),
+        ("item", test.items, train.by_item.counts),
+    ):
+        if unknown := int(((codes < 0) | (counts[codes] == 0)).sum()):
             said.append(f"{unknown:,} rows of {kind}s never seen")
     if "temporal" in test.how and test.times is not None and train.times is not None and len(train):
         older = int((test.times < train.times.max()).sum())
