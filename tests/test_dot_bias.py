@@ -296,3 +296,14 @@ def test_ml100k_losses_are_those_of_the_dense_update(ml100k: Interactions) -> No
     _, losses = lazy(data, 0, DotBiasConfig(y_range=(0.0, 5.5)), rows, hyper)
     _, want = dense(data, 0, 50, rows, hyper, "mse", (0.0, 5.5))
     assert np.abs((losses - want).reshape(2, -1).mean(1)).max() < 1e-4
+
+
+def test_counts_up_to_a_million_can_be_saved(tmp_path) -> None:
+    import cofactor as cf
+
+    data = toy()
+    counts = np.floor(np.exp(np.random.default_rng(0).exponential(3, len(data)))).clip(1, 1e6).astype(np.float32)
+    rec = cf.fit(data.but(values=counts), model="dot-bias", epochs=1)
+    rec.save(tmp_path / "m.cofactor")
+    history = {0: 5.0, 1: 900.0}
+    assert cf.load(tmp_path / "m.cofactor").recommend(history=history).equals(rec.recommend(history=history))

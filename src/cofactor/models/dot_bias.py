@@ -290,7 +290,8 @@ class DotBias(FromRows):
         predicted = self.predict(d.users[some], d.items[some])
         weight = prior_weight(self.config.loss, self.y_range, d.values[some], predicted)
         mean, variance = rows.mean(0)[: k + 1], rows.var(0)[: k + 1]
-        self._prior = np.stack([mean, max(weight, 1e-6) / np.maximum(variance, 1e-6)])
+        pull = max(weight, 1e-6) / np.maximum(variance, 1e-6)
+        self._prior = np.stack([mean, np.minimum(pull, 1e14)])  # counts up to a million, say: still a number to save
         self._known_step = int(s.clock[0])
 
     def _range(self) -> tuple[float, float, bool]:

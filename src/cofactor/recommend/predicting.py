@@ -126,7 +126,7 @@ def residual_bounds(rec: Recommender, predicted: Array, level: float) -> Interva
     if rec.intervals is None:
         raise ConfigError(
             "this model has no posterior and no held-out residuals to make intervals from; "
-            "fit it with cofactor.fit(..., calibrate=True)"
+            "fit it with cofactor.fit(..., calibrate=True) on 100 ratings or more"
         )
     return residual_interval(rec.intervals, predicted, level)
 
