@@ -107,3 +107,30 @@ def test_info_says_sizes_and_columns_in_words(tmp_path: Path, monkeypatch: pytes
     assert "sizes only" in out
     _, out, _ = typed("info", "p.cofactor", "--verify")
     assert "every byte, against" in " ".join(out.split())
+
+
+def test_test_tables_are_read_as_the_training_table_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((30, 20)) < 0.6)
+    frame = pl.DataFrame(
+        {"user": users, "item": items, "rating": rng.integers(1, 6, len(users)), "time": 10**9 + items}
+    )
+    frame = frame.sample(fraction=1.0, shuffle=True, seed=0)
+    frame[40:].write_csv("u.base", include_header=False, separator="\t")
+    frame[:40].write_csv("u.test", include_header=False, separator="\t")
+    assert typed("fit", "u.base", "--model", "bias", "--out", "b.cofactor")[0] == 0
+    code, out, _ = typed("evaluate", "b.cofactor", "u.test", "--json")
+    assert code == 0
+    mine = cf.evaluate(cf.load("b.cofactor"), "u.test")
+    assert [line["value"] for line in json.loads(out)] == pytest.approx(mine["value"].to_list())
+    frame[40:].select("user", "item").write_csv("clicks.csv")  # then the ratings of a test table are none either
+    frame[:40].write_csv("rated.csv")
+    assert typed("fit", "clicks.csv", "--model", "popular", "--out", "p.cofactor")[0] == 0
+    code, out, _ = typed("evaluate", "p.cofactor", "rated.csv", "--json")
+    assert code == 0
+    assert json.loads(out)[0]["note"].startswith("relevant: every test row")
+    mine = cf.evaluate(cf.load("p.cofactor"), "rated.csv")
+    assert [line["value"] for line in json.loads(out)] == pytest.approx(mine["value"].to_list(), nan_ok=True)

@@ -118,6 +118,16 @@ def test_columns_without_names_may_come_in_any_order(tmp_path: Path) -> None:
     assert "merged" in data.notes[-1]
 
 
+def test_plain_names_of_columns_without_names_are_positions(tmp_path: Path) -> None:
+    path = write(tmp_path / "u.data", "1\t50\t5\t1000000000\n2\t60\t3\t1000000001\n")
+    expected = [(1, 50, 5.0, 1_000_000_000), (2, 60, 3.0, 1_000_000_001)]
+    assert read(path, user="user", item="item", rating="rating", time="time").to_frame().rows() == expected
+    assert read(path, user=1, item="item", rating="rating").to_frame().row(0)[:3] == (50, 1, 5.0)
+    bare = write(tmp_path / "bare.csv", "1,50\n2,60\n")
+    with pytest.raises(DataError, match=r"no column 'rating' .*give positions"):
+        read(bare, user="user", item="item", rating="rating")
+
+
 def test_no_rating_column_means_implicit_feedback() -> None:
     data = read(FRAME.select("user", "item"))
     assert data.columns.rating is None

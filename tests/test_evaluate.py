@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+import cofactor as cf
 import cofactor.evaluate
 from cofactor.data.ids import id_map
 from cofactor.data.interactions import Columns, Interactions, Split
@@ -286,6 +287,15 @@ def test_ids_without_training_rows_are_never_seen_even_in_the_id_map(parts: Any,
         assert "3 users never seen are not ranked" in value(got, metric, "note")
     rows = int(np.isin(test.users, np.unique(test.users)[:3]).sum())
     assert f"{rows} rows of users never seen" in value(evaluate(Table(table), test, "mse", train=less), "mse", "note")
+
+
+def test_files_without_names_of_columns_go_together(tmp_path: Any) -> None:
+    frame = ratings().to_frame().with_row_index().sample(fraction=1.0, shuffle=True, seed=0)
+    for name, part in {"u.base": frame[50:], "u.test": frame[:50]}.items():
+        part.select("user", "item", "rating", "time").write_csv(tmp_path / name, include_header=False, separator="\t")
+    rec = cf.fit(cf.read(tmp_path / "u.base"), model="bias")
+    split = cf.split.given(tmp_path / "u.base", tmp_path / "u.test")
+    assert value(evaluate(rec, tmp_path / "u.test"), "rmse") == pytest.approx(value(evaluate(rec, split), "rmse"))
 
 
 def test_bad_input_is_said_clearly(parts: Any, table: NDArray) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -182,8 +182,8 @@ def read_ratings(
     source: str,
     user: str | None,
     item: str | None,
-    rating: str | None,
-    time: str | None,
+    rating: str | Literal[False] | None,
+    time: str | Literal[False] | None,
     *,
     sep: str | None = None,
     encoding: str | None = None,
@@ -219,7 +219,9 @@ def read_test(
 ) -> Interactions:
     """Held-out ratings from a file that is like the training table, unless it is said otherwise."""
     mine = rec.data.columns
-    return read_ratings(source, user or mine.user, item or mine.item, rating or mine.rating, time or mine.time, **ways)
+    return read_ratings(
+        source, user or mine.user, item or mine.item, rating or mine.rating or False, time or mine.time or False, **ways
+    )
 
 
 def read_lines(path: str) -> list[str]:
@@ -242,9 +244,9 @@ def separator(text: str | None) -> str | None:
     return "\t" if text in ("tab", "\\t") else text
 
 
-def column(name: str | None) -> str | int | None:
-    """A column's name; a plain number is a position (for files without a header)."""
-    return int(name) if name is not None and name.isdecimal() else name
+def column(name: str | Literal[False] | None) -> str | int | None:
+    """A column's name; a plain number is a position (for files without a header); False: there is none."""
+    return int(name) if isinstance(name, str) and name.isdecimal() else name
 
 
 def parse_history(pairs: list[str], items: Items) -> dict[Any, float | None]:

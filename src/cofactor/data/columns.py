@@ -34,24 +34,28 @@ def resolve(
 ) -> tuple[dict[str, str], str | None]:
     """The column of each role (``user`` and ``item`` always, ``rating`` and ``time`` where there are), and a note on
     what was guessed. Given names must exist; ``False`` says that there is no such column; an int is a position from 0.
+    A table without names has a ``user``, an ``item``, a ``rating`` and a ``time`` all the same: by their positions.
 
     DataError names the columns that there are.
     """
     asked = {"user": user, "item": item, "rating": rating, "time": time}
     chosen: dict[str, str] = {}
+    plain = [role for role, wanted in asked.items() if wanted == role and not table.headed and role not in table.names]
     for role, wanted in asked.items():
-        if wanted is None or wanted is False:
+        if wanted is None or wanted is False or role in plain:
             continue
         chosen[role] = named(table, wanted, role)
     twice = [name for name in chosen.values() if list(chosen.values()).count(name) > 1]
     if twice:
         raise DataError(f"column {twice[0]!r} is given twice; user, item, rating and time must be different columns")
-    open_roles = [role for role, wanted in asked.items() if wanted is None]
+    open_roles = [role for role, wanted in asked.items() if wanted is None or role in plain]
     for role in open_roles:
         free = [name for name in table.names if name not in chosen.values()]
         found = _by_name(free, role) if table.headed else _by_position(table, role, chosen)
         if found is not None:
             chosen[role] = found
+        elif role in ("rating", "time") and role in plain:
+            named(table, role, role)
     missing = [role for role in ("user", "item") if role not in chosen]
     free = [name for name in table.names if name not in chosen.values()]
     if len(missing) == 1 and len(free) == 1:  # one column is left over, and one role
