@@ -138,6 +138,18 @@ def test_new_items_score_as_their_features_go(rec):
     assert one["score"][0] == rec.recommend_new(NEW, 3)["score"][0]  # whatever else is in the table
 
 
+def test_columns_that_make_no_features_are_passed_over(rec):
+    side = rec.data.item_table
+    odd = side.with_columns(
+        empty=pl.lit(None), lasts=pl.duration(seconds=pl.col("item") % 3), box=pl.struct(pl.col("item") % 3)
+    )
+    other = cf.fit(rec.data.but(item_table=odd), model="als", seed=1, n_factors=4)
+    assert other.recommend_new(NEW, 3).equals(rec.recommend_new(NEW, 3))
+    for name in ("lasts", "box"):
+        with pytest.raises(DataError, match=f"column '{name}' has type .*, which makes no feature"):
+            with_features(rec.data.but(item_table=odd), item=[name])
+
+
 def test_known_items_are_scored_as_ever(rec):
     frame = rec.recommend_new(pl.DataFrame({"item": [103, 900], "genres": ["A", "A"]}), 3, interval=True)
     known = frame.filter(pl.col("item") == 103)

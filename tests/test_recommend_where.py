@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+import cofactor as cf
 from cofactor.errors import ConfigError
 from cofactor.recommend.where import matching
 
@@ -98,6 +99,15 @@ def test_what_is_wrong_is_said(text, message):
 def test_expressions_that_say_nothing(expression, message):
     with pytest.raises(ConfigError, match=message):
         matching(TABLE, expression)
+
+
+def test_what_pandas_has_missing_meets_no_condition():
+    pd = pytest.importorskip("pandas")
+    pairs = pl.DataFrame({"user": [1, 1, 2, 2, 3], "item": [1, 2, 2, 3, 3], "rating": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    side = pd.DataFrame({"item": [1, 2, 3], "year": [1990.0, float("nan"), 2000.0]})
+    rec = cf.fit(cf.read(pairs, items=side), model="popular")
+    assert sorted(rec.recommend(1, seen=True, where="year >= 1980")["item"]) == [1, 3]
+    assert rec.recommend(1, seen=True, where="year is missing")["item"].to_list() == [2]
 
 
 def test_without_a_table():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
+from polars import selectors
 
 from cofactor.data.columns import SYNONYMS
 from cofactor.data.ids import IdMap
@@ -46,6 +47,7 @@ def align_frame(frame: pl.DataFrame, key: str, ids: IdMap, column: str) -> tuple
             f"{ids.kind} ids are {ids.text} in the ratings but {_kind(frame[column].dtype)} in the side table"
             f" (column {key!r}); make them the same type"
         )
+    frame = frame.with_columns(selectors.float().fill_nan(None))  # as pandas has what is missing
     before = len(frame)
     frame = frame.unique(column, keep="first", maintain_order=True)
     if len(frame) < before:
