@@ -435,6 +435,15 @@ def test_residual_intervals_hold_their_level() -> None:
     assert 2 * (high - low)[narrow].mean() < (high - low)[wide].mean()
 
 
+def test_an_interval_holds_a_prediction_beyond_the_scale() -> None:
+    truth = np.random.default_rng(0).integers(1, 6, 1000).astype(np.float32)
+    found = residual_quantiles(np.full(1000, 3.0), truth)
+    mean, low, high = residual_interval(found, np.array([0.8, 3.0, 5.2]), 0.9)  # of a y_range from 0.5 to 5.5
+    assert ((low <= mean) & (mean <= high)).all()
+    assert (low[0], high[2]) == (mean[0], mean[2])
+    assert (low[1], high[1]) == (1, 5)
+
+
 def test_residual_intervals_with_few_or_equal_predictions() -> None:
     rng = np.random.default_rng(8)
     truth = rng.integers(1, 6, 1000).astype(np.float32)

@@ -60,7 +60,7 @@ def _quantiles(residuals: Array, widest: float) -> Array:
 
 
 def residual_interval(quantiles: Mapping[str, Array], predicted: Array, level: float = 0.9) -> Interval:
-    """Predictions with bounds that held ``level`` of held-out ratings, within their range.
+    """Predictions with bounds that held ``level`` of held-out ratings, within their range (and the prediction's).
 
     ``quantiles`` from :func:`residual_quantiles`; ``predicted`` float32 (n,). Raises ConfigError for a level
     that is not between 0 and 1, BundleError where the arrays do not fit together.
@@ -74,7 +74,8 @@ def residual_interval(quantiles: Mapping[str, Array], predicted: Array, level: f
     at = np.arange(_STEPS + 1)
     bounds = np.array([[np.interp(t, at, row) for t in (tail, _STEPS - tail)] for row in table], dtype=np.float32)
     low, high = mean + bounds[place, 0], mean + bounds[place, 1]
-    low, high = (np.clip(bound, span[0], span[1]).astype(np.float32) for bound in (low, high))
+    least, most = np.minimum(span[0], mean), np.maximum(span[1], mean)  # a y_range may be wider than the scale
+    low, high = (np.clip(bound, least, most).astype(np.float32) for bound in (low, high))
     return Interval(mean, low, high)
 
 
