@@ -65,8 +65,7 @@ def main() -> None:
         print(" ".join(row), flush=True)
     page.say(
         f"{asked.dataset}, {split.how}: these users are in no training, are folded in from that half, and measured on"
-        f" the other. Models at their defaults, seed {asked.seed}; *s*: seconds of training, beside other work on the"
-        " machine."
+        f" the other. Models at their defaults, seed {asked.seed}; *s*: seconds of training."
     )
     page.show(table(head, rows))
     page.write()
