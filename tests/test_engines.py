@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import cofactor as cf
 from cofactor.engines import batches
 from cofactor.engines.batches import lists_of, whole_users
-from cofactor.errors import BundleError, DataError, UnknownIdError
+from cofactor.errors import BundleError, ConfigError, DataError, UnknownIdError
 from test_recommend_shape import table
 
 
@@ -85,8 +85,15 @@ def test_spark(rec: Any, everybody: pl.DataFrame, tmp_path: Path, monkeypatch: p
         assert found.columns == expected.columns
         assert found["item"].to_list() == expected["item"].to_list()
         np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5)
-        with pytest.raises(DataError, match="no column 'user'; there are: who"):
-            engine.recommend(ratings.select(ratings.user.alias("who")), bundle)
+        for columns, words in (
+            ([ratings.user.alias("who")], "no column 'user'; there are: who"),
+            ([ratings.user, ratings.item], "no column 'rating'"),
+        ):
+            with pytest.raises(DataError, match=words):
+                engine.recommend(ratings.select(*columns), bundle)
+        for wrong in ({"out": "x.parquet"}, {"users": [1]}, {"unknown": "popular"}, {"where": "nothing = 1"}):
+            with pytest.raises(ConfigError):
+                engine.recommend(ratings, bundle, **wrong)
         cf.fit(rec.data, model="popular").save(bundle)  # replaced between the plan and the work
         with pytest.raises(Exception, match="not the model that the driver has") as failed:
             lists.collect()

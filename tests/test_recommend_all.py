@@ -63,7 +63,12 @@ def test_some_users_with_newer_ratings_and_unknown_ones(rec, tmp_path):
     newer = rec.update([(999, 103, 5), (4, 103, 1)])
     frame = newer.recommend_all(2, users=[999, 4])
     assert frame["status"].unique().to_list() == ["known, with newer ratings"]
-    assert rec.recommend_all(2, users=[]).is_empty()
+    for nobody in ({"users": []}, {"users": [1000], "unknown": "skip"}):
+        empty = rec.recommend_all(2, **nobody)
+        assert empty.is_empty()
+        assert empty.schema == frame.schema
+        rec.recommend_all(2, out=tmp_path / "none.parquet", **nobody)
+        assert pl.read_parquet(tmp_path / "none.parquet").equals(empty)
     assert newer.recommend_all(2, users=[999, 1000], unknown="skip")["user"].unique().to_list() == [999]
     with pytest.raises(UnknownIdError, match="unknown user 1000"):
         newer.recommend_all(2, users=[999, 1000])

@@ -37,9 +37,8 @@ def open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, h
     notes: list[str] = []
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = encoding or "utf-16"
-    if encoding is None and not _is_utf8(
-        re.split(rb"[\r\n]", head, maxsplit=1)[0]
-    ):  # names of columns that are not UTF-8
+    first_line = re.match(rb"[^\r\n]*", head)
+    if encoding is None and first_line and not _is_utf8(first_line[0]):  # names of columns that are not UTF-8
         encoding = "latin-1"
         notes.append(_LATIN)
     if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "utf-8-sig"):

@@ -13,7 +13,7 @@ import polars as pl
 
 from cofactor.bundle import info, load
 from cofactor.engines.batches import lists_of
-from cofactor.errors import BundleError, DataError, MissingExtraError
+from cofactor.errors import BundleError, ConfigError, DataError, MissingExtraError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,10 +27,11 @@ def recommend(ratings: DataFrame, bundle: str, n: int = 10, *, unknown: Unknown 
     """A Spark frame with the ``n`` best items for every user of ``ratings``: user, rank, item, [title,] score, status.
 
     ``ratings`` is a Spark frame with the column names of the training table (user, item, rating; a time is optional):
-    each user's history. ``bundle`` is the path of a saved model, the same on the driver and on every worker (a shared
-    file system). ``unknown="skip"`` leaves out ratings of items that the model does not know, and users of whom nothing
-    is left; with ``"error"`` the job fails on the first. ``options`` are those of :meth:`Recommender.recommend_all`
-    (``where``, ``deny``, ``seen`` ...). Nothing runs before the frame is used.
+    each user's history. Without times, a pair of user and item must stand there once. ``bundle`` is the path of a saved
+    model, the same on the driver and on every worker (a shared file system). ``unknown="skip"`` leaves out ratings of
+    items that the model does not know, and users that neither training nor these rows know; with ``"error"`` the job
+    fails on the first. ``options`` are those of :meth:`Recommender.recommend_all` but ``users`` and ``out``. Nothing
+    runs before the frame is used.
 
     Raises MissingExtraError without PySpark or PyArrow, BundleError where the bundle cannot be loaded (on a worker:
     where it is not the driver's), DataError where a column is missing, ConfigError for options that make no sense.
@@ -41,13 +42,17 @@ def recommend(ratings: DataFrame, bundle: str, n: int = 10, *, unknown: Unknown 
     except ImportError as exc:
         raise MissingExtraError(f"{exc.name or 'pyspark'}", "spark", "lists on a cluster") from None
     rec = load(bundle)
+    for never in ("out", "users"):
+        if never in options:
+            raise ConfigError(f"recommend() on a cluster has no option {never!r}; filter or write the frame instead")
     names = rec.data.columns
-    for wanted in (names.user, names.item):
+    needed = [names.user, names.item, *([names.rating] if rec.scale.low < rec.scale.high else [])]
+    for wanted in needed:
         if wanted not in ratings.columns:
             raise DataError(f"the ratings have no column {wanted!r}; there are: {', '.join(ratings.columns)}")
-    wanted_columns = [c for c in (names.user, names.item, names.rating, names.time) if c in ratings.columns]
+    asked = [c for c in dict.fromkeys([*needed, names.rating, names.time]) if c in ratings.columns]
     digest = info(bundle)["digest"]
-    empty = rec.recommend_all(n, users=[], **options)
+    empty = rec.update([], unknown=unknown).recommend_all(n, users=[], **options)  # what is wrong is said here
     assert empty is not None
     schema = _plain_types(empty.to_arrow().schema, pa)
 
@@ -57,7 +62,8 @@ def recommend(ratings: DataFrame, bundle: str, n: int = 10, *, unknown: Unknown 
         for lists in lists_of(mine, frames, n, unknown, options):
             yield from lists.to_arrow().cast(schema).to_batches()
 
-    by_user = ratings.select(*wanted_columns).repartition(names.user).sortWithinPartitions(names.user)
+    order = [c for c in (names.user, names.time) if c in asked]  # of two ratings of an item the later one counts
+    by_user = ratings.select(*asked).repartition(names.user).sortWithinPartitions(*order)
     return by_user.mapInArrow(work, from_arrow_schema(schema))
 
 
@@ -70,6 +76,11 @@ def _same(bundle: str, digest: str) -> Recommender:
 
 
 def _plain_types(schema: pa.Schema, pa: Any) -> pa.Schema:
-    """Text as the type of text that Spark knows."""
-    large = (pa.large_string(), pa.string_view())
-    return pa.schema([pa.field(f.name, pa.string() if f.type in large else f.type) for f in schema])
+    """Text as the type of text that Spark knows, and integers with a sign, since it knows no others."""
+
+    def plain(kind: Any) -> Any:
+        if kind in (pa.large_string(), pa.string_view()):
+            return pa.string()
+        return pa.int64() if pa.types.is_unsigned_integer(kind) else kind
+
+    return pa.schema([pa.field(f.name, plain(f.type)) for f in schema])

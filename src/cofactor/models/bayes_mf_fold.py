@@ -70,7 +70,7 @@ def fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items:
     if len(a["cuts"]):
         y = rescale(y, half_way(a["levels"]), a["cuts"])
     y = y.astype(F32)
-    target = np.ascontiguousarray(np.broadcast_to(y, (count, n))).ravel()
+    target = np.tile(y, count)
     indptr, cols = np.arange(count + 1) * n, np.arange(count * n, dtype=np.int32)
     precision, one = a["user_precision"][:count].copy(), np.ones(count, dtype=F32)
     draw, mean = np.empty((count, width), dtype=F32), np.empty((count, width), dtype=F32)

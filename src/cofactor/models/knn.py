@@ -147,7 +147,9 @@ class _KNN:
         items = np.asarray(items)
         some = self._some
         if some is None or not np.array_equal(some[0], items):
-            some = self._some = (items.copy(), self.summed(items))
+            some = (items.copy(), self.summed(items))
+            if len(items) > 1:  # one item is asked for once, to explain it
+                self._some = some
         return self._scored(user_state, some[1], self.base.bias("item")[items])
 
     def summed(self, items: Array | None) -> CSR:

@@ -40,11 +40,12 @@ def recommend_all(
     if users is not None:
         every = chosen(rec, users, options.unknown)
     step = max(1, PART_ROWS // longest(rec, rules))
-    shares = [every[first : first + step] for first in range(0, len(every), step)]
+    shares = [every[first : first + step] for first in range(0, len(every), step)] or [every]
+    none = _frame(rec, every[:0], *_nothing())
     with progress("lists for all users", len(every)) as tick:
         if out is None:
             frames = [frame for share in shares for frame in lists(rec, share, rules, tick)]
-            return pl.concat(frames or [_frame(rec, every[:0], *_nothing())])
+            return pl.concat([none, *frames])
         from cofactor.recommend.key import key_of
 
         with PartsFile(out, key_of(rec, rules, step, every), len(shares)) as file:
@@ -52,7 +53,7 @@ def recommend_all(
                 if file.has(at):
                     tick("", len(share))
                 else:
-                    file.write(at, pl.concat(lists(rec, share, rules, tick)))
+                    file.write(at, pl.concat([none, *lists(rec, share, rules, tick)]))
         return None
 
 
