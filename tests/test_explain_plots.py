@@ -59,6 +59,8 @@ def test_quality(rec, split, toy):
     metrics = cf.evaluate(rec, split.valid)["metric"].to_list()
     assert sorted(label.get_text() for label in axes[0].get_yticklabels()) == sorted(metrics)
     assert len(axes) == 3
+    diagonals = [ax.get_legend().get_texts()[0].get_text() for ax in axes[1:]]
+    assert diagonals == ["predicted = rated", "as promised"]  # nothing is promised of predictions
     assert len(drawn(plots.quality(cf.fit(split.train, model="ease"), split.valid)).axes) == 1
 
 

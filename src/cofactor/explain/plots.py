@@ -88,7 +88,8 @@ def quality(rec: Recommender, test: Any) -> Any:
     for ax, name in zip(axes[0, 1:], curves):
         x, y = np.array(found[name]).T
         ends = min(*x, *y), max(*x, *y)
-        ax.plot(ends, ends, color=GRAY, linestyle="--", label="as promised")
+        agreed = "as promised" if name == "coverage" else "predicted = rated"
+        ax.plot(ends, ends, color=GRAY, linestyle="--", label=agreed)
         ax.plot(x, y, color=BLUE, marker="o", label="observed")
         ax.set(xlabel="mean prediction", ylabel="mean rating given", title="predictions, by tenths")
         if name == "coverage":
@@ -101,8 +102,7 @@ def quality(rec: Recommender, test: Any) -> Any:
 
 def item_map(rec: Recommender, *, items: int = 2000, labels: int = 15) -> Any:
     """The most rated items, near where the model thinks them near, coloured by the rarest of the seven commonest genres
-    that they have; the ``labels``
-    most rated are named; a matplotlib Axes."""
+    that they have; the ``labels`` most rated are named; a matplotlib Axes."""
     from cofactor.explain.report import most_rated, placed
 
     n = whole("labels", labels, 0)

@@ -119,13 +119,13 @@ function loglog(series, label, w, x, y) {
   named(g, series, X, Y, R, (at, found) => `rank ${big(at)}: ` + series.map((s, k) => `${s.name.slice(0, -1)} with ${big(found[k][1])}`).join(", "), true);
   return g;
 }
-/** Promised against observed, with the diagonal on which both agree. */
-function agreement(points, label, w, x, y, word) {
+/** What was said against what came, with the diagonal on which both agree and what that means. */
+function agreement(points, label, w, x, y, word, diagonal) {
   const g = frame(label, w), L = 48, R = w - 12, all = points.flat(), spread = Math.max(...all) - Math.min(...all) || 0.2, low = Math.min(...all) - 0.05 * spread, high = Math.max(...all) + 0.05 * spread;
   const X = (v) => L + ((v - low) / (high - low)) * (R - L), Y = (v) => BOTTOM - ((v - low) / (high - low)) * (BOTTOM - TOP);
   const at = ticks(low, high, 6).map((v) => [v, word(v, true)]);
   axes(g, { X, Y, L, R, x, y, xs: at, ys: at });
-  g.append(svg("line", { class: "axis strong", x1: X(low), y1: Y(low), x2: X(high), y2: Y(high) }), text(X(high) - 6, Y(low + 0.1 * (high - low)), "dashed: as promised", "end"));
+  g.append(svg("line", { class: "axis strong", x1: X(low), y1: Y(low), x2: X(high), y2: Y(high) }), text(X(high) - 6, Y(low + 0.1 * (high - low)), `dashed: ${diagonal}`, "end"));
   g.append(svg("polyline", { class: "line", points: path(points, X, Y) }));
   for (const p of points) g.append(svg("circle", { class: "dot", cx: X(p[0]), cy: Y(p[1]), r: 3.5 }), told(svg("circle", { class: "hit", cx: X(p[0]), cy: Y(p[1]), r: 13 }), `${x} ${word(p[0])}, ${y} ${word(p[1])}`));
   return g;

@@ -4,8 +4,8 @@ const OTHER = "#8b909a";
 function itemMap(I, chosenNow, choose) {
   const canvas = el("canvas", { tabindex: "0", role: "application", "aria-roledescription": "map", "aria-label": "Map of the items. Arrow keys go to the next item in that direction, plus and minus zoom, zero shows all." });
   const ctx = canvas.getContext("2d"), top = Math.max(...I.count, 1), still = matchMedia("(prefers-reduced-motion: reduce)");
-  let hover = -1, only = -1, W = 0, H = 0, view = { k: 1, x: 0, y: 0 }, tick = 0;
-  const place = (i) => [(20 + I.xy[i][0] * (W - 40)) * view.k + view.x, (20 + I.xy[i][1] * (H - 40)) * view.k + view.y];
+  let hover = -1, only = -1, W = 0, H = 0, view = { k: 1, x: 0, y: 0 }, goal = null, tick = 0, gliding = 0;
+  const place = (i, v = view) => [(20 + I.xy[i][0] * (W - 40)) * v.k + v.x, (20 + I.xy[i][1] * (H - 40)) * v.k + v.y];
   const radius = (i) => (2 + 5 * Math.sqrt(I.count[i] / top)) * Math.min(1, 0.4 + W / 1000) * Math.min(2, Math.sqrt(view.k));
   const faded = (i) => only >= 0 && !(I.mask[i] & (1 << only));
   const colour = (i) => (only >= 0 ? PALETTE[only] : I.genre[i] >= 0 ? PALETTE[I.genre[i]] : I.genres.length ? OTHER : PALETTE[0]);
@@ -45,16 +45,19 @@ function itemMap(I, chosenNow, choose) {
   }
   function hold() { view.x = Math.min(0, Math.max(W - W * view.k, view.x)); view.y = Math.min(0, Math.max(H - H * view.k, view.y)); canvas.classList.toggle("near", view.k > 1); }
   function zoomed(by, x, y) { const k = Math.min(20, Math.max(1, view.k * by)), f = k / view.k; view = { k, x: x - (x - view.x) * f, y: y - (y - view.y) * f }; hold(); }
+  function halt() { cancelAnimationFrame(gliding); goal = null; }
+  /** Go to the view that change makes of this one, or of the one that a glide is on its way to. */
   function glide(change) {
-    const from = { ...view }; change(); const to = { ...view };
+    const from = { ...view }; if (goal) view = { ...goal }; change(); const to = { ...view };
+    halt();
     if (still.matches) return redraw();
     const began = performance.now();
     const go = (now) => {
       const t = Math.min(1, (now - began) / 220), e = 1 - (1 - t) ** 3;
       view = { k: from.k + (to.k - from.k) * e, x: from.x + (to.x - from.x) * e, y: from.y + (to.y - from.y) * e };
-      draw(); if (t < 1) tick = requestAnimationFrame(go);
+      draw(); if (t < 1) gliding = requestAnimationFrame(go); else goal = null;
     };
-    cancelAnimationFrame(tick); tick = requestAnimationFrame(go);
+    goal = to; gliding = requestAnimationFrame(go);
   }
   const middle = () => { const i = chosenNow(); return i >= 0 && I.label.length ? place(i) : [W / 2, H / 2]; };
   const closer = () => glide(() => zoomed(1.7, ...middle())), away = () => glide(() => zoomed(1 / 1.7, W / 2, H / 2)), all = () => glide(() => { view = { k: 1, x: 0, y: 0 }; hold(); });
@@ -68,7 +71,7 @@ function itemMap(I, chosenNow, choose) {
   let drag = null, moved = 0;
   canvas.addEventListener("pointerdown", (e) => { moved = 0; if (view.k > 1) { drag = spot(e); canvas.setPointerCapture(e.pointerId); } });
   canvas.addEventListener("pointermove", (e) => {
-    if (drag) { const [x, y] = spot(e); moved += Math.abs(x - drag[0]) + Math.abs(y - drag[1]); view.x += x - drag[0]; view.y += y - drag[1]; drag = [x, y]; hold(); if (moved > 4) { hover = -1; unhint(); } return redraw(); }
+    if (drag) { halt(); const [x, y] = spot(e); moved += Math.abs(x - drag[0]) + Math.abs(y - drag[1]); view.x += x - drag[0]; view.y += y - drag[1]; drag = [x, y]; hold(); if (moved > 4) { hover = -1; unhint(); } return redraw(); }
     const i = nearest(e); if (i !== hover) { hover = i; redraw(); }
     if (i < 0) unhint(); else hint(`${I.label[i]} — ${I.said(i)}`, e.clientX, e.clientY);
   });
@@ -76,7 +79,7 @@ function itemMap(I, chosenNow, choose) {
   canvas.addEventListener("pointerup", lift); canvas.addEventListener("pointercancel", lift);
   canvas.addEventListener("pointerleave", () => { hover = -1; unhint(); redraw(); });
   canvas.addEventListener("click", (e) => { if (moved > 4) return; const i = nearest(e); if (i >= 0) choose(i); });
-  canvas.addEventListener("wheel", (e) => { if (!e.ctrlKey && !e.metaKey) return; e.preventDefault(); zoomed(Math.exp(-e.deltaY * 0.01), ...spot(e)); redraw(); }, { passive: false });
+  canvas.addEventListener("wheel", (e) => { if (!e.ctrlKey && !e.metaKey) return; e.preventDefault(); halt(); zoomed(Math.exp(-e.deltaY * 0.01), ...spot(e)); redraw(); }, { passive: false });
   canvas.addEventListener("keydown", (e) => {
     const keys = { "+": closer, "=": closer, "-": away, 0: all }[e.key];
     if (keys && !e.ctrlKey && !e.metaKey) { e.preventDefault(); return keys(); }
@@ -89,7 +92,8 @@ function itemMap(I, chosenNow, choose) {
   });
   /** Bring item i into view where it is outside of it. */
   function reveal(i) {
-    if (view.k > 1 && W) { const [x, y] = place(i); if (x < 24 || y < 16 || x > W - 24 || y > H - 16) return glide(() => { view.x += W / 2 - x; view.y += H / 2 - y; hold(); }); }
+    const end = goal || view;
+    if (end.k > 1 && W) { const [x, y] = place(i, end); if (x < 24 || y < 16 || x > W - 24 || y > H - 16) return glide(() => { view.x += W / 2 - x; view.y += H / 2 - y; hold(); }); }
     redraw();
   }
   const tool = (word, sign, act) => el("button", { type: "button", "aria-label": word, title: word, onclick: act }, sign);

@@ -66,9 +66,9 @@ function figures(list) {
   D.history.forEach((row, e) => series.forEach((s, i) => { if (row[i] !== null) s.points.push([e, row[i]]); }));
   const curves = series.filter((s) => s.points.length);
   const graphs = [];
-  if (D.quality && D.quality.reliability.length) graphs.push(figure("Predictions and what was given", (w) => agreement(D.quality.reliability, "Mean rating given against mean prediction, by tenths of the predictions", w, "mean prediction", "mean rating given", (v, axis) => (axis ? String(+v.toPrecision(3)) : fix(v, 2))),
+  if (D.quality && D.quality.reliability.length) graphs.push(figure("Predictions and what was given", (w) => agreement(D.quality.reliability, "Mean rating given against mean prediction, by tenths of the predictions", w, "mean prediction", "mean rating given", (v, axis) => (axis ? String(+v.toPrecision(3)) : fix(v, 2)), "predicted = rated"),
     { note: "Held-out ratings in ten equal parts, by their prediction.", columns: ["mean prediction", "mean rating given"], rows: D.quality.reliability.map((p) => p.map((v) => fix(v, 3))) }));
-  if (D.quality && D.quality.coverage.length) graphs.push(figure("Do intervals keep their word?", (w) => agreement(D.quality.coverage, "Share of ratings inside the interval against the level promised", w, "level promised", "ratings inside", (v, axis) => `${(100 * v).toFixed(axis ? 0 : 1)}\u00a0%`),
+  if (D.quality && D.quality.coverage.length) graphs.push(figure("Do intervals keep their word?", (w) => agreement(D.quality.coverage, "Share of ratings inside the interval against the level promised", w, "level promised", "ratings inside", (v, axis) => `${(100 * v).toFixed(axis ? 0 : 1)}\u00a0%`, "as promised"),
     { note: "Above the dashed line intervals are wider than they need be, below it too narrow.", columns: ["promised", "inside"], rows: D.quality.coverage.map((p) => p.map((v) => `${(100 * v).toFixed(1)} %`)) }));
   if (D.history.length > 1 && curves.length) {
     const held = series[1].points, best = held.length ? held.reduce((a, b) => (b[1] < a[1] ? b : a)) : null;
