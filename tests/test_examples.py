@@ -76,6 +76,21 @@ def alike(words: list[str], others: list[str]) -> bool:
 
 def near(a: str, b: str) -> bool:
     try:
-        return abs(float(a.strip("()")) - float(b.strip("()"))) < 0.02
+        x, y = float(a.strip("()")), float(b.strip("()"))
     except ValueError:
         return False
+    return abs(x - y) <= min(0.02, 0.001 + 0.05 * abs(x))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("0.0727", "0.0728", True),
+        ("(1.3753", "(1.3750", True),
+        ("0.0088", "0.0195", False),
+        ("1.4037", "1.3716", False),
+        ("rank", "1", False),
+    ],
+)
+def test_one_figure_does_not_pass_for_another(a, b, same):
+    assert near(a, b) is same

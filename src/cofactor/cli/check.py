@@ -76,7 +76,7 @@ def _summary(summary: dict[str, Any]) -> None:
 
 
 def _for_people(frame: pl.DataFrame) -> pl.DataFrame:
-    """Shares in percent, units in the heading."""
+    """Shares in percent, with what they are shares of in the heading."""
     import polars as pl
 
     from cofactor.data.findings import percent

@@ -87,8 +87,8 @@ def prior_of(rec: Recommender) -> Prior:
 def describe(rec: Recommender, features: Mapping[str, Any], unknown: Unknown) -> tuple[Described | None, str]:
     """What these features say (None: nothing), and in words what could not be used of them.
 
-    ConfigError for a column that has no features, but with ``unknown="error"`` alone; DataError for a value of which
-    none can be made.
+    ConfigError for a column that has no features, only with ``unknown="error"``; DataError for a value of which none
+    can be made.
     """
     if not isinstance(features, Mapping):
         raise ConfigError(f"features is {features!r}; give columns of the table of users, such as {{'age': 31}}")

@@ -146,7 +146,7 @@ class Recommender:
         A frame rank, item, [title,] score, reason, status.
         ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
         then counts for the upper quartile of these ratings); ``features`` maps columns of the table of users to values
-        (``{"age": 31}``): what users like that score is where a history, if any, starts from. Nothing is retrained.
+        (``{"age": 31}``): a history, if any, starts from what users like these score. Nothing is retrained.
 
         What may come up: seen items do not unless ``seen=True``; ``allow`` keeps only these items, ``deny`` leaves
         these out; ``where`` keeps items whose row in the side table meets a predicate: a polars expression, or a text
