@@ -7,20 +7,21 @@ features=...)`` does; *average* is the same without features: it starts from the
 test rows (models of ratings); NDCG@10 over all items that are not in the history (relevant: rated ``RELEVANT`` or
 more); the share of test ratings in 90 % intervals where the model has a posterior. *Gain*: average against history, and
 features against average, RMSE lower or NDCG higher, with a 95 % interval by bootstrap over users. Means over the seeds,
-by which users are drawn. ``--inner`` holds out again, within the training rows: choices are made there.
+by which users are drawn. ``--inner`` holds out again, within the training rows: choices are made there, and no page is
+written. Writes results/new_users.md.
 
-    python benchmarks/new_users.py --out benchmarks/results/new_users.md
+    python benchmarks/new_users.py
     python benchmarks/new_users.py --inner --worth 10 --ridge 30
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-from common import table
+from common import Page, table
 
 import cofactor as cf
 from cofactor.data.interactions import Interactions
@@ -156,13 +157,6 @@ def lines_of(name: str, model: str, found: dict[tuple[int, str], np.ndarray]) ->
             yield [name, model, str(n), way, error, gains[0], ranked, gains[1], inside]
 
 
-HEAD = """# New users by their features
-
-Made by `python benchmarks/new_users.py --out FILE`; the file says what is compared. Features: {columns}. Means
-over {seeds} draws of a fifth of the users (of at most {most} of them). A history of 0 ratings: the model's average, for
-rankers what most have rated. *Gain* is that of the average against the history alone, and of the features against the
-average. Settings were chosen on users held out within training rows (`--inner`).
-"""
 TITLES = ["data", "model", "ratings", "way", "RMSE", "gain", "NDCG@10", "gain", "90 % interval holds"]
 
 
@@ -175,21 +169,27 @@ def main() -> None:
     parser.add_argument("--inner", action="store_true")
     parser.add_argument("--worth", type=float, default=described.WORTH)
     parser.add_argument("--ridge", type=float, default=by_features.RIDGE)
-    parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     described.WORTH, by_features.RIDGE = args.worth, args.ridge
     columns = args.columns.split(",")
+    page = Page("new_users", "New users by their features", " ".join(["new_users.py", *sys.argv[1:]]))
     lines = []
     for name in args.datasets.split(","):
         for model in args.models.split(","):
             for line in lines_of(name, model, measured(name, model, args.seeds, args.inner, columns)):
                 lines.append(line)
                 print(*line, flush=True)
-    page = table(TITLES, lines)
-    if args.out is not None:
-        head = HEAD.format(columns=", ".join(columns), seeds=args.seeds, most=f"{MOST:,}")
-        args.out.write_text(f"{head}\n{page}\n", encoding="utf-8")
-    print(page)
+    if args.inner:
+        print(table(TITLES, lines))
+        return
+    page.say(
+        f"The file says what is compared. Features: {', '.join(columns)}. Means over {args.seeds} draws of a fifth of"
+        f" the users (of at most {MOST:,} of them). A history of 0 ratings: the model's average, for rankers what most"
+        " have rated. *Gain* is that of the average against the history alone, and of the features against the average."
+        " Settings were chosen on users held out within training rows (`--inner`)."
+    )
+    page.show(table(TITLES, lines))
+    page.write()
 
 
 if __name__ == "__main__":
