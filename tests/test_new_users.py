@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 import cofactor as cf
 from cofactor.data.features import with_features
 from cofactor.errors import ConfigError, DataError
+from cofactor.model import FoldIn, Interval
 from cofactor.models import REGISTRY
+from cofactor.recommend import Recommender, described
 from cofactor.recommend.by_features import RIDGE
-from cofactor.recommend.described import WORTH
+from cofactor.recommend.described import WORTH, prior_of, sizes
 from cofactor.recommend.doubt import interval_of
 from cofactor.recommend.people import new_user, scores_of
 from test_recommend_shape import table
@@ -195,6 +198,97 @@ def test_doubt_is_about_what_is_expected_too():
         cf.fit(people(), model="ease").recommend(features={"club": "blue"}, sure=0.9)
 
 
+class Still:
+    """A model of ratings that takes in nobody: what another one predicts."""
+
+    name, task = "still", "rating"
+
+    def __init__(self, model):
+        self.config, self.predict, self.scores, self.state = model.config, model.predict, model.scores, model.state
+
+
+class Doubtful(Still):
+    """The same with bounds at a distance of 0.4."""
+
+    def predict_interval(self, users, items, level, times=None):
+        mean = self.predict(users, items, times)
+        return Interval(mean, np.clip(mean - 0.4, 1, 5), np.clip(mean + 0.4, 1, 5))
+
+
+@pytest.mark.parametrize("kind", [Still, Doubtful])
+def test_bounds_go_by_the_features_where_nobody_can_be_folded_in(kind):
+    fitted = cf.fit(people(), model="als", seed=1, n_factors=4)
+    found = Recommender(kind(fitted.model), fitted.data, intervals=fitted.intervals)
+    assert not isinstance(found.model, FoldIn)
+    who = new_user(found, None, "error", {"club": "red"})
+    assert who.state is None
+    scores = scores_of(found, who)
+    nobody = found.predict_codes(np.full(40, -1, np.int32), np.arange(40, dtype=np.int32))
+    assert np.abs(scores - nobody).max() > 0.5
+    mean, low, high = interval_of(found, who, scores, 0.5)
+    np.testing.assert_allclose(mean, found.on_scale(scores), atol=1e-5)
+    assert (low <= mean).all()
+    assert (mean <= high).all()
+    within = (mean > 1.5) & (mean < 4.5)
+    assert within.any()
+    assert (high - low)[within].min() > 0.1
+    if kind is Doubtful:
+        np.testing.assert_allclose(low[within], scores[within] - 0.4, atol=1e-5)
+        np.testing.assert_allclose(high[within], scores[within] + 0.4, atol=1e-5)
+    sure = found.recommend(features={"club": "red"}, n=5, sure=0.5)
+    assert all(100 <= item < 120 for item in sure["item"])
+
+
+def test_large_catalogues_take_fewer_features_and_users(rec, monkeypatch):
+    assert sizes(2000) == (200, 3000, 64)
+    assert sizes(50_000) == (200, 3000, 64)
+    assert sizes(1_000_000) == (10, 300, 3)
+    for n in (1, 10_000, 70_000, 300_000, 3_000_000):
+        size = sizes(n)
+        assert 16 * size.features * n + 12 * size.block * n <= 200e6
+        assert min(size) >= 1
+    monkeypatch.setattr(described, "SUMS", 16 * 40 * 4)
+    monkeypatch.setattr(described, "SCORED", 12 * 40 * 7)
+    asked = []
+    scores = type(rec.model).scores
+    monkeypatch.setattr(type(rec.model), "scores", lambda self, users: asked.append(len(users)) or scores(self, users))
+    few = prior_of(rec)
+    assert few.coefficients.shape == (4, 40)
+    assert asked == [7] * 8 + [4]
+    np.testing.assert_allclose(few.level, rec.prior.level, rtol=1e-5)
+
+
+def test_texts_count_as_dates_where_the_table_has_dates(rec, tmp_path, typed):
+    data = rec.data
+    born = [dt.date(1950 if i < 30 else 1990, 5, 1 + i % 20) for i in range(60)]
+    side = pl.DataFrame({"user": data.user_ids.values, "born": born})
+    found = cf.fit(data.but(user_table=side), model="als", seed=1, n_factors=4, calibrate=False)
+    assert found.prior.names == ("born=1950", "born=1990")
+    for text in ("1990-05-01", "1990-12-31 10:30", "1990-01-02T10:30:00", 1990, "1990"):
+        frame = found.recommend(features={"born": text}, n=5)
+        assert set(frame["status"]) == {"from features"}
+        assert all(item >= 120 for item in frame["item"])
+    wanted = found.recommend(features={"born": dt.date(1990, 5, 1)}, n=5)
+    assert found.recommend(features={"born": "1990-05-01"}, n=5).drop("reason").equals(wanted.drop("reason"))
+    for text in ("1990-13-01", "1990-05-01st", "May"):
+        status = found.recommend(features={"born": text}, n=1)["status"][0]
+        assert status.endswith(f"never seen: born={text}")
+    standard = with_features(found.data, user=["born"], numbers="standardise")
+    plain = cf.fit(standard, model="als", seed=1, n_factors=4, calibrate=False)
+    lists = [plain.recommend(features={"born": b}, n=5)["item"] for b in ("1990-05-01", dt.date(1990, 5, 1))]
+    assert lists[0].equals(lists[1])
+    named = cf.fit(data, model="als", seed=1, n_factors=4, calibrate=False)  # a text stays one where texts are known
+    assert named.recommend(features={"club": "1990-05-01"}, n=1)["status"][0].endswith("never seen: club=1990-05-01")
+    plain.save(tmp_path / "m.cofactor")
+    ask = ("recommend", str(tmp_path / "m.cofactor"), "-n", 5, "--json", "--feature")
+    for given in ("born=1990-05-01", "born=1990"):
+        code, out, err = typed(*ask, given)
+        assert code == 0, err
+        if given == "born=1990-05-01":
+            assert [row["item"] for row in json.loads(out)] == lists[0].to_list()
+        assert {row["status"] for row in json.loads(out)} == {"from features"}
+
+
 def test_bundles_and_updated_recommenders_give_the_same(rec, tmp_path):
     wanted = rec.recommend(features={"club": "red"}, history={103: 4})
     rec.save(tmp_path / "m.cofactor")
@@ -235,6 +329,7 @@ def test_over_http(tmp_path):
     bayes = cf.fit(people(), model="bayes-mf", seed=1, **QUICK["bayes-mf"])
     bayes.save(tmp_path / "m.cofactor")
     with client(tmp_path / "m.cofactor", read_only=True) as http:
+        assert "prior" in vars(http.app.state.live.now.rec)  # learned before anybody asks
 
         def ask(**body):
             return http.post("/v1/recommend", json=body | {"n": 3})
@@ -247,10 +342,13 @@ def test_over_http(tmp_path):
         bounded = ask(features=features, interval=0.9).json()["recommendations"]
         assert all(row["low"] < row["score"] <= row["high"] for row in bounded)
         for body, words in (
-            ({"user": 3, "features": features}, "not both"),
+            ({"user": 3, "features": features}, "(or features) of somebody new, and not both"),
+            ({}, "(or features) of somebody new, and not both"),
             ({"features": {"klub": 1}}, "no column 'klub'"),
             ({"features": {"club": {"a": 1}}}, "features.club"),
         ):
             answer = ask(**body)
             assert answer.status_code == 422
             assert words in answer.json()["error"]
+        only = http.post("/v1/explain", json={"item": 103}).json()["error"]
+        assert "give either a user, or a history of items, and not both" in only

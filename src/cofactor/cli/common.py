@@ -282,12 +282,13 @@ def parse_features(pairs: list[str], table: pl.DataFrame | None) -> dict[str, An
 
 
 def _typed(text: str, dtype: pl.DataType | None) -> Any:
-    """What a person typed as a number or true/false where the column holds such; else the text."""
+    """What a person typed as a number or true/false where the column holds such (or dates, of which years count); else
+    the text."""
     import polars as pl
 
     if dtype == pl.Boolean:
         return {"true": True, "false": False}.get(text.lower(), text)
-    if dtype is None or not dtype.is_numeric():
+    if dtype is None or not (dtype.is_numeric() or dtype.is_temporal()):
         return text
     for kind in (int, float):
         try:

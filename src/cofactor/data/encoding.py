@@ -86,7 +86,8 @@ def encode_like(table: pl.DataFrame, names: Sequence[str], known: pl.DataFrame |
     """Encode ``table`` by the features ``names`` that :func:`cofactor.data.features.with_features` made.
 
     ``known``: the table that they were made of, for the mean and spread of standardised numbers. A number goes to the
-    bin that it lies in (the first or last one, beyond them). DataError for a column of a type that makes no feature.
+    bin that it lies in (the first or last one, beyond them), and a text such as 1990-05-01 counts as a date where the
+    column held dates. DataError for a column of a type that makes no feature.
     """
     out = np.full((len(table), len(names)), np.nan, dtype=np.float32)
     unseen: list[list[str]] = [[] for _ in range(len(table))]
@@ -98,10 +99,11 @@ def encode_like(table: pl.DataFrame, names: Sequence[str], known: pl.DataFrame |
         if table[column].dtype == pl.Null:
             continue
         check_feature(table[column])
+        series = _dated(table[column], known)
         if "=" not in names[places[0]]:
-            out[:, places[0]] = _plain(table[column], known)
+            out[:, places[0]] = _plain(series, known)
         else:
-            _one_hot(table[column], [names[j].partition("=")[2] for j in places], np.array(places), out, unseen)
+            _one_hot(series, [names[j].partition("=")[2] for j in places], np.array(places), out, unseen)
     return Encoded(out, tuple(absent), unseen)
 
 
@@ -137,6 +139,17 @@ def _one_hot(column: pl.Series, labels: list[str], places: Array, out: Array, un
 def _years(column: pl.Series) -> pl.Series:
     """Dates count by their years."""
     return column.cast(pl.Date, strict=False).dt.year() if column.dtype.is_temporal() else column
+
+
+def _dated(column: pl.Series, known: pl.DataFrame | None) -> pl.Series:
+    """Texts that are all dates (or dates with a time of day) as these, where the column held dates in training."""
+    before = known[column.name].dtype if known is not None and column.name in known.columns else None
+    if column.dtype != pl.String or before is None or not before.is_temporal():
+        return column
+    dates = (
+        column.str.strip_chars().str.extract(r"^(\d{4}-\d{2}-\d{2})(?:[T ].*)?$").str.to_date("%Y-%m-%d", strict=False)
+    )
+    return dates if dates.null_count() == column.null_count() else column
 
 
 def _all_numbers(column: pl.Series) -> bool:

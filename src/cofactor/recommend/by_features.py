@@ -66,6 +66,12 @@ def regression(matrix: Array, counts: Array) -> Regression:
     return Regression(rated, weights, means, rows, np.linalg.inv(ridge))
 
 
+def users_spread(rec: Recommender, most: int) -> Array:
+    """int32 codes of up to ``most`` users with ratings, spread over all."""
+    some = np.flatnonzero(rec.data.by_user.counts > 0).astype(np.int32)
+    return np.asarray(some[np.linspace(0, len(some) - 1, min(most, len(some))).astype(np.int64)])
+
+
 def residuals_of_new(rec: Recommender, found: Regression) -> dict[str, Array]:
     """Quantiles of the errors on training ratings when each item is predicted as if it were new (its features alone).
 
@@ -73,14 +79,12 @@ def residuals_of_new(rec: Recommender, found: Regression) -> dict[str, Array]:
     """
     from cofactor.recommend.intervals import residual_quantiles
 
-    counts = rec.data.by_user.counts
-    some = np.flatnonzero(counts > 0)
-    some = some[np.linspace(0, len(some) - 1, min(USERS, len(some))).astype(np.int64)]
+    some = users_spread(rec, USERS)
     place = np.full(rec.data.n_items, -1)
     place[found.rated] = np.arange(len(found.rated))
     predicted, truth = [], []
     for first in range(0, len(some), BLOCK):
-        users = some[first : first + BLOCK].astype(np.int32)
+        users = some[first : first + BLOCK]
         said = found.without_itself(rec.model.scores(users))
         mine = rec.data.by_user.take(users)
         row = np.repeat(np.arange(len(users)), mine.counts)

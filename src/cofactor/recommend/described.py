@@ -22,19 +22,26 @@ from cofactor.data.encoding import columns_of, dense, encode_like, known_feature
 from cofactor.data.interactions import CSR, Features
 from cofactor.errors import ConfigError, DataError, did_you_mean
 from cofactor.model import FoldIn
-from cofactor.recommend.by_features import regression
+from cofactor.recommend.by_features import regression, users_spread
 from cofactor.recommend.options import Unknown
 
 if TYPE_CHECKING:
     from cofactor.recommend.recommender import Recommender
 
 Array = NDArray[Any]
-MOST = 200
-"""Of more features only the commonest count."""
 WORTH = 3.0
 """(This, the ridge, and that users count alike: chosen on held-out users within training rows of ml-100k.)"""
-USERS, BLOCK = 3000, 64
-"""From how many users, spread over all, it is learned, and how many are scored at once."""
+FEATURES, USERS, BLOCK = 200, 3000, 64
+"""How many features count (of more the commonest), from how many users, spread over all, it is learned, and how many of
+them are scored at once: at most, see :func:`sizes`."""
+SCORES, SUMS, SCORED = 300_000_000, 160_000_000, 40_000_000
+"""What sets these for a large catalogue: scores of all users, bytes of the sums, bytes of the users scored at once."""
+
+
+class Sizes(NamedTuple):
+    features: int
+    users: int
+    block: int
 
 
 class Prior(NamedTuple):
@@ -66,22 +73,38 @@ class Described(NamedTuple):
         return found
 
 
+def sizes(n_items: int) -> Sizes:
+    """How much :func:`prior_of` takes on, so that its arrays stay within 200 MB, and its time within bounds.
+
+    (features, n_items) sums take 16 bytes a number while they are made, at most ``SUMS``; (block, n_items) scores take
+    12, at most ``SCORED``; there are at most ``SCORES`` scores in all. So up to 50,000 items all ``FEATURES`` count,
+    up to 100,000 all ``USERS``; with a million items 10 features and 300 users. (Beyond 3 million one user at a time
+    takes more.)
+    """
+    n = max(n_items, 1)
+    return Sizes(
+        features=min(FEATURES, max(1, SUMS // (16 * n))),
+        users=min(USERS, max(100, SCORES // n)),
+        block=min(BLOCK, max(1, SCORED // (12 * n))),
+    )
+
+
 def prior_of(rec: Recommender) -> Prior:
-    """Learned from users of the training data; without any feature where there is no table of users."""
-    known = known_features(rec.data, "user", MOST)
-    some = np.flatnonzero(rec.data.by_user.counts > 0)
-    some = some[np.linspace(0, len(some) - 1, min(USERS, len(some))).astype(np.int64)]
+    """Learned from users of the training data (see :func:`sizes`); without any feature where there is no table of
+    users."""
+    size = sizes(rec.data.n_items)
+    known = known_features(rec.data, "user", size.features)
+    some = users_spread(rec, size.users)
     found = regression(dense(Features(known.matrix.take(some), known.names)), np.ones(len(some)))
     level = np.zeros(rec.data.n_items)
-    sums = np.zeros((len(known.names), rec.data.n_items))
-    for first in range(0, len(some), BLOCK) if known.names else ():
-        rows = slice(first, first + BLOCK)
-        scores = rec.model.scores(some[rows].astype(np.int32)).astype(np.float64)
+    sums, solved = np.zeros((len(known.names), rec.data.n_items)), found.rows @ found.inverse
+    for first in range(0, len(some), size.block) if known.names else ():
+        rows = slice(first, first + size.block)
+        scores = rec.model.scores(some[rows]).astype(np.float64)
         level += scores.sum(axis=0)
-        sums += found.rows[rows].T @ scores
+        sums += solved[rows].T @ scores
     level /= max(len(some), 1)
-    coefficients = (found.inverse @ sums).astype(np.float32)
-    return Prior(known.names, found.means, level.astype(np.float32), coefficients, scores_of_nobody(rec))
+    return Prior(known.names, found.means, level.astype(np.float32), sums.astype(np.float32), scores_of_nobody(rec))
 
 
 def describe(rec: Recommender, features: Mapping[str, Any], unknown: Unknown) -> tuple[Described | None, str]:

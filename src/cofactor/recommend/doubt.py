@@ -39,9 +39,10 @@ def doubtful_scores(rec: Recommender, who: Who, scores: Array, options: Options)
 def interval_of(rec: Recommender, who: Who, scores: Array, level: float) -> Interval:
     """Bounds for every item, three arrays (n_items,)."""
     every = np.arange(rec.data.n_items, dtype=np.int32)
-    if who.state is None:
-        return rec.predict_interval(np.full(len(every), who.code, dtype=np.int32), every, level)
-    if isinstance(rec.model, FoldedPosterior):
+    if who.state is None and (who.shift is None or isinstance(rec.model, Posterior)):
+        found = rec.predict_interval(np.full(len(every), who.code, dtype=np.int32), every, level)
+        return found if who.shift is None else shifted(rec, found, scores - found.mean)
+    if who.state is not None and isinstance(rec.model, FoldedPosterior):
         found = Interval(*(a[0] for a in rec.model.interval_from(who.state, level)))
         return found if who.shift is None else shifted(rec, found, who.shift)
     if isinstance(rec.model, Posterior):

@@ -378,4 +378,6 @@ def _warm_up(rec: Recommender) -> None:
         raise BundleError(f"the model {rec.name} gives no list to its own user {user!r}")
     if isinstance(rec.model, FoldIn):
         rec.recommend(history=[item], n=10)
+    if rec.data.user_table is not None or rec.data.user_features is not None:
+        rec.prior  # noqa: B018 - what features say of users is learned at first use
     rec.similar_items(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -52,17 +52,21 @@ class Rated(Strict):
 
 
 class Person(Strict):
-    """A known user, or anybody with a history."""
+    """A known user, or anybody with a history. ``somebody``: what tells of somebody new, in words."""
 
+    somebody: ClassVar[str] = "a history of items"
     user: Id | None = None
     history: Annotated[list[Rated], Field(max_length=5000)] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Person:
-        new = self.history is not None or getattr(self, "features", None) is not None
-        if (self.user is not None) == new:
-            raise ValueError("give either a user, or a history of items, and not both")
+        if (self.user is not None) == self.is_new():
+            raise ValueError(f"give either a user, or {self.somebody}, and not both")
         return self
+
+    def is_new(self) -> bool:
+        """Whether it tells of somebody new."""
+        return self.history is not None
 
     def ratings(self) -> dict[Any, float | None] | None:
         """The history as :meth:`Recommender.recommend` takes it."""
@@ -80,6 +84,7 @@ Ids = Annotated[list[Id], Field(max_length=100_000)]
 class Recommend(Person):
     """See :meth:`Recommender.recommend`. ``interval``: also low and high, that should hold this share of ratings."""
 
+    somebody: ClassVar[str] = "a history of items (or features) of somebody new"
     features: Annotated[dict[Text, Feature], Field(max_length=1000)] | None = None
     n: Count = 10
     seen: StrictBool = False
@@ -94,6 +99,10 @@ class Recommend(Person):
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
     unknown: Policy = "error"
     interval: Level | None = None
+
+    def is_new(self) -> bool:
+        """Whether it tells of somebody new."""
+        return self.history is not None or self.features is not None
 
 
 class Pair(Strict):
