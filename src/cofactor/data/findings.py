@@ -152,7 +152,9 @@ def duplicates(data: Interactions) -> Iterator[Finding]:
     if n - conflicts:
         what = f"{n - conflicts:,} rows repeat a user, item and rating"
         shown = _pairs(data, later[~differ])
-        yield Finding("note", "duplicates", "rows", what, n - conflicts, shown, "nothing: reading a table keeps one of each")
+        yield Finding(
+            "note", "duplicates", "rows", what, n - conflicts, shown, "nothing: reading a table keeps one of each"
+        )
     if conflicts:
         what = f"{conflicts:,} rows rate an item again with another value"
         shown = tuple(
