@@ -99,6 +99,30 @@ def test_everybody(folder):
     assert pl.read_parquet(folder / "all.parquet")["user"].n_unique() == 40
 
 
+def test_no_table_of_others_is_replaced(folder):
+    ratings = (folder / "ratings.csv").read_bytes()
+    pl.read_csv(folder / "ratings.csv").write_parquet(folder / "mine.parquet")
+    table = (folder / "mine.parquet").read_bytes()
+    for args, words in (
+        (
+            ("recommend", "m.cofactor", "--all", "--out", "ratings.csv"),
+            "ratings.csv is there already and holds no lists",
+        ),
+        (("recommend", "m.cofactor", "--user", 3, "--out", "mine.parquet"), "mine.parquet is there already"),
+        (("report", "m.cofactor", "--out", "ratings.csv"), "ratings.csv is there already and is no page"),
+    ):
+        failed = run(*args, cwd=folder)
+        assert failed.returncode == 2
+        assert words in failed.stderr
+        assert failed.stderr.count("\n") == 1
+    assert (folder / "ratings.csv").read_bytes() == ratings
+    assert (folder / "mine.parquet").read_bytes() == table
+    for _ in range(2):  # what cofactor wrote, it replaces
+        for name in ("lists.csv", "lists.tsv", "lists.parquet"):
+            assert run("recommend", "m.cofactor", "--all", "-n", 2, "--out", name, cwd=folder).returncode == 0
+        assert run("report", "m.cofactor", "--out", "page.html", cwd=folder).returncode == 0
+
+
 def test_some_users(folder):
     some = folder / "some.txt"
     some.write_text("\ufeff7\n\n 3 \n7\n", encoding="utf-8")

@@ -118,6 +118,41 @@ def check_table(out: str) -> None:
         raise ConfigError(f"{out}: a table is written as .parquet, .csv or .tsv, not as {suffix}")
 
 
+def check_lists(out: str) -> None:
+    """ConfigError where lists cannot be written to this file, or where it holds another table: the ratings, say."""
+    from pathlib import Path
+
+    check_table(out)
+    if Path(out).is_file() and Path(out).stat().st_size and "rank" not in _columns_of(out):
+        raise ConfigError(f"{out} is there already and holds no lists; name another file, or remove that one first")
+
+
+def check_page(out: str) -> None:
+    """ConfigError where a report cannot be written to this file, or where it is no page: the ratings, say."""
+    from cofactor._outputs import check_file
+
+    place = check_file(out, "the report")
+    if place.is_file() and place.stat().st_size:
+        with place.open("rb") as file:
+            page = file.read(200).lstrip().lower().startswith((b"<!doctype html", b"<html"))
+        if not page:
+            raise ConfigError(f"{out} is there already and is no page; name another file, or remove that one first")
+
+
+def _columns_of(path: str) -> list[str]:
+    """The columns of a Parquet file, or else what stands in the first line of a text."""
+    import polars as pl
+
+    with open(path, "rb") as file:
+        first = file.readline(1 << 16)
+    if not first.startswith(b"PAR1"):
+        return first.decode("latin-1").strip().replace("\t", ",").split(",")
+    try:
+        return list(pl.read_parquet_schema(path))
+    except pl.exceptions.PolarsError:
+        return []
+
+
 OTHERS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".ndjson", ".txt", ".gz", ".zip", ".feather", ".arrow", ".html"}
 
 

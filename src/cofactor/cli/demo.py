@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cofactor._outputs import check_file
-from cofactor.cli.common import Json, Seed, console, print_json, say, show
+from cofactor.cli.common import Json, Seed, check_page, console, print_json, say, show
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +29,7 @@ def command(
     from cofactor.data import splits
     from cofactor.explain.report import write_report
 
-    check_file(out, "the report")
+    check_page(out)
     start = time.perf_counter()
     ratings = cf.load_dataset("movietweetings-demo")
     split = splits.random(ratings, valid=0.2, seed=seed)

@@ -8,7 +8,7 @@ import typer
 
 from cofactor.cli.common import (
     Json,
-    check_table,
+    check_lists,
     emit,
     parse_features,
     parse_history,
@@ -68,7 +68,7 @@ def command(
     if everybody and out is None:
         raise ConfigError("--all needs --out FILE.parquet (or .csv)")
     if out is not None:
-        check_table(out)
+        check_lists(out)
     rec = load(model)
     options: dict[str, Any] = {
         "n": n,

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
 
-from cofactor._outputs import check_file
-from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, print_json, read_test, say
-from cofactor.errors import ConfigError
+from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, check_page, print_json, read_test, say
 
 
 def command(
@@ -27,9 +23,7 @@ def command(
     from cofactor.bundle import load
     from cofactor.explain.report import write_report
 
-    place = check_file(out, "the report")
-    if test is not None and place.exists() and Path(test).exists() and place.samefile(test):
-        raise ConfigError(f"{out} is the table of held-out ratings; write the report to another file")
+    check_page(out)
     rec, held_out = load(model), None
     if test is not None:
         held_out = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
