@@ -102,7 +102,7 @@ def command(
         frame = rec.recommend(rec.data.user_ids.parse(user), **options)
     else:
         history = parse_history(liked or [], rec.items)
-        if None in history.values() and rec.scale.low < rec.scale.high and not as_json:
+        if None in history.values() and rec.scale.explicit and not as_json:
             say(f"liked without a rating counts as {rec.scale.liked:g}, the upper quartile of the ratings")
         known = parse_features(feature, rec.data.user_table) if feature else None
         frame = rec.recommend(history=history, features=known, **options)

@@ -46,7 +46,7 @@ def recommend(ratings: DataFrame, bundle: str, n: int = 10, *, unknown: Unknown 
         if never in options:
             raise ConfigError(f"recommend() on a cluster has no option {never!r}; filter or write the frame instead")
     names = rec.data.columns
-    needed = [names.user, names.item, *([names.rating] if rec.scale.low < rec.scale.high else [])]
+    needed = [names.user, names.item, *([names.rating] if rec.scale.explicit else [])]
     for wanted in needed:
         if wanted not in ratings.columns:
             raise DataError(f"the ratings have no column {wanted!r}; there are: {', '.join(ratings.columns)}")

@@ -160,7 +160,7 @@ def explain(rec: Recommender, who: Who, item: int, *, n: int) -> Explanation:
         rated=rated,
         rest=rest,
         neighbours=near,
-        explicit=rec.data.range[0] < rec.data.range[1],
+        explicit=rec.scale.explicit,
     )
 
 

@@ -130,7 +130,7 @@ def read_events(rec: Recommender, events: Any) -> Events:
     """Events from a frame with the training table's column names, or from (user, item[, rating[, time]]) tuples."""
     scale, names = rec.scale, rec.data.columns
     rating, time = names.rating or "rating", names.time
-    rated = [rating] if scale.low < scale.high else []
+    rated = [rating] if scale.explicit else []
     table = columns_of(events, [names.user, names.item], rated, [rating, *([time] if time else [])], "the events")
     if table is not None:
         given = table[rating] if rating in table.columns else pl.Series(np.full(len(table), scale.liked))

@@ -42,12 +42,11 @@ def reasons(rec: Recommender, who: Who, items: Array) -> list[str]:
     similarity = similarity_among(rec.model, rec.data, items, who.items[at])
     nearest = similarity.argmax(axis=1)
     labels = rec.items.labels(who.items[at[nearest]])
-    explicit = rec.data.range[0] < rec.data.range[1]
     return [
         BY_MANY
         if similarity[row, near] <= 0
         else f"you rated {label} {who.values[at[near]]:g}"
-        if explicit
+        if rec.scale.explicit
         else f"you chose {label}"
         for row, (near, label) in enumerate(zip(nearest, labels, strict=True))
     ]

@@ -26,6 +26,11 @@ class Scale(NamedTuple):
     liked: float
     slack: float
 
+    @property
+    def explicit(self) -> bool:
+        """Whether there are ratings: else all rows are alike, and people chose."""
+        return self.low < self.high
+
 
 def scale_of(rec: Recommender) -> Scale:
     """The scale of a recommender's training ratings."""
