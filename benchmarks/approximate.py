@@ -18,7 +18,7 @@ import polars as pl
 import cofactor as cf
 from cofactor.data.interactions import Interactions
 from cofactor.models.als import ALS, ALSConfig
-from cofactor.recommend.recommender import Recommender
+from cofactor.recommender import Recommender
 
 N_USERS, K = 2_000, 32
 

@@ -20,7 +20,7 @@ import polars as pl
 
 import cofactor as cf
 from cofactor.data.interactions import Interactions, Split
-from cofactor.evaluate.metrics import ndcg
+from cofactor.evaluation.metrics import ndcg
 from cofactor.model import FoldIn
 from cofactor.models import REGISTRY, model_class
 from cofactor.recommend.topn import mask_rows, top_n
@@ -30,7 +30,7 @@ def joined(a: Interactions, b: Interactions) -> Interactions:
     """The rows of both."""
     times = None if a.times is None or b.times is None else np.concatenate([a.times, b.times])
     rows = [np.concatenate([getattr(a, name), getattr(b, name)]) for name in ("users", "items", "values")]
-    return a.but(users=rows[0], items=rows[1], values=rows[2], times=times)
+    return a.replace(users=rows[0], items=rows[1], values=rows[2], times=times)
 
 
 def rmse(scores: np.ndarray, who: np.ndarray, test: Interactions, limits: tuple[float, float]) -> float:

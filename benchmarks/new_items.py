@@ -24,8 +24,8 @@ import cofactor as cf
 from cofactor.data.encoding import dense
 from cofactor.data.features import with_features
 from cofactor.data.interactions import Interactions
-from cofactor.evaluate.metrics import ndcg
-from cofactor.recommend.by_features import regression, residuals_of_new
+from cofactor.evaluation.metrics import ndcg
+from cofactor.recommend.cold_start.regression import regression, residuals_of_new
 from cofactor.recommend.intervals import residual_interval
 from cofactor.recommend.topn import top_n
 

@@ -25,13 +25,15 @@ from common import Page, table
 
 import cofactor as cf
 from cofactor.data.interactions import Interactions
-from cofactor.evaluate.metrics import ndcg
-from cofactor.model import FoldedPosterior
-from cofactor.recommend import Recommender, by_features, described
-from cofactor.recommend.described import Described
-from cofactor.recommend.doubt import interval_of
-from cofactor.recommend.people import new_user, scores_of, starting_from
+from cofactor.evaluation.metrics import ndcg
+from cofactor.model import Posterior
+from cofactor.recommend.cold_start import regression as by_features
+from cofactor.recommend.cold_start import users as described
+from cofactor.recommend.cold_start.users import FeatureEffects
+from cofactor.recommend.profiles import new_user, profile_from_features, scores_of
 from cofactor.recommend.topn import top_n
+from cofactor.recommend.uncertainty import interval_of
+from cofactor.recommender import Recommender
 
 RELEVANT = {"ml-100k": 4.0, "ml-1m": 4.0}
 COLUMNS = ["age", "gender", "occupation"]
@@ -87,14 +89,14 @@ def ways(rec: Recommender, bias: Recommender, person: Person, n: int) -> Iterato
     yield "popular", [np.nan, *of_person(rec, popular, person, n, None)[1:]]
     yield "bias", of_person(bias, scores_of(bias, new_user(bias, history, "error")), person, n, None)
     known = new_user(rec, history, "error")
-    average = Described(rec.prior.level, (), np.zeros((0, rec.data.n_items), np.float32))
+    average = FeatureEffects(rec.prior.level, (), np.zeros((0, rec.data.n_items), np.float32))
     for way, who in (
         ("history", known),
-        ("average", starting_from(rec, known.items, known.values, average, "")),
+        ("average", profile_from_features(rec, known.items, known.values, average, "")),
         ("features", new_user(rec, history, "error", person.features)),
     ):
         scores, bounds = scores_of(rec, who), None
-        if isinstance(rec.model, FoldedPosterior):
+        if isinstance(rec.model, Posterior):
             _, *bounds = interval_of(rec, who, scores, 0.9)
         yield way, of_person(rec, scores, person, n, bounds)
 
@@ -104,7 +106,7 @@ def measured(name: str, model: str, seeds: int, inner: bool, columns: list[str])
     found: dict[tuple[int, str], list[list[float]]] = {}
     data = cf.load_dataset(name)
     assert data.user_table is not None
-    data = data.but(user_table=data.user_table.select(data.columns.user, *columns))
+    data = data.replace(user_table=data.user_table.select(data.columns.user, *columns))
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         train, out = held_out(data, rng)

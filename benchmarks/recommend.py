@@ -91,7 +91,7 @@ def ask(bundle: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="ml-100k" if QUICK else "ml-1m")
-    parser.add_argument("--models", default=",".join(cf.models()["model"].to_list()))
+    parser.add_argument("--models", default=",".join(cf.list_models()["model"].to_list()))
     parser.add_argument("--bundles", help="a folder with bundles MODEL.cofactor; none: they are trained")
     asked = parser.parse_args()
     page = Page("recommend", "Lists: one from a history, and one for everybody")

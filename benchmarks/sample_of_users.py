@@ -50,7 +50,7 @@ def main() -> None:
     page = Page("sample_of_users", "Training on a sample of the users, folding in the others", "sample_of_users.py")
     split = cf.split.by_user(cf.load_dataset(asked.dataset), users=0.2, given=0.5, seed=asked.seed)
     names = asked.models.split(",")
-    tasks = dict(zip(cf.models()["model"], cf.models()["task"]))
+    tasks = dict(zip(cf.list_models()["model"], cf.list_models()["task"]))
     head = ["users trained on", "ratings"]
     for name in names:
         head += [f"`{name}` {'RMSE' if tasks[name] == 'rating' else 'NDCG@10'}", "s"]

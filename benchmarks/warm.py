@@ -17,7 +17,7 @@ import numpy as np
 import cofactor as cf
 from cofactor.data.datasets import folds
 from cofactor.data.interactions import Interactions
-from cofactor.recommend import Recommender
+from cofactor.recommender import Recommender
 
 CUTS = 3
 

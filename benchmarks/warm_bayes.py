@@ -18,9 +18,9 @@ from common import table
 
 import cofactor as cf
 from cofactor.data.interactions import Interactions
-from cofactor.recommend import Recommender
-from cofactor.recommend.refitting import turned
-from cofactor.recommend.warm import shortened
+from cofactor.fitting.refit import turned
+from cofactor.fitting.warm import shortened
+from cofactor.recommender import Recommender
 
 
 def measured(rec: Recommender, test: Interactions) -> list[float]:

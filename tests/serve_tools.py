@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -57,3 +58,28 @@ def client(bundle, *, raises=True, headers=None, **settings):
     app = create_app(Settings(bundle, **{"watch": False} | settings))
     with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=raises, headers=headers) as found:
         yield found
+
+
+def ok(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def refused(answer, status, *words):
+    assert answer.status_code == status, answer.text
+    said = answer.json()
+    assert list(said) == ["error"]
+    assert all(word in said["error"] for word in words), said
+    assert "\n" not in said["error"]
+    assert "Traceback" not in said["error"]
+
+
+NEW = [{"user": 5, "item": 101, "rating": 1.0}, {"user": 999, "item": "Film 3 (1953)", "rating": 5.0}]
+
+
+def waited(condition, seconds=60):
+    """Until it holds; fails when that takes too long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

@@ -15,12 +15,13 @@ import pytest
 
 import cofactor as cf
 from cofactor import export
-from cofactor.bundle import diff, info
+from cofactor.api import diff
+from cofactor.bundle import info
 from cofactor.data.doctor import check
 from cofactor.errors import BundleError, CofactorError, ConfigError, DataError, UnknownIdError
-from cofactor.explain.report import write_report
 from cofactor.models import REGISTRY, model_class
-from cofactor.models.config import make_config
+from cofactor.models.base.config import make_config
+from cofactor.report.report import write_report
 
 
 class Weird:
@@ -223,7 +224,7 @@ def test_too_little_memory_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) ->
     def greedy(*_: Any, **__: Any) -> None:
         raise MemoryError("Unable to allocate 149. GiB")
 
-    monkeypatch.setattr("cofactor.fitting.fit", greedy)
+    monkeypatch.setattr("cofactor.fitting.fit.fit", greedy)
     code, _, err = run("fit", "r.csv", "--model", "als")
     assert code == 2
     assert "not enough memory (Unable to allocate 149. GiB); take fewer factors" in err.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""Imports go downward only, and ``import cofactor`` stays light."""
+"""The plan of the package: imports go strictly downward, at any depth, and ``import cofactor`` stays light."""
 
 from __future__ import annotations
 
@@ -6,97 +6,169 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import cofactor
 
 ROOT = Path(cofactor.__file__).parent
-LAYER = {
+FLOOR = {
+    "_version": 0,
+    "_json": 0,
     "errors": 0,
-    "kernels": 0,
-    "_callable": 0,
-    "_checks": 0,
-    "_outputs": 0,
-    "_plain": 0,
-    "_progress": 0,
-    "data": 1,
-    "model": 2,
-    "models": 3,
-    "train": 3,
-    "recommend": 3,
-    "evaluate": 3,
-    "explain": 3,
-    "bundle": 3,
-    "_bundle": 3,
-    "export": 3,
-    "fitting": 4,
-    "collab": 4,
-    "testing": 4,
-    "engines": 4,
-    "cli": 5,
-    "serve": 5,
-    "notebook": 5,
-    "__main__": 6,
-    "_notebook": 5,
+    "_validate": 1,
+    "_paths": 1,
+    "_progress": 1,
+    "_plot": 1,
+    "kernels": 1,
+    "data": 2,
+    "model": 3,
+    "train": 4,
+    "models": 5,
+    "recommend": 5,
+    "evaluation": 6,
+    "explain": 6,
+    "bundle": 6,
+    "fitting": 6,
+    "testing": 7,
+    "recommender": 7,
+    "selection": 7,
+    "api": 8,
+    "collab": 8,
+    "export": 8,
+    "report": 8,
+    "engines": 9,
+    "notebook": 9,
+    "serve": 9,
+    "cli": 10,
+    "__main__": 11,
 }
-FILES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+"""Part of the package -> its floor. A part imports only from floors below its own; ``docs/architecture.md`` says why."""
+
+FILES = {
+    ".".join(["cofactor", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__"): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+
+START_UP = {
+    "kernels": "numba takes half a second to load, and a list from a saved model may need none of it",
+    "models.torch": "PyTorch is an extra, and takes a second to load",
+    "models.neural.network": "it brings kernels, and few load a network",
+    "serve": "FastAPI and uvicorn are an extra",
+}
+"""What may be imported inside a function, for start-up time, and why. Nothing else may."""
+AT_MOST = 40
+
+
+class Import(NamedTuple):
+    """``name`` is the imported module, ``place`` is "top", "function" or "types"."""
+
+    name: str
+    place: str
+    line: int
 
 
 def part(module: str) -> str:
+    """The part of the package that a module belongs to; "" for the package itself."""
     return module.split(".")[1] if "." in module else ""
 
 
-def imports(path: Path, *, lazy: bool):
-    """Modules of cofactor that a file imports: at its top, or (lazy) inside functions."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    inside = {
-        id(n) for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in ast.walk(f)
-    }
-    guarded = {
-        id(n)
-        for f in ast.walk(tree)
-        if isinstance(f, ast.If) and "TYPE_CHECKING" in ast.unparse(f.test)
-        for n in ast.walk(f)
-    }
-    for node in ast.walk(tree):
-        if id(node) in guarded or (id(node) in inside) != lazy:
-            continue
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("cofactor"):
-            yield node.module if node.module != "cofactor" else f"cofactor.{node.names[0].name}"
-        elif isinstance(node, ast.Import):
-            yield from (a.name for a in node.names if a.name.startswith("cofactor"))
+def imports(path: Path) -> list[Import]:
+    """Every first-party import of a file, name by name: ``from cofactor import a, b`` is two."""
+    found = []
+
+    def visit(node: ast.AST, place: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            here = place
+            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+                here = "function"
+            elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                here = "types"
+            if isinstance(child, ast.Import):
+                found.extend(
+                    Import(a.name, here, child.lineno) for a in child.names if part(a.name) or a.name == "cofactor"
+                )
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}: imports are absolute"
+                base = child.module or ""
+                names = [f"{base}.{a.name}" if f"{base}.{a.name}" in FILES else base for a in child.names]
+                found.extend(Import(name, here, child.lineno) for name in names if name.split(".")[0] == "cofactor")
+            visit(child, here)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")), "top")
+    return [one for one in found if one.name.split(".")[0] == "cofactor"]
 
 
-def layer_of(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+IMPORTS = {name: imports(path) for name, path in FILES.items()}
 
 
-def test_every_part_has_a_layer():
-    parts = {layer_of(p) for p in FILES}
-    assert parts <= set(LAYER), f"give these a layer: {parts - set(LAYER)}"
+def test_every_part_has_a_floor():
+    parts = {part(name) for name in FILES} - {""}
+    assert parts == set(FLOOR), f"parts without a floor, or floors without a part: {parts ^ set(FLOOR)}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_go_downward(path):
-    mine = LAYER[layer_of(path)]
-    for module in imports(path, lazy=False):
-        assert LAYER.get(part(module), 0) <= mine, f"{path.name} imports {module}, which is above it"
+@pytest.mark.parametrize("name", [name for name in FILES if name != "cofactor"])
+def test_imports_go_strictly_downward(name):
+    mine = part(name)
+    for one in IMPORTS[name]:
+        theirs = part(one.name)
+        assert theirs, f"{name}:{one.line} imports the package itself; name the module that holds what it needs"
+        if theirs != mine:
+            assert FLOOR[theirs] < FLOOR[mine], f"{name}:{one.line} imports {one.name}, which is not below it"
 
 
-@pytest.mark.parametrize("folder", ["train", "recommend", "evaluate", "explain"])
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Modules that import each other, by Tarjan's algorithm (1972)."""
+    index, low, stack, rings = {}, {}, [], []
+
+    def go(v: str) -> None:
+        index[v] = low[v] = len(index)
+        stack.append(v)
+        for w in sorted(graph[v]):
+            if w not in index:
+                go(w)
+                low[v] = min(low[v], low[w])
+            elif w in stack:
+                low[v] = min(low[v], index[w])
+        if low[v] == index[v]:
+            ring = [stack.pop()]
+            while ring[-1] != v:
+                ring.append(stack.pop())
+            if len(ring) > 1:
+                rings.append(sorted(ring))
+
+    for v in graph:
+        if v not in index:
+            go(v)
+    return rings
+
+
+def test_no_circle_of_any_kind():
+    graph = {name: {one.name for one in found if one.name != name} for name, found in IMPORTS.items()}
+    assert circles(graph) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_imports_inside_functions_are_for_start_up_alone():
+    inside = [(name, one) for name, found in IMPORTS.items() for one in found if one.place == "function"]
+    for name, one in inside:
+        known = any(one.name == f"cofactor.{x}" or one.name.startswith(f"cofactor.{x}.") for x in START_UP)
+        assert known, f"{name}:{one.line} imports {one.name} inside a function; START_UP has no reason for that"
+    assert len(inside) <= AT_MOST
+
+
+@pytest.mark.parametrize("folder", ["train", "recommend", "evaluation", "explain"])
 def test_they_know_protocols_and_no_model(folder):
-    for path in (ROOT / folder).rglob("*.py"):
-        for lazy in (False, True):
-            for module in imports(path, lazy=lazy):
-                concrete = module.startswith("cofactor.models.") and module != "cofactor.models.config"
-                assert not concrete, f"{path.name} imports {module}"
+    for name, found in IMPORTS.items():
+        if part(name) == folder:
+            assert not [one.name for one in found if part(one.name) == "models"], name
 
 
 def test_kernels_import_nothing_of_ours_but_kernels():
-    for path in (ROOT / "kernels").rglob("*.py"):
-        for lazy in (False, True):
-            assert all(part(m) == "kernels" for m in imports(path, lazy=lazy)), path.name
+    for name, found in IMPORTS.items():
+        if part(name) == "kernels":
+            assert all(part(one.name) == "kernels" for one in found), name
 
 
 def test_import_is_light():
@@ -122,9 +194,3 @@ def test_every_public_name_is_there():
     assert set(dir(cofactor)) >= set(cofactor.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = cofactor.nonsense
-
-
-def test_packages_that_share_a_name_with_a_function_can_be_called():
-    code = "import cofactor.models.bias, cofactor as cf; print(cf.models().height > 0)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"

@@ -18,7 +18,7 @@ import ratings
 from harness import Job, Setting, Side, against, arguments, ours, page, product, settings_table, signed, table
 from rows import ML_100K, SHARES
 
-from cofactor.evaluate.comparison import ranked
+from cofactor.selection.comparison import ranked
 
 AUTO = ours("cofactor auto", threads=2)
 BIAS = ours("cofactor bias", model="bias")
@@ -114,7 +114,7 @@ def movietweetings(small: bool) -> list[Side]:
     return found
 
 
-def contenders(data: str) -> list[Side]:
+def candidates(data: str) -> list[Side]:
     if data == "ml-100k":
         return [AUTO, BIAS, *(s for s in ratings.SIDES if not s.ours)]
     rivals = ml_1m() if data == "ml-1m" else movietweetings(data == "movietweetings-demo")
@@ -123,7 +123,7 @@ def contenders(data: str) -> list[Side]:
 
 def section(job: Job, data: str, summary: list[Any]) -> list[str]:
     """One data set: a table, differences, settings."""
-    sides, rows = contenders(data), ML_100K if data == "ml-100k" else (data,)
+    sides, rows = candidates(data), ML_100K if data == "ml-100k" else (data,)
     taken = job.run(sides, rows)
     sides = [one for one in sides if one.label in taken]
     found = job.compare(sides, rows, taken)
@@ -168,7 +168,7 @@ def main() -> None:
     job = Job("rating", ("rmse", "mae"), limit=args.limit, only=args.only, finished=args.finished)
     if args.only or args.data:
         for data in [args.data] if args.data else TITLES:
-            job.run(contenders(data), ML_100K if data == "ml-100k" else (data,))
+            job.run(candidates(data), ML_100K if data == "ml-100k" else (data,))
         raise SystemExit("no page: only some were asked for")
     summary: list[Any] = []
     sections = [part for data in ("ml-100k", *SHARES) for part in section(job, data, summary)]
@@ -177,7 +177,7 @@ def main() -> None:
         "auto",
         "cf.fit(ratings), no model named: beside bias and the best rival",
         "python benchmarks/accuracy/auto.py",
-        [s for data in TITLES for s in contenders(data)],
+        [s for data in TITLES for s in candidates(data)],
         (
             *job.missing(),
             "The same rows for all, figures by cofactor's metrics. Differences with 95 % bounds by paired bootstrap"

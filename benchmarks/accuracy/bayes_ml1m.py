@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from cofactor.data.datasets import load_dataset
-from cofactor.models.bayes_mf import BayesMF, BayesMFConfig
+from cofactor.models.bayes_mf.model import BayesMF, BayesMFConfig
 
 
 def main() -> None:

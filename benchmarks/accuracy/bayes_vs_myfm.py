@@ -117,7 +117,7 @@ def worker(job: dict[str, Any]) -> None:
 
 
 def ours(job: dict[str, Any]) -> dict[str, float]:
-    from cofactor.models.bayes_mf import BayesMF, BayesMFConfig
+    from cofactor.models.bayes_mf.model import BayesMF, BayesMFConfig
 
     options = dict(SETTINGS[job["setting"]])
     train, test, _ = load(job["fold"], options.pop("features", False))

@@ -29,12 +29,12 @@ from environments import PINS, python_of  # noqa: E402
 from rows import exported, split_of  # noqa: E402
 
 from cofactor.data.interactions import Interactions, Split  # noqa: E402
-from cofactor.evaluate.compare import compare  # noqa: E402
-from cofactor.evaluate.comparison import Comparison  # noqa: E402
-from cofactor.evaluate.evaluate import evaluate  # noqa: E402
-from cofactor.evaluate.names import metric  # noqa: E402
-from cofactor.evaluate.scorer import Scorer  # noqa: E402
+from cofactor.evaluation.evaluate import evaluate  # noqa: E402
+from cofactor.evaluation.metric_names import metric  # noqa: E402
+from cofactor.evaluation.scorer import Scorer  # noqa: E402
 from cofactor.model import Task  # noqa: E402
+from cofactor.selection.compare import compare  # noqa: E402
+from cofactor.selection.comparison import Comparison  # noqa: E402
 
 CACHE = HERE.parent / ".cache" / "accuracy"
 Setting = dict[str, Any]
@@ -191,7 +191,7 @@ def arguments(about: str | None) -> argparse.ArgumentParser:
     """What every page's script may be asked."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=float, default=float("inf"), help="seconds after which no training is begun")
-    parser.add_argument("--only", default="", help="contenders with this in their name; writes no page")
+    parser.add_argument("--only", default="", help="candidates with this in their name; writes no page")
     parser.add_argument("--finished", action="store_true", help="train nothing: a page of what is there")
     return parser
 

@@ -23,40 +23,40 @@ import numpy as np
 
 from cofactor.data.datasets import folds
 from cofactor.data.interactions import Interactions
-from cofactor.evaluate.metrics import ndcg
+from cofactor.evaluation.metrics import ndcg
 from cofactor.models import model_class
-from cofactor.models.config import make_config
+from cofactor.models.base.config import make_config
 
 MODELS = ("popular", "item-cosine", "ease", "slim", "ials", "bpr", "warp", "blend")
 
 GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "popular": {"low_rating": (1.0, 0.0)},
+    "popular": {"min_rating_weight": (1.0, 0.0)},
     "item-cosine": {
         "weighting": ("bm25", "tfidf", "cosine"),
         "neighbours": (50, 100, 200),
         "b": (0.1, 0.2, 0.3, 0.5, 0.7),
         "shrink": (0.0, 20.0, 50.0),
-        "low_rating": (1.0, 0.0),
+        "min_rating_weight": (1.0, 0.0),
     },
-    "ease": {"reg": (50.0, 100.0, 200.0, 400.0, 800.0), "low_rating": (1.0, 0.5, 0.25, 0.0)},
-    "slim": {"l1": (0.5, 1.0, 2.0, 5.0), "l2": (20.0, 50.0, 100.0, 200.0), "low_rating": (0.0,)},
+    "ease": {"reg": (50.0, 100.0, 200.0, 400.0, 800.0), "min_rating_weight": (1.0, 0.5, 0.25, 0.0)},
+    "slim": {"l1": (0.5, 1.0, 2.0, 5.0), "l2": (20.0, 50.0, 100.0, 200.0), "min_rating_weight": (0.0,)},
     "ials": {
         "alpha": (1.0, 2.0, 4.0, 8.0),
         "reg": (5.0, 10.0, 20.0, 30.0, 40.0),
         "nu": (0.25, 0.5, 0.75),
-        "low_rating": (0.25, 0.0),
+        "min_rating_weight": (0.25, 0.0),
     },
-    "bpr": {"lr": (0.02, 0.05), "reg": (0.005, 0.01, 0.02), "low_rating": (0.5, 0.0), "epochs": (60, 100, 150)},
-    "warp": {"lr": (0.02, 0.05), "reg": (0.02, 0.05, 0.1), "low_rating": (0.0,), "epochs": (20, 40, 80)},
+    "bpr": {"lr": (0.02, 0.05), "reg": (0.005, 0.01, 0.02), "min_rating_weight": (0.5, 0.0), "epochs": (60, 100, 150)},
+    "warp": {"lr": (0.02, 0.05), "reg": (0.02, 0.05, 0.1), "min_rating_weight": (0.0,), "epochs": (20, 40, 80)},
     "blend": {"models": (("ials", "ease"), ("ials", "slim", "als"), ("ials", "ease", "slim", "als"))},
 }
 
 """The defaults were chosen from these, on inner parts of the training rows of u1 (a setting at a time for ials)."""
 
 NESTED: dict[str, dict[str, tuple[Any, ...]]] = {
-    "ease": {"reg": (100.0, 200.0, 400.0), "low_rating": (1.0, 0.5, 0.0)},
-    "slim": {"l1": (1.0, 2.0), "l2": (50.0, 100.0), "low_rating": (0.5, 0.0)},
-    "ials": {"reg": (10.0, 20.0, 30.0), "nu": (0.25, 0.5), "low_rating": (0.25, 0.0)},
+    "ease": {"reg": (100.0, 200.0, 400.0), "min_rating_weight": (1.0, 0.5, 0.0)},
+    "slim": {"l1": (1.0, 2.0), "l2": (50.0, 100.0), "min_rating_weight": (0.5, 0.0)},
+    "ials": {"reg": (10.0, 20.0, 30.0), "nu": (0.25, 0.5), "min_rating_weight": (0.25, 0.0)},
 }
 
 
@@ -69,7 +69,7 @@ training is ranked, mean over users with a relevant item. Default settings. Besi
 `python benchmarks/accuracy/rankers.py --out benchmarks/results/rankers.md`""",
 )
 HOW = """**How the settings were chosen.** On three random fifths of the training rows of u1 (`--select`). One setting
-does most of it: `low_rating=0`, a training row counts from nought (rated 1) to one (rated 5), as what is asked for is
+does most of it: `min_rating_weight=0`, a training row counts from nought (rated 1) to one (rated 5), as what is asked for is
 test rows rated 4 or more. `--nested ease` (`ials`, `slim`) chooses again inside the training rows of each fold.
 `item-cosine` gives up a little here to hold on ml-1m and MovieTweetings too. The weights of `blend` (ials, ease, slim,
 als) are chosen anew in every fit, on a fifth of its own training rows."""

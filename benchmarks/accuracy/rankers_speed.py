@@ -89,7 +89,7 @@ def compare_ease(data: object, rounds: int) -> None:
             start = time.perf_counter()
             weights = ten_lines(x, 200.0, dtype)
             times[name].append(time.perf_counter() - start)
-        model = Ease(EaseConfig(reg=200.0, low_rating=1.0))
+        model = Ease(EaseConfig(reg=200.0, min_rating_weight=1.0))
         start = time.perf_counter()
         model.stepper(data, np.random.default_rng(0)).run(None, None)
         times["ease"].append(time.perf_counter() - start)

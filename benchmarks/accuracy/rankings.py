@@ -100,7 +100,7 @@ def label(name: str, way: str) -> str:
 def sides() -> list[Side]:
     found = [Side(f"cofactor {n}", "cofactor", ({"model": n},)) for n in ("popular", *LIKE, "blend")]
     for name, settings in ALIKE.items():
-        tried = tuple({"model": name, "low_rating": 1.0, **s} for s in settings)
+        tried = tuple({"model": name, "min_rating_weight": 1.0, **s} for s in settings)
         found.append(Side(label(f"cofactor {name}", "all"), "cofactor", tried))
     for name, (method, settings, ways, parts) in RIVALS.items():
         for way in ways:
@@ -170,7 +170,7 @@ def main() -> None:
             "**What a rating counts.** Much of the difference between rankers is this and not the method, so every"
             " rival is given the\nsame rows three ways, with settings chosen for each: all alike (how the libraries'"
             " examples do), rows from 4 alone, and\nweighed from 0 (rated 1) to 1 (rated 5), which is what ours do by"
-            " default (`low_rating=0`). NDCG@10:",
+            " default (`min_rating_weight=0`). NDCG@10:",
             table(("rival", *WAYS.values(), "ours", "all rows alike", "weighed (default)"), families),
             "All of them, best first:",
             table(head, lines),

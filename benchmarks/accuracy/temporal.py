@@ -24,8 +24,8 @@ SETTINGS: list[tuple[str, str, dict[str, Any]]] = [
     ("als", "als", {}),
     ("bayes-mf, no time", "bayes-mf", {"time": False}),
     ("bayes-mf", "bayes-mf", {}),
-    ("bayes-mf, moods only", "bayes-mf", {"drift_scales": ()}),
-    ("bayes-mf, users' days too", "bayes-mf", {"mood_scales": (30.0, 3600.0, DAY)}),
+    ("bayes-mf, moods only", "bayes-mf", {"item_time_scales": ()}),
+    ("bayes-mf, users' days too", "bayes-mf", {"user_time_scales": (30.0, 3600.0, DAY)}),
 ]
 
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def measured(model: Any, train: Interactions, test: Interactions) -> str:
-    """Cells of the table: errors over all rows and over those of known users and items; coverage."""
+    """UserSums of the table: errors over all rows and over those of known users and items; coverage."""
     squares = (model.predict(test.users, test.items, test.times) - test.values) ** 2
     covers = ""
     if hasattr(model, "predict_interval"):

@@ -7,7 +7,7 @@ from factorisation import Side, write
 import cofactor as cf
 
 SIDES = [
-    Side("cofactor dot-bias", "dot-bias", {"wd": 0.2}, {"epochs": [3, 5, 8]}, 8),
+    Side("cofactor dot-bias", "dot-bias", {"weight_decay": 0.2}, {"epochs": [3, 5, 8]}, 8),
     Side("cofactor als", "als", {"n_factors": 8}, {"epochs": [3, 5, 10, 20, 30]}, 5),
     Side("cofactor bayes-mf, ratings alone", "bayes-mf", {"implicit": False}, {"epochs": [50, 150]}, 0, rounds=1),
     Side("cofactor bayes-mf", "bayes-mf", {}, {"epochs": [50, 150]}, 0, rounds=1),

@@ -18,7 +18,7 @@ from cofactor.bundle import info
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.models.als import ALS, ALSConfig
-from cofactor.recommend import Recommender
+from cofactor.recommender import Recommender
 
 RUNS = 1 if QUICK else 7
 KEPT = HERE / ".cache" / ("opening-quick" if QUICK else "opening")

@@ -13,7 +13,7 @@ import polars as pl
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.models import model_class
-from cofactor.models.config import make_config
+from cofactor.models.base.config import make_config
 from cofactor.train import Learner
 
 
@@ -26,7 +26,7 @@ def part(data: Any, name: str) -> Interactions:
 def train(data: Interactions, model: str, setting: dict[str, Any]) -> tuple[Any, float]:
     """Seconds from the arrays to the trained model, grouping by row included."""
     setting = dict(setting)
-    bs = setting.get("bs", 64)
+    bs = setting.get("batch_size", 64)
     cls = model_class(model)
     learn = Learner(data, cls(make_config(cls.Config, setting)), seed=0, bs=bs, verbose=False)
     start = time.perf_counter()
@@ -49,7 +49,7 @@ def main() -> None:
         train(some, "dot-bias", {**asked["runs"][0], **short, "parallel": "on"})  # what large epochs take
     found = []
     for setting in asked["runs"]:
-        fresh = rows.but()  # nothing grouped by row from the last run
+        fresh = rows.replace()  # nothing grouped by row from the last run
         model, seconds = train(fresh, asked["library"], setting)
         error = np.clip(model.predict(test.users, test.items).astype(np.float64), *rows.range) - test.values
         found.append({"seconds": seconds, "rmse": float(np.sqrt(np.mean(error**2)))})

@@ -17,7 +17,7 @@ from factorise import part
 
 import cofactor as cf
 from cofactor.data.interactions import Interactions, Split
-from cofactor.models.dot_bias import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
 from cofactor.train.schedules import one_cycle_plan
 
 

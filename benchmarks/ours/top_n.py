@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from factorise import part, train
 from memory import peak
 
-from cofactor.recommend import Recommender
 from cofactor.recommend.topn import blocks, mask_rows, top_n
+from cofactor.recommender import Recommender
 
 Array = Any
 N = 10

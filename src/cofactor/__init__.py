@@ -8,52 +8,54 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from cofactor._version import __version__
 
 _PUBLIC = {
     "Callback": "cofactor.train",
     "CofactorError": "cofactor.errors",
     "Interactions": "cofactor.data.interactions",
-    "Learner": "cofactor.train",
-    "Recommender": "cofactor.recommend",
+    "Learner": "cofactor.collab",
+    "Recommender": "cofactor.recommender",
     "Split": "cofactor.data.interactions",
     "check": "cofactor.data.doctor",
     "collab_learner": "cofactor.collab",
-    "compare": "cofactor.evaluate",
-    "datasets": "cofactor.data.datasets",
-    "evaluate": "cofactor.evaluate",
-    "fit": "cofactor.fitting",
+    "compare": "cofactor.selection.compare",
+    "diff": "cofactor.api",
+    "evaluate": "cofactor.evaluation.evaluate",
+    "fit": "cofactor.api",
     "folds": "cofactor.data.datasets",
-    "load": "cofactor.bundle",
+    "list_datasets": "cofactor.data.datasets",
+    "list_models": "cofactor.models",
+    "load": "cofactor.api",
     "load_dataset": "cofactor.data.datasets",
-    "models": "cofactor.models",
     "read": "cofactor.data.read",
-    "tune": "cofactor.evaluate",
+    "tune": "cofactor.selection.tune",
 }
 """Public name -> the module that holds it."""
 
 __all__ = ["__version__", "split", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
-    from cofactor.bundle import load as load
+    from cofactor.api import diff as diff
+    from cofactor.api import fit as fit
+    from cofactor.api import load as load
+    from cofactor.collab import Learner as Learner
     from cofactor.collab import collab_learner as collab_learner
     from cofactor.data import splits as split
-    from cofactor.data.datasets import datasets as datasets
     from cofactor.data.datasets import folds as folds
+    from cofactor.data.datasets import list_datasets as list_datasets
     from cofactor.data.datasets import load_dataset as load_dataset
     from cofactor.data.doctor import check as check
     from cofactor.data.interactions import Interactions as Interactions
     from cofactor.data.interactions import Split as Split
     from cofactor.data.read import read as read
     from cofactor.errors import CofactorError as CofactorError
-    from cofactor.evaluate.compare import compare as compare
-    from cofactor.evaluate.evaluate import evaluate as evaluate
-    from cofactor.evaluate.tune import tune as tune
-    from cofactor.fitting import fit as fit
-    from cofactor.models import models as models
-    from cofactor.recommend import Recommender as Recommender
+    from cofactor.evaluation.evaluate import evaluate as evaluate
+    from cofactor.models import list_models as list_models
+    from cofactor.recommender import Recommender as Recommender
+    from cofactor.selection.compare import compare as compare
+    from cofactor.selection.tune import tune as tune
     from cofactor.train import Callback as Callback
-    from cofactor.train import Learner as Learner
 
 
 def __getattr__(name: str) -> Any:

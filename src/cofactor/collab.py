@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cofactor._checks import whole
+from cofactor._validate import check_int
 from cofactor.data.interactions import Interactions, Split
+from cofactor.data.read import read
 from cofactor.errors import ConfigError
 from cofactor.model import Model
-from cofactor.train import Callback, Learner
+from cofactor.models.dot_bias.model import DotBias, DotBiasConfig, infer_range
+from cofactor.models.neural.model import Neural, NeuralConfig
+from cofactor.models.torch.module import TorchModule, TorchModuleConfig, device_of, need_torch
+from cofactor.recommender import Recommender
+from cofactor.train import learner
+from cofactor.train.callbacks import Callback
+
+
+class Learner(learner.Learner):
+    """The Learner that users hold: it also makes a Recommender."""
+
+    def recommender(self) -> Recommender:
+        """A Recommender around the model as it is now."""
+        return Recommender.from_learner(self)
 
 
 def collab_learner(
@@ -39,12 +53,10 @@ def collab_learner(
     Then ``learn.fit_one_cycle(5, 5e-3, wd=0.1)``.
     """
     if not isinstance(data, (Split, Interactions)):
-        from cofactor.data.read import read
-
         data = read(data)
     if not isinstance(loss, str) and not callable(loss):
         raise ConfigError(f"loss is {loss!r}; give mse, mae, huber, bce, or a function of two tensors")
-    n_factors, bs = whole("n_factors", n_factors), whole("bs", bs)
+    n_factors, bs = check_int("n_factors", n_factors), check_int("bs", bs)
     bounds = y_range if y_range is None or isinstance(y_range, str) else y_bounds(y_range)
     if use_nn:
         if not isinstance(loss, str):
@@ -53,9 +65,7 @@ def collab_learner(
     elif layers is not None or emb_szs is not None or dropout:
         raise ConfigError("layers, emb_szs and dropout are the network's; add use_nn=True")
     elif isinstance(loss, str):
-        from cofactor.models.dot_bias import DotBias, DotBiasConfig
-
-        model = DotBias(DotBiasConfig(n_factors=n_factors, y_range=bounds, loss=loss, bs=bs))
+        model = DotBias(DotBiasConfig(n_factors=n_factors, y_range=bounds, loss=loss, batch_size=bs))
     else:
         model = _own_loss(data, n_factors, bounds, loss, bs, device)
     return Learner(data, model, seed=seed, bs=bs, callbacks=callbacks, verbose=verbose)
@@ -71,8 +81,6 @@ def _network(
     bs: int,
     device: Any,
 ) -> Model:
-    from cofactor.models.neural import Neural, NeuralConfig
-    from cofactor.models.torch_module import device_of, need_torch
 
     need_torch("collab_learner(use_nn=True)")
     device_of(device)
@@ -86,7 +94,7 @@ def _network(
         y_range=bounds,
         dropout=dropout,
         loss=loss,
-        bs=bs,
+        batch_size=bs,
     )
     return Neural(config, device=device)
 
@@ -99,17 +107,15 @@ def _own_loss(
     bs: int,
     device: Any,
 ) -> Model:
-    from cofactor.models.dot_bias import infer_range
-    from cofactor.models.torch_module import TorchModule, TorchModuleConfig, device_of, need_torch
 
     need_torch("a loss function of your own")
     device_of(device)
-    from cofactor.models.torch_layers import EmbeddingDotBias
+    from cofactor.models.torch.layers import EmbeddingDotBias
 
     train = data.train if isinstance(data, Split) else data
     found = infer_range(train, "mse") if isinstance(bounds, str) else bounds
     return TorchModule(
-        TorchModuleConfig(loss="own", bs=bs),
+        TorchModuleConfig(loss="own", batch_size=bs),
         lambda n_users, n_items: EmbeddingDotBias(n_factors, n_users, n_items, found),
         loss=loss,
         device=device,
@@ -120,7 +126,7 @@ def hidden(layers: Any) -> list[int]:
     """Widths of hidden layers; ConfigError where they are no list of whole numbers."""
     if isinstance(layers, str) or not hasattr(layers, "__iter__"):
         raise ConfigError(f"layers is {layers!r}; give the widths of the hidden layers, such as [100, 50]")
-    return [whole("the width of a layer", width) for width in layers]
+    return [check_int("the width of a layer", width) for width in layers]
 
 
 def y_bounds(y_range: Sequence[float]) -> tuple[float, float]:

@@ -16,20 +16,18 @@ import secrets
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from cofactor._bundle import manifest, parts, tables, tensors
-from cofactor._bundle.files import is_bundle
-from cofactor._checks import one_of
-from cofactor._outputs import check_file, check_path
+from cofactor._paths import check_file, check_path
+from cofactor._validate import check_choice
+from cofactor.bundle import contents, id_tables, manifest, tensors
+from cofactor.bundle.files import is_bundle
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
-
-if TYPE_CHECKING:
-    from cofactor.models.dot_bias import DotBias
-    from cofactor.models.torch_module import TorchModule
-    from cofactor.recommend import Recommender
+from cofactor.models.dot_bias.model import DotBias
+from cofactor.models.torch.module import TorchModule, need_torch
+from cofactor.recommender import Recommender
 
 Format = Literal["npy", "npz", "parquet", "word2vec"]
 
@@ -46,7 +44,7 @@ def export_vectors(
     written.
     """
     check_path(path)
-    one_of("format", format, "npy", "npz", "parquet", "word2vec")
+    check_choice("format", format, "npy", "npz", "parquet", "word2vec")
     frame = rec.embeddings(which)
     if format == "parquet":
         _write(path, lambda f: frame.write_parquet(f))
@@ -86,7 +84,6 @@ def export_onnx(rec: Recommender, path: str | Path) -> None:
     written. ConfigError for other models, for a module that ONNX cannot express, and where there are ratings newer
     than the model; MissingExtraError without the packages of the extra ``onnx``.
     """
-    from cofactor.models.torch_module import need_torch
 
     check_file(path)
     inner = _module(rec)
@@ -114,8 +111,6 @@ def export_onnx(rec: Recommender, path: str | Path) -> None:
 
 def _module(rec: Recommender) -> Callable[[], Any]:
     """What makes the module that turns codes (n, 2) into flat predictions."""
-    from cofactor.models.dot_bias import DotBias
-    from cofactor.models.torch_module import TorchModule
 
     _nothing_newer(rec)
     model = rec.model
@@ -129,7 +124,7 @@ def _module(rec: Recommender) -> Callable[[], Any]:
 def _dot_bias_module(model: DotBias) -> Any:
     import torch
 
-    from cofactor.models.torch_layers import EmbeddingDotBias
+    from cofactor.models.torch.layers import EmbeddingDotBias
 
     views = model.views()
     (n_users, k), n_items = views["u_weight"].shape, len(views["i_weight"])
@@ -212,9 +207,9 @@ def _reason(exc: BaseException) -> str:
 
 
 def _nothing_newer(rec: Recommender) -> None:
-    if rec.overlay.users:
+    if rec.updates.users:
         raise ConfigError(
-            f"{rec.overlay.n_ratings:,} ratings are newer than the model and would be lost; refit() it and export that"
+            f"{rec.updates.n_ratings:,} ratings are newer than the model and would be lost; refit() it and export that"
         )
 
 
@@ -224,7 +219,7 @@ def export_hf(rec: Recommender, folder: str | Path) -> None:
     The card gives only what was measured. User ids and ratings are left out, but the vectors of users are part of the
     weights: think of that before you publish.
     """
-    arrays = {name: a for name, a in parts.collect(rec).items() if name.startswith("model.")}
+    arrays = {name: a for name, a in contents.collect(rec).items() if name.startswith("model.")}
     facts = {
         "library_name": "cofactor",
         "model": rec.name,
@@ -239,7 +234,7 @@ def export_hf(rec: Recommender, folder: str | Path) -> None:
     place = _folder(folder)
     stripped = {name.removeprefix("model."): a for name, a in arrays.items()}
     _write(place / "model.safetensors", lambda f: tensors.write(f, stripped))
-    _write(place / "items.parquet", lambda f: tables.write(f, rec.data.item_ids, rec.data.item_table))
+    _write(place / "items.parquet", lambda f: id_tables.write(f, rec.data.item_ids, rec.data.item_table))
     _write(place / "config.json", lambda f: f.write((json.dumps(facts, indent=2, allow_nan=False) + "\n").encode()))
     _write(place / "README.md", lambda f: f.write(_card(facts).encode()))
 

@@ -10,7 +10,7 @@ ratings float32, times int64 seconds since 1970-01-01 UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -29,44 +29,51 @@ Task = Literal["rating", "ranking"]
 class Hyper:
     """What the loop tells a ``batch`` stepper for a run of ``n`` consecutive batches.
 
-    ``lr`` and ``mom`` are float arrays of length ``n``; ``wd`` is the decoupled weight decay; ``bs`` the batch size.
+    ``lr`` and ``momentum`` are float arrays of length ``n``; ``weight_decay`` is decoupled (Loshchilov & Hutter 2019).
     ``sweep`` and ``solve`` steppers ignore all of it.
     """
 
     lr: Array
-    mom: Array
-    wd: float
-    bs: int
+    momentum: Array
+    weight_decay: float
+    batch_size: int
 
 
-class Stepper(Protocol):
+class Stepper:
     """One training run in progress: owns the optimizer or sampler state and writes into the model's arrays.
 
-    Three optional attributes are looked for: ``chunk``, the number of batches after which the loop wants to hear of
-    Ctrl-C; ``flush()``, which brings weights that are kept lazily up to date, and is called after every epoch; and,
-    where nobody looks at batches, ``whole(seed, hyper)``, which trains an epoch in an order of its own, drawn from
-    ``seed``, and gives losses as ``run`` does (or None: then it wants rows).
+    Subclass it: ``run``, ``snapshot`` and ``restore`` are required; the rest has defaults.
     """
 
-    kind: Kind
-    """``batch``: SGD over rows in the order given; ``sweep``: one pass of ALS or Gibbs; ``solve``: closed form."""
+    interrupt_every: int = 0
+    """After how many batches the loop looks for Ctrl-C; 0: after the epoch."""
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """Train, and give the training losses as a float64 array.
+        """Train, and return the training losses as a float64 array.
 
-        ``batch``: ``rows`` are ``n * bs`` positions into the training data, one loss a batch comes back (mean over the
-        batch, before that batch's update). ``sweep`` and ``solve``: ``rows`` and ``hyper`` are None, one pass is made,
-        an array of one loss (or of none, where the model has no training loss) comes back.
+        ``batch`` models: ``rows`` are ``n * batch_size`` positions into the training data; returns one loss per batch
+        (the mean over the batch, before that batch's update). ``sweep`` and ``solve`` models: ``rows`` and ``hyper``
+        are None; one pass is made, and an array of one loss (or of none, where there is no training loss) is returned.
         """
-        ...
+        raise NotImplementedError
+
+    def run_epoch(self, seed: Sequence[int], hyper: Hyper) -> Array | None:
+        """Train one epoch in an order of the stepper's own, drawn from ``seed``; returns losses as :meth:`run` does.
+
+        None, the default: the stepper wants rows in the loop's order. Called only where no callback looks at batches.
+        """
+        return None
+
+    def flush(self) -> None:
+        """Bring weights that are kept lazily up to date; called after every epoch."""
 
     def snapshot(self) -> State:
         """Copies of every array and counter needed to go on later as if never interrupted (model arrays included)."""
-        ...
+        raise NotImplementedError
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Put a snapshot back, in place."""
-        ...
+        raise NotImplementedError
 
 
 @runtime_checkable
@@ -76,6 +83,8 @@ class Model(Protocol):
     name: ClassVar[str]
     task: ClassVar[Task]
     """``rating``: scores are predicted ratings; ``ranking``: only their order means something."""
+    kind: ClassVar[Kind]
+    """``batch``: SGD over rows in the order given; ``sweep``: one pass of ALS or Gibbs; ``solve``: closed form."""
     config: Any
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
@@ -89,6 +98,19 @@ class Model(Protocol):
 
     def scores(self, users: Array) -> Array:
         """float32 (len(users), n_items): the score of every item for each of a block of users."""
+        ...
+
+    def fold_in(self, histories: CSR) -> Array:
+        """The state of users who were not in training, from their ratings (CSR over item codes, one row per user), with
+        the items held fixed: an array with one row per history. What its columns mean is the model's own."""
+        ...
+
+    def user_state(self, users: Array) -> Array:
+        """The same representation for users of the training data (codes)."""
+        ...
+
+    def scores_from(self, user_state: Array) -> Array:
+        """float32 (len(user_state), n_items) for rows from ``fold_in`` or ``user_state``."""
         ...
 
     def state(self) -> State:
@@ -108,24 +130,6 @@ class HasLoss(Protocol):
     def loss(self, data: Interactions) -> float: ...
 
 
-@runtime_checkable
-class FoldIn(Protocol):
-    """Optional, but expected: users that were not in training get scores without any retraining."""
-
-    def fold_in(self, histories: CSR) -> Array:
-        """What the model would know of users with these ratings (CSR over item codes, a row a user), items held fixed:
-        an array with one row for each history, whatever its columns mean to the model."""
-        ...
-
-    def user_state(self, users: Array) -> Array:
-        """The same representation for users of the training data."""
-        ...
-
-    def scores_from(self, user_state: Array) -> Array:
-        """float32 (len(user_state), n_items) for rows from ``fold_in`` or ``user_state``."""
-        ...
-
-
 class Interval(NamedTuple):
     """Predictions with bounds that should hold ``level`` of true ratings; three float32 arrays (n,)."""
 
@@ -138,12 +142,22 @@ class Interval(NamedTuple):
 class Posterior(Protocol):
     """Optional: the model knows how sure it is (others get intervals from held-out residuals)."""
 
-    def predict_interval(self, users: Array, items: Array, level: float, times: Array | None = None) -> Interval: ...
+    def predict_interval(self, users: Array, items: Array, level: float, times: Array | None = None) -> Interval:
+        """Bounds for pairs of codes (n,) that should hold ``level`` of true ratings."""
+        ...
+
+    def interval_from(self, user_state: Array, level: float) -> Interval:
+        """The same for every item, for any user state: three float32 arrays (len(user_state), n_items)."""
+        ...
+
+    def draw_from(self, user_state: Array, rng: np.random.Generator) -> Array:
+        """float32 (len(user_state), n_items): scores by one draw from the posterior."""
+        ...
 
 
 @runtime_checkable
-class ScoresSome(FoldIn, Protocol):
-    """Optional: the score of an item costs so much that filters are looked at first."""
+class ScoresSome(Protocol):
+    """Optional: scoring an item is expensive, so filters are applied before scoring."""
 
     def scores_among(self, user_state: Array, items: Array) -> Array:
         """float32 (len(user_state), len(items)): these columns (codes, none twice) of ``scores_from``, with the same
@@ -152,25 +166,12 @@ class ScoresSome(FoldIn, Protocol):
 
 
 @runtime_checkable
-class LeavesOut(FoldIn, Protocol):
+class LeavesOut(Protocol):
     """Optional: leaving out a user's ratings one by one costs less than folding in every history that remains."""
 
     def scores_without(self, history: CSR, positions: Array, item: int) -> Array:
         """float64 (1 + len(positions),): the score of an item for the one row of ``history``, then for the same without
         each of its entries at ``positions``."""
-        ...
-
-
-@runtime_checkable
-class FoldedPosterior(FoldIn, Protocol):
-    """Optional: how sure the model is for any user state, so for users that were folded in as well."""
-
-    def interval_from(self, user_state: Array, level: float) -> Interval:
-        """Bounds as in ``Posterior``, for every item: three float32 arrays (len(user_state), n_items)."""
-        ...
-
-    def draw_from(self, user_state: Array, rng: np.random.Generator) -> Array:
-        """float32 (len(user_state), n_items): scores by one draw from the posterior."""
         ...
 
 
@@ -188,15 +189,12 @@ class Terms(NamedTuple):
 class Additive(Protocol):
     """Optional: predictions are a sum of named terms (global, user, item, factor 0, factor 1, ...)."""
 
-    def terms(self, user: int, item: int, time: int | None = None) -> Terms: ...
-
-
-@runtime_checkable
-class FoldedAdditive(FoldIn, Protocol):
-    """Optional: the same account for any user state, so for users that were folded in as well."""
+    def terms(self, user: int, item: int, time: int | None = None) -> Terms:
+        """For codes of the training data."""
+        ...
 
     def terms_from(self, user_state: Array, item: int) -> Terms:
-        """As ``Additive.terms``, for one row of a user state (d,) and an item of the training data."""
+        """For one row of a user state (d,), so for users who were folded in too, and an item of the training data."""
         ...
 
 
@@ -219,7 +217,7 @@ class HasSimilarity(Protocol):
 
 
 @runtime_checkable
-class HasVectors(FoldIn, Protocol):
+class HasVectors(Model, Protocol):
     """Optional: scores that are a dot product (or rise with one), so that an index can look for the best items."""
 
     def query_vectors(self, user_state: Array) -> Array:
@@ -232,4 +230,26 @@ class HasVectors(FoldIn, Protocol):
 
     def scores_at(self, user_state: Array, items: Array) -> Array:
         """float32 (len(user_state), m): what ``scores_from`` gives, up to rounding, for each row's own ``items``."""
+        ...
+
+
+CommonRows = tuple[Array, Array]
+"""Codes of the ids that two models share: (in the new one, in the old one)."""
+
+
+@runtime_checkable
+class WarmStart(Protocol):
+    """Optional: the model knows how to begin training with what an earlier one learned."""
+
+    def begin_from(self, stepper: Stepper, old: Self, users: CommonRows, items: CommonRows) -> bool:
+        """Write the rows of ``old`` into a run that has not begun; whether that could be done."""
+        ...
+
+
+@runtime_checkable
+class HasItemVectors(Protocol):
+    """Optional: item vectors by which two trained models are compared, though nobody is shown them."""
+
+    def item_embedding(self) -> Array:
+        """float32 (n_items, k)."""
         ...

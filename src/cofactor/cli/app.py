@@ -9,7 +9,7 @@ import warnings
 
 import typer
 
-from cofactor import __version__
+from cofactor._version import __version__
 from cofactor.cli import (
     check,
     compare,

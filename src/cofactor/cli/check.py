@@ -6,7 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, console, print_json, say, show
+from cofactor.cli.common import (
+    Encoding,
+    Item,
+    Json,
+    Rating,
+    Sep,
+    Time,
+    User,
+    column,
+    console,
+    print_json,
+    say,
+    separator,
+    show,
+)
+from cofactor.data.catalog import DATASETS
+from cofactor.data.datasets import load_dataset
+from cofactor.data.doctor import check
+from cofactor.data.doctor_checks import percent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,10 +42,6 @@ def command(
 ) -> None:
     """Look a table over before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost."""
     from pathlib import Path
-
-    from cofactor.cli.common import column, separator
-    from cofactor.data.datasets import DATASETS, load_dataset
-    from cofactor.data.doctor import check
 
     if ratings in DATASETS and not Path(ratings).exists():
         report = check(load_dataset(ratings))
@@ -59,8 +73,6 @@ def _summary(summary: dict[str, Any]) -> None:
     """Figures by name, without a heading that says so."""
     from rich.table import Table
 
-    from cofactor.data.findings import percent
-
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")
@@ -78,8 +90,6 @@ def _summary(summary: dict[str, Any]) -> None:
 def _for_people(frame: pl.DataFrame) -> pl.DataFrame:
     """Shares in percent, with what they are shares of in the heading."""
     import polars as pl
-
-    from cofactor.data.findings import percent
 
     if "share" in frame.columns:
         shares = pl.Series("of all ratings", [percent(share) for share in frame["share"]], dtype=pl.String)

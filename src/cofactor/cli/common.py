@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from cofactor._plain import plain
-from cofactor.errors import ConfigError, DataError
+from cofactor._json import to_jsonable
+from cofactor._paths import check_file
+from cofactor.data.catalog import DATASETS
+from cofactor.data.datasets import load_dataset
+from cofactor.data.interactions import Interactions
+from cofactor.data.read import read
+from cofactor.errors import ConfigError, DataError, did_you_mean
+from cofactor.recommend.ids import Items
+from cofactor.recommender import Recommender
+from cofactor.selection.choose import out_of_time
 
 if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
-
-    from cofactor.data.interactions import Interactions
-    from cofactor.recommend import Recommender
-    from cofactor.recommend.lookup import Items
 
 Json = typer.Option(False, "--json", help="Print JSON for machines instead of tables.")
 Seed = typer.Option(42, "--seed", help="One seed gives one result, bit for bit.")
@@ -111,8 +115,6 @@ def emit(value: Any, as_json: bool, title: str | None = None) -> None:
 
 def check_table(out: str) -> None:
     """ConfigError where a table cannot be written to this file, or its name promises what it would not be."""
-    from cofactor._outputs import check_file
-
     suffix = check_file(out).suffix.lower()
     if suffix in OTHERS:
         raise ConfigError(f"{out}: a table is written as .parquet, .csv or .tsv, not as {suffix}")
@@ -129,8 +131,6 @@ def check_lists(out: str) -> None:
 
 def check_page(out: str) -> None:
     """ConfigError where a report cannot be written to this file, or where it is no page: the ratings, say."""
-    from cofactor._outputs import check_file
-
     place = check_file(out, "the report")
     if place.is_file() and place.stat().st_size:
         with place.open("rb") as file:
@@ -190,11 +190,9 @@ def metric_line(name: str, value: float) -> str:
     return f"{name}: {value:.4f}" + (f" ({WORDS[name]})" if name in WORDS else "")
 
 
-def show_tried(tried: pl.DataFrame) -> None:
+def show_trials(tried: pl.DataFrame) -> None:
     """What ``auto`` tried, with the one it took, and what the budget kept out."""
     import polars as pl
-
-    from cofactor.evaluate.auto import out_of_time
 
     metric = str(tried["metric"][0])
     note = out_of_time(tried)
@@ -210,7 +208,7 @@ def show_tried(tried: pl.DataFrame) -> None:
 
 def print_json(value: Any) -> None:
     """Strict JSON: numbers that are not finite become null."""
-    print(json.dumps(plain(value), ensure_ascii=False, allow_nan=False))
+    print(json.dumps(to_jsonable(value), ensure_ascii=False, allow_nan=False))
 
 
 def read_ratings(
@@ -228,9 +226,6 @@ def read_ratings(
 ) -> Interactions:
     """Ratings from a file (and side tables ``items``, ``users``), or a dataset by its name; notes go to stderr."""
     from pathlib import Path
-
-    from cofactor.data.datasets import DATASETS, load_dataset
-    from cofactor.data.read import read
 
     if source in DATASETS and not Path(source).exists():
         data = load_dataset(source)
@@ -337,8 +332,6 @@ def parse_flags(args: list[str], cls: type[Any]) -> dict[str, Any]:
     """``["--n-factors", "50"]`` -> {"n_factors": 50}, by the types of the config's defaults."""
     import ast
     import dataclasses
-
-    from cofactor.errors import did_you_mean
 
     fields = {f.name: f for f in dataclasses.fields(cls)}
     values: dict[str, Any] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cofactor._checks import whole
+from cofactor._validate import check_int
 from cofactor.cli.common import (
     Encoding,
     Item,
@@ -19,6 +19,8 @@ from cofactor.cli.common import (
     read_ratings,
     show,
 )
+from cofactor.data import splits
+from cofactor.selection import compare
 
 SHOWN = ["model", "metric", "mean", "low", "high", "worse_by", "p", "fit_seconds"]
 """The columns that fit a terminal of 80; JSON has them all."""
@@ -39,10 +41,7 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Compare models honestly: same rows, confidence intervals, and what can and cannot be told apart."""
-    from cofactor.data import splits
-    from cofactor.evaluate import compare
-
-    whole("--folds", folds)
+    check_int("--folds", folds)
     data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
     names = [m.strip() for m in models.split(",") if m.strip()]
     split = splits.kfold(data, folds, seed) if folds > 1 else splits.random(data, valid=valid, seed=seed)

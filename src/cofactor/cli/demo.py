@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
+import polars as pl
 import typer
 
+from cofactor.api import fit
 from cofactor.cli.common import Json, Seed, check_page, console, print_json, say, show
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from cofactor.data.interactions import Split
-    from cofactor.recommend import Recommender
+from cofactor.collab import collab_learner
+from cofactor.data import splits
+from cofactor.data.datasets import load_dataset
+from cofactor.data.interactions import Split
+from cofactor.evaluation import evaluate
+from cofactor.recommender import Recommender
+from cofactor.report.report import write_report
 
 FILMS = ("The Dark Knight (2008)", "The Godfather (1972)", "Despicable Me 2 (2013)")
 HISTORY = {"The Godfather (1972)": 10, "Pulp Fiction (1994)": 9, "Inception (2010)": 8}
@@ -25,29 +27,25 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Learn from 68,000 real film ratings, show what was learned, recommend, and write report.html; no network."""
-    import cofactor as cf
-    from cofactor.data import splits
-    from cofactor.explain.report import write_report
-
     check_page(out)
     start = time.perf_counter()
-    ratings = cf.load_dataset("movietweetings-demo")
+    ratings = load_dataset("movietweetings-demo")
     split = splits.random(ratings, valid=0.2, seed=seed)
     if not as_json:
         say(f"{len(ratings):,} ratings from 0 to 10 by {ratings.n_users:,} users of {ratings.n_items:,} films")
         say(f"{len(split.train):,} to learn from, {len(split.valid):,} held out to check with\n")
         say("The notebook's model, by one cycle:")
-    learn = cf.collab_learner(split, n_factors=20, y_range=(0, 10.5), seed=seed, verbose=not as_json)
+    learn = collab_learner(split, n_factors=20, y_range=(0, 10.5), seed=seed, verbose=not as_json)
     learn.fit_one_cycle(5, 5e-3, wd=0.1)
-    rec = cf.fit(split, model="bayes-mf", seed=seed, verbose=not as_json)
-    ranker = cf.fit(split.train, model="ease", seed=seed)
-    ladder = _ladder(split, seed, learn.recommender(), rec, ranker)
+    rec = fit(split, model="bayes-mf", seed=seed, verbose=not as_json)
+    ranker = fit(split.train, model="ease", seed=seed)
+    baselines = _ladder(split, seed, learn.recommender(), rec, ranker)
     write_report(rec, out, title="What 4,333 people said about 2,414 films", neighbours=ranker, test=split.valid)
     if as_json:
-        print_json({"report": out, "seconds": time.perf_counter() - start, "figures": ladder.to_dicts()})
+        print_json({"report": out, "seconds": time.perf_counter() - start, "figures": baselines.to_dicts()})
         return
     show(
-        ladder.rename({"rmse": "error (RMSE)", "ndcg@10": "lists (NDCG@10)"}),
+        baselines.rename({"rmse": "error (RMSE)", "ndcg@10": "lists (NDCG@10)"}),
         "\nOn the held-out ratings, with 95 % intervals; in lists 8 or more is a hit",
     )
     say("Predicting ratings and making lists are two tasks:\nhere bayes-mf does the first best, ease the second.")
@@ -62,21 +60,17 @@ def command(
 
 def _ladder(split: Split, seed: int, notebook: Recommender, rec: Recommender, ranker: Recommender) -> pl.DataFrame:
     """Every model of the demo beside the simplest one of its kind, on the same held-out rows."""
-    import polars as pl
-
-    import cofactor as cf
-
     models = {
-        "bias": cf.fit(split.train, model="bias", seed=seed),
+        "bias": fit(split.train, model="bias", seed=seed),
         "dot-bias (the notebook's)": notebook,
         "bayes-mf": rec,
-        "popular": cf.fit(split.train, model="popular", seed=seed),
+        "popular": fit(split.train, model="popular", seed=seed),
         "ease": ranker,
     }
     rows = []
     for name, model in models.items():
         wanted = ["rmse", "ndcg"] if model.model.task == "rating" else ["ndcg"]
-        measured = cf.evaluate(model, split.valid, metrics=wanted, relevant=8.0)
+        measured = evaluate(model, split.valid, metrics=wanted, relevant=8.0)
         found = {
             row["metric"]: f"{row['value']:.4f} ({row['low']:.4f} to {row['high']:.4f})" for row in measured.to_dicts()
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cofactor.api import diff
 from cofactor.cli.common import Json, console, print_json
 
 
@@ -13,8 +14,6 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Compare two saved models: metrics, overlap of top lists, items that moved."""
-    from cofactor.bundle import diff
-
     result = diff(a, b)
     if as_json:
         print_json(result.to_dict())

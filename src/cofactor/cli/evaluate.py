@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from cofactor.api import load
 from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, console, print_json, read_test, show
+from cofactor.evaluation import evaluate
 
 
 def command(
@@ -21,9 +23,6 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Measure a saved model on a test table, with confidence intervals."""
-    from cofactor.bundle import load
-    from cofactor.evaluate import evaluate
-
     rec = load(model)
     data = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
     found = evaluate(rec, data, n=(n,), relevant=relevant)

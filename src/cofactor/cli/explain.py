@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cofactor.api import load
 from cofactor.cli.common import Json, console, print_json
 
 
@@ -14,8 +15,6 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Take a prediction apart: terms that sum to it, and the nearest items that the user rated."""
-    from cofactor.bundle import load
-
     rec = load(model)
     account = rec.explain(rec.data.user_ids.parse(user), rec.data.item_ids.parse(item))
     if as_json:

@@ -7,7 +7,9 @@ from typing import Literal
 
 import typer
 
-from cofactor._outputs import check_file
+from cofactor import export
+from cofactor._paths import check_file
+from cofactor.api import load
 from cofactor.cli.common import Json, print_json, say
 from cofactor.errors import ConfigError, did_you_mean
 
@@ -30,9 +32,6 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Write what a model learned for other programs: vectors, an ONNX graph, or a folder for the Hugging Face Hub."""
-    from cofactor import export
-    from cofactor.bundle import load
-
     chosen = format or SUFFIXES.get(Path(out).suffix.lower())
     if chosen not in FORMATS:
         listed = "; ".join(f"{name} ({about})" for name, about in FORMATS.items())

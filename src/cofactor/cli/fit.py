@@ -6,7 +6,9 @@ from pathlib import Path
 
 import typer
 
-from cofactor._outputs import check_file
+from cofactor._paths import check_file
+from cofactor.api import AUTO, fit
+from cofactor.bundle import check_writable
 from cofactor.cli.common import (
     Encoding,
     Item,
@@ -21,9 +23,12 @@ from cofactor.cli.common import (
     print_json,
     read_ratings,
     say,
-    show_tried,
+    show_trials,
 )
+from cofactor.data import splits
 from cofactor.errors import ConfigError
+from cofactor.models import model_class
+from cofactor.models.base.config import make_config
 
 
 def command(
@@ -49,12 +54,6 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Train a model on a table of ratings and save it. The model's parameters are options too: --n-factors 50."""
-    from cofactor.bundle import check_writable
-    from cofactor.data import splits
-    from cofactor.fitting import AUTO, fit
-    from cofactor.models import model_class
-    from cofactor.models.config import make_config
-
     config = parse_flags(ctx.args, model_class(model).Config) if model not in AUTO else {}
     if model in AUTO and ctx.args:
         raise ConfigError(
@@ -86,12 +85,12 @@ def command(
     )
     rec.save(out)
     if as_json:
-        tried = [] if rec.tried is None else rec.tried.to_dicts()
-        facts = {"model": rec.name, "out": out, "metrics": rec.metrics, "history": rec.history, "tried": tried}
+        tried = [] if rec.trials is None else rec.trials.to_dicts()
+        facts = {"model": rec.name, "out": out, "metrics": rec.metrics, "history": rec.history, "trials": tried}
         print_json(facts)
         return
-    if rec.tried is not None:
-        show_tried(rec.tried)
+    if rec.trials is not None:
+        show_trials(rec.trials)
     for name, value in rec.metrics.items():
         say(metric_line(name, value))
     say(f"saved {rec.name} to {out}")

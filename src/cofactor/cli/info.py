@@ -6,7 +6,9 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Json, cell, console, metric_line, print_json, show_tried
+from cofactor.bundle import info
+from cofactor.cli.common import Json, cell, console, metric_line, print_json, show_trials
+from cofactor.recommend.fitted import TRIALS
 
 
 def command(
@@ -18,13 +20,11 @@ def command(
     import polars as pl
     from rich.table import Table
 
-    from cofactor.bundle import info
-
     facts = info(model, verify=verify)
     if as_json:
         print_json(facts)
         return
-    tried = facts.pop("tried")
+    tried = facts.pop("trials")
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
@@ -32,10 +32,8 @@ def command(
         table.add_row(name.replace("_", " "), _shown(name, value))
     console().print(table)
     if tried:
-        from cofactor.recommend.tried import SCHEMA
-
         console().print("\nWhat auto tried", style="italic")
-        show_tried(pl.DataFrame(tried, schema=SCHEMA))
+        show_trials(pl.DataFrame(tried, schema=TRIALS))
 
 
 def _shown(name: str, value: Any) -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
+import polars as pl
 import typer
 
 from cofactor.cli.common import Json, emit, say
+from cofactor.data.datasets import list_datasets
+from cofactor.models import list_models, model_class
 
 
 def datasets(as_json: bool = Json) -> None:
     """List the datasets that can be named instead of a file."""
-    import polars as pl
-
-    from cofactor.data.datasets import datasets
-
-    found = datasets()
+    found = list_datasets()
     if as_json:
         emit(found, as_json)
         return
@@ -33,12 +32,8 @@ def models(
     as_json: bool = Json,
 ) -> None:
     """List the models, or the parameters of one with their defaults."""
-    import polars as pl
-
-    from cofactor.models import model_class, models
-
     if name is None:
-        emit(models().select("model", "task", "about") if not as_json else models(), as_json)
+        emit(list_models().select("model", "task", "about") if not as_json else list_models(), as_json)
         if not as_json:
             say("\ncofactor models NAME lists the parameters of one; they are options of cofactor fit.")
         return

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from cofactor.api import load
 from cofactor.cli.common import (
     Json,
     check_lists,
@@ -18,9 +19,7 @@ from cofactor.cli.common import (
     write_table,
 )
 from cofactor.errors import ConfigError
-
-if TYPE_CHECKING:
-    from cofactor.recommend import Recommender
+from cofactor.recommender import Recommender
 
 Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for somebody new; repeat it.")
 Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of users, for somebody new; repeat it.")
@@ -55,8 +54,6 @@ def command(
 
     Of somebody new --feature age=31 says more, or all that is known. With --all the lists go into --out recs.parquet.
     """
-    from cofactor.bundle import load
-
     if sum((user is not None, bool(liked or feature), everybody)) != 1:
         raise ConfigError(
             "give one of --user ID, --liked ITEM or ITEM=RATING (repeatable; or --feature COLUMN=VALUE) and --all"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from cofactor.api import load
 from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, check_page, print_json, read_test, say
+from cofactor.report.report import write_report
 
 
 def command(
@@ -20,9 +22,6 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Write a self-contained HTML report: data, learning curves, biases, map, neighbours, recommendations."""
-    from cofactor.bundle import load
-    from cofactor.explain.report import write_report
-
     check_page(out)
     rec, held_out = load(model), None
     if test is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from cofactor.cli.common import Json, emit
+from cofactor.selection import protocols, reproduce
 
 
 def command(
@@ -12,6 +13,4 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Run a published protocol and show the published figures beside ours."""
-    from cofactor.evaluate import protocols, reproduce
-
     emit(protocols() if name is None else reproduce(name), as_json)

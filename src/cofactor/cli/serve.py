@@ -7,7 +7,9 @@ from pathlib import Path
 
 import typer
 
+from cofactor._progress import compiling_announced
 from cofactor.cli.common import console, say
+from cofactor.serve import Settings, run
 
 AllowHost = typer.Option(None, "--allow-host", help="Another name under which browsers may reach it; repeat it.")
 
@@ -35,9 +37,6 @@ def command(
 
     Install with: pip install 'cofactor\\[serve]'. More in docs/serving.md.
     """
-    from cofactor._progress import compiling_announced
-    from cofactor.serve import Settings, run
-
     settings = Settings(
         Path(model),
         Path(state) if state is not None else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cofactor.api import load
 from cofactor.cli.common import Json, emit
 
 
@@ -17,7 +18,5 @@ def command(
     as_json: bool = Json,
 ) -> None:
     """Show which items are most like one."""
-    from cofactor.bundle import load
-
     rec = load(model)
     emit(rec.similar_items(rec.data.item_ids.parse(item), n, shrink=shrink), as_json)

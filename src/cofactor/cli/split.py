@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -22,10 +21,9 @@ from cofactor.cli.common import (
     say,
     write_table,
 )
+from cofactor.data import splits
+from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError, did_you_mean
-
-if TYPE_CHECKING:
-    from cofactor.data.interactions import Interactions
 
 HOW = ("random", "by-user", "temporal", "leave-last")
 
@@ -54,8 +52,6 @@ def command(
 
     Written are user, item, rating and time, under the table's own names; repeated rows are merged, as fit does.
     """
-    from cofactor.data import splits
-
     if how not in HOW:
         raise ConfigError(f"--how {how!r} is none of {', '.join(HOW)}.{did_you_mean(how, HOW)}")
     if (how == "by-user") != (out_given is not None):

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cofactor.data import columns, findings
-from cofactor.data.findings import Finding, Severity
-from cofactor.data.forecast import forecast
+from cofactor.data import columns, doctor_checks
+from cofactor.data.doctor_checks import Finding, Severity
 from cofactor.data.ids import Array, factorize
 from cofactor.data.interactions import Columns, Interactions
-from cofactor.data.opening import open_table
+from cofactor.data.open import open_table
 from cofactor.data.read import read
+from cofactor.data.resource_estimate import forecast
+from cofactor.data.side_tables import align
 from cofactor.data.tables import Table
-from cofactor.data.times import to_seconds
+from cofactor.data.timestamps import to_seconds
 from cofactor.errors import DataError
 
 _RANK: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
@@ -90,20 +91,20 @@ def check(source: Any, *, valid: Any = None, **options: Any) -> Report:
         data, notes, found, rows = _read_kindly(source, options)
     if len(data):
         for examine in (
-            findings.duplicates,
-            findings.scale,
-            findings.constant_users,
-            findings.bots,
-            findings.singletons,
-            findings.times,
-            findings.same_titles,
+            doctor_checks.duplicates,
+            doctor_checks.scale,
+            doctor_checks.constant_users,
+            doctor_checks.bots,
+            doctor_checks.singletons,
+            doctor_checks.times,
+            doctor_checks.same_titles,
         ):
             found.extend(examine(data))
-        found.extend(findings.look_alikes(data.user_ids))
-        found.extend(findings.look_alikes(data.item_ids))
+        found.extend(doctor_checks.look_alikes(data.user_ids))
+        found.extend(doctor_checks.look_alikes(data.item_ids))
     if valid is not None:
         other = valid if isinstance(valid, Interactions) else read(valid, **options)
-        found.extend(findings.leaks(data, other))
+        found.extend(doctor_checks.leaks(data, other))
     found.sort(key=lambda f: _RANK[f.severity])
     return Report(data.name, _summary(data, rows), tuple(found), k_cores(data), forecast(data), notes)
 
@@ -153,11 +154,11 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
     fine = np.ones(rows, dtype=np.bool_)
     for role in ("user", "item", "rating"):
         if role in series:
-            found.extend(findings.missing(series[role], role))
+            found.extend(doctor_checks.missing(series[role], role))
             fine &= ~_blank(series[role])
     values = np.ones(rows, dtype=np.float32)
     if "rating" in series:
-        found.extend(findings.unreadable_ratings(series["rating"]))
+        found.extend(doctor_checks.unreadable_ratings(series["rating"]))
         values = _numbers(series["rating"])
         fine &= np.isfinite(values)
     seconds = _seconds(series["time"], found) if "time" in series else None
@@ -169,10 +170,8 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
     data = Interactions(users, items, values[fine], times, user_ids, item_ids, used, name=table.label)
     for kind, ids in (("items", data.item_ids), ("users", data.user_ids)):
         if options.get(kind) is not None:
-            from cofactor.data.side import align
-
             aligned = align(options[kind], ids, used.item if kind == "items" else used.user, options.get("encoding"))[0]
-            data = data.but(**{f"{kind[:-1]}_table": aligned})
+            data = data.replace(**{f"{kind[:-1]}_table": aligned})
     return data, (*table.notes, *([guess] if guess else [])), found, rows
 
 
@@ -184,7 +183,7 @@ def _load(table: Table, name: str, role: str, found: list[Finding]) -> pl.Series
         objects = table.objects(name)
         if objects is None:
             raise
-        found.extend(findings.mixed_types((v for v in objects if v is not None), name, role))
+        found.extend(doctor_checks.mixed_types((v for v in objects if v is not None), name, role))
         return pl.Series(name, [None if v is None else str(v) for v in objects], dtype=pl.String)
 
 

@@ -28,7 +28,7 @@ class Encoded(NamedTuple):
     unseen: list[list[str]]
 
 
-def columns_of(names: Sequence[str]) -> dict[str, list[int]]:
+def feature_groups(names: Sequence[str]) -> dict[str, list[int]]:
     """Which features (places in ``names``) each column became."""
     found: dict[str, list[int]] = {}
     for place, name in enumerate(names):
@@ -41,7 +41,7 @@ def dense(features: Features) -> Array:
     m = features.matrix
     out = np.zeros((m.n_rows, m.n_cols), dtype=np.float32)
     out[np.repeat(np.arange(m.n_rows), m.counts), m.indices] = m.values
-    for places in columns_of(features.names).values():
+    for places in feature_groups(features.names).values():
         if "=" in features.names[places[0]]:
             nothing = np.flatnonzero(~out[:, places].any(axis=1))
             out[np.ix_(nothing, np.array(places))] = np.nan
@@ -92,7 +92,7 @@ def encode_like(table: pl.DataFrame, names: Sequence[str], known: pl.DataFrame |
     out = np.full((len(table), len(names)), np.nan, dtype=np.float32)
     unseen: list[list[str]] = [[] for _ in range(len(table))]
     absent = []
-    for column, places in columns_of(names).items():
+    for column, places in feature_groups(names).items():
         if column not in table.columns:
             absent.append(column)
             continue

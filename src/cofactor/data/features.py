@@ -10,7 +10,7 @@ import polars as pl
 
 from cofactor.data.ids import Array, IdMap
 from cofactor.data.interactions import CSR, Features, Interactions, csr
-from cofactor.data.side import align
+from cofactor.data.side_tables import align
 from cofactor.errors import ConfigError, DataError, did_you_mean
 
 Numbers = Literal["bins", "standardise"]
@@ -47,7 +47,7 @@ def with_features(
         changes[f"{kind}_features"] = features(frame, numbers, bins)
         if table is None:
             changes[f"{kind}_table"] = frame.select(ids.values.alias(key), *frame.columns)
-    return data.but(**changes)
+    return data.replace(**changes)
 
 
 def features(frame: pl.DataFrame, numbers: Numbers = "bins", bins: int = 10) -> Features:
@@ -64,7 +64,7 @@ def features(frame: pl.DataFrame, numbers: Numbers = "bins", bins: int = 10) -> 
 def _wanted(wanted: Any, ids: IdMap, table: pl.DataFrame | None, key: str) -> pl.DataFrame:
     """The feature columns, aligned with the id map, without the id."""
     if isinstance(wanted, Features):
-        raise ConfigError("these are features already; set them with data.but(item_features=...)")
+        raise ConfigError("these are features already; set them with data.replace(item_features=...)")
     if isinstance(wanted, (list, tuple)) and all(isinstance(name, str) for name in wanted):
         names: Sequence[str] = list(wanted)
         if table is None:

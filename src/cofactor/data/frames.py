@@ -58,7 +58,7 @@ def open_frame(source: Any) -> Table:
     return Table(names, headed, pl.DataFrame(sample), load, "the frame", objects=objects)
 
 
-def columns_of(
+def select_columns(
     source: Any, ids: Sequence[str], needed: Sequence[str], wanted: Sequence[str], what: str
 ) -> pl.DataFrame | None:
     """The ``ids``, ``needed`` and ``wanted`` columns of a frame in memory; None where it is no frame.

@@ -168,6 +168,8 @@ class IdMap:
         return f" (from {self.values.min()!r} to {self.values.max()!r})"
 
     def _encode_integers(self, series: pl.Series) -> Array:
+        from cofactor.kernels import group
+
         if not len(self) or not len(series):
             return np.full(len(series), -1, dtype=np.int32)
         gaps = series.null_count() > 0
@@ -178,8 +180,6 @@ class IdMap:
             self._table = _integer_table(_int64(self.values))
         lowest, table = self._table
         if len(table):
-            from cofactor.kernels import group
-
             codes = np.empty(len(asked), dtype=np.int32)
             group.look_up(asked, lowest, table, codes)
         else:

@@ -167,7 +167,7 @@ class Interactions:
         times = None if self.times is None else self.times[rows]
         return replace(self, users=self.users[rows], items=self.items[rows], values=self.values[rows], times=times)
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """The same with some fields changed (nothing cached is carried over)."""
         return replace(self, **changes)
 

@@ -11,7 +11,7 @@ import polars as pl
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
-from cofactor.data.side import align_frame
+from cofactor.data.side_tables import align_frame
 from cofactor.errors import DatasetError
 
 _YEAR = r"\((\d{4})\)\s*$"
@@ -93,7 +93,7 @@ def ml_100k_folds(folder: Path, whole: Interactions, names: list[str]) -> list[S
             part = read(path, user=0, item=1, rating=2, time=3, sep="\t", header=False)
             users = whole.user_ids.encode(part.user_ids.values)[part.users]
             items = whole.item_ids.encode(part.item_ids.values)[part.items]
-            parts.append(whole.but(users=users, items=items, values=part.values, times=part.times, name=path.name))
+            parts.append(whole.replace(users=users, items=items, values=part.values, times=part.times, name=path.name))
         out.append(Split(parts[0], parts[1], f"given: {name}.base to learn from, {name}.test to check with"))
     return out
 
@@ -114,7 +114,7 @@ def titled(data: Interactions) -> Interactions:
     aligned, _ = align_frame(renamed, "title", item_ids, "title")
     columns = dataclasses.replace(data.columns, item="title")
     note = f"items are titles: {len(item_ids):,} of {data.n_items:,} ids"
-    return data.but(items=items, item_ids=item_ids, item_table=aligned, columns=columns, notes=(*data.notes, note))
+    return data.replace(items=items, item_ids=item_ids, item_table=aligned, columns=columns, notes=(*data.notes, note))
 
 
 def _described(
@@ -128,7 +128,7 @@ def _described(
         changes["item_table"] = align_frame(items, key, data.item_ids, key)[0]
     if users is not None:
         changes["user_table"] = align_frame(users, "user", data.user_ids, columns.user)[0]
-    return data.but(**changes)
+    return data.replace(**changes)
 
 
 def _year(column: str) -> pl.Expr:

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from cofactor.data import columns, side, times
+from cofactor.data import columns, side_tables, timestamps
 from cofactor.data.arrays import Array, filled, gathered, is_plain
 from cofactor.data.ids import IdMap, factorize, factorize_parts
 from cofactor.data.interactions import Columns, Interactions
-from cofactor.data.opening import open_table
+from cofactor.data.open import open_table
 from cofactor.data.tables import Table
 from cofactor.errors import ConfigError, DataError
 
@@ -73,7 +73,7 @@ def read(
     work: dict[str, Callable[[], Any]] = {
         "user": lambda: coded("user"),
         "item": lambda: coded("item"),
-        "time": lambda: _streamed_times(table, roles["time"]) or times.to_seconds(column("time"), roles["time"]),
+        "time": lambda: _streamed_times(table, roles["time"]) or timestamps.to_seconds(column("time"), roles["time"]),
     }
     when: Array | None = None
     text = any(table.sample[roles[kind]].dtype == pl.String for kind in ("user", "item"))
@@ -108,9 +108,11 @@ def read(
     for kind, given in (("item", items), ("user", users)):
         if given is not None:
             ids = data.item_ids if kind == "item" else data.user_ids
-            tables[f"{kind}_table"], said = side.align(given, ids, used.item if kind == "item" else used.user, encoding)
+            tables[f"{kind}_table"], said = side_tables.align(
+                given, ids, used.item if kind == "item" else used.user, encoding
+            )
             note += said
-    return data.but(notes=(*table.notes, *notes, *note), **tables)
+    return data.replace(notes=(*table.notes, *notes, *note), **tables)
 
 
 def _repeated(users: Array, items: Array, n_users: int, n_items: int, room: Array) -> int:
@@ -147,7 +149,7 @@ def merge(data: Interactions, duplicates: Duplicates, count: int) -> tuple[Inter
             f" remove them or choose duplicates='last', 'first' or 'mean'"
         )
     if duplicates == "mean":
-        data = data.but(values=mean)
+        data = data.replace(values=mean)
     how = {"last": "the last", "first": "the first", "mean": "their mean"}[duplicates]
     by = " by time" if data.times is not None and duplicates != "mean" else ""
     return data.take(keep), [f"{count:,} duplicate rows of the same user and item merged: {how}{by} kept"]
@@ -167,7 +169,7 @@ def _streamed_times(table: Table, name: str) -> tuple[Array, str | None] | None:
         return None
     rows, parts = table.stream(name)
     numbers = gathered(rows, parts, np.empty(rows, dtype=np.int64))
-    return None if numbers is None else times.from_integers(numbers, name)
+    return None if numbers is None else timestamps.from_integers(numbers, name)
 
 
 def _ratings(table: Table, column: Callable[[str], pl.Series], name: str, room: Array) -> Array:

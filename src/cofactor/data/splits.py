@@ -14,7 +14,8 @@ import polars as pl
 from cofactor.data.ids import Array, IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
-from cofactor.data.times import moment
+from cofactor.data.side_tables import align_frame
+from cofactor.data.timestamps import moment
 from cofactor.errors import ConfigError, DataError
 
 __all__ = ["by_user", "given", "kfold", "leave_last", "random", "temporal"]
@@ -148,7 +149,7 @@ def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Spl
         "item_table": _joined(a.item_table, b.item_table, item_ids, a.columns.item),
     }
     parts = [
-        part.but(
+        part.replace(
             users=users[part.users],
             items=items[part.items],
             user_ids=user_ids,
@@ -180,8 +181,6 @@ def _union(a: IdMap, b: IdMap) -> tuple[IdMap, Array, Array]:
 
 def _joined(a: pl.DataFrame | None, b: pl.DataFrame | None, ids: IdMap, column: str) -> pl.DataFrame | None:
     """One side table aligned with ``ids``; the first table wins where both know an id."""
-    from cofactor.data.side import align_frame
-
     tables = [t.rename({t.columns[0]: column}) for t in (a, b) if t is not None]
     if not tables:
         return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
-if TYPE_CHECKING:
-    from cofactor.recommend import Recommender
-    from cofactor.recommend.options import Unknown
+from cofactor.recommend.options import Unknown
+from cofactor.recommender import Recommender
 
 USERS_AT_ONCE = 1000
 """How many users are folded in together: enough for matrix products, few enough for the memory of a worker."""
@@ -20,7 +19,7 @@ def lists_of(
 ) -> Iterator[pl.DataFrame]:
     """Frames user, rank, item, [title,] score, status for ``frames`` of ratings, each user's rows together.
 
-    Every user is folded in; what the training data hold of a user counts too. Who has no row of a known item (with
+    Every user is folded in; what the training data hold of a user counts too. Whoever has no row of a known item (with
     ``unknown="skip"``) gets no list.
     """
     user = rec.data.columns.user

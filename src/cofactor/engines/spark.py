@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cofactor.bundle import info, load
+from cofactor.api import load
+from cofactor.bundle import info
 from cofactor.engines.batches import lists_of
 from cofactor.errors import BundleError, ConfigError, DataError, MissingExtraError
+from cofactor.recommend.options import Unknown
+from cofactor.recommender import Recommender
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
-
-    from cofactor.recommend import Recommender
-    from cofactor.recommend.options import Unknown
 
 
 def recommend(ratings: DataFrame, bundle: str, n: int = 10, *, unknown: Unknown = "skip", **options: Any) -> DataFrame:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.errors import ConfigError
+from cofactor._plot import short
 from cofactor.explain.rated import contributions
-from cofactor.model import Additive, FoldedAdditive, FoldIn
-from cofactor.recommend.overlay import as_rows
+from cofactor.explain.waterfall import waterfall
+from cofactor.model import Additive
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.profiles import UserProfile
 from cofactor.recommend.similar import SHRINK, item_similarity, shared_raters, supported
-
-if TYPE_CHECKING:
-    from cofactor.recommend import Recommender
-    from cofactor.recommend.people import Who
+from cofactor.recommend.updates import as_rows
 
 Array = NDArray[Any]
 
@@ -111,9 +110,11 @@ class Explanation:
 
     def plot(self, n: int = 8) -> Any:
         """A waterfall: from everything else, over the ``n`` strongest ratings, to the prediction; a matplotlib Axes."""
-        from cofactor.explain.waterfall import waterfall
-
-        return waterfall(self, n)
+        who = "this history" if self.user is None else f"user {self.user}"
+        title = f"{short(self.label, 50)} for {who}"
+        return waterfall(
+            self.rated, self.rest, self.prediction, n=n, digits=self.digits, explicit=self.explicit, title=title
+        )
 
 
 def linked(total: float, link: str, y_range: tuple[float, float] | None) -> float:
@@ -124,24 +125,21 @@ def linked(total: float, link: str, y_range: tuple[float, float] | None) -> floa
     return low + (high - low) / (1 + math.exp(-total))
 
 
-def explain(rec: Recommender, who: Who, item: int, *, n: int) -> Explanation:
+def explain(rec: Fitted, who: UserProfile, item: int, *, n: int) -> Explanation:
     """The work of :meth:`Recommender.explain`; ``item`` is a code."""
     trained = who.code >= 0 and who.state is None
     terms, link, y_range = pl.DataFrame(schema={"term": pl.String, "value": pl.Float64}), "identity", None
-    account = None
-    if trained and isinstance(rec.model, Additive):
-        account = rec.model.terms(who.code, item)
-    elif not trained and isinstance(rec.model, FoldedAdditive):
-        account = rec.model.terms_from(who.state[0] if who.state is not None else np.zeros(0), item)
-    if account is not None:
+    if isinstance(rec.model, Additive):
+        if trained:
+            account = rec.model.terms(who.code, item)
+        else:
+            account = rec.model.terms_from(who.state[0] if who.state is not None else np.zeros(0), item)
         values = np.asarray(account.values, dtype=np.float64)
         terms, link, y_range = (
             pl.DataFrame({"term": list(account.names), "value": values}),
             account.link,
             account.y_range,
         )
-    elif not isinstance(rec.model, FoldIn):
-        raise ConfigError(f"{rec.name} neither adds up terms nor folds in a history, so nothing can be taken apart")
     prediction = _prediction(rec, who, item, trained)
     rated, rest = _rated(rec, who, item, prediction)
     near = (
@@ -164,14 +162,14 @@ def explain(rec: Recommender, who: Who, item: int, *, n: int) -> Explanation:
     )
 
 
-def _prediction(rec: Recommender, who: Who, item: int, trained: bool) -> float:
-    if trained or not isinstance(rec.model, FoldIn):
+def _prediction(rec: Fitted, who: UserProfile, item: int, trained: bool) -> float:
+    if trained:
         return float(rec.model.predict(np.array([who.code]), np.array([item]))[0])
     assert who.state is not None
     return float(rec.on_scale(rec.model.scores_from(who.state)[0, item]))
 
 
-def _rated(rec: Recommender, who: Who, item: int, prediction: float) -> tuple[pl.DataFrame, float]:
+def _rated(rec: Fitted, who: UserProfile, item: int, prediction: float) -> tuple[pl.DataFrame, float]:
     """The frame of rated items with their contributions, and what is left of the prediction."""
     shared = shared_raters(rec.data, item, who.items)
     similarity = item_similarity(rec.model, rec.data, np.array([item]))[0, who.items]
@@ -179,7 +177,7 @@ def _rated(rec: Recommender, who: Who, item: int, prediction: float) -> tuple[pl
     order = np.argsort(-similarity, kind="stable")
     order = order[who.items[order] != item]
     at, difference = order, np.zeros(len(order))
-    if isinstance(rec.model, FoldIn) and len(who.items):
+    if len(who.items):
         history = as_rows([(who.items, who.values)], rec.data.n_items)
         _, at, difference = contributions(rec.model, history, item, order)
     strongest = np.argsort(-np.abs(difference), kind="stable")

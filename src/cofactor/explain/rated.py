@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.model import FoldIn, HasVectors, LeavesOut, ScoresSome
+from cofactor.model import HasVectors, LeavesOut, Model, ScoresSome
 
 Array = NDArray[Any]
 MOST = 200
 """Of a longer history only the entries nearest to the item are left out one by one."""
 
 
-def contributions(model: FoldIn, history: CSR, item: int, order: Array | None = None) -> tuple[float, Array, Array]:
+def contributions(model: Model, history: CSR, item: int, order: Array | None = None) -> tuple[float, Array, Array]:
     """(score with the whole history, positions in it, contribution of each of them in units of the score).
 
     ``order`` gives the positions by how near they are to the item; the first ``MOST`` of them are looked at.
@@ -35,7 +35,7 @@ def contributions(model: FoldIn, history: CSR, item: int, order: Array | None = 
     return float(scores[0]), looked_at, scores[0] - scores[1:]
 
 
-def _of_item(model: FoldIn, states: Array, item: int) -> Array:
+def _of_item(model: Model, states: Array, item: int) -> Array:
     """The score of one item for each state, without those of all other items where the model allows it."""
     if isinstance(model, ScoresSome):
         return model.scores_among(states, np.array([item]))[:, 0]

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from cofactor._checks import several, whole
+from cofactor._validate import check_int, check_iterable
 from cofactor.errors import ConfigError, DataError
-from cofactor.recommend.overlay import as_rows
-from cofactor.recommend.people import Who, fold_in, rating_of
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.profiles import UserProfile, fold_in, rating_of
 from cofactor.recommend.topn import top_n
-
-if TYPE_CHECKING:
-    from cofactor.recommend import Recommender
+from cofactor.recommend.updates import as_rows
 
 
 def what_if(
-    rec: Recommender, who: Who, without: Iterable[Any], instead: Mapping[Any, float] | None, n: int
+    rec: Fitted, who: UserProfile, without: Iterable[Any], instead: Mapping[Any, float] | None, n: int
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.what_if`: both lists are made by folding in, so that only the ratings differ."""
     if instead is not None and not isinstance(instead, Mapping):
         raise ConfigError(f"instead is {instead!r}; give items with other ratings, such as {{'Fargo (1996)': 1}}")
-    gone, changed = list(several("without", without, "a list of items")), dict(instead or {})
+    gone, changed = list(check_iterable("without", without, "a list of items")), dict(instead or {})
     if not gone and not changed:
         raise ConfigError("say what to leave out (without=[...]) or to rate otherwise (instead={item: rating})")
-    whole("n", n)
+    check_int("n", n)
     ratings = dict(zip(who.items.tolist(), who.values.tolist(), strict=True))
     for item in gone:
         code = rec.items.code(item)
@@ -39,7 +37,7 @@ def what_if(
     codes = np.array(sorted(ratings), dtype=np.int32)
     other = codes, np.array([ratings[c] for c in codes.tolist()], dtype=np.float32)
     histories = as_rows([(who.items, who.values), other], rec.data.n_items)
-    scores = rec.model.scores_from(fold_in(rec, histories)).astype(np.float32, copy=True)  # type: ignore[attr-defined]
+    scores = rec.model.scores_from(fold_in(rec, histories)).astype(np.float32, copy=True)
     shown = scores.copy()
     shown[:, np.union1d(who.items, codes)] = -np.inf
     before, after = top_n(shown, n)[0]

@@ -94,13 +94,13 @@ def solve_rows(
             inverse_diagonal(gram, noise, spread[row])
         if len(errors):
             errors[row, 0] = squared_error(indices[lo:hi], values[lo:hi], offsets, other, x)
-            doubt = met[k]
+            uncertainty = met[k]
             if len(spread):
                 for a in range(k):
-                    doubt += met[a] * (x[a] * x[a] + spread[row, a])
+                    uncertainty += met[a] * (x[a] * x[a] + spread[row, a])
                 for a in range(d):
-                    doubt += squares[a] * spread[row, a]
-            errors[row, 1] = doubt
+                    uncertainty += squares[a] * spread[row, a]
+            errors[row, 1] = uncertainty
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})

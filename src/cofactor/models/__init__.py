@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import sys
 from typing import TYPE_CHECKING, Any
 
-from cofactor._callable import CallableModule
 from cofactor.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -17,10 +15,10 @@ REGISTRY: dict[str, str] = {
     "bias": "cofactor.models.bias:Bias",
     "als": "cofactor.models.als:ALS",
     "svd++": "cofactor.models.svdpp:SVDpp",
-    "item-knn": "cofactor.models.knn:ItemKNN",
-    "user-knn": "cofactor.models.knn:UserKNN",
-    "dot-bias": "cofactor.models.dot_bias:DotBias",
-    "bayes-mf": "cofactor.models.bayes_mf:BayesMF",
+    "item-knn": "cofactor.models.knn.model:ItemKNN",
+    "user-knn": "cofactor.models.knn.model:UserKNN",
+    "dot-bias": "cofactor.models.dot_bias.model:DotBias",
+    "bayes-mf": "cofactor.models.bayes_mf.model:BayesMF",
     "popular": "cofactor.models.popular:Popular",
     "item-cosine": "cofactor.models.item_cosine:ItemCosine",
     "ease": "cofactor.models.ease:Ease",
@@ -29,7 +27,7 @@ REGISTRY: dict[str, str] = {
     "bpr": "cofactor.models.bpr:Bpr",
     "warp": "cofactor.models.bpr:Warp",
     "blend": "cofactor.models.blend:Blend",
-    "neural": "cofactor.models.neural:Neural",
+    "neural": "cofactor.models.neural.model:Neural",
 }
 """Name -> ``module:class``. Each class has ``name``, ``task`` and ``Config``, and follows ``cofactor.model.Model``."""
 
@@ -65,7 +63,7 @@ def model_class(name: str) -> type[Any]:
     return found
 
 
-def models() -> pl.DataFrame:
+def list_models() -> pl.DataFrame:
     """All models: a frame model, task (rating or ranking), about, parameters (names with their defaults)."""
     import polars as pl
 
@@ -76,6 +74,3 @@ def models() -> pl.DataFrame:
         parameters = ", ".join(f"{f.name}={f.default!r}" for f in dataclasses.fields(cls.Config))
         rows.append({"model": name, "task": cls.task, "about": about, "parameters": parameters})
     return pl.DataFrame(rows)
-
-
-sys.modules[__name__].__class__ = CallableModule

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.model import Hyper, Kind, State
-from cofactor.models.arrays import check_at_least, fitted, stored
-from cofactor.models.biased_factors import BiasedFactors
-from cofactor.models.config import Search, option
-from cofactor.models.sides import Side, begin_sides, noise_floor, solve_side
+from cofactor.model import Hyper, State, Stepper
+from cofactor.models.base.alternating import Side, begin_sides, noise_floor, solve_side
+from cofactor.models.base.arrays import check_at_least, fitted, stored
+from cofactor.models.base.biased_factors import BiasedFactors
+from cofactor.models.base.config import Search, option
 
 Array = NDArray[Any]
 
@@ -92,10 +92,8 @@ class ALS(BiasedFactors):
         return model
 
 
-class ALSStepper:
+class ALSStepper(Stepper):
     """One sweep solves all items, then all users: these are then what a fold-in of the same ratings gives."""
-
-    kind: Kind = "sweep"
 
     def __init__(self, model: ALS, data: Interactions, rng: np.random.Generator) -> None:
         self.model, self.n = model, len(data)
@@ -113,12 +111,12 @@ class ALSStepper:
         ridge = self._ridge(items, c.reg_item)
         solve_side(items, self.mean, users.table, users.spread, ridge, growth, noise)
         self.model.ridge = self._ridge(users, c.reg_user)
-        error, doubt = solve_side(
+        error, uncertainty = solve_side(
             users, self.mean, items.table, items.spread, self.model.ridge, growth, noise, errors=True
         )
         self.sweeps += 1
         if self.learned:
-            self.noise[0] = (error + doubt) / self.n + self.floor
+            self.noise[0] = (error + uncertainty) / self.n + self.floor
             if self.sweeps[0] > 1:
                 users.measure(self.floor)
                 items.measure(self.floor)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.bias import shrunk_mean, sweep
-from cofactor.model import Hyper, Kind, State, Task, Terms
-from cofactor.models.arrays import at, check_at_least, clipped_terms, fitted, stored, stored_range
-from cofactor.models.config import Search, option
+from cofactor.model import Hyper, Kind, State, Stepper, Task, Terms
+from cofactor.models.base.arrays import at, check_at_least, clipped_terms, fitted, stored, stored_range
+from cofactor.models.base.config import Search, option
 
 Array = NDArray[Any]
 
@@ -41,6 +41,7 @@ class Bias:
 
     name: ClassVar[str] = "bias"
     task: ClassVar[Task] = "rating"
+    kind: ClassVar[Kind] = "sweep"
     Config = BiasConfig
 
     def __init__(self, config: BiasConfig | None = None) -> None:
@@ -120,10 +121,8 @@ class Bias:
         return mean, item, user, fitted(self.range, self.name)
 
 
-class BiasStepper:
+class BiasStepper(Stepper):
     """Sweeps in float64; the model's float32 arrays are written after each."""
-
-    kind: Kind = "sweep"
 
     def __init__(self, model: Bias, data: Interactions) -> None:
         self.model, self.data = model, data

@@ -18,11 +18,13 @@ from cofactor.data.interactions import CSR, Interactions, csr
 from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.blend import add_standardised, ndcg_rows
 from cofactor.kernels.blocks import over_rows
-from cofactor.model import Model, State, Task
-from cofactor.models.arrays import fitted, stored
-from cofactor.models.config import option
-from cofactor.models.ranker import SolveStepper, csr_state, popularity, scored_pairs, stored_csr
-from cofactor.models.sparse import frozen
+from cofactor.model import Kind, Model, State, Task
+from cofactor.models import model_class
+from cofactor.models.base.arrays import fitted, stored
+from cofactor.models.base.config import option
+from cofactor.models.base.rankers import SolveStepper, csr_state, popularity, scored_pairs, stored_csr
+from cofactor.models.base.sparse import frozen
+from cofactor.train.fit_model import fit_model
 
 Array = NDArray[Any]
 
@@ -63,6 +65,7 @@ class Blend:
 
     name: ClassVar[str] = _NAME
     task: ClassVar[Task] = "ranking"
+    kind: ClassVar[Kind] = "solve"
     Config = BlendConfig
 
     def __init__(self, config: BlendConfig | None = None) -> None:
@@ -152,22 +155,16 @@ class Blend:
 
 
 def _trainable(name: str) -> Any:
-    from cofactor.models import model_class
 
     kind: Any = model_class(name)
-    if not hasattr(kind, "fold_in") or hasattr(kind.Config(), "bs"):
+    if not hasattr(kind, "fold_in") or kind.kind == "batch":
         raise ConfigError(f"blend cannot use {name}: it takes models that sweep or solve and can score a new user")
     return kind
 
 
 def trained(name: str, data: Interactions, seed: int) -> Model:
     """The model with its default settings, trained on all of ``data``."""
-    kind = _trainable(name)
-    model: Model = kind()
-    stepper = model.stepper(data, np.random.default_rng([seed, 1]))
-    for _ in range(1 if stepper.kind == "solve" else model.config.epochs):
-        stepper.run(None, None)
-    return model
+    return fit_model(data, _trainable(name)(), seed=seed).model
 
 
 def mix(out: Array, scores: Array, rows: CSR, weight: float = 1.0) -> None:

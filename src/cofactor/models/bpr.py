@@ -17,26 +17,26 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels import bpr as kernel
 from cofactor.kernels.blocks import over_rows
-from cofactor.model import Hyper, Kind, State
-from cofactor.models.arrays import fitted
-from cofactor.models.config import Search, option
-from cofactor.models.ranker import FactorRanker, check_low, popularity, rating_range, weighted
+from cofactor.model import Hyper, State, Stepper
+from cofactor.models.base.arrays import fitted
+from cofactor.models.base.config import GradientConfig, Search, option
+from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, rating_range, weighted
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class BprConfig:
+class BprConfig(GradientConfig):
     """Parameters of ``bpr``."""
 
     n_factors: int = option(64, "length of the embeddings", Search(16, 256, log=True))
     epochs: int = option(150, "passes over the rows", Search(20, 200, log=True))
     lr: float = option(0.02, "learning rate", Search(0.005, 0.2, log=True))
     reg: float = option(0.01, "decay of the rows that are touched", Search(0.0005, 0.2, log=True))
-    low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    min_rating_weight: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
 
     def __post_init__(self) -> None:
-        check_low(self.low_rating)
+        check_min_weight(self.min_rating_weight)
         if self.n_factors < 1 or self.epochs < 1:
             raise ConfigError(f"n_factors={self.n_factors}, epochs={self.epochs}: both must be at least 1")
         if not (self.lr > 0 and self.reg >= 0 and self.lr * self.reg < 1):
@@ -76,7 +76,7 @@ class Bpr(FactorRanker):
         on the others of the block."""
         items, bias = (np.require(a, requirements="W") for a in (self.factors("item"), self.bias("item")))
         c = self.config
-        rows = weighted(histories, fitted(self.range, self.name), c.low_rating)
+        rows = weighted(histories, fitted(self.range, self.name), c.min_rating_weight)
         out = np.zeros((rows.n_rows, items.shape[1]), dtype=np.float32)
         owner = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
         fixed = (np.require(a, requirements="W") for a in (rows.indptr, rows.indices, rows.values))
@@ -92,17 +92,15 @@ class Warp(Bpr):
     Config: ClassVar[type[BprConfig]] = WarpConfig
 
 
-class BprStepper:
+class BprStepper(Stepper):
     """Passes over the rows in an order drawn anew each time."""
-
-    kind: Kind = "sweep"
 
     def __init__(self, model: Bpr, data: Interactions, rng: np.random.Generator) -> None:
         k = model.config.n_factors
         self.model = model
         model.range, model.popularity = rating_range(data), popularity(data)
         model.mean_count = np.array(len(data) / max(data.n_users, 1))
-        self.rows = weighted(data.by_user, model.range, model.config.low_rating)
+        self.rows = weighted(data.by_user, model.range, model.config.min_rating_weight)
         self.owner = np.repeat(np.arange(data.n_users, dtype=np.int32), self.rows.counts)
         model.user_factors, model.item_factors = (
             rng.standard_normal((n, k), dtype=np.float32) * np.float32(0.1 / np.sqrt(k))

@@ -12,9 +12,9 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import gram_rows, mirror_rows
-from cofactor.models.config import Search, option
-from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low
-from cofactor.models.sparse import transposed
+from cofactor.models.base.config import Search, option
+from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
+from cofactor.models.base.sparse import transposed
 
 Array = NDArray[Any]
 
@@ -24,11 +24,11 @@ class EaseConfig:
     """Parameters of ``ease``."""
 
     reg: float = option(200.0, "added to the diagonal of the items' Gram matrix", Search(20.0, 5000.0, log=True))
-    low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    min_rating_weight: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
     max_gb: float = option(8.0, "refuse to start where more memory than this would be needed", endless=True)
 
     def __post_init__(self) -> None:
-        check_low(self.low_rating)
+        check_min_weight(self.min_rating_weight)
         if not self.reg > 0:
             raise ConfigError(f"reg is {self.reg}; it must be above 0")
 

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
-from cofactor.kernels.ials import solve_rows
-from cofactor.kernels.ials_cg import improve_rows
-from cofactor.model import Hyper, Kind, State
-from cofactor.models.arrays import fitted
-from cofactor.models.config import Search, option
-from cofactor.models.ranker import FactorRanker, check_low, popularity, rating_range, weighted
-from cofactor.models.sparse import frozen, transposed
+from cofactor.kernels.ials.blocks import solve_rows
+from cofactor.kernels.ials.cg import improve_rows
+from cofactor.model import Hyper, State, Stepper
+from cofactor.models.base.arrays import fitted
+from cofactor.models.base.config import Search, option
+from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, rating_range, weighted
+from cofactor.models.base.sparse import frozen, transposed
 
 Array = NDArray[Any]
 
@@ -40,13 +40,13 @@ class IalsConfig:
     alpha: float = option(4.0, "how much more a row counts than a missing one", Search(0.1, 30.0, log=True))
     reg: float = option(20.0, "regularisation of a row with an average number of ratings", Search(0.5, 200.0, log=True))
     nu: float = option(0.5, "regularisation grows with the number of ratings to this power", Search(0.0, 1.0))
-    low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    min_rating_weight: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
     solver: str = option("cg", "cg: a few steps of conjugate gradients a row; block: Newton steps in blocks of factors")
     steps: int = option(3, "cg: steps a row in a sweep")
     block: int = option(32, "block: factors solved at a time; 0: all at once, exactly")
 
     def __post_init__(self) -> None:
-        check_low(self.low_rating)
+        check_min_weight(self.min_rating_weight)
         if min(self.n_factors, self.epochs, self.steps, self.block + 1) < 1:
             raise ConfigError(
                 f"n_factors={self.n_factors}, epochs={self.epochs}, steps={self.steps}, block={self.block}: "
@@ -78,7 +78,7 @@ class Ials(FactorRanker):
     def fold_in(self, histories: CSR) -> Array:
         """float32 (n, k): the exact minimum for users with these ratings."""
         c, items = self.config, self.factors("item")
-        rows = weighted(histories, fitted(self.range, self.name), c.low_rating)
+        rows = weighted(histories, fitted(self.range, self.name), c.min_rating_weight)
         table = padded(items)
         if self._gram is None:
             self._gram = gram(table)
@@ -88,16 +88,14 @@ class Ials(FactorRanker):
         return out[:, : items.shape[1]]
 
 
-class IalsStepper:
+class IalsStepper(Stepper):
     """Owns tables of a multiple of 16 columns; the model's arrays are written after each sweep."""
-
-    kind: Kind = "sweep"
 
     def __init__(self, model: Ials, data: Interactions, rng: np.random.Generator) -> None:
         c = model.config
         self.model = model
         model.range, model.popularity = rating_range(data), popularity(data)
-        self.by_user = weighted(data.by_user, model.range, c.low_rating)
+        self.by_user = weighted(data.by_user, model.range, c.min_rating_weight)
         self.by_item = transposed(self.by_user)
         model.item_bias = np.zeros(data.n_items, dtype=np.float32)
         model.user_factors = np.zeros((data.n_users, c.n_factors), dtype=np.float32)

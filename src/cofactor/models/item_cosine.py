@@ -16,9 +16,9 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import nearest_rows
-from cofactor.models.config import Search, option
-from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low
-from cofactor.models.sparse import transposed
+from cofactor.models.base.config import Search, option
+from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
+from cofactor.models.base.sparse import transposed
 
 Array = NDArray[Any]
 
@@ -36,10 +36,10 @@ class ItemCosineConfig:
     shrink: float = option(
         50.0, "bm25, cosine: made-up ratings of each item; rare ones are trusted less", Search(0.0, 100.0)
     )
-    low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    min_rating_weight: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
 
     def __post_init__(self) -> None:
-        check_low(self.low_rating)
+        check_min_weight(self.min_rating_weight)
         if self.weighting not in WEIGHTINGS:
             raise ConfigError(f"no weighting {self.weighting!r}; there are: {', '.join(WEIGHTINGS)}")
         if self.neighbours < 1:

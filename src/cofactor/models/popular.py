@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
-from cofactor.model import State, Task
-from cofactor.models.arrays import at, fitted, stored
-from cofactor.models.config import Search, option
-from cofactor.models.ranker import SolveStepper, check_low, rating_range, rating_weights
+from cofactor.model import Kind, State, Task
+from cofactor.models.base.arrays import at, fitted, stored
+from cofactor.models.base.config import Search, option
+from cofactor.models.base.rankers import SolveStepper, check_min_weight, rating_range, rating_weights
 
 Array = NDArray[Any]
 
@@ -30,10 +30,10 @@ class PopularConfig:
         "days after which a row counts half, seen from the newest one; 0: all count the same",
         Search(7, 2000, log=True),
     )
-    low_rating: float = option(1.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    min_rating_weight: float = option(1.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
 
     def __post_init__(self) -> None:
-        check_low(self.low_rating)
+        check_min_weight(self.min_rating_weight)
         if not self.half_life >= 0:
             raise ConfigError(f"half_life is {self.half_life}; it must be 0 or more days")
 
@@ -46,6 +46,7 @@ class Popular:
 
     name: ClassVar[str] = "popular"
     task: ClassVar[Task] = "ranking"
+    kind: ClassVar[Kind] = "solve"
     Config = PopularConfig
 
     def __init__(self, config: PopularConfig | None = None) -> None:
@@ -60,7 +61,7 @@ class Popular:
         return SolveStepper(lambda: self._count(data))
 
     def _count(self, data: Interactions) -> None:
-        weights = rating_weights(data.values, rating_range(data), self.config.low_rating).astype(np.float64)
+        weights = rating_weights(data.values, rating_range(data), self.config.min_rating_weight).astype(np.float64)
         if self.config.half_life and data.times is not None and len(data):
             age = (data.times.max() - data.times) / DAY
             weights *= 0.5 ** (age / self.config.half_life)

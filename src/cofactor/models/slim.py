@@ -13,9 +13,9 @@ from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import mirror_rows
 from cofactor.kernels.slim import solve_columns
-from cofactor.models.config import Search, option
+from cofactor.models.base.config import Search, option
+from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
 from cofactor.models.ease import check_memory, gram
-from cofactor.models.ranker import HistoryRanker, SolveStepper, check_low
 
 Array = NDArray[Any]
 
@@ -30,13 +30,13 @@ class SlimConfig:
     l1: float = option(1.0, "penalty on the size of a weight: the larger, the sparser", Search(0.1, 50.0, log=True))
     l2: float = option(100.0, "penalty on the square of a weight", Search(5.0, 2000.0, log=True))
     positive: bool = option(True, "weights may not be negative", Search(choices=(True, False)))
-    low_rating: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    min_rating_weight: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
     passes: int = option(60, "passes of coordinate descent at most")
     tolerance: float = option(1e-3, "stop when no weight moves by more than this part of the largest")
     max_gb: float = option(8.0, "refuse to start where more memory than this would be needed", endless=True)
 
     def __post_init__(self) -> None:
-        check_low(self.low_rating)
+        check_min_weight(self.min_rating_weight)
         if not (self.l1 >= 0 and self.l2 >= 0 and self.l1 + self.l2 > 0):
             raise ConfigError(f"l1 is {self.l1} and l2 is {self.l2}; they must be 0 or more, one of them above 0")
         if self.passes < 1:

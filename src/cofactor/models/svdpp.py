@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.als import sum_rows
 from cofactor.kernels.blocks import over_rows
-from cofactor.model import Hyper, Kind, State
-from cofactor.models.arrays import check_at_least, fitted, stored
-from cofactor.models.biased_factors import BiasedFactors
-from cofactor.models.config import Search, option
-from cofactor.models.sides import Side, begin_sides, noise_floor, solve_side
+from cofactor.model import Hyper, State, Stepper
+from cofactor.models.base.alternating import Side, begin_sides, noise_floor, solve_side
+from cofactor.models.base.arrays import check_at_least, fitted, stored
+from cofactor.models.base.biased_factors import BiasedFactors
+from cofactor.models.base.config import Search, option
 
 Array = NDArray[Any]
 
@@ -134,10 +134,8 @@ def _squares(table: Array) -> Array:
     return np.asarray(np.einsum("nk,nk->k", table, table, dtype=np.float64))
 
 
-class SVDppStepper:
+class SVDppStepper(Stepper):
     """One sweep: the items' sums and the items, then the users' sums and the users."""
-
-    kind: Kind = "sweep"
 
     def __init__(self, model: SVDpp, data: Interactions, rng: np.random.Generator) -> None:
         self.model, self.n = model, len(data)
@@ -161,11 +159,11 @@ class SVDppStepper:
             self.of_items[:] = regress(users.ratings, items.ratings, users.table, self.of_items, reg)
             users.centre[:] = expected(users.ratings, self.of_items)
         self.model.ridge = users.ridge(noise)
-        error, doubt = solve_side(
+        error, uncertainty = solve_side(
             users, self.mean, items.table, items.spread, self.model.ridge, 0.0, noise, errors=True
         )
         self.sweeps += 1
-        self.noise[0] = (error + doubt) / self.n + self.floor
+        self.noise[0] = (error + uncertainty) / self.n + self.floor
         if self.sweeps[0] > 1:
             users.measure(self.floor)
             items.measure(self.floor)

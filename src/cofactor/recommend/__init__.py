@@ -1,5 +1,1 @@
-"""Recommending: the Recommender and the functions behind its methods."""
-
-from cofactor.recommend.recommender import Recommender
-
-__all__ = ["Recommender"]
+"""Functions over a fitted model: predict, recommend, similar items, filters, updates. ``Fitted`` is what they share."""

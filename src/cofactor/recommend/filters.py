@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import Options
-from cofactor.recommend.where import matching
-
-if TYPE_CHECKING:
-    from cofactor.recommend.recommender import Recommender
+from cofactor.recommend.predicates import matching
 
 KEPT = 256
 """How many predicates a recommender remembers the answers of."""
 
 
-def allowed(rec: Recommender, options: Options) -> NDArray[np.bool_] | None:
+def allowed(rec: Fitted, options: Options) -> NDArray[np.bool_] | None:
     """bool (n_items,): which items may come up; None where all may. Unknown ids in the lists are an error, or else
     (``unknown`` is ``skip`` or ``popular``) not looked at."""
     keep = None if options.where is None else where_mask(rec, options)
@@ -32,15 +28,16 @@ def allowed(rec: Recommender, options: Options) -> NDArray[np.bool_] | None:
     return keep
 
 
-def where_mask(rec: Recommender, options: Options) -> NDArray[np.bool_]:
+def where_mask(rec: Fitted, options: Options) -> NDArray[np.bool_]:
     """Which items meet ``where``; the answer to a text is remembered."""
     where = options.where
     if not isinstance(where, str):
         return matching(rec.data.item_table, where)  # type: ignore[arg-type]
-    found = rec.masks.get(where)
+    masks: dict[str, NDArray[np.bool_]] = rec.remember("masks", dict)
+    found = masks.get(where)
     if found is None:
         found = matching(rec.data.item_table, where)
-        if len(rec.masks) >= KEPT:
-            rec.masks.clear()
-        rec.masks[where] = found
+        if len(masks) >= KEPT:
+            masks.clear()
+        masks[where] = found
     return found

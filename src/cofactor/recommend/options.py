@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor._checks import several, truth, whole
+from cofactor._validate import check_bool, check_int, check_iterable
 from cofactor.errors import ConfigError
 
 Array = NDArray[Any]
@@ -37,11 +37,11 @@ class Options:
 
     def __post_init__(self) -> None:
         check_policy(self.unknown)
-        truth("seen", self.seen)
+        check_bool("seen", self.seen)
         if not _whole(self.n) or self.n < 1:
             raise ConfigError(f"n is {self.n!r}; it must be a whole number of at least 1")
         object.__setattr__(self, "n", int(self.n))  # NumPy's integers overflow
-        whole("seed", self.seed, 0)
+        check_int("seed", self.seed, 0)
         if isinstance(self.calibration, tuple) and not (
             len(self.calibration) == 2 and isinstance(self.calibration[0], str)
         ):
@@ -50,7 +50,7 @@ class Options:
             )
         for name in ("allow", "deny"):
             if getattr(self, name) is not None:
-                several(name, getattr(self, name), "a list of items")
+                check_iterable(name, getattr(self, name), "a list of items")
         for name, strength in (("diversity", self.diversity), ("calibration", self.calibration_strength)):
             if not _number(strength) or not 0 <= strength <= 1:
                 raise ConfigError(f"{name} is {strength!r}; it must be a number from 0 (not at all) to 1")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.recommend.people import Who
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.profiles import UserProfile
 from cofactor.recommend.similar import similarity_among
-
-if TYPE_CHECKING:
-    from cofactor.recommend.recommender import Recommender
 
 Array = NDArray[Any]
 BY_MANY = "liked by many"
@@ -20,14 +18,14 @@ LOOKED_AT = 20
 """Of the items that a user liked, so many of the best rated are looked at."""
 
 
-def liked(who: Who) -> Array:
+def liked(who: UserProfile) -> Array:
     """Positions in ``who.items`` of the items rated at least as high as the user's own mean."""
     if not len(who.values):
         return np.empty(0, dtype=np.int64)
     return np.flatnonzero(who.values >= who.values.mean(dtype=np.float64) - 1e-6)
 
 
-def reasons(rec: Recommender, who: Who, items: Array) -> list[str]:
+def reasons(rec: Fitted, who: UserProfile, items: Array) -> list[str]:
     """A reason for each of ``items``, from the items rated at least as high as the user's own mean."""
     if len(items) == 0:
         return []
@@ -36,7 +34,7 @@ def reasons(rec: Recommender, who: Who, items: Array) -> list[str]:
     if who.code < 0 and who.state is None:
         return [MOST_RATED] * len(items)
     at = liked(who)
-    if len(at) == 0 or not rec.has_tastes:
+    if len(at) == 0 or not rec.is_personalised:
         return [BY_MANY] * len(items)
     at = at[np.argsort(-who.values[at], kind="stable")[:LOOKED_AT]]
     similarity = similarity_among(rec.model, rec.data, items, who.items[at])

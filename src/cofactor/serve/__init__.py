@@ -13,7 +13,7 @@ __all__ = ["Settings", "create_app", "run"]
 
 def __getattr__(name: str) -> Any:
     if name in ("create_app", "run"):  # these need the extra; the settings do not
-        from cofactor.serve import running
+        from cofactor.serve import server
 
-        return getattr(running, name)
+        return getattr(server, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,13 +20,13 @@ from fastapi.routing import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from cofactor import __version__
-from cofactor._plain import plain
+from cofactor._json import to_jsonable
+from cofactor._version import __version__
 from cofactor.errors import BundleError, CofactorError, MissingExtraError, UnknownIdError
-from cofactor.serve import asking, schemas
-from cofactor.serve.guard import Guard
+from cofactor.serve import handlers, schemas
 from cofactor.serve.live import Busy, Live, Served
 from cofactor.serve.metrics import Metrics
+from cofactor.serve.middleware import Guard
 from cofactor.serve.settings import Settings
 from cofactor.serve.store import Event
 
@@ -47,7 +47,7 @@ class Answer(JSONResponse):
     """Strict JSON: numbers that are not finite become null, dates text."""
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(plain(content), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
+        return json.dumps(to_jsonable(content), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(
             "utf-8", "replace"
         )
 
@@ -136,29 +136,29 @@ def _served(request: Request) -> Served:
 
 @router.get("/info")
 def info(request: Request) -> Response:
-    return Answer(asking.about(_live(request)))
+    return Answer(handlers.about(_live(request)))
 
 
 @router.get("/items")
 def items(request: Request, q: Words = "", limit: Limit = 20, offset: Offset = 0) -> Response:
-    return Answer(asking.items(_served(request), q, limit, offset))
+    return Answer(handlers.items(_served(request), q, limit, offset))
 
 
 @router.get("/item")
 def item(request: Request, item: ItemText) -> Response:
     served = _served(request)
-    return Answer(asking.item(served, served.rec.data.item_ids.parse(item)))
+    return Answer(handlers.item(served, served.rec.data.item_ids.parse(item)))
 
 
 @router.get("/users")
 def users(request: Request, q: Words = "", limit: Limit = 20, offset: Offset = 0) -> Response:
-    return Answer(asking.users(_served(request), q, limit, offset))
+    return Answer(handlers.users(_served(request), q, limit, offset))
 
 
 @router.get("/user")
 def user(request: Request, user: ItemText) -> Response:
     served = _served(request)
-    return Answer(asking.user(served, served.rec.data.user_ids.parse(user)))
+    return Answer(handlers.user(served, served.rec.data.user_ids.parse(user)))
 
 
 @router.get("/recommend")
@@ -171,38 +171,38 @@ def recommend_known(
 ) -> Response:
     served = _served(request)
     who = served.rec.data.user_ids.parse(user)
-    return Answer(asking.recommend(served, schemas.Recommend.model_construct(user=who, n=n, seen=seen, where=where)))
+    return Answer(handlers.recommend(served, schemas.Recommend.model_construct(user=who, n=n, seen=seen, where=where)))
 
 
 @router.post("/recommend")
 def recommend(request: Request, asked: schemas.Recommend) -> Response:
-    return Answer(asking.recommend(_served(request), asked))
+    return Answer(handlers.recommend(_served(request), asked))
 
 
 @router.post("/predict")
 def predict(request: Request, asked: schemas.Predict) -> Response:
-    return Answer(asking.predict(_served(request), asked))
+    return Answer(handlers.predict(_served(request), asked))
 
 
 @router.get("/similar")
 def similar(request: Request, item: ItemText, n: Limit = 10) -> Response:
     served = _served(request)
-    return Answer(asking.similar(served, served.rec.data.item_ids.parse(item), n))
+    return Answer(handlers.similar(served, served.rec.data.item_ids.parse(item), n))
 
 
 @router.post("/explain")
 def explain(request: Request, asked: schemas.Explain) -> Response:
-    return Answer(asking.explain(_served(request), asked))
+    return Answer(handlers.explain(_served(request), asked))
 
 
 @router.post("/what-if")
 def what_if(request: Request, asked: schemas.WhatIf) -> Response:
-    return Answer(asking.what_if(_served(request), asked))
+    return Answer(handlers.what_if(_served(request), asked))
 
 
 @router.get("/biases")
 def biases(request: Request, n: Limit = 10) -> Response:
-    return Answer(asking.biases(_served(request), n))
+    return Answer(handlers.biases(_served(request), n))
 
 
 @router.get("/map")
@@ -217,7 +217,7 @@ def item_map(request: Request, limit: Annotated[int, Query(ge=3, le=3000)] = 150
 def tell(request: Request, told: schemas.NewRatings) -> Response:
     live = _live(request)
     served = live.now
-    names = asking.known_items(served, [e.item for e in told.events])
+    names = handlers.known_items(served, [e.item for e in told.events])
     new = [name for name in dict.fromkeys(names) if served.rec.items.find(name) < 0]
     now = int(time.time())
     events = [
@@ -244,7 +244,7 @@ def forget(request: Request, user: ItemText) -> Response:
 
 @router.get("/versions")
 def versions(request: Request) -> Response:
-    return Answer(asking.versions(_live(request)))
+    return Answer(handlers.versions(_live(request)))
 
 
 @router.post("/reload")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors
 from cofactor.recommend.groups import USUAL
-
-if TYPE_CHECKING:
-    from cofactor.recommend import Recommender
+from cofactor.recommender import Recommender
+from cofactor.report.maps import item_map
 
 Array = NDArray[Any]
 GROUPS = 8
@@ -113,8 +112,6 @@ class Catalogue:
 
     def map(self, limit: int) -> dict[str, Any]:
         """The most rated items with their places, and the names of the groups that colour them."""
-        from cofactor.explain.maps import item_map
-
         with self._lock:  # it takes a while: for everybody once
             rated = int((self.rec.data.by_item.counts > 0).sum())
             if self._map is None or len(self._map[0]) < min(limit, rated):

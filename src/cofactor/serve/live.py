@@ -14,22 +14,21 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from cofactor._bundle.files import MANIFEST, is_bundle
-from cofactor.bundle import info, load
+from cofactor.api import load
+from cofactor.bundle import info
+from cofactor.bundle.files import MANIFEST, is_bundle
 from cofactor.errors import BundleError, CofactorError, ConfigError
-from cofactor.model import FoldIn
+from cofactor.recommend.cold_start.users import feature_prior
+from cofactor.recommender import Recommender
 from cofactor.serve import versions
 from cofactor.serve.catalogue import Catalogue
-from cofactor.serve.refitting import grown
+from cofactor.serve.refit import grown
+from cofactor.serve.settings import Settings
 from cofactor.serve.store import Event, Store, Version
-
-if TYPE_CHECKING:
-    from cofactor.recommend import Recommender
-    from cofactor.serve.settings import Settings
 
 log = logging.getLogger("cofactor.serve")
 _BUNDLE_SOURCES = ("given", "reload")
@@ -376,8 +375,7 @@ def _warm_up(rec: Recommender) -> None:
     found = rec.recommend(user, n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
         raise BundleError(f"the model {rec.name} gives no list to its own user {user!r}")
-    if isinstance(rec.model, FoldIn):
-        rec.recommend(history=[item], n=10)
+    rec.recommend(history=[item], n=10)
     if rec.data.user_table is not None or rec.data.user_features is not None:
-        rec.prior  # noqa: B018 - what features say of users is learned at first use
+        feature_prior(rec)  # what features say of users is learned at first use
     rec.similar_items(item)

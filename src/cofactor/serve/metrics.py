@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-if TYPE_CHECKING:
-    from cofactor.serve.guard import App, Message, Receive, Scope, Send
-    from cofactor.serve.live import Live
+from cofactor.serve.live import Live
+from cofactor.serve.middleware import App, Message, Receive, Scope, Send
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -56,6 +54,6 @@ class Metrics:
         if live.ready:
             self.version.set(live.now.version)
             self.loaded.set(live.now.loaded)
-            self.newer.set(live.now.rec.overlay.n_ratings)
+            self.newer.set(live.now.rec.updates.n_ratings)
         self.trouble.set(live.last_error is not None)
         return generate_latest(self.registry).decode()

@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cofactor._checks import number, whole
-from cofactor._outputs import check_path
+from cofactor._paths import check_path
+from cofactor._validate import check_int, check_number
 from cofactor.errors import ConfigError
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -43,10 +43,10 @@ class Settings:
         if self.state is not None:
             object.__setattr__(self, "state", check_path(self.state, "the state"))
         for name, least in (("port", 0), ("max_body", 1024), ("max_requests", 1), ("keep", 2)):
-            whole(name, getattr(self, name), least)
+            check_int(name, getattr(self, name), least)
         if self.port > 65535:
             raise ConfigError(f"port is {self.port}; it must be at most 65535 (0: any that is free)")
-        if number("body_seconds", self.body_seconds) <= 0:
+        if check_number("body_seconds", self.body_seconds) <= 0:
             raise ConfigError(f"body_seconds is {self.body_seconds}; it must be above 0")
         if self.token is not None and (
             len(self.token) < 16 or not self.token.isascii() or not self.token.isprintable()

@@ -11,8 +11,8 @@ import os
 import shutil
 from pathlib import Path
 
-from cofactor._bundle.files import MANIFEST, digest_of, opened, regular
-from cofactor._bundle.manifest import FILES
+from cofactor.bundle.files import MANIFEST, digest_of, opened, regular
+from cofactor.bundle.manifest import FILES
 from cofactor.errors import BundleError
 from cofactor.serve.store import Version
 

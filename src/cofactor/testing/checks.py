@@ -78,7 +78,7 @@ def check_signatures(s: Subject) -> None:
 def check_stepper(s: Subject) -> None:
     """A known kind; losses come back as a float64 vector."""
     _, stepper = s.begin()
-    assert stepper.kind in ("batch", "sweep", "solve"), f"the stepper's kind is {stepper.kind!r}"
+    assert s.cls.kind in ("batch", "sweep", "solve"), f"the model's kind is {s.cls.kind!r}"
     losses = s.one_pass(stepper, 0)
     assert isinstance(losses, np.ndarray), "run must give an array of losses"
     assert losses.dtype == np.float64, f"losses are {losses.dtype}, not float64"
@@ -212,9 +212,8 @@ def check_state(s: Subject) -> None:
     every = np.unique(users)
     assert np.array_equal(twin.scores(every), s.model.scores(every)), "scores changed on the way"
     assert set(twin.state()) == set(state), "the state of the copy has other names"
-    if hasattr(s.cls, "fold_in"):
-        new, old = twin.fold_in(s.histories()), s.model.fold_in(s.histories())
-        assert np.array_equal(new, old), "fold-in changed on the way"
+    new, old = twin.fold_in(s.histories()), s.model.fold_in(s.histories())
+    assert np.array_equal(new, old), "fold-in changed on the way"
 
 
 def check_bad_state(s: Subject) -> None:
@@ -248,13 +247,13 @@ def check_resume(s: Subject) -> None:
     s.one_pass(stepper, 0)
     kept = stepper.snapshot()
     before = copied(kept)
-    if stepper.kind != "solve":
+    if s.cls.kind != "solve":
         s.one_pass(stepper, 1)
     assert all(np.array_equal(kept[k], before[k]) for k in kept), "a snapshot must be copies: training on changed it"
     wanted = copied(model.state())
-    other, resumed = s.begin(seed=0 if stepper.kind == "solve" else 99)
+    other, resumed = s.begin(seed=0 if s.cls.kind == "solve" else 99)
     resumed.restore(kept)
-    if stepper.kind != "solve":
+    if s.cls.kind != "solve":
         s.one_pass(resumed, 1)
     for name, array in other.state().items():
         assert np.array_equal(array, wanted[name]), f"after a restore, {name!r} differs from uninterrupted training"

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cofactor.model import Additive, FoldedAdditive, FoldIn, HasFactors, HasSimilarity, LeavesOut, Posterior, ScoresSome
+from cofactor.model import Additive, HasFactors, HasSimilarity, LeavesOut, Posterior, ScoresSome
 from cofactor.testing import checks
 from cofactor.testing.subject import Subject
 
@@ -37,12 +37,12 @@ ALWAYS = (
     checks.check_state,
     checks.check_bad_state,
     checks.check_resume,
+    checks.check_fold_in,
 )
 WHERE = (
-    (FoldIn, checks.check_fold_in),
     (ScoresSome, checks.check_scores_among),
     (Additive, checks.check_terms),
-    (FoldedAdditive, checks.check_folded_terms),
+    (Additive, checks.check_folded_terms),
     (LeavesOut, checks.check_left_out),
     (HasFactors, checks.check_factors),
     (Posterior, checks.check_interval),

@@ -14,7 +14,8 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.model import Hyper, Model, State, Stepper
 from cofactor.testing.toy import Toy, toy_blocks, toy_ratings
 from cofactor.train import Learner
-from cofactor.train.learner import epoch_order
+from cofactor.train.fit_model import fit_model
+from cofactor.train.order import epoch_order
 
 Array = NDArray[Any]
 
@@ -43,18 +44,12 @@ class Subject:
 
     def fit(self, data: Interactions, seed: int = 0) -> Learner:
         """Train as :func:`cofactor.fit` does: all epochs of the config, the one-cycle policy for batches."""
-        learn = Learner(data, self.cls(self.config), seed=seed, bs=self.bs, verbose=False)
-        epochs = getattr(self.config, "epochs", 1)
-        if learn.stepper.kind == "batch":
-            learn.fit_one_cycle(epochs, getattr(self.config, "lr", 5e-3), wd=getattr(self.config, "wd", 0.01))
-        else:
-            learn.fit(epochs)
-        return learn
+        return fit_model(data, self.cls(self.config), seed=seed)
 
     @property
-    def bs(self) -> int:
+    def batch_size(self) -> int:
         """The batch size of the config."""
-        return int(getattr(self.config, "bs", 64))
+        return int(getattr(self.config, "batch_size", 64))
 
     def begin(self, seed: int = 0) -> tuple[Model, Stepper]:
         """A new model and its stepper on the training part."""
@@ -63,12 +58,12 @@ class Subject:
 
     def one_pass(self, stepper: Stepper, epoch: int) -> Array:
         """One pass over the training part (at a constant rate, for batches)."""
-        if stepper.kind != "batch":
+        if self.cls.kind != "batch":
             return stepper.run(None, None)
-        bs = min(self.bs, len(self.toy.train))
+        bs = min(self.batch_size, len(self.toy.train))
         n = len(self.toy.train) // bs
         rate = np.full(n, getattr(self.config, "lr", 5e-3) / 2)
-        hyper = Hyper(rate, np.full(n, 0.9), getattr(self.config, "wd", 0.01), bs)
+        hyper = Hyper(rate, np.full(n, 0.9), getattr(self.config, "weight_decay", 0.01), bs)
         return stepper.run(epoch_order(len(self.toy.train), 0, epoch)[: n * bs], hyper)
 
     def pairs(self) -> tuple[Array, Array]:

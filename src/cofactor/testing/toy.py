@@ -55,7 +55,8 @@ def toy_ratings(
 
 
 def toy_blocks(n_users: int = 80, n_items: int = 48, *, blocks: int = 4, seed: int = 0) -> Toy:
-    """Choices (every value is 1) of users who each like one block of the items best: ``truth`` is the chance of each.
+    """Choices (every value is 1) of users who each like one block of the items best: ``truth`` is the chance
+    of each.
 
     User ``u`` likes the items ``i`` with ``i % blocks == u % blocks``. Within a block some items are more popular.
     """

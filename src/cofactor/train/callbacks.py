@@ -12,32 +12,30 @@ import csv
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
 from cofactor._progress import progress
 from cofactor.errors import ConfigError
 from cofactor.model import State
-
-if TYPE_CHECKING:
-    from cofactor.train.learner import Learner
+from cofactor.train.run import TrainingRun
 
 
 class Callback:
     """Does nothing; subclass it."""
 
-    def before_fit(self, learn: Learner) -> None: ...
+    def before_fit(self, learn: TrainingRun) -> None: ...
 
-    def before_epoch(self, learn: Learner) -> None: ...
+    def before_epoch(self, learn: TrainingRun) -> None: ...
 
-    def before_batch(self, learn: Learner, batch: int) -> None: ...
+    def before_batch(self, learn: TrainingRun, batch: int) -> None: ...
 
-    def after_batch(self, learn: Learner, batch: int, loss: float) -> None: ...
+    def after_batch(self, learn: TrainingRun, batch: int, loss: float) -> None: ...
 
-    def after_epoch(self, learn: Learner) -> None: ...
+    def after_epoch(self, learn: TrainingRun) -> None: ...
 
-    def after_fit(self, learn: Learner) -> None: ...
+    def after_fit(self, learn: TrainingRun) -> None: ...
 
     def state(self) -> State:
         """What a checkpoint must hold of this callback; nothing, unless it remembers something between epochs."""
@@ -65,13 +63,13 @@ class PrintTable(Callback):
     def _say(self, *cells: str) -> None:
         print("".join(f"{c:<12}" for c in cells).rstrip(), file=self.out or sys.stdout, flush=True)
 
-    def before_fit(self, learn: Learner) -> None:
-        if learn.stepper.kind != "solve":
+    def before_fit(self, learn: TrainingRun) -> None:
+        if learn.model.kind != "solve":
             self._say("epoch", "train_loss", "valid_loss", "time")
 
-    def after_epoch(self, learn: Learner) -> None:
+    def after_epoch(self, learn: TrainingRun) -> None:
         train, valid = learn.recorder.values[-1]
-        if learn.stepper.kind == "solve":
+        if learn.model.kind == "solve":
             loss = "" if math.isnan(valid) else f", valid_loss {_number(valid)}"
             print(f"solved in {_seconds(learn.recorder.seconds[-1])}{loss}", file=self.out or sys.stdout, flush=True)
             return
@@ -92,16 +90,16 @@ class ProgressBar(Callback):
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 
-    def before_fit(self, learn: Learner) -> None:
+    def before_fit(self, learn: TrainingRun) -> None:
         self.bar = progress(learn.model.name, self.epochs)
         self.tick = self.bar.__enter__()
 
-    def after_epoch(self, learn: Learner) -> None:
+    def after_epoch(self, learn: TrainingRun) -> None:
         train, valid = learn.recorder.values[-1]
         shown = [f"{what} {x:.4f}" for what, x in (("train", train), ("valid", valid)) if not math.isnan(x)]
         self.tick(", ".join(shown), 1)
 
-    def after_fit(self, learn: Learner) -> None:
+    def after_fit(self, learn: TrainingRun) -> None:
         self.bar.__exit__(None, None, None)
 
 
@@ -114,10 +112,10 @@ class EarlyStopping(Callback):
         self.patience = patience
         self.min_delta = min_delta
 
-    def before_fit(self, learn: Learner) -> None:
+    def before_fit(self, learn: TrainingRun) -> None:
         self.best, self.waited = math.inf, 0
 
-    def after_epoch(self, learn: Learner) -> None:
+    def after_epoch(self, learn: TrainingRun) -> None:
         valid = learn.recorder.values[-1][1]
         if valid < self.best - self.min_delta:
             self.best, self.waited = valid, 0
@@ -136,15 +134,15 @@ class EarlyStopping(Callback):
 class SaveBest(Callback):
     """Keep the weights of the epoch with the lowest validation loss and put them back at the end."""
 
-    def before_fit(self, learn: Learner) -> None:
+    def before_fit(self, learn: TrainingRun) -> None:
         self.best, self.epoch, self.weights = math.inf, -1, dict[str, Any]()
 
-    def after_epoch(self, learn: Learner) -> None:
+    def after_epoch(self, learn: TrainingRun) -> None:
         valid = learn.recorder.values[-1][1]
         if valid < self.best:
             self.best, self.epoch, self.weights = valid, learn.epoch, learn.stepper.snapshot()
 
-    def after_fit(self, learn: Learner) -> None:
+    def after_fit(self, learn: TrainingRun) -> None:
         if self.epoch >= 0 and self.epoch != learn.epoch:
             learn.stepper.restore(self.weights)
 
@@ -164,17 +162,17 @@ class CSVLog(Callback):
         self.path = Path(path)
         self.append = append
 
-    def before_fit(self, learn: Learner) -> None:
+    def before_fit(self, learn: TrainingRun) -> None:
         fresh = not (self.append and self.path.exists())
         self.file = self.path.open("w" if fresh else "a", newline="", encoding="utf-8")
         self.writer = csv.writer(self.file)
         if fresh:
             self.writer.writerow(["epoch", "train_loss", "valid_loss", "seconds"])
 
-    def after_epoch(self, learn: Learner) -> None:
+    def after_epoch(self, learn: TrainingRun) -> None:
         train, valid = learn.recorder.values[-1]
         self.writer.writerow([learn.epoch, train, valid, f"{learn.recorder.seconds[-1]:.4f}"])
         self.file.flush()
 
-    def after_fit(self, learn: Learner) -> None:
+    def after_fit(self, learn: TrainingRun) -> None:
         self.file.close()

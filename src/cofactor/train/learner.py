@@ -14,14 +14,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor._checks import number, several, whole
-from cofactor._outputs import check_file
+from cofactor._paths import check_file
 from cofactor._progress import compiling_announced
+from cofactor._validate import check_int, check_iterable, check_number
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import BundleError, ConfigError, DataError
@@ -29,12 +29,10 @@ from cofactor.model import HasLoss, Hyper, Model, Stepper
 from cofactor.train.callbacks import Callback, PrintTable, ProgressBar, wants_batches
 from cofactor.train.checkpoint import load_checkpoint, save_checkpoint
 from cofactor.train.losses import loss_function
+from cofactor.train.lr_find import LRFind, lr_find
+from cofactor.train.order import epoch_order
 from cofactor.train.recorder import Recorder
 from cofactor.train.schedules import Plan, flat_plan, one_cycle_plan
-
-if TYPE_CHECKING:
-    from cofactor.recommend import Recommender
-    from cofactor.train.lr_find import LRFind
 
 Array = NDArray[Any]
 CHUNK = 1 << 20
@@ -64,8 +62,8 @@ class Learner:
         self.valid = data.valid if isinstance(data, Split) else None
         if len(self.train) == 0:
             raise DataError("there is no row to train on")
-        whole("the batch size", bs)
-        whole("seed", seed, 0)
+        check_int("the batch size", bs)
+        check_int("seed", seed, 0)
         _check_callbacks(callbacks)
         _check_range(self.train, getattr(model.config, "y_range", None))
         self.model = model
@@ -157,7 +155,7 @@ class Learner:
                     self._one_epoch(plan, active, interrupted)
                     if checkpoint is not None and not interrupted.is_set():
                         self._save(checkpoint, plan, given)
-                    if self.stop or interrupted.is_set() or self.stepper.kind == "solve":
+                    if self.stop or interrupted.is_set() or self.model.kind == "solve":
                         break
             finally:
                 for callback in active:
@@ -170,9 +168,9 @@ class Learner:
         for callback in active:
             callback.before_epoch(self)
         start = time.perf_counter()
-        if self.stepper.kind == "batch":
+        if self.model.kind == "batch":
             train_loss = self._batches(plan, active, interrupted)
-            self._settle()
+            self.stepper.flush()
             if not math.isfinite(train_loss):
                 raise ConfigError(
                     f"training diverged in epoch {self.epoch}: the loss is {train_loss}; take a lower learning rate"
@@ -192,18 +190,17 @@ class Learner:
         stepper, bs = self.stepper, self.bs
         n = len(self.train) // bs
         by_batch = wants_batches(active)
-        own = None if by_batch else getattr(stepper, "whole", None)
-        if own is not None:
+        if not by_batch:
             lr, mom = plan.arrays(self.epoch, 0, n, n)
-            losses = own([self.seed, 1, self._epochs_done], Hyper(lr, mom, plan.wd, bs))
+            losses = stepper.run_epoch([self.seed, 1, self._epochs_done], Hyper(lr, mom, plan.wd, bs))
             if losses is not None:
                 self.recorder.add(losses, lr, mom)
                 self.recorder.smooth.add(losses)
                 return self.recorder.smooth.value
         rows = epoch_order(len(self.train), self.seed, self._epochs_done)
-        chunk = 1 if by_batch else getattr(stepper, "chunk", n)
-        for first in range(0, n, chunk):
-            count = min(chunk, n - first)
+        step = 1 if by_batch else stepper.interrupt_every or n
+        for first in range(0, n, step):
+            count = min(step, n - first)
             lr, mom = plan.arrays(self.epoch, first, count, n)
             if by_batch:
                 for callback in active:
@@ -217,12 +214,6 @@ class Learner:
             if interrupted.is_set() or (by_batch and self.stop):
                 break
         return self.recorder.smooth.value
-
-    def _settle(self) -> None:
-        """Bring lazily kept weights up to date, so that looking at them (or not) between epochs changes no bit."""
-        flush = getattr(self.stepper, "flush", None)
-        if flush is not None:
-            flush()
 
     # ---- looking
 
@@ -252,17 +243,9 @@ class Learner:
         ``num`` batches, one rate each. The default is an epoch of them (100 to 2,000): a row of an embedding learns
         only in the batches that it is in, and in fewer batches hardly any row moves before the rate is far too high.
         """
-        from cofactor.train.lr_find import lr_find
-
         if num is None:
             num = min(max(len(self.train) // self.bs, 100), 2000)
         return lr_find(self, start, end, num, wd)
-
-    def recommender(self) -> Recommender:
-        """A Recommender around the model as it is now."""
-        from cofactor.recommend import Recommender
-
-        return Recommender.of_learner(self)
 
     # ---- checkpoints
 
@@ -308,13 +291,6 @@ class Learner:
         return f"{name} {self.model.config!r} seed={self.seed} bs={self.bs} {plan.label} {fingerprint(self.train)}"
 
 
-def epoch_order(n: int, seed: int, epoch: int) -> Array:
-    """The order of rows in an epoch: every row once. int32 where it fits. The same for the same seed and epoch."""
-    rows = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
-    np.random.default_rng([seed, 1, epoch]).shuffle(rows)
-    return rows
-
-
 def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
@@ -337,16 +313,16 @@ def _check_range(data: Interactions, y_range: Any) -> None:
 
 
 def _check_callbacks(callbacks: Any) -> None:
-    for callback in several("callbacks", callbacks, "[EarlyStopping()]"):
+    for callback in check_iterable("callbacks", callbacks, "[EarlyStopping()]"):
         if not isinstance(callback, Callback):
             raise ConfigError(f"callbacks hold {callback!r}; give instances of cofactor.Callback")
 
 
 def _check_rates(epochs: int, lr: float, wd: float) -> None:
-    whole("epochs", epochs)
-    if not number("the learning rate", lr) > 0:
+    check_int("epochs", epochs)
+    if not check_number("the learning rate", lr) > 0:
         raise ConfigError(f"the learning rate is {lr}; it must be a number above 0")
-    if not number("the weight decay", wd) >= 0:
+    if not check_number("the weight decay", wd) >= 0:
         raise ConfigError(f"the weight decay is {wd}; it must be 0 or more")
 
 

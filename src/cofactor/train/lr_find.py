@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._plot import new_axes
 from cofactor.errors import ConfigError
 from cofactor.model import Hyper
-from cofactor.train.recorder import SmoothLoss, _axes
+from cofactor.train.order import epoch_order
+from cofactor.train.recorder import SmoothLoss
+from cofactor.train.run import TrainingRun
 from cofactor.train.schedules import exponential
-
-if TYPE_CHECKING:
-    from cofactor.train.learner import Learner
 
 Array = NDArray[Any]
 
@@ -37,7 +37,7 @@ class LRFind:
 
     def plot(self) -> Any:
         """Loss against learning rate with the suggestion marked; a matplotlib Axes."""
-        ax = _axes()
+        ax = new_axes()
         ax.plot(self.lrs, self.losses)
         ax.axvline(self.valley, linestyle="--", color="tab:orange", label=f"suggestion {self.valley:.1e}")
         ax.set_xscale("log")
@@ -47,11 +47,9 @@ class LRFind:
         return ax
 
 
-def lr_find(learn: Learner, start: float, end: float, num: int, wd: float) -> LRFind:
+def lr_find(learn: TrainingRun, start: float, end: float, num: int, wd: float) -> LRFind:
     """Run ``num`` batches at rates from ``start`` to ``end``, stop where the loss blows up, put everything back."""
-    from cofactor.train.learner import epoch_order
-
-    if learn.stepper.kind != "batch":
+    if learn.model.kind != "batch":
         raise ConfigError(f"{learn.model.name} does not learn by gradient steps, so it has no learning rate to find")
     if not 0 < start < end or num < 10:
         raise ConfigError("lr_find needs 0 < start < end and at least 10 batches")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.errors import MissingExtraError, NotFittedError
+from cofactor._plot import new_axes
+from cofactor.errors import NotFittedError
 
 Array = NDArray[Any]
 
@@ -86,7 +87,7 @@ class Recorder:
         """Smoothed training loss by batch and validation loss by epoch; a matplotlib Axes."""
         if not self.values:
             raise NotFittedError("nothing recorded yet; call fit or fit_one_cycle first")
-        ax = _axes()
+        ax = new_axes()
         smooth = SmoothLoss().add(np.asarray(self.losses))
         if len(smooth):
             skip = min(skip_start, len(smooth) - 1)
@@ -103,7 +104,7 @@ class Recorder:
         """Learning rate and momentum by batch; a pair of matplotlib Axes."""
         if not self.lrs:
             raise NotFittedError("no schedule recorded yet; call fit_one_cycle first")
-        left = _axes()
+        left = new_axes()
         left.plot(self.lrs)
         left.set_xlabel("batch")
         left.set_ylabel("learning rate")
@@ -112,13 +113,3 @@ class Recorder:
         right.set_ylabel("momentum (dashed)")
         right.spines["right"].set_visible(True)
         return left, right
-
-
-def _axes() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise MissingExtraError("matplotlib", "plot", "plotting") from None
-    ax = plt.subplots(layout="constrained")[1]
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax

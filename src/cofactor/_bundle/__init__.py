@@ -1,1 +1,0 @@
-"""The parts of :mod:`cofactor.bundle`: one file for each thing on disk."""

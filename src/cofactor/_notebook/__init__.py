@@ -1,1 +1,0 @@
-"""The parts of ``cofactor.notebook``; import that."""

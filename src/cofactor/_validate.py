@@ -1,0 +1,54 @@
+"""Whether an argument is what it should be, said in one sentence where it is not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from cofactor.errors import ConfigError
+
+
+def check_int(name: str, value: Any, least: int = 1) -> int:
+    """A whole number of at least ``least``; ConfigError for anything else (64.0 too)."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ConfigError(f"{name} is {value!r}; it must be a whole number")
+    if value < least:
+        raise ConfigError(f"{name} is {value}; it must be at least {least}")
+    return int(value)
+
+
+def check_number(name: str, value: Any) -> float:
+    """A finite number; ConfigError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
+        raise ConfigError(f"{name} is {value!r}; it must be a number")
+    return float(value)
+
+
+def check_fraction(name: str, value: Any, such_as: str = "0.9") -> float:
+    """A number between 0 and 1, neither of them; ConfigError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < 1:
+        raise ConfigError(f"{name} is {value!r}; it must be a number between 0 and 1, such as {such_as}")
+    return float(value)
+
+
+def check_bool(name: str, value: Any) -> bool:
+    """True or False; ConfigError for anything else."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ConfigError(f"{name} is {value!r}; it must be True or False")
+    return bool(value)
+
+
+def check_iterable(name: str, value: Any, such_as: str) -> Any:
+    """Something to go through that is no text; ConfigError for anything else."""
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
+        raise ConfigError(f"{name} is {value!r}; give several, such as {such_as}")
+    return value
+
+
+def check_choice(name: str, value: Any, *known: str) -> Any:
+    """One of some texts; ConfigError for anything else."""
+    if not isinstance(value, str) or value not in known:
+        raise ConfigError(f"{name} is {value!r}; it is one of {', '.join(known)}")
+    return value

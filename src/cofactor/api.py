@@ -1,0 +1,127 @@
+"""From a table, or a file, to a Recommender in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cofactor import bundle
+from cofactor._paths import check_file
+from cofactor._validate import check_bool, check_number
+from cofactor.data.interactions import Interactions, Split
+from cofactor.errors import ConfigError
+from cofactor.evaluation import diff as differences
+from cofactor.fitting.fit import fit_named, prepared
+from cofactor.model import Task
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommender import Recommender
+from cofactor.selection.choose import choose
+
+AUTO: dict[str, Task] = {"auto": "rating", "auto-ranking": "ranking"}
+
+
+def fit(
+    ratings: Any,
+    model: str = "auto",
+    *,
+    seed: int = 42,
+    valid: Interactions | None = None,
+    user_features: Any = None,
+    item_features: Any = None,
+    calibrate: bool = True,
+    budget_seconds: float = 60.0,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    warm_from: Fitted | None = None,
+    verbose: bool = False,
+    **config: Any,
+) -> Recommender:
+    """Train a model on a table of ratings.
+
+    ``ratings``: Interactions, a Split (its ``valid`` part is watched and gives the metrics), or anything that
+    :func:`cofactor.read` takes. ``model`` is a name from :func:`cofactor.list_models`; ``auto`` tries rating models on
+    an inner validation part of the rows within ``budget_seconds`` and takes the best, never one worse than ``bias``;
+    ``auto-ranking`` does the same among rankers, and so does ``auto`` where all values are alike (clicks). What was
+    tried is in ``Recommender.trials``, what the best reached there in ``metrics["inner_rmse"]`` (or
+    ``"inner_ndcg@10"``). The choice depends on the data and the seed alone, unless the budget left something out.
+    ``config`` are the fields of the model's config.
+    ``user_features``/``item_features``: names of side-table columns, or a frame with an id column. ``warm_from`` is an
+    earlier Recommender of the same model, with whose vectors training begins where it goes in sweeps.
+    With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the training rows, and the
+    residuals on the last tenth make its intervals (and, where nothing is watched, its ``valid_rmse``).
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ConfigError(f"seed is {seed!r}; it is a whole number, 0 or more")
+    if not isinstance(model, str):
+        raise ConfigError(f"model is {model!r}; give a name, such as 'als' (cofactor.list_models() lists them)")
+    for name, value in (("resume", resume), ("calibrate", calibrate), ("verbose", verbose)):
+        check_bool(name, value)
+    if (
+        not (isinstance(budget_seconds, float) and budget_seconds == float("inf"))
+        and check_number("budget_seconds", budget_seconds) < 0
+    ):
+        raise ConfigError(f"budget_seconds is {budget_seconds}; it must be 0 or more")
+    if valid is not None and not isinstance(valid, Interactions):
+        raise ConfigError(
+            f"valid is {valid!r}; give Interactions, or a Split (cofactor.split.random) in place of ratings"
+        )
+    if warm_from is not None and not isinstance(warm_from, Fitted):
+        raise ConfigError(f"warm_from is a {type(warm_from).__name__}; give a Recommender (cofactor.load reads one)")
+    if resume and checkpoint is None:
+        raise ConfigError("resume needs the checkpoint to go on from; give checkpoint=FILE (--checkpoint FILE)")
+    if checkpoint is not None:
+        check_file(checkpoint, "the checkpoint", makes_folders=True)
+    data = prepared(ratings, user_features, item_features)
+    train, watched = (data.train, data.valid) if isinstance(data, Split) else (data, valid)
+    if model == "auto" and train.range[0] == train.range[1]:
+        model = "auto-ranking"
+        if verbose:
+            print(f"every value is {train.range[0]:g}: there are no ratings to predict, so rankers are tried")
+    choice = None
+    if model in AUTO:
+        choice = choose(train, task=AUTO[model], seed=seed, budget_seconds=budget_seconds, verbose=verbose)
+        model, config = choice.model, {**choice.config, **config}
+    fitted = fit_named(
+        train,
+        model,
+        seed=seed,
+        valid=watched,
+        calibrate=calibrate,
+        checkpoint=checkpoint,
+        resume=resume,
+        warm_from=warm_from,
+        verbose=verbose,
+        **config,
+    )
+    if choice is not None:
+        fitted.metrics.update(choice.metrics)
+        fitted.trials = choice.frame
+    return Recommender.of(fitted)
+
+
+def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recommender:
+    """A saved Recommender.
+
+    Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay there: they are read when first
+    used (for a list, say). The digest of mapped arrays is checked only with ``verify``. Everything else is always
+    checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
+    at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
+    ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
+    no code. Raises BundleError for anything that is not an intact bundle.
+    """
+    return Recommender.of(bundle.load(path, verify=verify, module=module))
+
+
+def diff(
+    a: Fitted | str | Path, b: Fitted | str | Path, *, n: int = 10, sample: int = 500, p: float = 0.9, seed: int = 0
+) -> differences.Diff:
+    """What changed between two recommenders, or paths of saved ones.
+
+    Top ``n`` lists of up to ``sample`` users that both know, seen items left out, by rank-biased overlap (Webber,
+    Moffat & Zobel 2010, extrapolated) with persistence ``p``. Items are ranked by bias (or popularity) among those in
+    common. Vectors are compared after the best rotation of one onto the other (Schönemann 1966).
+    """
+    loaded = [load(x) if isinstance(x, (str, Path)) else x for x in (a, b)]
+    return differences.diff(*loaded, n=n, sample=sample, p=p, seed=seed)

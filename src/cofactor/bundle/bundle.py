@@ -1,0 +1,255 @@
+"""Trained models on disk: a directory with a manifest, arrays, and ids. The format is described in ``docs/bundle.md``.
+
+Nothing in a bundle is executed: it holds JSON, raw numbers and Parquet. Whatever is wrong with one, and whoever made
+it, ends in :class:`BundleError`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.bundle import contents, files, id_tables, manifest, tensors
+from cofactor.bundle.lazy_rows import LaterRows, check
+from cofactor.bundle.manifest import MIGRATIONS
+from cofactor.data.fingerprint import fingerprint
+from cofactor.data.interactions import Columns, Interactions
+from cofactor.errors import BundleError
+from cofactor.recommend.fitted import TRIALS, Fitted
+
+Array = NDArray[Any]
+
+__all__ = ["MIGRATIONS", "check_writable", "info", "load", "save"]
+
+SMALL = 4 << 20
+"""Arrays up to this many bytes are read and checked whole, in some 5 ms, and so are Parquet files up to a quarter of
+it; larger ones are read when first used."""
+
+_ARRAYS, _USERS, _ITEMS = manifest.FILES
+_TABLE_LIMIT = 4 << 30
+_PACKAGES = ("cofactor", "numpy", "numba", "scipy", "polars", "torch")
+
+
+def save(rec: Fitted, path: str | Path) -> None:
+    """Write a recommender to a directory. What stood there before stays whole until the new one is complete.
+
+    BundleError where something that is no bundle stands there, where it cannot be written (a full disk included), or
+    where the model holds numbers that are not finite.
+    """
+    config = manifest.plain(dataclasses.asdict(rec.model.config))
+    arrays = contents.collect(rec)
+    with files.replaced(path) as folder:
+        written = {_ARRAYS: files.write_file(folder / _ARRAYS, lambda f: tensors.write(f, arrays))}
+        for name, ids, table in (
+            (_USERS, rec.data.user_ids, rec.data.user_table),
+            (_ITEMS, rec.data.item_ids, rec.data.item_table),
+        ):
+            written[name] = files.write_file(folder / name, lambda f, i=ids, t=table: id_tables.write(f, i, t))  # type: ignore[misc]
+        text = manifest.dump(_manifest(rec, config, written))
+        if len(text) > manifest.LIMIT:
+            raise BundleError(f"cannot write {path}: its notes and names of features are too long")
+        files.write_file(folder / files.MANIFEST, lambda f: _put(f, text))
+
+
+def _put(file: Any, text: bytes) -> None:
+    file.write(text)
+
+
+def check_writable(path: str | Path) -> None:
+    """BundleError where :func:`save` could not write to ``path``: better asked before a long training than after."""
+    files.target(path)
+
+
+def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Fitted:
+    """A saved recommender.
+
+    Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay there: they are read when first
+    used (for a list, say). The digest of mapped arrays is checked only with ``verify``. Everything else is always
+    checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
+    at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
+    ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
+    no code. Raises BundleError for anything that is not an intact bundle.
+    """
+    for attempt in range(3):
+        here = None
+        try:
+            with files.opened(path) as folder:
+                here = os.fstat(folder)
+                m = _manifest_of(folder, path)
+                arrays, ids = _contents(folder, m, path, verify)
+            break
+        except BundleError:
+            # A bundle that was replaced while it was read is read again.
+            if attempt == 2 or not _was_replaced(path, here):
+                raise
+
+    data = _data(m, arrays, ids, path, verify)
+    model = contents.model(m, arrays, data, module, path)
+    if verify and m["versions"].get("polars") == _version("polars") and fingerprint(data) != m["data"]["fingerprint"]:
+        raise BundleError(f"the ratings in {path} are not those of its fingerprint; save the model again")
+    nan = float("nan")
+    rec = Fitted(
+        model,
+        data,
+        seed=m["seed"],
+        metrics={k: nan if v is None else float(v) for k, v in m["metrics"].items()},
+        history=[[nan if v is None else float(v) for v in row] for row in m["history"]],
+        intervals=contents.intervals(arrays, path),
+        rotation=contents.rotation(arrays, model, path),
+        trials=_trials(m),
+    )
+    contents.nothing_left(arrays, path)
+    return rec
+
+
+def info(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
+    """What a saved model is (its manifest) without loading it; ``verify`` checks the digest of every file."""
+    with files.opened(path) as folder:
+        m = _manifest_of(folder, path)
+        for name, wanted in m["files"].items():
+            with files.regular(folder, name, path) as (fd, size):
+                files.check_size(size, wanted, f"{name} of {path}")
+                if verify:
+                    files.check_digest(files.digest_of_file(fd), wanted, f"{name} of {path}")
+    facts = {
+        k: m[k]
+        for k in ("model", "task", "config", "seed", "metrics", "created", "format_version", "versions", "digest")
+    }
+    data = {k: v for k, v in m["data"].items() if not k.endswith("_features")}
+    data |= {k: len(m["data"][k] or ()) for k in ("user_features", "item_features")}
+    sizes = {name: f["bytes"] for name, f in m["files"].items()}
+    return facts | {
+        "trials": m["trials"],
+        "epochs": len(m["history"]),
+        "data": data,
+        "files": sizes,
+        "bytes": sum(sizes.values()),
+        "verified": verify,
+    }
+
+
+# ---- inside
+
+
+def _manifest(rec: Fitted, config: dict[str, Any], written: dict[str, Any]) -> manifest.Manifest:
+    data = rec.data
+    return {
+        "format": manifest.FORMAT,
+        "format_version": manifest.VERSION,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version()}
+        | {name: v for name in _PACKAGES if (v := _version(name)) is not None},
+        "model": rec.model.name,
+        "task": rec.model.task,
+        "config": config,
+        "seed": int(rec.seed),
+        "metrics": manifest.plain({k: float(v) for k, v in rec.metrics.items()}),
+        "history": manifest.plain(rec.history),
+        "trials": [] if rec.trials is None else manifest.plain(rec.trials.to_dicts()),
+        "data": {
+            "name": data.name,
+            "fingerprint": fingerprint(data),
+            "rows": len(data),
+            "users": data.n_users,
+            "items": data.n_items,
+            "columns": dataclasses.asdict(data.columns),
+            "notes": list(data.notes),
+            "user_features": None if data.user_features is None else list(data.user_features.names),
+            "item_features": None if data.item_features is None else list(data.item_features.names),
+        },
+        "files": written,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _manifest_of(folder: int, path: str | Path) -> manifest.Manifest:
+    return manifest.parse(files.contents(folder, files.MANIFEST, path, manifest.LIMIT), f"the manifest of {path}")
+
+
+def _contents(
+    folder: int, m: manifest.Manifest, path: str | Path, verify: bool
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The arrays by name, and (id map, side table) of "user" and "item", which may be unread."""
+    ids = {}
+    for name, kind, count in ((_USERS, "user", m["data"]["users"]), (_ITEMS, "item", m["data"]["items"])):
+        wanted, what = m["files"][name], f"{name} of {path}"
+        with files.regular(folder, name, path, _TABLE_LIMIT) as (fd, size):
+            files.check_size(size, wanted, what)
+            table = id_tables.Unread(fd, wanted, kind, count, what)
+            ids[kind] = table.read() if verify or size <= SMALL // 4 else (table, table)
+    wanted, what = m["files"][_ARRAYS], f"{_ARRAYS} of {path}"
+    with files.regular(folder, _ARRAYS, path) as (fd, size):
+        files.check_size(size, wanted, what)
+        if size <= SMALL:
+            held = files.held(fd, size)
+            files.check_digest(files.digest_of(held.data), wanted, what)
+            arrays = tensors.views(held, what)
+        else:
+            if verify:
+                files.check_digest(files.digest_of_file(fd), wanted, what)
+            arrays = tensors.mapped(fd, size, what)
+    if verify or size <= SMALL:
+        contents.check_finite(arrays, path)
+    return arrays, ids
+
+
+def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:
+    """Whether another bundle than the one at ``here`` stands there now."""
+    try:
+        now = os.stat(Path(path))
+    except (OSError, ValueError, TypeError):
+        return False
+    if here is None:
+        return files.is_bundle(Path(path))
+    return (now.st_dev, now.st_ino) != (here.st_dev, here.st_ino)
+
+
+def _trials(m: manifest.Manifest) -> pl.DataFrame | None:
+    """What ``model="auto"`` tried; None where a model was named."""
+    if not m["trials"]:
+        return None
+    lines = [
+        {**line, **{k: None if line[k] is None else float(line[k]) for k in ("value", "seconds")}}
+        for line in m["trials"]
+    ]
+    return pl.DataFrame(lines, schema=TRIALS)
+
+
+def _data(
+    m: manifest.Manifest, arrays: dict[str, Array], ids: dict[str, Any], path: str | Path, verify: bool
+) -> Interactions:
+    facts = m["data"]
+    (users, user_table), (items, item_table) = ids["user"], ids["item"]
+    rows = contents.rows(arrays, facts, path)
+    mapped = isinstance(rows[0].base, np.memmap) and not verify
+    if not mapped:
+        check(rows[0], len(users), "users", path)
+        check(rows[1], len(items), "items", path)
+    later = mapped or isinstance(users, id_tables.Unread) or isinstance(items, id_tables.Unread)
+    return (LaterRows if later else Interactions)(
+        *rows,
+        users,
+        items,
+        columns=Columns(**facts["columns"]),
+        item_table=item_table,
+        user_table=user_table,
+        user_features=contents.features(arrays, "user", facts["user_features"], len(users), path),
+        item_features=contents.features(arrays, "item", facts["item_features"], len(items), path),
+        name=facts["name"],
+        notes=tuple(facts["notes"]),
+    )

@@ -1,0 +1,216 @@
+"""What the arrays of a bundle are: the model's state, training rows, features, intervals; taken out one by one.
+
+Each function removes what it takes, so that what is left at the end is what nobody knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.bundle import config
+from cofactor.bundle.lazy_rows import below
+from cofactor.data.interactions import CSR, Features, Interactions
+from cofactor.errors import BundleError, ConfigError, MissingExtraError
+from cofactor.model import HasFactors
+from cofactor.models import REGISTRY, model_class
+from cofactor.models.torch.module import TorchModule
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.intervals import residual_interval
+
+Array = NDArray[Any]
+LARGEST = 1e15
+_OWN_MODULE = "torch-module"
+
+
+_RENAMED = {"mood_": "user_drift_", "drift_": "item_drift_"}
+"""Prefixes of arrays that earlier versions wrote, and what they are called now."""
+
+
+def collect(rec: Fitted) -> dict[str, Array]:
+    """Every array that goes into a bundle; BundleError where one holds numbers of no use."""
+    data = rec.data
+    arrays = {f"model.{name}": np.asarray(array) for name, array in rec.model.state().items()}
+    arrays |= {"data.users": data.users, "data.items": data.items, "data.values": data.values}
+    if data.times is not None:
+        arrays["data.times"] = data.times
+    for kind, found in (("user", data.user_features), ("item", data.item_features)):
+        if found is not None:
+            m = found.matrix
+            arrays |= {f"{kind}_features.{n}": getattr(m, n) for n in ("indptr", "indices", "values")}
+    for name, array in (rec.intervals or {}).items():
+        arrays[f"intervals.{name}"] = np.asarray(array)
+    if rec.rotation is not None:
+        arrays["rotation"] = rec.rotation
+    for name, array in arrays.items():
+        if not finite(array):
+            raise BundleError(
+                f"the array {name!r} holds values that are not finite or above 1e15, so the model is of no use and was"
+                " not saved; train it again with a lower learning rate or more regularisation"
+            )
+    return arrays
+
+
+def finite(array: Array) -> bool:
+    """Whether all values are finite and below ``LARGEST``: products of larger ones overflow float32."""
+    if array.dtype.kind != "f":
+        return True
+    with np.errstate(invalid="ignore"):  # a value that is not a number makes either end one, and that is below nothing
+        return array.size == 0 or bool(array.min() > -LARGEST and array.max() < LARGEST)
+
+
+def check_finite(arrays: Mapping[str, Array], path: str | Path) -> None:
+    """BundleError where a value is not finite or absurdly large."""
+    for name, array in arrays.items():
+        if not finite(array):
+            raise BundleError(f"the array {name!r} of {path} holds values that are not finite or above 1e15")
+
+
+def rows(
+    arrays: dict[str, Array], facts: Mapping[str, Any], path: str | Path
+) -> tuple[Array, Array, Array, Array | None]:
+    """Users, items, values and times (or None) of the training data; the codes are not yet checked."""
+    n = facts["rows"]
+    users, items = (_take(arrays, f"data.{x}", np.int32, (n,), path) for x in ("users", "items"))
+    values = _take(arrays, "data.values", np.float32, (n,), path)
+    times = _take(arrays, "data.times", np.int64, (n,), path) if "data.times" in arrays else None
+    return users, items, values, times
+
+
+def features(
+    arrays: dict[str, Array], kind: str, names: list[str] | None, n_rows: int, path: str | Path
+) -> Features | None:
+    """The side features of users or items, as sparse rows."""
+    if names is None:
+        return None
+    indptr = _take(arrays, f"{kind}_features.indptr", np.int64, (n_rows + 1,), path)
+    indices = _take(arrays, f"{kind}_features.indices", np.int32, (None,), path)
+    values = _take(arrays, f"{kind}_features.values", np.float32, (len(indices),), path)
+    whole = indptr[0] == 0 and indptr[-1] == len(indices) and bool((indptr[1:] >= indptr[:-1]).all())
+    if not whole or not below(indices, len(names)):
+        raise BundleError(f"the {kind} features of {path} do not make a sparse matrix")
+    return Features(CSR(indptr, indices, values, np.empty(0, np.int64), len(names)), tuple(names))
+
+
+def intervals(arrays: dict[str, Array], path: str | Path) -> dict[str, Array] | None:
+    """The quantiles of held-out residuals, or None."""
+    names = [name for name in arrays if name.startswith("intervals.")]
+    found = {name.removeprefix("intervals."): np.asarray(arrays.pop(name)) for name in names}
+    if not found:
+        return None
+    if set(found) != {"edges", "residuals", "range"}:
+        raise BundleError(f"the arrays 'intervals...' of {path} are not edges, residuals and range")
+
+    residual_interval(found, np.zeros(1, np.float32))
+    return found
+
+
+def rotation(arrays: dict[str, Array], made: Any, path: str | Path) -> Array | None:
+    """What turns the model's vectors onto those of an earlier model, or None."""
+    if "rotation" not in arrays:
+        return None
+    k = made.factors("item").shape[1] if isinstance(made, HasFactors) else 0
+    found = _take(arrays, "rotation", np.float32, (k, k), path)
+    if k == 0 or np.abs(found @ found.T - np.eye(k)).max() > 1e-3:
+        raise BundleError(f"the array 'rotation' of {path} is no rotation of the model's vectors")
+    return found
+
+
+def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, module: Any, path: str | Path) -> Any:
+    """The model, made from its config and state; BundleError where anything about it does not fit."""
+    cls = _class(m["model"], path)
+    if cls.task != m["task"]:
+        raise BundleError(f"{path} says that {m['model']} is for {m['task'][:40]!r}; it is for {cls.task!r}")
+    settings = config.restore(cls.Config, m["config"], f"the config of {path}")
+    names = [name for name in arrays if name.startswith("model.")]
+    state = _Watched({_present_name(name.removeprefix("model.")): arrays.pop(name).view(np.ndarray) for name in names})
+    if module is not None and m["model"] != _OWN_MODULE:
+        raise BundleError(f"{path} holds the built-in model {m['model']}, which takes no module")
+    given = {} if module is None else {"module": module}
+    try:
+        made = cls.from_state(settings, state, **given)
+        sizes = _sizes(made, data)
+    except (BundleError, MissingExtraError):
+        raise
+    except ConfigError as exc:
+        raise BundleError(f"the model in {path} does not fit its own parameters: {exc}") from exc
+    except Exception as exc:  # whatever a forged state does to a model's code
+        raise BundleError(f"the model in {path} cannot be made of its arrays ({type(exc).__name__}: {exc})") from exc
+    if sizes != (data.n_users, data.n_items):
+        raise BundleError(
+            f"the model in {path} is for {sizes[0]:,} users and {sizes[1]:,} items,"
+            f" its data have {data.n_users:,} and {data.n_items:,}"
+        )
+    if state.unread:
+        raise BundleError(f"{path} holds an array {min(state.unread)!r} that {m['model']} does not know")
+    return made
+
+
+def _present_name(name: str) -> str:
+    """The name of a model's array today."""
+    for old, new in _RENAMED.items():
+        if name.startswith(old):
+            return new + name.removeprefix(old)
+    return name
+
+
+def nothing_left(arrays: Mapping[str, Array], path: str | Path) -> None:
+    """BundleError where an array has not been taken out."""
+    if arrays:
+        raise BundleError(f"{path} holds an array {min(arrays)!r} that belongs to nothing")
+
+
+def _class(name: str, path: str | Path) -> type[Any]:
+
+    if name == _OWN_MODULE:
+        return TorchModule
+    if name not in REGISTRY:
+        raise BundleError(f"{path} holds a model {name[:60]!r}, which this cofactor does not have; update cofactor")
+    return model_class(name)
+
+
+def _sizes(model: Any, data: Interactions) -> tuple[int, int]:
+    """For how many users and items a model has been made; by a row of its scores where it does not say."""
+    if (sizes := getattr(model, "sizes", None)) is not None:
+        return int(sizes()[0]), int(sizes()[1])
+    if isinstance(model, HasFactors):
+        return len(model.bias("user")), len(model.bias("item"))
+    if not data.n_users:
+        return 0, data.n_items
+    return data.n_users, model.scores(np.array([data.n_users - 1])).shape[1]
+
+
+class _Watched(dict[str, Array]):
+    """A state that remembers which arrays nobody asked for."""
+
+    def __init__(self, arrays: dict[str, Array]) -> None:
+        super().__init__(arrays)
+        self.unread = set(arrays)
+
+    def __getitem__(self, name: str) -> Array:
+        self.unread.discard(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.unread.discard(name)
+        return super().get(name, default)
+
+    def items(self) -> Any:
+        self.unread.clear()
+        return super().items()
+
+
+def _take(arrays: dict[str, Array], name: str, dtype: Any, shape: tuple[int | None, ...], path: str | Path) -> Array:
+    if name not in arrays:
+        raise BundleError(f"{path} lacks the array {name!r}; save the model again")
+    array = arrays.pop(name)
+    fits = array.ndim == len(shape) and all(w is None or w == n for w, n in zip(shape, array.shape, strict=True))
+    if array.dtype != dtype or not fits:
+        raise BundleError(
+            f"the array {name!r} of {path} is {array.dtype} {array.shape}, not {np.dtype(dtype)} of the right shape"
+        )
+    return array.view(np.ndarray)

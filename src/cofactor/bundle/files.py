@@ -1,0 +1,272 @@
+"""Directories that are whole or not there: written beside their place, flushed to disk, then swapped in.
+
+The swap is one system call on Linux (``renameat2`` with ``RENAME_EXCHANGE``): whoever looks sees the old directory or
+the new one. Elsewhere the old one is moved aside to ``.NAME.previous`` first, and a reader that finds the place empty
+takes that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor._paths import check_path
+from cofactor.errors import BundleError, ConfigError
+
+MANIFEST = "manifest.json"
+_AT_FDCWD, _EXCHANGE = -100, 2
+_PIECE = 8 << 20
+
+
+def target(path: str | Path) -> Path:
+    """Where a bundle would be written (links followed); BundleError where it cannot be, or where something else is."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise BundleError(f"a model is saved under a path, such as 'model.cofactor', not under {path!r}")
+    try:
+        place = Path(os.path.realpath(check_path(path, "the place of the model")))
+    except ConfigError as exc:
+        raise BundleError(str(exc)) from None
+    if os.path.lexists(place) and not is_bundle(place):
+        raise BundleError(f"{path} exists and is no saved model; it is left as it is, choose another name")
+    if not place.parent.is_dir():
+        raise BundleError(f"cannot write {path}: {place.parent} is no directory; make it first")
+    if not os.access(place.parent, os.W_OK | os.X_OK):
+        raise BundleError(f"cannot write {path}: no permission to write in {place.parent}")
+    return place
+
+
+def is_bundle(place: Path) -> bool:
+    """Whether a directory holds a manifest of ours (however broken the rest may be)."""
+    try:
+        with open(place / MANIFEST, "rb") as file:
+            return b'"cofactor-bundle"' in file.read(4096)
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def replaced(path: str | Path) -> Iterator[Path]:
+    """A fresh directory to write files into; it takes the place of ``path`` when the block ends without an error."""
+    place = target(path)
+    scratch = place.parent / f".{place.name}.{secrets.token_hex(6)}.tmp"
+    lock = -1
+    try:
+        _tidy(place)
+        scratch.mkdir(mode=0o755)
+        lock = _locked(scratch)
+        yield scratch
+        _sync(scratch)
+        _swap(scratch, place)
+    except OSError as exc:
+        raise BundleError(f"cannot write {path}: {exc.strerror or exc}; what was there before is unharmed") from exc
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if lock >= 0:
+            os.close(lock)
+
+
+def write_file(place: Path, fill: Callable[[BinaryIO], None]) -> dict[str, Any]:
+    """Write and flush one file; its size and digest, for the manifest."""
+    with open(place, "xb") as file:
+        hashed = _Hashed(file)
+        fill(hashed)  # type: ignore[arg-type]
+        file.flush()
+        os.fsync(file.fileno())
+    return {"bytes": hashed.size, "blake2b": hashed.digest.hexdigest()}
+
+
+class _Hashed:
+    """A file that keeps a digest of what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.size, self.digest = file, 0, hashlib.blake2b(digest_size=32)
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self.digest.update(view)
+        self.size += len(view)
+        return self.file.write(view)
+
+
+def digest_of(data: bytes | memoryview) -> str:
+    """BLAKE2b of some bytes, 64 hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=32).hexdigest()
+
+
+def digest_of_file(fd: int) -> str:
+    """The same of a whole open file, piece by piece."""
+    found, at = hashlib.blake2b(digest_size=32), 0
+    while piece := os.pread(fd, _PIECE, at):
+        found.update(piece)
+        at += len(piece)
+    return found.hexdigest()
+
+
+# ---- reading
+
+
+@contextlib.contextmanager
+def opened(path: str | Path) -> Iterator[int]:
+    """A descriptor of the bundle's directory, so that all files are read from one and the same while it is replaced."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise BundleError(f"a saved model is opened by its path, not by a {type(path).__name__}")
+    place = Path(path)
+    aside = place.parent / f".{place.name}.previous"
+    try:
+        if not os.path.lexists(place) and is_bundle(aside):
+            place = aside
+        fd = os.open(place, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    except NotADirectoryError:
+        raise BundleError(f"{path} is no saved model: it is a file, and a saved model is a directory") from None
+    except (OSError, ValueError) as exc:
+        raise BundleError(f"cannot open {path}: {getattr(exc, 'strerror', None) or exc}") from None
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def regular(folder: int, name: str, path: str | Path, limit: int | None = None) -> Iterator[tuple[int, int]]:
+    """(descriptor, size) of a plain file in the bundle; links, pipes, devices and what is above a limit are refused."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        fd = os.open(name, flags, dir_fd=folder)
+    except FileNotFoundError:
+        raise BundleError(f"{path} is no whole saved model: it has no {name}") from None
+    except OSError as exc:
+        why = "it is a link" if exc.errno == errno.ELOOP else exc.strerror
+        raise BundleError(f"cannot read {name} of {path}: {why}") from None
+    try:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise BundleError(f"{name} of {path} is no plain file")
+        if limit is not None and facts.st_size > limit:
+            raise BundleError(f"{name} of {path} is {facts.st_size:,} bytes long; at most {limit:,} are allowed")
+        yield fd, facts.st_size
+    finally:
+        os.close(fd)
+
+
+def contents(folder: int, name: str, path: str | Path, limit: int) -> bytes:
+    """All of a file that may have ``limit`` bytes at most."""
+    with regular(folder, name, path, limit) as (fd, size):
+        return begun(fd, size)
+
+
+def begun(fd: int, size: int) -> bytes:
+    """The first ``size`` bytes of an open file; fewer where it ends."""
+    found = os.pread(fd, size, 0)  # all of it at once, up to 2 GB
+    while len(found) < size and (piece := os.pread(fd, size - len(found), len(found))):
+        found += piece
+    return found
+
+
+def check_size(size: int, wanted: Mapping[str, Any], what: str) -> None:
+    """BundleError unless a file is as long as the manifest says."""
+    if size != wanted["bytes"]:
+        raise BundleError(f"{what} is {size:,} bytes long, not {wanted['bytes']:,}: it was cut short or changed")
+
+
+def check_digest(digest: str, wanted: Mapping[str, Any], what: str) -> None:
+    """BundleError unless a file has the digest that the manifest names."""
+    if digest != wanted["blake2b"]:
+        raise BundleError(f"{what} was changed after it was written; save the model again")
+
+
+def held(fd: int, size: int) -> NDArray[np.uint8]:
+    """``size`` bytes from the start in memory of their own that can be written to; fewer where the file ends."""
+    found, at = np.empty(size, np.uint8), 0
+    with os.fdopen(os.dup(fd), "rb", buffering=0) as file:
+        file.seek(0)
+        while at < size and (more := file.readinto(found.data[at:])):
+            at += more
+    return found[:at]
+
+
+# ---- the swap
+
+
+def _swap(scratch: Path, place: Path) -> None:
+    if not os.path.lexists(place):
+        os.rename(scratch, place)
+    elif not _exchange(scratch, place):
+        aside = place.parent / f".{place.name}.previous"
+        os.rename(place, aside)
+        os.rename(scratch, place)
+        shutil.rmtree(aside, ignore_errors=True)
+    _sync(place.parent)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two directories in one step; False where the system or file system cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    if call(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def _tidy(place: Path) -> None:
+    """Put back what a killed save moved aside, and remove what it left half-written (its lock is free)."""
+    aside = place.parent / f".{place.name}.previous"
+    if is_bundle(aside):
+        if os.path.lexists(place):
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            os.rename(aside, place)
+    for left in place.parent.glob(f".{glob_safe(place.name)}.*.tmp"):
+        lock = _locked(left)
+        if lock >= 0:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+
+
+def glob_safe(name: str) -> str:
+    """A name that ``glob`` takes literally."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor that holds the lock of a directory, or -1 where another holds it or locks do not exist."""
+    try:
+        import fcntl
+
+        fd = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    except (ImportError, OSError):
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return -1
+    return fd
+
+
+def _sync(folder: Path) -> None:
+    """Flush a directory's entries to disk, where the system knows how."""
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

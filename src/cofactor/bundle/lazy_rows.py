@@ -1,0 +1,110 @@
+"""Data of a large bundle: rows, ids and side tables are read, and checked, when they are first asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.bundle.id_tables import Unread
+from cofactor.data.interactions import Interactions
+from cofactor.errors import BundleError
+
+Array = NDArray[Any]
+
+
+def below(codes: Array, limit: int) -> bool:
+    """Whether all int32 codes are at least 0 and below ``limit``; one pass."""
+    return not len(codes) or int(codes.view(np.uint32).max()) < limit
+
+
+def check(codes: Array, limit: int, name: str, path: object) -> None:
+    """BundleError where a code has no id: it would lead outside an array."""
+    if not below(codes, limit):
+        raise BundleError(f"the array 'data.{name}' of {path} holds codes of {name} that do not exist")
+
+
+class _Codes:
+    """A field of codes that are checked once, before anybody gets them."""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name, self.held = name, f"_held_{name}"
+
+    def __set__(self, rows: Any, codes: Array) -> None:
+        vars(rows)[self.held] = codes, False
+
+    def __get__(self, rows: Any, owner: type[Any]) -> Any:
+        codes, checked = vars(rows)[self.held]
+        if not checked:
+            check(codes, rows.n_users if self.name == "users" else rows.n_items, self.name, "the bundle")
+            codes.flags.writeable = False
+            vars(rows)[self.held] = codes, True
+        return codes
+
+
+class _Stored:
+    """A field of ids or of their side table: the two are read together, once, before anybody gets either."""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name, self.kind = name, name.partition("_")[0]
+
+    def __set__(self, rows: Any, value: Any) -> None:
+        vars(rows)[self.name] = value
+
+    def __get__(self, rows: Any, owner: type[Any]) -> Any:
+        found = vars(rows)[self.name]
+        if isinstance(found, Unread):
+            ids, table = found.read()
+            vars(rows).update({f"{self.kind}_ids": ids, f"{self.kind}_table": table})
+            found = vars(rows)[self.name]
+        return found
+
+
+class LaterRows(Interactions):
+    """Interactions whose arrays may lie in a mapped file, and whose ids may be unread; BundleError comes from the first
+    use of forged codes, or of a broken table.
+
+    Nothing of them is read before: going through 50 million rows, or making two million names, takes longer than
+    opening a file may. How many users and items there are is known all the same.
+    """
+
+    users = _Codes()
+    items = _Codes()
+    user_ids = _Stored()
+    item_ids = _Stored()
+    user_table = _Stored()
+    item_table = _Stored()
+
+    def __post_init__(self) -> None:
+        for array in (self.values, self.times):
+            if array is not None:
+                array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __reduce__(self) -> Any:
+        """Copied and pickled as plain Interactions."""
+        return Interactions, tuple(getattr(self, name) for name in Interactions.__dataclass_fields__)
+
+    @property
+    def n_users(self) -> int:
+        return len(vars(self)["user_ids"])
+
+    @property
+    def n_items(self) -> int:
+        return len(vars(self)["item_ids"])
+
+    def take(self, rows: Array) -> Any:
+        """A subset in memory, as plain Interactions."""
+        return plain(self).take(rows)
+
+    def replace(self, **changes: Any) -> Any:
+        """The same with some fields changed, as plain Interactions."""
+        return plain(self).replace(**changes)
+
+
+def plain(rows: LaterRows) -> Interactions:
+    """The same, read and checked, as Interactions like any others."""
+    return Interactions(**{name: getattr(rows, name) for name in Interactions.__dataclass_fields__})

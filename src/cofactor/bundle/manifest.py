@@ -1,0 +1,210 @@
+"""``manifest.json``: what a bundle is, and the sizes and digests of its other files.
+
+The fields are fixed for a format version: none may be missing and none may be added. An older version is brought up to
+date by a chain of functions, one for each step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from cofactor.bundle.tensors import parse_json
+from cofactor.errors import BundleError
+
+VERSION = 3
+LIMIT = 32 << 20
+FORMAT = "cofactor-bundle"
+FILES = ("arrays.safetensors", "users.parquet", "items.parquet")
+
+Manifest = dict[str, Any]
+
+_TOP: dict[str, tuple[type, ...]] = {
+    "format": (str,),
+    "format_version": (int,),
+    "created": (str,),
+    "versions": (dict,),
+    "model": (str,),
+    "task": (str,),
+    "config": (dict,),
+    "seed": (int,),
+    "metrics": (dict,),
+    "history": (list,),
+    "trials": (list,),
+    "data": (dict,),
+    "files": (dict,),
+    "digest": (str,),
+}
+_DATA: dict[str, tuple[type, ...]] = {
+    "name": (str,),
+    "fingerprint": (str,),
+    "rows": (int,),
+    "users": (int,),
+    "items": (int,),
+    "columns": (dict,),
+    "notes": (list,),
+    "user_features": (list, type(None)),
+    "item_features": (list, type(None)),
+}
+_COLUMNS: dict[str, tuple[type, ...]] = {
+    "user": (str,),
+    "item": (str,),
+    "rating": (str, type(None)),
+    "time": (str, type(None)),
+}
+_TRIALS: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "config": (str,),
+    "metric": (str,),
+    "value": (float, int, type(None)),
+    "seconds": (float, int, type(None)),
+    "status": (str,),
+    "chosen": (bool,),
+}
+_FILE: dict[str, tuple[type, ...]] = {"bytes": (int,), "blake2b": (str,)}
+
+
+def _from_0(old: Manifest) -> Manifest:
+    """Version 0 (before the first release) had neither notes nor a task, and named the digests ``sha``."""
+    new = {**old, "format_version": 1, "task": old.get("task", "rating")}
+    new["data"] = {"notes": [], "user_features": None, "item_features": None, **old["data"]}
+    new["files"] = {name: {"bytes": f["bytes"], "blake2b": f["sha"]} for name, f in old["files"].items()}
+    return new
+
+
+def _from_1(old: Manifest) -> Manifest:
+    """Version 1 did not keep what ``model="auto"`` tried."""
+    return {**old, "format_version": 2, "tried": old.get("tried", [])}
+
+
+RENAMED = {
+    "low_rating": "min_rating_weight",
+    "kept": "n_samples",
+    "bs": "batch_size",
+    "wd": "weight_decay",
+    "mood_scales": "user_time_scales",
+    "drift_scales": "item_time_scales",
+}
+"""Parameters of models by their names before version 3, and by their names now."""
+
+
+def _from_2(old: Manifest) -> Manifest:
+    """Version 2 used other names for some parameters and metrics, and called the trials of ``auto`` ``tried``."""
+    new = {name: value for name, value in old.items() if name != "tried"}
+    return new | {
+        "format_version": 3,
+        "trials": old["tried"],
+        "config": {RENAMED.get(name, name): value for name, value in old["config"].items()},
+        "metrics": {{"drift": "embedding_shift"}.get(name, name): value for name, value in old["metrics"].items()},
+    }
+
+
+MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0, 1: _from_1, 2: _from_2}
+"""From a format version to the function that makes the next one of its manifest."""
+
+
+def dump(manifest: Manifest) -> bytes:
+    """As bytes, with its own digest put in; BundleError where something in it is no JSON."""
+    whole = {**manifest, "digest": _digest(manifest)}
+    return (json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+
+
+def parse(text: bytes, what: str) -> Manifest:
+    """A manifest of the present version; BundleError where it is not one, or was changed since."""
+    found = parse_json(text, what)
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise BundleError(f"{what} is not the manifest of a model saved by cofactor")
+    version = found.get("format_version")
+    if type(version) is not int or not (version == VERSION or version in MIGRATIONS):
+        raise BundleError(
+            f"{what} has the format version {str(version)[:40]}; this cofactor reads {min(MIGRATIONS, default=VERSION)}"
+            f" to {VERSION}: use the version of cofactor that wrote it, or a newer one"
+        )
+    if found.get("digest") != _digest(found):
+        raise BundleError(f"{what} was changed after it was written; save the model again")
+    while version < VERSION:
+        try:
+            found = MIGRATIONS[version](found)
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise BundleError(f"{what} is no proper manifest of version {version} (lacks {exc})") from None
+        version += 1
+    _check(found, what)
+    whole: Manifest = found
+    return whole
+
+
+def _check(m: Manifest, what: str) -> None:
+    _fields(m, _TOP, what)
+    _fields(m["data"], _DATA, f"{what}: data")
+    _fields(m["data"]["columns"], _COLUMNS, f"{what}: columns")
+    if set(m["files"]) != set(FILES):
+        raise BundleError(f"{what} names other files than {', '.join(FILES)}")
+    for name in FILES:
+        _fields(m["files"][name], _FILE, f"{what}: {name}")
+        if m["files"][name]["bytes"] < 0:
+            raise BundleError(f"{what}: {name} has a size below zero")
+    if any(not 0 <= m["data"][n] < 1 << 31 for n in ("users", "items")) or not 0 <= m["data"]["rows"] < 1 << 40:
+        raise BundleError(f"{what}: the numbers of rows, users or items make no sense")
+    lists = [
+        m["data"]["notes"],
+        *(m["data"][f] for f in ("user_features", "item_features") if m["data"][f] is not None),
+    ]
+    if not all(isinstance(x, str) for some in lists for x in some):
+        raise BundleError(f"{what}: notes and names of features must be text")
+    if not all(isinstance(x, str) for x in m["versions"].values()):
+        raise BundleError(f"{what}: versions must be text")
+    if not all(_number(x) for x in m["metrics"].values()):
+        raise BundleError(f"{what}: metrics must be numbers")
+    if not all(isinstance(row, list) and all(_number(x) for x in row) for row in m["history"]):
+        raise BundleError(f"{what}: the history must be rows of numbers")
+    for at, line in enumerate(m["trials"]):
+        _fields(line, _TRIALS, f"{what}: tried, line {at + 1}")
+        if not (_number(line["value"]) and _number(line["seconds"])):
+            raise BundleError(f"{what}: what was tried must have values and seconds that are numbers")
+    if not -(1 << 127) < m["seed"] < 1 << 127:
+        raise BundleError(f"{what}: the seed makes no sense")
+
+
+def _fields(found: Any, wanted: dict[str, tuple[type, ...]], what: str) -> None:
+    if not isinstance(found, dict):
+        raise BundleError(f"{what} must be an object with fields")
+    if missing := [name for name in wanted if name not in found]:
+        raise BundleError(f"{what} lacks the field {missing[0]!r}; save the model again")
+    if extra := [name for name in found if name not in wanted]:
+        raise BundleError(f"{what} has an unknown field {extra[0][:60]!r}; a newer cofactor may have written it")
+    for name, types in wanted.items():
+        if type(found[name]) not in types:
+            raise BundleError(
+                f"{what}: the field {name!r} is {type(found[name]).__name__}; that is not what belongs there"
+            )
+
+
+def _number(x: Any) -> bool:
+    """None stands for a number that was not finite."""
+    if type(x) is int:
+        return abs(x) < 1 << 1000
+    return x is None or (type(x) is float and math.isfinite(x))
+
+
+def plain(value: Any) -> Any:
+    """A config's values, metrics and the like as JSON has them; numbers that are not finite become None."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (str, int, bool)) or value is None:
+        return value
+    raise BundleError(f"{value!r} of type {type(value).__name__} cannot be saved")
+
+
+def _digest(manifest: Manifest) -> str:
+    rest = {name: value for name, value in manifest.items() if name != "digest"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(text.encode(), digest_size=32).hexdigest()

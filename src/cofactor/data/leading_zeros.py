@@ -1,0 +1,43 @@
+"""Whether a delimited text has a field such as ``0110912``, which is an id and no number."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+BLOCK = 1 << 18
+"""Bytes that are read and looked at together: few enough to stay in cache."""
+
+
+def in_text(text: bytes, sep: int, quote: int) -> bool:
+    """In a text in memory; ``sep`` and ``quote`` are bytes."""
+    from cofactor.kernels.group import has_leading_zero
+
+    return _zero_first(text[:2]) or bool(has_leading_zero(np.frombuffer(text, np.uint8), sep, quote))
+
+
+def in_file(path: Path, sep: int, quote: int) -> bool:
+    """In a file, of which two threads read one half each; no more than a block of either is in memory."""
+
+    def within(low: int, high: int) -> bool:
+        from cofactor.kernels.group import has_leading_zero
+
+        block = np.empty(BLOCK, dtype=np.uint8)
+        with path.open("rb") as file:
+            for at in range(low, high, BLOCK - 2):  # a block begins with the two last bytes of the one before
+                file.seek(at)
+                read = file.readinto(block.data)
+                if (at == 0 and _zero_first(block[:read][:2].tobytes())) or has_leading_zero(block[:read], sep, quote):
+                    return True
+        return False
+
+    size = path.stat().st_size
+    half = size // 2
+    with ThreadPoolExecutor(2) as pool:
+        return any(pool.map(within, (0, half), (half, size)))
+
+
+def _zero_first(start: bytes) -> bool:
+    return start[:1] == b"0" and start[1:2].isdigit()

@@ -1,0 +1,115 @@
+"""``evaluate``: how good a trained model is on rows that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor._validate import check_int
+from cofactor.data.interactions import Interactions, Split
+from cofactor.errors import ConfigError
+from cofactor.evaluation import bootstrap, held_out
+from cofactor.evaluation import metrics as m
+from cofactor.evaluation.fold_in import folded
+from cofactor.evaluation.measure import LEVELS, EvaluationProtocol, masked_scores, measure
+from cofactor.evaluation.metric_names import default_metrics, lengths_of, parse
+from cofactor.evaluation.scorer import interval_blocks, scorer
+
+
+def evaluate(
+    trained: Any,
+    test: Any,
+    metrics: str | Sequence[str] | None = None,
+    *,
+    n: int | Sequence[int] = (10,),
+    relevant: float | None = None,
+    exclude: Literal["seen"] | None = "seen",
+    users_without: Literal["skip", "zero"] = "skip",
+    level: float = 0.9,
+    train: Interactions | None = None,
+    draws: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """A frame of ``metric, value, low, high, n_users, n_rows, note``; what each means stands in
+    ``docs/metrics.md``.
+
+    ``trained`` is a Recommender, or a bare model with its training rows as ``train``. ``test`` is a Split
+    (its valid part; users of its ``given`` part are folded in with those ratings), Interactions, a path or a
+    frame. Ids that training never saw are counted in the notes, and get the model's fallback.
+
+    ``metrics`` are names such as ``"rmse"``, ``"ndcg@10"``, ``"auc"``, or groups: ``"rating"``,
+    ``"interval"``, ``"ranking"``, ``"beyond"``, ``"all"`` (everything this model can give). Not given: what
+    fits the model's task. ``n`` are list lengths for names without one. ``relevant`` is the lowest rating
+    that counts as relevant (not given: three quarters up the training range). ``exclude="seen"`` leaves out
+    the training items of each user. ``level`` is that of the model's own intervals.
+
+    ``low`` and ``high`` bound each figure at ``confidence`` by ``draws`` bootstrap draws of users (0: none).
+
+    Raises ConfigError for a metric that does not exist or that this model cannot give, DataError for unusable
+    test rows. Warns (LeakWarning) where test rows are training rows.
+    """
+    for name, value in (("draws", draws), ("seed", seed)):
+        check_int(name, value, 0)
+    by = scorer(trained, train)
+    if isinstance(test, Split) and test.given is not None:
+        by = folded(by, getattr(trained, "model", trained), test.given)
+    data = held_out.held_out_rows(test, by.train)
+    lengths = lengths_of(n)
+    wanted = parse(default_metrics(by.task, by.interval is not None) if metrics is None else metrics, lengths)
+    if metrics == "all":
+        able = {"lists"} | ({"rating"} if by.task == "rating" else set()) | ({"interval"} if by.interval else set())
+        wanted = [metric for metric in wanted if metric.needs in able]
+    found = measure(by, data, wanted, EvaluationProtocol(relevant, exclude, users_without, level))
+    said = held_out.notes(data, by.train, held_out.leaked(data, by.train))
+    spread = [metric for metric in wanted if metric in found.cells]
+    drawn = bootstrap.resample([found.cells[metric] for metric in spread], draws, seed)
+    bounds = {metric: bootstrap.interval(drawn[:, j], confidence) for j, metric in enumerate(spread)}
+    table = []
+    for metric in wanted:
+        low, high = bounds.get(metric, (None, None)) if draws else (None, None)
+        note = "; ".join([*found.notes.get(metric.needs, []), *said])
+        line = (str(metric), found.value(metric), low, high, found.n_users(metric), found.rows[metric], note)
+        table.append(line)
+    schema = {
+        "metric": pl.String,
+        "value": pl.Float64,
+        "low": pl.Float64,
+        "high": pl.Float64,
+        "n_users": pl.Int64,
+        "n_rows": pl.Int64,
+        "note": pl.String,
+    }
+    return pl.DataFrame(table, schema=schema, orient="row")
+
+
+def calibration(
+    trained: Any, test: Any, levels: Sequence[float] = LEVELS, *, train: Interactions | None = None
+) -> pl.DataFrame:
+    """A frame of ``level, observed, width``: how often intervals hold the true rating, against how often they
+    should."""
+    by = scorer(trained, train)
+    data = held_out.held_out_rows(test, by.train)
+    if any(not 0 < level < 1 for level in levels):
+        raise ConfigError(f"levels are {list(levels)}; each must lie between 0 and 1")
+    table = []
+    for level in levels:
+        found = interval_blocks(by, data.users, data.items, data.times, level)
+        observed = m.interval_coverage(data.values, found.low, found.high)
+        table.append((float(level), observed, m.interval_width(found.low, found.high)))
+    schema = {"level": pl.Float64, "observed": pl.Float64, "width": pl.Float64}
+    return pl.DataFrame(table, schema=schema, orient="row")
+
+
+def lists(trained: Any, users: Any, n: int = 10, *, train: Interactions | None = None) -> NDArray[Any]:
+    """int32 (len(users), n): top lists of known users (codes), seen items left out; -1 where fewer are
+    left."""
+    by = scorer(trained, train)
+    out = np.full((len(users), n), -1, dtype=np.int32)
+    for part, scores in masked_scores(by, np.asarray(users), "seen"):
+        out[part] = m.top_n(scores, n)
+    return out

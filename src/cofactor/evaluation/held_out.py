@@ -1,0 +1,128 @@
+"""Test rows in the codes of the training data, and what may be wrong with them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.data.ids import IdMap
+from cofactor.data.interactions import Interactions, Split
+from cofactor.data.read import read
+from cofactor.errors import DataError
+
+Array = NDArray[Any]
+
+
+class LeakWarning(UserWarning):
+    """What is measured was seen in training."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Aligned arrays of test rows.
+
+    ``users``, ``items`` int32 codes of the training id maps, -1 for ids that training never saw; ``values``
+    float32; ``times`` int64 or None. ``cluster`` int64: the user of each row as a number from 0, unknown
+    users apart; ``labels``: their ids.
+    """
+
+    users: Array
+    items: Array
+    values: Array
+    times: Array | None
+    cluster: Array
+    labels: pl.Series
+    how: str = ""
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @property
+    def n_clusters(self) -> int:
+        return len(self.labels)
+
+
+HeldOut.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test class
+
+
+def held_out_rows(test: Any, train: Interactions) -> HeldOut:
+    """Test rows from a Split (its valid part), Interactions, a path, or a frame with the training table's
+    column names."""
+    how = test.how if isinstance(test, Split) else ""
+    data = test.valid if isinstance(test, Split) else test
+    if not isinstance(data, Interactions):
+        data = _read(data, train)
+    if len(data) == 0:
+        raise DataError("there is no test row")
+    users = data.users if data.user_ids is train.user_ids else _recode(data.user_ids, train.user_ids)[data.users]
+    items = data.items if data.item_ids is train.item_ids else _recode(data.item_ids, train.item_ids)[data.items]
+    present, cluster = np.unique(data.users, return_inverse=True)
+    labels = data.user_ids.decode(present)
+    times = data.times if train.times is not None else None
+    return HeldOut(users, items, data.values, times, cluster.astype(np.int64), labels, how)
+
+
+held_out_rows.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test
+
+
+def _read(table: Any, train: Interactions) -> Interactions:
+    c = train.columns
+    if isinstance(table, (str, Path)) or hasattr(table, "columns") or hasattr(table, "schema"):
+        time = c.time if train.times is not None and c.time is not None else False
+        rating = False if c.rating is None else c.rating
+        found: Interactions = read(table, user=c.user, item=c.item, rating=rating, time=time)
+        return found
+    raise DataError(f"test rows must be Interactions, a Split, a path or a frame, not {type(table).__name__}")
+
+
+def _recode(theirs: IdMap, ours: IdMap) -> Array:
+    codes = ours.encode(theirs.values)
+    if len(codes) and (codes < 0).all():
+        raise DataError(f"no {ours.kind} of the test rows is known: {ours.unknown(theirs.values[0])}")
+    return codes
+
+
+def in_training(users: Array, items: Array, train: Interactions) -> Array:
+    """bool (n,): whether these pairs of codes are rows of the training data too."""
+    by_user = train.by_user
+    owner = np.repeat(np.arange(by_user.n_rows, dtype=np.int64), by_user.counts)
+    known = owner * train.n_items + by_user.indices
+    asked = users.astype(np.int64) * train.n_items + items
+    at = np.minimum(np.searchsorted(known, asked), max(len(known) - 1, 0))
+    found: Array = (users >= 0) & (items >= 0)
+    return found & (known[at] == asked) if len(known) else np.zeros_like(found)
+
+
+def leaked(test: HeldOut, train: Interactions) -> int:
+    """How many test rows are training rows too; warns (LeakWarning) where there are any."""
+    n = int(in_training(test.users, test.items, train).sum())
+    if n:
+        text = (
+            f"{n:,} of {len(test):,} test rows (same user and item) are training rows too: what is measured is memory"
+        )
+        warnings.warn(text, LeakWarning, stacklevel=3)
+    return n
+
+
+def notes(test: HeldOut, train: Interactions, n_leaked: int) -> list[str]:
+    """Sentences on what a reader of the figures should know of these rows."""
+    said = []
+    if n_leaked:
+        said.append(f"{n_leaked:,} rows are in training too")
+    for kind, codes, counts in (
+        ("user", test.users, train.by_user.counts),
+        ("item", test.items, train.by_item.counts),
+    ):
+        if unknown := int(((codes < 0) | (counts[codes] == 0)).sum()):
+            said.append(f"{unknown:,} rows of {kind}s never seen")
+    if "temporal" in test.how and test.times is not None and train.times is not None and len(train):
+        older = int((test.times < train.times.max()).sum())
+        if older:
+            said.append(f"{older:,} rows are older than the newest training row")
+    return said

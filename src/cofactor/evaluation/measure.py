@@ -1,0 +1,265 @@
+"""From a trained model and test rows to what every user adds to every metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor._validate import check_number
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import ConfigError
+from cofactor.evaluation import metrics as m
+from cofactor.evaluation.bootstrap import UserSums
+from cofactor.evaluation.held_out import HeldOut, in_training
+from cofactor.evaluation.metric_names import CALIBRATION, LISTS, Metric
+from cofactor.evaluation.scorer import Scorer, interval_blocks, predict_blocks
+
+Array = NDArray[Any]
+LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+MANY = 5000
+
+
+@dataclass(frozen=True)
+class EvaluationProtocol:
+    """What a ranking figure depends on besides the model; see ``docs/metrics.md``."""
+
+    relevant: float | None = None
+    exclude: Literal["seen"] | None = "seen"
+    users_without: Literal["skip", "zero"] = "skip"
+    level: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.exclude not in ("seen", None):
+            raise ConfigError(f"exclude is {self.exclude!r}; it must be 'seen' or None")
+        if self.users_without not in ("skip", "zero"):
+            raise ConfigError(f"users_without is {self.users_without!r}; it must be 'skip' or 'zero'")
+        if self.relevant is not None:
+            check_number("relevant", self.relevant)
+        if not 0 < check_number("level", self.level) < 1:
+            raise ConfigError(f"the level is {self.level}; it must lie between 0 and 1, as in 0.9")
+
+
+@dataclass
+class Measured:
+    """``cells`` by metric, for figures that are means over users; ``whole`` for those that belong to all
+    lists together.
+
+    ``rows`` counts the test rows behind each metric; ``notes`` holds sentences by what a metric needs;
+    ``listed`` counts the users who got a list.
+    """
+
+    cells: dict[Metric, UserSums] = field(default_factory=dict)
+    whole: dict[Metric, float] = field(default_factory=dict)
+    rows: dict[Metric, int] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    listed: int = 0
+
+    def value(self, metric: Metric) -> float:
+        """The figure itself."""
+        return self.cells[metric].point() if metric in self.cells else self.whole[metric]
+
+    def n_users(self, metric: Metric) -> int:
+        """How many users it rests on."""
+        return self.cells[metric].n_users if metric in self.cells else self.listed
+
+
+def measure(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: EvaluationProtocol) -> Measured:
+    """Every wanted metric. ConfigError where the model cannot give one (ratings from a ranker, intervals it
+    has not)."""
+    out = Measured()
+    needs = {metric.needs for metric in wanted}
+    if by.task == "ranking" and "rating" in needs:
+        names = ", ".join(str(metric) for metric in wanted if metric.needs == "rating")
+        raise ConfigError(f"{by.name} ranks items and predicts no ratings, so there is no {names} of it")
+    if "rating" in needs:
+        _ratings(by, test, wanted, out)
+    if "interval" in needs:
+        _intervals(by, test, wanted, choices.level, out)
+    if "lists" in needs:
+        _lists(by, test, wanted, choices, out)
+    return out
+
+
+def _by_user(values: Array, test: HeldOut) -> Array:
+    return np.bincount(test.cluster, weights=values, minlength=test.n_clusters)[:, None]
+
+
+def _ratings(by: Scorer, test: HeldOut, wanted: Sequence[Metric], out: Measured) -> None:
+    error = predict_blocks(by, test.users, test.items, test.times).astype(np.float64) - test.values
+    count = _by_user(np.ones(len(test)), test)
+    for metric in wanted:
+        if metric.needs == "rating":
+            top = _by_user(np.abs(error) if metric.base == "mae" else error * error, test)
+            out.cells[metric] = UserSums(top, count, "root" if metric.base == "rmse" else "mean")
+            out.rows[metric] = len(test)
+
+
+def _intervals(by: Scorer, test: HeldOut, wanted: Sequence[Metric], level: float, out: Measured) -> None:
+    def at(wide: float) -> tuple[Array, Array]:
+        found = interval_blocks(by, test.users, test.items, test.times, wide)
+        return found.low.astype(np.float64), found.high.astype(np.float64)
+
+    mine = [metric for metric in wanted if metric.needs == "interval"]
+    count = _by_user(np.ones(len(test)), test)
+    low, high = at(level)
+    for metric in mine:
+        out.rows[metric] = len(test)
+        if metric.base == CALIBRATION:
+            tops = [_by_user(m.covered(test.values, *at(wide)).astype(np.float64), test) for wide in LEVELS]
+            out.cells[metric] = UserSums(np.hstack(tops), np.repeat(count, len(LEVELS), axis=1), "miss", LEVELS)
+        elif metric.base == "interval_coverage":
+            out.cells[metric] = UserSums(_by_user(m.covered(test.values, low, high).astype(np.float64), test), count)
+        elif metric.base == "interval_width":
+            out.cells[metric] = UserSums(_by_user(high - low, test), count)
+        else:
+            out.cells[metric] = UserSums(_by_user(m.interval_scores(test.values, low, high, level), test), count)
+    out.notes["interval"] = [f"intervals at {level:g}"]
+
+
+def threshold(train: Interactions, relevant: float | None) -> float | None:
+    """From which rating on a test row is relevant; None: every row is (ratings all alike)."""
+    if relevant is not None:
+        return float(relevant)
+    low, high = train.range
+    return None if low == high else low + 0.75 * (high - low)
+
+
+@dataclass(frozen=True)
+class Relevant:
+    """Who is ranked for what: ``users`` are training codes, ``cluster`` their places among the test users,
+    ``items`` a CSR of their relevant candidates (one row each), ``counts`` how many relevant items each has,
+    unknown ones included."""
+
+    users: Array
+    cluster: Array
+    items: CSR
+    counts: Array
+
+
+def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtocol) -> Relevant:
+    """The relevant items of every user of the test rows who has training rows."""
+    floor = threshold(train, choices.relevant)
+    keep = np.ones(len(test), dtype=bool) if floor is None else test.values >= floor
+    trained = (test.users >= 0) & (train.by_user.counts[test.users] > 0)
+    keep &= trained
+    if choices.exclude == "seen":
+        keep &= ~in_training(test.users, test.items, train)
+    first = np.full(test.n_clusters, -1, dtype=np.int64)
+    first[test.cluster] = np.where(trained, test.users, -1)
+    cluster = np.flatnonzero(first >= 0)
+    place = np.full(test.n_clusters, -1, dtype=np.int64)
+    place[cluster] = np.arange(len(cluster))
+    rows, cols = place[test.cluster[keep]], test.items[keep].astype(np.int64)
+    unknown = cols < 0
+    counts = np.bincount(rows[unknown], minlength=len(cluster))
+    keys = np.unique(rows[~unknown] * train.n_items + cols[~unknown])
+    rows, cols = keys // train.n_items, keys % train.n_items
+    held = np.bincount(rows, minlength=len(cluster))
+    indptr = np.concatenate([[0], np.cumsum(held)]).astype(np.int64)
+    ones, no_rows = np.ones(len(cols), dtype=np.float32), np.zeros(0, dtype=np.int64)
+    items = CSR(indptr, cols.astype(np.int32), ones, no_rows, train.n_items)
+    return Relevant(first[cluster].astype(np.int32), cluster, items, counts + held)
+
+
+def masked_scores(
+    by: Scorer, users: Array, exclude: Literal["seen"] | None, block: int = 1 << 22
+) -> Iterator[tuple[slice, Array]]:
+    """(which of ``users``, their float32 scores), a block at a time; what is no candidate is -inf."""
+    size = max(1, block // max(by.train.n_items, 1))
+    seen = by.train.by_user
+    for lo in range(0, len(users), size):
+        part = users[lo : lo + size]
+        scores = np.array(by.scores(part), dtype=np.float32)
+        scores[np.isnan(scores)] = -np.inf
+        if exclude == "seen":
+            counts = seen.counts[part]
+            rows = np.repeat(np.arange(len(part)), counts)
+            within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            scores[rows, seen.indices[np.repeat(seen.indptr[part], counts) + within]] = -np.inf
+        yield slice(lo, lo + len(part)), scores
+
+
+def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: EvaluationProtocol, out: Measured) -> None:
+    mine = [metric for metric in wanted if metric.needs == "lists"]
+    who = relevant_items(test, by.train, choices)
+    # Users without a relevant item matter only to metrics that do not look at relevance.
+    beyond = any(metric.base not in LISTS and metric.base != "auc" for metric in mine)
+    ranked = np.arange(len(who.users)) if beyond else np.flatnonzero(who.counts > 0)
+    longest = max((metric.n for metric in mine), default=0)
+    top = np.full((len(who.users), longest), -1, dtype=np.int32)
+    areas = np.full(len(who.users), np.nan)
+    full = any(metric.base == "auc" for metric in mine)
+    for part, scores in masked_scores(by, who.users[ranked], choices.exclude):
+        at = ranked[part]
+        if longest:
+            top[at] = m.top_n(scores, longest)
+        if full:
+            marks = np.zeros(scores.shape, dtype=bool)
+            block = who.items.take(at)
+            marks[np.repeat(np.arange(len(at)), block.counts), block.indices] = True
+            areas[at] = m.auc(scores, marks)
+    hits = m.hits_of(top, who.items.indptr, who.items.indices)
+    for metric in mine:
+        out.rows[metric] = int(who.counts.sum())
+        if metric.base in LISTS:
+            values = m.RANKING[metric.base](hits[:, : metric.n], who.counts)
+            _mean(metric, values, who, test, choices.users_without, out)
+        elif metric.base == "auc":
+            _mean(metric, areas, who, test, choices.users_without, out)
+        else:
+            _beyond(metric, top[:, : metric.n], who, test, by.train, out)
+    out.listed = len(who.users)
+    out.notes["lists"] = _said(who, test, by.train, choices)
+
+
+def _mean(
+    metric: Metric, values: Array, who: Relevant, test: HeldOut, without: Literal["skip", "zero"], out: Measured
+) -> None:
+    top, bottom = np.zeros((test.n_clusters, 1)), np.zeros((test.n_clusters, 1))
+    there = np.isfinite(values)
+    top[who.cluster[there], 0] = values[there]
+    bottom[who.cluster if without == "zero" else who.cluster[there], 0] = 1.0
+    out.cells[metric] = UserSums(top, bottom)
+
+
+def _beyond(metric: Metric, top: Array, who: Relevant, test: HeldOut, train: Interactions, out: Measured) -> None:
+    if metric.base == "item_coverage":
+        out.whole[metric] = m.catalogue_coverage(top, train.n_items)
+    elif metric.base == "gini":
+        out.whole[metric] = m.gini(top, train.n_items)
+    elif metric.base == "diversity":
+        # Pairs of items are dear: on some of the users where there are many.
+        some = np.unique(np.linspace(0, len(top) - 1, min(len(top), MANY)).astype(np.int64))
+        values = np.full(len(top), np.nan)
+        values[some] = m.diversity(top[some], item_vectors(train))
+        _mean(metric, values, who, test, "skip", out)
+    else:
+        counts = train.by_item.counts
+        values = m.novelty(top, counts, train.n_users) if metric.base == "novelty" else m.popularity(top, counts)
+        _mean(metric, values, who, test, "skip", out)
+
+
+def item_vectors(train: Interactions) -> Any:
+    """What items are compared by: a scipy CSR (n_items, d) of their features, else of who rated them."""
+    from scipy import sparse
+
+    features = train.item_features
+    matrix = train.by_item if features is None else features.matrix
+    values = np.ones(len(matrix.indices)) if features is None else matrix.values
+    return sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=(matrix.n_rows, matrix.n_cols))
+
+
+def _said(who: Relevant, test: HeldOut, train: Interactions, choices: EvaluationProtocol) -> list[str]:
+    floor = threshold(train, choices.relevant)
+    said = ["relevant: every test row" if floor is None else f"relevant: ratings from {floor:g}"]
+    said.append("seen items left out" if choices.exclude == "seen" else "seen items ranked too")
+    if without := int((who.counts == 0).sum()):
+        verb = "skipped" if choices.users_without == "skip" else "count as 0"
+        said.append(f"{without:,} users without a relevant item {verb}")
+    if unknown := test.n_clusters - len(who.users):
+        said.append(f"{unknown:,} users never seen are not ranked")
+    return said

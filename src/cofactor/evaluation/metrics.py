@@ -1,0 +1,269 @@
+"""Metrics: pure functions on arrays. Definitions, choices and sources stand in ``docs/metrics.md``.
+
+Rating metrics take aligned arrays of true and predicted values and give a float.
+
+Ranking metrics take ``hits``, bool (n_users, n): whether the item at each place of each list is relevant,
+best place first; and ``relevant``, int (n_users,): how many relevant items each user has in all. They give
+one float64 a user, NaN for a user who has no relevant item (callers decide whether such users are skipped or
+count as nought).
+
+The others take ``top``, int (n_users, n): the item codes of the lists, -1 where a list is shorter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.kernels.topk import topk
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+Array = NDArray[Any]
+
+
+# Ratings
+
+
+def mse(truth: Array, predicted: Array) -> float:
+    """Mean squared error."""
+    return float(np.mean(np.square(_errors(truth, predicted))))
+
+
+def rmse(truth: Array, predicted: Array) -> float:
+    """Root of the mean squared error."""
+    return float(np.sqrt(mse(truth, predicted)))
+
+
+def mae(truth: Array, predicted: Array) -> float:
+    """Mean absolute error."""
+    return float(np.mean(np.abs(_errors(truth, predicted))))
+
+
+def _errors(truth: Array, predicted: Array) -> Array:
+    return np.asarray(predicted, dtype=np.float64) - np.asarray(truth, dtype=np.float64)
+
+
+# Intervals
+
+
+def covered(truth: Array, low: Array, high: Array) -> Array:
+    """bool (n,): whether each true value lies within its interval, bounds included."""
+    truth = np.asarray(truth)
+    found: Array = (truth >= low) & (truth <= high)
+    return found
+
+
+def interval_coverage(truth: Array, low: Array, high: Array) -> float:
+    """The share of true values within their intervals; should be near the level that was asked for."""
+    return float(np.mean(covered(truth, low, high)))
+
+
+def interval_width(low: Array, high: Array) -> float:
+    """Sharpness: the mean width of the intervals. Of two models with the right coverage, the narrower one
+    knows more."""
+    return float(np.mean(np.asarray(high, dtype=np.float64) - low))
+
+
+def interval_scores(truth: Array, low: Array, high: Array, level: float) -> Array:
+    """float64 (n,): width plus ``2 / (1 - level)`` times the distance of a miss. Its mean is a proper score,
+    lower is better (Gneiting & Raftery 2007, eq. 43)."""
+    t, lo, hi = (np.asarray(a, dtype=np.float64) for a in (truth, low, high))
+    scores: Array = (hi - lo) + 2 / (1 - level) * (np.maximum(lo - t, 0) + np.maximum(t - hi, 0))
+    return scores
+
+
+def calibration_error(levels: Array, observed: Array) -> float:
+    """Mean absolute difference of the coverage asked for and that observed, over several levels (Kuleshov et
+    al. 2018)."""
+    return float(np.mean(np.abs(np.asarray(observed, dtype=np.float64) - np.asarray(levels, dtype=np.float64))))
+
+
+# Ranking: one value a user
+
+
+def ndcg(hits: Array, relevant: Array) -> Array:
+    """Discounted gain with binary relevance, over that of the best list possible (Järvelin & Kekäläinen
+    2002): a hit at place ``r`` is worth ``1 / log2(r + 1)``."""
+    discount = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
+    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(relevant, hits.shape[1])]
+    return _over(_sum(hits * discount), ideal, relevant)
+
+
+def recall(hits: Array, relevant: Array) -> Array:
+    """The share of a user's relevant items that are in the list. With more relevant items than places it
+    cannot reach 1."""
+    return _over(_sum(hits), relevant, relevant)
+
+
+def precision(hits: Array, relevant: Array) -> Array:
+    """The share of the list that is relevant. A short list counts as if filled up with misses."""
+    return _over(_sum(hits), np.full(len(hits), hits.shape[1]), relevant)
+
+
+def average_precision(hits: Array, relevant: Array) -> Array:
+    """Precision at the place of each hit, summed, over the number of relevant items (as trec_eval's
+    ``map_cut``). Its mean over users is MAP."""
+    at = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
+    return _over(_sum(at * hits), relevant, relevant)
+
+
+def reciprocal_rank(hits: Array, relevant: Array) -> Array:
+    """1 / the place of the first hit; nought when the list has none. Its mean over users is MRR."""
+    first: Array = 1 / (np.argmax(hits, axis=1) + 1.0)
+    return _over(first * hits.any(axis=1), np.ones(len(hits)), relevant)
+
+
+def hit_rate(hits: Array, relevant: Array) -> Array:
+    """1 where the list holds at least one relevant item."""
+    any_hit: Array = np.asarray(hits.any(axis=1))
+    return _over(any_hit.astype(np.float64), np.ones(len(hits)), relevant)
+
+
+RANKING: dict[str, Callable[[Array, Array], Array]] = {
+    "ndcg": ndcg,
+    "recall": recall,
+    "precision": precision,
+    "map": average_precision,
+    "mrr": reciprocal_rank,
+    "hit_rate": hit_rate,
+}
+"""The list metrics by name, as in ``"ndcg@10"``."""
+
+
+def auc(scores: Array, relevant: Array) -> Array:
+    """The chance that a relevant item is scored above one that is not, ties counting half; all candidates, no
+    cut.
+
+    ``scores`` (n_users, n_items), -inf for what is no candidate; ``relevant`` bool of that shape (marks on
+    items that are no candidates do not count). NaN for a user with no relevant candidate, or with nothing but
+    them. This is the Mann-Whitney statistic; it is found by midranks.
+    """
+    out = np.full(len(scores), np.nan)
+    for u, (row, marks) in enumerate(zip(scores, relevant)):
+        below = int(np.count_nonzero(row == -np.inf))
+        mine = row[marks & (row > -np.inf)]
+        others = len(row) - below - len(mine)
+        if len(mine) and others:
+            left, right = _places(row, mine)
+            midranks = (left + right + 1) / 2 - below
+            out[u] = (midranks.sum() - len(mine) * (len(mine) + 1) / 2) / (len(mine) * others)
+    return out
+
+
+def _places(row: Array, asked: Array) -> tuple[Array, Array]:
+    """How many scores of ``row`` lie below each of those asked for, and how many not above it."""
+    if len(asked) <= 16:  # counting is quicker than sorting all of them
+        return (
+            np.array([np.count_nonzero(row < score) for score in asked]),
+            np.array([np.count_nonzero(row <= score) for score in asked]),
+        )
+    ordered = np.sort(row)
+    return np.searchsorted(ordered, asked, side="left"), np.searchsorted(ordered, asked, side="right")
+
+
+def _sum(values: Array) -> Array:
+    # Place by place, so that the value does not depend on how NumPy splits a sum for other shapes.
+    total = np.zeros(len(values))
+    for column in values.T:
+        total += column
+    return total
+
+
+def _over(values: Array, by: Array, relevant: Array) -> Array:
+    return np.where(np.asarray(relevant) > 0, values / np.maximum(by, 1e-300), np.nan)
+
+
+# Beyond accuracy
+
+
+def catalogue_coverage(top: Array, n_items: int) -> float:
+    """The share of the catalogue that is in at least one list (Ge et al. 2010)."""
+    return float(len(np.unique(top[top >= 0])) / n_items)
+
+
+def gini(top: Array, n_items: int) -> float:
+    """Gini index of how often each item of the catalogue is recommended: 0 when all are recommended alike,
+    near 1 when a few take every place (Shani & Gunawardana 2011)."""
+    counts = np.sort(np.bincount(top[top >= 0], minlength=n_items)).astype(np.float64)
+    if counts.sum() == 0:
+        return float("nan")
+    place = np.arange(1, n_items + 1)
+    return float(((2 * place - n_items - 1) * counts).sum() / (n_items * counts.sum()))
+
+
+def novelty(top: Array, counts: Array, n_users: int) -> Array:
+    """float64 (n_users of the lists,): mean self-information ``-log2(raters / users)`` of a list's items, in
+    bits (Zhou et al. 2010). ``counts``: raters of each item in training; an item without any counts as if it
+    had one."""
+    bits = -np.log2(np.maximum(counts, 1) / n_users)
+    return _list_mean(top, bits)
+
+
+def popularity(top: Array, counts: Array) -> Array:
+    """float64 (lists,): mean number of training raters of a list's items (average recommendation popularity,
+    Yin et al. 2012)."""
+    return _list_mean(top, np.asarray(counts, dtype=np.float64))
+
+
+def _list_mean(top: Array, of_item: Array) -> Array:
+    there = top >= 0
+    total = _sum(np.where(there, of_item[np.where(there, top, 0)], 0.0))
+    n = there.sum(axis=1)
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
+
+
+def diversity(top: Array, vectors: Array | sparse.csr_matrix, block: int = 512) -> Array:
+    """float64 (lists,): intra-list diversity, 1 - the mean cosine of all pairs of a list (Ziegler et al.
+    2005; Vargas & Castells 2011). ``vectors`` (n_items, d), dense or sparse, such as an item's raters or
+    features; an item whose vector is nought is unlike every other. NaN for lists of fewer than two."""
+    from scipy import sparse
+
+    rows = sparse.csr_matrix(vectors, dtype=np.float64)
+    norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+    units = sparse.diags_array(1 / np.where(norms > 0, norms, 1.0)) @ rows
+    out = np.full(len(top), np.nan)
+    for lo in range(0, len(top), block):
+        part = top[lo : lo + block]
+        there = part >= 0
+        n = there.sum(axis=1)
+        pointers = np.concatenate([[0], np.cumsum(n)])
+        lists = sparse.csr_matrix((np.ones(pointers[-1]), part[there], pointers), shape=(len(part), len(norms)))
+        summed = lists @ units
+        # |sum of unit vectors|^2 = their own squares + twice the cosines of all pairs.
+        square = np.asarray(summed.multiply(summed).sum(axis=1)).ravel()
+        own = lists @ (norms > 0).astype(np.float64)
+        pairs = np.where(n > 1, n * (n - 1), 1)
+        out[lo : lo + block] = np.where(n > 1, 1 - (square - own) / pairs, np.nan)
+    return out
+
+
+# From scores to lists and hits
+
+
+def top_n(scores: Array, n: int) -> Array:
+    """int32 (n_users, n): the items of the highest scores, best first; of equal scores the lower code comes
+    first, so that the result does not depend on the sort. Items scored -inf or NaN are left out: such places
+    hold -1."""
+    codes, _ = topk(np.ascontiguousarray(scores, dtype=np.float32), n)
+    top = np.full((len(scores), n), -1, dtype=np.int32)
+    top[:, : codes.shape[1]] = codes
+    return top
+
+
+def hits_of(top: Array, indptr: Array, indices: Array) -> Array:
+    """bool (n_users, n): which of the listed items are relevant. The relevant items of row ``u`` are
+    ``indices[indptr[u]:indptr[u + 1]]``, ascending."""
+    width = int(max(top.max(initial=0), indices.max(initial=0))) + 2
+    owner = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    known = owner * width + indices
+    asked = np.arange(len(top))[:, None] * width + top
+    at = np.searchsorted(known, asked)
+    hits: Array = (top >= 0) & (at < len(known))
+    if len(known):
+        hits &= known[np.minimum(at, len(known) - 1)] == asked
+    return hits

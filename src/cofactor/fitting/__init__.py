@@ -1,0 +1,1 @@
+"""Training a named model on a table: fit, calibrate, warm start, refit."""

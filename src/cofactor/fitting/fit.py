@@ -1,0 +1,89 @@
+"""Training one named model on a table."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cofactor.data.features import with_features
+from cofactor.data.interactions import Interactions, Split
+from cofactor.data.read import check_trainable, read
+from cofactor.errors import DataError
+from cofactor.fitting.calibrate import calibrate_intervals, rmse
+from cofactor.fitting.warm import warm_start
+from cofactor.model import Posterior
+from cofactor.models import model_class
+from cofactor.models.base.config import make_config
+from cofactor.recommend.fitted import Fitted
+from cofactor.train.fit_model import fit_model
+from cofactor.train.learner import Learner
+
+
+def fit_named(
+    train: Interactions,
+    model: str,
+    *,
+    seed: int,
+    valid: Interactions | None = None,
+    calibrate: bool = True,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    warm_from: Fitted | None = None,
+    verbose: bool = False,
+    **config: Any,
+) -> Fitted:
+    """Train a model of the registry; ``config`` are the fields of its config. The rest as in :func:`cofactor.fit`.
+
+    DataError for a rating model where all values are alike.
+    """
+    cls = model_class(model)
+    if train.range[0] == train.range[1] and cls.task == "rating":
+        raise DataError(
+            f"every value is {train.range[0]:g}: there are no ratings for {model} to predict; "
+            "take a ranker, or model='auto-ranking'"
+        )
+    made = cls(make_config(cls.Config, config))
+    data = train if valid is None else Split(train, valid, "given", None)
+    warm = False
+
+    def begin(learn: Learner) -> None:
+        nonlocal warm
+        warm = warm_from is not None and warm_start(learn, warm_from)
+
+    learn = fit_model(data, made, seed=seed, checkpoint=checkpoint, resume=resume, verbose=verbose, begin=begin)
+    fitted = from_learner(learn)
+    if warm_from is not None:
+        fitted.metrics["warm_start"] = float(warm)
+    if valid is not None and cls.task == "rating":
+        predicted = fitted.model.predict(valid.users, valid.items, valid.times)
+        fitted.metrics["valid_rmse"] = rmse(predicted, valid.values)
+    calibrate = calibrate and not learn.interrupted  # whoever pressed Ctrl-C will not wait for a second training
+    if calibrate and cls.task == "rating" and not isinstance(fitted.model, Posterior) and len(train) >= 100:
+        calibrate_intervals(fitted, made.config)
+    return fitted
+
+
+def from_learner(learn: Learner) -> Fitted:
+    """The state around the model of a Learner, with the losses it recorded."""
+    history = learn.recorder.values
+    loss = getattr(learn.model.config, "loss", "mse")
+    metrics = {f"valid_{loss}": history[-1][1]} if history and np.isfinite(history[-1][1]) else {}
+    return Fitted(learn.model, learn.train, seed=learn.seed, history=history, metrics=metrics)
+
+
+def prepared(ratings: Any, user_features: Any, item_features: Any) -> Interactions | Split:
+    """Rows to train on from anything that :func:`cofactor.read` takes, with the features asked for."""
+    data = ratings if isinstance(ratings, (Interactions, Split)) else read(ratings)
+    check_trainable(data.train if isinstance(data, Split) else data)
+    if user_features is None and item_features is None:
+        return data
+    if isinstance(data, Split):
+        return dataclasses.replace(
+            data,
+            train=with_features(data.train, user=user_features, item=item_features),
+            valid=with_features(data.valid, user=user_features, item=item_features),
+        )
+    return with_features(data, user=user_features, item=item_features)

@@ -1,0 +1,96 @@
+"""Training again on more ratings, with vectors that stay comparable with the old ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor._validate import check_bool
+from cofactor.data.interactions import Split
+from cofactor.errors import ConfigError
+from cofactor.fitting.calibrate import calibrate_intervals
+from cofactor.fitting.fit import fit_named, prepared
+from cofactor.fitting.warm import by_gradient, continued
+from cofactor.model import HasFactors, HasItemVectors
+from cofactor.models import REGISTRY
+from cofactor.models.base.procrustes import mean_turn, procrustes
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.update import enlarged
+
+Array = NDArray[Any]
+
+
+def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool, changes: dict[str, Any]) -> Fitted:
+    """The work of :meth:`Recommender.refit`."""
+    if rec.name not in REGISTRY:
+        raise ConfigError(f"{rec.name} is a module of your own, which only your code can make; train it by a Learner")
+    if warm is not None:
+        check_bool("warm", warm)
+    old = rec.model.config
+    going_on = not by_gradient(old) if warm is None else warm
+    config = {f.name: getattr(old, f.name) for f in dataclasses.fields(old)}
+    shorter = continued(old) if going_on else {}
+    data = enlarged(rec) if ratings is None else prepared(ratings, None, None)
+    train, valid = (data.train, data.valid) if isinstance(data, Split) else (data, None)
+    found = fit_named(
+        train,
+        rec.name,
+        seed=seed,
+        valid=valid,
+        calibrate=rec.intervals is not None and not shorter,
+        warm_from=rec if going_on else None,
+        verbose=verbose,
+        **config | shorter | changes,
+    )
+    began = found.metrics.setdefault("warm_start", 0.0)
+    if shorter:
+        if not began:  # there was nothing to go on from, so it needs its usual epochs
+            return refit(rec, ratings, seed, False, verbose, changes)
+        usual = {name: getattr(old, name) for name in shorter if name not in changes}
+        found.model.config = dataclasses.replace(found.model.config, **usual)
+        if rec.intervals is not None and len(found.data) >= 100:  # by a model with the usual epochs, as ever
+            calibrate_intervals(found, dataclasses.replace(old, **changes))
+    if verbose and not began:
+        print(f"trained afresh: {_why(rec, going_on)}")
+    rotation, drift = turned(rec, found)
+    found.rotation = rotation
+    if np.isfinite(drift):
+        found.metrics["embedding_shift"] = drift
+    return found
+
+
+def _why(rec: Fitted, going_on: bool) -> str:
+    """Why training did not go on from the old vectors, in words."""
+    if not going_on and by_gradient(rec.model.config):
+        return f"{rec.name} learns by gradient steps, and is a little worse when it goes on; warm=True does it anyhow"
+    return f"{rec.name} has no vectors that training could go on from"
+
+
+def turned(old: Fitted, new: Fitted) -> tuple[Array | None, float]:
+    """(rotation (k, k), drift): what turns the new vectors onto the old ones, by the items rated in both.
+
+    (None, NaN) where there are no vectors, or too few common items to tell. No rotation where nobody is shown vectors
+    (``HasItemVectors``, as ``neural``): the drift alone.
+    """
+    before, after = _vectors_of(old.model), _vectors_of(new.model)
+    if before is None or after is None:
+        return None, float("nan")
+    rated = np.flatnonzero(old.data.by_item.counts > 0).astype(np.int32)
+    theirs = new.data.item_ids.encode(old.data.item_ids.decode(rated))
+    both = (theirs >= 0) & (new.data.by_item.counts[np.maximum(theirs, 0)] > 0)
+    a, b = after[theirs[both]], before[rated[both]]
+    if a.shape[1] == 0 or a.shape[1] != b.shape[1] or len(a) <= a.shape[1]:
+        return None, float("nan")
+    b = b if old.rotation is None else b @ old.rotation
+    rotation = procrustes(a, b)
+    return rotation if isinstance(new.model, HasFactors) else None, mean_turn(a @ rotation, b)
+
+
+def _vectors_of(model: Any) -> Array | None:
+    """The item vectors (n_items, k) by which two models are compared."""
+    if isinstance(model, HasFactors):
+        return model.factors("item")
+    return model.item_embedding() if isinstance(model, HasItemVectors) else None

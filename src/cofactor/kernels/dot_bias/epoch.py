@@ -1,0 +1,399 @@
+"""Dot product with biases, trained by Adam with decoupled decay, sparse in time.
+
+The rule of the notebook is dense: momentum and decay move every row of every table at every step. Between two
+touches, though, a row sees no gradient, so ``m`` and ``v`` shrink by factors that depend on the two steps alone,
+and the row moves by
+
+    w -> w * D - sum_s rate_s * D_s * B_s * m / (sqrt(v) * Q_s + eps)
+
+with ``D`` the decay over the gap and ``D_s`` that after step s, ``B_s`` the product of the momenta since the last
+touch and ``Q_s`` that of ``sqrt(b2)`` (over the bias correction of ``v``). The sum is taken here as
+``S0 * m / (sqrt(v) * q + eps)``, ``S0`` and ``S1`` being the sums of the weights and of the weights over ``Q_s``, and
+``q = S0 / S1``. That is exact where ``eps`` is small beside ``sqrt(v)`` and where it is large, and within some 0.2 % of
+the move in between (``Q_s`` hardly changes before ``B_s`` has vanished). A row is brought up to date when next read.
+
+The sums are kept for every possible last step, in ``past`` (float64, one column a step since the last flush):
+
+    0 the product of the momenta since; 1 the same over the product of sqrt(b2);
+    2 and 3 the sums S0 and S1 over the decay so far; 4 the decay from the flush to that step.
+
+A step adds to the columns that still change (from ``clock[2]`` on). ``clock`` (int64): steps ever made, steps since
+the flush, first live column. ``fade[g]`` is ``b2 ** g``, as long as ``past`` has columns.
+
+A row holds ``factors, bias, 1`` (users) or ``factors, 1, bias`` (items) and zeros up to a multiple of 16 floats, so
+that one dot product includes both biases. ``w`` float32 (n, stride) holds the users, then the items; ``ms`` float32
+(n, 2, stride) ``m`` and the root of ``v``; ``last`` int32 (n,) the step of the last touch; ``mask`` (2, stride) is 1 in
+the columns that learn, for users and for items. ``lanes`` is a tuple of ``stride / 16`` zeros: its length makes the
+stride a constant for the compiler.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from cofactor.kernels.dot_bias.loss import FAST, batch_loss
+from cofactor.kernels.dot_bias.rows import dot, prefetch, settle, step, step_pair
+
+Array = NDArray[Any]
+Real = Any
+
+GONE = 1e-7
+"""A column of ``past`` whose momenta have shrunk to this changes no more."""
+FAINT = 1e-60
+"""A decay since the flush below this calls for the next flush."""
+
+
+AHEAD = 8
+"""How many ratings ahead the rows of a stratum are asked for."""
+
+
+@njit(error_model="numpy")
+def unpacked(word: Any, base: Any) -> Any:
+    """Row of the user, row of the item and rating of one word (kernels/dot_bias_strata.py packs them)."""
+    rating = np.int32(word >> np.uint64(32)).view(np.float32)
+    return (
+        np.int32(word & np.uint64(0xFFFF)) + base[0],
+        np.int32((word >> np.uint64(16)) & np.uint64(0xFFFF)) + base[1],
+        rating,
+    )
+
+
+@njit(error_model="numpy")
+def _gather(
+    rows: Array | None, start: int, users: Array, items: Any, values: Any, base: Any, row: Array, y: Array
+) -> None:
+    """The rows of the table and the ratings of one batch; without ``rows`` they stand in ``users``, as words."""
+    if rows is None:
+        for b in range(len(y)):
+            row[b, 0], row[b, 1], y[b] = unpacked(users[start + b], base)
+    else:
+        for b in range(len(y)):
+            r = rows[start + b]
+            row[b, 0], row[b, 1], y[b] = users[r] + base[0], items[r] + base[1], values[r]
+
+
+@njit(error_model="numpy")
+def _ask(
+    rows: Array | None, at: int, bs: int, users: Array, items: Any, values: Any, base: Any, w: Array, ms: Array
+) -> None:
+    """Prefetch what is needed soon after rating ``at``: the rating a batch later, or of a stratum, rows of tables."""
+    if rows is None:
+        if at + AHEAD < len(users):
+            u, i, _ = unpacked(users[at + AHEAD], base)
+            for one in (np.int64(u), np.int64(i)):
+                for j in range(0, w.shape[1], 16):
+                    prefetch(w, one * w.shape[1] + j)
+                for j in range(0, 2 * w.shape[1], 16):
+                    prefetch(ms, one * 2 * w.shape[1] + j)
+    elif at + bs < len(rows):
+        ahead = np.int64(rows[at + bs])
+        prefetch(users, ahead)
+        prefetch(items, ahead)
+        prefetch(values, ahead)
+
+
+@njit(error_model="numpy", fastmath=FAST)
+def step_sizes(lr: Real, mom: Real, wd: Real, b2: Real, t: int) -> Any:
+    """Of step ``t`` (1 is the first ever): momentum, rate over its bias correction, root of that of v, decay."""
+    decay = 1.0 - lr * wd
+    if abs(decay) < 1e-30:
+        decay = 1e-30
+    return mom, lr / (1.0 - mom**t), 1.0 / math.sqrt(1.0 - b2**t), decay
+
+
+@njit(error_model="numpy", fastmath=FAST)
+def advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real, root: Real, decay: Real) -> None:
+    """Add step ``now`` to the sums of every earlier step."""
+    lo = clock[2]
+    while lo < now and abs(past[1, lo]) < GONE:
+        lo += 1
+    clock[2] = lo
+    past[4, now] = past[4, now - 1] * decay
+    ratio = b1 / math.sqrt(b2)
+    c0 = rate / past[4, now]
+    c1 = c0 / root
+    for i in range(lo, now):
+        past[0, i] *= b1
+        past[1, i] *= ratio
+        past[2, i] += c0 * past[0, i]
+        past[3, i] += c1 * past[1, i]
+    past[0, now] = 1.0
+    past[1, now] = 1.0
+    past[2, now] = 0.0
+    past[3, now] = 0.0
+
+
+@njit(inline="always")
+def catch_up(
+    w: Array,
+    ms: Array,
+    mask: Array,
+    row: int,
+    side: int,
+    past: Array,
+    then: int,
+    faded: Real,
+    so_far: Real,
+    tiny: Real,
+    lanes: Any,
+) -> None:
+    """Bring weights and moments of a row up to date; ``then`` is the column of its last step, ``so_far`` the decay."""
+    q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
+    shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
+    km, ks = np.float32(past[0, then]), np.float32(math.sqrt(faded))
+    for j in range(16 * len(lanes)):
+        move = w[row, j] * shrink - s0 * ms[row, 0, j] / (ms[row, 1, j] * q + tiny)
+        w[row, j] += mask[side, j] * move
+        ms[row, 0, j] *= km
+        ms[row, 1, j] *= ks
+
+
+@njit(error_model="numpy", fastmath=FAST)
+def settle_all(
+    span: Any,
+    side: int,
+    now: int,
+    past: Array,
+    fade: Array,
+    w: Array,
+    ms: Array,
+    last: Array,
+    mask: Array,
+    tiny: Real,
+    lanes: Any,
+) -> None:
+    """Bring the rows of ``span`` (first, last) up to step ``now``, and their clock back to 0."""
+    for row in range(span[0], span[1]):
+        then = last[row]
+        last[row] = 0
+        if then != now:
+            catch_up(w, ms, mask, row, side, past, then, fade[now - then], past[4, now], tiny, lanes)
+
+
+@njit(error_model="numpy")
+def begin(past: Array, clock: Array) -> None:
+    """A new ``past``, when every row is up to date."""
+    clock[1] = 0
+    clock[2] = 0
+    past[0, 0] = 1.0
+    past[1, 0] = 1.0
+    past[2, 0] = 0.0
+    past[3, 0] = 0.0
+    past[4, 0] = 1.0
+
+
+@njit(error_model="numpy")
+def is_full(past: Array, clock: Array) -> bool:
+    """Whether the next step must begin a new ``past``."""
+    return bool(clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < FAINT)
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def flush(
+    clock: Array,
+    past: Array,
+    fade: Array,
+    w: Array,
+    ms: Array,
+    last: Array,
+    mask: Array,
+    n_users: int,
+    eps: Real,
+    lanes: Any,
+) -> None:
+    """Bring every row up to date and begin a new ``past``."""
+    if clock[1] > 0:
+        settle_all((0, n_users), 0, clock[1], past, fade, w, ms, last, mask, np.float32(eps), lanes)
+        settle_all((n_users, len(w)), 1, clock[1], past, fade, w, ms, last, mask, np.float32(eps), lanes)
+    begin(past, clock)
+
+
+@njit(inline="always")
+def scratch(bs: int, lanes: Any) -> Any:
+    """What one batch needs: outputs, ratings, gradients by output, rows, ``at``, ``left``, ``keep``, gradients."""
+    return (
+        np.empty(bs, np.float32),
+        np.empty(bs, np.float32),
+        np.empty(bs, np.float32),
+        np.empty((bs, 2), np.int32),
+        np.empty((bs, 2), np.int32),
+        np.zeros((bs, 2), np.int32),
+        np.empty((bs, 2, 2), np.float32),
+        np.empty((bs, 2, 16 * len(lanes)), np.float32),
+    )
+
+
+@njit(inline="always")
+def batch(
+    rows: Array | None,
+    start: int,
+    bs: int,
+    whole: int,
+    users: Array,
+    items: Array | None,
+    values: Array | None,
+    base: Any,
+    now: int,
+    so_far: Real,
+    past: Array,
+    fade: Array,
+    w: Array,
+    ms: Array,
+    last: Array,
+    first: Array,
+    mask: Array,
+    b1: Real,
+    b2: Real,
+    rate: Real,
+    root: Real,
+    decay: Real,
+    eps: Real,
+    loss: int,
+    lo: Real,
+    hi: Real,
+    ranged: bool,
+    space: Any,
+    lanes: Any,
+) -> Real:
+    """Train the ratings ``rows[start : start + bs]``, of a batch of ``whole``, as step ``now`` (since the flush).
+
+    ``users`` and ``items`` count from the rows ``base`` of the table; ``so_far`` is the decay before this step. Gives
+    their share of the mean loss of the batch.
+    """
+    z, y, e, row, at, left, keep, g = space
+    tiny = np.float32(eps)
+    _gather(rows, start, users, items, values, base, row, y[:bs])
+    for b in range(bs):
+        u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
+        for side in range(2):
+            one = i if side else u
+            then = last[one]
+            if then == now:
+                p = first[one]
+                at[b, side] = p
+                left[p, side] += 1
+                continue
+            last[one] = now
+            first[one] = b
+            at[b, side] = b
+            left[b, side] = 1
+            gap = now - then
+            keep[b, side, 0] = past[0, then] * b1
+            keep[b, side, 1] = fade[gap]
+            if gap > 1:
+                q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
+                shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
+                settle(w, ms, mask, one, side, shrink, s0, q, tiny, lanes)
+        z[b] = dot(w, u, i, lanes)
+        _ask(rows, start + b, bs, users, items, values, base, w, ms)
+    mean = batch_loss(z[:bs], y[:bs], e[:bs], whole, loss, lo, hi, ranged)
+    scalars = (
+        np.float32(1.0 - b1),
+        np.float32(1.0 - b2),
+        np.float32(rate),
+        np.float32(root),
+        tiny,
+        np.float32(decay - 1.0),
+    )
+    for b in range(bs):
+        eb = e[b]
+        u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
+        if at[b, 0] == b and at[b, 1] == b and left[b, 0] == 1 and left[b, 1] == 1:
+            keep_u, keep_i = (keep[b, 0, 0], keep[b, 0, 1]), (keep[b, 1, 0], keep[b, 1, 1])
+            step_pair(w, ms, mask, u, i, eb, keep_u, keep_i, scalars, lanes)
+            continue
+        for side in range(2):
+            p = at[b, side]
+            other = row[b, 1 - side]
+            if p == b:
+                for j in range(16 * len(lanes)):
+                    g[p, side, j] = eb * w[other, j]
+            else:
+                for j in range(16 * len(lanes)):
+                    g[p, side, j] += eb * w[other, j]
+        for side in range(2):
+            p = np.int64(at[b, side])
+            left[p, side] -= 1
+            if left[p, side] == 0:
+                kept = (keep[p, side, 0], keep[p, side, 1])
+                step(w, ms, mask, i if side else u, side, g, 2 * p + side, kept, scalars, lanes)
+    return mean
+
+
+@njit(cache=True, fastmath=FAST, error_model="numpy")
+def train(
+    rows: Array,
+    users: Array,
+    items: Array,
+    values: Array,
+    clock: Array,
+    past: Array,
+    fade: Array,
+    w: Array,
+    ms: Array,
+    last: Array,
+    first: Array,
+    mask: Array,
+    n_users: int,
+    lr: Array,
+    mom: Array,
+    wd: Real,
+    b2: Real,
+    eps: Real,
+    loss: int,
+    lo: Real,
+    hi: Real,
+    ranged: bool,
+    losses: Array,
+    lanes: Any,
+) -> None:
+    """Train ``len(lr)`` consecutive batches of ``len(rows) / len(lr)`` ratings, the loss of each into ``losses``.
+
+    ``first`` is scratch: where in the batch a row is first met, which is where its gradient gathers (``at``).
+    """
+    bs = len(rows) // len(lr)
+    space = scratch(bs, lanes)
+    for k in range(len(lr)):
+        if is_full(past, clock):
+            flush(clock, past, fade, w, ms, last, mask, n_users, eps, lanes)
+        clock[0] += 1
+        clock[1] += 1
+        now = clock[1]
+        b1, rate, root, decay = step_sizes(lr[k], mom[k], wd, b2, clock[0])
+        losses[k] = batch(
+            rows,
+            k * bs,
+            bs,
+            bs,
+            users,
+            items,
+            values,
+            (0, n_users),
+            now,
+            past[4, now - 1],
+            past,
+            fade,
+            w,
+            ms,
+            last,
+            first,
+            mask,
+            b1,
+            b2,
+            rate,
+            root,
+            decay,
+            eps,
+            loss,
+            lo,
+            hi,
+            ranged,
+            space,
+            lanes,
+        )
+        advance(past, clock, now, b1, b2, rate, root, decay)

@@ -1,0 +1,1 @@
+"""Kernels of the Gibbs sampler of bayes-mf."""

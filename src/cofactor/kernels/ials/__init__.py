@@ -1,0 +1,1 @@
+"""Kernels of ials: row solvers by blocks and by conjugate gradients."""

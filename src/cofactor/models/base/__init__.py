@@ -1,0 +1,1 @@
+"""What several models share: configs, alternating least squares, rankers over histories, stored arrays."""

@@ -1,0 +1,127 @@
+"""What models of the form ``mean + user bias + item bias + user factors . item factors`` share once trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import Interactions
+from cofactor.model import Kind, State, Task, Terms
+from cofactor.models.base.arrays import at, clipped_terms, fitted, row_dots, stored, stored_range
+
+Array = NDArray[Any]
+
+
+class BiasedFactors:
+    """Predicting, explaining and storing; a subclass says how the tables are learned.
+
+    ``users`` and ``items`` are float32 (n, k + 1): the factors, then the bias. ``predict`` keeps to the range of the
+    training ratings; ``scores`` does not, to keep their order.
+    """
+
+    name: ClassVar[str]
+    task: ClassVar[Task] = "rating"
+    kind: ClassVar[Kind] = "sweep"
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.mean: Array | None = None
+        self.range: Array | None = None
+        self.users: Array | None = None
+        self.items: Array | None = None
+
+    def begin(self, data: Interactions) -> None:
+        """Mean and range of the data; tables of zeros."""
+        d = self.config.n_factors + 1
+        self.mean = np.array(data.values.mean(dtype=np.float64), dtype=np.float32)
+        self.range = np.array(data.range, dtype=np.float32)
+        self.users = np.zeros((data.n_users, d), dtype=np.float32)
+        self.items = np.zeros((data.n_items, d), dtype=np.float32)
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        """float32 (n,), within the range of the training ratings. A code of -1 counts as average."""
+        mean, limits, user_table, item_table = self.tables()
+        users, items = np.asarray(users), np.asarray(items)
+        out = np.empty(len(users), dtype=np.float32)
+        for lo in range(0, len(users), 1 << 16):
+            part = slice(lo, lo + (1 << 16))
+            u, i = at(user_table, users[part]), at(item_table, items[part])
+            out[part] = np.einsum("nk,nk->n", u[:, :-1], i[:, :-1]) + (i[:, -1] + mean) + u[:, -1]
+        return np.clip(out, limits[0], limits[1], out=out)
+
+    def scores(self, users: Array) -> Array:
+        """float32 (len(users), n_items), not clipped."""
+        return self.scores_from(self.user_state(users))
+
+    def user_state(self, users: Array) -> Array:
+        """float32 (len(users), k + 1): factors, then bias."""
+        return at(self.tables()[2], users)
+
+    def scores_from(self, user_state: Array) -> Array:
+        """float32 (len(user_state), n_items), not clipped."""
+        mean, _, _, item_table = self.tables()
+        scores: Array = user_state[:, :-1] @ item_table[:, :-1].T
+        scores += item_table[:, -1] + mean
+        scores += user_state[:, -1:]
+        return scores
+
+    def query_vectors(self, user_state: Array) -> Array:
+        """float32 (n, k + 1): the factors, and 1 for the item's bias."""
+        queries = np.array(user_state, dtype=np.float32)
+        queries[:, -1] = 1
+        return queries
+
+    def item_vectors(self) -> Array:
+        """float32 (n_items, k + 1): factors, then bias."""
+        return self.tables()[3]
+
+    def scores_at(self, user_state: Array, items: Array) -> Array:
+        """float32 (n, m): the scores of each row's own items, not clipped."""
+        mean, _, _, item_table = self.tables()
+        found = row_dots(self.query_vectors(user_state), item_table, items)
+        found += mean + user_state[:, -1:]
+        return found
+
+    def terms(self, user: int, item: int, time: int | None = None) -> Terms:
+        """Global mean, user, item, each factor, and the clip where their sum leaves the scale."""
+        return self.terms_from(at(self.tables()[2], np.array([user]))[0], item)
+
+    def terms_from(self, user_state: Array, item: int) -> Terms:
+        """The same for a user with these factors and bias (k + 1,)."""
+        mean, limits, _, item_table = self.tables()
+        u, i = user_state.astype(np.float64), at(item_table, np.array([item]))[0].astype(np.float64)
+        named = {"global": float(mean), "user": float(u[-1]), "item": float(i[-1])}
+        named |= {f"factor {f}": float(v) for f, v in enumerate(u[:-1] * i[:-1])}
+        return clipped_terms(named, limits)
+
+    def factors(self, which: Literal["user", "item"]) -> Array:
+        """float32 (n, k)."""
+        return self.tables()[2 if which == "user" else 3][:, :-1]
+
+    def bias(self, which: Literal["user", "item"]) -> Array:
+        """float32 (n,)."""
+        return self.tables()[2 if which == "user" else 3][:, -1]
+
+    def state(self) -> State:
+        """``mean`` (), ``range`` (2,), ``users`` (n_users, k + 1), ``items`` (n_items, k + 1), all float32."""
+        mean, limits, user_table, item_table = self.tables()
+        return {"mean": mean, "range": limits, "users": user_table, "items": item_table}
+
+    @classmethod
+    def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
+        """The same model again; BundleError where an array does not fit."""
+        model = cls(config)
+        d = config.n_factors + 1
+        model.mean = stored(state, "mean", np.float32, ())
+        model.range = stored_range(state)
+        model.users = stored(state, "users", np.float32, (None, d))
+        model.items = stored(state, "items", np.float32, (None, d))
+        return model
+
+    def tables(self) -> tuple[Array, Array, Array, Array]:
+        """Mean, range, users, items; NotFittedError before training."""
+        mean, limits, users, items = (fitted(a, self.name) for a in (self.mean, self.range, self.users, self.items))
+        return mean, limits, users, items

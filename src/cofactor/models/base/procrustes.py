@@ -1,0 +1,25 @@
+"""The rotation that lays one set of vectors on another (Schönemann 1966)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def procrustes(a: Array, b: Array) -> Array:
+    """float32 (k, k), orthogonal: the one that brings the rows of ``a`` nearest to those of ``b`` (Schönemann 1966)."""
+    left, _, right = np.linalg.svd(a.astype(np.float64).T @ b.astype(np.float64))
+    found: Array = (left @ right).astype(np.float32)
+    return found
+
+
+def mean_turn(a: Array, b: Array) -> float:
+    """The mean of 1 - cosine between rows; rows of zeros do not count."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    some = length > 0
+    return float(np.mean(1 - (a * b).sum(axis=1)[some] / length[some])) if some.any() else 0.0

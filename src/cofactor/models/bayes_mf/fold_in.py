@@ -1,0 +1,118 @@
+"""Users that were not in training, from the kept samples of ``bayes-mf``.
+
+A user's state is a row of numbers: the posterior mean of the vector in each kept sample, the mean of the bias, the size
+of the noise, then a draw of the vector and of the bias in each sample. Means give scores; draws tell how sure they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR
+from cofactor.kernels.gibbs.fold_in import gather_samples, sum_rows
+from cofactor.kernels.gibbs.rows import draw_rows, residuals
+from cofactor.models.bayes_mf.ordinal import half_way, rescale
+
+Array = NDArray[Any]
+F32 = np.float32
+ROUNDS = 4
+"""Rounds of Gibbs sampling for the size of a user's noise."""
+
+
+class Folded(NamedTuple):
+    """One user in each of ``count`` samples, and the regression that was solved there.
+
+    ``mean`` and ``draw`` (count, k + 1): posterior means and draws of vector and bias; ``noise``: the size of the
+    user's noise; ``table`` (count, n, k + 1): vectors and biases of the rated items; ``target`` (n,): standardised
+    ratings; ``weight`` (count, n): the precision of each; ``centre`` and ``precision`` (count, k + 1) of the prior.
+    """
+
+    mean: Array
+    draw: Array
+    noise: float
+    table: Array
+    target: Array
+    weight: Array
+    centre: Array
+    precision: Array
+
+
+def state_width(count: int, k: int) -> int:
+    """How many numbers the state of a user has."""
+    return count * (2 * k + 1) + 2
+
+
+def fold_users(a: Mapping[str, Array], count: int, k: int, noise_df: float, histories: CSR) -> Array:
+    """float32 (n, state_width): the state of each user. What it is depends on the user's history alone."""
+    out = np.empty((histories.n_rows, state_width(count, k)), dtype=F32)
+    for r, row in enumerate(out):
+        user = fold_one(a, count, k, noise_df, *histories.row(r))
+        rest = np.array([user.mean[:, k].mean(), user.noise], dtype=F32)
+        np.concatenate([user.mean[:, :k].ravel(), rest, user.draw[:, :k].ravel(), user.draw[:, k]], out=row)
+    return out
+
+
+def fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items: Array, values: Array) -> Folded:
+    """One user: each sample is a row of its own with its own copy of the items, so one kernel call solves them all.
+
+    Of a history no times are given, so both drifts count as noise. A user's noise is drawn in each sample.
+    """
+    n, width = len(items), k + 1
+    centre = prior_centre(a, count, k, spoken(a, count * width, items), n)
+    table = np.empty((count, n, width), dtype=F32)
+    gather_samples(a["item_factors"], a["item_bias"], items, table)
+    flat = table.reshape(count * n, width)
+    y = (values - a["mean"]) / a["scale"]
+    if len(a["cuts"]):
+        y = rescale(y, half_way(a["levels"]), a["cuts"])
+    y = y.astype(F32)
+    target = np.tile(y, count)
+    indptr, cols = np.arange(count + 1) * n, np.arange(count * n, dtype=np.int32)
+    precision, one = a["user_precision"][:count].copy(), np.ones(count, dtype=F32)
+    draw, mean = np.empty((count, width), dtype=F32), np.empty((count, width), dtype=F32)
+    rng, errors = np.random.default_rng(0), np.empty_like(target)
+    usual = a["item_noise"][items] / a["noise_precision"][:count, None]
+    passing = sum(float(a[f"{kind}_numbers"][:, 1].sum(dtype=np.float64)) for kind in ("user_drift", "item_drift"))
+    size = np.full((count, 1), 1.0 if noise_df > 0 else a["user_noise"][-1], dtype=F32)
+    expected = float(a["user_noise"][-1])
+    for left in range(ROUNDS if noise_df > 0 and n else 1, 0, -1):
+        noise = size * usual
+        root = F32(1.0) / np.sqrt(noise + passing)
+        draw_rows(
+            indptr, cols, target, flat, root.ravel(), one, centre, precision,
+            rng.standard_normal((count, width), dtype=F32), draw, mean,
+        )  # fmt: skip
+        if noise_df > 0 and n and left > 1:
+            residuals(indptr, cols, target, draw, flat, errors)
+            share = noise / (noise + passing)
+            own = share * errors.reshape(count, n) + np.sqrt(share * passing) * rng.standard_normal(
+                (count, n), dtype=F32
+            )
+            squares = noise_df + (own * own / usual).sum(1, keepdims=True)
+            size = squares / (2.0 * rng.standard_gamma(0.5 * (noise_df + n), (count, 1), dtype=F32))
+            expected = float(squares.mean() / (noise_df + n - 2.0))
+    return Folded(mean, draw, expected, table, y, root * root, centre, precision)
+
+
+def spoken(a: Mapping[str, Array], wide: int, items: Array) -> Array:
+    """float32 (wide,): the sum of what having rated these items says; zeros for a model without implicit terms."""
+    out = np.zeros(wide, dtype=F32)
+    if len(a["implicit"]):
+        sum_rows(a["implicit"], items, out)
+    return out
+
+
+def prior_centre(a: Mapping[str, Array], count: int, k: int, said: Array, n: Array | int) -> Array:
+    """float32 (..., count, k + 1): the mean of the prior of a user with ``n`` ratings whose items said ``said`` (...,
+    count * (k + 1))."""
+    own = np.concatenate([a["user_factors"][-1, : count * k].reshape(count, k), a["user_bias"][-1, :count, None]], 1)
+    if not len(a["implicit"]):
+        return own
+    shift = said / np.sqrt(np.maximum(n, 1)).astype(F32)
+    if len(a["implicit"]) == len(a["item_bias"]):  # the last row is the usual set's, for users without ratings
+        shift = shift - np.where(np.asarray(n) > 0, a["implicit"][-1, : count * (k + 1)], F32(0.0))
+    return np.asarray(own + shift.reshape(*shift.shape[:-1], count, k + 1))

@@ -1,0 +1,176 @@
+"""The processes in time of ``bayes-mf``: drift of users and of items, by one kernel.
+
+A process has one time scale and one variance for all users (or all items). These two are drawn with the process itself
+integrated out, among many candidates at once (Tjelmeland 2004), since its likelihood costs hardly more for sixteen
+pairs of numbers than for one; so chains meet although each sweep makes a single step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.errors import BundleError
+from cofactor.kernels.gibbs.time import LANES, draw_drift, drift_logliks
+from cofactor.models.base.arrays import stored
+
+Array = NDArray[Any]
+F32 = np.float32
+KINDS = ("user_drift", "item_drift")
+"""What the processes of users and of items are called."""
+SHAPE, RATE = 0.5, 0.01
+"""The Gamma prior of a process's precision: one made-up value of size 0.14, for processes are small."""
+NOISE_SHAPE, NOISE_RATE = 0.5, 0.02
+"""That of the noise's precision."""
+START = 0.03
+SCALE_SD = 1.5
+"""How far (in logarithms) the time scale may lie from where it is set: a factor of 4.5 either way."""
+DIGITS = 3
+"""Gaps are rounded to so many digits, which leaves few that differ."""
+
+
+class Clock(NamedTuple):
+    """When the rows of a side were rated, in order of row and time.
+
+    ``order``: the entry of the user layout at each place (None: the same). ``rows``: the
+    rows that have entries, and how many they have (``counts``). Entry ``n`` came ``gaps[place[n]]`` seconds
+    after the one before it (float32; inf for the first of a row). ``known``: the entries that begin a new moment, whose
+    ``times`` (int64) stand in CSR by ``indptr``.
+    """
+
+    order: Array | None
+    rows: Array
+    counts: Array
+    place: Array
+    gaps: Array
+    known: Array
+    indptr: Array
+    times: Array
+
+
+class Given(NamedTuple):
+    """What a process is drawn from: errors and noise variances in the order of the user layout, the biases of its side
+    without their prior means, the precision of these, and the common precision of the noise (0-d).
+    """
+
+    errors: Array
+    noise: Array
+    bias: Array
+    bias_precision: float
+    precision: Array
+    noise_fixed: bool
+
+
+def clock(rows: Array, times: Array, n_rows: int, order: Array | None) -> Clock:
+    """The clock of entries that stand by row, then by time."""
+    seconds = np.diff(times, prepend=times[:1]).astype(np.float64)
+    unit = 10.0 ** np.maximum(np.floor(np.log10(np.maximum(seconds, 1.0))) - (DIGITS - 1), 0.0)
+    seconds = np.round(seconds / unit) * unit
+    seconds[np.diff(rows, prepend=-1) != 0] = np.inf
+    gaps, place = np.unique(seconds.astype(F32), return_inverse=True)
+    known = np.flatnonzero(seconds > 0)
+    counts = np.bincount(rows[known], minlength=n_rows)
+    indptr = np.append(0, np.cumsum(counts)).astype(np.int64)
+    own = np.bincount(rows, minlength=n_rows)
+    return Clock(order, np.flatnonzero(own), own[own > 0], place.astype(np.int32), gaps, known, indptr, times[known])
+
+
+class Process:
+    """One process of all rows of a side, in the order of the clock."""
+
+    NAMES = ("values", "mean", "numbers", "step", "uncertainty")
+
+    def __init__(self, clock: Clock, scale: float) -> None:
+        self.clock = clock
+        self.prior_scale = scale
+        self.values = np.zeros(len(clock.place), dtype=F32)
+        self.mean = np.zeros(len(clock.place), dtype=F32)
+        self.uncertainty = np.array(START)
+        """What the process adds to the variance of a known row, beside what the bias does (they lean on each other)."""
+        self.numbers = np.array([scale, START])
+        """Time scale (seconds) and variance."""
+        self.step = np.array([0.5, 0.25, 0.05])
+        """How far candidates lie from each other, in logarithms: time scale, variance, variance of the noise."""
+
+    def draw(self, given: Given, rng: np.random.Generator, adapt: bool) -> None:
+        """Draw numbers, then biases and values together; ``given`` is brought up to date."""
+        order, rows = self.clock.order, self.clock.rows
+        here = given if order is None else given._replace(errors=given.errors[order], noise=given.noise[order])
+        errors, bias = here.errors, here.bias[rows]
+        errors += self.values
+        errors += np.repeat(bias, self.clock.counts)
+        self._draw_numbers(here, rng, adapt)
+        scale, variance = self.numbers
+        keep = np.exp(self.clock.gaps / F32(-scale))
+        place, noise = self.clock.place, rng.standard_normal(len(self.values), dtype=F32)
+        room, bias_noise = np.empty((2, len(noise)), dtype=F32), rng.standard_normal(len(rows), dtype=F32)
+        expected = np.empty_like(bias)
+        args = place, keep, errors, here.noise, variance, given.bias_precision, noise, bias_noise, room
+        draw_drift(*args, self.mean, self.values, expected, bias)
+        off = self.values - self.mean
+        self.uncertainty[...] = max(
+            np.dot(off, off + 2 * np.repeat(bias - expected, self.clock.counts)) / max(len(off), 1), 0.0
+        )
+        here.bias[rows] = bias
+        errors -= self.values
+        errors -= np.repeat(bias, self.clock.counts)
+        if order is not None:
+            given.errors[order], given.noise[order] = errors, here.noise
+
+    def take_from(self, target: Array) -> None:
+        """Subtract the process from what is factorised, in the order of the user layout."""
+        if self.clock.order is None:
+            target -= self.values
+        else:
+            target[self.clock.order] -= self.values
+
+    def _draw_numbers(self, given: Given, rng: np.random.Generator, adapt: bool) -> None:
+        """A step among candidates around a point near the present numbers, each as likely as its posterior."""
+        free = np.array([1.0, 1.0, 0.0 if given.noise_fixed else 1.0]) * self.step
+        here = np.append(np.log(self.numbers), 0.0)
+        tried = here + free * rng.standard_normal(3) + free * rng.standard_normal((LANES, 3))
+        tried[0] = here
+        scales, variances, factors = np.exp(tried).T
+        logs = np.empty(LANES)
+        keep = np.exp(self.clock.gaps[:, None] / -scales.astype(F32))
+        args = self.clock.place, keep, given.errors, given.noise, variances.astype(F32), factors.astype(F32)
+        drift_logliks(*args, given.bias_precision, logs)
+        logs += -0.5 * ((tried[:, 0] - np.log(self.prior_scale)) / SCALE_SD) ** 2
+        logs -= SHAPE * tried[:, 1] + RATE / variances
+        logs -= NOISE_SHAPE * tried[:, 2] + NOISE_RATE * float(given.precision) / factors
+        chance = np.exp(logs - logs.max())
+        chance /= chance.sum()
+        taken = min(int(np.searchsorted(np.cumsum(chance), rng.random())), LANES - 1)
+        self.numbers[:] = scales[taken], variances[taken]
+        noise, precision = given.noise, given.precision
+        noise *= F32(factors[taken])
+        precision /= factors[taken]
+        if adapt:
+            centre = chance @ tried
+            narrower = chance @ (tried - centre) ** 2 < 0.4 * tried.var(0)
+            self.step *= np.where(narrower, 0.85, 1.2)
+
+
+def stored_process(state: Mapping[str, Array], kind: str, rows: int) -> dict[str, Array]:
+    """The arrays of one kind of drift; none where the state is older than item drift."""
+    if kind == "item_drift" and not any(name.startswith("item_drift_") for name in state):
+        state = {
+            "item_drift_indptr": np.zeros(rows, dtype=np.int64),
+            "item_drift_times": np.zeros(0, dtype=np.int64),
+            "item_drift_mean": np.zeros((0, 0), dtype=F32),
+            "item_drift_numbers": np.zeros((0, 3), dtype=F32),
+        }
+    indptr, times = (
+        stored(state, f"{kind}_indptr", np.int64, (rows,)),
+        stored(state, f"{kind}_times", np.int64, (None,)),
+    )
+    numbers = stored(state, f"{kind}_numbers", F32, (None, 3))
+    mean = stored(state, f"{kind}_mean", F32, (len(numbers), len(times)))
+    if (np.diff(indptr) < 0).any() or indptr[0] != 0 or indptr[-1] != len(times):
+        raise BundleError(f"the array '{kind}_indptr' of the saved model does not fit '{kind}_times'")
+    if (numbers[:, 0] <= 0).any():
+        raise BundleError("the saved model holds scales that are not above 0")
+    return {f"{kind}_indptr": indptr, f"{kind}_times": times, f"{kind}_mean": mean, f"{kind}_numbers": numbers}

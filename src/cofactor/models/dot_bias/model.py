@@ -1,0 +1,399 @@
+"""Dot product of embeddings plus biases: the model of the notebook, trained by Adam with decoupled weight decay.
+
+    prediction = lo + (hi - lo) * sigmoid(u . v + b_user + b_item)
+
+(or without the sigmoid, when there is no range).
+
+Koren, Bell & Volinsky (2009) for the model; Loshchilov & Hutter (2019) for the decay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import BundleError, ConfigError, NotFittedError
+from cofactor.kernels.dot_bias import epoch as kernel
+from cofactor.kernels.dot_bias import predict as predictions
+from cofactor.kernels.dot_bias.loss import BCE, HUBER, MAE, MSE
+from cofactor.model import Hyper, Kind, State, Stepper, Task, Terms
+from cofactor.models.base.arrays import stored
+from cofactor.models.base.config import GradientConfig, Search, option
+from cofactor.models.dot_bias.fold_in import FromRows, fold, losses_of, prior_weight
+from cofactor.models.dot_bias.strata import AUTO_ROWS, Strata, counts_of, run_epoch
+
+Array = NDArray[Any]
+Side = Literal["user", "item"]
+
+LOSSES = {"mse": MSE, "mae": MAE, "huber": HUBER, "bce": BCE}
+INIT_SD = 0.01
+BETA2 = 0.99
+EPS = 1e-5
+
+
+@dataclass(frozen=True)
+class DotBiasConfig(GradientConfig):
+    """Parameters of :class:`DotBias`."""
+
+    decays: ClassVar[bool] = True
+
+    n_factors: int = option(50, "length of the embeddings", Search(8, 128, log=True))
+    y_range: tuple[float, float] | str | None = option(
+        "auto",
+        "bounds of the sigmoid; auto: the range of the data and half a step more, e.g. (0.5, 5.5); none: no sigmoid",
+    )
+    loss: str = option("mse", "mse, mae, huber, or bce (ratings scaled to 0..1 by y_range)")
+    epochs: int = option(5, "passes over the ratings", Search(3, 20))
+    lr: float = option(5e-3, "highest learning rate of the one-cycle schedule", Search(1e-3, 2e-2, log=True))
+    weight_decay: float = option(0.1, "decoupled weight decay", Search(1e-3, 0.5, log=True))
+    batch_size: int = option(64, "ratings a batch")
+    parallel: str = option(
+        "auto",
+        "on: whole epochs go by strata, on several threads; off: in the plain order; auto: on from 500,000 ratings",
+    )
+
+    def __post_init__(self) -> None:
+        if self.n_factors < 1:
+            raise ConfigError(f"n_factors must be at least 1, not {self.n_factors}")
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, not {self.batch_size}")
+        if self.parallel not in ("auto", "on", "off"):
+            raise ConfigError(f"parallel must be 'auto', 'on' or 'off', not {self.parallel!r}")
+        if self.loss not in LOSSES:
+            raise ConfigError(f"no loss {self.loss!r}; there are: {', '.join(LOSSES)}")
+        if isinstance(self.y_range, str):
+            if self.y_range != "auto":
+                raise ConfigError(f"y_range must be two numbers, 'auto' or None, not {self.y_range!r}")
+        elif self.y_range is not None and not (len(self.y_range) == 2 and self.y_range[0] < self.y_range[1]):
+            raise ConfigError(f"y_range must be two numbers, the lower first, not {self.y_range!r}")
+        if self.loss == "bce" and self.y_range is None:
+            raise ConfigError("loss 'bce' needs a y_range (or 'auto'): ratings are scaled to 0..1 by it")
+
+
+def stride_of(n_factors: int) -> int:
+    """Floats in a row: factors, bias, one, and zeros up to a multiple of 16."""
+    return (n_factors + 2 + 15) // 16 * 16
+
+
+def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+    """Zeros that begin at a multiple of 64 bytes."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    found: Array = raw[start : start + size].view(dtype).reshape(shape)
+    return found
+
+
+def infer_range(data: Interactions, loss: str) -> tuple[float, float]:
+    """The range of the ratings, and half of the smallest step between two of them beyond (for bce: the range)."""
+    lo, hi = data.range
+    if loss == "bce" or lo == hi:
+        return (lo, hi) if lo < hi else (lo - 0.5, hi + 0.5)
+    levels = np.unique(data.values[:100_000])
+    step = float(np.diff(levels).min()) if 1 < len(levels) <= 100 else (hi - lo) / 10
+    return lo - step / 2, hi + step / 2
+
+
+def initial_table(n_users: int, n_items: int, k: int, rng: np.random.Generator) -> Array:
+    """Rows drawn from a normal of sd 0.01, folded at two sd (``fmod``, as the notebook's initialiser does).
+
+    Order of drawing: user factors, item factors, user biases, item biases.
+    """
+    stride = stride_of(k)
+    table = aligned((n_users + n_items, stride))
+    users, items = table[:n_users], table[n_users:]
+    for part in (users[:, :k], items[:, :k], users[:, k : k + 1], items[:, k + 1 : k + 2]):
+        part[:] = np.fmod(rng.standard_normal(part.shape, dtype=np.float32), np.float32(2)) * np.float32(INIT_SD)
+    users[:, k + 1] = 1
+    items[:, k] = 1
+    return table
+
+
+class DotBias(FromRows):
+    """``user_table`` and ``item_table`` are float32 (n, stride): the weights, in place, never reallocated in
+    training (kernels/dot_bias.py has the layout). :meth:`views` gives their named parts. Under a stepper rows may
+    lag behind: ``flush`` brings them up to date, and everything here that reads weights calls it."""
+
+    name: ClassVar[str] = "dot-bias"
+    task: ClassVar[Task] = "rating"
+    kind: ClassVar[Kind] = "batch"
+    Config = DotBiasConfig
+
+    def __init__(self, config: DotBiasConfig | None = None) -> None:
+        self.config = config or DotBiasConfig()
+        self.user_table: Array = np.zeros((0, 0), np.float32)
+        self.item_table: Array = np.zeros((0, 0), np.float32)
+        self.y_range: tuple[float, float] | None = None
+        self._prior: Array = np.zeros((2, self.config.n_factors + 1))
+        self._unknown: Array = np.zeros((2, stride_of(self.config.n_factors)), np.float32)
+        self._known_step = -1
+        self._stepper: DotBiasStepper | None = None
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> DotBiasStepper:
+        """Begin anew from random weights. On one that was loaded, use :meth:`resume` to go on from its weights."""
+        c = self.config
+        table = initial_table(data.n_users, data.n_items, c.n_factors, rng)
+        self.user_table, self.item_table = table[: data.n_users], table[data.n_users :]
+        self.y_range = infer_range(data, c.loss) if isinstance(c.y_range, str) else c.y_range
+        self._stepper = DotBiasStepper(self, data, table)
+        return self._stepper
+
+    def resume(self, data: Interactions) -> DotBiasStepper:
+        """A stepper that goes on from the present weights (copied into a new table) with a fresh optimizer."""
+        users, items = self._tables()
+        table = aligned((len(users) + len(items), users.shape[1]))
+        np.concatenate([users, items], out=table)
+        self.user_table, self.item_table = table[: len(users)], table[len(users) :]
+        self._stepper = DotBiasStepper(self, data, table)
+        return self._stepper
+
+    def flush(self) -> None:
+        """Bring every row up to date (cheap when none lags)."""
+        if self._stepper is not None:
+            self._stepper.flush()
+
+    def views(self) -> dict[str, Array]:
+        """NumPy views of the tables: ``u_weight`` (n_users, k), ``i_weight``, ``u_bias`` (n_users, 1), ``i_bias``."""
+        users, items = self._tables()
+        k = self.config.n_factors
+        return {
+            "u_weight": users[:, :k],
+            "i_weight": items[:, :k],
+            "u_bias": users[:, k : k + 1],
+            "i_bias": items[:, k + 1 : k + 2],
+        }
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        user_table, item_table = self._tables()
+        lo, hi, ranged = self._range()
+        if len(users) and min(users.min(), items.min()) < 0:
+            self._learn_unknown()
+        out = np.empty(len(users), np.float32)
+        predictions.predict(
+            np.ascontiguousarray(users, np.int32),
+            np.ascontiguousarray(items, np.int32),
+            user_table,
+            item_table,
+            self._unknown,
+            lo,
+            hi,
+            ranged,
+            out,
+            lanes(user_table),
+        )
+        return out
+
+    def scores(self, users: Array) -> Array:
+        return self.scores_from(self.user_state(users))
+
+    def user_state(self, users: Array) -> Array:
+        """Rows of the user table (n, stride); for code -1 the mean row."""
+        table, _ = self._tables()
+        users = np.asarray(users)
+        found = table[np.maximum(users, 0)]
+        if (users < 0).any():
+            self._learn_unknown()
+            found[users < 0] = self._unknown[0]
+        return found
+
+    def fold_in(self, histories: CSR) -> Array:
+        """Rows of the user table (n, stride) for users with these ratings (models/dot_bias_fold.py)."""
+        _, items = self._tables()
+        self._learn_unknown()
+        c, (mean, pull) = self.config, self._prior
+        k = c.n_factors
+        rows = np.zeros((histories.n_rows, items.shape[1]), np.float32)
+        rows[:, k + 1] = 1
+        for r in range(histories.n_rows):
+            codes, ratings = histories.row(r)
+            design = np.ones((len(codes), k + 1))
+            design[:, :k] = items[codes, :k]
+            loss = losses_of(ratings.astype(np.float64), c.loss, self.y_range)
+            rows[r, : k + 1] = fold(design, items[codes, k + 1].astype(np.float64), loss, mean, pull)
+        return rows
+
+    def scores_from(self, user_state: Array) -> Array:
+        _, items = self._tables()
+        z: Array = np.asarray(user_state, np.float32) @ items.T
+        if self.y_range is not None:
+            predictions.squash(z.reshape(-1), *self.y_range)
+        return z
+
+    def terms(self, user: int, item: int, time: int | None = None) -> Terms:
+        """User bias, item bias and one term a factor; an unknown side (-1) counts as the mean row."""
+        tables, k = self._tables(), self.config.n_factors
+        if min(user, item) < 0:
+            self._learn_unknown()
+        u = (tables[0][user] if user >= 0 else self._unknown[0]).astype(np.float64)
+        i = (tables[1][item] if item >= 0 else self._unknown[1]).astype(np.float64)
+        names = ("user", "item", *(f"factor {j}" for j in range(k)))
+        link: Literal["identity", "sigmoid"] = "identity" if self.y_range is None else "sigmoid"
+        return Terms(names, np.concatenate([[u[k], i[k + 1]], u[:k] * i[:k]]), link, self.y_range)
+
+    def factors(self, which: Side) -> Array:
+        return self.views()["u_weight" if which == "user" else "i_weight"]
+
+    def bias(self, which: Side) -> Array:
+        return self.views()["u_bias" if which == "user" else "i_bias"][:, 0]
+
+    def state(self) -> State:
+        users, items = self._tables()
+        self._learn_unknown()
+        bounds = np.array(self.y_range or (), np.float64)
+        return {
+            "user_table": users,
+            "item_table": items,
+            "y_range": bounds,
+            "prior": self._prior,
+            "unknown": self._unknown,
+        }
+
+    @classmethod
+    def from_state(cls, config: DotBiasConfig, state: Mapping[str, Array]) -> Self:
+        model = cls(config)
+        stride = stride_of(config.n_factors)
+        bounds = state.get("y_range", np.zeros(1))
+        if bounds.shape != (0,):
+            bounds = stored(state, "y_range", np.float64, (2,))
+            if bounds[0] >= bounds[1]:
+                raise BundleError(f"the array 'y_range' of the saved model is upside down: {bounds[0]} to {bounds[1]}")
+        model._prior = stored(state, "prior", np.float64, model._prior.shape)
+        model._unknown = np.ascontiguousarray(stored(state, "unknown", np.float32, (2, stride)))
+        model.user_table = np.ascontiguousarray(stored(state, "user_table", np.float32, (None, stride)))
+        model.item_table = np.ascontiguousarray(stored(state, "item_table", np.float32, (None, stride)))
+        model.y_range = (float(bounds[0]), float(bounds[1])) if len(bounds) else None
+        return model
+
+    def _tables(self) -> tuple[Array, Array]:
+        if not self.user_table.size:
+            raise NotFittedError("this dot-bias model has learned nothing yet; fit it first")
+        self.flush()
+        return self.user_table, self.item_table
+
+    def _learn_unknown(self) -> None:
+        """What to think of users and items without ratings, from those that have some; again after every step.
+
+        ``_unknown`` float32 (2, stride): the mean row of users and of items. ``_prior`` float64 (2, k + 1), for
+        :meth:`fold_in`: the mean of each entry among users, and how strongly it pulls.
+        """
+        s = self._stepper
+        if s is None or s.clock[0] == self._known_step:
+            return
+        users, items = self._tables()
+        d, k = s.data, self.config.n_factors
+        rows = users[counts_of(d.users, len(users)) > 0].astype(np.float64)
+        self._unknown[0] = rows.mean(0)
+        self._unknown[1] = items[counts_of(d.items, len(items)) > 0].mean(0, dtype=np.float64)
+        some = slice(None, None, 1 + len(d) // 100_000)
+        predicted = self.predict(d.users[some], d.items[some])
+        weight = prior_weight(self.config.loss, self.y_range, d.values[some], predicted)
+        mean, variance = rows.mean(0)[: k + 1], rows.var(0)[: k + 1]
+        pull = max(weight, 1e-6) / np.maximum(variance, 1e-6)
+        self._prior = np.stack([mean, np.minimum(pull, 1e14)])  # counts up to a million, say: still a number to save
+        self._known_step = int(s.clock[0])
+
+    def _range(self) -> tuple[float, float, bool]:
+        return (0.0, 1.0, False) if self.y_range is None else (*self.y_range, True)
+
+
+def lanes(table: Array) -> tuple[int, ...]:
+    """The length of a row as a type: a tuple with one zero for every 16 floats."""
+    return (0,) * (int(table.shape[1]) // 16)
+
+
+class DotBiasStepper(Stepper):
+    """Adam on the table of a model (users, then items). Rows lag until touched or flushed."""
+
+    def __init__(self, model: DotBias, data: Interactions, table: Array) -> None:
+        k, (n, stride) = model.config.n_factors, table.shape
+        self.model = model
+        self.data = data
+        self.table = table
+        self.ms = aligned((n, 2, stride))
+        self.last, self.first = np.zeros(n, np.int32), np.zeros(n, np.int32)
+        self.mask = aligned((2, stride))
+        self.mask[:, : k + 2] = 1
+        self.mask[0, k + 1] = self.mask[1, k] = 0
+        columns = max(4096, n // 2) + 1
+        self.clock = np.zeros(3, np.int64)
+        self.past = np.zeros((5, columns))
+        self.past[[0, 1, 4], 0] = 1
+        self.strata: Strata | None = None
+        self.lanes = lanes(table)
+        self.fade = BETA2 ** np.arange(columns, dtype=np.float64)
+
+    def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
+        if rows is None or hyper is None:
+            raise ConfigError("dot-bias trains batch by batch: give rows and hyper")
+        n = len(hyper.lr)
+        if len(rows) != n * hyper.batch_size or n == 0:
+            raise ConfigError(f"{len(rows)} rows are not {n} batches of {hyper.batch_size}")
+        rows = np.ascontiguousarray(rows, np.int32 if len(self.data) < 2**31 else np.int64)
+        losses = np.empty(n, np.float64)
+        d, (lo, hi, ranged) = self.data, self.model._range()
+        kernel.train(
+            rows,
+            d.users,
+            d.items,
+            d.values,
+            self.clock,
+            self.past,
+            self.fade,
+            self.table,
+            self.ms,
+            self.last,
+            self.first,
+            self.mask,
+            len(self.model.user_table),
+            np.ascontiguousarray(hyper.lr, np.float64),
+            np.ascontiguousarray(hyper.momentum, np.float64),
+            float(hyper.weight_decay),
+            BETA2,
+            EPS,
+            LOSSES[self.model.config.loss],
+            lo,
+            hi,
+            ranged,
+            losses,
+            lanes(self.table),
+        )
+        return losses
+
+    def run_epoch(self, seed: Sequence[int], hyper: Hyper) -> Array | None:
+        """Train an epoch by strata, in the order that ``seed`` gives, and return its losses; None where the plain
+        order is wanted."""
+        parallel = self.model.config.parallel
+        if parallel == "off" or (parallel == "auto" and len(self.data) < AUTO_ROWS):
+            return None
+        if self.strata is None:
+            self.strata = Strata(self.data, self.table.shape[1])
+        return run_epoch(self, self.strata, seed, hyper, BETA2, EPS, LOSSES[self.model.config.loss])
+
+    def flush(self) -> None:
+        """Bring every row up to date; nothing to do when the last step was followed by a flush."""
+        if self.clock[1]:
+            kernel.flush(
+                self.clock,
+                self.past,
+                self.fade,
+                self.table,
+                self.ms,
+                self.last,
+                self.mask,
+                len(self.model.user_table),
+                EPS,
+                lanes(self.table),
+            )
+
+    def snapshot(self) -> State:
+        self.flush()
+        return {"table": self.table.copy(), "ms": self.ms.copy(), "clock": self.clock.copy()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        self.flush()
+        self.table[:], self.ms[:], self.clock[:] = state["table"], state["ms"], state["clock"]

@@ -1,0 +1,1 @@
+"""item-knn and user-knn: neighbourhood models of ratings."""

@@ -1,0 +1,1 @@
+"""neural: a neural network over embeddings of users and items."""

@@ -1,0 +1,288 @@
+"""The network of ``neural`` as plain arrays: lists for a user without torch, and a row for a user it has never seen.
+
+A user's row enters the network only through the first layer, and there it is added to what an item brings. So what the
+items bring is worked out once, and a list costs the later layers alone. Batch normalisation, which is fixed after
+training, is folded into the layer that follows it. The later layers are one kernel (``kernels/relu_net.py``).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+from cofactor.data.interactions import CSR
+from cofactor.kernels import relu_net
+from cofactor.kernels.blocks import over_rows
+from cofactor.models.dot_bias.fold_in import Loss, losses_of
+from cofactor.models.neural.saved import NORM
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Array = NDArray[Any]
+
+PIECE = 1 << 16
+"""Numbers that go through the sigmoid at once: they stay in the cache."""
+PAIRS = 4096
+"""Pairs that are predicted at once."""
+PRIOR_ROWS = 10_000
+"""The users' prior is taken from this many rows at most."""
+EPS = 1e-5
+"""What batch normalisation adds to a variance."""
+STEPS = 8
+"""Gauss-Newton steps at most."""
+HALVINGS = 8
+SEEN = 0.005
+"""Directions that move the first layer by less than this part of what the strongest one does are left out."""
+TOLERANCE = 1e-3
+"""A history is solved when a step lowers its objective by less than this part of it."""
+
+
+class Net(NamedTuple):
+    """``user_in`` (d, h): what a user's row becomes in the first layer; ``items`` (n_items, h): what each item is
+    there, biases included; ``layers``: weights (in, out) and biases (out,) of the later ones, a ReLU before each.
+    float32. ``rank`` (n_items,): the items' places when alike ones come together. ``y_range``: of the sigmoid.
+    ``tiles``: what :func:`scores` makes of all items, kept."""
+
+    user_in: Array
+    items: Array
+    layers: tuple[tuple[Array, Array], ...]
+    y_range: tuple[float, float] | None
+    rank: Array
+    tiles: tuple[Array, Array] | None = None
+
+
+class Prior(NamedTuple):
+    """Where users lie, as the first layer sees them: at ``base + basis t`` (h,) with ``t`` (r,) standard normal.
+
+    The row itself is ``mean + back t``. Directions that the first layer hardly sees stay at the mean. float32.
+    """
+
+    base: Array
+    basis: Array
+    mean: Array
+    back: Array
+
+
+def net_of(module: nn.Module) -> Net | None:
+    """The arrays of an ``EmbeddingNN`` in eval mode: copies. None where it was altered, or lies on another device."""
+    from torch import nn
+
+    from cofactor.models.torch.layers import EmbeddingNN, SigmoidRange
+
+    if type(module) is not EmbeddingNN or not module.settings["usual"]:
+        return None
+    parts = [part for block in module.layers for part in (block if isinstance(block, nn.Sequential) else [block])]
+    kinds = [type(part) for part in parts if not isinstance(part, (nn.Dropout, nn.BatchNorm1d))]
+    hidden = [nn.Linear, nn.ReLU] * len(module.settings["layers"])
+    if kinds != [*hidden, nn.Linear, *([SigmoidRange] if module.settings["y_range"] is not None else [])]:
+        return None
+    if any(part.eps != EPS for part in parts if isinstance(part, nn.BatchNorm1d)):
+        return None
+    tensors = module.state_dict()
+    if any(tensor.device.type != "cpu" for tensor in tensors.values()):
+        return None
+    return net_from({name: tensor.numpy() for name, tensor in tensors.items()}, module.settings["y_range"])
+
+
+def net_from(arrays: Mapping[str, Array], y_range: tuple[float, float] | None) -> Net:
+    """From the parameters and buffers of an ``EmbeddingNN`` by their names."""
+    users, items = (arrays[f"embeds.{side}.weight"].astype(np.float64) for side in (0, 1))
+    scale, shift = np.ones(users.shape[1] + items.shape[1]), np.zeros(users.shape[1] + items.shape[1])
+    made: list[tuple[Array, Array]] = []
+    while (name := f"layers.{len(made)}") + ".0.weight" in arrays:
+        weight = arrays[name + ".0.weight"].astype(np.float64)
+        bias = arrays.get(name + ".0.bias", np.zeros(len(weight)))
+        made.append(((weight * scale).T, weight @ shift + bias))
+        scale, shift = np.ones(len(weight)), np.zeros(len(weight))
+        if name + ".2.weight" in arrays:
+            gain, lift, mean, var = (arrays[f"{name}.2.{what}"].astype(np.float64) for what in NORM)
+            scale = gain / np.sqrt(var + EPS)
+            shift = lift - mean * scale
+    (first, bias), k = made[0], users.shape[1]
+    later = tuple((weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in made[1:])
+    brought = (items @ first[k:] + bias).astype(np.float32)
+    net = Net(first[:k].astype(np.float32), brought, later, y_range, np.argsort(near(brought)))
+    return net._replace(tiles=_tiles(net, np.arange(len(brought))))
+
+
+def near(rows: Array, few: int = 16) -> Array:
+    """The numbers of the rows in an order in which alike ones come together: halved by the median of the column that
+    varies most, and so on (Bentley 1975), until at most ``few`` are left."""
+
+    def halved(codes: Array) -> list[Array]:
+        if len(codes) <= few:
+            return [codes]
+        column = rows[codes, rows[codes].var(axis=0).argmax()]
+        half = -(-len(codes) // (2 * few)) * few
+        order = np.argpartition(column, half - 1)
+        return halved(codes[order[:half]]) + halved(codes[order[half:]])
+
+    return np.concatenate(halved(np.arange(len(rows))))
+
+
+def feature_prior(net: Net, table: Array) -> Prior:
+    """From the users' rows (n, d): a normal with their mean and covariance."""
+    some = np.linspace(0, len(table) - 1, min(len(table), PRIOR_ROWS)).astype(np.int64)
+    trained = table[some].astype(np.float64)
+    mean = trained.mean(axis=0)
+    away = trained - mean
+    with blas().limit(limits=1, user_api="blas"):
+        spread = away.T @ away / max(len(some) - 1, 1)
+        spread[np.diag_indices(len(mean))] += 1e-6 + 1e-4 * spread.diagonal().mean()
+        root = np.linalg.cholesky(spread)
+        left, size, right = np.linalg.svd(net.user_in.T @ root, full_matrices=False)
+    seen = size > SEEN * size[0]
+    basis, back = (left * size)[:, seen], (root @ right.T)[:, seen]
+    return Prior(*(a.astype(np.float32) for a in (mean @ net.user_in, basis, mean, back)))
+
+
+def predict(net: Net, prior: Prior, table: Array, users: Array, items: Array) -> Array:
+    """float32 (n,): the prediction of each pair of codes; -1 stands for the mean row."""
+    out = np.empty(len(users), np.float32)
+    mean = net.items.mean(axis=0)
+    with blas().limit(limits=1, user_api="blas"):
+        for start in range(0, len(users), PAIRS):
+            who, what = users[start : start + PAIRS], items[start : start + PAIRS]
+            rows, x = table[np.maximum(who, 0)], net.items[np.maximum(what, 0)]
+            rows[who < 0], x[what < 0] = prior.mean, mean
+            x += rows @ net.user_in
+            for weight, bias in net.layers:
+                x = np.maximum(x, 0, out=x) @ weight
+                x += bias
+            out[start : start + PAIRS] = x[:, 0]
+    if net.y_range is not None:
+        _squash(out, *net.y_range)
+    return out
+
+
+def scores(net: Net, states: Array, items: Array | None = None) -> Array:
+    """float32 (len(states), n_items): the prediction for every item, for users with these rows; or for some ``items``
+    alone (codes, a column each), with the same bits.
+
+    Each user is worked out by one thread, so the bits do not depend on how many there are.
+    """
+
+    with blas().limit(limits=1, user_api="blas"):
+        first = np.asarray(states, np.float32) @ net.user_in
+    codes = np.arange(len(net.items)) if items is None else np.asarray(items, np.int64)
+    out = np.empty((len(first), len(codes)), np.float32)
+    if net.layers:
+        kept = net.tiles if items is None else None
+        arrays = (*(kept or _tiles(net, codes)), *_weights(net))
+
+    def work(start: int, stop: int) -> None:
+        part = slice(start, stop)
+        if net.layers:
+            relu_net.outputs(first[part], *arrays, out[part])
+        else:
+            np.add(first[part], net.items[codes, 0], out=out[part])
+        if net.y_range is not None:
+            _squash(out[part], *net.y_range)
+
+    over_rows(work, np.arange(len(first) + 1) * len(codes))
+    return out
+
+
+def _tiles(net: Net, codes: Array) -> tuple[Array, Array]:
+    """The first layer of these items by tiles of alike ones, (tiles, h, lanes), and the place of each in ``codes``."""
+    lanes = relu_net.LANES
+    order = np.argsort(net.rank[codes], kind="stable")
+    places = np.concatenate([order, np.full(-len(order) % lanes, -1)])
+    tiles = net.items[codes[places]].reshape(len(places) // lanes, lanes, net.items.shape[1])
+    return np.ascontiguousarray(tiles.transpose(0, 2, 1)), places
+
+
+def _weights(net: Net) -> tuple[Array, Array, Array]:
+    """Widths, weights and biases of the layers as the kernel reads them."""
+    columns = relu_net.COLUMNS
+    parts = []
+    for weight, _ in net.layers[:-1]:
+        wide = np.pad(weight, ((0, 0), (0, -weight.shape[1] % columns)))
+        parts.append(wide.reshape(len(weight), -1, columns).transpose(1, 0, 2).ravel())
+    widths = np.array([len(weight) for weight, _ in net.layers], np.int64)
+    return widths, np.concatenate([*parts, net.layers[-1][0].ravel()]), np.concatenate([bias for _, bias in net.layers])
+
+
+def _squash(x: Array, low: float, high: float) -> None:
+    """The sigmoid with these bounds, in place, with one pass through the cache for each few thousand numbers."""
+    flat = x.reshape(-1)
+    with np.errstate(over="ignore"):
+        for start in range(0, len(flat), PIECE):
+            part = flat[start : start + PIECE]
+            np.exp(np.negative(part, out=part), out=part)
+            part += 1
+            np.divide(np.float32(high - low), part, out=part)
+            part += np.float32(low)
+
+
+@functools.cache
+def blas() -> ThreadpoolController:
+    """What sets the threads of BLAS, found once: looking for it takes a millisecond, and small products are slower on
+    several threads, above all beside other work."""
+    return ThreadpoolController()
+
+
+def fold_in(net: Net, prior: Prior, histories: CSR, loss: str, weight: float) -> Array:
+    """Rows float32 (B, d) for users with these ratings, all else held fixed.
+
+    Each is the minimum of the loss over the history plus ``weight`` times a normal prior, that of the trained users; it
+    is found by Gauss-Newton steps. Without ratings it is the mean row.
+    """
+    found = np.tile(prior.mean, (histories.n_rows, 1))
+    with blas().limit(limits=1, user_api="blas"):
+        for r in np.flatnonzero(histories.counts).tolist():
+            codes, ratings = histories.row(r)
+            of = losses_of(ratings.astype(np.float64), loss, net.y_range)
+            found[r] += prior.back @ _solved(net, net.items[codes] + prior.base, prior.basis, of, weight)
+    return found
+
+
+def _solved(net: Net, items: Array, basis: Array, loss: Loss, weight: float) -> Array:
+    """The t (r,) of one history; ``items`` (n, h) are its items in the first layer, with the mean user."""
+    t, cost = np.zeros(basis.shape[1]), np.inf
+    out, passed = forward(net, items)
+    total, first, second = loss(out.astype(np.float64))
+    for _ in range(STEPS):
+        gain, cost = cost - total, total
+        if gain < TOLERANCE * cost:
+            break
+        jacobian = np.broadcast_to(gradients(net, passed), items.shape) @ basis
+        slope = jacobian.T @ first + 2 * weight * t
+        curvature = ((jacobian.T * second.astype(np.float32)) @ jacobian).astype(np.float64)
+        curvature[np.diag_indices(len(t))] += 2 * weight
+        step = np.linalg.solve(curvature, slope)
+        for _ in range(HALVINGS):
+            tried = t - step
+            out, passed = forward(net, items + basis @ tried.astype(np.float32))
+            total, first, second = loss(out.astype(np.float64))
+            total += weight * float(tried @ tried)
+            if total <= cost:
+                t = tried
+                break
+            step /= 2
+        else:
+            break
+    return t
+
+
+def forward(net: Net, x: Array) -> tuple[Array, list[Array]]:
+    """Outputs (n,) before the sigmoid for the first layer's ``x`` (n, h), and where each ReLU let something pass."""
+    passed = []
+    for weight, bias in net.layers:
+        passed.append((x > 0).astype(np.float32))
+        x = np.maximum(x, 0) @ weight + bias
+    return x[:, 0], passed
+
+
+def gradients(net: Net, passed: list[Array]) -> Array:
+    """The gradients (n, h) of the outputs by ``x``; (1, 1) of ones without hidden layers."""
+    found = np.ones((1, 1), np.float32)
+    for (weight, _), on in zip(reversed(net.layers), reversed(passed)):
+        found = (found @ weight.T) * on
+    return found

@@ -1,0 +1,1 @@
+"""Training, folding in and storing a PyTorch module of one's own."""

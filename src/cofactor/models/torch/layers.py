@@ -1,0 +1,249 @@
+"""Layers for recommenders in PyTorch: embeddings, a sigmoid with a range, the notebook's two networks, flat losses.
+
+This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cofactor._validate import check_int
+from cofactor.errors import ConfigError
+from cofactor.models.neural.saved import emb_sz_rule as emb_sz_rule
+
+INIT_SD = 0.01
+
+
+class Module(nn.Module):
+    """``nn.Module`` whose subclasses need not call ``super().__init__()``."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        new = super().__new__(cls)
+        nn.Module.__init__(new)
+        return new
+
+    def __init__(self) -> None:
+        pass
+
+
+class Embedding(nn.Embedding):
+    """An embedding that starts from a normal of sd ``std``, cut at two sd."""
+
+    def __init__(self, ni: int, nf: int, std: float = INIT_SD) -> None:
+        super().__init__(check_int("the number of rows of an Embedding", ni), check_int("the number of factors", nf))
+        with torch.no_grad():
+            self.weight.normal_().fmod_(2).mul_(std)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.weight[input]  # the same rows as F.embedding, with a cheaper gradient
+
+
+def sigmoid_range(x: Tensor, low: float, high: float) -> Tensor:
+    """A sigmoid between ``low`` and ``high``."""
+    try:
+        scaled = torch.sigmoid(x) * (high - low)
+    except TypeError:
+        raise ConfigError(f"sigmoid_range takes a tensor and two numbers, not {x!r}, {low!r}, {high!r}") from None
+    return scaled + low if low else scaled
+
+
+class SigmoidRange(Module):
+    """:func:`sigmoid_range` as a layer."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def extra_repr(self) -> str:
+        return f"low={self.low}, high={self.high}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return sigmoid_range(x, self.low, self.high)
+
+
+class EmbeddingDotBias(Module):
+    """Dot product of a user's and an item's embedding plus their biases, in a sigmoid where there is a range."""
+
+    classes: Any = None
+    user: Any = None
+    item: Any = None
+
+    def __init__(self, n_factors: int, n_users: int, n_items: int, y_range: tuple[float, float] | None = None) -> None:
+        self.y_range = y_range
+        self.u_weight = Embedding(n_users, n_factors)
+        self.i_weight = Embedding(n_items, n_factors)
+        self.u_bias = Embedding(n_users, 1)
+        self.i_bias = Embedding(n_items, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        users, items = x[:, 0], x[:, 1]
+        dot = (self.u_weight(users) * self.i_weight(items)).sum(1)
+        res = dot + self.u_bias(users).squeeze(1) + self.i_bias(items).squeeze(1)
+        return res if self.y_range is None else sigmoid_range(res, *self.y_range)
+
+    @classmethod
+    def from_classes(
+        cls,
+        n_factors: int,
+        classes: Mapping[str, Sequence[Any]],
+        user: str | None = None,
+        item: str | None = None,
+        y_range: tuple[float, float] | None = None,
+    ) -> EmbeddingDotBias:
+        """A model with a row for each class; :meth:`bias` and :meth:`weight` then look rows up by class."""
+        names = list(classes)
+        user, item = user or names[0], item or names[1]
+        model = cls(n_factors, len(classes[user]), len(classes[item]), y_range)
+        model.classes, model.user, model.item = classes, user, item
+        return model
+
+    def bias(self, arr: Sequence[Any], is_item: bool = True) -> Tensor:
+        """The biases of these items (or users), by id."""
+        table = self.i_bias if is_item else self.u_bias
+        return table.weight.detach()[self._index(arr, is_item)].cpu().squeeze(1)
+
+    def weight(self, arr: Sequence[Any], is_item: bool = True) -> Tensor:
+        """The factors of these items (or users), by id."""
+        table = self.i_weight if is_item else self.u_weight
+        return table.weight.detach()[self._index(arr, is_item)].cpu()
+
+    def _index(self, arr: Sequence[Any], is_item: bool) -> Tensor:
+        if self.classes is None:
+            raise AttributeError("this model knows no ids; make it with EmbeddingDotBias.from_classes")
+        classes = self.classes[self.item if is_item else self.user]
+        codes = {c: i for i, c in enumerate(classes)}
+        missing = [a for a in arr if a not in codes]
+        if missing:
+            raise KeyError(f"no {'item' if is_item else 'user'} {missing[0]!r} in the data")
+        return torch.tensor([codes[a] for a in arr], device=self.i_bias.weight.device)
+
+
+class LinBnDrop(nn.Sequential):
+    """A linear layer with batch normalisation, dropout and an activation; ``lin_first`` puts the linear layer first."""
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        bn: bool = True,
+        p: float = 0.0,
+        act: nn.Module | None = None,
+        lin_first: bool = False,
+    ) -> None:
+        around: list[nn.Module] = []
+        if bn:
+            norm = nn.BatchNorm1d(n_out if lin_first else n_in)
+            nn.init.constant_(norm.bias, 1e-3)
+            around.append(norm)
+        if p:
+            around.append(nn.Dropout(p))
+        linear: list[nn.Module] = [nn.Linear(n_in, n_out, bias=not bn)]
+        if act is not None:
+            linear.append(act)
+        super().__init__(*(linear + around if lin_first else around + linear))
+
+
+class EmbeddingNN(Module):
+    """User and item embeddings, joined, through a multi-layer perceptron.
+
+    ``emb_szs`` gives (rows, width) of both tables, ``layers`` the hidden widths, ``ps`` the dropout after each of them,
+    ``embed_p`` that of the joined embeddings. Each hidden layer is linear, ReLU, batch norm, dropout.
+    """
+
+    def __init__(
+        self,
+        emb_szs: Sequence[tuple[int, int]],
+        layers: Sequence[int],
+        *,
+        ps: float | Sequence[float] | None = None,
+        embed_p: float = 0.0,
+        y_range: tuple[float, float] | None = None,
+        use_bn: bool = True,
+        bn_final: bool = False,
+        lin_first: bool = True,
+    ) -> None:
+        drops = [float(p) for p in ps] if isinstance(ps, Sequence) else [float(ps or 0.0)] * len(layers)
+        if len(drops) != len(layers):
+            raise ValueError(f"ps has {len(drops)} numbers for {len(layers)} layers; give one for each")
+        self.settings: dict[str, Any] = {"layers": tuple(layers), "drops": tuple(drops), "embed_p": embed_p}
+        self.settings |= {"y_range": y_range, "use_bn": use_bn, "usual": lin_first and not bn_final}
+        self.embeds = nn.ModuleList([Embedding(rows, width) for rows, width in emb_szs])
+        self.emb_drop = nn.Dropout(embed_p)
+        sizes = [sum(width for _, width in emb_szs), *layers, 1]
+        last = len(sizes) - 2
+        blocks: list[nn.Module] = []
+        for i, p in enumerate([*drops, 0.0]):
+            act = None if i == last else nn.ReLU(inplace=True)
+            blocks.append(LinBnDrop(sizes[i], sizes[i + 1], use_bn and (i < last or bn_final), p, act, lin_first))
+        if y_range is not None:
+            blocks.append(SigmoidRange(*y_range))
+        self.layers = nn.Sequential(*blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        joined = torch.cat([table(x[:, i]) for i, table in enumerate(self.embeds)], 1)
+        out: Tensor = self.layers(self.emb_drop(joined))
+        return out
+
+
+class FlatLoss:
+    """A loss of PyTorch on flattened predictions and targets. ``activation`` turns outputs into predictions."""
+
+    def __init__(self, func: Any, activation: Any = None) -> None:
+        self.func = func
+        if activation is not None:
+            self.activation = activation
+
+    def __call__(self, inp: Tensor, targ: Tensor) -> Tensor:
+        out: Tensor = self.func(inp.reshape(-1), targ.reshape(-1).to(inp.dtype))
+        return out
+
+    def __repr__(self) -> str:
+        return f"FlattenedLoss of {self.func}"
+
+
+class MSELossFlat(FlatLoss):
+    """Mean squared error."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(nn.MSELoss(reduction=reduction))
+
+
+class L1LossFlat(FlatLoss):
+    """Mean absolute error."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(nn.L1Loss(reduction=reduction))
+
+
+class HuberLossFlat(FlatLoss):
+    """Squared within ``delta``, linear beyond."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(nn.HuberLoss(reduction=reduction, delta=delta))
+
+
+class BCELossFlat(FlatLoss):
+    """Binary cross-entropy of probabilities."""
+
+    def __init__(self, weight: Tensor | None = None, reduction: str = "mean") -> None:
+        super().__init__(nn.BCELoss(weight=weight, reduction=reduction))
+
+
+class BCEWithLogitsLossFlat(FlatLoss):
+    """Binary cross-entropy of logits; predictions are probabilities."""
+
+    def __init__(self, weight: Tensor | None = None, reduction: str = "mean", pos_weight: Tensor | None = None) -> None:
+        super().__init__(nn.BCEWithLogitsLoss(weight, reduction=reduction, pos_weight=pos_weight), torch.sigmoid)
+
+
+NAMED_LOSSES: dict[str, Any] = {
+    "mse": F.mse_loss,
+    "mae": F.l1_loss,
+    "huber": F.huber_loss,
+    "bce": F.binary_cross_entropy,
+}
+"""By the names that ``cofactor.train.losses`` has for them; on flat float tensors."""

@@ -1,0 +1,218 @@
+"""One training run of a PyTorch module: data on the device once, batches as slices, Adam as in the notebook.
+
+This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cofactor.data.interactions import Interactions
+from cofactor.errors import BundleError, ConfigError
+from cofactor.model import Hyper, State, Stepper
+from cofactor.models.torch.optim import Optimizer, to_array
+
+Array = NDArray[Any]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+SMALL_WORK = 1e9
+"""Multiplications a batch below which one thread is faster than several."""
+CHUNK = 100
+"""Batches between two looks at Ctrl-C on a CPU. A GPU gets whole epochs, so that nothing waits for it."""
+
+
+class TorchStepper(Stepper):
+    """Trains a module in place. ``data`` goes to the device once; each run takes its rows by one ``index_select``."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        data: Interactions,
+        *,
+        loss: Loss,
+        optimizer: Callable[[nn.Module], Optimizer],
+        device: torch.device,
+        offset: int,
+        seed: int,
+        threads: int | None,
+        report: Callable[[Array], None] = lambda losses: None,
+    ) -> None:
+        self.module = module
+        self.loss = loss
+        self.device = device
+        self.threads = threads
+        self.report = report
+        """Is given the losses of each run of batches."""
+        self.interrupt_every = CHUNK if device.type == "cpu" else 0
+        self.x = pairs(data.users, data.items, offset, device)
+        self.y = torch.from_numpy(np.array(data.values, np.float32)).to(device)
+        self.optimizer = optimizer(module)
+        with own_rng(device):
+            seed_rng(seed, device)
+            self.rng = rng_state(device)
+
+    def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
+        if rows is None or hyper is None:
+            raise ConfigError("a PyTorch module trains batch by batch: give rows and hyper")
+        n, bs = len(hyper.lr), hyper.batch_size
+        if len(rows) != n * bs or n == 0:
+            raise ConfigError(f"{len(rows)} rows are not {n} batches of {bs}")
+        at = torch.from_numpy(np.ascontiguousarray(rows)).to(self.device)
+        xs, ys = torch.split(self.x.index_select(0, at), bs), torch.split(self.y.index_select(0, at), bs)
+        module, loss_of, step = self.module, self.loss, self.optimizer.step
+        lrs, moms, wd = hyper.lr.tolist(), hyper.momentum.tolist(), float(hyper.weight_decay)
+        losses = []
+        module.train()
+        module.zero_grad(set_to_none=True)
+        with own_rng(self.device), threads_for(module, bs, self.device, self.threads), torch.enable_grad():
+            set_rng_state(self.rng, self.device)
+            self.optimizer.begin()
+            for i in range(n):
+                loss = loss_of(flat_output(module(xs[i]), bs), ys[i])
+                if loss.dim():
+                    raise ConfigError(f"the loss gave {tuple(loss.shape)} numbers; it must give their mean, one number")
+                loss.backward()  # type: ignore[no-untyped-call]
+                losses.append(loss.detach())
+                step(lrs[i], moms[i], wd)
+            self.rng = rng_state(self.device)
+            found = torch.stack(losses).cpu().double().numpy()
+        module.eval()
+        self.report(found)
+        return np.asarray(found)
+
+    def snapshot(self) -> State:
+        arrays = module_state(self.module)
+        arrays |= {f"optimizer.{k}": v for k, v in self.optimizer.state().items()}
+        return arrays | {f"rng.{i}": r.numpy().copy() for i, r in enumerate(self.rng)}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        load_module_state(self.module, state)
+        self.optimizer.restore(
+            {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
+        )
+        self.rng = [torch.from_numpy(np.array(state[f"rng.{i}"])) for i in range(len(self.rng))]
+
+
+def pairs(users: Array, items: Array, offset: int, device: torch.device) -> Tensor:
+    """int64 (n, 2) on the device: codes plus ``offset``."""
+    x = np.stack([users, items], axis=1).astype(np.int64)
+    return torch.from_numpy(x + offset if offset else x).to(device)
+
+
+def flat_output(out: Any, n: int) -> Tensor:
+    """A module's output as (n,); ConfigError where it is something else."""
+    if isinstance(out, Tensor) and out.numel() == n:
+        return out if out.dim() == 1 else out.reshape(-1)
+    shape = f"the shape {tuple(out.shape)}" if isinstance(out, Tensor) else f"a {type(out).__name__}"
+    raise ConfigError(f"the module gave {shape} for {n} rows; it must give one prediction a row: ({n},) or ({n}, 1)")
+
+
+@torch.no_grad()
+def forward_blocks(module: nn.Module, x: Tensor, block: int, call: Callable[[Tensor], Any] | None = None) -> Tensor:
+    """The module's flat outputs (n,) in eval mode, block by block; its mode is put back."""
+    was = module.training
+    module.eval()
+    try:
+        with threads_for(module, min(block, len(x)), x.device, None):
+            outs = [flat_output((call or module)(part), len(part)) for part in torch.split(x, block)]
+            return torch.cat(outs) if outs else torch.empty(0, device=x.device)
+    finally:
+        module.train(was)
+
+
+@contextmanager
+def threads_for(module: nn.Module, rows: int, device: torch.device, threads: int | None) -> Iterator[None]:
+    """One thread where a batch is small work (its threads would wait for each other), else as many as torch has; or
+    ``threads``. Put back at the end."""
+    if device.type != "cpu":
+        yield
+        return
+    before = torch.get_num_threads()
+    wanted = threads or (1 if work(module, rows) < SMALL_WORK else before)
+    if wanted == before:
+        yield
+        return
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def work(module: nn.Module, rows: int) -> float:
+    """Roughly the multiplications of a batch: dense weights for each row, and each element once for the optimizer."""
+    total = dense = 0
+    tables = {id(m.weight) for m in module.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))}
+    for p in module.parameters():
+        total += p.numel()
+        if p.dim() > 1 and id(p) not in tables and p.numel() < 1 << 20:
+            dense += p.numel()
+    return float(dense * rows + total)
+
+
+@contextmanager
+def own_rng(device: torch.device) -> Iterator[None]:
+    """Whatever is drawn inside leaves torch's global generators as they were."""
+    devices = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        yield
+
+
+def rng_state(device: torch.device) -> list[Tensor]:
+    """The states of the generators that a module on this device draws from."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return states
+
+
+def seed_rng(seed: int, device: torch.device) -> None:
+    """Seed only the generators that :func:`own_rng` puts back."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+
+
+def set_rng_state(states: Sequence[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1], device)
+
+
+def module_state(module: nn.Module) -> State:
+    """Copies of a module's parameters and buffers as arrays named ``module.*``."""
+    return {f"module.{name}": to_array(value) for name, value in module.state_dict().items()}
+
+
+def load_module_state(module: nn.Module, state: Mapping[str, Array]) -> None:
+    """Put :func:`module_state` back; BundleError where names, shapes or types do not fit the module."""
+    wanted = module.state_dict()
+    given = {k.removeprefix("module."): v for k, v in state.items() if k.startswith("module.")}
+    if missing := [n for n in wanted if n not in given] + [n for n in given if n not in wanted]:
+        raise BundleError(f"the saved weights are of another module: {missing[0]!r} is only in one of them")
+    tensors = {name: torch.from_numpy(np.array(given[name])) for name in wanted}
+    for name, tensor in wanted.items():
+        got, dtype = tensors[name], torch.float32 if tensor.dtype == torch.bfloat16 else tensor.dtype
+        if got.shape != tensor.shape or got.dtype != dtype:
+            raise BundleError(
+                f"the saved array {name!r} is {_words(got)}; the module has {_words(tensor)}: it is another module"
+            )
+        if got.is_floating_point() and not bool(torch.isfinite(got).all()):
+            raise BundleError(f"the saved array {name!r} holds values that are no finite numbers")
+    if any(tensor.is_meta for tensor in wanted.values()):  # made without memory: it takes the arrays as they are
+        module.load_state_dict(tensors, assign=True)
+        return
+    with torch.no_grad():
+        for name, tensor in wanted.items():
+            tensor.copy_(tensors[name])
+
+
+def _words(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

@@ -1,0 +1,57 @@
+"""The index of item vectors: a graph of near items (HNSW; Malkov & Yashunin 2018), searched by inner product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.model import HasVectors
+
+Array = NDArray[Any]
+MARGIN = 20
+"""How many candidates more than places in the list, and items seen, are fetched."""
+MOST = 0.1
+"""Exact search where more than this share of all items would have to be fetched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """What :meth:`Recommender.approximate` built. ``recall``: the share of the exact ``n`` best that the index found,
+    the mean over ``sample`` users; ``worst``: of the user for whom it found least."""
+
+    graph: Any
+    lock: Lock
+    vectors: HasVectors
+    connectivity: int
+    effort: int
+    n: int = 10
+    sample: int = 0
+    recall: float = float("nan")
+    worst: float = float("nan")
+
+    def __repr__(self) -> str:
+        return f"<Index: recall@{self.n} {self.recall:.3f}, worst {self.worst:.2f} of {self.sample} users>"
+
+    @property
+    def settings(self) -> str:
+        """All that decides what it finds, but for the vectors."""
+        import usearch
+
+        return f"usearch {usearch.__version__} {self.connectivity} {self.effort} {MARGIN} {MOST}"
+
+    def search(self, queries: Array, size: int) -> tuple[Array, Array]:
+        """(codes int64, whether there is one), both (len(queries), size); codes ascend within a row."""
+        from numba import get_num_threads
+
+        with self.lock:  # searches from several threads at once would share their scratch space
+            found = self.graph.search(queries, size, threads=min(get_num_threads(), len(queries)))
+        keys = np.asarray(found.keys).reshape(len(queries), -1)
+        counts = np.broadcast_to(np.asarray(getattr(found, "counts", keys.shape[1])), len(queries))
+        keys = np.where(np.arange(keys.shape[1]) < counts[:, None], keys, np.iinfo(np.int64).max).astype(np.int64)
+        keys = np.sort(keys, axis=1)
+        there = keys < np.iinfo(np.int64).max
+        return np.where(there, keys, 0), there

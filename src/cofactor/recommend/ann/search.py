@@ -1,0 +1,161 @@
+"""The best items by approximate search, for catalogues so large that scoring every item takes too long.
+
+A graph of near items (HNSW; Malkov & Yashunin 2018) over the item vectors, searched by inner product as it is (Morozov
+& Babenko 2018), gives candidates. These are scored exactly, so that only what was not found can be wrong. How much that
+is, is measured against exact lists when the index is built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from threading import Lock
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor._validate import check_int
+from cofactor.data.interactions import CSR
+from cofactor.errors import ConfigError, MissingExtraError
+from cofactor.model import HasVectors
+from cofactor.recommend.ann.index import MARGIN, MOST, Index
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.options import Options
+from cofactor.recommend.profiles import UserProfile
+from cofactor.recommend.topn import BLOCK_BYTES, blocks, mask_items, mask_rows, top_n
+from cofactor.recommend.updates import as_rows
+
+Array = NDArray[Any]
+F = TypeVar("F", bound=Fitted)
+
+
+def approximate(rec: F, n: int, sample: int, seed: int, above: int, connectivity: int, effort: int) -> F:
+    """The work of :meth:`Recommender.approximate`."""
+    n, sample, seed = check_int("n", n), check_int("sample", sample), check_int("seed", seed, 0)
+    above, connectivity, effort = (
+        check_int("above", above, 0),
+        check_int("connectivity", connectivity, 2),
+        check_int("effort", effort),
+    )
+    if not isinstance(rec.model, HasVectors):
+        raise ConfigError(
+            f"{rec.name} has no vectors whose dot products order the items; exact search is used. Models that have:"
+            " als, svd++, dot-bias, bayes-mf, ials, bpr, warp"
+        )
+    if rec.data.n_items < above:
+        return rec.replace(index=None)
+    index = Index(_graph(rec.model.item_vectors(), connectivity, effort), Lock(), rec.model, connectivity, effort)
+    return rec.replace(index=_measured(rec, index, n, sample, seed))
+
+
+def _graph(vectors: Array, connectivity: int, effort: int) -> Any:
+    """The graph, by one thread: its order of work decides what comes out."""
+    try:
+        from usearch.index import Index as Graph
+    except ImportError:
+        raise MissingExtraError("usearch", "ann", "approximate search") from None
+    if not np.isfinite(vectors).all():
+        raise ConfigError("the item vectors hold values that are no numbers, so the model is of no use; train it again")
+    graph = Graph(
+        ndim=vectors.shape[1],
+        metric="ip",
+        dtype="f32",
+        connectivity=connectivity,
+        expansion_add=effort,
+        expansion_search=effort,
+    )
+    try:
+        graph.add(np.arange(len(vectors)), np.ascontiguousarray(vectors, dtype=np.float32), threads=1)
+    except RuntimeError as exc:  # what usearch makes of Ctrl-C
+        if "terminated" in str(exc):
+            raise KeyboardInterrupt from None
+        raise
+    return graph
+
+
+def _measured(rec: Fitted, index: Index, n: int, sample: int, seed: int) -> Index:
+    """The index with its recall for some users with ratings, their seen items left out."""
+    with_ratings = np.flatnonzero(rec.data.by_user.counts > 0)
+    users = np.sort(np.random.default_rng([seed, 6]).permutation(with_ratings)[:sample])
+    states, seen = index.vectors.user_state(users.astype(np.int32)), rec.data.by_user.take(users)
+    found, _ = best_of(index, states, seen, None, n)
+    exact, _ = _exact(index, states, seen, None, n)
+    shares = [len(np.intersect1d(a, b[b >= 0])) / max((b >= 0).sum(), 1) for a, b in zip(found, exact)]
+    recall, worst = float(np.mean(shares)), float(np.min(shares))
+    return dataclasses.replace(index, n=n, sample=len(users), recall=recall, worst=worst)
+
+
+def serves(rec: Fitted, options: Options) -> bool:
+    """Whether lists with these options come from the index: shaped lists and those with uncertainty do not."""
+    return rec.index is not None and not options.shaped and options.sure is None and options.explore is None
+
+
+def best_for_one(rec: Fitted, who: UserProfile, keep: Array | None, options: Options) -> tuple[Array, Array]:
+    """(codes, scores) of one list, best first; ``who`` has a code or a state."""
+    assert rec.index is not None
+    state = rec.index.vectors.user_state(np.array([who.code], dtype=np.int32)) if who.state is None else who.state
+    seen = None if options.seen else as_rows([(who.items, who.values)], rec.data.n_items)
+    codes, values = best_of(rec.index, state, seen, keep, options.n)
+    there = codes[0] >= 0
+    return codes[0][there], values[0][there]
+
+
+def best_for_many(rec: Fitted, users: Array, keep: Array | None, options: Options) -> tuple[Array, Array]:
+    """(codes int32, scores float32), both (len(users), n), as :func:`top_n` gives them."""
+    assert rec.index is not None
+    states = np.array(rec.index.vectors.user_state(np.where(users < rec.data.n_users, users, -1).astype(np.int32)))
+    for row, user in enumerate(users.tolist()):
+        if user in rec.updates.users:
+            states[row] = rec.updates.users[user].state
+    return best_of(rec.index, states, None if options.seen else rec.seen_by(users), keep, options.n)
+
+
+def best_of(index: Index, states: Array, seen: CSR | None, keep: Array | None, n: int) -> tuple[Array, Array]:
+    """The n best items of each row of ``states``, but for the row's ``seen`` ones and those not in ``keep``.
+
+    Each row fetches as many candidates as leave enough when the seen ones, and the usual share of those not kept, are
+    gone. Exact where that is much of the catalogue, where too few are left, or where the scores are no dot product.
+    """
+    n_items = len(index.graph)
+    queries = np.ascontiguousarray(index.vectors.query_vectors(states))
+    share = 1.0 if keep is None else max(float(keep.mean()), 1 / n_items)
+    wanted = (n + MARGIN) / share + (0 if seen is None else seen.counts)
+    sizes = np.broadcast_to(2 ** np.ceil(np.log2(wanted)), len(states)).astype(np.int64)
+    sizes = np.where((sizes > MOST * n_items) | ~queries.any(axis=1), 0, sizes)
+    codes = np.full((len(states), min(n, n_items)), -1, dtype=np.int32)
+    best = np.full(codes.shape, -np.inf, dtype=np.float32)
+    for size in np.unique(sizes[sizes > 0]).tolist():
+        rows = np.flatnonzero(sizes == size)
+        step = max(1, BLOCK_BYTES // (4 * size * queries.shape[1]))
+        for first in range(0, len(rows), step):
+            part = rows[first : first + step]
+            found, there = index.search(queries[part], size)
+            scores = np.where(there, index.vectors.scores_at(states[part], found), np.float32(-np.inf))
+            if keep is not None:
+                scores[~keep[found]] = -np.inf
+            if seen is not None:
+                scores[_within(found, seen.take(part))] = -np.inf
+            places, best[part] = top_n(scores, n)
+            codes[part] = np.where(places >= 0, np.take_along_axis(found, np.maximum(places, 0), axis=1), -1)
+    rest = np.flatnonzero((codes < 0).any(axis=1))
+    if len(rest):
+        codes[rest], best[rest] = _exact(index, states[rest], None if seen is None else seen.take(rest), keep, n)
+    return codes, best
+
+
+def _within(codes: Array, rows: CSR) -> Array:
+    """bool like ``codes`` (n, m): which are among the columns of the same row of ``rows``."""
+    who = np.arange(len(codes), dtype=np.int64) * rows.n_cols
+    return np.isin(codes + who[:, None], np.repeat(who, rows.counts) + rows.indices)
+
+
+def _exact(index: Index, states: Array, seen: CSR | None, keep: Array | None, n: int) -> tuple[Array, Array]:
+    """The same by scoring every item."""
+    parts = []
+    for block in blocks(len(states), len(index.graph)):
+        scores = np.array(index.vectors.scores_from(states[block]), dtype=np.float32)
+        if seen is not None:
+            mask_rows(scores, seen.take(np.arange(len(states))[block]))
+        mask_items(scores, keep)
+        parts.append(top_n(scores, n))
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])

@@ -1,0 +1,1 @@
+"""Lists for all users, resumable, into a file."""

@@ -1,0 +1,50 @@
+"""A digest of all that decides what ``recommend_all`` writes: a run goes on only with parts of the very same work."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from cofactor.data.fingerprint import fingerprint
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.recommend import Rules
+
+FORMAT = 1
+
+
+def job_key(rec: Fitted, rules: Rules, step: int, users: Any) -> str:
+    """32 hexadecimal digits: the model's arrays, its data, newer ratings, options, users (codes), and users a part."""
+    digest = hashlib.blake2b(digest_size=16)
+    o = rules.options
+    shape = (o.n, o.seen, o.per_group, o.diversity, o.calibration, o.sure, o.explore, o.seed)
+    digest.update(repr((FORMAT, step, rec.name, rec.model.config, shape)).encode())
+    if rec.index is not None:
+        digest.update(rec.index.settings.encode())
+    digest.update(fingerprint(rec.data).encode())
+    for name, array in sorted(rec.model.state().items()):
+        _add(digest, name, np.asarray(array))
+    for name, array in sorted((rec.intervals or {}).items()):
+        _add(digest, name, array)
+    _add(digest, "users", users)
+    if rules.keep is not None:
+        _add(digest, "keep", rules.keep)
+    for group in (rules.capped, rules.calibrated):
+        if group is not None:
+            _add(digest, repr(group.names), group.matrix.indptr)
+            _add(digest, "", group.matrix.indices)
+    titles = rec.items.titles
+    if titles is not None:
+        _add(digest, "titles", titles.hash(seed=0).to_numpy())
+    digest.update(repr(rec.updates.new_ids).encode())
+    for code, touched in sorted(rec.updates.users.items()):
+        for array in (touched.items, touched.values, touched.state):
+            _add(digest, str(code), array)
+    return digest.hexdigest()
+
+
+def _add(digest: Any, name: str, array: Any) -> None:
+    array = np.ascontiguousarray(array)
+    digest.update(f"{name}:{array.dtype}:{array.shape}:".encode())
+    digest.update(array.reshape(-1).view(np.uint8).data)

@@ -1,0 +1,118 @@
+"""One Parquet file written part by part: whole at the end or not there at all, and a killed run goes on where it was.
+
+Parts stand in the folder ``<file>.parts`` beside the file, each written to another name and renamed, with the key of
+the work. Parts of other work are removed. At the end all parts stream into one file, which is renamed into place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+from cofactor.errors import DataError
+
+ROW_GROUP = 100_000
+_KEY = "key"
+
+
+class ParquetParts:
+    """Used in a ``with`` block; what is written counts once the block ends without an error. DataError where files
+    cannot be written, or where another run is at work on the same file."""
+
+    def __init__(self, path: str | Path, key: str, count: int) -> None:
+        self.path = Path(path)
+        self.folder = self.path.with_name(self.path.name + ".parts")
+        self.key, self.count = key, count
+        self._lock = -1
+
+    def __enter__(self) -> Self:
+        if self.path.is_dir():
+            raise DataError(f"cannot write {self.path}: it is a folder; name a file, such as recs.parquet")
+        try:
+            self.folder.mkdir(exist_ok=True)
+            self._lock = _locked(self.folder)
+            key = self.folder / _KEY
+            if not key.exists() or key.read_text(encoding="utf-8") != self.key:
+                for old in self.folder.iterdir():
+                    old.unlink()
+                _put(key, self.key.encode())
+        except OSError as exc:
+            self._release()
+            raise self._cannot(exc) from exc
+        return self
+
+    def has(self, at: int) -> bool:
+        """Whether a part was finished, by this run or an earlier one."""
+        return self._part(at).exists()
+
+    def write(self, at: int, frame: pl.DataFrame) -> None:
+        """Write one part; it counts once it has its own name."""
+        scratch = self.folder / "unfinished"
+        try:
+            frame.write_parquet(scratch, statistics=False)
+            _flush(scratch)
+            os.replace(scratch, self._part(at))
+        except (OSError, pl.exceptions.PolarsError) as exc:
+            raise self._cannot(exc) from exc
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._join()
+        finally:
+            self._release()
+
+    def _join(self) -> None:
+        scratch = self.folder / "whole"
+        try:
+            parts = pl.scan_parquet([self._part(at) for at in range(self.count)], glob=False)
+            parts.sink_parquet(scratch, row_group_size=ROW_GROUP, maintain_order=True)
+            _flush(scratch)
+            os.replace(scratch, self.path)
+            shutil.rmtree(self.folder)
+        except (OSError, pl.exceptions.PolarsError) as exc:
+            raise self._cannot(exc) from exc
+
+    def _part(self, at: int) -> Path:
+        return self.folder / f"{at:06d}.parquet"
+
+    def _cannot(self, exc: Exception) -> DataError:
+        why = getattr(exc, "strerror", None) or str(exc).splitlines()[0]
+        return DataError(f"cannot write {self.path}: {why}; what was there before is unharmed")
+
+    def _release(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _put(place: Path, content: bytes) -> None:
+    scratch = place.with_name("unfinished")
+    scratch.write_bytes(content)
+    _flush(scratch)
+    os.replace(scratch, place)
+
+
+def _flush(place: Path) -> None:
+    with open(place, "rb") as file:
+        os.fsync(file.fileno())
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor that holds the folder's lock (-1 where there are no locks); BlockingIOError where another has it."""
+    try:
+        import fcntl
+    except ImportError:
+        return -1
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise BlockingIOError(0, "another run is writing it") from None
+    return fd

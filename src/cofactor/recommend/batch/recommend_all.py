@@ -1,0 +1,133 @@
+"""Lists for all users at once: in memory, or into one Parquet file, part by part, so that a killed run can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor._progress import progress
+from cofactor._validate import check_iterable
+from cofactor.errors import ConfigError
+from cofactor.recommend.ann.search import best_for_many, serves
+from cofactor.recommend.batch.job_key import job_key
+from cofactor.recommend.batch.parquet_parts import ParquetParts
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.options import Options, Unknown
+from cofactor.recommend.profiles import KNOWN, NO_RATINGS, UPDATED, known_user, scores_of_many
+from cofactor.recommend.recommend import Rules, best_for, rules_of
+from cofactor.recommend.topn import blocks, mask_items, mask_rows, top_n
+
+Array = NDArray[Any]
+PART_ROWS = 200_000
+"""About how many rows one part of a file holds."""
+AT_ONCE = 1024
+"""What a user counts for, in items, where lists come from an index: some thousand users at a time."""
+
+
+def recommend_all(
+    rec: Fitted, options: Options, users: Iterable[Any] | None, out: str | Path | None
+) -> pl.DataFrame | None:
+    """The work of :meth:`Recommender.recommend_all`."""
+    rules = rules_of(rec, options)
+    every = np.arange(rec.data.n_users + len(rec.updates.new_ids), dtype=np.int64)
+    if users is not None:
+        every = chosen(rec, users, options.unknown)
+    step = max(1, PART_ROWS // longest(rec, rules))
+    shares = [every[first : first + step] for first in range(0, len(every), step)] or [every]
+    none = _frame(rec, every[:0], *_nothing())
+    with progress("lists for all users", len(every)) as tick:
+        if out is None:
+            frames = [frame for share in shares for frame in lists(rec, share, rules, tick)]
+            return pl.concat([none, *frames])
+
+        with ParquetParts(out, job_key(rec, rules, step, every), len(shares)) as file:
+            for at, share in enumerate(shares):
+                if file.has(at):
+                    tick("", len(share))
+                else:
+                    file.write(at, pl.concat([none, *lists(rec, share, rules, tick)]))
+        return None
+
+
+def chosen(rec: Fitted, users: Iterable[Any], unknown: Unknown) -> Array:
+    """int64 codes of these users, each once, in the order given; UnknownIdError for one that is not known, unless such
+    are to be left out."""
+    if unknown == "popular":
+        raise ConfigError("lists for some users leave out those not known (unknown='skip') or name them ('error')")
+    given = check_iterable("users", users, "[196, 186]")
+    given = given if isinstance(given, (pl.Series, np.ndarray)) else list(given)
+    codes = rec.users.codes(given)
+    if unknown == "error":
+        for at in np.flatnonzero(codes < 0)[:1]:
+            rec.data.user_ids.index(given[int(at)])
+    found = codes[codes >= 0]
+    return found[np.sort(np.unique(found, return_index=True)[1])]
+
+
+def longest(rec: Fitted, rules: Rules) -> int:
+    """How long a list can be: ``n``, or fewer where fewer items may come up; at least 1."""
+    most = rec.data.n_items if rules.keep is None else int(rules.keep.sum())
+    return max(1, min(rules.options.n, most))
+
+
+def lists(rec: Fitted, users: Array, rules: Rules, tick: Any) -> Iterator[pl.DataFrame]:
+    """Frames user, rank, item, [title,] score, status, a block of users each."""
+    options = rules.options
+    slow = options.shaped or options.sure is not None or options.explore is not None
+    by_index = serves(rec, options)
+    for block in blocks(len(users), AT_ONCE if by_index else rec.data.n_items):
+        codes = users[block]
+        if by_index:
+            yield _frame(rec, codes, *best_for_many(rec, codes, rules.keep, options))
+            tick("", len(codes))
+            continue
+        scores = scores_of_many(rec, codes, rules.keep)
+        if slow:
+            yield _frame(rec, codes, *_one_by_one(rec, codes, scores, rules))
+        else:
+            if not options.seen:
+                mask_rows(scores, rec.seen_by(codes))
+            mask_items(scores, rules.keep)
+            yield _frame(rec, codes, *top_n(scores, longest(rec, rules)))
+        tick("", len(codes))
+
+
+def _one_by_one(rec: Fitted, users: Array, scores: Array, rules: Rules) -> tuple[Array, Array]:
+    codes = np.full((len(users), rules.options.n), -1, dtype=np.int32)
+    best = np.full(codes.shape, -np.inf, dtype=np.float32)
+    for row, user in enumerate(users.tolist()):
+        found, values = best_for(rec, known_user(rec, user), scores[row], rules)
+        codes[row, : len(found)], best[row, : len(found)] = found, values
+    return codes, best
+
+
+def _nothing() -> tuple[Array, Array]:
+    return np.empty((0, 1), dtype=np.int32), np.empty((0, 1), dtype=np.float32)
+
+
+def _frame(rec: Fitted, users: Array, codes: Array, best: Array) -> pl.DataFrame:
+    width = codes.shape[1]
+    kept = (codes >= 0).ravel()
+    who = np.repeat(users, width)[kept]
+    status = pl.Series("status", [KNOWN, NO_RATINGS, UPDATED])
+    return pl.DataFrame(
+        [
+            rec.users.column(who).alias("user"),
+            pl.Series("rank", np.tile(np.arange(1, width + 1, dtype=np.int32), len(codes))[kept]),
+            *rec.item_columns(codes.ravel()[kept]),
+            pl.Series("score", rec.on_scale(best.ravel()[kept])),
+            status.gather(np.repeat(_how_known(rec, users), width)[kept]),
+        ]
+    )
+
+
+def _how_known(rec: Fitted, users: Array) -> Array:
+    """int64: the place of each user's status in KNOWN, NO_RATINGS, UPDATED."""
+    trained = users < rec.data.n_users
+    counts = rec.data.by_user.counts[np.where(trained, users, 0)]
+    return np.where(np.isin(users, rec.updates.codes), 2, np.where(trained & (counts > 0), 0, 1)).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Users and items without ratings, by their features."""

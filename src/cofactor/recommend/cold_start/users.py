@@ -1,0 +1,189 @@
+"""People of whom features are known (age, occupation): what users like them score, as a start for what they rated.
+
+The scores of the known users are regressed on their features, item by item: as :mod:`cofactor.recommend.cold_start.regression`
+does for new items, and with its ridge, but each user counting alike (a new one is more like those with few ratings).
+Where all that a model knows of a user are numbers that scores are linear in, this is to predict these numbers.
+
+Ratings go on from there. For models of ratings what is expected is taken out of the ratings before they are folded in,
+and given back after: with linear scores this is to fold in with a prior whose mean goes by the features. For rankers
+what is expected counts as much as ``WORTH`` more ratings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.data.encoding import dense, encode_like, feature_groups, known_features
+from cofactor.data.interactions import CSR, Features
+from cofactor.errors import ConfigError, DataError, did_you_mean
+from cofactor.recommend.cold_start.regression import regression, users_spread
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.options import Unknown
+
+Array = NDArray[Any]
+WORTH = 3.0
+"""(This, the ridge, and that users count alike: chosen on held-out users within training rows of ml-100k.)"""
+FEATURES, USERS, BLOCK = 200, 3000, 64
+"""How many features count (of more the commonest), from how many users, spread over all, it is learned, and how many of
+them are scored at once: at most, see :func:`sizes`."""
+SCORES, SUMS, SCORED = 300_000_000, 160_000_000, 40_000_000
+"""What sets these for a large catalogue: scores of all users, bytes of the sums, bytes of the users scored at once."""
+
+
+class Sizes(NamedTuple):
+    features: int
+    users: int
+    block: int
+
+
+class FeaturePrior(NamedTuple):
+    """What is expected of a user: ``level`` (n_items,), the mean of the users' scores, plus their ``features`` less
+    ``means`` (p,) times ``coefficients`` (p, n_items). float32 but for the means; ``names`` of the features;
+    ``nobody`` (n_items,): what a model of ratings has for a user without ratings."""
+
+    names: tuple[str, ...]
+    means: Array
+    level: Array
+    coefficients: Array
+    nobody: Array
+
+
+class FeatureEffects(NamedTuple):
+    """``expected`` (n_items,) scores of somebody, and what each column with its value (``columns``) adds to them, in
+    ``parts`` (columns, n_items); float32."""
+
+    expected: Array
+    columns: tuple[str, ...]
+    parts: Array
+
+    def reasons(self, items: Array) -> list[str]:
+        """For each of these items the two columns that do most."""
+        found = []
+        for parts in self.parts[:, items].T:
+            first = np.argsort(-np.abs(parts), kind="stable")[:2]
+            found.append(", ".join(f"{self.columns[c]}: {parts[c]:+.2g}" for c in first))
+        return found
+
+
+def sizes(n_items: int) -> Sizes:
+    """How much :func:`feature_prior` takes on, so that its arrays stay within 200 MB, and its time within bounds.
+
+    (features, n_items) sums take 16 bytes a number while they are made, at most ``SUMS``; (block, n_items) scores take
+    12, at most ``SCORED``; there are at most ``SCORES`` scores in all. So up to 50,000 items all ``FEATURES`` count,
+    up to 100,000 all ``USERS``; with a million items 10 features and 300 users. (Beyond 3 million one user at a time
+    takes more.)
+    """
+    n = max(n_items, 1)
+    return Sizes(
+        features=min(FEATURES, max(1, SUMS // (16 * n))),
+        users=min(USERS, max(100, SCORES // n)),
+        block=min(BLOCK, max(1, SCORED // (12 * n))),
+    )
+
+
+def feature_prior(rec: Fitted) -> FeaturePrior:
+    """What features say of users; learned when first asked for."""
+    return rec.remember("feature_prior", lambda: _learned(rec))
+
+
+def _learned(rec: Fitted) -> FeaturePrior:
+    """Learned from users of the training data (see :func:`sizes`); without any feature where there is no table of
+    users."""
+    size = sizes(rec.data.n_items)
+    known = known_features(rec.data, "user", size.features)
+    some = users_spread(rec, size.users)
+    found = regression(dense(Features(known.matrix.take(some), known.names)), np.ones(len(some)))
+    level = np.zeros(rec.data.n_items)
+    sums, solved = np.zeros((len(known.names), rec.data.n_items)), found.rows @ found.inverse
+    for first in range(0, len(some), size.block) if known.names else ():
+        rows = slice(first, first + size.block)
+        scores = rec.model.scores(some[rows]).astype(np.float64)
+        level += scores.sum(axis=0)
+        sums += solved[rows].T @ scores
+    level /= max(len(some), 1)
+    return FeaturePrior(
+        known.names, found.means, level.astype(np.float32), sums.astype(np.float32), scores_of_nobody(rec)
+    )
+
+
+def describe(rec: Fitted, features: Mapping[str, Any], unknown: Unknown) -> tuple[FeatureEffects | None, str]:
+    """What these features say (None: nothing), and in words what could not be used of them.
+
+    ConfigError for a column that has no features, only with ``unknown="error"``; DataError for a value of which none
+    can be made.
+    """
+    if not isinstance(features, Mapping):
+        raise ConfigError(f"features is {features!r}; give columns of the table of users, such as {{'age': 31}}")
+    prior = feature_prior(rec)
+    groups = feature_groups(prior.names)
+    if not groups:
+        return None, "no features of known users to learn from"
+    strange = [name for name in features if name not in groups]
+    if strange and unknown == "error":
+        raise ConfigError(
+            f"no column {strange[0]!r} among the features of users; there are: {', '.join(groups)}."
+            f"{did_you_mean(strange[0], groups)}"
+        )
+    given = {name: value for name, value in features.items() if name in groups}
+    table = pl.DataFrame([_series(name, value) for name, value in given.items()] or {"": [None]})
+    encoded = encode_like(table, prior.names, rec.data.user_table)
+    row = encoded.matrix[0]
+    columns = [name for name in given if np.isfinite(row[groups[name]]).any()]
+    parts = np.zeros((len(columns), rec.data.n_items), dtype=np.float32)
+    for part, name in zip(parts, columns, strict=True):
+        places = groups[name]
+        part += np.nan_to_num(row[places] - prior.means[places]).astype(np.float32) @ prior.coefficients[places]
+    notes = [f"no column {', '.join(map(str, strange))}"] if strange else []
+    notes += [f"never seen: {', '.join(encoded.unseen[0][:3])}"] if encoded.unseen[0] else []
+    if not columns:
+        return None, "; ".join(["no known feature", *notes])
+    if np.abs(parts).max(initial=0.0) <= 1e-6 * np.abs(prior.level).max(initial=0.0):  # but for rounding
+        return None, "; ".join([f"features change no score of {rec.name}", *notes])
+    labels = tuple(f"{name} {_value(given[name])}" for name in columns)
+    return FeatureEffects(prior.level + parts.sum(axis=0), labels, parts), "; ".join(notes)
+
+
+def without_expected(rec: Fitted, history: CSR, shift: Array) -> CSR:
+    """A history of ratings less what was expected of them, on the scale of the ratings still."""
+    values = np.clip(history.values - shift[history.indices], *rec.data.range)
+    return history._replace(values=values.astype(np.float32))
+
+
+def added(rec: Fitted, described: FeatureEffects) -> Array:
+    """float32 (n_items,): what is added to the scores of somebody who was folded in."""
+    if rec.model.task == "rating":
+        return np.asarray(described.expected - feature_prior(rec).nobody)
+    counts = rec.data.by_user.counts
+    return np.asarray(described.expected * np.float32(WORTH / counts[counts > 0].mean()))
+
+
+def scores_of_nobody(rec: Fitted) -> Array:
+    """float32 (n_items,): of a user without ratings who is folded in; zeros for rankers."""
+    if rec.model.task == "ranking":
+        return np.zeros(rec.data.n_items, dtype=np.float32)
+    nothing = np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int64)
+    state = rec.model.fold_in(CSR(np.zeros(2, np.int64), *nothing, rec.data.n_items))
+    return np.asarray(rec.model.scores_from(state)[0])
+
+
+def _series(name: str, value: Any) -> pl.Series:
+    """One value as a column; a text with bars, and a list, are several members."""
+    value = value.item() if isinstance(value, np.generic) else value
+    value = list(value) if isinstance(value, (tuple, set, frozenset, np.ndarray)) else value
+    try:
+        found = pl.Series(name, [value])
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        found = pl.Series(name, [value], dtype=pl.Object)
+    if found.dtype == pl.Object:
+        raise DataError(f"the feature {name!r} is {value!r}; give text, a number, or a list of texts")
+    return found
+
+
+def _value(value: Any) -> str:
+    several = isinstance(value, (list, tuple, set, frozenset, np.ndarray))
+    return ", ".join(map(str, value)) if several else str(value).replace("|", ", ")

@@ -1,0 +1,152 @@
+"""``Fitted``: a trained model and the rows it learned from. It has no verbs; the functions beside it take one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Features, Interactions
+from cofactor.model import Model
+from cofactor.recommend.ann.index import Index
+from cofactor.recommend.groups import groups_of
+from cofactor.recommend.ids import Items, Users
+from cofactor.recommend.rating_scale import Scale, scale_of
+from cofactor.recommend.updates import Updates, as_rows
+
+Array = NDArray[Any]
+T = TypeVar("T")
+
+TRIALS = {
+    "model": pl.String,
+    "config": pl.String,
+    "metric": pl.String,
+    "value": pl.Float64,
+    "seconds": pl.Float64,
+    "status": pl.String,
+    "chosen": pl.Boolean,
+}
+"""Columns and types of ``Fitted.trials``."""
+
+_STATE = ("model", "data", "seed", "metrics", "history", "intervals", "rotation", "updates", "index", "trials")
+
+
+class Fitted:
+    """What is known after training.
+
+    ``model`` is the trained model, ``data`` the ratings it learned from (they say what a user has seen, and why an item
+    is recommended), ``metrics`` what was measured on held-out rows, ``history`` a ``[train_loss, valid_loss]`` for each
+    epoch, ``intervals`` the quantiles of held-out residuals for models that have no posterior, ``rotation`` (k, k) the
+    orthogonal matrix from the model's vectors to the axes of an earlier model, ``updates`` the ratings that came
+    after training, ``index`` what finds candidates (None: exact search), ``trials`` what ``model="auto"`` tried (a
+    frame with the columns of ``TRIALS``; or None).
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        data: Interactions,
+        *,
+        seed: int = 0,
+        metrics: Mapping[str, float] | None = None,
+        history: Sequence[Sequence[float]] | None = None,
+        intervals: Mapping[str, Array] | None = None,
+        rotation: Array | None = None,
+        updates: Updates | None = None,
+        index: Index | None = None,
+        trials: pl.DataFrame | None = None,
+    ) -> None:
+        self.model = model
+        self.data = data
+        self.seed = seed
+        self.metrics = dict(metrics or {})
+        self.history = [list(map(float, row)) for row in history or []]
+        self.intervals = dict(intervals) if intervals else None
+        self.rotation = rotation
+        self.updates = updates or Updates()
+        self.index = index
+        self.trials = trials
+        self._memory: dict[Any, Any] = {}
+
+    @classmethod
+    def of(cls, fitted: Fitted) -> Self:
+        """The same state as an object of this class; what was remembered is shared, the rest is copied."""
+        made = cls(**{name: getattr(fitted, name) for name in _STATE})
+        made._memory = fitted._memory
+        return made
+
+    def replace(self, **changes: Any) -> Self:
+        """The same with other values of some fields, as :func:`dataclasses.replace`. Metrics and history are copied.
+
+        What was remembered stays where it still holds: nothing of it depends on updates, index or metrics.
+        """
+        made = type(self)(**{name: getattr(self, name) for name in _STATE} | changes)
+        if made.model is self.model and made.data is self.data:
+            made._memory = self._memory
+        return made
+
+    def remember(self, key: Any, make: Callable[[], T]) -> T:
+        """What ``make`` returned the first time that ``key`` was asked for. Keys of this model and its data alone."""
+        try:
+            found: T = self._memory[key]
+        except KeyError:
+            found = self._memory[key] = make()
+        return found
+
+    @property
+    def name(self) -> str:
+        """The model's name in the registry."""
+        return self.model.name
+
+    def __repr__(self) -> str:
+        newer = f", {self.updates.n_ratings:,} newer ratings" if self.updates.users else ""
+        index = f", approximate: {self.index!r}" if self.index is not None else ""
+        return f"<{type(self).__name__} {self.name} of {self.data!r}{newer}{index}>"
+
+    @property
+    def items(self) -> Items:
+        """The items by id and title."""
+        return self.remember("items", lambda: Items(self.data))
+
+    @cached_property
+    def users(self) -> Users:
+        """The users by id, those of updates included."""
+        return Users(self.data.user_ids, self.updates)
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of the training ratings: low, high, and the value of an item that was liked without a rating."""
+        return self.remember("scale", lambda: scale_of(self.data, self.model.task))
+
+    @property
+    def is_personalised(self) -> bool:
+        """Whether the order of the items depends on what a user rated: a model that keeps at most one number per user
+        (``popular``, ``bias``) has the same order for all."""
+        one = np.zeros(1, dtype=np.int32)
+        return self.remember("is_personalised", lambda: bool(self.model.user_state(one).shape[1] > 1))
+
+    def groups(self, column: str | None) -> Features:
+        """Which groups each item belongs to, by a column of the side table."""
+        return self.remember(("groups", column), lambda: groups_of(self.data, column))
+
+    def item_columns(self, codes: Array) -> list[pl.Series]:
+        """``item`` ids and, where the side table names them, ``title``, for frames."""
+        return self.items.columns(codes)
+
+    def on_scale(self, scores: Array) -> Array:
+        """Scores as they are shown: those of a rating model keep to the range of the ratings, as predictions do."""
+        return np.clip(scores, *self.data.range) if self.model.task == "rating" else scores
+
+    def seen_by(self, users: Array) -> CSR:
+        """What these users (codes) rated, newer ratings included: one row per user."""
+        if not self.updates.users:
+            return self.data.by_user.take(users)
+        rows = []
+        for code in np.asarray(users).tolist():
+            newer = self.updates.users.get(code)
+            rows.append(self.data.by_user.row(code) if newer is None else (newer.items, newer.values))
+        return as_rows(rows, self.data.n_items)

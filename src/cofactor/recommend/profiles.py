@@ -1,0 +1,190 @@
+"""Whom a list is for: a user of the training data, one with newer ratings, or anybody with a history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR
+from cofactor.errors import ConfigError, DataError
+from cofactor.model import ScoresSome
+from cofactor.recommend.cold_start.users import FeatureEffects, added, describe, without_expected
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.options import Unknown
+from cofactor.recommend.rating_scale import check_on_scale
+from cofactor.recommend.updates import as_rows
+
+Array = NDArray[Any]
+KNOWN, UPDATED, NO_RATINGS = "known", "known, with newer ratings", "user without ratings"
+FROM_FEATURES, FROM_BOTH = "from features", "from the history and features"
+FROM_HISTORY, UNKNOWN = "from the history", "unknown user: most rated"
+
+
+class UserProfile(NamedTuple):
+    """``code`` in the training data or updates (-1: none there), what was rated, the folded-in state (or None), and
+    how well they are known, in words. Of somebody with features: ``described``, and what this adds to the scores (to
+    those of the state where there is one)."""
+
+    code: int
+    items: Array
+    values: Array
+    state: Array | None
+    status: str
+    described: FeatureEffects | None = None
+    shift: Array | None = None
+
+
+def known_user(rec: Fitted, code: int) -> UserProfile:
+    """A user by code."""
+    touched = rec.updates.users.get(code)
+    if touched is not None:
+        return UserProfile(code, touched.items, touched.values, touched.state[None], UPDATED)
+    items, values = rec.data.by_user.row(code)
+    return UserProfile(code, items, values, None, KNOWN if len(items) else NO_RATINGS)
+
+
+def find_user(rec: Fitted, user: object, unknown: Unknown) -> UserProfile | None:
+    """A user by id; for one that is not known an error, None (``skip``) or nobody in particular (``popular``)."""
+    code = rec.users.code(user)
+    if code >= 0:
+        return known_user(rec, code)
+    if unknown == "error":
+        rec.data.user_ids.index(user)
+    empty = np.empty(0, np.int32), np.empty(0, np.float32)
+    return None if unknown == "skip" else UserProfile(-1, *empty, None, UNKNOWN)
+
+
+def new_user(
+    rec: Fitted,
+    history: Mapping[Any, float] | Iterable[Any] | None,
+    unknown: Unknown,
+    features: Mapping[str, Any] | None = None,
+) -> UserProfile:
+    """Somebody with these ratings, folded in, and these features. Unknown items are an error, or left out and counted
+    in the status, which also says what of the features was of no use."""
+    items, values, missing = read_history(rec, {} if history is None else history, unknown)
+    described, said = (None, "") if features is None else describe(rec, features, unknown)
+    notes = [f"{missing} unknown item{'s' if missing > 1 else ''} left out"] if missing else []
+    notes += [said] if said else []
+    if described is not None:
+        status = "; ".join([FROM_BOTH if len(items) else FROM_FEATURES, *notes])
+        return profile_from_features(rec, items, values, described, status)
+    status = "; ".join([FROM_HISTORY if len(items) else "empty history", *notes])
+    return UserProfile(-1, items, values, fold_in(rec, as_rows([(items, values)], rec.data.n_items)), status)
+
+
+def profile_from_features(
+    rec: Fitted, items: Array, values: Array, described: FeatureEffects, status: str
+) -> UserProfile:
+    """Somebody with these ratings, of whom features say what is expected."""
+    rating = rec.model.task == "rating"
+    if not len(items) and not rating:
+        return UserProfile(-1, items, values, None, status, described, described.expected)
+    rows, shift = as_rows([(items, values)], rec.data.n_items), added(rec, described)
+    state = fold_in(rec, without_expected(rec, rows, shift) if rating else rows)
+    return UserProfile(-1, items, values, state, status, described, shift)
+
+
+def resolve_user(rec: Fitted, user: object, history: Mapping[Any, float] | Iterable[Any] | None) -> UserProfile:
+    """A known user, or anybody with a history: one of the two must be given."""
+    if (user is None) == (history is None):
+        raise ConfigError("give either a user of the training data, or a history of items, and not both")
+    if history is not None:
+        return new_user(rec, history, "error")
+    found = find_user(rec, user, "error")
+    assert found is not None
+    return found
+
+
+def read_history(
+    rec: Fitted, history: Mapping[Any, float] | Iterable[Any], unknown: Unknown = "error"
+) -> tuple[Array, Array, int]:
+    """(item codes ascending, ratings, how many items were unknown).
+
+    A plain list of items counts as liked: each gets the upper quartile of the training ratings. A rating that is None
+    does too. DataError for a rating off the scale.
+    """
+    if isinstance(history, str):
+        raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
+    if not isinstance(history, Mapping) and not hasattr(history, "__iter__"):
+        raise DataError(f"the history is {history!r}; give items with ratings, such as {{'Fargo (1996)': 5}}")
+    pairs = dict(history.items()) if isinstance(history, Mapping) else _keys(history)
+    values = np.empty(len(pairs), dtype=np.float32)
+    for at, (item, value) in enumerate(pairs.items()):
+        values[at] = rec.scale.liked if value is None else rating_of(rec, item, value)
+    find = rec.items.code if unknown == "error" else rec.items.find
+    codes = np.array([find(item) for item in pairs], dtype=np.int32)
+    order = np.argsort(codes, kind="stable")
+    order = order[codes[order] >= 0]
+    found = codes[order]
+    if (np.diff(found) == 0).any():
+        raise DataError("the history names an item twice (once by its id, once by its title?); name each item once")
+    return found, values[order], len(codes) - len(found)
+
+
+def rating_of(rec: Fitted, item: object, value: Any) -> float:
+    """A rating that somebody wrote; DataError where it is no number, or off the scale."""
+    try:
+        number = float("" if isinstance(value, (bool, np.bool_)) else value)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"the rating of {item!r} is {value!r}; it must be a number") from None
+    if not abs(number) < 3e38:  # the most that float32 holds
+        raise DataError(f"the rating of {item!r} is {value!r}; it must be a finite number")
+    check_on_scale(rec.scale, item, number)
+    return number
+
+
+def _keys(history: Iterable[Any]) -> dict[Any, None]:
+    try:
+        return dict.fromkeys(history)
+    except TypeError:
+        raise DataError("the history holds what is no id; give ids or titles, such as ['Fargo (1996)']") from None
+
+
+def fold_in(rec: Fitted, histories: CSR) -> Array:
+    """The model's states of users that were not in training."""
+    try:
+        return rec.model.fold_in(histories)
+    except np.linalg.LinAlgError as exc:
+        raise ConfigError(f"the model cannot be solved for this history ({exc}); its weights are of no use") from exc
+
+
+def scores_of(rec: Fitted, who: UserProfile) -> Array:
+    """float32 (n_items,), a copy: how the model scores every item; how many rated it, for nobody in particular."""
+    if who.state is not None:
+        scores = np.array(rec.model.scores_from(who.state)[0], dtype=np.float32)
+        return scores if who.shift is None else scores + who.shift
+    if who.shift is not None:
+        return np.array(who.shift)
+    if who.code < 0:
+        return popularity(rec)
+    return np.array(rec.model.scores(np.array([who.code], dtype=np.int32))[0], dtype=np.float32)
+
+
+def scores_of_many(rec: Fitted, codes: Array, keep: Array | None = None) -> Array:
+    """float32 (len(codes), n_items), a copy; for users with newer ratings by these. Items that ``keep`` (bool, n_items)
+    leaves out may come as -inf."""
+    trained = np.where(codes < rec.data.n_users, codes, -1).astype(np.int32)
+    rows = [r for r, code in enumerate(codes.tolist()) if code in rec.updates.users] if rec.updates.users else []
+    newer = np.stack([rec.updates.users[int(codes[r])].state for r in rows]) if rows else None
+    model = rec.model
+    if keep is not None and isinstance(model, ScoresSome):
+        states = model.user_state(trained)
+        if newer is not None:
+            states = np.array(states)
+            states[rows] = newer
+        out = np.full((len(codes), rec.data.n_items), -np.inf, dtype=np.float32)
+        out[:, keep] = model.scores_among(states, np.flatnonzero(keep))
+        return out
+    out = np.array(model.scores(trained), dtype=np.float32)
+    if newer is not None:
+        out[rows] = model.scores_from(newer)
+    return out
+
+
+def popularity(rec: Fitted) -> Array:
+    """What to rank by for somebody of whom nothing is known: how many rated an item."""
+    return rec.data.by_item.counts.astype(np.float32)

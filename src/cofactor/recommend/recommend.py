@@ -1,0 +1,129 @@
+"""The best items for one user, known or not, with what may and may not be recommended, in the shape asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import Features
+from cofactor.errors import ConfigError
+from cofactor.recommend.ann.search import best_for_one, serves
+from cofactor.recommend.filters import allowed
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.groups import shares
+from cofactor.recommend.options import Options
+from cofactor.recommend.profiles import UNKNOWN, UserProfile, find_user, new_user, scores_of
+from cofactor.recommend.reasons import liked, reasons
+from cofactor.recommend.rerank import Shape, arrange, scaled_similarity
+from cofactor.recommend.similar import similarity_among
+from cofactor.recommend.topn import top_n
+from cofactor.recommend.uncertainty import confidence_bound_scores
+
+Array = NDArray[Any]
+POOL = 100
+"""Of how many candidates at least a shaped list is made; ten for each place where that is more."""
+
+
+class Rules(NamedTuple):
+    """What the options come to for this recommender: worked out once, used for every user."""
+
+    options: Options
+    keep: NDArray[np.bool_] | None
+    capped: Features | None
+    calibrated: Features | None
+
+
+def rules_of(rec: Fitted, options: Options) -> Rules:
+    """ConfigError or UnknownIdError where an option does not fit the data."""
+    capped = rec.groups(options.per_group[0]) if options.per_group is not None else None
+    calibrated = rec.groups(options.calibration_column) if options.calibration_strength > 0 else None
+    return Rules(options, allowed(rec, options), capped, calibrated)
+
+
+def recommend_frame(
+    rec: Fitted,
+    user: Any,
+    history: Mapping[Any, float] | Iterable[Any] | None,
+    features: Mapping[str, Any] | None,
+    options: Options,
+) -> pl.DataFrame:
+    """The work of :meth:`Recommender.recommend`."""
+    new = history is not None or features is not None
+    if (user is not None) == new:
+        raise ConfigError(
+            "give either a user of the training data, or a history of items (or features) of somebody new, and not both"
+        )
+    rules = rules_of(rec, options)
+    who = new_user(rec, history, options.unknown, features) if new else find_user(rec, user, options.unknown)
+    if who is None:
+        codes, values = np.empty(0, np.int32), np.empty(0, np.float32)
+        why, status = [], ""
+    else:
+        if serves(rec, options) and who.status != UNKNOWN and who.shift is None:
+            codes, values = best_for_one(rec, who, rules.keep, options)
+        else:
+            codes, values = best_for(rec, who, scores_of(rec, who), rules)
+        why, status = reasons(rec, who, codes), who.status
+        if status != UNKNOWN:
+            values = rec.on_scale(values)
+    return pl.DataFrame(
+        [
+            pl.Series("rank", np.arange(1, len(codes) + 1, dtype=np.int32)),
+            *rec.item_columns(codes),
+            pl.Series("score", values),
+            pl.Series("reason", why, dtype=pl.String),
+            pl.Series("status", [status] * len(codes), dtype=pl.String),
+        ]
+    )
+
+
+def best_for(rec: Fitted, who: UserProfile, scores: Array, rules: Rules) -> tuple[Array, Array]:
+    """(codes, scores) of one list, best first. ``scores`` float32 (n_items,) is used up."""
+    options = rules.options
+    if options.sure is not None or options.explore is not None:
+        scores = confidence_bound_scores(rec, who, scores, options)
+    if not options.seen:
+        scores[who.items] = -np.inf
+    if rules.keep is not None:
+        scores[~rules.keep] = -np.inf
+    if not options.shaped:
+        return _kept(scores, options.n)
+    size = max(POOL, 10 * options.n)
+    while True:
+        codes, values = _kept(scores, size)
+        places = arrange(values, options.n, shape_of(rec, who, codes, rules))
+        if len(places) == options.n or len(codes) < size:
+            return codes[places], values[places]
+        size *= 4  # caps kept too many out
+
+
+def _kept(scores: Array, n: int) -> tuple[Array, Array]:
+    codes, values = top_n(scores[None], n)
+    kept = codes[0] >= 0
+    return codes[0][kept], values[0][kept]
+
+
+def shape_of(rec: Fitted, who: UserProfile, codes: Array, rules: Rules) -> Shape:
+    """What shapes the list of a user, for these candidates."""
+    options, similarity, capped, mine, target = rules.options, None, None, None, None
+    if options.diversity > 0:
+        similarity = scaled_similarity(similarity_among(rec.model, rec.data, codes, codes))
+    if rules.capped is not None:
+        capped = shares(rules.capped, codes) > 0
+    if rules.calibrated is not None:
+        likes = shares(rules.calibrated, who.items[liked(who)]).sum(axis=0)
+        if likes.sum() > 0:  # else there is nothing to be in proportion to
+            mine, target = shares(rules.calibrated, codes), likes / likes.sum()
+    return Shape(
+        diversity=float(options.diversity),
+        similarity=similarity,
+        cap=options.per_group[1] if options.per_group is not None else 0,
+        capped=capped,
+        calibration=float(options.calibration_strength),
+        shares=mine,
+        target=target,
+    )

@@ -1,0 +1,46 @@
+"""The items nearest to one, in a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cofactor._validate import check_int, check_number
+from cofactor.errors import ConfigError
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.options import Unknown, check_policy
+from cofactor.recommend.profiles import popularity
+from cofactor.recommend.similar import item_similarity, shared_raters, supported
+from cofactor.recommend.topn import top_n
+
+
+def similar_frame(rec: Fitted, item: Any, n: int, shrink: float, unknown: Unknown) -> pl.DataFrame:
+    """The work of :meth:`Recommender.similar_items`."""
+    check_policy(unknown)
+    check_int("n", n)
+    if check_number("shrink", shrink) < 0:
+        raise ConfigError(f"shrink is {shrink}; it must be 0 or more")
+    shared = np.zeros(rec.data.n_items, dtype=np.int64)
+    code = rec.items.code(item) if unknown == "error" else rec.items.find(item)
+    if code >= 0:
+        shared = shared_raters(rec.data, code, np.arange(rec.data.n_items))
+        row = item_similarity(rec.model, rec.data, np.array([code]))
+        row = np.array(supported(rec.model, row, shared, shrink), dtype=np.float32)
+        row[0, code] = -np.inf
+        status = "known" if rec.data.by_item.counts[code] else "item without ratings"
+    else:
+        row, status = popularity(rec)[None], "unknown item: most rated"
+    codes, values = top_n(row, 0 if code < 0 and unknown == "skip" else n)
+    found = codes[0][codes[0] >= 0]
+    similarity = pl.Series("similarity", values[0][: len(found)])
+    return pl.DataFrame(
+        [
+            pl.Series("rank", np.arange(1, len(found) + 1, dtype=np.int32)),
+            *rec.item_columns(found),
+            similarity if code >= 0 else pl.Series("similarity", [None] * len(found), dtype=pl.Float32),
+            pl.Series("shared_raters", shared[found]),
+            pl.Series("status", [status] * len(found), dtype=pl.String),
+        ]
+    )

@@ -1,0 +1,301 @@
+"""The Recommender: a trained model, the ratings it learned from, and everything one asks of them.
+
+One line a verb: each method calls one function of the packages below, and returns a polars frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor import bundle
+from cofactor._paths import check_file
+from cofactor._validate import check_int
+from cofactor.data.interactions import Interactions
+from cofactor.errors import ConfigError
+from cofactor.explain.explanation import Explanation, explain
+from cofactor.explain.what_if import what_if
+from cofactor.fitting.fit import from_learner
+from cofactor.fitting.refit import refit
+from cofactor.model import Interval
+from cofactor.recommend.ann.search import approximate
+from cofactor.recommend.batch.recommend_all import recommend_all
+from cofactor.recommend.cold_start.items import recommend_new
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.options import Options, Strength, Unknown, options_of
+from cofactor.recommend.parameters import biases_frame, embeddings_frame
+from cofactor.recommend.predict import predict_codes, predict_frame, predict_interval
+from cofactor.recommend.profiles import resolve_user
+from cofactor.recommend.recommend import recommend_frame
+from cofactor.recommend.similar import SHRINK
+from cofactor.recommend.similar_items import similar_frame
+from cofactor.recommend.update import apply_updates, enlarged
+from cofactor.train.learner import Learner
+
+Array = NDArray[Any]
+
+
+class Recommender(Fitted):
+    """What :func:`cofactor.fit` returns and :func:`cofactor.load` reads back; its attributes are those of ``Fitted``."""
+
+    @classmethod
+    def from_learner(cls, learn: Learner) -> Self:
+        """Around the model of a Learner, with the losses it recorded."""
+        return cls.of(from_learner(learn))
+
+    # ---- predictions
+
+    def predict(
+        self,
+        pairs: Any,
+        *,
+        interval: bool = False,
+        level: float = 0.9,
+        times: Sequence[int] | None = None,
+        unknown: Unknown = "error",
+    ) -> pl.DataFrame:
+        """Predictions for (user, item) pairs, or a frame of such: user, item, prediction[, low, high], status.
+
+        ``interval`` adds bounds that should hold ``level`` of true ratings. ``unknown`` says what to do with ids that
+        were not in training: ``error``, ``skip`` (leave the row out), or ``popular`` (predict without knowing the user
+        or item, and say so in ``status``). ``times`` are seconds since 1970, for models that use time.
+        """
+        return predict_frame(self, pairs, interval=interval, level=level, times=times, unknown=unknown)
+
+    def predict_codes(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        """float32 predictions for codes of the training data (-1: not known)."""
+        return predict_codes(self, users, items, times)
+
+    def predict_interval(self, users: Array, items: Array, level: float = 0.9, times: Array | None = None) -> Interval:
+        """Predictions with bounds, from the posterior where the model has one, or else from held-out residuals."""
+        return predict_interval(self, users, items, level, times)
+
+    # ---- recommendations
+
+    def recommend(
+        self,
+        user: Any = None,
+        *,
+        history: Mapping[Any, float] | Iterable[Any] | None = None,
+        features: Mapping[str, Any] | None = None,
+        n: int = 10,
+        seen: bool = False,
+        allow: Iterable[Any] | None = None,
+        deny: Iterable[Any] | None = None,
+        where: str | pl.Expr | None = None,
+        per_group: tuple[str, int] | None = None,
+        diversity: float = 0.0,
+        calibration: Strength = 0.0,
+        sure: float | None = None,
+        explore: float | Literal["draw"] | None = None,
+        seed: int = 0,
+        unknown: Unknown = "error",
+    ) -> pl.DataFrame:
+        """The ``n`` best items for a user of the training data, or for anybody with a ``history`` or ``features``.
+
+        A frame rank, item, [title,] score, reason, status.
+        ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
+        then counts for the upper quartile of these ratings); ``features`` maps columns of the table of users to values
+        (``{"age": 31}``): a history, if any, starts from what users like these score. Nothing is retrained.
+
+        What may come up: seen items do not unless ``seen=True``; ``allow`` keeps only these items, ``deny`` leaves
+        these out; ``where`` keeps items whose row in the side table meets a predicate: a polars expression, or a text
+        such as ``"genres contains Drama and year >= 1990"``.
+
+        The shape of the list: ``per_group=("genres", 3)`` takes at most three of each genre; ``diversity`` (0 .. 1) is
+        against items alike (maximal marginal relevance, Carbonell & Goldstein 1998); ``calibration`` (0 .. 1, or
+        ``("column", strength)``) brings genres in proportion to those that the user likes (Steck 2018).
+
+        Doubt: ``sure=0.9`` ranks by the lower bound of the 90 % interval (safe bets), ``explore=0.9`` by the upper
+        one (worth a try), ``explore="draw"`` by a draw from the posterior, which ``seed`` fixes. ``score`` shows it.
+
+        ``unknown``: what an unknown user is: an ``error``, an empty list (``skip``), or given what most have rated
+        (``popular``). With the latter two, unknown items in ``history``, ``allow`` and ``deny`` are left out.
+        """
+        options = Options(
+            n=n, seen=seen, allow=allow, deny=deny, where=where, per_group=per_group, diversity=diversity,
+            calibration=calibration, sure=sure, explore=explore, seed=seed, unknown=unknown,
+        )  # fmt: skip
+        return recommend_frame(self, user, history, features, options)
+
+    def recommend_all(
+        self,
+        n: int = 10,
+        *,
+        users: Iterable[Any] | None = None,
+        out: str | Path | None = None,
+        seen: bool = False,
+        **options: Any,
+    ) -> pl.DataFrame | None:
+        """The ``n`` best items for every user: a frame user, rank, item, [title,] score, status, or a Parquet file.
+
+        ``users`` (ids): lists for these alone, in this order, each once; ``unknown="skip"`` leaves out those that are
+        not known. ``options`` are those of :meth:`recommend` (``allow``, ``deny``, ``where``, ``per_group`` ...). With
+        ``out`` memory is bounded, the file appears whole at the end, and a run that was killed goes on where it was
+        when it is started again with the same model and options. Parts stand in ``<out>.parts`` meanwhile.
+        """
+        if out is not None:
+            check_file(out)
+        return recommend_all(self, options_of(n=n, seen=seen, **options), users, out)
+
+    def approximate(
+        self,
+        n: int = 10,
+        *,
+        sample: int = 200,
+        seed: int = 0,
+        above: int = 100_000,
+        connectivity: int = 16,
+        effort: int = 256,
+    ) -> Recommender:
+        """A new Recommender whose ``recommend`` and ``recommend_all`` look for the best items in an index.
+
+        For catalogues of at least ``above`` items; below, exact search is about as fast, and ``index`` is None. What is
+        found is scored exactly; what is missed is measured now: ``index.recall`` is the share of the exact ``n`` best
+        that was found, the mean over ``sample`` users drawn by ``seed``. More ``effort`` (candidates looked at) or
+        ``connectivity`` (edges an item) finds more, and takes longer. Lists with ``per_group``, ``diversity``,
+        ``calibration``, ``sure`` or ``explore`` are exact all the same. :meth:`update` keeps the index; bundles and
+        :meth:`refit` do not. ConfigError for a model without vectors, MissingExtraError without the extra ``ann``.
+        """
+        return approximate(self, check_int("n", n), check_int("sample", sample), seed, above, connectivity, effort)
+
+    def recommend_new(
+        self,
+        items: Any,
+        user: Any = None,
+        *,
+        history: Mapping[Any, float] | Iterable[Any] | None = None,
+        n: int = 10,
+        interval: bool = False,
+        level: float = 0.9,
+        unknown: Unknown = "error",
+    ) -> pl.DataFrame:
+        """The best of some *new* items (a frame with an id and columns of the side table) for a user or a history.
+
+        A frame rank, item, [title,] score, [low, high,] reason, status. The user's scores of the known items are
+        regressed on their features (those that the model was trained with, or else the columns of the side table); a
+        new item's score is what that says of its own. Where nothing is known of an item it is the user's mean over the
+        known ones, and ``status`` says so, as it does of values never seen and of columns that are missing. Items that
+        are known after all are scored as ever. ``interval`` adds bounds (of rating models) that should hold ``level``
+        of true ratings: from the errors on known items that are predicted by their features alone.
+        """
+        return recommend_new(self, items, user, history, n, unknown, interval, level)
+
+    # ---- newer ratings
+
+    def update(self, events: Any, *, unknown: Unknown = "error") -> Recommender:
+        """A new Recommender that also knows these ratings, of known or new users; this one stays as it is.
+
+        ``events``: a frame with the training table's column names, or (user, item, rating[, time]) tuples; of two
+        ratings for the same item the later one counts. Each user's whole history is folded in with the items held
+        fixed, which takes milliseconds; the model is shared. ``unknown="skip"`` leaves out ratings of items that the
+        model does not know. An updated Recommender cannot be saved: :meth:`refit` it first.
+        """
+        return self.replace(updates=apply_updates(self, events, unknown))
+
+    def ratings(self) -> Interactions:
+        """The training data with the newer ratings among them."""
+        return enlarged(self)
+
+    def refit(
+        self,
+        ratings: Any = None,
+        *,
+        seed: int | None = None,
+        warm: bool | None = None,
+        verbose: bool = False,
+        **config: Any,
+    ) -> Recommender:
+        """The same model and config (but for what ``config`` changes) trained on more ``ratings``.
+
+        ``ratings``: by default the training data with the newer ratings; or anything that :func:`cofactor.fit` takes.
+        Models that train in sweeps over tables of vectors (als, svd++, ials) begin with the old ones, so that fewer
+        ``epochs`` do; the chains of bayes-mf begin at their last samples, with a sixth of the burn-in and half of the
+        sweeps. Those that learn by gradient steps (dot-bias, neural, bpr, warp) go on only with ``warm=True``, for a
+        fifth of their epochs at a low learning rate: quicker, and next to no drift. ``bpr`` and ``warp`` lose nothing
+        by it; ``dot-bias`` and ``neural`` stay near the old model and gain less from the new ratings. Others begin
+        afresh, and so do all with ``warm=False``; ``verbose`` says why.
+        ``metrics["warm_start"]`` says which (1 or 0).
+
+        The new vectors are turned to lie on the old ones as well as they can (orthogonal Procrustes over the items that
+        both know; Schönemann 1966), so that stored ones from :meth:`embeddings` stay comparable. ``metrics["embedding_shift"]``
+        says how far they moved even so: the mean of 1 - cosine over these items.
+        """
+        return Recommender.of(refit(self, ratings, self.seed if seed is None else seed, warm, verbose, config))
+
+    # ---- what it learned
+
+    def similar_items(
+        self, item: Any, n: int = 10, *, shrink: float = SHRINK, unknown: Unknown = "error"
+    ) -> pl.DataFrame:
+        """The ``n`` items nearest to one: a frame rank, item, [title,] similarity, shared_raters, status.
+
+        By the model's own similarities where it has any, or else by the cosine of its vectors, times shared_raters /
+        (shared_raters + ``shrink``), since vectors of items that few rated are alike by chance (Bell & Koren 2007);
+        ``shrink=0`` gives the bare cosines.
+        An unknown item is an ``error``, gives an empty frame (``skip``), or what most have rated (``popular``).
+        """
+        return similar_frame(self, item, n, shrink, unknown)
+
+    def biases(self, n: int = 5, which: Literal["item", "user"] = "item") -> pl.DataFrame:
+        """The ``n`` lowest and ``n`` highest biases: a frame end, item (or user), bias, ratings.
+
+        A low one is disliked whoever rates; the highest come first among the highest.
+        """
+        return biases_frame(self, n, which)
+
+    def embeddings(self, which: Literal["item", "user"] = "item") -> pl.DataFrame:
+        """The learned vectors: a frame id, bias, factors (a fixed-size list of float32).
+
+        After :meth:`refit` they lie on the axes of the model before, so that they can be compared with its vectors.
+        """
+        return embeddings_frame(self, which)
+
+    def explain(
+        self,
+        user: Any = None,
+        item: Any = None,
+        *,
+        history: Mapping[Any, float] | Iterable[Any] | None = None,
+        n: int = 5,
+    ) -> Explanation:
+        """Why a user, or somebody with this ``history``, gets this prediction for ``item``.
+
+        Terms that sum to it, what each rated item does to it, and the ``n`` rated items most like this one.
+        """
+        if item is None:
+            raise ConfigError("name the item to explain: explain(user=..., item=...)")
+        return explain(self, resolve_user(self, user, history), self.items.code(item), n=check_int("n", n, 0))
+
+    def what_if(
+        self,
+        user: Any = None,
+        *,
+        history: Mapping[Any, float] | Iterable[Any] | None = None,
+        without: Iterable[Any] = (),
+        instead: Mapping[Any, float] | None = None,
+        n: int = 10,
+    ) -> pl.DataFrame:
+        """How the best ``n`` change ``without`` some of the rated items, or with other ratings ``instead``.
+
+        A frame item, [title,] rank_before, rank_after, score_before, score_after.
+        """
+        return what_if(self, resolve_user(self, user, history), without, instead, n)
+
+    # ---- files
+
+    def save(self, path: str | Path) -> None:
+        """Write a bundle (a directory that ends in ``.cofactor`` by custom) that :func:`cofactor.load` reads.
+
+        ConfigError where there are ratings newer than the model: a bundle holds one trained model and its data.
+        """
+        if self.updates.users:
+            raise ConfigError(
+                f"{self.updates.n_ratings:,} ratings are newer than the model and would be lost; refit() it and save"
+                " that, or save the recommender from before update()"
+            )
+        bundle.save(self, path)

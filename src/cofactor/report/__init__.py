@@ -1,0 +1,1 @@
+"""Showing a Recommender: the report page, plots, maps of items."""

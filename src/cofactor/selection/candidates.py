@@ -1,0 +1,97 @@
+"""What may be compared or tuned: names, names with settings, tuned results, or one's own functions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from cofactor._validate import check_iterable
+from cofactor.data.interactions import Interactions
+from cofactor.errors import ConfigError
+from cofactor.fitting.fit import fit_named
+from cofactor.model import Model
+from cofactor.models import REGISTRY, model_class
+from cofactor.models.base.config import make_config
+
+Fit = Callable[..., Any]
+"""``fit(train, model=name, seed=seed, **config)`` -> a Recommender, or a bare Model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """One contender. ``train`` stands instead of ``model`` for one's own: ``train(data, seed)`` -> a
+    Recommender or Model."""
+
+    label: str
+    model: str
+    config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    train: Callable[[Interactions, int], Any] | None = None
+    tuned_on: Interactions | None = None
+
+    def fit(self, data: Interactions, seed: int, by: Fit, config: Mapping[str, Any] | None = None) -> Any:
+        """Train it."""
+        if self.train is not None:
+            return self.train(data, seed)
+        return by(data, model=self.model, seed=seed, **{**self.config, **(config or {})})
+
+
+def candidate(given: Any) -> Candidate:
+    """A Candidate from a name, ``(name, config)``, ``(label, name, config)``, ``(label, function)``, a Model that
+    is not yet trained, or the result of ``cofactor.tune``. ConfigError for names that do not exist."""
+    if isinstance(given, Candidate):
+        return given
+    if isinstance(given, str):
+        return _named(given, given, {})
+    if hasattr(given, "best") and hasattr(given, "data"):
+        return dataclasses.replace(_named(given.model, f"{given.model} (tuned)", given.best), tuned_on=given.data)
+    if isinstance(given, tuple) and len(given) == 2 and callable(given[1]):
+        return Candidate(str(given[0]), str(given[0]), {}, given[1])
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping):
+        shown = ", ".join(f"{k}={v}" for k, v in given[1].items())
+        return _named(given[0], f"{given[0]} ({shown})" if shown else given[0], given[1])
+    if isinstance(given, tuple) and len(given) == 3 and isinstance(given[2], Mapping):
+        return _named(given[1], str(given[0]), given[2])
+    if isinstance(given, Model) and dataclasses.is_dataclass(given.config):
+        fields = dataclasses.fields(given.config)
+        changed = {f.name: v for f in fields if (v := getattr(given.config, f.name)) != f.default}
+        return candidate((given.name, changed))
+    raise ConfigError(
+        f"cannot compare {given!r}; give a model's name, (name, {{parameter: value}}), (label, name, {{...}}), "
+        "or (label, function of training rows and seed)"
+    )
+
+
+def candidates_of(given: Sequence[Any]) -> list[Candidate]:
+    """Several, with labels that differ."""
+    found = [candidate(one) for one in check_iterable("models", given, "['bias', 'als']")]
+    labels = [one.label for one in found]
+    twice = {label for label in labels if labels.count(label) > 1}
+    if twice:
+        raise ConfigError(f"{', '.join(sorted(twice))} is given twice; give labels, as in (label, name, config)")
+    if not found:
+        raise ConfigError("there is nothing to compare; give the names of models")
+    return found
+
+
+def _named(name: str, label: str, config: Mapping[str, Any]) -> Candidate:
+    make_config(model_class(name).Config, dict(config))
+    return Candidate(label, name, dict(config))
+
+
+def default_fit(calibrate: bool) -> Fit:
+    """Training of a named model, quietly; ``calibrate`` costs a second training and gives intervals."""
+
+    def train(data: Interactions, *, model: str, seed: int, **config: Any) -> Any:
+        return fit_named(data, model, seed=seed, calibrate=calibrate, **config)
+
+    return train
+
+
+def usual_models(data: Interactions) -> list[str]:
+    """The models to compare when none are named, from the simplest up."""
+    low, high = data.range
+    names = ["popular", "bias", "item-knn", "als", "dot-bias", "bayes-mf"]
+    if low == high:
+        names = ["popular", "item-cosine", "ease", "ials"]
+    return [name for name in names if name in REGISTRY]

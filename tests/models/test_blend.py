@@ -1,0 +1,126 @@
+"""blend: standardised scores, weights chosen on held-out rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cofactor.data.interactions import CSR, csr
+from cofactor.errors import BundleError, ConfigError
+from cofactor.evaluation.metrics import ndcg
+from cofactor.models.blend import Blend, BlendConfig, chosen_weights, greedy, mean_ndcg, mix
+from toys import blocks, noise
+from toys import trained_ranker as fitted
+
+SOME = ("ease", "item-cosine", "popular")
+
+
+def random_rows(share: float, seed: int, n_users: int = 50, n_items: int = 30) -> CSR:
+    has = np.random.default_rng(seed).random((n_users, n_items)) < share
+    has[:, seed] = True
+    users, items = np.nonzero(has)
+    return csr(users, items, np.ones(len(users)), n_users, n_items)
+
+
+def standardised(scores: np.ndarray, rows: CSR) -> np.ndarray:
+    out = np.zeros_like(scores)
+    mix(out, scores, rows)
+    return out
+
+
+def test_standardised_over_the_items_not_seen() -> None:
+    rows = random_rows(0.2, 0)
+    raw = np.random.default_rng(1).normal(3, 2, (50, 30)).astype(np.float32)
+    raw[7] = 4.0
+    found = standardised(raw, rows)
+    for r in range(50):
+        unseen = np.setdiff1d(np.arange(30), rows.row(r)[0])
+        spread = raw[r, unseen].std()
+        wanted = (raw[r] - raw[r, unseen].mean()) / spread if spread else np.zeros(30)
+        np.testing.assert_allclose(found[r], wanted, atol=1e-4)
+
+
+def test_mean_ndcg_is_that_of_the_metrics() -> None:
+    seen, wanted = random_rows(0.2, 0), random_rows(0.1, 1)
+    scores = np.random.default_rng(2).normal(size=(3, 50, 30)).astype(np.float32)
+    weights = np.array([0.5, 0.0, 2.0])
+    mixed = np.tensordot(weights, scores, 1)
+    for r in range(50):
+        mixed[r, seen.row(r)[0]] = -np.inf
+    top = np.argsort(-mixed, axis=1)[:, :10]
+    hits = np.array([np.isin(top[r], wanted.row(r)[0]) for r in range(50)])
+    assert mean_ndcg(scores, weights, seen, wanted, 10) == pytest.approx(ndcg(hits, wanted.counts).mean())
+
+
+def test_greedy_finds_the_planted_weights() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(3, 400, 200)).astype(np.float32)
+    best = np.argsort(-(scores[0] + scores[2]), axis=1)[:, :5].ravel()
+    wanted = csr(np.repeat(np.arange(400), 5), best, np.ones(2000), 400, 200)
+    nothing = csr(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), 400, 200)
+    np.testing.assert_allclose(greedy(scores, nothing, wanted, 10, 20), [0.5, 0, 0.5], atol=0.051)
+
+
+def test_chooses_the_model_that_knows() -> None:
+    data, _ = blocks()
+    weights = chosen_weights(data, BlendConfig(models=("popular", "item-cosine")), seed=0)
+    assert weights[1] > 0.6
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_is_the_weighted_sum() -> None:
+    data = noise()
+    model = fitted("blend", data, models=("ease", "popular"), weights=(3.0, 1.0))
+    np.testing.assert_allclose(model.weights, [0.75, 0.25])
+    users = np.arange(data.n_users)
+    parts = [standardised(model.parts[name].scores(users), data.by_user) for name in ("ease", "popular")]
+    np.testing.assert_allclose(model.scores(users), 0.75 * parts[0] + 0.25 * parts[1], atol=1e-5)
+    np.testing.assert_allclose(model.fold_in(data.by_user), model.scores(users), atol=1e-5)
+
+
+def test_parts_without_weight_are_left_out() -> None:
+    model = fitted("blend", noise(), models=SOME, weights=(1.0, 0.0, 1.0))
+    assert list(model.parts) == ["ease", "popular"]
+    state = {k: np.array(v) for k, v in model.state().items()}
+    again = Blend.from_state(model.config, state)
+    np.testing.assert_array_equal(again.scores(np.arange(-1, 9)), model.scores(np.arange(-1, 9)))
+    with pytest.raises(BundleError, match="popularity"):
+        Blend.from_state(model.config, {k: v for k, v in state.items() if not k.startswith("ease.")})
+
+
+def test_one_seed_one_result() -> None:
+    a, b = (fitted("blend", noise(), seed=4, models=SOME) for _ in range(2))
+    np.testing.assert_array_equal(a.weights, b.weights)
+    np.testing.assert_array_equal(a.scores(np.arange(9)), b.scores(np.arange(9)))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"models": ()}, "one or more"),
+        ({"models": ("ease", "ease")}, "twice"),
+        ({"models": ("blend",)}, "other models"),
+        ({"models": SOME, "weights": (1.0,)}, "one a model"),
+        ({"models": SOME, "weights": (1.0, -1.0, 1.0)}, "below 0"),
+        ({"share": 1.5}, "share"),
+    ],
+)
+def test_bad_settings(values: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        BlendConfig(**values)
+
+
+def test_models_that_cannot_take_part() -> None:
+    with pytest.raises(ConfigError, match="blend cannot use dot-bias"):
+        fitted("blend", noise(), models=("ease", "dot-bias"))
+    with pytest.raises(ConfigError, match="no model 'eaze'"):
+        fitted("blend", noise(), models=("eaze",))
+
+
+def test_a_model_that_tells_nothing_is_not_chosen() -> None:
+    """Of a constant model's equal scores the first item comes first, which here happens to be the wanted one."""
+    scores = np.zeros((2, 3, 4), dtype=np.float32)
+    scores[1] = [0.0, 3.0, 2.0, 1.0]
+    nothing = csr(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), 3, 4)
+    wanted = csr(np.arange(3, dtype=np.int32), np.zeros(3, np.int32), np.ones(3, np.float32), 3, 4)
+    np.testing.assert_array_equal(greedy(scores, nothing, wanted, 2, 5), [0, 1])

@@ -1,0 +1,115 @@
+"""Predicates over side tables: the text form, polars expressions, and what is wrong with a text said in words."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+import cofactor as cf
+from cofactor.errors import ConfigError
+from cofactor.recommend.predicates import matching
+
+TABLE = pl.DataFrame(
+    {
+        "item": [1, 2, 3, 4, 5],
+        "title": ["Fargo", "Heat", "Big Night", "Alien (1979)", "And or not"],
+        "genres": ["Crime|Drama", "Action|Crime", "Drama", "Sci-Fi|Horror", None],
+        "year": [1996, 1995, 1996, 1979, None],
+        "seen it": [True, False, True, False, None],
+        "tags": [["a", "b"], ["b"], [], ["c c"], None],
+        "out": pl.Series(["1996-03-08", "1995-12-15", "1996-09-20", "1979-05-25", None]).str.to_date(),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("genres contains Drama and year >= 1990", [1, 3]),
+        ("genres contains Sci-Fi", [4]),
+        ("genres not contains Crime", [3, 4]),
+        ("year = 1996 or year == 1979", [1, 3, 4]),
+        ("year != 1996", [2, 4]),
+        ("year<1995.5", [2, 4]),
+        ("year > 1979 and (genres contains Action or title = 'Big Night')", [2, 3]),
+        ("title = Big Night", [3]),
+        ('title = "And or not"', [5]),
+        ("title contains '(1979)'", [4]),
+        ("title in (Fargo, 'Heat', Big Night)", [1, 2, 3]),
+        ("year not in (1996)", [2, 4]),
+        ("year is missing", [5]),
+        ("year is not missing and not genres contains Drama", [2, 4]),
+        ("not (year >= 1990)", [4, 5]),
+        ("`seen it` = true", [1, 3]),
+        ("tags contains b", [1, 2]),
+        ("tags contains 'c c'", [4]),
+        ("out >= 1996-01-01", [1, 3]),
+        ("YEAR >= 1990 AND genres CONTAINS Drama".replace("YEAR", "year"), [1, 3]),
+        ("genres contains Crime or genres contains Horror and year < 1990", [1, 2, 4]),
+    ],
+)
+def test_texts(text, items):
+    assert TABLE["item"].filter(pl.Series(matching(TABLE, text))).to_list() == items
+
+
+def test_a_polars_expression():
+    wanted = pl.col("genres").str.contains("Drama") & (pl.col("year") >= 1990)
+    assert matching(TABLE, wanted).tolist() == [True, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("genre contains Drama", r"no column 'genre'.*item, title, genres.*Did you mean 'genres'"),
+        ("year", "after 'year' there must be contains"),
+        ("year >=", "a value for 'year' is missing"),
+        ("year >= x", "holds numbers, and 'x' is none"),
+        ("year contains 19", "holds no text"),
+        ("year >= 1990 year", "holds numbers"),
+        ("year = 1990 (", "is one too many"),
+        ("(year = 1990", r"there must be '\)'"),
+        ("", "a column's name is missing"),
+        ("year = 1 and", "a column's name is missing"),
+        ("year ; drop", "must be contains"),
+        ("year = 1 'a'", "one too many"),
+        ('title = "open', "cannot be read"),
+        ("`seen it` = maybe", "true or false"),
+        ("out > soon", "holds dates"),
+        ("not " * 60 + "year = 1", "nested more than 50 deep"),
+        ("(" * 5000 + "year = 1", "nested more than 50 deep"),
+        ("x" * 20_000, "at most 10,000"),
+        ("__import__('os').system('true')", "no column '__import__'"),
+    ],
+)
+def test_what_is_wrong_is_said(text, message):
+    with pytest.raises(ConfigError, match=message):
+        matching(TABLE, text)
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        (pl.col("nothing") > 1, "no column 'nothing' to choose by; there are: item, title"),
+        (pl.col("year"), "does not say yes or no"),
+        (pl.col("year").sum() > 1, "does not say yes or no"),
+        (pl.col("year") > "a", "cannot be worked out"),
+        (lambda row: True, "polars expression"),
+    ],
+)
+def test_expressions_that_say_nothing(expression, message):
+    with pytest.raises(ConfigError, match=message):
+        matching(TABLE, expression)
+
+
+def test_what_pandas_has_missing_meets_no_condition():
+    pd = pytest.importorskip("pandas")
+    pairs = pl.DataFrame({"user": [1, 1, 2, 2, 3], "item": [1, 2, 2, 3, 3], "rating": [1.0, 2.0, 3.0, 4.0, 5.0]})
+    side = pd.DataFrame({"item": [1, 2, 3], "year": [1990.0, float("nan"), 2000.0]})
+    rec = cf.fit(cf.read(pairs, items=side), model="popular")
+    assert sorted(rec.recommend(1, seen=True, where="year >= 1980")["item"]) == [1, 3]
+    assert rec.recommend(1, seen=True, where="year is missing")["item"].to_list() == [2]
+
+
+def test_without_a_table():
+    with pytest.raises(ConfigError, match="needs a table of items"):
+        matching(None, "year > 1")
