@@ -21,6 +21,7 @@ FLOOR = {
     "_paths": 1,
     "_progress": 1,
     "_plot": 1,
+    "_blas": 1,
     "kernels": 1,
     "data": 2,
     "model": 3,

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from factorise import part, train
 from memory import peak
 
+from cofactor.kernels.products import dots
 from cofactor.recommend.topn import blocks, mask_rows, top_n
 from cofactor.recommender import Recommender
 
@@ -42,9 +43,8 @@ def by_numpy(users: Array, items: Array, seen: Any, n: int) -> Array:
 def by_kernel(users: Array, items: Array, seen: Any, n: int) -> Array:
     """Blocks of scores, masked, then the partial selection: what ``recommend_all`` does under its frame."""
     out = np.empty((len(users), n), np.int32)
-    transposed = np.ascontiguousarray(items.T)
     for block in blocks(len(users), len(items)):
-        scores = users[block] @ transposed
+        scores = dots(users[block], items)
         mask_rows(scores, seen.take(np.arange(block.start, block.stop)))
         out[block] = top_n(scores, n)[0]
     return out

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.bundle import config
 from cofactor.bundle.lazy_rows import below
 from cofactor.data.interactions import CSR, Features, Interactions
@@ -109,6 +110,7 @@ def intervals(arrays: dict[str, Array], path: str | Path) -> dict[str, Array] | 
     return found
 
 
+@one_thread()
 def rotation(arrays: dict[str, Array], made: Any, path: str | Path) -> Array | None:
     """What turns the model's vectors onto those of an earlier model, or None."""
     if "rotation" not in arrays:

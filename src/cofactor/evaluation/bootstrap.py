@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from cofactor._blas import one_thread
 from cofactor._validate import check_int
 
 Array = NDArray[Any]
@@ -77,7 +77,7 @@ def resample(cells: Sequence[UserSums], draws: int, seed: int) -> Array:
     sums = np.concatenate([a for c in cells for a in (c.top, c.bottom)], axis=1)
     out = np.empty((draws, len(cells)))
     lo = 0
-    with threadpool_limits(1):
+    with one_thread():
         for counts in _counts(len(sums), draws, seed):
             product = counts @ sums
             at = 0

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor._validate import check_fraction, check_int
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.ids import IdMap
@@ -115,6 +116,7 @@ def rank_biased_overlap(a: Array, b: Array, p: float = 0.9) -> float:
     return float(overlap / depth * weight + (1 - p) / p * total)
 
 
+@one_thread()
 def procrustes(a: Array, b: Array) -> tuple[Array, Array]:
     """The rotation of ``a`` (n, k) that is nearest to ``b`` (n, k), and ``a`` turned by it; float64."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
@@ -196,6 +198,7 @@ def _moved(a: Fitted, b: Fitted) -> tuple[pl.DataFrame, str]:
     return frame, "bias" if by_bias else "popularity"
 
 
+@one_thread()
 def _drift(a: Fitted, b: Fitted) -> pl.DataFrame:
     """``cosine`` is the mean over ids in common after alignment; ``drift`` the distance over the length of b's."""
     rows = []

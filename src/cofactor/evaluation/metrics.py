@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.kernels.topk import topk
 
 if TYPE_CHECKING:
@@ -217,6 +218,7 @@ def _list_mean(top: Array, of_item: Array) -> Array:
     return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
+@one_thread()
 def diversity(top: Array, vectors: Array | sparse.csr_matrix, block: int = 512) -> Array:
     """float64 (lists,): intra-list diversity, 1 - the mean cosine of all pairs of a list (Ziegler et al.
     2005; Vargas & Castells 2011). ``vectors`` (n_items, d), dense or sparse, such as an item's raters or

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor._validate import check_bool
 from cofactor.data.interactions import Split
 from cofactor.errors import ConfigError
@@ -69,6 +70,7 @@ def _why(rec: Fitted, going_on: bool) -> str:
     return f"{rec.name} has no vectors that training could go on from"
 
 
+@one_thread()
 def turned(old: Fitted, new: Fitted) -> tuple[Array | None, float]:
     """(rotation (k, k), drift): what turns the new vectors onto the old ones, by the items rated in both.
 

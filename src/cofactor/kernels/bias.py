@@ -37,4 +37,4 @@ def sweep(
     left = centred - item_bias[items]
     user_bias[:] = shrunk_mean(users, left, user_counts, reg_user)
     left -= user_bias[users]
-    return float(np.dot(left, left)) / max(len(left), 1)
+    return float(np.einsum("n,n->", left, left)) / max(len(left), 1)

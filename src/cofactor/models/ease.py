@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
@@ -81,11 +82,10 @@ def gram(rows: CSR) -> Array:
 def ease_weights(upper: Array, reg: float) -> Array:
     """Steck's eq. 8, ``-P / diag(P)`` with ``P = (G + reg I)^-1``, in the memory of G; zeros on the diagonal."""
     from scipy.linalg import lapack
-    from threadpoolctl import threadpool_limits
 
     diagonal = np.einsum("ii->i", upper)
     diagonal += np.float32(reg)
-    with threadpool_limits(limits=1, user_api="blas"):  # the same bits on any machine with the same library
+    with one_thread():
         factor, fault = lapack.spotrf(upper.T, lower=1, clean=0, overwrite_a=1)
         if not fault:
             inverse, fault = lapack.spotri(factor, lower=1, overwrite_c=1)

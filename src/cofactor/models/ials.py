@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
@@ -157,12 +158,10 @@ def ridges(counts: Array, mean: float, reg: float, nu: float) -> Array:
     return scaled.astype(np.float32)
 
 
+@one_thread()
 def gram(table: Array) -> Array:
     """``table.T @ table``, on one thread: the same bits however many there are."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1, user_api="blas"):
-        product: Array = table.T @ table
+    product: Array = table.T @ table
     return np.ascontiguousarray(product)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor._validate import check_choice, check_int
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors
@@ -33,6 +34,7 @@ def biases_frame(rec: Fitted, n: int, which: Side) -> pl.DataFrame:
     )
 
 
+@one_thread()
 def embeddings_frame(rec: Fitted, which: Side) -> pl.DataFrame:
     """The work of :meth:`Recommender.embeddings`."""
     check_choice("which", which, "item", "user")

@@ -31,8 +31,9 @@ def similarity_among(model: Model, data: Interactions, items: Array, others: Arr
     factors = _factors(model)
     if factors is None:
         return co_ratings_among(data, items, others)
-    found: Array = unit(factors[items]) @ unit(factors[others]).T
-    return found
+    from cofactor.kernels.products import dots
+
+    return dots(unit(factors[items]), unit(factors[others]))
 
 
 def neighbour_similarity(
@@ -69,9 +70,10 @@ def unit(rows: Array) -> Array:
 
 def cosine(factors: Array, items: Array) -> Array:
     """Cosines between the rows ``items`` and all rows; 0 for a row of zeros."""
+    from cofactor.kernels.products import dots
+
     every = unit(factors)
-    similarity: Array = every[items] @ every.T
-    return similarity
+    return dots(every[items], every)
 
 
 def co_ratings(data: Interactions, items: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import Interactions
 from cofactor.model import HasFactors
 from cofactor.recommend.ids import item_labels
@@ -25,6 +26,7 @@ class NamedFactor:
     genres: list[tuple[str, float]]
 
 
+@one_thread()
 def name_factors(
     model: HasFactors, data: Interactions, *, n: int = 6, ends: int = 5, least: int = 20
 ) -> list[NamedFactor]:
@@ -79,6 +81,7 @@ def genre_table(data: Interactions, items: Array) -> tuple[list[str], Array]:
     return names, member
 
 
+@one_thread()
 def _correlation(x: Array, y: Array) -> float:
     if y.all() or not y.any() or x.std() == 0:
         return 0.0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import Interactions
 from cofactor.kernels.layout import layout
 from cofactor.model import HasFactors, Model
@@ -53,6 +54,7 @@ def item_map(model: Model, data: Interactions, items: Array, *, n_neighbours: in
     return placed
 
 
+@one_thread()
 def _start(model: Model, items: Array, seed: int) -> Array:
     """Two principal components, or a cloud where there are no factors; a spread of about 10."""
     rng = np.random.default_rng(seed)

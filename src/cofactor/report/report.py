@@ -192,7 +192,7 @@ def placed(rec: Recommender, mapped: Array) -> dict[str, Any]:
         "total": int((data.by_item.counts > 0).sum()),
         "genres": [genres[g] for g in common],
         "genre": np.where(mine, np.arange(len(common)), -1).max(axis=1, initial=-1).tolist(),
-        "mask": (mine @ (1 << np.arange(len(common)))).tolist(),
+        "mask": (mine * (1 << np.arange(len(common)))).sum(axis=1).tolist(),
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
 
@@ -25,6 +26,7 @@ class Toy(NamedTuple):
     truth: Array
 
 
+@one_thread()
 def toy_ratings(
     n_users: int = 80,
     n_items: int = 40,

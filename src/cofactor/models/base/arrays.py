@@ -74,9 +74,3 @@ def check_at_least(config: Any, **bounds: float) -> None:
         value = getattr(config, name)
         if not (isinstance(value, (int, float)) and np.isfinite(value) and value >= low):
             raise ConfigError(f"{name} is {value!r}; it must be a number of at least {low:g}")
-
-
-def row_dots(left: Array, table: Array, rows: Array) -> Array:
-    """float32 (n, m): the dot product of each row of ``left`` (n, d) with its own ``rows`` (n, m) of ``table``."""
-    found: Array = np.matmul(table[rows], left[:, :, None])[:, :, 0]
-    return found

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
+from cofactor.kernels.products import dots, row_dots
 from cofactor.model import Kind, State, Task, Terms
-from cofactor.models.base.arrays import at, clipped_terms, fitted, row_dots, stored, stored_range
+from cofactor.models.base.arrays import at, clipped_terms, fitted, stored, stored_range
 
 Array = NDArray[Any]
 
@@ -63,7 +64,7 @@ class BiasedFactors:
     def scores_from(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items), not clipped."""
         mean, _, _, item_table = self.tables()
-        scores: Array = user_state[:, :-1] @ item_table[:, :-1].T
+        scores = dots(user_state[:, :-1], item_table[:, :-1])
         scores += item_table[:, -1] + mean
         scores += user_state[:, -1:]
         return scores
@@ -81,8 +82,9 @@ class BiasedFactors:
     def scores_at(self, user_state: Array, items: Array) -> Array:
         """float32 (n, m): the scores of each row's own items, not clipped."""
         mean, _, _, item_table = self.tables()
-        found = row_dots(self.query_vectors(user_state), item_table, items)
-        found += mean + user_state[:, -1:]
+        found = row_dots(user_state[:, :-1], item_table[:, :-1], items)
+        found += (item_table[:, -1] + mean)[items]
+        found += user_state[:, -1:]
         return found
 
     def terms(self, user: int, item: int, time: int | None = None) -> Terms:

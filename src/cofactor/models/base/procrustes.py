@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
+
 Array = NDArray[Any]
 
 
+@one_thread()
 def procrustes(a: Array, b: Array) -> Array:
     """float32 (k, k), orthogonal: the one that brings the rows of ``a`` nearest to those of ``b`` (Schönemann 1966)."""
     left, _, right = np.linalg.svd(a.astype(np.float64).T @ b.astype(np.float64))

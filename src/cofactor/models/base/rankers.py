@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError, NotFittedError
+from cofactor.kernels.products import dots, row_dots
 from cofactor.model import Kind, State, Stepper, Task
-from cofactor.models.base.arrays import at, fitted, row_dots, stored
+from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.sparse import times
 
 Array = NDArray[Any]
@@ -227,7 +228,7 @@ class FactorRanker:
     def scores_from(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items)."""
         factors, popular = fitted(self.item_factors, self.name), fitted(self.popularity, self.name)
-        found: Array = np.asarray(user_state, dtype=np.float32) @ factors.T
+        found = dots(user_state, factors)
         found += self.item_bias
         found[~user_state.any(axis=1)] = popular
         return found

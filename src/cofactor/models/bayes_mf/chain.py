@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR
 from cofactor.kernels.gibbs.features import draw_weights
 from cofactor.kernels.gibbs.rows import draw_rows, residuals, weighted_squares
@@ -124,11 +125,13 @@ class Side:
 
     NAMES = ("target", "draw", "mean", "mu", "precision", "weight", "explained", "weights", "weight_precision")
 
+    @one_thread()
     def centre(self) -> Array:
         """float64 (k + 1,): the prior mean of a row of which nothing is known: that of the average one."""
         d = self.layout.design
         return self.mu if d is None else self.mu + d.means @ self.weights.astype(np.float64)
 
+    @one_thread()
     def usual(self) -> Array:
         """float64 (k + 1,): what the average set of ratings says; rows without ratings have no set that could speak."""
         d = self.layout.design
@@ -245,7 +248,7 @@ class Chain:
                 side.draw[:, -1] = bias + expected
         self._draw_noise(errors)
         wrong = errors + (lay.y - self.y) if self.cuts else errors
-        self.error[...] = np.dot(wrong, wrong) / max(len(wrong), 1)
+        self.error[...] = np.einsum("n,n->", wrong, wrong, dtype=np.float64) / max(len(wrong), 1)
         if self.cuts:
             self.y[:] = self.cuts.draw(self.y - errors, self._noise_variance(), rng, move, early)
         if self.cuts or processes:
@@ -267,7 +270,7 @@ class Chain:
         by_row, by_col = np.empty(len(users.draw)), np.empty(len(items.draw))
         half = 0.5 * self.noise_df
         weighted_squares(lay.indptr, lay.cols, errors, users.weight, items.weight, by_row, by_col)
-        total = float(np.dot(by_row, users.weight))
+        total = float(np.einsum("n,n->", by_row, users.weight))
         if not (self.cuts and self.cuts.fixes_noise):
             self.noise_precision[...] = draw_precision(self.rng, len(errors), total)
         if self.noise_df > 0:

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.models.bayes_mf.fold_in import Folded, prior_centre, spoken
 
 Array = NDArray[Any]
 
 
+@one_thread()
 def latent_without(a: Mapping[str, Array], user: Folded, items: Array, positions: Array, item: int) -> Array:
     """float64 (1 + len(positions),): the standardised score of ``item``, averaged over the samples, with the whole
     history ``items`` (n,), then without each of the entries at ``positions``."""

@@ -17,11 +17,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.gibbs.pairs import pair_dots, pair_variances
 from cofactor.kernels.gibbs.time import drift_at
+from cofactor.kernels.products import dots, row_dots
 from cofactor.model import CommonRows, Interval, Kind, State, Stepper, Task, Terms
-from cofactor.models.base.arrays import clipped_terms, fitted, row_dots
+from cofactor.models.base.arrays import clipped_terms, fitted
 from cofactor.models.bayes_mf.config import BayesMFConfig, check
 from cofactor.models.bayes_mf.diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf.fold_in import fold_one, fold_users
@@ -120,12 +122,12 @@ class BayesMF:
         """float32 (len(user_state), n_items): standardised scores, averaged over the samples."""
         a, wide = self._fitted(), self.count * self.config.n_factors
         vectors, n_items = np.ascontiguousarray(user_state[:, :wide]), len(a["item_factors"]) - 1
-        if len(vectors) <= 4:  # the items are read but once for each, and no threads of BLAS wait for each other
+        if len(vectors) <= 4:  # the items are read but once for each
             latent, everything = np.empty((len(vectors), n_items), dtype=F32), np.arange(n_items, dtype=np.int32)
             for row, out in enumerate(latent):
                 pair_dots(vectors, a["item_factors"], np.full(n_items, row, np.int32), everything, wide, out)
         else:
-            latent = vectors @ a["item_factors"][:-1, :wide].T
+            latent = dots(vectors, a["item_factors"][:-1, :wide])
         latent /= F32(self.count)
         latent += user_state[:, wide, None] + self._bias("item")[:-1]
         return np.asarray(latent)
@@ -172,6 +174,7 @@ class BayesMF:
 
     # ---- approximate search
 
+    @one_thread()
     def query_vectors(self, user_state: Array) -> Array:
         """float32 (len(user_state), 2 * n_factors + 2)."""
         turn = self._directions().turn
@@ -216,6 +219,7 @@ class BayesMF:
         own = float(parts.user_bias[user]), factors, float(a["user_noise"][user])
         return self._terms(own, item, float(self._link(u, i)[0]), in_time)
 
+    @one_thread()
     def terms_from(self, user_state: Array, item: int) -> Terms:
         """The same for one row of a user state (d,), without time."""
         a, wide = self._fitted(), self.count * self.config.n_factors

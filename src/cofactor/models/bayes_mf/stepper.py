@@ -10,6 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR, Features, Interactions, csr
 from cofactor.model import Hyper, State, Stepper
 from cofactor.models.bayes_mf.chain import Chain, Layout, Parts, make_design
@@ -217,6 +218,7 @@ class BayesStepper(Stepper):
                     mean += share * (process.mean[process.clock.known] - mean)
                     numbers += share * (np.append(process.numbers, process.uncertainty) - numbers)
 
+    @one_thread()
     def _trace(self, chain: Chain) -> Array:
         users, items = self.watched
         p, q = chain.users.draw[users], chain.items.draw[items]

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+
+from cofactor._blas import one_thread
 
 Array = NDArray[Any]
 F32 = np.float32
@@ -35,6 +36,7 @@ class Account(NamedTuple):
     level: float
 
 
+@one_thread()
 def account(a: Mapping[str, Array], count: int, k: int) -> Account:
     """The account of the first ``count`` kept samples. Users and items count alike in all averages."""
     users, items = a["user_factors"][:, : count * k], a["item_factors"][:, : count * k]
@@ -43,8 +45,7 @@ def account(a: Mapping[str, Array], count: int, k: int) -> Account:
     level = float(of_user[:-1].mean()) if len(of_user) > 1 else 0.0
     of_item += level + items @ user_mean / count
     of_user += (users - user_mean) @ item_mean / count - level
-    with threadpool_limits(limits=1, user_api="blas"):  # many small steps: threads would wait for each other
-        left, right = leading_factors(users[:-1], items[:-1], user_mean, item_mean, k)
+    left, right = leading_factors(users[:-1], items[:-1], user_mean, item_mean, k)
     scale = float(a["scale"])
     root = np.sqrt(scale / count)
     basis = right / np.maximum((right.astype(np.float64) ** 2).sum(0), 1e-30)
@@ -58,6 +59,7 @@ def _single(x: Array) -> Array:
     return np.asarray(x, dtype=F32)
 
 
+@one_thread()
 def user_parts(parts: Account, vector: Array, bias: float) -> tuple[float, Array]:
     """(bias, factors (k,)), in rating units, of a user with the ``vector`` (count * k,) of all samples and the ``bias``
     (in rating units) in a user state."""
@@ -65,6 +67,7 @@ def user_parts(parts: Account, vector: Array, bias: float) -> tuple[float, Array
     return bias + float(off @ parts.of_mean) - parts.level, off @ parts.turn
 
 
+@one_thread()
 def leading_factors(users: Array, items: Array, user_mean: Array, item_mean: Array, k: int) -> tuple[Array, Array]:
     """The best rank-``k`` form of ``(users - user_mean) @ (items - item_mean).T``, as tables of n x k and m x k.
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.errors import BundleError
 from cofactor.kernels.gibbs.time import LANES, draw_drift, drift_logliks
 from cofactor.models.base.arrays import stored
@@ -112,7 +113,9 @@ class Process:
         draw_drift(*args, self.mean, self.values, expected, bias)
         off = self.values - self.mean
         self.uncertainty[...] = max(
-            np.dot(off, off + 2 * np.repeat(bias - expected, self.clock.counts)) / max(len(off), 1), 0.0
+            np.einsum("n,n->", off, off + 2 * np.repeat(bias - expected, self.clock.counts), dtype=np.float64)
+            / max(len(off), 1),
+            0.0,
         )
         here.bias[rows] = bias
         errors -= self.values
@@ -127,6 +130,7 @@ class Process:
         else:
             target[self.clock.order] -= self.values
 
+    @one_thread()
     def _draw_numbers(self, given: Given, rng: np.random.Generator, adapt: bool) -> None:
         """A step among candidates around a point near the present numbers, each as likely as its posterior."""
         free = np.array([1.0, 1.0, 0.0 if given.noise_fixed else 1.0]) * self.step

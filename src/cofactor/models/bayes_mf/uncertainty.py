@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor.kernels.products import dots
+
 Array = NDArray[Any]
 
 
@@ -26,7 +28,7 @@ def latent_draw(a: Mapping[str, Array], count: int, k: int, state: Array, rng: n
     """float32 (rows, n_items): standardised scores by one kept sample, the same for all rows."""
     sample = int(rng.integers(count))
     vectors, biases = _draws(state, count, k)
-    latent: Array = vectors[:, sample] @ a["item_factors"][:-1, sample * k : sample * k + k].T
+    latent = dots(vectors[:, sample], a["item_factors"][:-1, sample * k : sample * k + k])
     return latent + a["item_bias"][:-1, sample] + biases[:, sample, None]
 
 

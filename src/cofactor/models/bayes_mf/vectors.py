@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.models.bayes_mf.terms import leading_factors
 
 Array = NDArray[Any]
@@ -24,6 +25,7 @@ class Directions(NamedTuple):
     turn: Array
 
 
+@one_thread()
 def directions(a: Mapping[str, Array], count: int, k: int) -> Directions:
     """Twice as many directions as factors, and the one in which the mean user likes items."""
     users, items = a["user_factors"][:-1, : count * k], a["item_factors"][:-1, : count * k]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.models.bayes_mf.chain import Chain, Side
 from cofactor.models.bayes_mf.ordinal import half_way, rescale
 from cofactor.models.bayes_mf.time import KINDS
@@ -68,6 +69,7 @@ def begin_chain(
         side.settle(chain.rng, PASSES)
 
 
+@one_thread()
 def _explain(side: Side) -> None:
     """What the weights say, anew."""
     from scipy.sparse import csc_array

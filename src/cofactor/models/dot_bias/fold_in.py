@@ -13,9 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.kernels.dot_bias import predict as predictions
+from cofactor.kernels.products import row_dots
 from cofactor.model import Terms
-from cofactor.models.base.arrays import row_dots
 
 Array = NDArray[Any]
 Loss = Callable[[Array], tuple[float, Array, Array]]
@@ -46,16 +47,17 @@ def losses_of(y: Array, loss: str, y_range: tuple[float, float] | None) -> Loss:
             return float(np.sum(np.logaddexp(0, z) - z * t)), s - t, s * (1 - s)
         d, slope = (z - y, np.ones_like(z)) if y_range is None else (lo + width * s - y, width * s * (1 - s))
         if loss == "mse":
-            return float(d @ d), 2 * d * slope, 2 * slope * slope
+            return float(np.einsum("n,n->", d, d)), 2 * d * slope, 2 * slope * slope
         size = np.abs(d)
         if loss == "mae":
             return float(size.sum()), np.sign(d) * slope, slope * slope / np.maximum(size, 0.05)
         c = np.clip(d, -1, 1)
-        return float(c @ (d - c / 2)), c * slope, slope * slope / np.maximum(size, 1)
+        return float(np.einsum("n,n->", c, d - c / 2)), c * slope, slope * slope / np.maximum(size, 1)
 
     return f
 
 
+@one_thread()
 def fold(design: Array, offset: Array, loss: Loss, mean: Array, pull: Array) -> Array:
     """The x that minimises ``loss(design @ x + offset) + sum(pull * (x - mean)**2)``, float64 (k + 1,).
 

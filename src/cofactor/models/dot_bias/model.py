@@ -21,6 +21,7 @@ from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels.dot_bias import epoch as kernel
 from cofactor.kernels.dot_bias import predict as predictions
 from cofactor.kernels.dot_bias.loss import BCE, HUBER, MAE, MSE
+from cofactor.kernels.products import dots
 from cofactor.model import Hyper, Kind, State, Stepper, Task, Terms
 from cofactor.models.base.arrays import stored
 from cofactor.models.base.config import GradientConfig, Search, option
@@ -219,7 +220,7 @@ class DotBias(FromRows):
 
     def scores_from(self, user_state: Array) -> Array:
         _, items = self._tables()
-        z: Array = np.asarray(user_state, np.float32) @ items.T
+        z = dots(user_state, items)
         if self.y_range is not None:
             predictions.squash(z.reshape(-1), *self.y_range)
         return z

@@ -7,14 +7,13 @@ training, is folded into the layer that follows it. The later layers are one ker
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR
 from cofactor.kernels import relu_net
 from cofactor.kernels.blocks import over_rows
@@ -90,6 +89,7 @@ def net_of(module: nn.Module) -> Net | None:
     return net_from({name: tensor.numpy() for name, tensor in tensors.items()}, module.settings["y_range"])
 
 
+@one_thread()
 def net_from(arrays: Mapping[str, Array], y_range: tuple[float, float] | None) -> Net:
     """From the parameters and buffers of an ``EmbeddingNN`` by their names."""
     users, items = (arrays[f"embeds.{side}.weight"].astype(np.float64) for side in (0, 1))
@@ -126,17 +126,17 @@ def near(rows: Array, few: int = 16) -> Array:
     return np.concatenate(halved(np.arange(len(rows))))
 
 
+@one_thread()
 def feature_prior(net: Net, table: Array) -> Prior:
     """From the users' rows (n, d): a normal with their mean and covariance."""
     some = np.linspace(0, len(table) - 1, min(len(table), PRIOR_ROWS)).astype(np.int64)
     trained = table[some].astype(np.float64)
     mean = trained.mean(axis=0)
     away = trained - mean
-    with blas().limit(limits=1, user_api="blas"):
-        spread = away.T @ away / max(len(some) - 1, 1)
-        spread[np.diag_indices(len(mean))] += 1e-6 + 1e-4 * spread.diagonal().mean()
-        root = np.linalg.cholesky(spread)
-        left, size, right = np.linalg.svd(net.user_in.T @ root, full_matrices=False)
+    spread = away.T @ away / max(len(some) - 1, 1)
+    spread[np.diag_indices(len(mean))] += 1e-6 + 1e-4 * spread.diagonal().mean()
+    root = np.linalg.cholesky(spread)
+    left, size, right = np.linalg.svd(net.user_in.T @ root, full_matrices=False)
     seen = size > SEEN * size[0]
     basis, back = (left * size)[:, seen], (root @ right.T)[:, seen]
     return Prior(*(a.astype(np.float32) for a in (mean @ net.user_in, basis, mean, back)))
@@ -146,7 +146,7 @@ def predict(net: Net, prior: Prior, table: Array, users: Array, items: Array) ->
     """float32 (n,): the prediction of each pair of codes; -1 stands for the mean row."""
     out = np.empty(len(users), np.float32)
     mean = net.items.mean(axis=0)
-    with blas().limit(limits=1, user_api="blas"):
+    with one_thread():
         for start in range(0, len(users), PAIRS):
             who, what = users[start : start + PAIRS], items[start : start + PAIRS]
             rows, x = table[np.maximum(who, 0)], net.items[np.maximum(what, 0)]
@@ -168,7 +168,7 @@ def scores(net: Net, states: Array, items: Array | None = None) -> Array:
     Each user is worked out by one thread, so the bits do not depend on how many there are.
     """
 
-    with blas().limit(limits=1, user_api="blas"):
+    with one_thread():
         first = np.asarray(states, np.float32) @ net.user_in
     codes = np.arange(len(net.items)) if items is None else np.asarray(items, np.int64)
     out = np.empty((len(first), len(codes)), np.float32)
@@ -221,13 +221,6 @@ def _squash(x: Array, low: float, high: float) -> None:
             part += np.float32(low)
 
 
-@functools.cache
-def blas() -> ThreadpoolController:
-    """What sets the threads of BLAS, found once: looking for it takes a millisecond, and small products are slower on
-    several threads, above all beside other work."""
-    return ThreadpoolController()
-
-
 def fold_in(net: Net, prior: Prior, histories: CSR, loss: str, weight: float) -> Array:
     """Rows float32 (B, d) for users with these ratings, all else held fixed.
 
@@ -235,7 +228,7 @@ def fold_in(net: Net, prior: Prior, histories: CSR, loss: str, weight: float) ->
     is found by Gauss-Newton steps. Without ratings it is the mean row.
     """
     found = np.tile(prior.mean, (histories.n_rows, 1))
-    with blas().limit(limits=1, user_api="blas"):
+    with one_thread():
         for r in np.flatnonzero(histories.counts).tolist():
             codes, ratings = histories.row(r)
             of = losses_of(ratings.astype(np.float64), loss, net.y_range)
@@ -243,6 +236,7 @@ def fold_in(net: Net, prior: Prior, histories: CSR, loss: str, weight: float) ->
     return found
 
 
+@one_thread()
 def _solved(net: Net, items: Array, basis: Array, loss: Loss, weight: float) -> Array:
     """The t (r,) of one history; ``items`` (n, h) are its items in the first layer, with the mean user."""
     t, cost = np.zeros(basis.shape[1]), np.inf
@@ -271,6 +265,7 @@ def _solved(net: Net, items: Array, basis: Array, loss: Loss, weight: float) -> 
     return t
 
 
+@one_thread()
 def forward(net: Net, x: Array) -> tuple[Array, list[Array]]:
     """Outputs (n,) before the sigmoid for the first layer's ``x`` (n, h), and where each ReLU let something pass."""
     passed = []
@@ -280,6 +275,7 @@ def forward(net: Net, x: Array) -> tuple[Array, list[Array]]:
     return x[:, 0], passed
 
 
+@one_thread()
 def gradients(net: Net, passed: list[Array]) -> Array:
     """The gradients (n, h) of the outputs by ``x``; (1, 1) of ones without hidden layers."""
     found = np.ones((1, 1), np.float32)

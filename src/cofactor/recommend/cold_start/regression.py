@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.intervals import residual_quantiles
 
@@ -37,6 +38,7 @@ class Regression(NamedTuple):
         """Features less their means; 0 where nothing is known."""
         return np.asarray(np.nan_to_num(matrix - self.means))
 
+    @one_thread()
     def learn(self, scores: Array) -> tuple[Array, Array]:
         """(levels (u,), coefficients (u, p)) of users with these ``scores`` (u, n_items)."""
         wanted = scores[:, self.rated].astype(np.float64)
@@ -44,6 +46,7 @@ class Regression(NamedTuple):
         coefficients = ((wanted - levels[:, None]) * self.weights) @ self.rows @ self.inverse
         return levels, coefficients
 
+    @one_thread()
     def without_itself(self, scores: Array) -> Array:
         """float64 (u, n): what the regression says of each rated item when it is left out itself."""
         levels, coefficients = self.learn(scores)
@@ -53,6 +56,7 @@ class Regression(NamedTuple):
         return np.asarray((said - lever * scores[:, self.rated]) / (1.0 - lever))
 
 
+@one_thread()
 def regression(matrix: Array, counts: Array) -> Regression:
     """The regression on ``matrix`` (n_items, p; NaN: nothing known) for items with ``counts`` ratings."""
     rated = np.flatnonzero(counts > 0)

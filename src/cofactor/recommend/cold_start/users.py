@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._blas import one_thread
 from cofactor.data.encoding import dense, encode_like, feature_groups, known_features
 from cofactor.data.interactions import CSR, Features
 from cofactor.errors import ConfigError, DataError, did_you_mean
@@ -99,18 +100,22 @@ def _learned(rec: Fitted) -> FeaturePrior:
     some = users_spread(rec, size.users)
     found = regression(dense(Features(known.matrix.take(some), known.names)), np.ones(len(some)))
     level = np.zeros(rec.data.n_items)
-    sums, solved = np.zeros((len(known.names), rec.data.n_items)), found.rows @ found.inverse
+    sums = np.zeros((len(known.names), rec.data.n_items))
+    with one_thread():
+        solved = found.rows @ found.inverse
     for first in range(0, len(some), size.block) if known.names else ():
         rows = slice(first, first + size.block)
         scores = rec.model.scores(some[rows]).astype(np.float64)
         level += scores.sum(axis=0)
-        sums += solved[rows].T @ scores
+        with one_thread():
+            sums += solved[rows].T @ scores
     level /= max(len(some), 1)
     return FeaturePrior(
         known.names, found.means, level.astype(np.float32), sums.astype(np.float32), scores_of_nobody(rec)
     )
 
 
+@one_thread()
 def describe(rec: Fitted, features: Mapping[str, Any], unknown: Unknown) -> tuple[FeatureEffects | None, str]:
     """What these features say (None: nothing), and in words what could not be used of them.
 
