@@ -8,7 +8,7 @@ import pytest
 import cofactor
 from cofactor.data import splits
 from cofactor.data.interactions import Interactions, Split
-from cofactor.errors import DataError
+from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation import evaluate
 from cofactor.evaluation.fold_in import folded, joined
 from cofactor.evaluation.scorer import scorer
@@ -60,10 +60,11 @@ def test_compare_folds_in_too(split: Split) -> None:
     assert found.frame["mean"][0] == pytest.approx(evaluate(rec, split, ["rmse"], draws=0)["value"][0])
 
 
-def test_a_model_without_fold_in_stays_as_it_is(split: Split) -> None:
+def test_a_bare_model_without_fold_in_is_refused(split: Split) -> None:
     assert split.given is not None
     by = scorer(Table(np.zeros((40, 25))), split.train)
-    assert folded(by, Table(np.zeros((40, 25))), split.given) is by
+    with pytest.raises(ConfigError, match="cannot fold in"):
+        folded(by, Table(np.zeros((40, 25))), split.given)
 
 
 def test_other_id_maps_are_refused(split: Split, demo: Interactions) -> None:

@@ -222,7 +222,7 @@ def test_texts_count_as_dates_where_the_table_has_dates(rec, tmp_path, typed):
     born = [dt.date(1950 if i < 30 else 1990, 5, 1 + i % 20) for i in range(60)]
     side = pl.DataFrame({"user": data.user_ids.values, "born": born})
     found = cf.fit(data.replace(user_table=side), model="als", seed=1, n_factors=4, calibrate=False)
-    assert found.prior.names == ("born=1950", "born=1990")
+    assert feature_prior(found).names == ("born=1950", "born=1990")
     for text in ("1990-05-01", "1990-12-31 10:30", "1990-01-02T10:30:00", 1990, "1990"):
         frame = found.recommend(features={"born": text}, n=5)
         assert set(frame["status"]) == {"from features"}
@@ -288,7 +288,9 @@ def test_over_http(tmp_path):
     bayes = cf.fit(people(), model="bayes-mf", seed=1, **QUICK["bayes-mf"])
     bayes.save(tmp_path / "m.cofactor")
     with client(tmp_path / "m.cofactor", read_only=True) as http:
-        assert "prior" in vars(http.app.state.live.now.rec)  # learned before anybody asks
+        rec, asked = http.app.state.live.now.rec, []
+        rec.remember("feature_prior", lambda: asked.append(1))
+        assert not asked  # it was learned before anybody asks
 
         def ask(**body):
             return http.post("/v1/recommend", json=body | {"n": 3})

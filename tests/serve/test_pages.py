@@ -153,7 +153,7 @@ def test_the_sheets_are_whole(path):
 
 
 def test_the_colours_are_those_of_the_report():
-    report = text(PAGES.parent.parent / "explain" / "page" / "page.css")
+    report = text(PAGES.parent.parent / "report" / "page" / "page.css")
     tokens = [dict(re.findall(r"(--[\w-]+): (#\w+)", part)) for part in report.split("prefers-color-scheme: dark", 1)]
     ours = text(PAGES / "base.css").split("prefers-color-scheme: dark", 1)
     for expected, part in zip(tokens, ours):

@@ -1,43 +1,101 @@
-"""The ``cofactor`` program: its commands, and how errors end it (one line, exit code 2, no traceback)."""
+"""The ``cofactor`` program: its commands, and how errors end it (one line, exit code 2, no traceback).
+
+Only the module of the command that is asked for is imported, so that ``cofactor --help`` answers at once.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 
 import typer
 
 from cofactor._version import __version__
-from cofactor.cli import (
-    check,
-    compare,
-    demo,
-    diff,
-    evaluate,
-    explain,
-    export,
-    fit,
-    info,
-    listing,
-    recommend,
-    report,
-    reproduce,
-    serve,
-    similar,
-    split,
-)
 from cofactor.errors import CofactorError
 
-app = typer.Typer(
-    name="cofactor",
-    help="Collaborative filtering: learn what people like from who rated what, show it, recommend, and say why.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS = {
+    "demo": (
+        "demo:command",
+        "Learn from 68,000 real film ratings, show what was learned, recommend, and write report.html; no network.",
+    ),
+    "check": (
+        "check:command",
+        "Look a table over before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost.",
+    ),
+    "split": (
+        "split:command",
+        "Cut a table in two: rows to learn from and rows to check with (CSV, TSV or Parquet, by the files' names).",
+    ),
+    "fit": (
+        "fit:command",
+        "Train a model on a table of ratings and save it. The model's parameters are options too: --n-factors 50.",
+    ),
+    "evaluate": ("evaluate:command", "Measure a saved model on a test table, with confidence intervals."),
+    "compare": (
+        "compare:command",
+        "Compare models honestly: same rows, confidence intervals, and what can and cannot be told apart.",
+    ),
+    "recommend": (
+        "recommend:command",
+        'Recommend items: to --user ID, to somebody new by --liked "ITEM=5" or --liked ITEM, or to --all users.',
+    ),
+    "similar": ("similar:command", "Show which items are most like one."),
+    "explain": (
+        "explain:command",
+        "Take a prediction apart: terms that sum to it, and the nearest items that the user rated.",
+    ),
+    "report": (
+        "report:command",
+        "Write a self-contained HTML report: data, learning curves, biases, map, neighbours, recommendations.",
+    ),
+    "export": (
+        "export:command",
+        "Write what a model learned for other programs: vectors, an ONNX graph, or a folder for the Hugging Face Hub.",
+    ),
+    "serve": ("serve:command", "Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it."),
+    "info": ("info:command", "Show a saved model's manifest: model, parameters, data, metrics, versions."),
+    "diff": ("diff:command", "Compare two saved models: metrics, overlap of top lists, items that moved."),
+    "reproduce": ("reproduce:command", "Run a published protocol and show the published figures beside ours."),
+    "datasets": ("listing:datasets", "List the datasets that can be named instead of a file."),
+    "models": ("listing:models", "List the models, or the parameters of one with their defaults."),
+}
+"""Name -> (module of ``cofactor.cli`` and function, first line of its help)."""
+
+FREE = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""For commands that take the parameters of any model as flags."""
+TAKES_PARAMETERS = ("fit",)
+
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+"""A wrong option or argument, whichever parser typer brings."""
+
+
+def program(asked: Sequence[str]) -> typer.Typer:
+    """The program with the commands in ``asked`` loaded; of the others it knows name and first line of help."""
+    app = typer.Typer(
+        name="cofactor",
+        help="Collaborative filtering: learn what people like from who rated what, show it, recommend, and say why.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_root)
+    for name, (where, summary) in COMMANDS.items():
+        if name in asked:
+            module, _, function = where.partition(":")
+            command = getattr(importlib.import_module(f"cofactor.cli.{module}"), function)
+            app.command(name, context_settings=FREE if name in TAKES_PARAMETERS else None)(command)
+        else:
+            app.command(name, help=summary)(_not_loaded)
+    return app
+
+
+def _not_loaded() -> None:
+    raise AssertionError("this command was not asked for")
 
 
 def _version(wanted: bool) -> None:
@@ -46,43 +104,19 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:
     pass
 
 
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-"""A wrong option or argument, whichever parser typer brings."""
-
-FREE = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""For commands that take the parameters of any model as flags."""
-
-app.command("demo")(demo.command)
-app.command("check")(check.command)
-app.command("split")(split.command)
-app.command("fit", context_settings=FREE)(fit.command)
-app.command("evaluate")(evaluate.command)
-app.command("compare")(compare.command)
-app.command("recommend")(recommend.command)
-app.command("similar")(similar.command)
-app.command("explain")(explain.command)
-app.command("report")(report.command)
-app.command("export")(export.command)
-app.command("serve")(serve.command)
-app.command("info")(info.command)
-app.command("diff")(diff.command)
-app.command("reproduce")(reproduce.command)
-app.command("datasets")(listing.datasets)
-app.command("models")(listing.models)
-
-
 def main() -> None:
     """Entry point. Anything a user can get wrong ends in one line on stderr and exit code 2."""
     warnings.showwarning = _warn
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        completing = any(name.startswith("_COFACTOR") for name in os.environ)
+        asked = list(COMMANDS) if completing else sys.argv[1:]
+        sys.exit(program(asked)(standalone_mode=False) or 0)
     except CofactorError as exc:
         _fail(str(exc))
     except UsageError as exc:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
-from cofactor.errors import DataError
+from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation.scorer import Scorer
 
 Array = NDArray[Any]
@@ -25,6 +25,8 @@ def folded(by: Scorer, model: Any, given: Interactions) -> Scorer:
     """
     if given.user_ids is not by.train.user_ids or given.item_ids is not by.train.item_ids:
         raise DataError("the given ratings of a split must share the id maps of its training part")
+    if not hasattr(model, "fold_in"):
+        raise ConfigError(f"{by.name} cannot fold in users who were not in training, so it cannot be measured on them")
     known = np.unique(given.users)
     place = np.full(by.train.n_users, -1, dtype=np.int64)
     place[known] = np.arange(len(known))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
-from cofactor.model import Interval, Model, Posterior, Task
+from cofactor.model import Interval, Posterior, Task
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.predict import predict_codes, predict_interval
 
 Array = NDArray[Any]
 
@@ -31,25 +34,46 @@ class Scorer:
     """(users, items, level, times) -> mean, low, high; None where the model gives no intervals."""
 
 
+@runtime_checkable
+class Scores(Protocol):
+    """What evaluation needs of a bare model: predictions of pairs, and scores of all items."""
+
+    name: str
+    task: Any
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array: ...
+
+    def scores(self, users: Array) -> Array: ...
+
+
+@runtime_checkable
+class Bounds(Protocol):
+    """What evaluation needs to measure intervals of a bare model."""
+
+    def predict_interval(self, users: Array, items: Array, level: float, times: Array | None = None) -> Interval: ...
+
+
 def scorer(trained: Any, train: Interactions | None = None, name: str | None = None) -> Scorer:
     """A Scorer from a Recommender (it knows its training rows), or from a bare model and ``train``."""
     if isinstance(trained, Scorer):
         return trained
     model = getattr(trained, "model", trained)
-    data = train if train is not None else getattr(trained, "data", None)
-    if not isinstance(model, Model):
+    if not isinstance(model, Scores):
         raise ConfigError(
             f"{type(trained).__name__} is not a model that can be evaluated; give a Recommender or a Model"
         )
+    data = train if train is not None else getattr(trained, "data", None)
     if data is None:
         raise ConfigError("a bare model does not know its training rows; give them as train=, or give a Recommender")
-    interval = None
-    if model.task == "rating" and isinstance(model, Posterior):
-        interval = getattr(trained, "predict_interval", model.predict_interval)
-    elif model.task == "rating" and getattr(trained, "intervals", None):
-        interval = trained.predict_interval
-    predict = getattr(trained, "predict_codes", model.predict)
-    return Scorer(name or getattr(trained, "name", model.name), model.task, data, predict, model.scores, interval)
+    interval: Callable[[Array, Array, float, Array | None], Interval] | None = None
+    predict = model.predict
+    if isinstance(trained, Fitted):
+        predict = functools.partial(predict_codes, trained)
+        if model.task == "rating" and (isinstance(model, Posterior) or trained.intervals):
+            interval = functools.partial(predict_interval, trained)
+    elif model.task == "rating" and isinstance(model, Bounds):
+        interval = model.predict_interval
+    return Scorer(name or model.name, model.task, data, predict, model.scores, interval)
 
 
 def predict_blocks(by: Scorer, users: Array, items: Array, times: Array | None, block: int = 1 << 20) -> Array:

@@ -68,7 +68,7 @@ def write_report(
 
 def render(data: dict[str, Any]) -> str:
     """The page as one string: markup, style, script and data in one file, nothing fetched."""
-    folder = resources.files("cofactor.explain") / "page"
+    folder = resources.files("cofactor.report") / "page"
     page = (folder / "page.html").read_text(encoding="utf-8")
     embedded = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     for mark, text in (
