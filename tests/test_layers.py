@@ -45,7 +45,7 @@ FLOOR = {
     "cli": 10,
     "__main__": 11,
 }
-"""Part of the package -> its floor. A part imports only from floors below its own; ``docs/architecture.md`` says why."""
+"""Part of the package -> its floor. A part imports only from floors below its own (``docs/architecture.md``)."""
 
 FILES = {
     ".".join(["cofactor", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__"): path

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 
 import polars as pl
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from cofactor.recommend.ann.search import approximate
 from cofactor.recommend.batch.recommend_all import recommend_all
 from cofactor.recommend.cold_start.items import recommend_new
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommend.options import Options, Strength, Unknown, options_of
+from cofactor.recommend.options import ListOptions, Unknown, list_options
 from cofactor.recommend.parameters import biases_frame, embeddings_frame
 from cofactor.recommend.predict import predict_codes, predict_frame, predict_interval
 from cofactor.recommend.profiles import resolve_user
@@ -40,7 +40,7 @@ Array = NDArray[Any]
 
 
 class Recommender(Fitted):
-    """What :func:`cofactor.fit` returns and :func:`cofactor.load` reads back; its attributes are those of ``Fitted``."""
+    """What :func:`cofactor.fit` returns and :func:`cofactor.load` reads back. Attributes: see ``Fitted``."""
 
     @classmethod
     def from_learner(cls, learn: Learner) -> Self:
@@ -82,45 +82,33 @@ class Recommender(Fitted):
         *,
         history: Mapping[Any, float] | Iterable[Any] | None = None,
         features: Mapping[str, Any] | None = None,
-        n: int = 10,
-        seen: bool = False,
-        allow: Iterable[Any] | None = None,
-        deny: Iterable[Any] | None = None,
-        where: str | pl.Expr | None = None,
-        per_group: tuple[str, int] | None = None,
-        diversity: float = 0.0,
-        calibration: Strength = 0.0,
-        sure: float | None = None,
-        explore: float | Literal["draw"] | None = None,
-        seed: int = 0,
-        unknown: Unknown = "error",
+        **options: Unpack[ListOptions],
     ) -> pl.DataFrame:
         """The ``n`` best items for a user of the training data, or for anybody with a ``history`` or ``features``.
 
-        A frame rank, item, [title,] score, reason, status.
+        Returns a frame rank, item, [title,] score, [low, high,] reason, status. Nothing is retrained.
         ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
-        then counts for the upper quartile of these ratings); ``features`` maps columns of the table of users to values
-        (``{"age": 31}``): a history, if any, starts from what users like these score. Nothing is retrained.
+        then counts for the upper quartile of these ratings). ``features`` maps columns of the table of users to values
+        (``{"age": 31}``): a history, if any, starts from the scores of similar users.
 
-        What may come up: seen items do not unless ``seen=True``; ``allow`` keeps only these items, ``deny`` leaves
-        these out; ``where`` keeps items whose row in the side table meets a predicate: a polars expression, or a text
-        such as ``"genres contains Drama and year >= 1990"``.
+        ``options`` are the fields of :class:`cofactor.recommend.options.ListOptions`:
 
-        The shape of the list: ``per_group=("genres", 3)`` takes at most three of each genre; ``diversity`` (0 .. 1) is
-        against items alike (maximal marginal relevance, Carbonell & Goldstein 1998); ``calibration`` (0 .. 1, or
-        ``("column", strength)``) brings genres in proportion to those that the user likes (Steck 2018).
+        - ``n`` (10): the length of the list.
+        - ``seen`` (False): whether items already rated may come up; ``allow``, ``deny``: only these items, or none of
+          them; ``where``: a predicate over the side table, as a polars expression or as text
+          (``"genres contains Drama and year >= 1990"``).
+        - ``per_group=("genres", 3)``: at most three items of each genre; ``diversity`` (0 to 1): maximal marginal
+          relevance (Carbonell & Goldstein 1998); ``calibration`` (0 to 1, or ``("column", strength)``): genres in
+          proportion to those that the user likes (Steck 2018).
+        - ``sure=0.9``: rank by the lower confidence bound (LCB); ``explore=0.9``: by the upper one (UCB);
+          ``explore="draw"``: by a draw from the posterior (Thompson sampling), which ``seed`` fixes.
+        - ``interval=0.9``: add ``low`` and ``high``, which should hold 90 % of true ratings.
+        - ``unknown`` ("error"): an unknown user is an error, gets an empty list ("skip"), or the most rated items
+          ("popular"). With the latter two, unknown items in ``history``, ``allow`` and ``deny`` are left out.
 
-        Doubt: ``sure=0.9`` ranks by the lower bound of the 90 % interval (safe bets), ``explore=0.9`` by the upper
-        one (worth a try), ``explore="draw"`` by a draw from the posterior, which ``seed`` fixes. ``score`` shows it.
-
-        ``unknown``: what an unknown user is: an ``error``, an empty list (``skip``), or given what most have rated
-        (``popular``). With the latter two, unknown items in ``history``, ``allow`` and ``deny`` are left out.
+        ConfigError for an option that does not exist or makes no sense, UnknownIdError for an unknown id.
         """
-        options = Options(
-            n=n, seen=seen, allow=allow, deny=deny, where=where, per_group=per_group, diversity=diversity,
-            calibration=calibration, sure=sure, explore=explore, seed=seed, unknown=unknown,
-        )  # fmt: skip
-        return recommend_frame(self, user, history, features, options)
+        return recommend_frame(self, user, history, features, list_options(**options))
 
     def recommend_all(
         self,
@@ -128,7 +116,6 @@ class Recommender(Fitted):
         *,
         users: Iterable[Any] | None = None,
         out: str | Path | None = None,
-        seen: bool = False,
         **options: Any,
     ) -> pl.DataFrame | None:
         """The ``n`` best items for every user: a frame user, rank, item, [title,] score, status, or a Parquet file.
@@ -140,7 +127,7 @@ class Recommender(Fitted):
         """
         if out is not None:
             check_file(out)
-        return recommend_all(self, options_of(n=n, seen=seen, **options), users, out)
+        return recommend_all(self, list_options(n=n, **options), users, out)
 
     def approximate(
         self,
@@ -222,8 +209,8 @@ class Recommender(Fitted):
         ``metrics["warm_start"]`` says which (1 or 0).
 
         The new vectors are turned to lie on the old ones as well as they can (orthogonal Procrustes over the items that
-        both know; Schönemann 1966), so that stored ones from :meth:`embeddings` stay comparable. ``metrics["embedding_shift"]``
-        says how far they moved even so: the mean of 1 - cosine over these items.
+        both know; Schönemann 1966), so that stored ones from :meth:`embeddings` stay comparable.
+        ``metrics["embedding_shift"]`` is how far they moved even so: the mean of 1 - cosine over these items.
         """
         return Recommender.of(refit(self, ratings, self.seed if seed is None else seed, warm, verbose, config))
 

@@ -18,15 +18,15 @@ from cofactor.cli.common import (
     say,
     write_table,
 )
+from cofactor.cli.list_flags import list_options_of, with_list_flags
 from cofactor.errors import ConfigError
 from cofactor.recommender import Recommender
 
 Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for somebody new; repeat it.")
 Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of users, for somebody new; repeat it.")
-Allow = typer.Option(None, "--allow", help="Only these items may come up; repeat it.")
-Deny = typer.Option(None, "--deny", help="These items may not come up; repeat it.")
 
 
+@with_list_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
     user: str | None = typer.Option(None, "--user", help="A user of the training data."),
@@ -36,19 +36,11 @@ def command(
     users: str | None = typer.Option(
         None, "--users", help="With --all: for the users in this text file, an id a line."
     ),
-    n: int = typer.Option(10, "-n", help="How many items."),
-    seen: bool = typer.Option(False, "--seen", help="Items already rated may come up too."),
-    allow: list[str] | None = Allow,
-    deny: list[str] | None = Deny,
-    where: str | None = typer.Option(None, "--where", help='A predicate: "genres contains Drama and year >= 1990".'),
-    diversity: float = typer.Option(0.0, "--diversity", help="0 to 1: against items alike."),
-    calibration: float = typer.Option(0.0, "--calibration", help="0 to 1: genres in proportion to the user's own."),
     approximate: bool = typer.Option(False, "--approximate", help="With --all: find items by an index (extra ann)."),
     above: int = typer.Option(100_000, "--above", help="With --approximate: build an index from this many items on."),
-    sure: float | None = typer.Option(None, "--sure", help="Rank by the lower bound of this interval, such as 0.9."),
-    explore: float | None = typer.Option(None, "--explore", help="Rank by the upper bound of this interval."),
     out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
     as_json: bool = Json,
+    **flags: Any,
 ) -> None:
     """Recommend items: to --user ID, to somebody new by --liked "ITEM=5" or --liked ITEM, or to --all users.
 
@@ -67,17 +59,8 @@ def command(
     if out is not None:
         check_lists(out)
     rec = load(model)
-    options: dict[str, Any] = {
-        "n": n,
-        "seen": seen,
-        "allow": [rec.data.item_ids.parse(item) for item in allow] if allow else None,
-        "deny": [rec.data.item_ids.parse(item) for item in deny] if deny else None,
-        "where": where,
-        "diversity": diversity,
-        "calibration": calibration,
-        "sure": sure,
-        "explore": explore,
-    }
+    options = list_options_of(flags, rec.items)
+    n = options["n"]
     if approximate:
         rec = rec.approximate(n, above=above)
         if not as_json:

@@ -1,4 +1,4 @@
-"""How good a model is, without training any: metrics, evaluation with confidence intervals, differences of two models."""
+"""How good a model is, without training any: metrics, evaluation with confidence intervals, differences of models."""
 
 from cofactor.evaluation.evaluate import calibration, evaluate
 from cofactor.evaluation.held_out import LeakWarning

@@ -1,4 +1,4 @@
-"""The best items for one user, known or not, with what may and may not be recommended, in the shape asked for."""
+"""Make one list: score, filter, rank, rerank, and say why."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import Features
 from cofactor.errors import ConfigError
+from cofactor.model import Interval
 from cofactor.recommend.ann.search import best_for_one, serves
 from cofactor.recommend.filters import allowed
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.groups import shares
-from cofactor.recommend.options import Options
+from cofactor.recommend.options import ListOptions, calibration_of, reranked
 from cofactor.recommend.profiles import UNKNOWN, UserProfile, find_user, new_user, scores_of
 from cofactor.recommend.reasons import liked, reasons
 from cofactor.recommend.rerank import Shape, arrange, scaled_similarity
 from cofactor.recommend.similar import similarity_among
 from cofactor.recommend.topn import top_n
-from cofactor.recommend.uncertainty import confidence_bound_scores
+from cofactor.recommend.uncertainty import confidence_bound_scores, interval_of
 
 Array = NDArray[Any]
 POOL = 100
@@ -29,18 +30,18 @@ POOL = 100
 
 
 class Rules(NamedTuple):
-    """What the options come to for this recommender: worked out once, used for every user."""
+    """The options resolved against this recommender's data; computed once and shared by all users."""
 
-    options: Options
+    options: ListOptions
     keep: NDArray[np.bool_] | None
     capped: Features | None
     calibrated: Features | None
 
 
-def rules_of(rec: Fitted, options: Options) -> Rules:
+def rules_of(rec: Fitted, options: ListOptions) -> Rules:
     """ConfigError or UnknownIdError where an option does not fit the data."""
-    capped = rec.groups(options.per_group[0]) if options.per_group is not None else None
-    calibrated = rec.groups(options.calibration_column) if options.calibration_strength > 0 else None
+    capped = rec.groups(options["per_group"][0]) if options["per_group"] is not None else None
+    calibrated = rec.groups(calibration_of(options)[0]) if calibration_of(options)[1] > 0 else None
     return Rules(options, allowed(rec, options), capped, calibrated)
 
 
@@ -49,7 +50,7 @@ def recommend_frame(
     user: Any,
     history: Mapping[Any, float] | Iterable[Any] | None,
     features: Mapping[str, Any] | None,
-    options: Options,
+    options: ListOptions,
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.recommend`."""
     new = history is not None or features is not None
@@ -58,7 +59,8 @@ def recommend_frame(
             "give either a user of the training data, or a history of items (or features) of somebody new, and not both"
         )
     rules = rules_of(rec, options)
-    who = new_user(rec, history, options.unknown, features) if new else find_user(rec, user, options.unknown)
+    who = new_user(rec, history, options["unknown"], features) if new else find_user(rec, user, options["unknown"])
+    bounds: Interval | None = None
     if who is None:
         codes, values = np.empty(0, np.int32), np.empty(0, np.float32)
         why, status = [], ""
@@ -66,7 +68,7 @@ def recommend_frame(
         if serves(rec, options) and who.status != UNKNOWN and who.shift is None:
             codes, values = best_for_one(rec, who, rules.keep, options)
         else:
-            codes, values = best_for(rec, who, scores_of(rec, who), rules)
+            codes, values, bounds = best_for(rec, who, scores_of(rec, who), rules)
         why, status = reasons(rec, who, codes), who.status
         if status != UNKNOWN:
             values = rec.on_scale(values)
@@ -75,28 +77,50 @@ def recommend_frame(
             pl.Series("rank", np.arange(1, len(codes) + 1, dtype=np.int32)),
             *rec.item_columns(codes),
             pl.Series("score", values),
+            *bounds_columns(options, bounds, len(codes)),
             pl.Series("reason", why, dtype=pl.String),
             pl.Series("status", [status] * len(codes), dtype=pl.String),
         ]
     )
 
 
-def best_for(rec: Fitted, who: UserProfile, scores: Array, rules: Rules) -> tuple[Array, Array]:
-    """(codes, scores) of one list, best first. ``scores`` float32 (n_items,) is used up."""
+def bounds_columns(options: ListOptions, bounds: Interval | None, n: int) -> list[pl.Series]:
+    """``low`` and ``high`` where an interval is asked for; nulls where nothing is known of the user."""
+    if options["interval"] is None:
+        return []
+    if bounds is None:
+        return [pl.Series(name, [None] * n, dtype=pl.Float32) for name in ("low", "high")]
+    return [pl.Series("low", bounds.low), pl.Series("high", bounds.high)]
+
+
+def best_for(rec: Fitted, who: UserProfile, scores: Array, rules: Rules) -> tuple[Array, Array, Interval | None]:
+    """(codes, scores, bounds) of one list, best first; bounds where an interval is asked for and the user is known.
+
+    ``scores`` float32 (n_items,) is used up.
+    """
     options = rules.options
-    if options.sure is not None or options.explore is not None:
+    bounds = None
+    if options["interval"] is not None and who.status != UNKNOWN:
+        bounds = interval_of(rec, who, scores, options["interval"])
+    codes, values = _best(rec, who, scores, rules)
+    return codes, values, None if bounds is None else Interval(*(b[codes] for b in bounds))
+
+
+def _best(rec: Fitted, who: UserProfile, scores: Array, rules: Rules) -> tuple[Array, Array]:
+    options = rules.options
+    if options["sure"] is not None or options["explore"] is not None:
         scores = confidence_bound_scores(rec, who, scores, options)
-    if not options.seen:
+    if not options["seen"]:
         scores[who.items] = -np.inf
     if rules.keep is not None:
         scores[~rules.keep] = -np.inf
-    if not options.shaped:
-        return _kept(scores, options.n)
-    size = max(POOL, 10 * options.n)
+    if not reranked(options):
+        return _kept(scores, options["n"])
+    size = max(POOL, 10 * options["n"])
     while True:
         codes, values = _kept(scores, size)
-        places = arrange(values, options.n, shape_of(rec, who, codes, rules))
-        if len(places) == options.n or len(codes) < size:
+        places = arrange(values, options["n"], shape_of(rec, who, codes, rules))
+        if len(places) == options["n"] or len(codes) < size:
             return codes[places], values[places]
         size *= 4  # caps kept too many out
 
@@ -110,7 +134,7 @@ def _kept(scores: Array, n: int) -> tuple[Array, Array]:
 def shape_of(rec: Fitted, who: UserProfile, codes: Array, rules: Rules) -> Shape:
     """What shapes the list of a user, for these candidates."""
     options, similarity, capped, mine, target = rules.options, None, None, None, None
-    if options.diversity > 0:
+    if options["diversity"] > 0:
         similarity = scaled_similarity(similarity_among(rec.model, rec.data, codes, codes))
     if rules.capped is not None:
         capped = shares(rules.capped, codes) > 0
@@ -119,11 +143,11 @@ def shape_of(rec: Fitted, who: UserProfile, codes: Array, rules: Rules) -> Shape
         if likes.sum() > 0:  # else there is nothing to be in proportion to
             mine, target = shares(rules.calibrated, codes), likes / likes.sum()
     return Shape(
-        diversity=float(options.diversity),
+        diversity=float(options["diversity"]),
         similarity=similarity,
-        cap=options.per_group[1] if options.per_group is not None else 0,
+        cap=options["per_group"][1] if options["per_group"] is not None else 0,
         capped=capped,
-        calibration=float(options.calibration_strength),
+        calibration=calibration_of(options)[1],
         shares=mine,
         target=target,
     )

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from cofactor.errors import ConfigError
 from cofactor.model import Interval, Posterior
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommend.options import Options
+from cofactor.recommend.options import ListOptions
 from cofactor.recommend.predict import predict_interval, residual_bounds
 from cofactor.recommend.profiles import UserProfile
 
 Array = NDArray[Any]
 
 
-def confidence_bound_scores(rec: Fitted, who: UserProfile, scores: Array, options: Options) -> Array:
+def confidence_bound_scores(rec: Fitted, who: UserProfile, scores: Array, options: ListOptions) -> Array:
     """float32 (n_items,): what to rank by with ``sure`` (a lower bound) or ``explore`` (an upper bound, or a draw).
 
     Bounds are scores less or plus half the width of the interval, so that they are not cut at the ends of the scale,
@@ -25,12 +25,12 @@ def confidence_bound_scores(rec: Fitted, who: UserProfile, scores: Array, option
     """
     if who.code < 0 and who.state is None and who.shift is None:
         return scores  # nobody in particular: popularity, of which there is no uncertainty to speak of
-    if options.explore == "draw":
-        return drawn(rec, who, options.seed)
-    level = options.sure if options.sure is not None else float(options.explore or 0)
+    if options["explore"] == "draw":
+        return drawn(rec, who, options["seed"])
+    level = options["sure"] if options["sure"] is not None else float(options["explore"] or 0)
     found = interval_of(rec, who, scores, level)
     half = np.maximum(found.mean - found.low, found.high - found.mean)
-    bound: Array = scores - half if options.sure is not None else scores + half
+    bound: Array = scores - half if options["sure"] is not None else scores + half
     return bound.astype(np.float32)
 
 

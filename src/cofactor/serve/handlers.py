@@ -12,41 +12,23 @@ from cofactor._version import __version__
 from cofactor.bundle import info as bundle_info
 from cofactor.errors import UnknownIdError
 from cofactor.model import Posterior
-from cofactor.recommend.profiles import UNKNOWN, find_user, new_user, scores_of
-from cofactor.recommend.uncertainty import interval_of
+from cofactor.recommend.profiles import find_user
 from cofactor.recommend.update import holds
 from cofactor.recommend.updates import NO_TIME, trained_on
 from cofactor.serve import schemas
 from cofactor.serve.live import Live, Served
 
 if TYPE_CHECKING:
-    import polars as pl
+    pass
 
 SHOWN_RATINGS = 500
 
 
 def recommend(served: Served, asked: schemas.Recommend) -> dict[str, Any]:
     """The best items for a user or a history."""
-    options = asked.model_dump(exclude={"user", "history", "interval"}, exclude_defaults=True)
+    options = asked.model_dump(exclude={"user", "history"}, exclude_defaults=True)
     frame = served.rec.recommend(asked.user, history=asked.ratings(), **options)
-    if asked.interval is not None and len(frame):
-        frame = _with_bounds(served, asked, frame, asked.interval)
     return {"version": served.version, "recommendations": frame.to_dicts()}
-
-
-def _with_bounds(served: Served, asked: schemas.Recommend, frame: pl.DataFrame, level: float) -> pl.DataFrame:
-    import polars as pl
-
-    rec, history = served.rec, asked.ratings()
-    known = asked.user is not None
-    who = find_user(rec, asked.user, asked.unknown) if known else new_user(rec, history, asked.unknown, asked.features)
-    if who is None or who.status == UNKNOWN:
-        return frame.with_columns(low=pl.lit(None, pl.Float32), high=pl.lit(None, pl.Float32))
-    codes = rec.data.item_ids.encode(frame["item"])
-    found = interval_of(rec, who, scores_of(rec, who), level)
-    at = frame.columns.index("score") + 1
-    frame = frame.insert_column(at, pl.Series("low", found.low[codes]))
-    return frame.insert_column(at + 1, pl.Series("high", found.high[codes]))
 
 
 def predict(served: Served, asked: schemas.Predict) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -13,11 +13,13 @@ from pydantic import (
     StrictInt,
     StrictStr,
     StringConstraints,
+    create_model,
     field_validator,
     model_validator,
 )
 
 from cofactor.errors import DataError
+from cofactor.recommend.options import OPTIONS, Kind
 
 MOST_ITEMS = 1000
 """Items of a list."""
@@ -81,28 +83,39 @@ class Person(Strict):
 Ids = Annotated[list[Id], Field(max_length=100_000)]
 
 
-class Recommend(Person):
-    """See :meth:`Recommender.recommend`. ``interval``: also low and high, that should hold this share of ratings."""
+class _Recommend(Person):
+    """See :meth:`Recommender.recommend`."""
 
     somebody: ClassVar[str] = "a history of items (or features) of somebody new"
     features: Annotated[dict[Text, Feature], Field(max_length=1000)] | None = None
-    n: Count = 10
-    seen: StrictBool = False
-    allow: Ids | None = None
-    deny: Ids | None = None
-    where: Annotated[Text, Field(min_length=1)] | None = None
-    per_group: tuple[StrictStr, StrictInt] | None = None
-    diversity: Strength = 0.0
-    calibration: Strength = 0.0
-    sure: Level | None = None
-    explore: Level | Literal["draw"] | None = None
-    seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
-    unknown: Policy = "error"
-    interval: Level | None = None
 
     def is_new(self) -> bool:
         """Whether it tells of somebody new."""
         return self.history is not None or self.features is not None
+
+
+_TYPES: dict[Kind, Any] = {
+    "count": Count,
+    "flag": StrictBool,
+    "ids": Ids | None,
+    "predicate": Annotated[Text, Field(min_length=1)] | None,
+    "cap": tuple[StrictStr, StrictInt] | None,
+    "strength": Strength,
+    "grouped strength": Strength,
+    "level": Level | None,
+    "level or draw": Level | Literal["draw"] | None,
+    "seed": Annotated[StrictInt, Field(ge=0, lt=2**63)],
+    "policy": Policy,
+}
+"""How HTTP spells the options of a list, with limits."""
+
+_FIELDS: dict[str, Any] = {
+    name: (_TYPES[option.kind], Field(option.default, description=option.help)) for name, option in OPTIONS.items()
+}
+if TYPE_CHECKING:
+    Recommend = _Recommend
+else:
+    Recommend = create_model("Recommend", __base__=_Recommend, **_FIELDS)
 
 
 class Pair(Strict):

@@ -1,4 +1,4 @@
-"""Train a model as its config says: the one path that fit, compare, tune, auto, blend and the conformance suite take."""
+"""Train a model as its config says: the one path of fit, compare, tune, auto, blend and the conformance suite."""
 
 from __future__ import annotations
 

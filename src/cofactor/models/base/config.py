@@ -44,8 +44,8 @@ class GradientConfig:
     decays: ClassVar[bool] = False
 
     def continued(self) -> dict[str, Any]:
-        """What a run that begins with trained vectors changes: a fifth of the epochs (two at least), at a quarter of the
-        learning rate (a tenth where it decays)."""
+        """What a run that begins with trained vectors changes: a fifth of the epochs (at least two), at a quarter of
+        the learning rate (a tenth where it decays)."""
         epochs = max(min(2, self.epochs), self.epochs // 5)
         return {"epochs": epochs, "lr": self.lr / (10 if self.decays else 4)}
 

@@ -56,8 +56,8 @@ class Layout:
 class Parts(NamedTuple):
     """The data as chains see them. ``item_rows``: for each entry of the item layout, its place in the user layout.
 
-    ``user_drifts`` and ``item_drifts``: the clocks of users and items, None without times; the user layout is then by user and
-    time. ``levels`` and ``level``: see ``find_levels``.
+    ``user_drifts`` and ``item_drifts``: the clocks of users and items, None without times. With times the user layout
+    is by user and time. ``levels`` and ``level``: see ``find_levels``.
     """
 
     users: Layout

@@ -319,7 +319,7 @@ class BayesMF:
         )
 
     def _in_time(self, users: Array, items: Array, times: Array | None) -> tuple[Array, Array]:
-        """Standardised drifts of users and items and their variances at the times; without times 0, and all of the variance."""
+        """Standardised drifts of users and items at the times, and variances; without times 0 and all variance."""
         value, spread = np.zeros(len(users)), np.zeros(len(users))
         self._add_process("user_drift", users, times, value, spread)
         self._add_process("item_drift", items, times, value, spread)

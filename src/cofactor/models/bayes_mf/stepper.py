@@ -65,9 +65,10 @@ class BayesStepper(Stepper):
         return np.array([float(np.mean([chain.error for chain in self.chains])) * self.scale**2])
 
     def begin_from(self, old: Samples, width: int, users: tuple[Array, Array], items: tuple[Array, Array]) -> bool:
-        """Begin the chains at the last kept samples of an earlier model, before the first sweep; see ``bayes_mf_warm``.
+        """Begin the chains at the last kept samples of an earlier model, before the first sweep; see ``warm.py``.
 
-        ``width``: its factors. ``users``, ``items``: codes of the rows in both, (here, there). False where widths differ.
+        ``width`` is its number of factors; ``users`` and ``items`` are codes of the rows in both, (here, there).
+        Returns False where the widths differ.
         """
         k = self.config.n_factors
         if old.arrays is None or not old.count or width != k:

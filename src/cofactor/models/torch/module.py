@@ -112,8 +112,8 @@ class TorchModule:
     ``module`` is an ``nn.Module``, trained in place from the weights it has, or a function (n_users, n_items) -> module
     that is called, under the run's seed, each time a training begins. ``loss`` is a function of flat predictions and
     targets that gives their mean loss (its attribute ``activation``, where it has one, turns outputs into predictions).
-    ``optimizer`` makes an optimizer from a module (``parts().optim.Adam()`` unless given). ``device``: a GPU where there
-    is one. For ids never seen (-1) the mean row of the module's tables stands in, where it has such tables.
+    ``optimizer`` makes an optimizer from a module (``Adam()`` of this package unless given). ``device``: a GPU where
+    there is one. For ids never seen (-1) the mean row of the module's tables stands in, where it has such tables.
     """
 
     name: ClassVar[str] = "torch-module"

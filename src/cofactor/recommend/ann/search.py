@@ -20,7 +20,7 @@ from cofactor.errors import ConfigError, MissingExtraError
 from cofactor.model import HasVectors
 from cofactor.recommend.ann.index import MARGIN, MOST, Index
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommend.options import Options
+from cofactor.recommend.options import ListOptions, needs_each_user
 from cofactor.recommend.profiles import UserProfile
 from cofactor.recommend.topn import BLOCK_BYTES, blocks, mask_items, mask_rows, top_n
 from cofactor.recommend.updates import as_rows
@@ -85,29 +85,29 @@ def _measured(rec: Fitted, index: Index, n: int, sample: int, seed: int) -> Inde
     return dataclasses.replace(index, n=n, sample=len(users), recall=recall, worst=worst)
 
 
-def serves(rec: Fitted, options: Options) -> bool:
+def serves(rec: Fitted, options: ListOptions) -> bool:
     """Whether lists with these options come from the index: shaped lists and those with uncertainty do not."""
-    return rec.index is not None and not options.shaped and options.sure is None and options.explore is None
+    return rec.index is not None and not needs_each_user(options)
 
 
-def best_for_one(rec: Fitted, who: UserProfile, keep: Array | None, options: Options) -> tuple[Array, Array]:
+def best_for_one(rec: Fitted, who: UserProfile, keep: Array | None, options: ListOptions) -> tuple[Array, Array]:
     """(codes, scores) of one list, best first; ``who`` has a code or a state."""
     assert rec.index is not None
     state = rec.index.vectors.user_state(np.array([who.code], dtype=np.int32)) if who.state is None else who.state
-    seen = None if options.seen else as_rows([(who.items, who.values)], rec.data.n_items)
-    codes, values = best_of(rec.index, state, seen, keep, options.n)
+    seen = None if options["seen"] else as_rows([(who.items, who.values)], rec.data.n_items)
+    codes, values = best_of(rec.index, state, seen, keep, options["n"])
     there = codes[0] >= 0
     return codes[0][there], values[0][there]
 
 
-def best_for_many(rec: Fitted, users: Array, keep: Array | None, options: Options) -> tuple[Array, Array]:
+def best_for_many(rec: Fitted, users: Array, keep: Array | None, options: ListOptions) -> tuple[Array, Array]:
     """(codes int32, scores float32), both (len(users), n), as :func:`top_n` gives them."""
     assert rec.index is not None
     states = np.array(rec.index.vectors.user_state(np.where(users < rec.data.n_users, users, -1).astype(np.int32)))
     for row, user in enumerate(users.tolist()):
         if user in rec.updates.users:
             states[row] = rec.updates.users[user].state
-    return best_of(rec.index, states, None if options.seen else rec.seen_by(users), keep, options.n)
+    return best_of(rec.index, states, None if options["seen"] else rec.seen_by(users), keep, options["n"])
 
 
 def best_of(index: Index, states: Array, seen: CSR | None, keep: Array | None, n: int) -> tuple[Array, Array]:

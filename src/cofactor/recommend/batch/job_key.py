@@ -9,17 +9,19 @@ import numpy as np
 
 from cofactor.data.fingerprint import fingerprint
 from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.options import OPTIONS
 from cofactor.recommend.recommend import Rules
 
-FORMAT = 1
+FORMAT = 2
+RESOLVED = ("ids", "predicate", "policy")
+"""Options that are in the key by what they come to: which items are kept, which users are known."""
 
 
 def job_key(rec: Fitted, rules: Rules, step: int, users: Any) -> str:
     """32 hexadecimal digits: the model's arrays, its data, newer ratings, options, users (codes), and users a part."""
     digest = hashlib.blake2b(digest_size=16)
-    o = rules.options
-    shape = (o.n, o.seen, o.per_group, o.diversity, o.calibration, o.sure, o.explore, o.seed)
-    digest.update(repr((FORMAT, step, rec.name, rec.model.config, shape)).encode())
+    options = {name: rules.options[name] for name in OPTIONS if OPTIONS[name].kind not in RESOLVED}  # type: ignore[literal-required]
+    digest.update(repr((FORMAT, step, rec.name, rec.model.config, options)).encode())
     if rec.index is not None:
         digest.update(rec.index.settings.encode())
     digest.update(fingerprint(rec.data).encode())

@@ -17,7 +17,7 @@ from cofactor.recommend.ann.search import best_for_many, serves
 from cofactor.recommend.batch.job_key import job_key
 from cofactor.recommend.batch.parquet_parts import ParquetParts
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommend.options import Options, Unknown
+from cofactor.recommend.options import ListOptions, Unknown, needs_each_user
 from cofactor.recommend.profiles import KNOWN, NO_RATINGS, UPDATED, known_user, scores_of_many
 from cofactor.recommend.recommend import Rules, best_for, rules_of
 from cofactor.recommend.topn import blocks, mask_items, mask_rows, top_n
@@ -30,16 +30,16 @@ AT_ONCE = 1024
 
 
 def recommend_all(
-    rec: Fitted, options: Options, users: Iterable[Any] | None, out: str | Path | None
+    rec: Fitted, options: ListOptions, users: Iterable[Any] | None, out: str | Path | None
 ) -> pl.DataFrame | None:
     """The work of :meth:`Recommender.recommend_all`."""
     rules = rules_of(rec, options)
     every = np.arange(rec.data.n_users + len(rec.updates.new_ids), dtype=np.int64)
     if users is not None:
-        every = chosen(rec, users, options.unknown)
+        every = chosen(rec, users, options["unknown"])
     step = max(1, PART_ROWS // longest(rec, rules))
     shares = [every[first : first + step] for first in range(0, len(every), step)] or [every]
-    none = _frame(rec, every[:0], *_nothing())
+    none = _frame(rec, every[:0], *_nothing(), interval=options["interval"] is not None)
     with progress("lists for all users", len(every)) as tick:
         if out is None:
             frames = [frame for share in shares for frame in lists(rec, share, rules, tick)]
@@ -72,13 +72,13 @@ def chosen(rec: Fitted, users: Iterable[Any], unknown: Unknown) -> Array:
 def longest(rec: Fitted, rules: Rules) -> int:
     """How long a list can be: ``n``, or fewer where fewer items may come up; at least 1."""
     most = rec.data.n_items if rules.keep is None else int(rules.keep.sum())
-    return max(1, min(rules.options.n, most))
+    return max(1, min(rules.options["n"], most))
 
 
 def lists(rec: Fitted, users: Array, rules: Rules, tick: Any) -> Iterator[pl.DataFrame]:
     """Frames user, rank, item, [title,] score, status, a block of users each."""
     options = rules.options
-    slow = options.shaped or options.sure is not None or options.explore is not None
+    slow = needs_each_user(options)
     by_index = serves(rec, options)
     for block in blocks(len(users), AT_ONCE if by_index else rec.data.n_items):
         codes = users[block]
@@ -88,29 +88,34 @@ def lists(rec: Fitted, users: Array, rules: Rules, tick: Any) -> Iterator[pl.Dat
             continue
         scores = scores_of_many(rec, codes, rules.keep)
         if slow:
-            yield _frame(rec, codes, *_one_by_one(rec, codes, scores, rules))
+            yield _frame(rec, codes, *_one_by_one(rec, codes, scores, rules), interval=options["interval"] is not None)
         else:
-            if not options.seen:
+            if not options["seen"]:
                 mask_rows(scores, rec.seen_by(codes))
             mask_items(scores, rules.keep)
             yield _frame(rec, codes, *top_n(scores, longest(rec, rules)))
         tick("", len(codes))
 
 
-def _one_by_one(rec: Fitted, users: Array, scores: Array, rules: Rules) -> tuple[Array, Array]:
-    codes = np.full((len(users), rules.options.n), -1, dtype=np.int32)
+def _one_by_one(rec: Fitted, users: Array, scores: Array, rules: Rules) -> tuple[Array, Array, Array]:
+    codes = np.full((len(users), rules.options["n"]), -1, dtype=np.int32)
     best = np.full(codes.shape, -np.inf, dtype=np.float32)
+    bounds = np.full((2, *codes.shape), np.nan, dtype=np.float32)
     for row, user in enumerate(users.tolist()):
-        found, values = best_for(rec, known_user(rec, user), scores[row], rules)
+        found, values, interval = best_for(rec, known_user(rec, user), scores[row], rules)
         codes[row, : len(found)], best[row, : len(found)] = found, values
-    return codes, best
+        if interval is not None:
+            bounds[0, row, : len(found)], bounds[1, row, : len(found)] = interval.low, interval.high
+    return codes, best, bounds
 
 
-def _nothing() -> tuple[Array, Array]:
-    return np.empty((0, 1), dtype=np.int32), np.empty((0, 1), dtype=np.float32)
+def _nothing() -> tuple[Array, Array, Array]:
+    return np.empty((0, 1), np.int32), np.empty((0, 1), np.float32), np.empty((2, 0, 1), np.float32)
 
 
-def _frame(rec: Fitted, users: Array, codes: Array, best: Array) -> pl.DataFrame:
+def _frame(
+    rec: Fitted, users: Array, codes: Array, best: Array, bounds: Array | None = None, *, interval: bool = False
+) -> pl.DataFrame:
     width = codes.shape[1]
     kept = (codes >= 0).ravel()
     who = np.repeat(users, width)[kept]
@@ -121,9 +126,17 @@ def _frame(rec: Fitted, users: Array, codes: Array, best: Array) -> pl.DataFrame
             pl.Series("rank", np.tile(np.arange(1, width + 1, dtype=np.int32), len(codes))[kept]),
             *rec.item_columns(codes.ravel()[kept]),
             pl.Series("score", rec.on_scale(best.ravel()[kept])),
+            *_bounds(bounds if interval else None, kept),
             status.gather(np.repeat(_how_known(rec, users), width)[kept]),
         ]
     )
+
+
+def _bounds(bounds: Array | None, kept: Array) -> list[pl.Series]:
+    """``low`` and ``high``, (2, users, n), as columns."""
+    if bounds is None:
+        return []
+    return [pl.Series(name, side.ravel()[kept]) for name, side in zip(("low", "high"), bounds, strict=True)]
 
 
 def _how_known(rec: Fitted, users: Array) -> Array:

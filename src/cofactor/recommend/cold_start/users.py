@@ -1,8 +1,9 @@
-"""People of whom features are known (age, occupation): what users like them score, as a start for what they rated.
+"""Users described by features (age, occupation): the average scores of similar users serve as a prior for their own
+ratings.
 
-The scores of the known users are regressed on their features, item by item: as :mod:`cofactor.recommend.cold_start.regression`
-does for new items, and with its ridge, but each user counting alike (a new one is more like those with few ratings).
-Where all that a model knows of a user are numbers that scores are linear in, this is to predict these numbers.
+The scores of the known users are regressed on their features, item by item, with the ridge of ``regression.py``. Each
+user counts alike, since a new user is more like those with few ratings. Where scores are linear in a user's numbers,
+this amounts to predicting these numbers.
 
 Ratings go on from there. For models of ratings what is expected is taken out of the ratings before they are folded in,
 and given back after: with linear scores this is to fold in with a prior whose mean goes by the features. For rankers
