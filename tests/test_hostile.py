@@ -203,7 +203,7 @@ def run(monkeypatch: pytest.MonkeyPatch, typed: Any, tmp_path: Path, toy: Any) -
         (("recommend", "\udcff", "--user", 1), "No such file"),
         (("export", "m.cofactor", "m.cofactor", "--format", "hf"), "is a saved model"),
         (("export", "m.cofactor", "m.cofactor", "--format", "npy"), "is a saved model"),
-        (("report", "m.cofactor", "--test", "r.csv", "--out", "r.csv"), "r.csv is there already and is no page"),
+        (("report", "m.cofactor", "--test", "r.csv", "--out", "r.csv"), "r.csv is there already and is not a page"),
         (("report", "m.cofactor", "--test", "m.cofactor"), "is a directory"),
         (("fit", "r.csv", "--model", "bias", "--checkpoint", "./r.csv"), "write the checkpoint to another file"),
         (("fit", "r.csv", "--model", "als", "--n-factors", 2**31), "must be below"),
@@ -244,7 +244,7 @@ def test_too_little_memory_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_narrow_terminals_lose_nothing(run: Any, args: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every letter that a wide terminal shows is there, folded; no colour is written to what is no terminal."""
+    """Every letter that a wide terminal shows is there, folded; no colour is written to what is not a terminal."""
     monkeypatch.setenv("COLUMNS", "400")
     _, wide, _ = run(*args)
     monkeypatch.setenv("COLUMNS", "40")

@@ -115,7 +115,7 @@ def test_collab_learner(data: cf.Interactions, given: dict[str, Any], words: str
         ((1, 1e-3), {"callbacks": 3}, "callbacks"),
         ((1, 1e-3), {"checkpoint": 3}, "checkpoint is 3"),
         ((1, 1e-3), {"checkpoint": "/"}, "it is a folder"),
-        ((1, 1e-3), {"checkpoint": "/dev/null/x"}, "is no folder"),
+        ((1, 1e-3), {"checkpoint": "/dev/null/x"}, "is not a folder"),
     ],
     ids=str,
 )

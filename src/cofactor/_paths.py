@@ -40,7 +40,7 @@ def check_file(path: Any, what: str = "the file", *, makes_folders: bool = False
     while makes_folders and not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
-        lacks = f"{folder} is no folder" if folder.exists() else f"there is no folder {folder}; make it first"
+        lacks = f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}; make it first"
         raise ConfigError(f"cannot write {what} {path}: {lacks}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"cannot write {what} {path}: no permission to write in {folder}")

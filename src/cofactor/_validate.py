@@ -41,7 +41,7 @@ def check_bool(name: str, value: Any) -> bool:
 
 
 def check_iterable(name: str, value: Any, such_as: str) -> Any:
-    """Something to go through that is no text; ConfigError for anything else."""
+    """Something to go through that is not a text; ConfigError for anything else."""
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
         raise ConfigError(f"{name} is {value!r}; give several, such as {such_as}")
     return value

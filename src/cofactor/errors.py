@@ -24,7 +24,7 @@ class CofactorError(Exception):
 
 
 class DataError(CofactorError, ValueError):
-    """A table cannot be used: missing file or column, a rating that is no number, one user only, ..."""
+    """A table cannot be used: missing file or column, a rating that is not a number, one user only, ..."""
 
 
 class ConfigError(CofactorError, ValueError):

@@ -118,7 +118,7 @@ def _module(rec: Recommender) -> Callable[[], Any]:
         return lambda: _dot_bias_module(model)
     if isinstance(model, TorchModule):
         return lambda: _own_module(model)
-    raise ConfigError(f"{rec.name} is no PyTorch module; ONNX is for dot-bias, neural and modules of your own")
+    raise ConfigError(f"{rec.name} is not a PyTorch module; ONNX is for dot-bias, neural and modules of your own")
 
 
 def _dot_bias_module(model: DotBias) -> Any:

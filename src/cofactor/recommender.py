@@ -197,7 +197,7 @@ class Recommender(Fitted):
         verbose: bool = False,
         **config: Any,
     ) -> Recommender:
-        """The same model and config (but for what ``config`` changes) trained on more ``ratings``.
+        """The same model and config (apart from what ``config`` changes) trained on more ``ratings``.
 
         ``ratings``: by default the training data with the newer ratings; or anything that :func:`cofactor.fit` takes.
         Models that train in sweeps over tables of vectors (als, svd++, ials) begin with the old ones, so that fewer

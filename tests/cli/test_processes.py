@@ -109,7 +109,7 @@ def test_no_table_of_others_is_replaced(folder):
             "ratings.csv is there already and holds no lists",
         ),
         (("recommend", "m.cofactor", "--user", 3, "--out", "mine.parquet"), "mine.parquet is there already"),
-        (("report", "m.cofactor", "--out", "ratings.csv"), "ratings.csv is there already and is no page"),
+        (("report", "m.cofactor", "--out", "ratings.csv"), "ratings.csv is there already and is not a page"),
     ):
         failed = run(*args, cwd=folder)
         assert failed.returncode == 2

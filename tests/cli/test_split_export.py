@@ -232,7 +232,7 @@ def test_liked_without_a_rating(run: Any, model: cf.Recommender) -> None:
         ("fit ratings.csv --model dot-bias --y-range 4", "y_range is 4"),
         ("fit ratings.csv --out nowhere/m.cofactor", "nowhere"),
         ("fit ratings.csv --checkpoint .", "it is a folder"),
-        ("fit ratings.csv --checkpoint ratings.csv/x", "is no folder"),
+        ("fit ratings.csv --checkpoint ratings.csv/x", "is not a folder"),
         ("fit ratings.csv --user who --item film --budget -1", "budget_seconds is -1"),
         ("report m.cofactor --out nowhere/r.html", "there is no folder"),
         ("demo --out nowhere/r.html", "there is no folder"),

@@ -193,7 +193,7 @@ def test_tables_are_found_by_their_gradients():
 
 
 def _other_users(net, were, are, items):
-    """``shared`` belongs to both sides, so it is no table: it is still read at the new numbers."""
+    """``shared`` belongs to both sides, so it is not a table: it is still read at the new numbers."""
     return (net.shared[were] - net.shared[are]) * net.shared[items]
 
 

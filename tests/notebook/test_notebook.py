@@ -384,7 +384,7 @@ def test_own_callbacks_see_the_learner(dls):
     learn.remove_cb(Count)
     learn.fit_one_cycle(1, 5e-3)
     assert len(count.batches) == 5
-    with pytest.raises(ConfigError, match="is no callback"):
+    with pytest.raises(ConfigError, match="is not a callback"):
         learn.fit(1, cbs=print)
 
 

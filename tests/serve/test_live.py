@@ -159,7 +159,7 @@ def test_a_bundle_that_is_broken_is_not_served(bundle, tmp_path):
 def test_what_a_large_bundle_reads_at_first_use_is_read_before_it_is_live(
     bundle, tmp_path, monkeypatch, name, read_only
 ):
-    """A forged one, whose sizes and digests fit: loading it is no error, but it answers nobody."""
+    """A forged one, whose sizes and digests fit: loading it is not an error, but it answers nobody."""
     broken = saved(tmp_path, name="broken.cofactor")
     content = bytearray((broken / name).read_bytes())
     if name == "arrays.safetensors":

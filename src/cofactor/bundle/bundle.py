@@ -42,7 +42,7 @@ _PACKAGES = ("cofactor", "numpy", "numba", "scipy", "polars", "torch")
 def save(rec: Fitted, path: str | Path) -> None:
     """Write a recommender to a directory. What stood there before stays whole until the new one is complete.
 
-    BundleError where something that is no bundle stands there, where it cannot be written (a full disk included), or
+    BundleError where something that is not a bundle stands there, where it cannot be written (a full disk included), or
     where the model holds numbers that are not finite.
     """
     config = manifest.plain(dataclasses.asdict(rec.model.config))

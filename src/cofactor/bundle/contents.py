@@ -118,7 +118,7 @@ def rotation(arrays: dict[str, Array], made: Any, path: str | Path) -> Array | N
     k = made.factors("item").shape[1] if isinstance(made, HasFactors) else 0
     found = _take(arrays, "rotation", np.float32, (k, k), path)
     if k == 0 or np.abs(found @ found.T - np.eye(k)).max() > 1e-3:
-        raise BundleError(f"the array 'rotation' of {path} is no rotation of the model's vectors")
+        raise BundleError(f"the array 'rotation' of {path} is not a rotation of the model's vectors")
     return found
 
 

@@ -40,9 +40,9 @@ def target(path: str | Path) -> Path:
     except ConfigError as exc:
         raise BundleError(str(exc)) from None
     if os.path.lexists(place) and not is_bundle(place):
-        raise BundleError(f"{path} exists and is no saved model; it is left as it is, choose another name")
+        raise BundleError(f"{path} exists and is not a saved model; it is left as it is, choose another name")
     if not place.parent.is_dir():
-        raise BundleError(f"cannot write {path}: {place.parent} is no directory; make it first")
+        raise BundleError(f"cannot write {path}: {place.parent} is not a directory; make it first")
     if not os.access(place.parent, os.W_OK | os.X_OK):
         raise BundleError(f"cannot write {path}: no permission to write in {place.parent}")
     return place
@@ -130,7 +130,7 @@ def opened(path: str | Path) -> Iterator[int]:
             place = aside
         fd = os.open(place, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     except NotADirectoryError:
-        raise BundleError(f"{path} is no saved model: it is a file, and a saved model is a directory") from None
+        raise BundleError(f"{path} is not a saved model: it is a file, and a saved model is a directory") from None
     except (OSError, ValueError) as exc:
         raise BundleError(f"cannot open {path}: {getattr(exc, 'strerror', None) or exc}") from None
     try:
@@ -146,14 +146,14 @@ def regular(folder: int, name: str, path: str | Path, limit: int | None = None) 
     try:
         fd = os.open(name, flags, dir_fd=folder)
     except FileNotFoundError:
-        raise BundleError(f"{path} is no whole saved model: it has no {name}") from None
+        raise BundleError(f"{path} is not a whole saved model: it has no {name}") from None
     except OSError as exc:
         why = "it is a link" if exc.errno == errno.ELOOP else exc.strerror
         raise BundleError(f"cannot read {name} of {path}: {why}") from None
     try:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode):
-            raise BundleError(f"{name} of {path} is no plain file")
+            raise BundleError(f"{name} of {path} is not a plain file")
         if limit is not None and facts.st_size > limit:
             raise BundleError(f"{name} of {path} is {facts.st_size:,} bytes long; at most {limit:,} are allowed")
         yield fd, facts.st_size

@@ -107,7 +107,7 @@ MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0, 1: _from_1,
 
 
 def dump(manifest: Manifest) -> bytes:
-    """As bytes, with its own digest put in; BundleError where something in it is no JSON."""
+    """As bytes, with its own digest put in; BundleError where something in it is not JSON."""
     whole = {**manifest, "digest": _digest(manifest)}
     return (json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
@@ -129,7 +129,7 @@ def parse(text: bytes, what: str) -> Manifest:
         try:
             found = MIGRATIONS[version](found)
         except (KeyError, TypeError, AttributeError) as exc:
-            raise BundleError(f"{what} is no proper manifest of version {version} (lacks {exc})") from None
+            raise BundleError(f"{what} is not a proper manifest of version {version} (lacks {exc})") from None
         version += 1
     _check(found, what)
     whole: Manifest = found

@@ -39,7 +39,7 @@ def check(data: bytes, rows: int, what: str) -> None:
 
 def _check(data: bytes, rows: int) -> None:
     if len(data) < 12 or data[:4] != b"PAR1" or data[-4:] != b"PAR1":
-        raise _Bad("it is no Parquet file, or cut short")
+        raise _Bad("it is not a Parquet file, or cut short")
     length = int.from_bytes(data[-8:-4], "little")
     if length > len(data) - 12:
         raise _Bad("its footer is longer than the file")

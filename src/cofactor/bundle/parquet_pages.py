@@ -31,7 +31,7 @@ def levels(schema: list[dict[int, Any]]) -> list[tuple[int, int]]:
         repeats, defines = (left[-1][1], left[-1][2]) if left else (0, 0)
         if at:
             if not left:
-                raise BadPage("its schema is no tree")
+                raise BadPage("its schema is not a tree")
             repeats, defines = repeats + (how == 2), defines + (how in (1, 2))
             left[-1][0] -= 1
         if children > 0 or not at:

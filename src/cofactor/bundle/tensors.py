@@ -110,7 +110,7 @@ def _header(held: Array, what: str) -> tuple[dict[str, Any], int]:
         raise BundleError(f"{what} is cut short within its header")
     header = parse_json(held[8 : 8 + length].tobytes(), what)
     if not isinstance(header, dict) or len(header) > _COUNT_LIMIT:
-        raise BundleError(f"{what} has a header that is no list of arrays")
+        raise BundleError(f"{what} has a header that is not a list of arrays")
     return header, 8 + length
 
 
@@ -122,7 +122,7 @@ def _entry(name: str, entry: Any, what: str) -> tuple[np.dtype[Any], tuple[int, 
     if not isinstance(kind, str) or kind not in TYPES:
         raise BundleError(f"{what}: the array {name!r} is of a type that is not allowed")
     if not _sizes(shape) or len(shape) > _DIM_LIMIT or not _sizes(place) or len(place) != 2:
-        raise BundleError(f"{what}: the array {name!r} has a shape or place that is no list of sizes")
+        raise BundleError(f"{what}: the array {name!r} has a shape or place that is not a list of sizes")
     dtype = TYPES[kind]
     if math.prod(shape) * dtype.itemsize != place[1] - place[0]:
         raise BundleError(
@@ -141,7 +141,7 @@ def parse_json(text: bytes, what: str) -> Any:
     try:
         return json.loads(text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:
-        raise BundleError(f"{what} is no proper JSON ({_short(exc)}); save the model again") from None
+        raise BundleError(f"{what} is not proper JSON ({_short(exc)}); save the model again") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _short(exc: BaseException) -> str:

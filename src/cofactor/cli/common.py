@@ -126,17 +126,21 @@ def check_lists(out: str) -> None:
 
     check_table(out)
     if Path(out).is_file() and Path(out).stat().st_size and "rank" not in _columns_of(out):
-        raise ConfigError(f"{out} is there already and holds no lists; name another file, or remove that one first")
+        raise ConfigError(
+            f"{out} already exists and does not hold lists; choose another file, or remove that one first"
+        )
 
 
 def check_page(out: str) -> None:
-    """ConfigError where a report cannot be written to this file, or where it is no page: the ratings, say."""
+    """ConfigError where a report cannot be written to this file, or where it is not a page: the ratings, say."""
     place = check_file(out, "the report")
     if place.is_file() and place.stat().st_size:
         with place.open("rb") as file:
             page = file.read(200).lstrip().lower().startswith((b"<!doctype html", b"<html"))
         if not page:
-            raise ConfigError(f"{out} is there already and is no page; name another file, or remove that one first")
+            raise ConfigError(
+                f"{out} already exists and is not an HTML page; choose another file, or remove that one first"
+            )
 
 
 def _columns_of(path: str) -> list[str]:
@@ -175,8 +179,8 @@ def write_table(frame: pl.DataFrame, out: str) -> None:
 
 
 WORDS = {
-    "inner_rmse": "error on a held-out tenth of the training rows, by which it was chosen: a little rosy",
-    "inner_ndcg@10": "lists on a held-out fifth of the training rows, by which it was chosen: a little rosy",
+    "inner_rmse": "error on a held-out tenth of the training rows, used to select the model, so slightly optimistic",
+    "inner_ndcg@10": "lists on a held-out fifth of the training rows, used to select the model, so slightly optimistic",
     "valid_rmse": "error on held-out rows, on the scale of the ratings",
     "valid_mse": "squared error on held-out rows",
     "drift": "how far the item vectors moved, 0 to 2",
@@ -262,7 +266,7 @@ def read_lines(path: str) -> list[str]:
     except OSError as exc:
         raise DataError(f"cannot read {path}: {exc.strerror or exc}") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path} is no UTF-8 text; give a text file with an id a line") from None
+        raise DataError(f"{path} is not a UTF-8 text; give a text file with an id a line") from None
     found = [line for line in lines if line]
     if not found:
         raise DataError(f"{path} holds no ids; give a text file with an id a line")
@@ -291,7 +295,7 @@ def parse_history(pairs: list[str], items: Items) -> dict[Any, float | None]:
             try:
                 rating = float(value)
             except ValueError:
-                raise DataError(f"--liked {pair!r}: {value!r} is no number; write it as {item + '=5'!r}") from None
+                raise DataError(f"--liked {pair!r}: {value!r} is not a number; write it as {item + '=5'!r}") from None
         if named in history:
             raise DataError(f"--liked names {named!r} twice; name each item once")
         history[named] = rating

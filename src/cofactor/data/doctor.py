@@ -199,7 +199,7 @@ def _blank(column: pl.Series) -> Array:
 
 def _numbers(column: pl.Series) -> Array:
     if not (column.dtype in (pl.Boolean, pl.String, pl.Null) or column.dtype.is_numeric()):
-        raise DataError(f"column {column.name!r} has type {column.dtype}, which is no rating; give numbers")
+        raise DataError(f"column {column.name!r} has type {column.dtype}, which is not a rating; give numbers")
     if column.dtype == pl.String:
         column = column.str.strip_chars()
     numbers: Array = column.cast(pl.Float32, strict=False).fill_null(float("nan")).to_numpy()

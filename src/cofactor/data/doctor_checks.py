@@ -230,7 +230,7 @@ def bots(data: Interactions, per_minute: int = 100) -> Iterator[Finding]:
         what = f"{len(many):,} users have made {per_minute} ratings or more within a minute"
         shown = tuple(f"{_id(data.user_ids, u)}: {counts[u]:,} ratings" for u in many[:5])
     if len(many):
-        todo = "automatic or imported in bulk: drop them if they are no people"
+        todo = "probably bots or bulk imports; drop them if they are not real users"
         yield Finding("warning", "bots", "users", what, len(many), shown, todo)
 
 

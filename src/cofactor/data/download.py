@@ -170,7 +170,7 @@ def _continue(url: str, part: Path, limit: int, timeout: float, advance: Advance
 
 
 def _secure(url: str) -> None:
-    """Only https, but for this machine itself."""
+    """Only https, except for this machine itself."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")):
         raise DatasetError(f"{url} is not https; it was not downloaded")

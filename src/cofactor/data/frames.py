@@ -61,7 +61,7 @@ def open_frame(source: Any) -> Table:
 def select_columns(
     source: Any, ids: Sequence[str], needed: Sequence[str], wanted: Sequence[str], what: str
 ) -> pl.DataFrame | None:
-    """The ``ids``, ``needed`` and ``wanted`` columns of a frame in memory; None where it is no frame.
+    """The ``ids``, ``needed`` and ``wanted`` columns of a frame in memory; None where it is not a frame.
 
     Wanted ones may be absent. Ids that are NaN come as null. DataError, in the name of ``what``, for another one that
     is not there, and for columns of Python objects.

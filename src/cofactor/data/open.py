@@ -22,7 +22,7 @@ def open_table(
 ) -> Table:
     """Open a path (CSV, TSV, ``::``, Parquet, Arrow/Feather; text also gzipped) or a pandas, polars or Arrow frame.
 
-    DataError where there is no such file, it is a directory, it is empty, or it is no table.
+    DataError where there is no such file, it is a directory, it is empty, or it is not a table.
     """
     for name, value in (("sep", sep), ("encoding", encoding)):
         if value is not None and (not isinstance(value, str) or not value):

@@ -53,7 +53,7 @@ def read(
     ``users``: side tables (frame or path) joined by id. Ids keep their type: integers stay integers, text stays text,
     ``007`` is text.
 
-    Raises DataError in one sentence: no such file or column, no rows, a rating that is no number (with row and
+    Raises DataError in one sentence: no such file or column, no rows, a rating that is not a number (with row and
     value), a missing id, mixed types of ids, duplicates under ``error``.
     """
     if duplicates not in ("last", "first", "mean", "error", "all"):
@@ -188,7 +188,7 @@ def _all_finite(values: Array) -> bool:
 
 
 def _numbers(column: pl.Series, name: str) -> Array:
-    """float32 ratings; DataError with row and value for the first that is no finite number."""
+    """float32 ratings; DataError with row and value for the first that is not a finite number."""
     if column.dtype == pl.Boolean:
         column = column.cast(pl.Float32)
     if column.dtype == pl.String:
@@ -196,11 +196,11 @@ def _numbers(column: pl.Series, name: str) -> Array:
     elif column.dtype.is_numeric():
         numbers = column
     else:
-        raise DataError(f"column {name!r} has type {column.dtype}, which is no rating; give numbers")
+        raise DataError(f"column {name!r} has type {column.dtype}, which is not a rating; give numbers")
     if numbers.null_count():
         row = int(numbers.is_null().arg_max() or 0)
         value = column[row]
-        what = "missing" if value is None or value == "" else f"{value!r}, which is no number"
+        what = "missing" if value is None or value == "" else f"{value!r}, which is not a number"
         raise DataError(f"the rating in row {row + 1} (column {name!r}) is {what}; mend or drop that row")
     values = filled(numbers if is_plain(numbers) else numbers.cast(pl.Float32), np.float32)
     if not _all_finite(values):

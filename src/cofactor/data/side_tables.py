@@ -18,7 +18,7 @@ def align(source: Any, ids: IdMap, column: str, encoding: str | None = None) -> 
     """One row for each id, in order of the codes, the id column (named ``column``) first; nulls where nothing is known.
 
     The id column of ``source`` is the one named like ``column``, else one named like a user or item, else the first.
-    Rows that repeat an id are dropped but for the first. DataError where no id matches.
+    Rows that repeat an id are dropped except the first. DataError where no id matches.
     """
     table = open_table(source, encoding=encoding)
     key = _key(table, ids.kind, column)

@@ -60,7 +60,7 @@ class as_data_error:
         if isinstance(error, (polars.exceptions.PolarsError, TypeError, ValueError)) and not isinstance(
             error, DataError
         ):
-            raise DataError(f"this is no table: {first_line(error)}") from None
+            raise DataError(f"this is not a table: {first_line(error)}") from None
 
 
 def no_objects(frame: pl.DataFrame, what: str) -> None:

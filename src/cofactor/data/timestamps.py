@@ -43,7 +43,9 @@ def to_seconds(values: pl.Series, name: str) -> tuple[Array, str | None]:
             return values.cast(pl.Int64).to_numpy() * 86_400, None
         return values.dt.epoch("s").cast(pl.Int64).to_numpy(), None
     if not values.dtype.is_numeric():
-        raise DataError(f"column {name!r} has type {values.dtype}, which is no time; give seconds, dates or date-times")
+        raise DataError(
+            f"column {name!r} has type {values.dtype}, which is not a time; give seconds, dates or date-times"
+        )
     if values.dtype.is_float():
         divisor, unit = _unit(values.min(), values.max(), name) if len(values) else (1, None)
         return np.floor(values.to_numpy() / divisor).astype(np.int64), unit
@@ -71,13 +73,15 @@ def moment(value: object) -> int:
         try:
             value = dt.datetime.fromisoformat(value)
         except ValueError:
-            raise DataError(f"{value!r} is no moment; write it like 1998-03-01 or 1998-03-01T12:00") from None
+            raise DataError(
+                f"{value!r} is not a date or time; use a form such as 1998-03-01 or 1998-03-01T12:00"
+            ) from None
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime(value.year, value.month, value.day)
     if isinstance(value, dt.datetime):
         value = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
         return int(value.timestamp())
-    raise DataError(f"{value!r} is no moment; give seconds, a date or an ISO text")
+    raise DataError(f"{value!r} is not a date or time; give seconds, a date or an ISO text")
 
 
 def _parse(values: pl.Series, name: str) -> pl.Series:
@@ -109,7 +113,7 @@ def _parse(values: pl.Series, name: str) -> pl.Series:
         bad = parsed.is_null() & text.is_not_null()
         if bad.any():
             row = int(bad.arg_max() or 0)
-            raise DataError(f"row {row + 1} of column {name!r} is no time like the others: {values[row]!r}")
+            raise DataError(f"row {row + 1} of column {name!r} is not a time like the others: {values[row]!r}")
         return parsed
     raise DataError(
         f"column {name!r} has no times that can be read, such as {present[0]!r}; write ISO dates or seconds"

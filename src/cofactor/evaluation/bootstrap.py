@@ -109,10 +109,10 @@ def interval(values: Array, confidence: float = 0.95) -> tuple[float, float]:
 
 
 def paired_p(difference: float, draws: Array) -> float:
-    """Two-sided p that a difference of two models is nought: normal, with the standard error of its paired
+    """Two-sided p that a difference of two models is 0: normal, with the standard error of its paired
     draws.
 
-    (Counting draws beyond nought could not go below 2 / draws, too coarse to correct for many comparisons.)
+    (Counting draws beyond 0 could not go below 2 / draws, too coarse to correct for many comparisons.)
     """
     draws = draws[np.isfinite(draws)]
     error = float(draws.std(ddof=1)) if len(draws) > 1 else 0.0

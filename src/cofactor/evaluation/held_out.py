@@ -48,7 +48,7 @@ class HeldOut:
         return len(self.labels)
 
 
-HeldOut.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test class
+HeldOut.__test__ = False  # type: ignore[attr-defined]  # pytest: this is not a test class
 
 
 def held_out_rows(test: Any, train: Interactions) -> HeldOut:
@@ -68,7 +68,7 @@ def held_out_rows(test: Any, train: Interactions) -> HeldOut:
     return HeldOut(users, items, data.values, times, cluster.astype(np.int64), labels, how)
 
 
-held_out_rows.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test
+held_out_rows.__test__ = False  # type: ignore[attr-defined]  # pytest: this is not a test
 
 
 def _read(table: Any, train: Interactions) -> Interactions:

@@ -168,7 +168,7 @@ def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtoc
 def masked_scores(
     by: Scorer, users: Array, exclude: Literal["seen"] | None, block: int = 1 << 22
 ) -> Iterator[tuple[slice, Array]]:
-    """(which of ``users``, their float32 scores), a block at a time; what is no candidate is -inf."""
+    """(which of ``users``, their float32 scores), a block at a time; what is not a candidate is -inf."""
     size = max(1, block // max(by.train.n_items, 1))
     seen = by.train.by_user
     for lo in range(0, len(users), size):

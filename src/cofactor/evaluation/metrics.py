@@ -5,7 +5,7 @@ Rating metrics take aligned arrays of true and predicted values and give a float
 Ranking metrics take ``hits``, bool (n_users, n): whether the item at each place of each list is relevant,
 best place first; and ``relevant``, int (n_users,): how many relevant items each user has in all. They give
 one float64 a user, NaN for a user who has no relevant item (callers decide whether such users are skipped or
-count as nought).
+count as 0).
 
 The others take ``top``, int (n_users, n): the item codes of the lists, -1 where a list is shorter.
 """
@@ -114,7 +114,7 @@ def average_precision(hits: Array, relevant: Array) -> Array:
 
 
 def reciprocal_rank(hits: Array, relevant: Array) -> Array:
-    """1 / the place of the first hit; nought when the list has none. Its mean over users is MRR."""
+    """1 / the place of the first hit; 0 when the list has none. Its mean over users is MRR."""
     first: Array = 1 / (np.argmax(hits, axis=1) + 1.0)
     return _over(first * hits.any(axis=1), np.ones(len(hits)), relevant)
 
@@ -140,7 +140,7 @@ def auc(scores: Array, relevant: Array) -> Array:
     """The chance that a relevant item is scored above one that is not, ties counting half; all candidates, no
     cut.
 
-    ``scores`` (n_users, n_items), -inf for what is no candidate; ``relevant`` bool of that shape (marks on
+    ``scores`` (n_users, n_items), -inf for what is not a candidate; ``relevant`` bool of that shape (marks on
     items that are no candidates do not count). NaN for a user with no relevant candidate, or with nothing but
     them. This is the Mann-Whitney statistic; it is found by midranks.
     """
@@ -222,7 +222,7 @@ def _list_mean(top: Array, of_item: Array) -> Array:
 def diversity(top: Array, vectors: Array | sparse.csr_matrix, block: int = 512) -> Array:
     """float64 (lists,): intra-list diversity, 1 - the mean cosine of all pairs of a list (Ziegler et al.
     2005; Vargas & Castells 2011). ``vectors`` (n_items, d), dense or sparse, such as an item's raters or
-    features; an item whose vector is nought is unlike every other. NaN for lists of fewer than two."""
+    features; an item whose vector is 0 is unlike every other. NaN for lists of fewer than two."""
     from scipy import sparse
 
     rows = sparse.csr_matrix(vectors, dtype=np.float64)

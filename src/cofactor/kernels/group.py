@@ -187,7 +187,7 @@ def is_sorted(codes: Array) -> bool:
 
 @njit(cache=True, nogil=True)
 def has_leading_zero(text: Array, sep: int, quote: int) -> bool:
-    """Whether a field of a delimited text (uint8), but for its very first, starts with ``0`` and another digit, as in
+    """Whether a field of a delimited text (uint8), except its very first, starts with ``0`` and another digit, as in
     ``0110912``. A count without branches, so that the compiler makes it some bytes a cycle."""
     a, b, newline = np.uint8(sep), np.uint8(quote), np.uint8(10)
     zero, nine = np.uint8(48), np.uint8(57)

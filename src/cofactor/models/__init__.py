@@ -38,7 +38,7 @@ ABOUT: dict[str, str] = {
     "item-knn": "A user's own ratings of the most similar items",
     "user-knn": "What the users of the most similar taste gave it",
     "dot-bias": "The notebook's: factors and biases, by gradient descent",
-    "bayes-mf": "Bayesian factors and moods in time, with intervals",
+    "bayes-mf": "Bayesian factors and drift in time, with intervals",
     "popular": "What most took, overall or lately: one list for all",
     "item-cosine": "Items taken by the same users: cosine, TF-IDF, BM25",
     "ease": "A linear item-item model in closed form",

@@ -38,8 +38,8 @@ class ALSConfig:
     nu: float = option(
         0.5, "how the ridge grows with the ratings of a row (0: not, 1: in proportion), with reg above 0"
     )
-    reg_user: float = option(4.0, "made-up average ratings added to each user's bias, with reg above 0")
-    reg_item: float = option(2.0, "made-up average ratings added to each item's bias, with reg above 0")
+    reg_user: float = option(4.0, "pseudo-ratings at the mean added to each user (shrinkage), with reg above 0")
+    reg_item: float = option(2.0, "pseudo-ratings at the mean added to each item (shrinkage), with reg above 0")
 
     def __post_init__(self) -> None:
         check_at_least(self, n_factors=1, epochs=1, reg=0, nu=0, reg_user=1e-6, reg_item=1e-6)

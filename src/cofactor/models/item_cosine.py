@@ -36,7 +36,9 @@ class ItemCosineConfig:
     shrink: float = option(
         50.0, "bm25, cosine: made-up ratings of each item; rare ones are trusted less", Search(0.0, 100.0)
     )
-    min_rating_weight: float = option(0.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    min_rating_weight: float = option(
+        0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
+    )
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)

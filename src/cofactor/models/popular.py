@@ -30,7 +30,9 @@ class PopularConfig:
         "days after which a row counts half, seen from the newest one; 0: all count the same",
         Search(7, 2000, log=True),
     )
-    min_rating_weight: float = option(1.0, "what the lowest rating counts, against 1 for the highest", Search(0.0, 1.0))
+    min_rating_weight: float = option(
+        1.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
+    )
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)

@@ -123,7 +123,7 @@ def adapted(learn: Run, callback: Any) -> train.Callback:
         return callback
     if not isinstance(callback, Callback):
         raise ConfigError(
-            f"{type(callback).__name__} is no callback of cofactor; subclass cofactor.notebook.Callback "
+            f"{type(callback).__name__} is not a callback of cofactor; subclass cofactor.notebook.Callback "
             "(before_fit, before_epoch, before_batch, after_batch, after_epoch, after_fit)"
         )
     if missing := sorted(name for name in _NOT_CALLED if callable(getattr(type(callback), name, None))):

@@ -111,7 +111,7 @@ class Learner:
         return core.Job(self._module, self.dls, self.loss_func, self.opt_func, self.seed)
 
     def core(self) -> core.Core:
-        """The run that trains the module: made when first needed, and anew where the module was replaced or changed so
+        """The run that trains the module: made when first needed, and again where the module was replaced or changed so
         that the present one cannot honour it."""
         if self._core is None or not self._core.fits(self._job()):
             _check_loss(self.loss_func)

@@ -80,7 +80,7 @@ class Items:
                 return np.array([code for code in one_by_one if code >= 0], dtype=np.int32)
         codes = np.array(self.ids.encode(items), dtype=np.int32)
         unknown = np.flatnonzero(codes < 0)
-        if len(unknown) and (strict or isinstance(items[int(unknown[0])], str)):  # a number is no title
+        if len(unknown) and (strict or isinstance(items[int(unknown[0])], str)):  # a number is not a title
             find = self.code if strict else self.find
             codes[unknown] = [find(items[at]) for at in unknown.tolist()]
         return codes[codes >= 0]

@@ -1,4 +1,4 @@
-"""Whom a list is for: a user of the training data, one with newer ratings, or anybody with a history."""
+"""Resolve the target user: known, known with newer ratings, or described by a history."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def new_user(
 def profile_from_features(
     rec: Fitted, items: Array, values: Array, described: FeatureEffects, status: str
 ) -> UserProfile:
-    """Somebody with these ratings, of whom features say what is expected."""
+    """A user with these ratings, and features that say what to expect."""
     rating = rec.model.task == "rating"
     if not len(items) and not rating:
         return UserProfile(-1, items, values, None, status, described, described.expected)
@@ -126,7 +126,7 @@ def read_history(
 
 
 def rating_of(rec: Fitted, item: object, value: Any) -> float:
-    """A rating that somebody wrote; DataError where it is no number, or off the scale."""
+    """A rating that somebody wrote; DataError where it is not a number, or off the scale."""
     try:
         number = float("" if isinstance(value, (bool, np.bool_)) else value)
     except (TypeError, ValueError, OverflowError):
@@ -141,7 +141,7 @@ def _keys(history: Iterable[Any]) -> dict[Any, None]:
     try:
         return dict.fromkeys(history)
     except TypeError:
-        raise DataError("the history holds what is no id; give ids or titles, such as ['Fargo (1996)']") from None
+        raise DataError("the history holds what is not an id; give ids or titles, such as ['Fargo (1996)']") from None
 
 
 def fold_in(rec: Fitted, histories: CSR) -> Array:
@@ -186,5 +186,5 @@ def scores_of_many(rec: Fitted, codes: Array, keep: Array | None = None) -> Arra
 
 
 def popularity(rec: Fitted) -> Array:
-    """What to rank by for somebody of whom nothing is known: how many rated an item."""
+    """What to rank by for somebody about whom nothing is known: how many rated an item."""
     return rec.data.by_item.counts.astype(np.float32)

@@ -12,7 +12,7 @@ from cofactor.errors import DataError
 from cofactor.model import Task
 
 LEVELS = 24
-"""A column with more values than these is no scale of stars: counts, say, or a slider."""
+"""A column with more values than these is not a scale of stars: counts, say, or a slider."""
 SAMPLE = 100_000
 
 

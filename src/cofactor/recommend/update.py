@@ -44,7 +44,7 @@ def apply_updates(rec: Fitted, events: Any, unknown: Unknown) -> Updates:
         check_on_scale(rec.scale, columns.items[int(at)], float(columns.values[at]))
     codes, new_ids, new_codes = _user_codes(rec, columns.users)
     items = _item_codes(rec, columns.items, unknown)
-    if len(new_ids) > len(rec.updates.new_ids) and (items < 0).any():  # of whom nothing is taken in stays unknown
+    if len(new_ids) > len(rec.updates.new_ids) and (items < 0).any():  # a user without a usable event stays unknown
         codes[items < 0] = -1
         codes[items >= 0], new_ids, new_codes = _user_codes(rec, columns.users.filter(pl.Series(items >= 0)))
     times = np.full(len(codes), NO_TIME) if columns.times is None else columns.times

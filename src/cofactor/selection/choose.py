@@ -158,7 +158,7 @@ def _floor(data: Interactions, relevant: float | None) -> float | None:
 
 
 def _best(table: list[dict[str, Any]], target: metric_names.Metric) -> int:
-    """The first of those as good as the best, but for ties."""
+    """The first of those as good as the best, up to ties."""
     sign = 1.0 if target.lower_is_better else -1.0
     losses = [math.inf if line["value"] is None else sign * line["value"] for line in table]
     least = min(losses)

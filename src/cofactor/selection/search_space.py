@@ -14,7 +14,7 @@ class Range:
     """Where one parameter may lie, the default always included. Optuna sees numbers as they are, choices by
     their position.
 
-    A default that no logarithmic range can hold (nought, or None for "by the data") stands beside the range
+    A default that no logarithmic range can hold (0, or None for "by the data") stands beside the range
     as a choice.
     """
 

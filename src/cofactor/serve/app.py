@@ -263,7 +263,7 @@ def refit(request: Request, asked: schemas.Refit) -> Response:
     return Answer({"started": True}, status_code=202)
 
 
-# ---- what is no question to the model
+# ---- routes that do not query the model
 
 plain_routes = APIRouter()
 

@@ -1,4 +1,4 @@
-"""Questions to what is served, each a plain function; what they give is made JSON by the application."""
+"""Request handlers: plain functions whose results the application serialises to JSON."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from cofactor.serve.store import Event, Store, Version
 log = logging.getLogger("cofactor.serve")
 _BUNDLE_SOURCES = ("given", "reload")
 _PATIENCE = 5.0
-"""Seconds that an end waits for a change of models; one that takes longer is dropped, and nothing of it is kept."""
+"""How long shutdown waits for a model swap, in seconds; a slower swap is abandoned."""
 _LOOK_EVERY = 2.0
 """Seconds between two looks at the bundle."""
 
@@ -98,7 +98,7 @@ class Live:
         if self.folder is None:
             self._now = self._unwritten(1)
         else:
-            info(self.settings.model)  # nothing is made beside what is no model
+            info(self.settings.model)  # fail before creating any file if this is not a bundle
             origin = versions.origin_of(self.settings.model)
             if is_bundle(self.folder):
                 raise ConfigError(f"{self.folder} is a saved model; give another --state")

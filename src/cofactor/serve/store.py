@@ -78,7 +78,7 @@ class Store:
                 ) from None
             raise ConfigError(f"cannot open {path}: {exc}") from None
         except sqlite3.DatabaseError as exc:
-            raise ConfigError(f"{path} is no store of newer ratings ({exc}); move it away") from None
+            raise ConfigError(f"{path} is not a store of newer ratings ({exc}); move it away") from None
 
     def _open(self) -> None:
         db = self._db

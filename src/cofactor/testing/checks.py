@@ -83,7 +83,7 @@ def check_stepper(s: Subject) -> None:
     assert isinstance(losses, np.ndarray), "run must give an array of losses"
     assert losses.dtype == np.float64, f"losses are {losses.dtype}, not float64"
     assert losses.ndim == 1, f"losses have {losses.ndim} dimensions, not 1"
-    assert np.isfinite(losses).all(), "a training loss is no finite number"
+    assert np.isfinite(losses).all(), "a training loss is not a finite number"
 
 
 def check_learns(s: Subject) -> None:
@@ -200,7 +200,7 @@ def check_state(s: Subject) -> None:
     """A state is named arrays; what is made from a copy (even read-only) predicts the same, bit for bit."""
     state = s.model.state()
     for name, array in state.items():
-        assert isinstance(name, str), f"the key {name!r} of the state is no str"
+        assert isinstance(name, str), f"the key {name!r} of the state is not a str"
         assert isinstance(array, np.ndarray), f"{name!r} in the state is {type(array).__name__}, not an array"
         assert array.dtype.kind in "fiub", f"{name!r} in the state is {array.dtype}: use floats, ints or bools"
     copy = copied(state)
@@ -319,7 +319,7 @@ def check_terms(s: Subject) -> None:
 
 
 def check_folded_terms(s: Subject) -> None:
-    """The same for users that were folded in: the score is the link of the sum, but for the cut to the scale."""
+    """The same for users that were folded in: the score is the link of the sum, before the cut to the scale."""
     states = s.model.fold_in(s.histories())
     scores = s.model.scores_from(states).astype(np.float64)
     low, high = s.toy.train.range
@@ -334,7 +334,7 @@ def check_folded_terms(s: Subject) -> None:
 
 
 def check_left_out(s: Subject) -> None:
-    """Leaving out ratings one by one says what folding in each remaining history says, all but for chance."""
+    """Leaving out ratings one by one says what folding in each remaining history says, up to chance."""
     history = s.histories().take(np.array([0]))
     positions = np.arange(len(history.indices))
     item = int(np.setdiff1d(np.arange(history.n_cols), history.indices)[0])

@@ -32,7 +32,7 @@ def draw_weights(
 
     The design by columns: ``indptr``, ``rows``, ``values``; ``squares`` the sum of squares of each column. ``left``
     (n_rows, width) is what the present weights leave unexplained and is kept so. ``prior_precision`` (n_blocks, width),
-    ``block`` the block of each column. float32 but for ``indptr``.
+    ``block`` the block of each column. float32 except ``indptr``.
     """
     n_columns, width = weights.shape
     total = np.empty(width, np.float32)

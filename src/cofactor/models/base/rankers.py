@@ -1,6 +1,6 @@
 """What the rankers share: how much a rating counts, scores from a user's history, scores from factors.
 
-Every ranker gives a user of whom it knows nothing (code -1, or an empty history) the popularity of the items as scores.
+Every ranker gives a user that it knows nothing about (code -1, or an empty history) the popularity of the items as scores.
 An item code of -1 scores zero.
 """
 
@@ -194,7 +194,7 @@ class FactorRanker:
     """Base of ``ials``, ``bpr`` and ``warp``: the score is a dot product of factors, plus the item's bias.
 
     ``user_factors`` (n_users, k), ``item_factors`` (n_items, k), ``item_bias`` (n_items,), all float32. A user's state
-    is the row of factors; a row of zeros stands for a user of whom nothing is known.
+    is the row of factors; a row of zeros stands for a user about whom nothing is known.
     """
 
     name: ClassVar[str]

@@ -21,14 +21,14 @@ class BayesMFConfig:
     chains: int = option(2, "independent chains, each on a thread of its own")
     n_samples: int = option(60, "posterior samples kept over all chains (fewer where they would take over 256 MB)")
     implicit: bool = option(
-        True, "let the set of what a user rated, and of who rated an item, speak", Search(choices=(True, False))
+        True, "use which items were rated, and by whom, as implicit feedback", Search(choices=(True, False))
     )
     time: bool = option(True, "user drift in time, where the data have times", Search(choices=(True, False)))
     likelihood: str = option(
         "gaussian", "'gaussian', or 'ordinal': ordered probit, for few distinct ratings", Search(choices=LIKELIHOODS)
     )
     noise_df: float = option(
-        10.0, "how alike users (and items) are in their noise; 0: all the same", Search(3.0, 50.0, log=True)
+        10.0, "degrees of freedom of the per-user and per-item noise; 0: one shared noise", Search(3.0, 50.0, log=True)
     )
     user_time_scales: tuple[float, ...] = option(
         (30.0, 3600.0), "seconds that user drift lasts, first guesses; one process each"

@@ -2,7 +2,7 @@
 
 In each kept sample a user is the solution of a ridge regression. Without one of its rows the inverse changes by a
 matrix of rank one (Sherman & Morrison 1950), so leaving out each rating in turn costs little more than one solution.
-The size of the user's noise is held as it was with all ratings; what the set of rated items says is taken anew.
+The size of the user's noise is held as it was with all ratings; the effect of the set of rated items is computed again.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def begin_chain(
 
 @one_thread()
 def _explain(side: Side) -> None:
-    """What the weights say, anew."""
+    """What the weights say, computed again."""
     from scipy.sparse import csc_array
 
     d = side.layout.design

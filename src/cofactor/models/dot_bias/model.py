@@ -136,7 +136,7 @@ class DotBias(FromRows):
         self._stepper: DotBiasStepper | None = None
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> DotBiasStepper:
-        """Begin anew from random weights. On one that was loaded, use :meth:`resume` to go on from its weights."""
+        """Begin again from random weights. On one that was loaded, use :meth:`resume` to go on from its weights."""
         c = self.config
         table = initial_table(data.n_users, data.n_items, c.n_factors, rng)
         self.user_table, self.item_table = table[: data.n_users], table[data.n_users :]

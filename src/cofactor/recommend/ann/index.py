@@ -38,7 +38,7 @@ class Index:
 
     @property
     def settings(self) -> str:
-        """All that decides what it finds, but for the vectors."""
+        """Everything that decides what it finds, apart from the vectors."""
         import usearch
 
         return f"usearch {usearch.__version__} {self.connectivity} {self.effort} {MARGIN} {MOST}"

@@ -111,7 +111,7 @@ def best_for_many(rec: Fitted, users: Array, keep: Array | None, options: ListOp
 
 
 def best_of(index: Index, states: Array, seen: CSR | None, keep: Array | None, n: int) -> tuple[Array, Array]:
-    """The n best items of each row of ``states``, but for the row's ``seen`` ones and those not in ``keep``.
+    """The n best items of each row of ``states``, without the row's ``seen`` ones and those not in ``keep``.
 
     Each row fetches as many candidates as leave enough when the seen ones, and the usual share of those not kept, are
     gone. Exact where that is much of the catalogue, where too few are left, or where the scores are no dot product.

@@ -1,4 +1,4 @@
-"""Items that came after training: scored by their features, as those of the known items go with their scores."""
+"""Score cold-start items by a regression of the known items' scores on their features."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def recommend_new(
 
 
 def new_table(rec: Fitted, items: Any, names: Sequence[str]) -> tuple[pl.Series, pl.DataFrame]:
-    """(ids, table) of the new items, with the columns behind the features ``names``; DataError for what is no frame
+    """(ids, table) of the new items, with the columns behind the features ``names``; DataError for what is not a frame
     with ids."""
     key = rec.data.columns.item
     table = frames.select_columns(items, [key], [], ["title", *feature_groups(names)], "the new items")

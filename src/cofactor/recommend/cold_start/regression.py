@@ -26,7 +26,7 @@ USERS, BLOCK = 300, 64
 
 class Regression(NamedTuple):
     """``rated`` codes (n,) of items with ratings; ``weights`` (n,), mean 1; ``rows`` (n, p) their features less
-    ``means`` (p,); ``inverse`` (p, p) that of the ridge regression's matrix. float64 but for the codes."""
+    ``means`` (p,); ``inverse`` (p, p) that of the ridge regression's matrix. float64 except the codes."""
 
     rated: Array
     weights: Array

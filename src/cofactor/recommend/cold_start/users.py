@@ -45,7 +45,7 @@ class Sizes(NamedTuple):
 
 class FeaturePrior(NamedTuple):
     """What is expected of a user: ``level`` (n_items,), the mean of the users' scores, plus their ``features`` less
-    ``means`` (p,) times ``coefficients`` (p, n_items). float32 but for the means; ``names`` of the features;
+    ``means`` (p,) times ``coefficients`` (p, n_items). float32 except the means; ``names`` of the features;
     ``nobody`` (n_items,): what a model of ratings has for a user without ratings."""
 
     names: tuple[str, ...]
@@ -148,7 +148,7 @@ def describe(rec: Fitted, features: Mapping[str, Any], unknown: Unknown) -> tupl
     notes += [f"never seen: {', '.join(encoded.unseen[0][:3])}"] if encoded.unseen[0] else []
     if not columns:
         return None, "; ".join(["no known feature", *notes])
-    if np.abs(parts).max(initial=0.0) <= 1e-6 * np.abs(prior.level).max(initial=0.0):  # but for rounding
+    if np.abs(parts).max(initial=0.0) <= 1e-6 * np.abs(prior.level).max(initial=0.0):  # apart from rounding
         return None, "; ".join([f"features change no score of {rec.name}", *notes])
     labels = tuple(f"{name} {_value(given[name])}" for name in columns)
     return FeatureEffects(prior.level + parts.sum(axis=0), labels, parts), "; ".join(notes)
