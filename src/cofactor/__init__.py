@@ -17,7 +17,7 @@ _PUBLIC = {
     "Learner": "cofactor.collab",
     "Recommender": "cofactor.recommender",
     "Split": "cofactor.data.interactions",
-    "check": "cofactor.data.doctor",
+    "check": "cofactor.fitting.estimate",
     "collab_learner": "cofactor.collab",
     "compare": "cofactor.selection.compare",
     "diff": "cofactor.api",
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
     from cofactor.data.datasets import folds as folds
     from cofactor.data.datasets import list_datasets as list_datasets
     from cofactor.data.datasets import load_dataset as load_dataset
-    from cofactor.data.doctor import check as check
     from cofactor.data.interactions import Interactions as Interactions
     from cofactor.data.interactions import Split as Split
     from cofactor.data.read import read as read
     from cofactor.errors import CofactorError as CofactorError
     from cofactor.evaluation.evaluate import evaluate as evaluate
+    from cofactor.fitting.estimate import check as check
     from cofactor.models import list_models as list_models
     from cofactor.recommender import Recommender as Recommender
     from cofactor.selection.compare import compare as compare

@@ -123,6 +123,54 @@ class Model(Protocol):
         ...
 
 
+class TableSize(NamedTuple):
+    """What the cost of training depends on.
+
+    ``ratings``, ``users``, ``items``: how many. ``pairs_by_user``, ``pairs_by_item``: the sums over users (items) of
+    their squared numbers of ratings. ``timed``: whether there are times.
+    """
+
+    ratings: int
+    users: int
+    items: int
+    pairs_by_user: float
+    pairs_by_item: float
+    timed: bool
+
+    def part(self, share: float) -> TableSize:
+        """The size of a random part of the rows."""
+        pairs = (self.pairs_by_user * share**2, self.pairs_by_item * share**2)
+        return TableSize(round(self.ratings * share), self.users, self.items, *pairs, self.timed)
+
+
+class Cost(NamedTuple):
+    """What training takes on one core.
+
+    ``memory``: bytes at most beside the table; ``kept``: those of them that stay, groupings of the table included;
+    ``operations``: nanoseconds of a laptop-like core; ``formula``: what they grow with, in words; ``libraries``: bytes
+    of what is loaded the first time.
+    """
+
+    memory: float
+    kept: float
+    operations: float
+    formula: str
+    libraries: float = 0.0
+
+
+@runtime_checkable
+class HasCost(Protocol):
+    """Optional (registered models all have it): what training would cost, from counted bytes and measured operations.
+
+    For ``cofactor check``, for the refusal of what does not fit in memory, and for trying cheap models first.
+    """
+
+    @classmethod
+    def cost(cls, config: Any, size: TableSize) -> Cost:
+        """For one training with this config. The memory is never under what is used, and little above."""
+        ...
+
+
 @runtime_checkable
 class HasLoss(Protocol):
     """Optional: the model knows its own loss (a user's PyTorch loss, say). Others: ``config.loss``, or else MSE."""

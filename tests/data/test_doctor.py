@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 
 from cofactor.data import splits
-from cofactor.data.doctor import Report, check, k_cores
+from cofactor.data.doctor import Report, k_cores
 from cofactor.data.features import with_features
 from cofactor.data.interactions import Interactions
 from cofactor.data.read import read
 from cofactor.errors import ConfigError, DataError
+from cofactor.fitting.estimate import check
 
 YEAR = 365 * 86_400
 

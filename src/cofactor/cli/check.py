@@ -23,8 +23,8 @@ from cofactor.cli.common import (
 )
 from cofactor.data.catalog import DATASETS
 from cofactor.data.datasets import load_dataset
-from cofactor.data.doctor import check
 from cofactor.data.doctor_checks import percent
+from cofactor.fitting.estimate import check
 
 if TYPE_CHECKING:
     import polars as pl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +15,6 @@ from cofactor.data.ids import Array, factorize
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.data.open import open_table
 from cofactor.data.read import read
-from cofactor.data.resource_estimate import forecast
 from cofactor.data.side_tables import align
 from cofactor.data.tables import Table
 from cofactor.data.timestamps import to_seconds
@@ -28,8 +28,8 @@ class Report:
     """What the doctor found.
 
     ``summary``: figures by name; ``findings``: worst first; ``k_core``: what would be left if users and items with
-    fewer than k ratings were taken away; ``forecast``: memory and time for each model, roughly; ``notes``: what the
-    reader decided.
+    fewer than k ratings were taken away; ``forecast``: memory and time for each model (empty unless asked for);
+    ``notes``: what the reader decided.
     """
 
     name: str
@@ -61,7 +61,8 @@ class Report:
     def sections(self) -> dict[str, pl.DataFrame]:
         """Everything as titled tables, in the order to show them."""
         summary = pl.DataFrame({"figure": list(self.summary), "value": [str(v) for v in self.summary.values()]})
-        return {"Summary": summary, "Findings": self.frame, "k-core": self.k_core, "Forecast": self.forecast}
+        tables = {"Summary": summary, "Findings": self.frame, "k-core": self.k_core}
+        return tables | ({"Forecast": self.forecast} if self.forecast.width else {})
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON."""
@@ -76,12 +77,19 @@ class Report:
         }
 
 
-def check(source: Any, *, valid: Any = None, **options: Any) -> Report:
+def check(
+    source: Any,
+    *,
+    valid: Any = None,
+    estimate: Callable[[Interactions], pl.DataFrame] | None = None,
+    **options: Any,
+) -> Report:
     """Look a table over: :class:`Report`.
 
     ``source``: whatever :func:`cofactor.read` takes (``options`` are its own), or Interactions. Rows that ``read``
     would refuse become findings, and the rest is examined without them. ``valid``: a second part, held against
-    ``source`` for leaks. Raises DataError only where there is no table to look at: no such file or column, no rows.
+    ``source`` for leaks. ``estimate``: what makes the report's ``forecast``. Raises DataError only where there is no
+    table to look at: no such file or column, no rows.
     """
     found: list[Finding] = []
     if isinstance(source, Interactions):
@@ -106,7 +114,8 @@ def check(source: Any, *, valid: Any = None, **options: Any) -> Report:
         other = valid if isinstance(valid, Interactions) else read(valid, **options)
         found.extend(doctor_checks.leaks(data, other))
     found.sort(key=lambda f: _RANK[f.severity])
-    return Report(data.name, _summary(data, rows), tuple(found), k_cores(data), forecast(data), notes)
+    costs = pl.DataFrame() if estimate is None else estimate(data)
+    return Report(data.name, _summary(data, rows), tuple(found), k_cores(data), costs, notes)
 
 
 def k_cores(data: Interactions, ks: tuple[int, ...] = (2, 3, 5, 10, 20)) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import check_trainable, read
 from cofactor.errors import DataError
 from cofactor.fitting.calibrate import calibrate_intervals, rmse
+from cofactor.fitting.estimate import refuse_what_does_not_fit
 from cofactor.fitting.warm import warm_start
 from cofactor.model import Posterior
 from cofactor.models import model_class
@@ -46,6 +47,7 @@ def fit_named(
             "take a ranker, or model='auto-ranking'"
         )
     made = cls(make_config(cls.Config, config))
+    refuse_what_does_not_fit(model, made.config, train, calibrate=calibrate)
     data = train if valid is None else Split(train, valid, "given", None)
     warm = False
 

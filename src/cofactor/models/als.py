@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.model import Hyper, State, Stepper
+from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.alternating import Side, begin_sides, noise_floor, solve_side
 from cofactor.models.base.arrays import check_at_least, fitted, stored
 from cofactor.models.base.biased_factors import BiasedFactors
 from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
 
 Array = NDArray[Any]
 
@@ -59,6 +60,16 @@ class ALS(BiasedFactors):
         super().__init__(config or ALSConfig())
         self.spread: Array | None = None
         self.ridge: Array | None = None
+
+    @classmethod
+    def cost(cls, config: ALSConfig, size: TableSize) -> Cost:
+        """Both groupings of the table; tables of both sides, and of variances where the ridge is learned."""
+        n, rows, k = size.ratings, size.users + size.items, config.n_factors
+        tables = 4 * (k + 1) * rows * (1 if config.reg > 0 else 2)
+        kept = 2 * GROUPED * n + 16 * rows + tables
+        sweep = kept + 4 * n + 4 * (k + 2) * max(size.users, size.items) + 16 * size.users
+        memory = max((GROUPED + GROUPING) * n + 48 * rows + 4 * (k + 1) * rows, sweep)
+        return Cost(memory, kept, 2.0 * config.epochs * n * k**2, f"{config.epochs} sweeps x n x k^2, k={k}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> ALSStepper:
         """Begin with random factors, and biases from two sweeps without them."""

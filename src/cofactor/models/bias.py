@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.bias import shrunk_mean, sweep
-from cofactor.model import Hyper, Kind, State, Stepper, Task, Terms
+from cofactor.model import Cost, Hyper, Kind, State, Stepper, TableSize, Task, Terms
 from cofactor.models.base.arrays import at, check_at_least, clipped_terms, fitted, stored, stored_range
 from cofactor.models.base.config import Search, option
 
@@ -50,6 +50,12 @@ class Bias:
         self.range: Array | None = None
         self.user_bias: Array | None = None
         self.item_bias: Array | None = None
+
+    @classmethod
+    def cost(cls, config: BiasConfig, size: TableSize) -> Cost:
+        """Residuals in float64, and copies of them and of the codes while they are summed."""
+        n, rows, sweeps = size.ratings, size.users + size.items, config.epochs
+        return Cost(28 * n + 32 * rows, 16 * rows, 15.0 * sweeps * n, f"{sweeps} passes x n")
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BiasStepper:
         """Begin with every bias at zero."""

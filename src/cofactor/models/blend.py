@@ -18,10 +18,11 @@ from cofactor.data.interactions import CSR, Interactions, csr
 from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.blend import add_standardised, ndcg_rows
 from cofactor.kernels.blocks import over_rows
-from cofactor.model import Kind, Model, State, Task
+from cofactor.model import Cost, Kind, Model, State, TableSize, Task
 from cofactor.models import model_class
 from cofactor.models.base.arrays import fitted, stored
 from cofactor.models.base.config import option
+from cofactor.models.base.cost import GROUPED
 from cofactor.models.base.rankers import SolveStepper, csr_state, popularity, scored_pairs, stored_csr
 from cofactor.models.base.sparse import frozen
 from cofactor.train.fit_model import fit_model
@@ -74,6 +75,22 @@ class Blend:
         self.popularity: Array | None = None
         self.history: CSR | None = None
         self.parts: dict[str, Any] = {}
+
+    @classmethod
+    def cost(cls, config: BlendConfig, size: TableSize) -> Cost:
+        """That of the models, one after the other; twice, where weights are chosen on held-out rows first."""
+        parts = [_trainable(name) for name in config.models]
+        costs = [part.cost(part.Config(), size) for part in parts]
+        n, searched = size.ratings, not config.weights
+        kept = sum(cost.kept for cost in costs) + GROUPED * n
+        memory = kept + max(cost.memory - cost.kept for cost in costs)
+        if searched:
+            rows = n * (28 if size.timed else 20)
+            scores = 4 * min(_USERS, size.users) * size.items * (len(costs) + 2)
+            memory = max(memory, rows + scores + max(cost.memory for cost in costs) + GROUPED * n)
+        work = sum(cost.operations for cost in costs) * (2 - config.share if searched else 1)
+        libraries = max(cost.libraries for cost in costs)
+        return Cost(memory, kept, work, f"the sum over {', '.join(config.models)}", libraries)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError for a model that does not exist, trains by batches, or cannot score a new user."""

@@ -17,9 +17,10 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels import bpr as kernel
 from cofactor.kernels.blocks import over_rows
-from cofactor.model import Hyper, State, Stepper
+from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.config import GradientConfig, Search, option
+from cofactor.models.base.cost import GROUPED
 from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, rating_range, weighted
 
 Array = NDArray[Any]
@@ -68,6 +69,18 @@ class Bpr(FactorRanker):
 
     def __init__(self, config: BprConfig | None = None) -> None:
         super().__init__(config or self.Config())
+
+    @classmethod
+    def cost(cls, config: BprConfig, size: TableSize) -> Cost:
+        """The table by user with weights, the order of a pass; both tables, and one of them again at the start."""
+        n, k = size.ratings, config.n_factors
+        tables = 4 * (k + 1) * (size.users + size.items)
+        kept = (GROUPED + 8) * n + tables
+        trials = isinstance(config, WarpConfig)
+        work = (18.0 if trials else 8.0) * config.epochs * n * k
+        more = ", more as it gets better" if trials else ""
+        memory = kept + 8 * n + 4 * k * max(size.users, size.items) + 32 * size.users
+        return Cost(memory, kept, work, f"{config.epochs} epochs x n x k={k}{more}")
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BprStepper:
         """Begin with small random factors and no biases."""

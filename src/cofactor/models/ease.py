@@ -13,7 +13,9 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import gram_rows, mirror_rows
+from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
 from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
 from cofactor.models.base.sparse import transposed
 
@@ -47,6 +49,15 @@ class Ease(HistoryRanker):
 
     def __init__(self, config: EaseConfig | None = None) -> None:
         super().__init__(config or EaseConfig())
+
+    @classmethod
+    def cost(cls, config: EaseConfig, size: TableSize) -> Cost:
+        """The table by user and by item; one square matrix of the items, inverted in place."""
+        n, items = size.ratings, float(size.items)
+        kept = GROUPED * n + 4 * items**2
+        memory = max((GROUPED + GROUPING + 8) * n, (GROUPED + TURNED + 4) * n + 4 * items**2 + 32 * items)
+        work = 0.05 * items**3 + 5 * size.pairs_by_user
+        return Cost(memory, kept, work, "I^3; I x I matrix in memory", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError, with a forecast, where the matrix would not fit ``max_gb``."""

@@ -20,9 +20,10 @@ from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.ials.blocks import solve_rows
 from cofactor.kernels.ials.cg import improve_rows
-from cofactor.model import Hyper, State, Stepper
+from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
 from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, rating_range, weighted
 from cofactor.models.base.sparse import frozen, transposed
 
@@ -73,6 +74,17 @@ class Ials(FactorRanker):
     def __init__(self, config: IalsConfig | None = None) -> None:
         super().__init__(config or IalsConfig())
         self._gram: Array | None = None
+
+    @classmethod
+    def cost(cls, config: IalsConfig, size: TableSize) -> Cost:
+        """Both groupings of the table, with weights; tables of a multiple of 16 columns, and without the padding."""
+        n, rows, k = size.ratings, size.users + size.items, config.n_factors
+        wide = -(-k // LANES) * LANES
+        tables = 4 * rows * (wide + (k if k != wide else 0))
+        kept = (GROUPED + TURNED + 4) * n + tables
+        memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n + 24 * rows)
+        work = config.epochs * (6.0 * n * k + rows * k**2)
+        return Cost(memory, kept, work, f"{config.epochs} sweeps x (n k + (U+I) k^2), k={k}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> IalsStepper:
         """Items begin at random, users at zero."""

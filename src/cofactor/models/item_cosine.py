@@ -16,7 +16,9 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import nearest_rows
+from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
 from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
 from cofactor.models.base.sparse import transposed
 
@@ -64,6 +66,14 @@ class ItemCosine(HistoryRanker):
 
     def __init__(self, config: ItemCosineConfig | None = None) -> None:
         super().__init__(config or ItemCosineConfig())
+
+    @classmethod
+    def cost(cls, config: ItemCosineConfig, size: TableSize) -> Cost:
+        """The table by user, by item and by user again, with weights; the neighbours."""
+        n, near = size.ratings, size.items * min(config.neighbours, size.items)
+        memory = (GROUPED + TURNED + 8 + GROUPING + 4) * n + 40 * near
+        work = 8.0 * size.pairs_by_user
+        return Cost(memory, GROUPED * n + 8 * near, work, "sum over users of (ratings of the user)^2", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """Nothing is computed before the first run."""

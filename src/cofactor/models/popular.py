@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
-from cofactor.model import Kind, State, Task
+from cofactor.model import Cost, Kind, State, TableSize, Task
 from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.rankers import SolveStepper, check_min_weight, rating_range, rating_weights
@@ -54,6 +54,13 @@ class Popular:
     def __init__(self, config: PopularConfig | None = None) -> None:
         self.config = config or PopularConfig()
         self.popularity: Array | None = None
+
+    @classmethod
+    def cost(cls, config: PopularConfig, size: TableSize) -> Cost:
+        """Counts of the rows, with their weights."""
+        n = size.ratings
+        aged = 32 if config.half_life else 24 if config.min_rating_weight < 1 else 20
+        return Cost(aged * n + 24 * size.items, 4 * size.items, 80.0 * n, "n")
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError where a half-life is set and the data have no times."""

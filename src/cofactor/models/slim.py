@@ -13,7 +13,9 @@ from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import mirror_rows
 from cofactor.kernels.slim import solve_columns
+from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
 from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
 from cofactor.models.ease import check_memory, gram
 
@@ -56,6 +58,15 @@ class Slim(HistoryRanker):
 
     def __init__(self, config: SlimConfig | None = None) -> None:
         super().__init__(config or SlimConfig())
+
+    @classmethod
+    def cost(cls, config: SlimConfig, size: TableSize) -> Cost:
+        """That of ``ease``, and the weights that are found, which are sparse."""
+        n, items = size.ratings, float(size.items)
+        kept = GROUPED * n + 2 * items**2
+        memory = max((GROUPED + GROUPING + 8) * n, (GROUPED + TURNED + 4) * n + 8 * items**2)
+        work = 15.0 * config.passes * items**2 + 5 * size.pairs_by_user
+        return Cost(memory, kept, work, "I^2 x passes; I x I matrix in memory", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError, with a forecast, where the items' Gram matrix would not fit ``max_gb``."""

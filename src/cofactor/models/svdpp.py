@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.als import sum_rows
 from cofactor.kernels.blocks import over_rows
-from cofactor.model import Hyper, State, Stepper
+from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.alternating import Side, begin_sides, noise_floor, solve_side
 from cofactor.models.base.arrays import check_at_least, fitted, stored
 from cofactor.models.base.biased_factors import BiasedFactors
 from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
 
 Array = NDArray[Any]
 
@@ -60,6 +61,17 @@ class SVDpp(BiasedFactors):
         self.spread: Array | None = None
         self.ridge: Array | None = None
         self.summed: Array | None = None
+
+    @classmethod
+    def cost(cls, config: SVDppConfig, size: TableSize) -> Cost:
+        """That of ``als``, with two more tables of each side, and six of one side while sums are regressed."""
+        n, rows, k = size.ratings, size.users + size.items, config.n_factors
+        kept = 2 * GROUPED * n + 16 * rows + 16 * (k + 1) * rows
+        larger = max(size.users, size.items) if config.flipped else size.items
+        sweep = kept + 4 * n + 4 * (k + 2) * 6 * larger
+        memory = max((GROUPED + GROUPING) * n + 48 * rows + 4 * (k + 1) * rows, sweep)
+        work = 3.5 * config.epochs * n * k**2
+        return Cost(memory, kept, work, f"{config.epochs} sweeps x n x k^2, k={k}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SVDppStepper:
         """Begin as ``als`` does, with sums of zero."""

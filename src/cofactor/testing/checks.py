@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR
 from cofactor.errors import BundleError, CofactorError
 from cofactor.explain.rated import left_out
-from cofactor.model import Model, Terms
+from cofactor.model import Model, TableSize, Terms
 from cofactor.testing.subject import Subject, copied
 
 Array = NDArray[Any]
@@ -397,3 +397,17 @@ def check_similarity(s: Subject) -> None:
     assert np.isfinite(rows).all(), "item_similarity gave values that are no finite numbers"
     alone = s.model.item_similarity(some[1:2])
     assert np.allclose(alone[0], rows[1], atol=1e-6), "an item alone has other similarities"
+
+
+def check_cost(s: Subject) -> None:
+    """Bytes and operations above zero that grow with the table; what stays is part of what is used."""
+    size = TableSize(100_000, 2000, 1000, 8e6, 2e7, True)
+    cost = s.cls.cost(s.config, size)
+    assert cost.formula, "cost says in no words what it grows with"
+    assert cost.operations > 0, f"{cost.operations} operations"
+    assert 0 < cost.kept <= cost.memory, f"{cost.kept:g} bytes stay of {cost.memory:g}"
+    longer = s.cls.cost(s.config, TableSize(400_000, 2000, 1000, 1.28e8, 3.2e8, True))
+    assert longer.memory > cost.memory, "four times the rows take no more memory"
+    assert longer.operations > cost.operations, "four times the rows take no more operations"
+    wider = s.cls.cost(s.config, TableSize(100_000, 8000, 4000, 2e6, 5e6, True))
+    assert wider.memory > cost.memory, "four times the users and items take no more memory"

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cofactor.model import Additive, HasFactors, HasSimilarity, LeavesOut, Posterior, ScoresSome
+from cofactor.model import Additive, HasCost, HasFactors, HasSimilarity, LeavesOut, Posterior, ScoresSome
 from cofactor.testing import checks
 from cofactor.testing.subject import Subject
 
@@ -40,6 +40,7 @@ ALWAYS = (
     checks.check_fold_in,
 )
 WHERE = (
+    (HasCost, checks.check_cost),
     (ScoresSome, checks.check_scores_among),
     (Additive, checks.check_terms),
     (Additive, checks.check_folded_terms),

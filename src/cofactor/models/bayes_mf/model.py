@@ -22,8 +22,9 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.gibbs.pairs import pair_dots, pair_variances
 from cofactor.kernels.gibbs.time import drift_at
 from cofactor.kernels.products import dots, row_dots
-from cofactor.model import CommonRows, Interval, Kind, State, Stepper, Task, Terms
+from cofactor.model import CommonRows, Cost, Interval, Kind, State, Stepper, TableSize, Task, Terms
 from cofactor.models.base.arrays import clipped_terms, fitted
+from cofactor.models.base.cost import COMPILED
 from cofactor.models.bayes_mf.config import BayesMFConfig, check
 from cofactor.models.bayes_mf.diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf.fold_in import fold_one, fold_users
@@ -31,7 +32,7 @@ from cofactor.models.bayes_mf.leave_one_out import latent_without
 from cofactor.models.bayes_mf.ordinal import expected_level, half_way, rescale
 from cofactor.models.bayes_mf.samples import Samples, trace_names
 from cofactor.models.bayes_mf.state import BY_SAMPLE, per_sample, stored_samples
-from cofactor.models.bayes_mf.stepper import BayesStepper
+from cofactor.models.bayes_mf.stepper import BayesStepper, kept_samples
 from cofactor.models.bayes_mf.terms import Account, account, user_parts
 from cofactor.models.bayes_mf.time import KINDS
 from cofactor.models.bayes_mf.uncertainty import latent_draw, latent_variances
@@ -55,6 +56,23 @@ class BayesMF:
     def __init__(self, config: BayesMFConfig | None = None) -> None:
         self.config = config or BayesMFConfig()
         self.samples = Samples()
+
+    @classmethod
+    def cost(cls, config: BayesMFConfig, size: TableSize) -> Cost:
+        """The table by user and by item, what explains both sides, and the chains; the samples that are kept."""
+        n, c = size.ratings, config
+        users, items, width = size.users + 1, size.items + 1, c.n_factors + 1
+        rows = users + items
+        n_samples, each = kept_samples(c, size.users, size.items)
+        samples = n_samples * each
+        per_chain = 4 * rows * width * 6 + 8 * n
+        kept = 64 * n + samples + c.chains * per_chain
+        memory = 135 * n + samples + c.chains * per_chain
+        work = (
+            c.chains * c.epochs * ((18 if size.timed and c.time else 8) * n * c.n_factors + 0.2 * rows * c.n_factors**3)
+        )
+        sweeps = c.chains * c.epochs
+        return Cost(memory, kept, work, f"{sweeps} sweeps x (n k + (U+I) k^3), {n_samples} samples kept", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BayesStepper:
         """Begin with small random vectors; one chain a stream of random numbers."""

@@ -117,13 +117,11 @@ class BayesStepper(Stepper):
     # ---- what is kept
 
     def _allocate(self, data: Interactions, parts: Parts) -> dict[str, Array]:
-        c, n_chains = self.config, len(self.chains)
+        c = self.config
         k, n, m = c.n_factors, data.n_users + 1, data.n_items + 1
         design, levels = parts.users.design, parts.levels
         has_implicit = design is not None and design.n_implicit > 0
-        bytes_each = 4 * (k + 1) * (2 * n + m + (m if has_implicit else 0))
-        per_chain = max(1, min(c.n_samples // n_chains, KEPT_BYTES // (bytes_each * n_chains), c.epochs - c.burn_in))
-        self.slots = s = per_chain * n_chains
+        self.slots = s = kept_samples(c, data.n_users, data.n_items)[0]
         in_time: dict[str, Array] = {}
         for name, found, number, rows in zip(
             KINDS, (parts.user_drifts, parts.item_drifts), self._processes(), (n, m), strict=True
@@ -231,6 +229,14 @@ class BayesStepper(Stepper):
         for process in chain.user_drifts + chain.item_drifts:
             numbers += [process.numbers[0], np.sqrt(process.numbers[1]) * self.scale]
         return np.concatenate([np.array(numbers, dtype=np.float64), self.mean + self.scale * pairs])
+
+
+def kept_samples(c: BayesMFConfig, n_users: int, n_items: int) -> tuple[int, int]:
+    """How many samples are kept over all chains, and the bytes of each; see ``KEPT_BYTES``."""
+    tables = 2 * (n_users + 1) + (n_items + 1) * (2 if c.implicit else 1)
+    bytes_each = 4 * (c.n_factors + 1) * tables
+    per_chain = min(c.n_samples // c.chains, KEPT_BYTES // (bytes_each * c.chains), c.epochs - c.burn_in)
+    return max(1, per_chain) * c.chains, bytes_each
 
 
 def slow_left_out(scales: tuple[float, ...], data: Interactions) -> tuple[float, ...]:

@@ -22,7 +22,7 @@ from cofactor.kernels.dot_bias import epoch as kernel
 from cofactor.kernels.dot_bias import predict as predictions
 from cofactor.kernels.dot_bias.loss import BCE, HUBER, MAE, MSE
 from cofactor.kernels.products import dots
-from cofactor.model import Hyper, Kind, State, Stepper, Task, Terms
+from cofactor.model import Cost, Hyper, Kind, State, Stepper, TableSize, Task, Terms
 from cofactor.models.base.arrays import stored
 from cofactor.models.base.config import GradientConfig, Search, option
 from cofactor.models.dot_bias.fold_in import FromRows, fold, losses_of, prior_weight
@@ -134,6 +134,16 @@ class DotBias(FromRows):
         self._unknown: Array = np.zeros((2, stride_of(self.config.n_factors)), np.float32)
         self._known_step = -1
         self._stepper: DotBiasStepper | None = None
+
+    @classmethod
+    def cost(cls, config: DotBiasConfig, size: TableSize) -> Cost:
+        """The table and both moments; the order of an epoch, or the rows by stratum."""
+        n, rows, k = size.ratings, size.users + size.items, config.n_factors
+        kept = 12 * stride_of(k) * rows + 40 * rows
+        strata = config.parallel == "on" or (config.parallel == "auto" and n >= AUTO_ROWS)
+        memory = kept + (12 if strata else 24) * n + 24 * n / config.batch_size
+        work = 15.0 * config.epochs * n * k
+        return Cost(memory, kept + (8 if strata else 0) * n, work, f"{config.epochs} epochs x n x k={k}")
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> DotBiasStepper:
         """Begin again from random weights. On one that was loaded, use :meth:`resume` to go on from its weights."""

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.knn import item_rows, pair_means, user_rows
-from cofactor.model import Hyper, Kind, State, Stepper, Task, Terms
+from cofactor.model import Cost, Hyper, Kind, State, Stepper, TableSize, Task, Terms
 from cofactor.models.base.arrays import at, check_at_least, clipped_terms, fitted, stored
 from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
 from cofactor.models.base.sparse import frozen, transposed
 from cofactor.models.bias import Bias, BiasConfig
 from cofactor.models.knn.rows import NO_ROWS, check_codes, list_rows, merged, narrowed, nearest, stored_rows
@@ -79,6 +80,23 @@ class _KNN:
         self._all: CSR | None = None
         self._some: tuple[Array, CSR] | None = None
         """What is summed for all items, and for those that were asked for last."""
+
+    @classmethod
+    def cost(cls, config: Any, size: TableSize) -> Cost:
+        """The table by user and by item, residuals of both, and the lists of neighbours."""
+        n, rows = size.ratings, size.items if cls.of_items else size.users
+        lists = 8 * rows * min(config.k, rows)
+        kept = (GROUPED + 2 * TURNED) * n + lists
+        memory = (GROUPED + TURNED + GROUPING + 8) * n + lists + 64e6
+        pairs, words = (
+            (
+                size.pairs_by_user,
+                "users",
+            )
+            if cls.of_items
+            else (size.pairs_by_item, "items")
+        )
+        return Cost(memory, kept, 20 * pairs, f"sum over {words} of (ratings of the {words[:-1]})^2", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> KNNStepper:
         """Begin without neighbours; everything is computed in one run."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError
-from cofactor.model import CommonRows, State, Stepper
+from cofactor.model import CommonRows, Cost, State, Stepper, TableSize
 from cofactor.models.base.arrays import stored
 from cofactor.models.base.config import GradientConfig, Search, option
+from cofactor.models.base.cost import COMPILED, TORCH
 from cofactor.models.dot_bias.model import infer_range
 from cofactor.models.neural.saved import PREFIX, arrays_of, embedding_sizes
 from cofactor.models.torch.module import TorchModule, need_torch, parts
@@ -87,6 +89,18 @@ class Neural(TorchModule):
         self._saved: dict[str, Array] | None = None
         """The arrays of a network that was read and whose module nobody has asked for yet."""
         self._known_arrays: tuple[Any, tuple[Net, Prior] | None] | None = None
+
+    @classmethod
+    def cost(cls, config: NeuralConfig, size: TableSize) -> Cost:
+        """Rows as PyTorch wants them, and those of an epoch; embeddings and layers with gradients and both moments."""
+        n, shape = size.ratings, (size.users, size.items)
+        tables = embedding_sizes(config, shape)
+        numbers = sum(rows * width for rows, width in tables)
+        sizes = [sum(width for _, width in tables), *config.layers, 1]
+        dense = sum(a * b for a, b in pairwise(sizes))
+        kept = 20 * n + 16 * (numbers + dense)
+        work = config.epochs * (6.0 * n * dense + n * 60e3 / config.batch_size + 2.0 * numbers * n / config.batch_size)
+        return Cost(kept + 40 * n + 4 * numbers, kept, work, f"{config.epochs} epochs x n x layers", COMPILED + TORCH)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
 

@@ -1,0 +1,124 @@
+"""What training would cost: a forecast for every model, and a refusal of what does not fit in memory.
+
+Each model counts its own bytes and operations (its ``cost``); here are those of the table and of the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.data import doctor
+from cofactor.data.interactions import Interactions
+from cofactor.errors import ConfigError
+from cofactor.fitting.memory import free_memory
+from cofactor.model import Cost, HasCost, Posterior, TableSize
+from cofactor.models import REGISTRY, model_class
+
+PROCESS = 142e6
+"""Bytes of a process that has loaded Python, NumPy, polars and numba, and has compiled a kernel before."""
+SMALL = 64e6
+"""What takes less is not looked at before it starts."""
+_CHUNK = 1 << 20
+
+
+def table_size(data: Interactions) -> TableSize:
+    """What costs depend on."""
+    pairs = []
+    for codes, n in ((data.users, data.n_users), (data.items, data.n_items)):
+        counts = np.zeros(n, dtype=np.int64)
+        for lo in range(0, len(codes), _CHUNK):  # bincount makes int64 of all that it gets
+            counts += np.bincount(codes[lo : lo + _CHUNK], minlength=n)
+        pairs.append(float((counts.astype(np.float64) ** 2).sum()))
+    return TableSize(len(data), data.n_users, data.n_items, pairs[0], pairs[1], data.times is not None)
+
+
+def table_bytes(size: TableSize) -> float:
+    """Bytes of the table in memory: codes, values and times; ids are not counted."""
+    return (20.0 if size.timed else 12.0) * size.ratings
+
+
+def fit_cost(cls: type[Any], config: Any, size: TableSize, *, calibrate: bool = True) -> Cost:
+    """The cost of :func:`cofactor.fit`: rating models without a posterior train again on nine tenths of the rows, for
+    their intervals, while what the first training left stays in memory."""
+    cost: Cost = cls.cost(config, size)
+    if not calibrate or cls.task != "rating" or issubclass(cls, Posterior) or size.ratings < 100:
+        return cost
+    inner: Cost = cls.cost(config, size.part(0.9))
+    second = cost.kept + table_bytes(size) + 8 * size.ratings + inner.memory
+    return cost._replace(memory=max(cost.memory, second), operations=cost.operations + inner.operations)
+
+
+def forecast(data: Interactions, configs: Mapping[str, Any] | None = None) -> pl.DataFrame:
+    """model, memory_mb, seconds, formula: what :func:`cofactor.fit` would take on one core, for each model.
+
+    ``configs``: a config by model where it is not the default. ``memory_mb`` (of 10^6 bytes) is the most that the
+    process has in memory while it trains, the table included; it is counted, and up to a fifth above what is measured.
+    ``seconds`` are rough, right to within a factor of five or so.
+    """
+    size, rows = table_size(data), []
+    for name in REGISTRY:
+        cls = model_class(name)
+        if issubclass(cls, HasCost):
+            cost = fit_cost(cls, (configs or {}).get(name) or cls.Config(), size)  # type: ignore[attr-defined]
+            memory = PROCESS + cost.libraries + table_bytes(size) + cost.memory
+            rows.append((name, round(memory / 1e6, 1), float(f"{cost.operations / 1e9 + 0.01:.2g}"), cost.formula))
+    return pl.DataFrame(rows, schema=["model", "memory_mb", "seconds", "formula"], orient="row")
+
+
+def check(source: Any, *, valid: Any = None, **options: Any) -> doctor.Report:
+    """Look a table over: :class:`~cofactor.data.doctor.Report`, with what each model would cost.
+
+    ``source``: whatever :func:`cofactor.read` takes (``options`` are its own), or Interactions. Rows that ``read``
+    would refuse become findings, and the rest is examined without them. ``valid``: a second part, held against
+    ``source`` for leaks. Raises DataError only where there is no table to look at: no such file or column, no rows.
+    """
+    return doctor.check(source, valid=valid, estimate=forecast, **options)
+
+
+def refuse_what_does_not_fit(
+    name: str, config: Any, data: Interactions, *, calibrate: bool = True, free: float | None = None
+) -> None:
+    """ConfigError where training would need more memory than is ``free`` (bytes; None: as the system says).
+
+    Nothing is refused where the system does not say how much is free.
+    """
+    cls = model_class(name)
+    if not issubclass(cls, HasCost):
+        return
+    size = table_size(data)
+    cost = fit_cost(cls, config, size, calibrate=calibrate)
+    if cost.memory < SMALL:
+        return
+    free = free_memory() if free is None else free
+    if free is None or cost.memory <= free:
+        return
+    raise ConfigError(
+        f"{name} needs about {_gb(cost.memory)} of memory for {size.ratings:,} rows, {size.users:,} users and"
+        f" {size.items:,} items, and {_gb(free)} are free; {_what_fits(cls, config, size, calibrate, free)}"
+    )
+
+
+def _what_fits(cls: type[Any], config: Any, size: TableSize, calibrate: bool, free: float) -> str:
+    """What would fit instead: other models of the task, or else a part of the users."""
+    others = []
+    for name in REGISTRY:
+        other = model_class(name)
+        if other is not cls and issubclass(other, HasCost) and other.task == cls.task:  # type: ignore[attr-defined]
+            needed = fit_cost(other, other.Config(), size, calibrate=calibrate).memory  # type: ignore[attr-defined]
+            if needed <= free:
+                others.append((needed, f"{name} ({_gb(needed)})"))
+    found = [text for _, text in sorted(others, reverse=True)[:3]]
+    for percent in range(95, 0, -5):
+        part = size.part(percent / 100)._replace(users=round(size.users * percent / 100))
+        if fit_cost(cls, config, part, calibrate=calibrate).memory <= free:
+            found.append(f"{cls.name} on {percent} % of the users")
+            break
+    return "what would fit: " + (", or ".join(found) if found else "no model, nor a twentieth of the users")
+
+
+def _gb(n: float) -> str:
+    return f"{n / 1e9:.1f} GB" if n >= 1e8 else f"{n / 1e6:.0f} MB"

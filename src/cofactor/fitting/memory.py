@@ -1,0 +1,56 @@
+"""How much memory is free for this process: by the kernel, and by the control group that holds the process."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+
+def free_memory(root: Path = Path("/")) -> float | None:
+    """Bytes that the process can take before something is swapped out or killed; None where the system does not say.
+
+    Linux says it in ``/proc/meminfo``; a container or a service may have less, by the limit of its control group
+    (version 1 or 2) or of a group above. ``root``: where ``proc`` and ``sys`` are.
+    """
+    found = [free for free in (_of_system(root), *_of_groups(root)) if free is not None]
+    return max(min(found), 0.0) if found else None
+
+
+def _of_system(root: Path) -> float | None:
+    for line in _text(root / "proc/meminfo").splitlines():
+        name, _, value = line.partition(":")
+        if name == "MemAvailable":
+            return float(value.split()[0]) * 1024
+    return None
+
+
+def _of_groups(root: Path) -> list[float | None]:
+    """What is left of the limit of each group that holds the process, from its own to the topmost."""
+    found = []
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        base = root / ("sys/fs/cgroup/memory" if controllers else "sys/fs/cgroup")
+        names = ("limit_in_bytes", "usage_in_bytes", "total_inactive_file") if controllers else _VERSION_2
+        group = PurePosixPath("/", *(part for part in path.split("/") if part not in ("", "..")))
+        found += [_left(base / str(each).lstrip("/"), *names) for each in (group, *group.parents)]
+    return found
+
+
+_VERSION_2 = ("max", "current", "inactive_file")
+
+
+def _left(folder: Path, limit: str, usage: str, reclaimed: str) -> float | None:
+    most, used = (_text(folder / f"memory.{name}").strip() for name in (limit, usage))
+    if not most.isdigit() or not used.isdigit():
+        return None
+    lines = (line.split() for line in _text(folder / "memory.stat").splitlines())
+    cached = next((float(line[1]) for line in lines if line[0] == reclaimed), 0.0)
+    return float(most) - float(used) + cached
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""

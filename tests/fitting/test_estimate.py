@@ -1,0 +1,120 @@
+"""What training would cost: counted for every model, by its config and its caps; what does not fit is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import cofactor as cf
+from cofactor.errors import ConfigError
+from cofactor.fitting.estimate import fit_cost, forecast, refuse_what_does_not_fit, table_size
+from cofactor.fitting.memory import free_memory
+from cofactor.model import HasCost, TableSize
+from cofactor.models import REGISTRY, model_class
+
+SIZE = TableSize(1_000_000, 20_000, 3000, 9e7, 1e9, True)
+LARGE = TableSize(50_000_000, 5_000_000, 20_000, 2e9, 1e12, True)
+
+
+@pytest.fixture(scope="module")
+def table() -> cf.Interactions:
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((300, 80)) < 0.2)
+    return cf.read(pl.DataFrame({"user": users, "item": items, "rating": rng.integers(1, 6, len(users))}))
+
+
+def cost(name: str, size: TableSize = SIZE, **config: Any) -> Any:
+    cls = model_class(name)
+    return cls.cost(cls.Config(**config), size)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_model_says_what_it_costs(name: str) -> None:
+    assert issubclass(model_class(name), HasCost)
+    fields = {f.name for f in dataclasses.fields(model_class(name).Config)}
+    for option, low, high in (("n_factors", 8, 64), ("epochs", 40, 80)):
+        if option in fields:
+            assert cost(name, **{option: low}).operations < cost(name, **{option: high}).operations
+    if "n_factors" in fields:
+        assert cost(name, n_factors=8).memory <= cost(name, n_factors=64).memory
+        assert cost(name, LARGE, n_factors=8).memory < cost(name, LARGE, n_factors=64).memory
+
+
+def test_costs_follow_caps() -> None:
+    samples = cost("bayes-mf", n_samples=60, n_factors=16)
+    assert "60 samples" in samples.formula
+    few = cost("bayes-mf", LARGE)
+    assert "2 samples" in few.formula  # 256 MB hold one sample a chain at most
+    assert few.memory - cost("bayes-mf", LARGE, n_samples=2).memory == 0
+    assert cost("item-knn", k=3000).memory == cost("item-knn", k=9000).memory  # no more neighbours than items
+    assert cost("ease").memory < cost("ease", SIZE._replace(items=30_000)).memory / 10
+    assert cost("als", reg=0.1).memory <= cost("als").memory  # no variances
+
+
+def test_the_forecast_covers_all_models(table: cf.Interactions) -> None:
+    found = forecast(table)
+    assert found["model"].to_list() == list(REGISTRY)
+    assert found["memory_mb"].min() > 100  # type: ignore[operator]
+    wide = forecast(table, {"als": model_class("als").Config(n_factors=50, epochs=60)})
+    assert wide.row(by_predicate=pl.col("model") == "als")[2] > found.row(by_predicate=pl.col("model") == "als")[2]
+    assert cf.check(table).forecast.equals(found)
+
+
+def test_sizes_are_counted(table: cf.Interactions) -> None:
+    size = table_size(table)
+    assert size[:3] == (len(table), table.n_users, table.n_items)
+    assert size.pairs_by_user == float((table.by_user.counts**2).sum())
+    assert size.pairs_by_item == float((table.by_item.counts**2).sum())
+    assert not size.timed
+
+
+def test_intervals_cost_a_second_training() -> None:
+    cls = model_class("als")
+    whole, once = (fit_cost(cls, cls.Config(), SIZE, calibrate=c) for c in (True, False))
+    assert whole.memory > once.memory
+    assert whole.operations == pytest.approx(1.9 * once.operations, rel=0.01)
+    posterior = model_class("bayes-mf")
+    assert fit_cost(posterior, posterior.Config(), SIZE) == posterior.cost(posterior.Config(), SIZE)
+
+
+def test_what_does_not_fit_is_refused_with_what_would() -> None:
+    rng = np.random.default_rng(1)
+    pairs = np.unique(rng.integers(0, 40_000 * 9000, 300_000))
+    data = cf.read(pl.DataFrame({"user": pairs // 9000, "item": pairs % 9000, "rating": 1.0 + pairs % 5}))
+    config = model_class("ease").Config()
+    refuse_what_does_not_fit("ease", config, data, free=2e9)
+    with pytest.raises(ConfigError, match=r"ease needs about .* what would fit: .*item-cosine \(.*MB\)"):
+        refuse_what_does_not_fit("ease", config, data, free=2e8)
+    with pytest.raises(ConfigError, match=r"als on \d+ % of the users"):
+        refuse_what_does_not_fit("als", model_class("als").Config(n_factors=400), data, free=2e8)
+    with pytest.raises(ConfigError, match="no model"):
+        refuse_what_does_not_fit("als", model_class("als").Config(n_factors=400), data, free=1e5)
+
+
+def write(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_free_memory_by_system_and_control_group(tmp_path: Path) -> None:
+    assert free_memory(tmp_path) is None
+    write(tmp_path, "proc/meminfo", "MemTotal:  4000 kB\nMemAvailable:  3000 kB\n")
+    assert free_memory(tmp_path) == 3000 * 1024
+    write(tmp_path, "proc/self/cgroup", "0::/a/b\n")
+    write(tmp_path, "sys/fs/cgroup/a/b/memory.max", "max\n")
+    write(tmp_path, "sys/fs/cgroup/a/b/memory.current", "500\n")
+    assert free_memory(tmp_path) == 3000 * 1024
+    write(tmp_path, "sys/fs/cgroup/a/memory.max", "2000\n")
+    write(tmp_path, "sys/fs/cgroup/a/memory.current", "1500\n")
+    write(tmp_path, "sys/fs/cgroup/a/memory.stat", "anon 3\ninactive_file 100\n")
+    assert free_memory(tmp_path) == 600  # the group above has the limit
+    write(tmp_path, "proc/self/cgroup", "5:cpu,cpuacct:/c\n4:memory:/c\n")
+    write(tmp_path, "sys/fs/cgroup/memory/c/memory.limit_in_bytes", "900\n")
+    write(tmp_path, "sys/fs/cgroup/memory/c/memory.usage_in_bytes", "1000\n")
+    assert free_memory(tmp_path) == 0
