@@ -9,7 +9,7 @@ import numpy as np
 
 from cofactor import bundle
 from cofactor._paths import check_file
-from cofactor._validate import check_bool, check_number
+from cofactor._validate import check_bool, check_int, check_number
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
 from cofactor.evaluation import diff as differences
@@ -31,7 +31,8 @@ def fit(
     user_features: Any = None,
     item_features: Any = None,
     calibrate: bool = True,
-    budget_seconds: float = 60.0,
+    budget_seconds: float | None = None,
+    budget: int | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     warm_from: Fitted | None = None,
@@ -42,10 +43,12 @@ def fit(
 
     ``ratings``: Interactions, a Split (its ``valid`` part is watched and gives the metrics), or anything that
     :func:`cofactor.read` takes. ``model`` is a name from :func:`cofactor.list_models`; ``auto`` tries rating models on
-    an inner validation part of the rows within ``budget_seconds`` and takes the best, never one worse than ``bias``;
-    ``auto-ranking`` does the same among rankers, and so does ``auto`` where all values are alike (clicks). What was
-    tried is in ``Recommender.trials``, what the best reached there in ``metrics["inner_rmse"]`` (or
-    ``"inner_ndcg@10"``). The choice depends on the data and the seed alone, unless the budget left something out.
+    an inner validation part of the rows and takes the best, never one worse than ``bias``; ``auto-ranking`` does the
+    same among rankers and blends of them, by the future where there are times, and so does ``auto`` where all values
+    are alike (clicks). What was tried is in ``Recommender.trials``, what the best reached there in
+    ``metrics["inner_rmse"]`` (or ``"inner_ndcg@10"``). ``budget_seconds`` are seconds of *counted* work on one ordinary
+    core (60 unless given, more on tables that need it), ``budget`` a number of models to try instead: so the choice
+    depends on the data, the seed and the budget alone, not on the load of the machine.
     ``config`` are the fields of the model's config.
     ``user_features``/``item_features``: names of side-table columns, or a frame with an id column. ``warm_from`` is an
     earlier Recommender of the same model, with whose vectors training begins where it goes in sweeps.
@@ -58,11 +61,10 @@ def fit(
         raise ConfigError(f"model is {model!r}; give a name, such as 'als' (cofactor.list_models() lists them)")
     for name, value in (("resume", resume), ("calibrate", calibrate), ("verbose", verbose)):
         check_bool(name, value)
-    if (
-        not (isinstance(budget_seconds, float) and budget_seconds == float("inf"))
-        and check_number("budget_seconds", budget_seconds) < 0
-    ):
+    if budget_seconds not in (None, float("inf")) and check_number("budget_seconds", budget_seconds) < 0:
         raise ConfigError(f"budget_seconds is {budget_seconds}; it must be 0 or more")
+    if budget is not None:
+        check_int("budget", budget)
     if valid is not None and not isinstance(valid, Interactions):
         raise ConfigError(
             f"valid is {valid!r}; give Interactions, or a Split (cofactor.split.random) in place of ratings"
@@ -81,7 +83,9 @@ def fit(
             print(f"every value is {train.range[0]:g}: there are no ratings to predict, so rankers are tried")
     choice = None
     if model in AUTO:
-        choice = choose(train, task=AUTO[model], seed=seed, budget_seconds=budget_seconds, verbose=verbose)
+        choice = choose(
+            train, task=AUTO[model], seed=seed, budget_seconds=budget_seconds, trials=budget, verbose=verbose
+        )
         model, config = choice.model, {**choice.config, **config}
     fitted = fit_named(
         train,

@@ -27,6 +27,7 @@ from cofactor.bundle.lazy_rows import LaterRows
 from cofactor.data.features import with_features
 from cofactor.data.interactions import Interactions
 from cofactor.errors import BundleError
+from cofactor.recommend.fitted import TRIALS
 from cofactor.recommender import Recommender
 
 CONFIGS = {
@@ -240,12 +241,13 @@ def test_info_loads_no_arrays(rec, tmp_path, monkeypatch):
 
 
 def test_what_auto_tried_is_kept(rec, tmp_path):
-    from cofactor.recommend.trials import SCHEMA
-
-    lines = [("bias", "", "rmse", 1.5, 0.1, "trials", True), ("als", "epochs=3", "rmse", None, None, "skipped", False)]
-    tried = pl.DataFrame(lines, schema=SCHEMA, orient="row")
+    lines = [
+        ("bias", "", "rmse", 1.5, 0.1, "tried", True, "random"),
+        ("als", "epochs=3", "rmse", None, None, "skipped", False, "random"),
+    ]
+    tried = pl.DataFrame(lines, schema=TRIALS, orient="row")
     save(Recommender(rec.model, rec.data, trials=tried), tmp_path / "m")
-    assert load(tmp_path / "m").tried.equals(tried)
+    assert load(tmp_path / "m").trials.equals(tried)
     assert info(tmp_path / "m")["trials"] == tried.to_dicts()
     m = json.loads((tmp_path / "m" / "manifest.json").read_text())
     for bad, words in (

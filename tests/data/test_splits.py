@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +181,66 @@ def test_ml_100k(ml100k: Interactions, ml100k_folds: list[Split]) -> None:
     assert (len(cut.train), len(cut.valid)) == (80_000, 20_000)
     assert [(len(s.train), len(s.valid)) for s in ml100k_folds] == [(80_000, 20_000)] * 5
     assert rows(*(s.valid for s in ml100k_folds)) == rows(ml100k_folds[0].train, ml100k_folds[0].valid)
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(10, 80), seed=st.integers(0, 99), k=st.integers(1, 4), share=st.floats(0.05, 0.2))
+def test_rolling_windows_follow_each_other_and_never_look_ahead(n: int, seed: int, k: int, share: float) -> None:
+    data = table(n, seed)
+    try:
+        cuts = splits.rolling(data, k, share)
+    except DataError:  # so many rows of one moment that a window is empty
+        return
+    assert len(cuts) == k
+    for cut in cuts:
+        assert cut.train.times is not None
+        assert cut.valid.times is not None
+        assert cut.train.times.max() < cut.valid.times.min()
+        assert cut.train.user_ids is data.user_ids
+    for one, following in pairwise(cuts):
+        assert rows(one.train, one.valid) == rows(following.train)
+    assert rows(cuts[-1].train, cuts[-1].valid) == rows(data)
+
+
+def test_rolling_by_hand() -> None:
+    data = read(pl.DataFrame({"user": [1] * 6, "item": list("abcdef"), "rating": [3] * 6, "time": [1, 2, 3, 4, 5, 6]}))
+    cuts = splits.rolling(data, cutoffs=[3, 5])
+    found = [[part.to_frame()["time"].to_list() for part in (cut.train, cut.valid)] for cut in cuts]
+    assert found == [[[1, 2], [3, 4]], [[1, 2, 3, 4], [5, 6]]]
+    assert "window 1 of 2" in cuts[0].how
+    for bad in ({"k": 0}, {"k": 4, "valid": 0.3}, {"cutoffs": [5, 3]}, {"cutoffs": []}, {"cutoffs": "2013"}):
+        with pytest.raises(ConfigError):
+            splits.rolling(data, **bad)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="take fewer windows"):
+        splits.rolling(data, cutoffs=[1, 3])
+    with pytest.raises(DataError, match="no times"):
+        splits.rolling(table(20, 0, timed=False))
+
+
+def test_leave_last_by_share() -> None:
+    frame = pl.DataFrame({"user": [1] * 10 + [2] * 2 + [3], "item": list(range(13)), "time": list(range(13))})
+    split = splits.leave_last(read(frame.with_columns(rating=pl.lit(1))), 0.2)
+    assert split.valid.item_ids.decode(split.valid.items).to_list() == [8, 9, 11]
+
+
+def test_auto_holds_out_the_future_where_there_is_one() -> None:
+    rng = np.random.default_rng(0)
+    n = 600
+    frame = pl.DataFrame({"user": rng.integers(0, 30, n), "item": rng.integers(0, 500, n), "rating": np.ones(n)})
+    frame = frame.unique(["user", "item"], maintain_order=True)
+    steady = frame.with_columns(time=pl.Series(rng.integers(10**9, 10**9 + 10**7, len(frame))))
+    once = frame.with_columns(time=10**9 + pl.col("user") * 10**6 + pl.Series(rng.integers(0, 100, len(frame))))
+    numbered = frame.with_columns(time=pl.int_range(pl.len()).over("user"))
+    found = {
+        name: splits.auto(read(one), 0.2, last=1).how
+        for name, one in (("steady", steady), ("once", once), ("numbered", numbered), ("none", frame))
+    }
+    assert found["steady"].startswith("temporal: ")
+    assert found["once"].startswith("leave last: the last 1 ")
+    assert found["once"].endswith("(few users come back later)")
+    assert found["numbered"].endswith("(times number the rows of each user)")
+    assert found["none"].startswith("random: ")
+    assert found["none"].endswith("(there are no times)")
+    assert splits.auto(read(frame.with_columns(time=pl.lit(10**9)))).how.endswith("(all times are the same)")
+    single = pl.DataFrame({"user": range(20), "item": [1, 2] * 10, "rating": [1.0] * 20, "time": range(20)})
+    assert splits.auto(read(single)).how.endswith("(no user has two rows)")

@@ -1,24 +1,34 @@
-"""The automatic choice: best on inner validation, never worse than the simplest, within its budget."""
+"""The automatic choice: best on held-out rows, never worse than the simplest, the same at any speed of the machine."""
 
 from __future__ import annotations
 
-import time
+import itertools
+import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from cofactor.data.interactions import Interactions, Split
+import cofactor
+from cofactor.data import splits
+from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation import evaluate
-from cofactor.selection.budget import forecast_passes
-from cofactor.selection.choose import _extrapolated, choose
-from cofactor.selection.subsamples import few_users, held_out, smaller
+from cofactor.fitting.estimate import table_size
+from cofactor.selection import mixing
+from cofactor.selection.budget import counted
+from cofactor.selection.choose import ChoiceWarning, auto_candidates, choose, inner_splits, trial_notes
+from cofactor.selection.subsamples import few_users, random_rows, some_users
 from toys import TableModel as Table
+from toys import noise
 from toys import random_ratings as ratings
 
 TRUTH = np.random.default_rng(11).normal(3, 1, (200, 150))
+DAY = 86_400
 
 
 def data(seed: int = 0) -> Interactions:
@@ -27,29 +37,37 @@ def data(seed: int = 0) -> Interactions:
     return base.replace(values=values)
 
 
-class Fits:
-    """A fit whose models miss the truth by a given error, and which takes a given time per row."""
+def clicks(n_users: int = 300, n_items: int = 200, seed: int = 0, times: bool = False) -> Interactions:
+    """Users and items in four groups: who is in a group takes its items, so that item-item models win."""
+    rng = np.random.default_rng(seed)
+    alike = (np.arange(n_users) % 4)[:, None] == (np.arange(n_items) % 4)[None, :]
+    users, items = np.nonzero(rng.random((n_users, n_items)) < np.where(alike, 0.2, 0.01))
+    frame = pl.DataFrame({"user": users, "item": items})
+    if times:
+        frame = frame.with_columns(time=pl.Series(rng.integers(1_500_000_000, 1_500_000_000 + 100 * DAY, len(users))))
+    return cofactor.read(frame)
 
-    def __init__(self, errors: dict[str, float], cost: dict[str, float] | None = None, task: str = "rating") -> None:
-        self.errors, self.cost, self.task = errors, cost or {}, task
+
+class Fits:
+    """A fit whose models miss the truth by a given error."""
+
+    def __init__(self, errors: dict[str, float], task: str = "rating") -> None:
+        self.errors, self.task = errors, task
         self.trained: list[tuple[str, int]] = []
 
     def __call__(self, train: Interactions, *, model: str, seed: int, **config: Any) -> Table:
         self.trained.append((model, len(train)))
-        time.sleep(self.cost.get(model, 0.0) * len(train))
         if self.errors[model] < 0:
             raise DataError("it needs times")
-        noise = np.random.default_rng(seed).normal(0, self.errors[model], TRUTH.shape)
-        rows = np.array([int(u[1:]) for u in train.user_ids.values])
-        cols = train.item_ids.values.to_numpy() - 100
-        return Table((TRUTH + noise)[rows][:, cols], self.task)
+        wrong = np.random.default_rng(seed).normal(0, self.errors[model], TRUTH.shape)
+        return Table(TRUTH + wrong, self.task)
 
 
 def test_the_best_is_taken() -> None:
     fits = Fits({"bias": 0.5, "als": 0.3, "dot-bias": 0.4})
     found = choose(data(), candidates=["bias", "als", "dot-bias"], fit=fits, budget_seconds=float("inf"))
     assert found.model == "als"
-    assert found.frame["status"].to_list() == ["trials"] * 3
+    assert found.frame["status"].to_list() == ["tried"] * 3
     assert found.metrics == {"inner_rmse": pytest.approx(0.3, rel=0.1)}
     assert [rows for _, rows in fits.trained] == [round(0.9 * len(data()))] * 3
 
@@ -70,6 +88,17 @@ def test_never_worse_than_the_simplest_and_ties_go_to_the_simpler() -> None:
         taken(-1, 0.1, 0.1)
 
 
+def test_without_a_finite_figure_there_is_no_choice() -> None:
+    class Lost(Fits):
+        def __call__(self, train: Interactions, *, model: str, seed: int, **config: Any) -> Table:
+            return Table(np.full(TRUTH.shape, np.nan), "rating")
+
+    with pytest.raises(DataError, match=r"no candidate gave a finite rmse.*bias: skipped: no finite rmse"):
+        choose(data(), candidates=["bias", "als"], fit=Lost({}))
+    with pytest.raises(DataError, match=r"none of the .* has a rating of 99"):
+        choose(data(), "ranking", candidates=["popular", "item-cosine"], relevant=99)
+
+
 def test_rankers() -> None:
     fits = Fits({"popular": 2.0, "ease": 0.2}, task="ranking")
     found = choose(data(), "ranking", candidates=["popular", ("ease", {"reg": 9.0})], fit=fits)
@@ -77,36 +106,129 @@ def test_rankers() -> None:
     assert list(found.metrics) == ["inner_ndcg@10"]
 
 
-def test_the_budget_is_kept_by_forecast() -> None:
-    cost = {"als": 1e-3, "dot-bias": 1e-6}  # als: 8 s in all
-    fits = Fits({"bias": 0.5, "als": 0.1, "dot-bias": 0.4}, cost)
-    start = time.perf_counter()
-    found = choose(data(), candidates=["bias", "als", "dot-bias"], fit=fits, budget_seconds=3)
-    assert time.perf_counter() - start < 6
-    assert found.model == "dot-bias"
-    status = dict(found.frame.select("model", "status").rows())
-    assert status["als"].startswith("skipped: would take some ")
-    assert 2 < float(status["als"].split()[-2]) < 40
-    assert max(rows for name, rows in fits.trained if name == "als") < len(data()) / 4
-    none = choose(data(), candidates=["bias", "als"], fit=fits, budget_seconds=0)
-    assert none.model == "bias"
-    assert none.frame["status"].to_list() == ["trials", "skipped: no time left"]
+def test_the_future_is_held_out_where_there_are_times() -> None:
+    timed, plain = clicks(times=True), clicks()
+    windows = inner_splits(timed, "ranking", 0)
+    assert len(windows) == 3
+    for window in windows:
+        assert window.train.times is not None
+        assert window.valid.times is not None
+        assert window.train.times.max() < window.valid.times.min()
+    assert all(one.how.startswith("random: ") for one in inner_splits(plain, "ranking", 0))
+    ordered = timed.replace(times=np.argsort(np.argsort(timed.times)) - np.zeros(len(timed), dtype=np.int64))
+    order = np.lexsort((ordered.times, ordered.users))
+    starts = np.flatnonzero(np.diff(ordered.users[order], prepend=-1))
+    position = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    numbered = ordered.take(order).replace(times=position)
+    lasts = inner_splits(numbered, "ranking", 0)
+    assert len(lasts) == 3
+    for one in lasts:
+        assert one.how.startswith("leave last: the last 1 ")
+        assert (np.bincount(one.valid.users) <= 1).all()
+    for data, word in ((timed, "rolling"), (plain, "random")):
+        found = choose(data, "ranking", candidates=["popular", "item-cosine"])
+        assert word in found.frame["held_out"][0]
+        assert word in found.notes[0]
+    with pytest.raises(DataError, match="too few"):
+        inner_splits(plain.take(np.arange(9)), "ranking", 0)
 
 
-def test_less_effort_is_tried_where_more_does_not_fit() -> None:
-    pool: list[Any] = ["bias", ("als", {"epochs": 1}), ("als", {"epochs": 9})]
+def test_recent_forms_of_popular_are_candidates_where_time_is_long_enough() -> None:
+    names = auto_candidates("ranking", clicks(times=True))
+    assert names[0] == "popular"
+    assert [n for n in names if "half_life" in n] == [f"popular:half_life={h}" for h in (1, 2, 4, 7)]
+    assert not [n for n in auto_candidates("ranking", clicks()) if "half_life" in n]
 
-    class ByEffort(Fits):
-        def __call__(self, train: Interactions, *, model: str, seed: int, **config: Any) -> Table:
-            time.sleep(2e-4 * len(train) if config.get("epochs") == 9 else 0)
-            return super().__call__(train, model=model, seed=seed)
 
-    fits = ByEffort({"bias": 0.5, "als": 0.1})
-    status = choose(data(), candidates=pool, fit=fits, budget_seconds=1).frame["status"].to_list()
-    assert status[:2] == ["trials", "trials"]
-    assert "would take" in status[2]
-    status = choose(data(), candidates=pool, fit=fits, budget_seconds=float("inf")).frame["status"].to_list()
-    assert status == ["trials", "skipped: tried with more effort", "trials"]
+def test_a_fad_is_found_by_recency() -> None:
+    rng = np.random.default_rng(3)
+    n = 6000
+    day = rng.integers(0, 64, n)
+    item = np.where(rng.random(n) < 0.7, day // 2, rng.integers(0, 64, n))  # each two days have their own hit
+    frame = pl.DataFrame({"user": rng.integers(0, 200, n), "item": item, "time": 1_500_000_000 + day * DAY})
+    found = choose(cofactor.read(frame.unique(["user", "item"], maintain_order=True)), "ranking")
+    taken = found.config["models"] if found.model == "blend" else [*found.config]
+    assert found.model == "popular" or found.model == "blend"
+    assert any("half_life" in one for one in taken)
+
+
+def slowed(factor: float) -> Any:
+    """A clock that runs so much faster than work gets done: each look at it costs seconds."""
+    count = itertools.count()
+    return lambda: factor * next(count)
+
+
+@pytest.mark.parametrize("budget", [0.05, 2.0, None])
+def test_the_choice_does_not_depend_on_the_clock(budget: float | None) -> None:
+    frames = []
+    for factor in (0.0, 1.0, 1e4):
+        found = choose(
+            clicks(),
+            "ranking",
+            candidates=["popular", "item-cosine", "ials:epochs=2"],
+            budget_seconds=budget,
+            clock=slowed(factor),
+        )
+        frames.append(found.frame.drop("seconds"))
+        assert found.frame["seconds"].drop_nulls().min() == factor
+    assert frames[0].equals(frames[1])
+    assert frames[0].equals(frames[2])
+    assert not frames[0].filter("chosen")["model"].is_in(["popular"]).any()
+
+
+def test_the_choice_does_not_depend_on_the_load() -> None:
+    def once() -> pl.DataFrame:
+        found = choose(clicks(), "ranking", candidates=["popular", "item-cosine", "ials:epochs=2"], budget_seconds=0.3)
+        return found.frame.drop("seconds")
+
+    idle = once()
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        assert once().equals(idle)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def test_only_the_simplest_is_said_loudly() -> None:
+    with pytest.warns(ChoiceWarning, match=r"ONLY popular WAS TRIED: the budget left no room for .*item-cosine"):
+        found = choose(clicks(), "ranking", budget_seconds=0)
+    assert found.model == "popular"
+    assert found.notes == trial_notes(found.frame)
+    assert "--budget" in found.notes[-1]
+    with pytest.warns(ChoiceWarning):
+        rec = cofactor.fit(clicks(), model="auto-ranking", budget_seconds=0)
+    assert rec.name == "popular"
+
+
+def test_a_number_of_trials() -> None:
+    found = choose(clicks(), "ranking", trials=2)
+    assert found.frame["status"].to_list().count("tried") >= 2
+    assert found.frame.filter(pl.col("status").str.contains("the budget is 2 trials")).height >= 2
+    assert "The budget left out" in found.notes[-1]
+    with pytest.warns(ChoiceWarning):
+        rec = cofactor.fit(clicks(), model="auto-ranking", budget=1)
+    assert rec.name == "popular"
+    for bad in (0, 1.5, True):
+        with pytest.raises(ConfigError, match="budget is"):
+            cofactor.fit(clicks(), model="auto-ranking", budget=bad)  # type: ignore[arg-type]
+
+
+def test_a_large_table_is_tried_on_a_sample_of_users() -> None:
+    pool = ["popular", "item-cosine", "ials"]
+    whole = sum(counted(name, {}, table_size(clicks(3000, 200)))[0] for name in pool)
+    found = choose(clicks(3000, 200), "ranking", candidates=pool, budget_seconds=1.2 * whole)
+    assert found.plan.share < 1
+    assert found.frame["status"].to_list()[:3] == ["tried"] * 3
+    assert "on a sample of" in found.notes[0]
+    assert found.model != "popular"
+
+
+def test_less_effort_is_not_tried_where_more_fits() -> None:
+    pool: list[Any] = ["bias", "als:epochs=1", "als"]
+    found = choose(data(), candidates=pool, fit=Fits({"bias": 0.5, "als": 0.1}))
+    assert found.frame["status"].to_list() == ["tried", "skipped: tried with more effort", "tried"]
 
 
 def test_the_choice_is_deterministic() -> None:
@@ -115,89 +237,78 @@ def test_the_choice_is_deterministic() -> None:
     assert first.frame["value"][0] != choose(data(), candidates=["bias"], seed=4).frame["value"][0]
 
 
-def test_the_budget_decides_only_where_it_is_reached() -> None:
-    pool = ["bias", "als", "dot-bias"]
-    frames = [
-        choose(data(), candidates=pool, fit=Fits({"bias": 0.5, "als": 0.3, "dot-bias": 0.4}), budget_seconds=budget)
-        for budget in (600, 6000, float("inf"))
-    ]
-    assert {found.note for found in frames} == {""}
-    first = frames[0].frame.drop("seconds")
-    assert all(found.frame.drop("seconds").equals(first) for found in frames)
-    assert first.filter("chosen")["model"].to_list() == ["als"]
-    late = choose(data(), candidates=pool, fit=Fits({"bias": 0.5, "als": 0.3, "dot-bias": 0.4}), budget_seconds=0)
-    assert "no room for als, dot-bias" in late.note
-    assert "--budget" in late.note
-    assert late.frame.filter("chosen")["model"].to_list() == ["bias"]
-
-
-def test_inner_validation_is_a_part_of_the_rows() -> None:
+def test_parts_of_a_table() -> None:
     whole = data()
-    split = held_out(whole, 0.1, 0)
+    split = random_rows(whole, 0.1, 0)
     keys = [set(zip(p.users.tolist(), p.items.tolist())) for p in (split.train, split.valid)]
     assert not keys[0] & keys[1]
     assert len(keys[0] | keys[1]) == len(whole)
-    assert len(held_out(whole, 0.1, 0, at_most=50).valid) == 50
-    with pytest.raises(DataError, match="too few"):
-        held_out(whole.take(np.arange(9)), 0.1, 0)
-
-
-def test_smaller_tables_keep_ids_values_and_side_tables() -> None:
-    whole = data()
-    whole = whole.replace(
-        item_table=pl.DataFrame({"item": whole.item_ids.values, "title": [f"t{i}" for i in whole.item_ids.values]})
-    )
-    small = smaller(held_out(whole, 0.1, 0), 0.4, 1)
-    assert small is not None
-    assert small.train.n_users == 80
-    assert small.train.n_items == 60
-    assert small.train.item_table is not None
-    assert small.train.item_table["title"].to_list() == [f"t{i}" for i in small.train.item_ids.values]
-    rows = small.train.to_frame().join(whole.to_frame(), on=["user", "item", "rating", "time"], how="semi")
-    assert len(rows) == len(small.train)
-    assert 0.6 < len(small.train) / (0.9 * 0.16 * len(whole)) < 1.6
-    assert smaller(held_out(whole, 0.1, 0), 0.01, 1) is None
-
-
-def test_few_users() -> None:
-    split = held_out(data(), 0.2, 0)
+    assert len(random_rows(whole, 0.1, 0, at_most=50).valid) == 50
     few = few_users(split, 20, 1)
     assert len(np.unique(few.valid.users)) == 20
     assert few.train is split.train
     for user in np.unique(few.valid.users):
         assert (few.valid.users == user).sum() == (split.valid.users == user).sum()
     assert few_users(split, 1000, 1) is split
+    some = some_users(split, 0.25, 1)
+    kept = np.unique(some.train.users)
+    assert len(kept) == 50
+    assert len(some.train) == np.isin(split.train.users, kept).sum()
+    assert set(some.valid.users) <= set(kept)
 
 
-def test_extrapolation_recovers_planted_costs() -> None:
-    for a, b, p in ((0.0, 10.0, 2.0), (1.0, 10.0, 2.0), (0.2, 10.0, 3.0), (0.5, 10.0, 1.5)):
-        seen = [(f, a + b * f**p) for f in (0.1, 0.2, 0.4)]
-        assert _extrapolated(seen) == pytest.approx(1.1 * (a + b), rel=1e-6)
-        assert (a + b) / 3 < _extrapolated(seen[:2]) < 6 * (a + b)
-    assert _extrapolated([(0.1, 1.0), (0.2, 1.0), (0.4, 1.0)]) == pytest.approx(1.1)
+def test_a_blend_of_trained_rankers_is_what_blend_gives() -> None:
+    found = choose(clicks(times=False), "ranking", candidates=["popular", "item-cosine", "ease", "ials"])
+    line = found.frame.row(-1, named=True)
+    assert line["model"] == "blend"
+    assert line["status"].startswith("tried")
 
 
-@pytest.mark.parametrize("model", ["bias", "dot-bias"])
-def test_the_forecast_from_passes_is_about_right(model: str) -> None:
-    import cofactor
+def test_weights_of_a_blend_are_found_and_measured_on_other_users() -> None:
+    rng = np.random.default_rng(0)
+    n_users, width = 400, 60
+    relevant = np.ones(n_users, dtype=np.int64)
+    hits = np.zeros((n_users, width), dtype=bool)
+    hits[np.arange(n_users), rng.integers(0, width, n_users)] = True
+    signal = hits.astype(np.float32)
+    scores = np.stack([signal + rng.normal(0, 0.7, hits.shape) for _ in range(2)] + [rng.normal(0, 1, hits.shape)])
+    standing = mixing.Standing(scores.astype(np.float32), hits, relevant)
+    found = mixing.mixture(standing, seed=0)
+    assert found.weights.sum() == pytest.approx(1)
+    assert found.weights[2] < 0.15
+    assert min(found.weights[:2]) > 0.3
+    assert found.surely_better
+    single = [mixing.ndcg_of(standing, np.eye(3)[k], 10).mean() for k in range(3)]
+    assert found.value > max(single)
+    useless = mixing.Standing(rng.normal(0, 1, (3, n_users, width)).astype(np.float32), hits, relevant)
+    assert not mixing.mixture(useless, seed=0).surely_better
 
-    whole = data()
-    forecast_passes(whole, model, {"epochs": 2}, 0, 60)
-    config = {"epochs": 400 if model == "bias" else 20}
-    guess = forecast_passes(whole, model, config, 0, 60)
-    start = time.perf_counter()
-    cofactor.fit(whole, model=model, calibrate=False, **config)
-    real = time.perf_counter() - start
-    assert guess is not None
-    assert real / 8 < guess < real * 8
-    assert forecast_passes(whole, "popular", {}, 0, 60) is None
 
-
-def test_the_usual_winner_is_tried_before_the_rest() -> None:
-    fits = Fits({"bias": 0.5, "als": 0.4, "dot-bias": 0.3})
-    found = choose(data(), candidates=["bias", "als", "dot-bias"], fit=fits, budget_seconds=float("inf"))
-    assert [name for name, _ in fits.trained] == ["bias", "dot-bias", "als"]
-    assert found.frame["model"].to_list() == ["bias", "als", "dot-bias"]
+def test_standing_holds_what_full_scores_would_list() -> None:
+    rows = noise(40, 30, 0.3)
+    users = np.arange(40, dtype=np.int32)
+    rng = np.random.default_rng(1)
+    tables = [rng.normal(0, 1, (40, 30)).astype(np.float32) for _ in range(3)]
+    seen = rows.by_user
+    held = random_rows(rows, 0.3, 1).valid
+    wanted = held.by_user
+    counts = wanted.counts
+    found = mixing.standing_of([lambda u, t=t: t[u] for t in tables], users, seen, wanted, counts)
+    standard = []
+    for table in tables:
+        masked = table.copy().astype(np.float64)
+        masked[rows.users, rows.items] = np.nan
+        standard.append((masked - np.nanmean(masked, 1, keepdims=True)) / np.nanstd(masked, 1, keepdims=True))
+    weights = np.array([0.5, 0.3, 0.2])
+    summed = sum(w * s for w, s in zip(weights, standard))
+    values = mixing.ndcg_of(found, weights, 5)
+    goal = np.zeros((40, 30), dtype=bool)
+    goal[held.users, held.items] = True
+    for u in range(40):
+        best = np.argsort(-np.nan_to_num(summed[u], nan=-np.inf), kind="stable")[:5]
+        gain = sum(goal[u, i] / math.log2(k + 2) for k, i in enumerate(best))
+        ideal = sum(1 / math.log2(k + 2) for k in range(min(counts[u], 5)))
+        assert values[u] == pytest.approx(gain / ideal if counts[u] else np.nan, nan_ok=True)
 
 
 def test_bad_input() -> None:
@@ -207,13 +318,21 @@ def test_bad_input() -> None:
         choose(data(), candidates=[])
 
 
-@pytest.mark.slow
-def test_on_the_demo_auto_is_no_worse_than_bias(demo: Interactions) -> None:
-    import cofactor
-    from cofactor.data import splits
+def test_what_was_tried_goes_into_the_bundle(tmp_path: Any) -> None:
+    rec = cofactor.fit(clicks(), model="auto-ranking", budget=3)
+    rec.save(tmp_path / "m.cofactor")
+    again = cofactor.load(tmp_path / "m.cofactor")
+    assert rec.trials is not None
+    assert again.trials is not None
+    assert again.trials.equals(rec.trials)
+    assert rec.recommend(user=1)["item"].equals(again.recommend(user=1)["item"])
 
-    split: Split = splits.random(demo, 0.2, seed=1)
-    auto = cofactor.fit(split.train, seed=1, calibrate=False, budget_seconds=float("inf"))
-    bias = cofactor.fit(split.train, model="bias", seed=1, calibrate=False)
-    got, base = (evaluate(rec, split, ["rmse"], draws=0)["value"][0] for rec in (auto, bias))
-    assert got <= base
+
+def test_on_the_demo_the_choice_of_rankers_beats_recent_popularity(demo: Interactions) -> None:
+    split = splits.temporal(demo, 0.2)
+    names = [name for name in auto_candidates("ranking", split.train) if name not in ("ease", "slim", "ials")]
+    found = choose(split.train, "ranking", candidates=names)
+    auto = cofactor.fit(split.train, model=found.model, **found.config)
+    recent = cofactor.fit(split.train, model="popular", half_life=7)
+    got, base = (evaluate(rec, split, ["ndcg"], relevant=0, draws=0)["value"][0] for rec in (auto, recent))
+    assert got > base

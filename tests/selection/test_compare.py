@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import cofactor
+import cofactor.evaluation
 from cofactor.data import splits
 from cofactor.data.interactions import Columns, Interactions, Split
 from cofactor.errors import ConfigError, DataError
@@ -168,10 +169,13 @@ def test_bad_input(data: Interactions) -> None:
 
 
 def test_registered_models_through_fit(data: Interactions) -> None:
-    found = compare(data, ["bias", ("no bias", "bias", {"reg_user": 1e6, "reg_item": 1e6})], metrics=["rmse"])
+    others = ["bias", ("no bias", "bias", {"reg_user": 1e6, "reg_item": 1e6}), "bias:reg_user=1e6:reg-item=1e6"]
+    found = compare(data, others, split="random", metrics=["rmse"])
     rec = cofactor.fit(splits.random(data, 0.2, seed=42).train, model="bias", seed=42)
     expected = cofactor.evaluate(rec, splits.random(data, 0.2, seed=42), ["rmse"])["value"][0]
     assert row(found.frame, model="bias")["mean"] == expected
+    same = [row(found.frame, model=name)["mean"] for name in ("no bias", "bias:reg_user=1e6:reg-item=1e6")]
+    assert same[0] == same[1] != expected
     assert (found.frame["fit_seconds"] > 0).all()
 
 
@@ -199,7 +203,7 @@ def test_it_shows_itself(data: Interactions) -> None:
     assert "&lt;b&gt;" in found._repr_html_()
     assert "<td><b></td>" not in found._repr_html_()
     text = str(found).split("\n")
-    assert text[0].startswith("On random: ")
+    assert text[0].startswith("On temporal: ")
     assert text[2].split() == ["model", "rmse", "ndcg@10", "fit", "s", "predict", "s"]
     assert text[3].startswith("<b>")
     again = json.loads(json.dumps(found.to_dict()))
@@ -253,3 +257,30 @@ def test_nothing_small_is_shown_as_nothing() -> None:
         "1.2e-05",
         "-1e-05",
     ]
+
+
+def test_lists_that_nobody_can_be_measured_by_are_an_error_or_a_note(data: Interactions) -> None:
+    split = splits.random(data, 0.2, seed=1)
+    with pytest.raises(DataError, match="none of the 37 test users with training rows has a rating of 99 or more"):
+        compare(split=split, models=[("a", noisy(0.1))], metrics=["ndcg"], relevant=99)
+    found = compare(split=split, models=[("a", noisy(0.1))], relevant=99)
+    assert set(found.frame["metric"]) == {"rmse", "mae"}
+    assert found.frame["mean"].is_finite().all()
+    assert "Lists were not measured" in found.verdict
+    few = float(np.sort(split.valid.values)[-2])
+    with pytest.warns(cofactor.evaluation.RelevanceWarning, match="only [12] of 37 test users have a relevant row"):
+        compare(split=split, models=[("a", noisy(0.1))], metrics=["ndcg"], relevant=few)
+
+
+def test_ways_to_hold_out_and_metrics_of_ones_own(data: Interactions) -> None:
+    def first_hit(recommended: list[Any], relevant: set[Any]) -> float:
+        return float(recommended[0] in relevant)
+
+    for how, word in (("auto", "temporal"), ("random", "random"), ("last", "leave last"), ("temporal", "temporal")):
+        found = compare(data, [("a", noisy(0.1)), ("b", noisy(0.9))], split=how, metrics=[first_hit, "hit_rate"], n=1)
+        assert found.how[0].startswith(word)
+        for model in ("a", "b"):
+            own, theirs = (row(found.frame, model=model, metric=f"{m}@1")["mean"] for m in ("first_hit", "hit_rate"))
+            assert own == theirs
+    with pytest.raises(ConfigError, match="how is 'past'; it is one of auto, random, temporal, last"):
+        compare(data, ["bias"], split="past")

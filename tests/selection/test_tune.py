@@ -114,7 +114,7 @@ def test_a_trial_that_runs_out_of_time_does_not_count(
             time.sleep(1.1)
         return plain(split, model, config, seed, report)
 
-    monkeypatch.setattr("cofactor.selection.budget.train_watched", slow)
+    monkeypatch.setattr(sys.modules["cofactor.selection.tune"], "train_watched", slow)
     cut = tune(data, "bias", trials=8, seed=1, budget_seconds=1.0, storage=tmp_path / "t.log")
     assert 1 <= len(cut.frame) <= 4
     again = tune(data, "bias", trials=8, seed=1, storage=tmp_path / "t.log")
@@ -129,7 +129,7 @@ def test_it_never_sees_the_rows_it_is_measured_on(data: Interactions) -> None:
         seen.append(train)
         return bowl(train, **given)
 
-    found = tune(split, "bias", trials=3, folds=2, fit=spy)
+    found = tune(split, "bias", trials=3, folds=2, how="random", fit=spy)
     assert found.data is split.train
     allowed = set(zip(split.train.users.tolist(), split.train.items.tolist()))
     for part in seen:
@@ -270,3 +270,27 @@ def test_compare_tunes_inside_the_training_rows_of_each_fold(data: Interactions)
     assert within == sorted(within)
     assert set(within) == {0, 1}
     assert "reg_user" in found.frame["config"][0]
+
+
+def test_the_future_is_held_out_where_there_are_times(data: Interactions) -> None:
+    assert data.times is not None
+    for how, word in (
+        ("auto", "temporal"),
+        ("random", "fold 1 of 5"),
+        ("temporal", "temporal"),
+        ("last", "leave last"),
+    ):
+        assert tune(data, "bias", trials=1, how=how).how.startswith(word)
+    assert tune(data.replace(times=None), "bias", trials=1).how.startswith("fold 1 of 5")
+    seen: list[tuple[int, int]] = []
+
+    def spy(train: Interactions, *, model: str, seed: int, **config: Any) -> Table:
+        assert train.times is not None
+        seen.append((len(train), int(train.times.max())))
+        return Table(TRUTH)
+
+    assert tune(data, "bias", trials=1, folds=3, fit=spy).how.startswith("rolling, window 3 of 3")
+    assert seen == sorted(seen, reverse=True)
+    assert len(seen) == 3
+    with pytest.raises(ConfigError, match="how is 'past'"):
+        tune(data, "bias", trials=1, how="past")

@@ -63,6 +63,7 @@ _TRIALS: dict[str, tuple[type, ...]] = {
     "seconds": (float, int, type(None)),
     "status": (str,),
     "chosen": (bool,),
+    "held_out": (str,),
 }
 _FILE: dict[str, tuple[type, ...]] = {"bytes": (int,), "blake2b": (str,)}
 
@@ -96,7 +97,7 @@ def _from_2(old: Manifest) -> Manifest:
     new = {name: value for name, value in old.items() if name != "tried"}
     return new | {
         "format_version": 3,
-        "trials": old["tried"],
+        "trials": [{"held_out": "", **line} for line in old["tried"]],
         "config": {RENAMED.get(name, name): value for name, value in old["config"].items()},
         "metrics": {{"drift": "embedding_shift"}.get(name, name): value for name, value in old["metrics"].items()},
     }

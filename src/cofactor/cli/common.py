@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -16,9 +17,10 @@ from cofactor.data.datasets import load_dataset
 from cofactor.data.interactions import Interactions
 from cofactor.data.read import read
 from cofactor.errors import ConfigError, DataError, did_you_mean
+from cofactor.models.base.config import parse_value
 from cofactor.recommend.ids import Items
 from cofactor.recommender import Recommender
-from cofactor.selection.choose import out_of_time
+from cofactor.selection.choose import trial_notes
 
 if TYPE_CHECKING:
     import polars as pl
@@ -179,8 +181,8 @@ def write_table(frame: pl.DataFrame, out: str) -> None:
 
 
 WORDS = {
-    "inner_rmse": "error on a held-out tenth of the training rows, used to select the model, so slightly optimistic",
-    "inner_ndcg@10": "lists on a held-out fifth of the training rows, used to select the model, so slightly optimistic",
+    "inner_rmse": "error on held-out training rows, used to select the model, so slightly optimistic",
+    "inner_ndcg@10": "lists on held-out training rows, used to select the model, so slightly optimistic",
     "valid_rmse": "error on held-out rows, on the scale of the ratings",
     "valid_mse": "squared error on held-out rows",
     "drift": "how far the item vectors moved, 0 to 2",
@@ -199,14 +201,14 @@ def show_trials(tried: pl.DataFrame) -> None:
     import polars as pl
 
     metric = str(tried["metric"][0])
-    note = out_of_time(tried)
+    notes = trial_notes(tried)
     tried = tried.filter(~pl.col("status").str.ends_with("with more effort"))
     label = pl.when(pl.col("config") == "").then("model").otherwise(pl.format("{} ({})", "model", "config"))
     remark = (
-        pl.when("chosen").then(pl.lit("chosen")).when(pl.col("value").is_null()).then("status").otherwise(pl.lit(""))
+        pl.when("chosen").then(pl.lit("chosen")).when(pl.col("status") == "tried").then(pl.lit("")).otherwise("status")
     )
     show(tried.select(label.alias("model"), pl.col("value").alias(f"inner {metric}"), "seconds", remark.alias("")))
-    if note:
+    for note in notes:
         console().print(note, markup=False)
 
 
@@ -334,9 +336,6 @@ def _typed(text: str, dtype: pl.DataType | None) -> Any:
 
 def parse_flags(args: list[str], cls: type[Any]) -> dict[str, Any]:
     """``["--n-factors", "50"]`` -> {"n_factors": 50}, by the types of the config's defaults."""
-    import ast
-    import dataclasses
-
     fields = {f.name: f for f in dataclasses.fields(cls)}
     values: dict[str, Any] = {}
     rest = list(args)
@@ -353,18 +352,5 @@ def parse_flags(args: list[str], cls: type[Any]) -> dict[str, Any]:
             if not rest:
                 raise ConfigError(f"--{flag} needs a value")
             text = rest.pop(0)
-        default = fields[name].default
-        lowered = text.lower()
-        if isinstance(default, bool) and lowered in ("true", "false", "yes", "no"):
-            values[name] = lowered in ("true", "yes")
-            continue
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            value = None if lowered == "none" else text
-        if isinstance(default, (int, float)) and not isinstance(value, (int, float)):
-            raise ConfigError(f"--{flag} is {text!r}; it must be a number")
-        if isinstance(default, int) and not isinstance(default, bool) and isinstance(value, float):
-            raise ConfigError(f"--{flag} is {text!r}; it must be a whole number")
-        values[name] = value
+        values[name] = parse_value(fields[name], text, f"--{flag}")
     return values

@@ -6,11 +6,14 @@ order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from cofactor._validate import check_choice, check_iterable
 from cofactor.data.ids import Array, IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
@@ -18,7 +21,7 @@ from cofactor.data.side_tables import align_frame
 from cofactor.data.timestamps import moment
 from cofactor.errors import ConfigError, DataError
 
-__all__ = ["by_user", "given", "kfold", "leave_last", "random", "temporal"]
+__all__ = ["auto", "by_user", "given", "kfold", "leave_last", "random", "rolling", "temporal"]
 
 
 def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
@@ -113,23 +116,122 @@ def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Spli
     return _split(data, mask, f"temporal: {int(mask.sum()):,} of {rows:,} ratings, from {when} UTC on, for validation")
 
 
-def leave_last(data: Interactions, n: int = 1) -> Split:
+def leave_last(data: Interactions, n: int | float = 1) -> Split:
     """The last ``n`` ratings of each user, by time, for validation. Users with ``n`` or fewer stay wholly in
-    training."""
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ConfigError(f"n={n!r}; the number of ratings left out for each user is a whole number, 1 or more")
+    training. A share such as ``n=0.2`` is of each user's ratings, at least one."""
+    if isinstance(n, float):
+        _share("n", n)
+    elif not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise ConfigError(
+            f"n={n!r}; what is left out for each user is a whole number of ratings, 1 or more, or a share such as 0.2"
+        )
     times = _times(data, "leave_last")
     _rows(data, 2)
     counts = np.bincount(data.users, minlength=data.n_users)
     position = np.empty(len(data), dtype=np.int64)
     position[np.argsort(times, kind="stable")] = np.arange(len(data))
     rank = _rank(data.users, position)
-    size = counts[data.users]
-    mask = (rank >= size - n) & (size > n)
+    held = np.full(len(counts), n) if isinstance(n, int) else np.maximum(np.round(counts * n), 1).astype(np.int64)
+    size, out = counts[data.users], held[data.users]
+    mask = (rank >= size - out) & (size > out)
     if not mask.any():
-        raise DataError(f"no user has more than {n} ratings; leave out fewer")
-    left = int((counts > n).sum())
-    return _split(data, mask, f"leave last: the last {n} by time of each of {left:,} users for validation")
+        raise DataError(f"no user has more than {n if isinstance(n, int) else 1} ratings; leave out fewer")
+    left = int((counts > held).sum())
+    said = str(n) if isinstance(n, int) else f"{n:.0%}"
+    return _split(data, mask, f"leave last: the last {said} by time of each of {left:,} users for validation")
+
+
+def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequence[Any] | None = None) -> list[Split]:
+    """``k`` splits by time, each from a later moment: all that came before to learn from, the next window to check
+    with.
+
+    The last ``k * valid`` of the rows make ``k`` windows with a share ``valid`` of the rows each (rows of one moment
+    stay together). ``cutoffs`` names the moments instead, in ascending order, as in :func:`temporal`; the last window
+    then runs to the end.
+    """
+    times = _times(data, "rolling")
+    if cutoffs is None:
+        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+            raise ConfigError(f"k={k!r}; the number of windows is a whole number, 1 or more")
+        share = _share("valid", valid)
+        if k * share >= 1:
+            raise ConfigError(f"{k} windows of {share:.0%} of the rows leave nothing to learn from; take fewer")
+        ordered, n = np.sort(times), len(times)
+        moments = [int(ordered[min(n - round(n * share * left), n - 1)]) for left in range(k, 0, -1)]
+    else:
+        moments = [moment(one) for one in check_iterable("cutoffs", cutoffs, "['2013-06-01', '2013-07-01']")]
+        if not moments or sorted(set(moments)) != moments:
+            raise ConfigError("cutoffs are moments in ascending order, none of them twice, at least one")
+    found = []
+    for at, (start, end) in enumerate(zip(moments, [*moments[1:], None])):
+        window = (times >= start) & (True if end is None else times < end)
+        before = times < start
+        if not before.any() or not window.any():
+            raise DataError(
+                f"no rating {'from' if before.any() else 'before'} {_date(start)}"
+                f"{f' to {_date(end)}' if before.any() and end is not None else ''}; the ratings run from"
+                f" {_date(int(times.min()))} to {_date(int(times.max()))}: take fewer windows, or other cutoffs"
+            )
+        until = "the end" if end is None else f"{_date(end)} UTC"
+        how = (
+            f"rolling, window {at + 1} of {len(moments)}: {int(window.sum()):,} ratings, {_date(start)} UTC to {until}"
+        )
+        found.append(Split(data.take(np.flatnonzero(before)), data.take(np.flatnonzero(window)), how))
+    return found
+
+
+KNOWN = 1 / 3
+"""A moment divides a table usefully where this share of the later rows belong to users with earlier ones ..."""
+ENOUGH = 2000
+"""... or where there are so many such users."""
+
+
+def auto(data: Interactions, valid: float = 0.2, seed: int = 42, last: float | int | None = None) -> Split:
+    """The future where there are times, random rows where there are none; ``how`` says which, and why.
+
+    The future is the last share ``valid`` of the rows by time. Where hardly any later row belongs to a user with
+    earlier ones (users who come once), or where times only number each user's rows, it is each user's last rows
+    instead: ``last`` of them (a share of each user's rows, or a number; not given: the share ``valid``).
+    """
+    share = _share("valid", valid)
+    if data.times is None:
+        return _because(random(data, share, seed), "there are no times")
+    _rows(data, 2)
+    if data.times.min() == data.times.max():
+        return _because(random(data, share, seed), "all times are the same")
+    if not (numbered := _numbered(data)):
+        split = temporal(data, share)
+        earlier = np.bincount(split.train.users, minlength=data.n_users) > 0
+        known = earlier[split.valid.users]
+        if known.mean() >= KNOWN or len(np.unique(split.valid.users[known])) >= ENOUGH:
+            return split
+    if (np.bincount(data.users) > 1).any():
+        why = "times number the rows of each user" if numbered else "few users come back later"
+        return _because(leave_last(data, share if last is None else last), why)
+    return _because(random(data, share, seed), "no user has two rows")
+
+
+def split_by(data: Interactions, how: str, valid: float, seed: int) -> Split:
+    """One of the ways by name: ``auto``, ``random``, ``temporal`` or ``last``, with a share ``valid`` held out."""
+    check_choice("how", how, "auto", "random", "temporal", "last")
+    if how == "last":
+        return leave_last(data, _share("valid", valid))
+    if how == "temporal":
+        return temporal(data, valid)
+    return random(data, valid, seed) if how == "random" else auto(data, valid, seed)
+
+
+def _numbered(data: Interactions) -> bool:
+    """Whether times are positions within each user's rows: most users begin at the same, lowest one."""
+    assert data.times is not None
+    first = np.full(data.n_users, np.iinfo(np.int64).max)
+    np.minimum.at(first, data.users, data.times)
+    present = np.bincount(data.users, minlength=data.n_users) > 1
+    return bool(present.any() and (first[present] == data.times.min()).mean() > 0.5)
+
+
+def _because(split: Split, why: str) -> Split:
+    return replace(split, how=f"{split.how} ({why})")
 
 
 def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Split:

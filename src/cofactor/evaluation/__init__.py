@@ -1,6 +1,7 @@
 """How good a model is, without training any: metrics, evaluation with confidence intervals, differences of models."""
 
 from cofactor.evaluation.evaluate import calibration, evaluate
-from cofactor.evaluation.held_out import LeakWarning
+from cofactor.evaluation.held_out import LeakWarning, RelevanceWarning
+from cofactor.evaluation.metric_names import CustomMetric
 
-__all__ = ["LeakWarning", "calibration", "evaluate"]
+__all__ = ["CustomMetric", "LeakWarning", "RelevanceWarning", "calibration", "evaluate"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from cofactor.errors import ConfigError
 from cofactor.evaluation import bootstrap, held_out
 from cofactor.evaluation import metrics as m
 from cofactor.evaluation.fold_in import folded
+from cofactor.evaluation.held_out import RelevanceWarning
 from cofactor.evaluation.measure import LEVELS, EvaluationProtocol, masked_scores, measure
 from cofactor.evaluation.metric_names import default_metrics, lengths_of, parse
 from cofactor.evaluation.scorer import interval_blocks, scorer
@@ -23,12 +25,13 @@ from cofactor.evaluation.scorer import interval_blocks, scorer
 def evaluate(
     trained: Any,
     test: Any,
-    metrics: str | Sequence[str] | None = None,
+    metrics: Any = None,
     *,
     n: int | Sequence[int] = (10,),
     relevant: float | None = None,
     exclude: Literal["seen"] | None = "seen",
     users_without: Literal["skip", "zero"] = "skip",
+    new_users: Literal["skip", "popular"] = "skip",
     level: float = 0.9,
     train: Interactions | None = None,
     draws: int = 1000,
@@ -42,16 +45,19 @@ def evaluate(
     (its valid part; users of its ``given`` part are folded in with those ratings), Interactions, a path or a
     frame. Ids that training never saw are counted in the notes, and get the model's fallback.
 
-    ``metrics`` are names such as ``"rmse"``, ``"ndcg@10"``, ``"auc"``, or groups: ``"rating"``,
-    ``"interval"``, ``"ranking"``, ``"beyond"``, ``"all"`` (everything this model can give). Not given: what
-    fits the model's task. ``n`` are list lengths for names without one. ``relevant`` is the lowest rating
-    that counts as relevant (not given: three quarters up the training range). ``exclude="seen"`` leaves out
-    the training items of each user. ``level`` is that of the model's own intervals.
+    ``metrics`` are names such as ``"rmse"``, ``"ndcg@10"``, ``"auc"``, or groups: ``"rating"``, ``"interval"``,
+    ``"ranking"``, ``"beyond"``, ``"all"`` (everything this model can give); a function is a metric of your own
+    (``cofactor.evaluation.CustomMetric``). Not given: what fits the model's task. ``n`` are list lengths for names
+    without one. ``relevant`` is the lowest rating that counts as relevant (not given: three quarters up the training
+    range). ``exclude="seen"`` leaves out the training items of each user. Users without training rows are left out of
+    lists; with ``new_users="popular"`` they count too and get the most popular items, as from a service. ``level`` is
+    that of the model's own intervals.
 
     ``low`` and ``high`` bound each figure at ``confidence`` by ``draws`` bootstrap draws of users (0: none).
 
     Raises ConfigError for a metric that does not exist or that this model cannot give, DataError for unusable
-    test rows. Warns (LeakWarning) where test rows are training rows.
+    test rows, or where nobody has a relevant one. Warns (LeakWarning) where test rows are training rows, and
+    (RelevanceWarning) where fewer than a tenth of the test users have a relevant row.
     """
     for name, value in (("draws", draws), ("seed", seed)):
         check_int(name, value, 0)
@@ -64,16 +70,26 @@ def evaluate(
     if metrics == "all":
         able = {"lists"} | ({"rating"} if by.task == "rating" else set()) | ({"interval"} if by.interval else set())
         wanted = [metric for metric in wanted if metric.needs in able]
-    found = measure(by, data, wanted, EvaluationProtocol(relevant, exclude, users_without, level))
+    found = measure(by, data, wanted, EvaluationProtocol(relevant, exclude, users_without, level, new_users))
+    if found.few_relevant:
+        warnings.warn(found.few_relevant, RelevanceWarning, stacklevel=2)
     said = held_out.notes(data, by.train, held_out.leaked(data, by.train))
     spread = [metric for metric in wanted if metric in found.cells]
     drawn = bootstrap.resample([found.cells[metric] for metric in spread], draws, seed)
-    bounds = {metric: bootstrap.interval(drawn[:, j], confidence) for j, metric in enumerate(spread)}
+    bounds = {metric: bootstrap.interval(drawn[:, j], confidence) for j, metric in enumerate(spread)} if draws else {}
     table = []
     for metric in wanted:
-        low, high = bounds.get(metric, (None, None)) if draws else (None, None)
+        low, high = (_finite(x) for x in bounds.get(metric, (None, None)))
         note = "; ".join([*found.notes.get(metric.needs, []), *said])
-        line = (str(metric), found.value(metric), low, high, found.n_users(metric), found.rows[metric], note)
+        line = (
+            str(metric),
+            _finite(found.value(metric)),
+            low,
+            high,
+            found.n_users(metric),
+            found.rows[metric],
+            note,
+        )
         table.append(line)
     schema = {
         "metric": pl.String,
@@ -85,6 +101,11 @@ def evaluate(
         "note": pl.String,
     }
     return pl.DataFrame(table, schema=schema, orient="row")
+
+
+def _finite(value: float | None) -> float | None:
+    """The value, or None where there is none (the diversity of lists of one item, say)."""
+    return value if value is not None and np.isfinite(value) else None
 
 
 def calibration(

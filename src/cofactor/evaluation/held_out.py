@@ -23,6 +23,10 @@ class LeakWarning(UserWarning):
     """What is measured was seen in training."""
 
 
+class RelevanceWarning(UserWarning):
+    """Fewer than a tenth of the test users have a relevant row."""
+
+
 @dataclass(frozen=True, eq=False)
 class HeldOut:
     """Aligned arrays of test rows.
@@ -39,6 +43,13 @@ class HeldOut:
     cluster: Array
     labels: pl.Series
     how: str = ""
+    source: Interactions | None = None
+    """The same rows with their own ids."""
+
+    def names(self, rows: Array) -> pl.Series:
+        """The item ids of some of the rows."""
+        assert self.source is not None
+        return self.source.item_ids.decode(self.source.items[rows])
 
     def __len__(self) -> int:
         return len(self.users)
@@ -65,7 +76,7 @@ def held_out_rows(test: Any, train: Interactions) -> HeldOut:
     present, cluster = np.unique(data.users, return_inverse=True)
     labels = data.user_ids.decode(present)
     times = data.times if train.times is not None else None
-    return HeldOut(users, items, data.values, times, cluster.astype(np.int64), labels, how)
+    return HeldOut(users, items, data.values, times, cluster.astype(np.int64), labels, how, data)
 
 
 held_out_rows.__test__ = False  # type: ignore[attr-defined]  # pytest: this is not a test

@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor._validate import check_number
+from cofactor._validate import check_choice, check_number
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.errors import ConfigError
+from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation import metrics as m
 from cofactor.evaluation.bootstrap import UserSums
 from cofactor.evaluation.held_out import HeldOut, in_training
-from cofactor.evaluation.metric_names import CALIBRATION, LISTS, Metric
+from cofactor.evaluation.metric_names import BEYOND, CALIBRATION, LISTS, Metric
 from cofactor.evaluation.scorer import Scorer, interval_blocks, predict_blocks
 
 Array = NDArray[Any]
@@ -31,12 +31,14 @@ class EvaluationProtocol:
     exclude: Literal["seen"] | None = "seen"
     users_without: Literal["skip", "zero"] = "skip"
     level: float = 0.9
+    new_users: Literal["skip", "popular"] = "skip"
 
     def __post_init__(self) -> None:
         if self.exclude not in ("seen", None):
             raise ConfigError(f"exclude is {self.exclude!r}; it must be 'seen' or None")
         if self.users_without not in ("skip", "zero"):
             raise ConfigError(f"users_without is {self.users_without!r}; it must be 'skip' or 'zero'")
+        check_choice("new_users", self.new_users, "skip", "popular")
         if self.relevant is not None:
             check_number("relevant", self.relevant)
         if not 0 < check_number("level", self.level) < 1:
@@ -57,6 +59,8 @@ class Measured:
     rows: dict[Metric, int] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     listed: int = 0
+    few_relevant: str = ""
+    """A sentence, where fewer than a tenth of the users have a relevant row."""
 
     def value(self, metric: Metric) -> float:
         """The figure itself."""
@@ -89,13 +93,29 @@ def _by_user(values: Array, test: HeldOut) -> Array:
 
 
 def _ratings(by: Scorer, test: HeldOut, wanted: Sequence[Metric], out: Measured) -> None:
-    error = predict_blocks(by, test.users, test.items, test.times).astype(np.float64) - test.values
+    predicted = predict_blocks(by, test.users, test.items, test.times)
+    error = predicted.astype(np.float64) - test.values
     count = _by_user(np.ones(len(test)), test)
     for metric in wanted:
-        if metric.needs == "rating":
-            top = _by_user(np.abs(error) if metric.base == "mae" else error * error, test)
-            out.cells[metric] = UserSums(top, count, "root" if metric.base == "rmse" else "mean")
-            out.rows[metric] = len(test)
+        if metric.needs != "rating":
+            continue
+        if metric.custom is not None:
+            losses = _of_rows(metric, metric.custom.function(np.array(test.values), predicted.copy()), len(test))
+        else:
+            losses = np.abs(error) if metric.base == "mae" else error * error
+        out.cells[metric] = UserSums(_by_user(losses, test), count, "root" if metric.base == "rmse" else "mean")
+        out.rows[metric] = len(test)
+
+
+def _of_rows(metric: Metric, found: Any, n: int) -> Array:
+    """What a function of the user's gave for the rows; ConfigError where it is not one finite number for each."""
+    values = np.asarray(found, dtype=np.float64)
+    if values.shape != (n,) or not np.isfinite(values).all():
+        raise ConfigError(
+            f"the metric {metric} must give one finite number for each of {n:,} rows; it gave an array of shape "
+            f"{values.shape}{'' if np.isfinite(values).all() else ' with values that are not finite'}"
+        )
+    return values
 
 
 def _intervals(by: Scorer, test: HeldOut, wanted: Sequence[Metric], level: float, out: Measured) -> None:
@@ -130,27 +150,41 @@ def threshold(train: Interactions, relevant: float | None) -> float | None:
 
 @dataclass(frozen=True)
 class Relevant:
-    """Who is ranked for what: ``users`` are training codes, ``cluster`` their places among the test users,
-    ``items`` a CSR of their relevant candidates (one row each), ``counts`` how many relevant items each has,
-    unknown ones included."""
+    """Who is ranked for what: ``users`` are training codes (-1: no training rows, gets the most popular items),
+    ``cluster`` their places among the test users, ``items`` a CSR of their relevant candidates (one row each),
+    ``counts`` how many relevant items each has, unknown ones included."""
 
     users: Array
     cluster: Array
     items: CSR
     counts: Array
+    rows: Array
+    """Positions of the relevant test rows, int64; those of one user and item are several where rows repeat."""
+
+
+def relevant_ids(who: Relevant, test: HeldOut) -> dict[int, list[Any]]:
+    """The ids of the relevant items of each ranked user (by place in ``who.users``), those never seen among them."""
+    place = np.full(test.n_clusters, -1, dtype=np.int64)
+    place[who.cluster] = np.arange(len(who.cluster))
+    found: dict[int, list[Any]] = {}
+    for user, item in zip(place[test.cluster[who.rows]].tolist(), test.names(who.rows).to_list()):
+        found.setdefault(user, []).append(item)
+    return found
 
 
 def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtocol) -> Relevant:
-    """The relevant items of every user of the test rows who has training rows."""
+    """The relevant items of every user of the test rows who has training rows; with ``new_users="popular"`` of the
+    others too."""
     floor = threshold(train, choices.relevant)
     keep = np.ones(len(test), dtype=bool) if floor is None else test.values >= floor
     trained = (test.users >= 0) & (train.by_user.counts[test.users] > 0)
-    keep &= trained
+    everybody = choices.new_users == "popular"
+    keep &= trained | everybody
     if choices.exclude == "seen":
         keep &= ~in_training(test.users, test.items, train)
     first = np.full(test.n_clusters, -1, dtype=np.int64)
     first[test.cluster] = np.where(trained, test.users, -1)
-    cluster = np.flatnonzero(first >= 0)
+    cluster = np.flatnonzero((first >= 0) | everybody)
     place = np.full(test.n_clusters, -1, dtype=np.int64)
     place[cluster] = np.arange(len(cluster))
     rows, cols = place[test.cluster[keep]], test.items[keep].astype(np.int64)
@@ -162,21 +196,26 @@ def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtoc
     indptr = np.concatenate([[0], np.cumsum(held)]).astype(np.int64)
     ones, no_rows = np.ones(len(cols), dtype=np.float32), np.zeros(0, dtype=np.int64)
     items = CSR(indptr, cols.astype(np.int32), ones, no_rows, train.n_items)
-    return Relevant(first[cluster].astype(np.int32), cluster, items, counts + held)
+    return Relevant(first[cluster].astype(np.int32), cluster, items, counts + held, np.flatnonzero(keep))
 
 
 def masked_scores(
     by: Scorer, users: Array, exclude: Literal["seen"] | None, block: int = 1 << 22
 ) -> Iterator[tuple[slice, Array]]:
-    """(which of ``users``, their float32 scores), a block at a time; what is not a candidate is -inf."""
+    """(which of ``users``, their float32 scores), a block at a time; what is not a candidate is -inf. Users with code
+    -1 get the popularity of the items in training as scores."""
     size = max(1, block // max(by.train.n_items, 1))
     seen = by.train.by_user
+    popular = by.train.by_item.counts.astype(np.float32)
     for lo in range(0, len(users), size):
         part = users[lo : lo + size]
-        scores = np.array(by.scores(part), dtype=np.float32)
+        known = part >= 0
+        scores = np.empty((len(part), by.train.n_items), dtype=np.float32)
+        scores[known] = by.scores(part[known]) if known.any() else 0.0
+        scores[~known] = popular
         scores[np.isnan(scores)] = -np.inf
         if exclude == "seen":
-            counts = seen.counts[part]
+            counts = np.where(known, seen.counts[part], 0)
             rows = np.repeat(np.arange(len(part)), counts)
             within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
             scores[rows, seen.indices[np.repeat(seen.indptr[part], counts) + within]] = -np.inf
@@ -186,8 +225,10 @@ def masked_scores(
 def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: EvaluationProtocol, out: Measured) -> None:
     mine = [metric for metric in wanted if metric.needs == "lists"]
     who = relevant_items(test, by.train, choices)
+    if any(metric.base not in BEYOND for metric in mine):
+        check_relevant(who, by.train, choices)
     # Users without a relevant item matter only to metrics that do not look at relevance.
-    beyond = any(metric.base not in LISTS and metric.base != "auc" for metric in mine)
+    beyond = any(metric.base in BEYOND for metric in mine)
     ranked = np.arange(len(who.users)) if beyond else np.flatnonzero(who.counts > 0)
     longest = max((metric.n for metric in mine), default=0)
     top = np.full((len(who.users), longest), -1, dtype=np.int32)
@@ -205,7 +246,10 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
     hits = m.hits_of(top, who.items.indptr, who.items.indices)
     for metric in mine:
         out.rows[metric] = int(who.counts.sum())
-        if metric.base in LISTS:
+        if metric.custom is not None:
+            values = _of_lists(metric, top[:, : metric.n], who, test, by.train)
+            _mean(metric, values, who, test, choices.users_without, out)
+        elif metric.base in LISTS:
             values = m.RANKING[metric.base](hits[:, : metric.n], who.counts)
             _mean(metric, values, who, test, choices.users_without, out)
         elif metric.base == "auc":
@@ -213,7 +257,50 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
         else:
             _beyond(metric, top[:, : metric.n], who, test, by.train, out)
     out.listed = len(who.users)
+    out.few_relevant = few_relevant(who, test, by.train, choices)
     out.notes["lists"] = _said(who, test, by.train, choices)
+
+
+def check_relevant(who: Relevant, train: Interactions, choices: EvaluationProtocol) -> None:
+    """DataError where nobody has a relevant row, so that no list can be measured."""
+    if not who.counts.any():
+        floor = threshold(train, choices.relevant)
+        what = "a row of an item not seen in training" if floor is None else f"a rating of {floor:g} or more"
+        lower = "" if floor is None else "; set relevant= lower (--relevant), 0 or less makes every row count"
+        raise DataError(
+            f"no list can be measured: none of the {len(who.users):,} test users with training rows has {what}{lower}"
+        )
+
+
+def few_relevant(who: Relevant, test: HeldOut, train: Interactions, choices: EvaluationProtocol) -> str:
+    """A sentence, where fewer than a tenth of the test users have a relevant row; else nothing."""
+    having = int((who.counts > 0).sum())
+    if 10 * having >= test.n_clusters:
+        return ""
+    floor = threshold(train, choices.relevant)
+    if floor is None:
+        return f"only {having:,} of {test.n_clusters:,} test users have training rows, so lists are measured on few"
+    return (
+        f"only {having:,} of {test.n_clusters:,} test users have a relevant row (ratings from {floor:g}), so lists are"
+        " measured on few; set relevant= lower (--relevant)"
+    )
+
+
+def _of_lists(metric: Metric, top: Array, who: Relevant, test: HeldOut, train: Interactions) -> Array:
+    """float64 (users,): what a function of the user's gives for each list; NaN for a user without a relevant item."""
+    assert metric.custom is not None
+    goal = relevant_ids(who, test)
+    names = train.item_ids.decode(np.maximum(top, 0).ravel()).to_list()
+    values = np.full(len(top), np.nan)
+    for u in np.flatnonzero(who.counts > 0):
+        row = names[u * top.shape[1] : (u + 1) * top.shape[1]]
+        listed = [name for name, code in zip(row, top[u]) if code >= 0]
+        value = metric.custom.function(listed, set(goal[int(u)]))
+        try:
+            values[u] = float(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"the metric {metric} must give a number for each user; it gave {value!r}") from None
+    return values
 
 
 def _mean(
@@ -262,4 +349,6 @@ def _said(who: Relevant, test: HeldOut, train: Interactions, choices: Evaluation
         said.append(f"{without:,} users without a relevant item {verb}")
     if unknown := test.n_clusters - len(who.users):
         said.append(f"{unknown:,} users never seen are not ranked")
+    if new := int((who.users < 0).sum()):
+        said.append(f"{new:,} users without training rows get the most popular items")
     return said

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from cofactor._validate import check_int, check_iterable
 from cofactor.errors import ConfigError, did_you_mean
@@ -25,22 +26,50 @@ GROUPS = {
 }
 
 
+@dataclass(frozen=True)
+class CustomMetric:
+    """A metric of your own, for ``metrics=[...]`` beside the names; a plain function means one that needs lists.
+
+    ``needs="lists"``: ``function(recommended, relevant)`` gets one user's list (item ids, best first) and the set of
+    the user's relevant items (ids), and returns a number; NaN leaves the user out. ``needs="rating"``:
+    ``function(truth, predicted)`` gets two arrays (n,) and returns one number for each row; their mean is the figure.
+    """
+
+    function: Callable[[Any, Any], Any]
+    name: str = ""
+    needs: Literal["lists", "rating"] = "lists"
+    lower_is_better: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise ConfigError(f"a metric of your own is a function, not {self.function!r}")
+        if self.needs not in ("lists", "rating"):
+            raise ConfigError(f"needs is {self.needs!r}; it is 'lists' or 'rating'")
+        name = self.name or str(getattr(self.function, "__name__", "custom")).strip("<>")
+        if name in GROUPS["all"] or name in GROUPS or "@" in name:
+            raise ConfigError(f"a metric of your own cannot be called {name!r}; give CustomMetric(function, name=...)")
+        object.__setattr__(self, "name", name)
+
+
 class Metric(NamedTuple):
     """``base`` is the name without the length of the list; ``n`` is 0 for metrics that have none."""
 
     base: str
     n: int = 0
+    custom: CustomMetric | None = None
 
     def __str__(self) -> str:
         return f"{self.base}@{self.n}" if self.n else self.base
 
     @property
     def lower_is_better(self) -> bool:
-        return self.base in LOWER
+        return self.base in LOWER if self.custom is None else self.custom.lower_is_better
 
     @property
     def needs(self) -> str:
         """``rating``, ``interval`` or ``lists``."""
+        if self.custom is not None:
+            return self.custom.needs
         if self.base in RATING:
             return "rating"
         return "interval" if self.base in (*INTERVAL, CALIBRATION) else "lists"
@@ -51,26 +80,32 @@ def metric(name: str) -> Metric:
     return parse([name], (10,))[0]
 
 
-def parse(names: str | Sequence[str], n: Sequence[int]) -> list[Metric]:
-    """Metrics from names, with ``@`` or not (then once for every length in ``n``), or from the name of a
-    group."""
+def parse(names: Any, n: Sequence[int]) -> list[Metric]:
+    """Metrics from names, with ``@`` or not (then once for every length in ``n``), from the name of a group, or from
+    functions (:class:`CustomMetric`); one, or several."""
     for k in check_iterable("n", n, "(5, 10)"):
         check_int("n", k)
-    if not isinstance(names, str):
-        check_iterable("metrics", names, "['rmse', 'ndcg']")
+    one = isinstance(names, (str, CustomMetric)) or callable(names)
     found: list[Metric] = []
-    for name in [names] if isinstance(names, str) else names:
+    for name in [names] if one else check_iterable("metrics", names, "['rmse', 'ndcg']"):
+        if callable(name) or isinstance(name, CustomMetric):
+            own = name if isinstance(name, CustomMetric) else CustomMetric(name)
+            found += [Metric(own.name, k, own) for k in (n if own.needs == "lists" else (0,))]
+            continue
         base, _, at = str(name).partition("@")
-        for one in GROUPS.get(base, (base,)):
-            if one not in GROUPS["all"]:
+        for each in GROUPS.get(base, (base,)):
+            if each not in GROUPS["all"]:
                 known = [*GROUPS["all"], *GROUPS]
                 raise ConfigError(f"no metric {name!r}; there are: {', '.join(known)}.{did_you_mean(base, known)}")
-            cut = one in LISTS or one in BEYOND
+            cut = each in LISTS or each in BEYOND
             if at and (not cut or not at.isdigit() or int(at) < 1):
                 raise ConfigError(
                     f"no metric {name!r}: @ and a number from 1 go with {', '.join((*LISTS, *BEYOND))} only"
                 )
-            found += [Metric(one, k) for k in ([int(at)] if at else n)] if cut else [Metric(one)]
+            found += [Metric(each, k) for k in ([int(at)] if at else n)] if cut else [Metric(each)]
+    shown = [str(metric) for metric in dict.fromkeys(found)]
+    if twice := {name for name in shown if shown.count(name) > 1}:
+        raise ConfigError(f"two metrics are called {', '.join(sorted(twice))}; give CustomMetric(function, name=...)")
     return list(dict.fromkeys(found))
 
 

@@ -21,10 +21,11 @@ from cofactor.kernels.blocks import over_rows
 from cofactor.model import Cost, Kind, Model, State, TableSize, Task
 from cofactor.models import model_class
 from cofactor.models.base.arrays import fitted, stored
-from cofactor.models.base.config import option
+from cofactor.models.base.config import make_config, option
 from cofactor.models.base.cost import GROUPED
 from cofactor.models.base.rankers import SolveStepper, csr_state, popularity, scored_pairs, stored_csr
 from cofactor.models.base.sparse import frozen
+from cofactor.models.specs import parse_spec
 from cofactor.train.fit_model import fit_model
 
 Array = NDArray[Any]
@@ -38,7 +39,9 @@ _USERS = 3000
 class BlendConfig:
     """Parameters of ``blend``."""
 
-    models: tuple[str, ...] = option(("ials", "ease", "slim", "als"), "registered models, by name")
+    models: tuple[str, ...] = option(
+        ("ials", "ease", "slim", "als"), "registered models, by name; with settings as in popular:half_life=7"
+    )
     weights: tuple[float, ...] = option((), "one a model; none: chosen on held-out rows")
     share: float = option(0.2, "part of the rows held out to choose weights by")
     relevant: float | None = option(None, "held-out ratings from this one up are relevant; none: from the median up")
@@ -46,7 +49,8 @@ class BlendConfig:
     rounds: int = option(20, "steps of the greedy selection")
 
     def __post_init__(self) -> None:
-        if not self.models or len(set(self.models)) < len(self.models) or _NAME in self.models:
+        names = [one.partition(":")[0] for one in self.models]
+        if not self.models or len(set(self.models)) < len(self.models) or _NAME in names:
             raise ConfigError(f"models is {self.models}; name one or more other models, none of them twice")
         if self.weights and (len(self.weights) != len(self.models) or min(self.weights) < 0 or sum(self.weights) <= 0):
             raise ConfigError(
@@ -80,7 +84,7 @@ class Blend:
     def cost(cls, config: BlendConfig, size: TableSize) -> Cost:
         """That of the models, one after the other; twice, where weights are chosen on held-out rows first."""
         parts = [_trainable(name) for name in config.models]
-        costs = [part.cost(part.Config(), size) for part in parts]
+        costs = [part.cost(settings, size) for part, settings in parts]
         n, searched = size.ratings, not config.weights
         kept = sum(cost.kept for cost in costs) + GROUPED * n
         memory = kept + max(cost.memory - cost.kept for cost in costs)
@@ -162,26 +166,28 @@ class Blend:
         for name, weight in zip(config.models, model.weights):
             if weight <= 0:
                 continue
-            kind = _trainable(name)
+            kind, settings = _trainable(name)
             own = {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(f"{name}.")}
-            part = kind.from_state(kind.Config(), own)
+            part = kind.from_state(settings, own)
             if part.scores(np.zeros(0, dtype=np.int32)).shape[1] != len(model.popularity):
                 raise BundleError(f"the part {name!r} of the saved blend was trained on other items")
             model.parts[name] = part
         return model
 
 
-def _trainable(name: str) -> Any:
-
+def _trainable(spec: str) -> tuple[Any, Any]:
+    """The class and the config of a part."""
+    name, settings = parse_spec(spec)
     kind: Any = model_class(name)
     if not hasattr(kind, "fold_in") or kind.kind == "batch":
         raise ConfigError(f"blend cannot use {name}: it takes models that sweep or solve and can score a new user")
-    return kind
+    return kind, make_config(kind.Config, settings)
 
 
-def trained(name: str, data: Interactions, seed: int) -> Model:
-    """The model with its default settings, trained on all of ``data``."""
-    return fit_model(data, _trainable(name)(), seed=seed).model
+def trained(spec: str, data: Interactions, seed: int) -> Model:
+    """The model with its settings, trained on all of ``data``."""
+    kind, config = _trainable(spec)
+    return fit_model(data, kind(config), seed=seed).model
 
 
 def mix(out: Array, scores: Array, rows: CSR, weight: float = 1.0) -> None:

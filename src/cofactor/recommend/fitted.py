@@ -29,6 +29,7 @@ TRIALS = {
     "seconds": pl.Float64,
     "status": pl.String,
     "chosen": pl.Boolean,
+    "held_out": pl.String,
 }
 """Columns and types of ``Fitted.trials``."""
 

@@ -1,16 +1,15 @@
-"""Training for tuning and choosing: quiet, watched between epochs, its cost forecast."""
+"""Training for tuning and choosing: quiet, watched between epochs; the work of it, counted beforehand."""
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cofactor.data.interactions import Interactions, Split
-from cofactor.model import Hyper, Model
+from cofactor.data.interactions import Split
+from cofactor.model import HasCost, Model, TableSize
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
 from cofactor.train import Callback
@@ -39,32 +38,19 @@ def train_watched(split: Split, model: str, config: dict[str, Any], seed: int, r
     return fit_model(split if watch else split.train, cls(settings), seed=seed, callbacks=watch).model
 
 
-def forecast_passes(data: Interactions, model: str, config: Mapping[str, Any], seed: int, left: float) -> float | None:
-    """Seconds that training takes, from a few passes (or some hundred batches) on the very rows; None for
-    models that solve in one go. The first pass is made but not counted, since it may have to compile, unless
-    it alone takes a quarter of ``left``."""
+def counted(model: str, config: Mapping[str, Any], size: TableSize) -> tuple[float, float]:
+    """(seconds of one ordinary core, bytes) that training a model with these settings takes, from the number of rows,
+    users and items alone: nothing is run."""
     cls = model_class(model)
-    settings = make_config(cls.Config, dict(config))
-    begun = time.perf_counter()
-    stepper = cls(settings).stepper(data, np.random.default_rng(seed))
-    start = time.perf_counter() - begun
-    epochs = getattr(settings, "epochs", 1)
-    if cls.kind == "solve":
-        return None
-    rows: NDArray[Any] | None = None
-    hyper, times = None, float(epochs)
-    if cls.kind == "batch":
-        bs = min(getattr(settings, "batch_size", 64), len(data))
-        some, all_batches = min(200, len(data) // bs), len(data) // bs
-        rows = np.arange(some * bs, dtype=np.int64)
-        hyper = Hyper(np.full(some, 1e-6), np.full(some, 0.9), 0.0, bs)
-        times *= all_batches / some
-    spent = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        stepper.run(rows, hyper)
-        spent.append(time.perf_counter() - begun)
-        if spent[0] > left / 4:
-            break
-    counted = spent[1:] or spent
-    return start + float(np.mean(counted)) * times
+    if not issubclass(cls, HasCost):  # a model of somebody's own
+        return 2e-7 * size.ratings * float(config.get("epochs", 10)), 256.0 * (size.users + size.items)
+    found = cls.cost(make_config(cls.Config, dict(config)), size)  # type: ignore[attr-defined]
+    return 1e-9 * found.operations, found.memory
+
+
+def memory_limit() -> float:
+    """Bytes that a model may take: half of this machine's memory, whatever else runs on it."""
+    try:
+        return 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not POSIX
+        return 8.0 * 2**30

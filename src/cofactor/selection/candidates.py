@@ -13,6 +13,7 @@ from cofactor.fitting.fit import fit_named
 from cofactor.model import Model
 from cofactor.models import REGISTRY, model_class
 from cofactor.models.base.config import make_config
+from cofactor.models.specs import parse_spec
 
 Fit = Callable[..., Any]
 """``fit(train, model=name, seed=seed, **config)`` -> a Recommender, or a bare Model."""
@@ -37,12 +38,14 @@ class Candidate:
 
 
 def candidate(given: Any) -> Candidate:
-    """A Candidate from a name, ``(name, config)``, ``(label, name, config)``, ``(label, function)``, a Model that
-    is not yet trained, or the result of ``cofactor.tune``. ConfigError for names that do not exist."""
+    """A Candidate from a name, a text such as ``"ease:reg=100"``, ``(name, config)``, ``(label, name, config)``,
+    ``(label, function)``, a Model that is not yet trained, or the result of ``cofactor.tune``. ConfigError for names
+    that do not exist."""
     if isinstance(given, Candidate):
         return given
     if isinstance(given, str):
-        return _named(given, given, {})
+        name, config = parse_spec(given)
+        return _named(name, given, config)
     if hasattr(given, "best") and hasattr(given, "data"):
         return dataclasses.replace(_named(given.model, f"{given.model} (tuned)", given.best), tuned_on=given.data)
     if isinstance(given, tuple) and len(given) == 2 and callable(given[1]):
@@ -57,8 +60,8 @@ def candidate(given: Any) -> Candidate:
         changed = {f.name: v for f in fields if (v := getattr(given.config, f.name)) != f.default}
         return candidate((given.name, changed))
     raise ConfigError(
-        f"cannot compare {given!r}; give a model's name, (name, {{parameter: value}}), (label, name, {{...}}), "
-        "or (label, function of training rows and seed)"
+        f"cannot compare {given!r}; give a model's name, 'name:parameter=value', (name, {{parameter: value}}), "
+        "(label, name, {...}), or (label, function of training rows and seed)"
     )
 
 

@@ -1,84 +1,99 @@
-"""The automatic choice of a model: what is best on an inner validation part of the training rows, within a
-time budget."""
+"""The automatic choice of a model: the best on an inner validation part of the training rows, within a budget of
+counted work."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from cofactor._progress import progress
 from cofactor.data.interactions import Interactions, Split
-from cofactor.errors import CofactorError, ConfigError
+from cofactor.errors import CofactorError, ConfigError, DataError
 from cofactor.evaluation import metric_names
 from cofactor.evaluation.held_out import held_out_rows
-from cofactor.evaluation.measure import EvaluationProtocol, measure, threshold
-from cofactor.evaluation.scorer import scorer
-from cofactor.model import Task
+from cofactor.evaluation.measure import EvaluationProtocol, measure, relevant_items, threshold
+from cofactor.evaluation.scorer import Scorer, scorer
+from cofactor.fitting.estimate import table_size
+from cofactor.model import TableSize, Task
 from cofactor.models import REGISTRY
+from cofactor.models.specs import spec_text
 from cofactor.recommend.fitted import TRIALS
-from cofactor.selection.budget import forecast_passes
-from cofactor.selection.candidates import Fit, default_fit
-from cofactor.selection.subsamples import few_users, held_out, smaller
-
-Candidates = Sequence[tuple[str, Mapping[str, Any]]]
-
-CANDIDATES: dict[str, Candidates] = {
-    "rating": (
-        ("bias", {}),
-        ("als", {}),
-        ("item-knn", {}),
-        ("dot-bias", {}),
-        ("svd++", {}),
-        ("bayes-mf", {"epochs": 60, "burn_in": 20}),
-        ("bayes-mf", {}),
-    ),
-    "ranking": (
-        ("popular", {}),
-        ("item-cosine", {}),
-        ("ease", {}),
-        ("ials", {}),
-        ("slim", {}),
-        ("blend", {}),
-    ),
-}
-"""What is tried, from the simplest up; of equal ones the simpler is taken. The first is always tried, then
-the last, ..."""
+from cofactor.selection.budget import counted, memory_limit
+from cofactor.selection.candidates import Candidate, Fit, candidate, default_fit
+from cofactor.selection.mixing import joined, mixture, standing_of
+from cofactor.selection.plan import Cost, Plan, make_plan
+from cofactor.selection.subsamples import few_users, held_out_futures, measured_users, random_rows, some_users
 
 TIE = 5e-4
 """A relative difference below which two figures count as equal."""
+HALF_LIVES = (1, 2, 4, 7, 14, 30, 90, 365)
+"""Days of the recent forms of ``popular``: those up to an eighth of the time that the rows span."""
+RANKERS = ("item-cosine", "ease", "ials", "slim")
+RATING_MODELS = ("bias", "als", "item-knn", "dot-bias", "svd++", "bayes-mf:epochs=60:burn_in=20", "bayes-mf")
+"""What is tried, from the simplest up; of equal ones the simpler is taken."""
+FAMILIES = {
+    "popular": "popularity",
+    "bias": "biases",
+    "item-cosine": "neighbours",
+    "item-knn": "neighbours",
+    "user-knn": "neighbours",
+    "next-item": "sequences",
+    "graph-filter": "graph",
+    "ease": "linear",
+    "slim": "linear",
+    "als": "factors",
+    "svd++": "factors",
+    "ials": "factors",
+    "dot-bias": "gradient",
+    "bpr": "gradient",
+    "warp": "gradient",
+    "bayes-mf": "bayes",
+}
+EFFORT = {"epochs", "burn_in"}
+"""Settings that only say how long a model trains: where more fits in, less is not tried."""
+ENOUGH, WINDOWS = 5000, 3
+"""Users in all that a choice among rankers should rest on, where so many windows give them."""
+MIXED = 6
+"""Rankers that are kept to be blended, at most."""
+
+
+class ChoiceWarning(UserWarning):
+    """The budget left nothing but the simplest model to try."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """``model`` and ``config`` to train on all rows; ``metrics``: what it reached on the inner validation
-    rows; ``frame``: what was tried, ``model, config, metric, value, seconds, status, chosen``."""
+    """``model`` and ``config`` to train on all rows; ``metrics``: what it reached on the inner validation rows;
+    ``frame``: what was tried, with the columns of ``cofactor.recommend.fitted.TRIALS``; ``plan``: what it was by."""
 
     model: str
     config: dict[str, Any]
     metrics: dict[str, float]
     frame: pl.DataFrame
+    plan: Plan
 
     @property
-    def note(self) -> str:
-        """Whether the budget decided: empty where every candidate was tried that can be."""
-        return out_of_time(self.frame)
+    def notes(self) -> list[str]:
+        """How it was chosen, in sentences."""
+        return trial_notes(self.frame)
 
 
-def out_of_time(frame: pl.DataFrame) -> str:
-    """What the budget kept out of a frame of what was tried, in words; empty where nothing was."""
-    late = frame.filter(pl.col("status").str.contains(r"^skipped: (would take|no time)"))
-    if not len(late):
-        return ""
-    names = ", ".join(f"{m} ({c})" if c else m for m, c in late.select("model", "config").rows())
-    return (
-        f"The time budget left no room for {names}, so the choice depends on the speed of this machine; a larger"
-        " budget (budget_seconds=..., on the command line --budget) tries them too."
-    )
+def auto_candidates(task: Task, data: Interactions) -> list[str]:
+    """The candidates for these rows, from the simplest up."""
+    if task == "rating":
+        return [name for name in RATING_MODELS if name.partition(":")[0] in REGISTRY]
+    recent: list[str] = []
+    if data.times is not None:
+        days = (int(data.times.max()) - int(data.times.min())) / 86_400
+        recent = [f"popular:half_life={h}" for h in HALF_LIVES if 8 * h <= days]
+    return ["popular", *recent, *(name for name in RANKERS if name in REGISTRY)]
 
 
 def choose(
@@ -86,84 +101,167 @@ def choose(
     task: Task = "rating",
     *,
     seed: int = 42,
-    budget_seconds: float = 60.0,
+    budget_seconds: float | None = None,
+    trials: int | None = None,
     candidates: Sequence[Any] | None = None,
     relevant: float | None = None,
     fit: Fit | None = None,
+    clock: Callable[[], float] = time.perf_counter,
     verbose: bool = False,
 ) -> Choice:
-    """Try models on nine tenths of the rows (four fifths for rankers) and take the best on the rest: by RMSE,
-    or NDCG@10.
+    """Try models on most of the rows and take the best on the rest: by RMSE, or by NDCG@10 for rankers.
 
-    The simplest (``bias``, ``popular``) is tried first and whatever the budget, so the choice is never worse
-    than it on these validation rows. The others follow from the one that usually wins down; one whose cost,
-    forecast from fits to small parts, does not fit in what is left of ``budget_seconds`` (training the best
-    once more on all rows included) is skipped, and the frame and ``note`` say so. With time enough for all, the
-    choice depends on data and seed only. ``candidates`` are names or ``(name, config)``, from the simplest up.
-    Rankers are measured on 5,000 users at most.
+    Rating models are measured on a random tenth of the rows; rankers on the future where there are times (the last
+    tenth by time, or each user's last row: ``cofactor.split.auto``), else on a random fifth, on 5,000 users at most.
 
-    Raises ConfigError for a task that is neither ``rating`` nor ``ranking``.
+    What is tried is planned beforehand from *counted* work, so that neither load nor a cold start changes the choice:
+    the simplest (``bias``, ``popular``), the cheapest of each family, then the rest, cheapest first, as far as
+    ``budget_seconds`` goes: seconds of one ordinary core, training the dearest on all rows included. Where that is too
+    little for all users, every candidate is tried on the same sample of users. Not given: 60 s, and more for a table on
+    which the cheapest of each family could not be trained in that. ``trials`` bounds the number of candidates instead.
+    ``clock`` only measures the seconds that the frame shows.
+
+    The best rankers are also tried as a blend: its weights are found on one half of the validation users and measured
+    on the other. ``candidates`` are as in ``compare``, from the simplest up.
+
+    Raises ConfigError for a task that is neither ``rating`` nor ``ranking``, DataError where no candidate gives a
+    figure. Warns (ChoiceWarning) where the budget left nothing but the simplest to try.
     """
-    if task not in CANDIDATES:
+    if task not in ("rating", "ranking"):
         raise ConfigError(f"the task is {task!r}; it must be 'rating' or 'ranking'")
-    start = time.perf_counter()
-    split = held_out(data, 0.1, seed) if task == "rating" else few_users(held_out(data, 0.2, seed), 5000, seed)
-    target = metric_names.metric("rmse" if task == "rating" else "ndcg@10")
-    trial = _Trial(
-        split, target, EvaluationProtocol(_floor(data, relevant)), seed, fit or default_fit(False), fit is None
-    )
-    pool = _pool(task, candidates)
-    table: list[dict[str, Any]] = [{"model": m, "config": _shown(c), "metric": str(target)} for m, c in pool]
-    with progress("choosing a model", len(pool), None if verbose else True) as step:
-        for k in (0, *range(len(pool) - 1, 0, -1)):
-            model, config = pool[k]
-            step(model, 0)
-            if any(name == model and line.get("value") is not None for (name, _), line in zip(pool[k:], table[k:])):
-                table[k] |= {"value": None, "seconds": None, "status": "skipped: tried with more effort"}
-                continue
-            left = budget_seconds - (time.perf_counter() - start)
-            again = max((line.get("seconds") or 0.0 for line in table), default=0.0)
-            needed = trial.forecast(model, config, left) if k else 0.0
-            left = budget_seconds - (time.perf_counter() - start)
-            # It is trained here, and the best once more on all rows.
-            if k and needed + 1.1 * max(needed, again) > left:
-                why = f"would take some {needed:.1f} s" if math.isfinite(needed) else "no time left"
-                table[k] |= {"value": None, "seconds": None, "status": f"skipped: {why}"}
-            else:
-                table[k] |= trial.run(model, config, required=k == 0)
-            step(model, 1)
-    best = _best(table, target)
-    value = table[best]["value"]
-    name, config = pool[best]
-    frame = pl.DataFrame([{**line, "chosen": k == best} for k, line in enumerate(table)], schema=TRIALS)
-    return Choice(name, dict(config), {f"inner_{target}": value}, frame)
-
-
-def _shown(config: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in config.items())
-
-
-def _pool(task: str, candidates: Sequence[Any] | None) -> Candidates:
-    if candidates is None:
-        return [(name, config) for name, config in CANDIDATES[task] if name in REGISTRY]
-    found = [(one, {}) if isinstance(one, str) else (one[0], dict(one[1])) for one in candidates]
-    if not found:
+    pool = [candidate(one) for one in (auto_candidates(task, data) if candidates is None else candidates)]
+    if not pool:
         raise ConfigError("there is no candidate to choose from")
-    return found
+    windows = inner_splits(data, task, seed)
+    target = metric_names.metric("rmse" if task == "rating" else "ndcg@10")
+    measured = measured_users(data)
+    size = table_size(data)
+    costs = [_cost(one, size, windows[-1], task, measured) for one in pool]
+    plan = make_plan(
+        costs,
+        [FAMILIES.get(one.model, one.model) for one in pool],
+        seconds=budget_seconds,
+        trials=trials,
+        windows=len(windows),
+        memory=memory_limit(),
+        smallest=min(1.0, 500 / max(data.n_users, 1)),
+    )
+    parts = [_sampled(one, task, plan.share, measured, seed) for one in windows[-plan.windows :]]
+    how = parts[-1].how if len(parts) == 1 else f"{len(parts)} times; the last: {parts[-1].how}"
+    protocol = EvaluationProtocol(threshold(data, relevant))
+    trial = _Trial(parts, target, how, protocol, seed, fit or default_fit(False), clock)
+    table = [trial.line(one, plan.skipped.get(k, "")) for k, one in enumerate(pool)]
+    kept: dict[int, list[Scorer]] = {}
+    with progress("choosing a model", len(plan.order) + 1, None if verbose else True) as step:
+        for k in plan.order:
+            step(pool[k].label, 0)
+            if any(_more_effort(pool[j], pool[k]) for j in plan.order):
+                table[k]["status"] = "skipped: tried with more effort"
+            else:
+                trained = trial.run(pool[k], table[k], required=k == 0)
+                if k in plan.too_dear and trained:
+                    table[k]["status"] = f"tried, {TOO_DEAR} about {costs[k].fit:,.0f} s"
+                elif trained and task == "ranking":
+                    kept = _best_few(kept | {k: trained}, pool, table)
+            step(pool[k].label, 1)
+        mixed = None
+        if len(kept) > 1:
+            step("blend", 0)
+            mixed = trial.blend([pool[k] for k in kept], list(kept.values()))
+            used = set(mixed[0].config["models"])
+            work = sum(costs[k].fit for k in kept if _text(pool[k]) in used)
+            if work > plan.left:
+                mixed[1]["status"] = f"tried, {TOO_DEAR} about {work:,.0f} s"
+        step("", 1)
+    lines = table if mixed is None else [*table, mixed[1]]
+    best = _best(lines, target)
+    chosen = mixed[0] if mixed is not None and best == len(pool) else pool[best]
+    frame = pl.DataFrame([{**line, "chosen": k == best} for k, line in enumerate(lines)], schema=TRIALS)
+    if len(pool) > 1 and only_the_simplest(frame):
+        warnings.warn(trial_notes(frame)[-1], ChoiceWarning, stacklevel=3)
+    return Choice(chosen.model, dict(chosen.config), {f"inner_{target}": lines[best]["value"]}, frame, plan)
 
 
-def _floor(data: Interactions, relevant: float | None) -> float | None:
-    """The threshold of all rows, so that it does not depend on which were held out."""
-    return threshold(data, relevant)
+TOO_DEAR = "but training on all rows takes"
+"""How the status begins to say that what was tried could not be taken."""
 
 
-def _best(table: list[dict[str, Any]], target: metric_names.Metric) -> int:
-    """The first of those as good as the best, up to ties."""
+def only_the_simplest(frame: pl.DataFrame) -> bool:
+    """Whether the budget left nothing but the first model of a frame of trials, in all its forms."""
+    able = frame.filter(pl.col("status") == "tried")
+    late = frame.filter(pl.col("status").str.contains("the budget|" + TOO_DEAR))
+    return bool(len(late)) and set(able["model"]) <= {frame["model"][0]}
+
+
+def trial_notes(frame: pl.DataFrame) -> list[str]:
+    """How a choice was made, in sentences, from the frame of what was tried."""
+    notes = [f"Chosen on held-out rows: {frame['held_out'][0]}."] if frame["held_out"][0] else []
+    late = frame.filter(pl.col("status").str.contains("the budget|" + TOO_DEAR))
+    if not len(late):
+        return notes
+    names = ", ".join(f"{m} ({c})" if c else m for m, c in late.select("model", "config").rows())
+    larger = "a larger one (budget_seconds=..., on the command line --budget)"
+    if only_the_simplest(frame):
+        first = frame["model"][0]
+        return [*notes, f"ONLY {first} WAS TRIED: the budget left no room for {names}. Give {larger}."]
+    return [*notes, f"The budget left out {names}; {larger} tries them too."]
+
+
+def inner_splits(data: Interactions, task: Task, seed: int) -> list[Split]:
+    """The rows to learn from and those to choose by, the most telling last. For rankers several, where one has few
+    users: windows of time, each user's last rows, or random rows."""
+    if len(data) < 10:
+        raise DataError(f"{len(data)} ratings are too few to choose a model by; name one, such as model='bias'")
+    if task == "rating":
+        return [random_rows(data, 0.1, seed)]
+    found = held_out_futures(data, WINDOWS, 0.1) or [random_rows(data, 0.2, seed + k) for k in range(WINDOWS)]
+    users = max(len(np.unique(found[-1].valid.users)), 1)
+    return found[-min(math.ceil(ENOUGH / users), len(found)) :]
+
+
+def _sampled(split: Split, task: Task, share: float, measured: int, seed: int) -> Split:
+    part = some_users(split, share, seed)
+    return few_users(part, measured, seed) if task == "ranking" else part
+
+
+def _cost(one: Candidate, size: TableSize, newest: Split, task: Task, measured: int) -> Cost:
+    seconds, memory = counted(one.model, one.config, size)
+    inner, _ = counted(one.model, one.config, size.part(len(newest.train) / size.ratings))
+    users = min(measured, len(np.unique(newest.valid.users)))
+    score = 1e-8 * (users * size.items if task == "ranking" else 10 * len(newest.valid))
+    return Cost(seconds, inner, score, memory)
+
+
+def _more_effort(more: Candidate, less: Candidate) -> bool:
+    """Whether two candidates are one model, the first trained for longer."""
+    if more is less or more.model != less.model or more.train is not None or less.train is not None:
+        return False
+    settings = {**more.config, **less.config}
+    differ = {name for name in settings if more.config.get(name) != less.config.get(name)}
+    return bool(differ) and differ <= EFFORT and set(more.config) < set(less.config)
+
+
+def _best_few(
+    models: Mapping[int, Any], pool: Sequence[Candidate], table: Sequence[Mapping[str, Any]]
+) -> dict[int, Any]:
+    """The best few, to be blended, in the order of the candidates: of one model two at most."""
+    order = sorted(models, key=lambda k: (-table[k]["value"], k))
+    order = [k for at, k in enumerate(order) if sum(pool[j].model == pool[k].model for j in order[:at]) < 2]
+    return {k: models[k] for k in sorted(order[:MIXED])}
+
+
+def _text(one: Candidate) -> str:
+    return spec_text(one.model, one.config)
+
+
+def _best(table: Sequence[Mapping[str, Any]], target: metric_names.Metric) -> int:
+    """The first of those as good as the best, but for ties."""
     sign = 1.0 if target.lower_is_better else -1.0
-    losses = [math.inf if line["value"] is None else sign * line["value"] for line in table]
+    losses = [sign * line["value"] if line["status"] == "tried" else math.inf for line in table]
     least = min(losses)
     if not math.isfinite(least):
-        return 0
+        why = "; ".join(f"{line['model']}: {line['status']}" for line in table)
+        raise DataError(f"no candidate gave a finite {target}, so there is nothing to choose from ({why})")
     found = next(k for k, loss in enumerate(losses) if loss <= least + TIE * abs(least))
     # A tie must not let in something worse than the baseline.
     return found if losses[found] <= losses[0] else losses.index(least)
@@ -171,84 +269,63 @@ def _best(table: list[dict[str, Any]], target: metric_names.Metric) -> int:
 
 @dataclass
 class _Trial:
-    split: Split
+    """Trains candidates on the inner rows and measures them."""
+
+    parts: Sequence[Split]
     target: metric_names.Metric
-    choices: EvaluationProtocol
+    how: str
+    protocol: EvaluationProtocol
     seed: int
     fit: Fit
-    registered: bool
+    clock: Callable[[], float]
 
-    def run(self, model: str, config: Mapping[str, Any], required: bool) -> dict[str, Any]:
-        """Train and measure one candidate. One that cannot be trained here is passed over, unless
-        ``required``."""
-        start = time.perf_counter()
+    def line(self, one: Candidate, status: str) -> dict[str, Any]:
+        """A line of the frame of trials, not yet tried."""
+        shown = ", ".join(f"{name}={value!r}" for name, value in one.config.items())
+        fixed = {"model": one.model, "config": shown, "metric": str(self.target), "held_out": self.how}
+        return fixed | {"value": None, "seconds": None, "status": status}
+
+    def run(self, one: Candidate, line: dict[str, Any], required: bool) -> list[Scorer]:
+        """Train and measure one candidate, and write value, seconds and status into its ``line``; what was trained, one
+        for each part. One that cannot be trained here is passed over, unless ``required``."""
+        start = self.clock()
+        values, found = [], []
         try:
-            value = self._value(self.split, model, config)
+            for part in self.parts:
+                by = scorer(one.fit(part.train, self.seed, self.fit), part.train)
+                test = held_out_rows(part, part.train)
+                values.append(measure(by, test, [self.target], self.protocol).value(self.target))
+                found.append(by)
         except CofactorError as error:
             if required:
                 raise
-            return {"value": None, "seconds": None, "status": f"skipped: {error}"}
-        seconds = time.perf_counter() - start
-        if not math.isfinite(value):
-            return {"value": None, "seconds": seconds, "status": "skipped: no finite value"}
-        return {"value": value, "seconds": seconds, "status": "trials"}
+            line["status"] = f"skipped: {error}"
+            return []
+        line["seconds"] = self.clock() - start
+        if not math.isfinite(value := float(np.mean(values))):
+            line["status"] = f"skipped: no finite {self.target}"
+            return []
+        line["value"], line["status"] = value, "tried"
+        return found
 
-    def _value(self, split: Split, model: str, config: Mapping[str, Any]) -> float:
-        trained = self.fit(split.train, model=model, seed=self.seed, **config)
-        data = held_out_rows(split, split.train)
-        return measure(scorer(trained, split.train), data, [self.target], self.choices).value(self.target)
-
-    def forecast(self, model: str, config: Mapping[str, Any], left: float) -> float:
-        """Seconds that the candidate will probably take: from a few passes, or from fits to parts with fewer
-        users and items.
-
-        A share f of both has f² of the rows. Time is taken to be ``a + b f^p``: p from three parts (2 for
-        what is linear in the rows, 3 for what solves items × items), 2.5 from two. The first fit only
-        compiles.
-        """
-        if left <= 0:
-            return math.inf
-        if not math.isfinite(left):
-            return 0.0
-        if self.registered:
-            try:
-                found = forecast_passes(self.split.train, model, config, self.seed, left)
-            except CofactorError:
-                return 0.0
-            if found is not None:
-                return 1.1 * found
-        seen: list[tuple[float, float]] = []
-        guess = 0.0
-        for share in (0.08, 0.1, 0.2, 0.4):
-            part = smaller(self.split, share, self.seed)
-            if part is None:
-                continue
-            start = time.perf_counter()
-            try:
-                self._value(part, model, config)
-            except CofactorError:
-                return 0.0
-            seconds = time.perf_counter() - start
-            if share == 0.08:
-                if seconds > left:
-                    return seconds
-                continue
-            seen.append((share, seconds))
-            guess = _extrapolated(seen)
-            # Cheap beyond uncertainty, or too dear beyond uncertainty: no need to look closer.
-            if guess < left / 8 or seconds > left / 4:
-                break
-        return guess
-
-
-def _extrapolated(seen: list[tuple[float, float]]) -> float:
-    """Seconds at a share of 1, from (share, seconds) at shares that double; a tenth is added for safety."""
-    share, seconds = seen[-1]
-    if len(seen) == 1:
-        return float(seconds / share**2.5)
-    grown = max(seconds - seen[-2][1], 0.0)
-    power = 2.5
-    if len(seen) > 2 and grown > 0 and seen[-2][1] > seen[-3][1]:
-        power = min(max(math.log2(grown / (seen[-2][1] - seen[-3][1])), 1.0), 3.0)
-    steps = (1 - share**power) / (share**power - seen[-2][0] ** power)
-    return float(1.1 * (seconds + grown * steps))
+    def blend(
+        self, which: Sequence[Candidate], trained: Sequence[Sequence[Scorer]]
+    ) -> tuple[Candidate, dict[str, Any]]:
+        """The best blend of rankers that are trained already, and its line of the frame."""
+        start = self.clock()
+        standings = []
+        for at, part in enumerate(self.parts):
+            who = relevant_items(held_out_rows(part, part.train), part.train, self.protocol)
+            rows = np.flatnonzero(who.counts > 0)
+            users = who.users[rows]
+            seen = part.train.by_user.take(users)
+            scores = [each[at].scores for each in trained]
+            standings.append(standing_of(scores, users, seen, who.items.take(rows), who.counts[rows]))
+        found = mixture(joined(standings), self.seed, self.target.n)
+        used = [k for k, weight in enumerate(found.weights) if weight > 0]
+        models = tuple(_text(which[k]) for k in used)
+        weights = tuple(float(round(found.weights[k], 6)) for k in used)
+        one = candidate(("blend", {"models": models, "weights": weights}))
+        status = "tried" if found.surely_better else "tried, not surely better than the best of its parts"
+        line = self.line(one, status)
+        return one, line | {"value": found.value, "seconds": self.clock() - start}

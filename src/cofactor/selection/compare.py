@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
@@ -15,16 +16,23 @@ from numpy.typing import NDArray
 
 from cofactor._progress import progress
 from cofactor._validate import check_int, check_number
-from cofactor.data import splits
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
+from cofactor.data.splits import split_by
 from cofactor.errors import CofactorError, ConfigError, DataError
 from cofactor.evaluation import bootstrap, held_out
 from cofactor.evaluation.bootstrap import UserSums
-from cofactor.evaluation.fold_in import folded
-from cofactor.evaluation.held_out import HeldOut
-from cofactor.evaluation.measure import EvaluationProtocol, Measured, measure
-from cofactor.evaluation.metric_names import Metric, lengths_of, parse
+from cofactor.evaluation.fold_in import folded, joined
+from cofactor.evaluation.held_out import HeldOut, RelevanceWarning
+from cofactor.evaluation.measure import (
+    EvaluationProtocol,
+    Measured,
+    check_relevant,
+    few_relevant,
+    measure,
+    relevant_items,
+)
+from cofactor.evaluation.metric_names import BEYOND, Metric, lengths_of, parse
 from cofactor.evaluation.scorer import Scorer, scorer
 from cofactor.models import model_class
 from cofactor.selection.candidates import Candidate, Fit, candidate, candidates_of, default_fit, usual_models
@@ -49,13 +57,14 @@ class _Run:
 def compare(
     ratings: Any = None,
     models: Sequence[Any] | None = None,
-    split: Split | Sequence[Split] | None = None,
-    metrics: str | Sequence[str] | None = None,
+    split: Split | Sequence[Split] | str | None = None,
+    metrics: Any = None,
     *,
     n: int | Sequence[int] = (10,),
     relevant: float | None = None,
     exclude: Literal["seen"] | None = "seen",
     users_without: Literal["skip", "zero"] = "skip",
+    new_users: Literal["skip", "popular"] = "skip",
     level: float = 0.9,
     tune: float | None = None,
     seed: int = 42,
@@ -68,18 +77,21 @@ def compare(
     """Train every model on the training rows of every split, and measure all of them on the same test rows.
 
     ``ratings``: Interactions or anything that ``cofactor.read`` takes; not needed when ``split`` is given:
-    one Split, or several (folds), by default one random 80/20 split. ``models``: names, ``(name, config)``,
-    ``(label, name, config)``, ``(label, function)`` with ``function(train, seed)`` -> Recommender or Model,
-    or results of ``cofactor.tune``; by default the usual ones from popularity up. ``metrics``: as in ``evaluate``;
-    by default RMSE, MAE and NDCG. Rankers have no RMSE: those cells stay empty. ``tune``: seconds for tuning
-    each model, shared by the folds; each fold tunes inside its own training rows. ``fit(train, model=name,
-    seed=seed, **config)`` trains in place of ``cofactor.fit``. With ``baselines`` the simplest baselines is
-    there even where ``models`` leave it out: ``popular`` where lists are measured, ``bias`` where ratings are.
+    one Split, or several (folds), or how to hold out a fifth: ``"auto"`` (the default: the future where there are
+    times, else random rows; ``cofactor.split.auto``), ``"random"``, ``"temporal"`` or ``"last"`` (each user's last
+    fifth). ``models``: names, ``"name:parameter=value"``, ``(name, config)``, ``(label, name, config)``, ``(label,
+    function)`` with ``function(train, seed)`` -> Recommender or Model, or results of ``cofactor.tune``; by default the
+    usual ones from popularity up. ``metrics``, ``relevant``, ``new_users``: as in ``evaluate``; by default RMSE, MAE
+    and NDCG. Rankers have no RMSE: those cells stay empty. ``tune``: seconds for tuning each model, shared by the
+    folds; each fold tunes inside its own training rows. ``fit(train, model=name, seed=seed, **config)`` trains in
+    place of ``cofactor.fit``. With ``baselines`` the simplest model is there even where ``models`` leave it out:
+    ``popular`` where lists are measured, ``bias`` where ratings are.
 
     Bounds and p-values are by paired bootstrap over users (``draws``), corrected by Holm at ``alpha``. A
     model that cannot be trained here (a missing extra, no times) is left out, and the verdict says why. Warns
-    (LeakWarning) where test rows are training rows; raises ConfigError for a model that was tuned on test
-    rows.
+    (LeakWarning) where test rows are training rows, and (RelevanceWarning) where fewer than a tenth of the test users
+    have a relevant row. Raises ConfigError for a model that was tuned on test rows, DataError where nobody has a
+    relevant row and only lists are measured.
     """
     folds = _folds(ratings, split, seed)
     first = folds[0].train
@@ -92,11 +104,16 @@ def compare(
     wanted = parse(("rmse", "mae", "ndcg") if metrics is None else metrics, lengths)
     if metrics is None and first.range[0] == first.range[1]:
         wanted = parse(("ndcg", "recall"), lengths)
-    foot = _foot(candidates, wanted, first) if baselines else []
-    candidates = [*foot, *candidates]
-    choices = EvaluationProtocol(relevant, exclude, users_without, level)
+    choices = EvaluationProtocol(relevant, exclude, users_without, level, new_users)
     tests = [held_out.held_out_rows(fold, fold.train) for fold in folds]
     notes = _checked(folds, tests, candidates)
+    if why := _unmeasured(folds, tests, wanted, choices):
+        if metrics is not None or all(metric.needs == "lists" for metric in wanted):
+            raise DataError(why)
+        notes.append(f"Lists were not measured: {why}.")
+        wanted = [metric for metric in wanted if metric.needs != "lists"]
+    foot = _foot(candidates, wanted, first) if baselines else []
+    candidates = [*foot, *candidates]
     if foot:
         said = " and ".join(one.label for one in foot)
         notes.append(
@@ -115,7 +132,25 @@ def compare(
     if not runs:
         raise ConfigError("no model could be compared: " + "; ".join(f"{k}: {v}" for k, v in skipped.items()))
     frame, pairs = _frames(runs, tests, wanted, draws, seed)
+    if not len(frame):
+        raise DataError(f"no model has a finite {' or '.join(map(str, wanted))} on these rows")
     return Comparison(frame, pairs, tuple(fold.how for fold in folds), tuple(notes), skipped, alpha)
+
+
+def _unmeasured(folds: list[Split], tests: list[HeldOut], wanted: list[Metric], choices: EvaluationProtocol) -> str:
+    """Why no list can be measured on these rows; else nothing. Warns where they can be for few users."""
+    if all(metric.needs != "lists" or metric.base in BEYOND for metric in wanted):
+        return ""
+    for fold, test in zip(folds, tests):
+        train = fold.train if fold.given is None else joined(fold.train, fold.given)
+        who = relevant_items(test, train, choices)
+        try:
+            check_relevant(who, train, choices)
+        except DataError as error:
+            return str(error)
+        if said := few_relevant(who, test, train, choices):
+            warnings.warn(said, RelevanceWarning, stacklevel=3)
+    return ""
 
 
 def _foot(candidates: list[Candidate], wanted: list[Metric], train: Interactions) -> list[Candidate]:
@@ -128,20 +163,20 @@ def _foot(candidates: list[Candidate], wanted: list[Metric], train: Interactions
     return [candidate(name) for name in names if name not in there]
 
 
-def _folds(ratings: Any, split: Split | Sequence[Split] | None, seed: int) -> list[Split]:
+def _folds(ratings: Any, split: Split | Sequence[Split] | str | None, seed: int) -> list[Split]:
     if isinstance(ratings, Split) and split is None:
         return [ratings]
     if isinstance(split, Split):
         return [split]
-    if split is not None:
-        found = list(split) if isinstance(split, Sequence) else []
-        if not found or not all(isinstance(one, Split) for one in found):
+    how = "auto" if split is None else split
+    if not isinstance(how, str):
+        found = [one for one in how if isinstance(one, Split)] if isinstance(how, Sequence) else []
+        if not found or len(found) < len(how):
             raise ConfigError("split must be a Split or a list of them, as cofactor.split gives")
         return found
-
     if ratings is None:
         raise ConfigError("give ratings, or a split of them")
-    return [splits.random(ratings if isinstance(ratings, Interactions) else read(ratings), 0.2, seed)]
+    return [split_by(ratings if isinstance(ratings, Interactions) else read(ratings), how, 0.2, seed)]
 
 
 def _checked(folds: list[Split], tests: list[HeldOut], candidates: list[Candidate]) -> list[str]:
@@ -251,7 +286,7 @@ def _frames(
     columns: list[tuple[_Run, Metric, UserSums]] = []
     for metric in wanted:
         for run in runs:
-            if metric in run.measured[0].cells:
+            if metric in run.measured[0].cells and np.isfinite([m.value(metric) for m in run.measured]).all():
                 parts = [(found.cells[metric], at) for found, at in zip(run.measured, places)]
                 columns.append((run, metric, bootstrap.pool_folds(parts, n_users)))
     drawn = bootstrap.resample([cells for _, _, cells in columns], draws, seed)
@@ -260,6 +295,7 @@ def _frames(
     table = []
     for metric in wanted:
         having = [run for run in runs if metric in run.measured[0].rows]
+        having = [run for run in having if np.isfinite([m.value(metric) for m in run.measured]).all()]
         sign = 1.0 if metric.lower_is_better else -1.0
         means = {run.spec.label: float(np.mean([m.value(metric) for m in run.measured])) for run in having}
         best = min(means, key=lambda label: sign * means[label]) if means else ""

@@ -1,71 +1,70 @@
-"""Parts of a table: held-out rows to choose a model by, and small tables to forecast its cost from."""
+"""Parts of a table to choose a model by: random rows, the rows of some of the users."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from contextlib import suppress
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cofactor.data.ids import IdMap
-from cofactor.data.interactions import Features, Interactions, Split
+from cofactor.data import splits
+from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import DataError
 
-Array = NDArray[Any]
+SCORES = 100_000_000
+"""Scores that measuring one ranker may take: so many users times items, on 500 users at least and 5,000 at most."""
 
 
-def held_out(data: Interactions, share: float, seed: int, at_most: int = 500_000) -> Split:
+def measured_users(data: Interactions) -> int:
+    """On how many users rankers are measured while one is chosen or tuned."""
+    return min(max(SCORES // max(data.n_items, 1), 500), 5000)
+
+
+def random_rows(data: Interactions, share: float, seed: int, at_most: int = 500_000) -> Split:
     """A random share of the rows for validation, no more than ``at_most``."""
-    if len(data) < 10:
-        raise DataError(f"{len(data)} ratings are too few to choose a model by; name one, such as model='bias'")
     n = min(max(1, round(len(data) * share)), at_most)
     mask = np.zeros(len(data), dtype=np.bool_)
     mask[np.random.default_rng([seed, 3]).permutation(len(data))[:n]] = True
-    return Split(
-        data.take(np.flatnonzero(~mask)), data.take(np.flatnonzero(mask)), f"inner validation, {n:,} rows", seed
-    )
+    how = f"random: {n:,} of {len(data):,} ratings for validation, seed {seed}"
+    return Split(data.take(np.flatnonzero(~mask)), data.take(np.flatnonzero(mask)), how, seed)
 
 
 def few_users(split: Split, n: int, seed: int) -> Split:
-    """The same training rows; the validation rows of ``n`` users at most."""
+    """The same training rows; the validation rows of ``n`` users at most, of those who have training rows."""
     present = np.unique(split.valid.users)
+    present = present[split.train.by_user.counts[present] > 0]
     if len(present) <= n:
         return split
-    chosen = np.random.default_rng([seed, 5]).permutation(present)[:n]
-    return Split(split.train, split.valid.take(np.isin(split.valid.users, chosen)), split.how, split.seed)
+    chosen = np.zeros(split.train.n_users, dtype=np.bool_)
+    chosen[np.random.default_rng([seed, 5]).permutation(present)[:n]] = True
+    return Split(split.train, split.valid.take(chosen[split.valid.users]), split.how, split.seed)
 
 
-def smaller(split: Split, share: float, seed: int) -> Split | None:
-    """A share of the users and of the items, with ids of their own; None where hardly a row would be left."""
-    rng = np.random.default_rng([seed, 4])
-    train = split.train
-    users = np.sort(rng.permutation(train.n_users)[: max(2, int(train.n_users * share))])
-    items = np.sort(rng.permutation(train.n_items)[: max(2, int(train.n_items * share))])
-    parts = [_restricted(part, users, items) for part in (train, split.valid)]
-    if len(parts[0]) < 50 or len(parts[1]) < 5 or parts[0].range[0] == parts[0].range[1] != train.range[1]:
-        return None
-    return Split(parts[0], parts[1], split.how, split.seed)
+def some_users(split: Split, share: float, seed: int) -> Split:
+    """All rows of a random share of the users."""
+    if share >= 1:
+        return split
+    kept = np.zeros(split.train.n_users, dtype=np.bool_)
+    n = max(2, round(share * len(kept)))
+    kept[np.random.default_rng([seed, 4]).permutation(len(kept))[:n]] = True
+    train, valid = (part.take(kept[part.users]) for part in (split.train, split.valid))
+    return Split(train, valid, f"{split.how}, on a sample of {n:,} of {len(kept):,} users", split.seed)
 
 
-def _restricted(data: Interactions, users: Array, items: Array) -> Interactions:
-    new_user = np.full(data.n_users, -1, dtype=np.int32)
-    new_user[users] = np.arange(len(users))
-    new_item = np.full(data.n_items, -1, dtype=np.int32)
-    new_item[items] = np.arange(len(items))
-    kept = data.take(np.flatnonzero((new_user[data.users] >= 0) & (new_item[data.items] >= 0)))
-    return replace(
-        kept,
-        users=new_user[kept.users],
-        items=new_item[kept.items],
-        user_ids=IdMap(data.user_ids.values.gather(users), "user"),
-        item_ids=IdMap(data.item_ids.values.gather(items), "item"),
-        user_table=None if data.user_table is None else data.user_table[users],
-        item_table=None if data.item_table is None else data.item_table[items],
-        user_features=_rows(data.user_features, users),
-        item_features=_rows(data.item_features, items),
-    )
-
-
-def _rows(features: Features | None, which: Array) -> Features | None:
-    return None if features is None else Features(features.matrix.take(which), features.names)
+def held_out_futures(data: Interactions, n: int, share: float, last: int | float = 1) -> list[Split]:
+    """``n`` splits at most that hold out the future, the latest last: windows of time, a share of the rows each, or
+    each user's ``last`` rows, then those before them. Empty where the data have no future: no times, say."""
+    if data.times is None:
+        return []
+    newest = splits.auto(data, share, 0, last)
+    if newest.how.startswith("temporal"):
+        if n > 1:
+            with suppress(DataError):  # so many rows of one moment that a window would be empty
+                return splits.rolling(data, n, share)
+        return [newest]
+    if not newest.how.startswith("leave last"):
+        return []
+    found = [newest]
+    with suppress(DataError):  # no user has rows left
+        while len(found) < n:
+            found.insert(0, splits.leave_last(found[0].train, last))
+    return found

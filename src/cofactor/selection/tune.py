@@ -18,7 +18,7 @@ import polars as pl
 
 from cofactor._paths import check_path
 from cofactor._progress import progress
-from cofactor._validate import check_int, check_number
+from cofactor._validate import check_choice, check_int, check_number
 from cofactor.data import splits
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Interactions, Split
@@ -27,11 +27,13 @@ from cofactor.errors import CofactorError, ConfigError, DataError, MissingExtraE
 from cofactor.evaluation import held_out, metric_names
 from cofactor.evaluation.measure import EvaluationProtocol, measure
 from cofactor.evaluation.scorer import scorer
+from cofactor.model import Task
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
 from cofactor.selection import search_space
 from cofactor.selection.budget import train_watched
 from cofactor.selection.candidates import Fit
+from cofactor.selection.subsamples import few_users, held_out_futures, measured_users
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,6 +49,8 @@ class Tuned:
     value: float
     frame: pl.DataFrame
     data: Interactions = dataclasses.field(repr=False)
+    how: str = ""
+    """What was held out, in words."""
 
 
 def tune(
@@ -60,6 +64,7 @@ def tune(
     folds: int = 1,
     fixed: Mapping[str, Any] | None = None,
     relevant: float | None = None,
+    how: str = "auto",
     storage: str | Path | None = None,
     fit: Fit | None = None,
     quiet: bool | None = None,
@@ -67,9 +72,12 @@ def tune(
     """Search the ranges that the model's config names (``cofactor.models.base.config.Search``).
 
     ``data``: the training rows: Interactions, a Split (only its ``train`` part is used), or what
-    ``cofactor.read`` takes. Each trial trains on four fifths of them and is measured on the last fifth by
-    ``metric`` (by default RMSE for rating models, NDCG@10 for rankers), or on ``folds`` such fifths. Bad
-    trials are pruned between epochs and folds.
+    ``cofactor.read`` takes. Each trial trains on some of them and is measured on the rest by ``metric`` (by default
+    RMSE for rating models, NDCG@10 for rankers). ``how`` says on which: ``"auto"`` is the future where there are times
+    (the last fifth by time, or each user's last row; a fifth of each user's for ratings) and a random fifth where there
+    are none; or ``"random"``, ``"temporal"``, ``"last"``. ``folds`` is the number of such parts: windows of time, rows
+    before the last, random fifths. ``Tuned.how`` says what was held out. Bad trials are pruned between epochs and
+    folds.
 
     ``trials`` stops after so many trials in all and makes the result a function of the seed alone.
     ``budget_seconds`` (60 where neither is given) stops when a next trial would probably not fit in; the
@@ -97,13 +105,30 @@ def tune(
         raise ConfigError(f"folds is {folds}; it must be from 1 to 5")
     train = _rows(data)
     target = metric_names.metric(metric or ("ndcg@10" if cls.task == "ranking" else "rmse"))
-    inner = splits.kfold(train, 5, seed)[:folds]
-    label = f"{model} {target} seed={seed} folds={folds} {relevant} {sorted(fixed.items())} {fingerprint(train)}"
+    inner = _inner(train, how, folds, seed, cls.task)
+    if target.needs == "lists":
+        inner = [few_users(one, measured_users(train), seed) for one in inner]
+    label = f"{model} {target} seed={seed} folds={folds} {how} {relevant} {sorted(fixed.items())} {fingerprint(train)}"
     study = _study(optuna, label, target, storage)
     job = _Job(model, target, inner, fixed, ranges, seed, EvaluationProtocol(relevant), fit, study)
     limit = budget_seconds if budget_seconds is not None else (60.0 if trials is None else float("inf"))
     job.run(trials, limit, quiet)
     return job.result(train)
+
+
+def _inner(train: Interactions, how: str, folds: int, seed: int, task: Task) -> list[Split]:
+    """The parts to learn from and to measure on, the most telling first."""
+    check_choice("how", how, "auto", "random", "temporal", "last")
+    last: int | float = 1 if task == "ranking" else 0.2
+    if how == "temporal":
+        return splits.rolling(train, folds, 0.1)[::-1] if folds > 1 else [splits.temporal(train, 0.2)]
+    if how == "last":
+        found = [splits.leave_last(train, last)]
+        while len(found) < folds:
+            found.append(splits.leave_last(found[-1].train, last))
+        return found
+    futures = held_out_futures(train, folds, 0.1 if folds > 1 else 0.2, last)[::-1] if how == "auto" else []
+    return futures or splits.kfold(train, 5, seed)[:folds]
 
 
 def _rows(data: Any) -> Interactions:
@@ -290,7 +315,15 @@ class _Job:
             table.append({**line, **{name: v if _plain(v) else str(v) for name, v in values.items()}})
         found = {r.name: r.read(best.params) for r in self.ranges}
         frame = pl.DataFrame(table, infer_schema_length=None)
-        return Tuned(self.model, str(self.target), {**self.fixed, **found}, float(best.value or 0.0), frame, train)
+        return Tuned(
+            self.model,
+            str(self.target),
+            {**self.fixed, **found},
+            float(best.value or 0.0),
+            frame,
+            train,
+            self.inner[0].how,
+        )
 
 
 def _usual(done: list[Any]) -> float:

@@ -5,6 +5,7 @@ The command line makes its flags from it, bundles write it as JSON, ``cofactor.t
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -64,6 +65,23 @@ def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
             raise ConfigError(f"no parameter {name!r}; there are: {', '.join(names)}.{did_you_mean(name, names)}")
     fields = {f.name: f for f in dataclasses.fields(cls)}
     return cls(**{name: _checked(fields[name], value) for name, value in values.items()})
+
+
+def parse_value(field: dataclasses.Field[Any], text: str, name: str | None = None) -> Any:
+    """The value of a parameter that somebody typed, by the type of its default; ConfigError (which calls it ``name``)
+    where it cannot be one."""
+    lowered, default, name = text.lower(), field.default, name or field.name
+    if isinstance(default, bool) and lowered in ("true", "false", "yes", "no"):
+        return lowered in ("true", "yes")
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = None if lowered == "none" else float(text) if lowered == "inf" else text
+    if isinstance(default, (int, float)) and not isinstance(value, (int, float)):
+        raise ConfigError(f"{name} is {text!r}; it must be a number")
+    if isinstance(default, int) and not isinstance(default, bool) and isinstance(value, float):
+        raise ConfigError(f"{name} is {text!r}; it must be a whole number")
+    return value
 
 
 def _checked(field: dataclasses.Field[Any], value: Any) -> Any:

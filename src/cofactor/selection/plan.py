@@ -1,0 +1,135 @@
+"""What an automatic choice tries, decided beforehand from counted work: the clock has no say in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SHARES = (1.0, 0.5, 0.25)
+"""Samples of users on which every candidate may be tried; on smaller ones only one of each family is."""
+DEFAULT_SECONDS, MOST_SECONDS = 60.0, 900.0
+"""The budget where none is given, and how far it grows on a table that is too large for it."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one candidate costs, in counted seconds of one ordinary core: ``fit`` to train it on all rows, ``inner`` to
+    train it on the rows to choose by, ``score`` to measure it there. ``bytes`` while it trains on all rows."""
+
+    fit: float
+    inner: float
+    score: float
+    bytes: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``order``: the positions of what is tried, cheapest first; ``share``: on how many of the users; ``windows``: on
+    how many validation windows; ``skipped``: why the others are not tried, by position; ``work``: counted seconds of
+    all of it, without the last training; ``budget``: what it was made for.
+
+    ``too_dear``: of ``order``, those whose training on all rows exceeds the budget: tried to show what a larger one
+    would buy.
+    """
+
+    order: tuple[int, ...]
+    share: float
+    windows: int
+    skipped: dict[int, str]
+    work: float
+    budget: float
+    too_dear: frozenset[int] = frozenset()
+
+    @property
+    def left(self) -> float:
+        """Counted seconds for the last training."""
+        return self.budget - self.work
+
+
+def make_plan(
+    costs: Sequence[Cost],
+    families: Sequence[str],
+    *,
+    seconds: float | None = None,
+    trials: int | None = None,
+    windows: int = 1,
+    memory: float = math.inf,
+    smallest: float = 1e-3,
+) -> Plan:
+    """A plan for candidates with these costs. The first is the baseline and always tried, then the cheapest of each
+    family, then the rest, cheapest first, as far as the budget goes.
+
+    ``seconds`` bounds the counted work; None: 60 s, more where that is too little for the cheapest of each family.
+    ``trials`` bounds the number of candidates instead. Where not all candidates fit in, fewer ``windows`` are used,
+    then all candidates are tried on the same sample of users, no less than the share ``smallest``.
+    """
+    skipped = {
+        k: f"skipped: needs {cost.bytes / 2**30:.1f} GB of memory, there are {memory / 2**30:.1f}"
+        for k, cost in enumerate(costs)
+        if k and cost.bytes > memory
+    }
+    able = sorted((k for k in range(1, len(costs)) if k not in skipped), key=lambda k: (costs[k].fit, k))
+    if trials is not None:
+        order = [0, *able][: max(trials, 1)]
+        skipped |= {k: f"skipped: the budget is {trials} trials" for k in able if k not in order}
+        return Plan(tuple(order), 1.0, windows, skipped, 0.0, math.inf)
+    first = _first_of_each(able, families)
+    budget = _grown(costs, first, smallest) if seconds is None else seconds
+    affordable = [k for k in able if costs[k].fit + costs[0].fit <= budget]
+    tried = _Tried(costs, affordable)
+    ways = [(1.0, windows), *((share, 1) for share in SHARES)]
+    way = next(((s, w) for s, w in ways if tried.work([0, *affordable], s, w) <= budget), None)
+    chosen = list(affordable)
+    if way is None:
+        chosen, share = [k for k in first if k in affordable], 1.0
+        while tried.work([0, *chosen], share) > budget and share > smallest:
+            share = max(share / 2, smallest)
+        way = share, 1
+        while chosen and tried.work([0, *chosen], share) > budget:
+            chosen = chosen[:-1]  # the dearest
+    for k in [*first, *affordable]:  # what shows what a larger budget would buy comes before the rest
+        if k not in chosen and tried.work([0, *chosen, k], *way) <= budget:
+            chosen = [*chosen, k]
+    for k in able:
+        if k not in chosen and k not in affordable:
+            skipped[k] = f"skipped: training takes about {_said(costs[k].fit)}, the budget is {_said(budget)}"
+        elif k not in chosen:
+            skipped[k] = f"skipped: the budget of {_said(budget)} was used up by cheaper ones"
+    order = [0, *(k for k in able if k in chosen)]
+    work = tried.work(order, *way) - tried.last(order)
+    return Plan(tuple(order), *way, skipped, work, budget, frozenset(k for k in order[1:] if k not in affordable))
+
+
+@dataclass(frozen=True)
+class _Tried:
+    costs: Sequence[Cost]
+    affordable: Sequence[int]
+
+    def last(self, which: Sequence[int]) -> float:
+        """Counted seconds to train the dearest that may be taken on all rows."""
+        return max(self.costs[k].fit for k in which if k == 0 or k in self.affordable)
+
+    def work(self, which: Sequence[int], share: float, windows: int = 1) -> float:
+        """Counted seconds to try these, and to train the dearest once more."""
+        each = (self.costs[k].inner * share + self.costs[k].score for k in which)
+        return windows * sum(each) + self.last(which)
+
+
+def _first_of_each(able: Sequence[int], families: Sequence[str]) -> list[int]:
+    """The cheapest of each family, cheapest first; the baseline's own family needs no other."""
+    found: dict[str, int] = {}
+    for k in able:
+        if families[k] != families[0]:
+            found.setdefault(families[k], k)
+    return list(found.values())
+
+
+def _grown(costs: Sequence[Cost], first: Sequence[int], smallest: float) -> float:
+    within = [k for k in first if costs[k].fit <= MOST_SECONDS / 2]
+    needed = _Tried(costs, within).work([0, *within], max(SHARES[-1], smallest))
+    return min(max(DEFAULT_SECONDS, needed), MOST_SECONDS)
+
+
+def _said(seconds: float) -> str:
+    return f"{seconds:,.1f} s" if seconds < 100 else f"{seconds:,.0f} s"
