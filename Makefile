@@ -1,6 +1,9 @@
 # Everything sets itself up: a virtual environment in .venv, made once, remade when pyproject.toml changes.
 #   make demo    the main job on bundled data: train, show, recommend, write report.html
 #   make test    the whole test suite
+#   make explore train on the bundled data and serve the web explorer; Ctrl-C ends it
+#   make browser the explorer's tests in Debian's Chromium (skipped where it is not installed)
+#   make docs    the documentation site, in build/site; warnings are errors
 #   make check   style (ruff) and types (mypy --strict)
 #   make bench   rivals and cofactor side by side; writes benchmarks/results/
 PYTHON ?= python3
@@ -8,13 +11,23 @@ VENV   ?= .venv
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo explore test browser docs check bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/cofactor demo
 
+explore: $(VENV)/.core
+	$(BIN)/cofactor demo --serve
+
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2
+
+browser: $(VENV)/.browser
+	$(BIN)/python -m pytest -m browser -rs
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "built build/site; look at it with: python3 -m http.server -d build/site 8001"
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -29,13 +42,21 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.core: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[serve]'
 	touch $@
 
 # TORCH= (empty) leaves PyTorch out; its tests are then skipped.
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(TORCH)
 	touch $@ $(VENV)/.core
+
+$(VENV)/.browser: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[browser]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -42,6 +42,7 @@ FLOOR = {
     "engines": 9,
     "notebook": 9,
     "serve": 9,
+    "sklearn": 9,
     "cli": 10,
     "__main__": 11,
 }

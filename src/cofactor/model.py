@@ -217,10 +217,17 @@ class ScoresSome(Protocol):
 class LeavesOut(Protocol):
     """Optional: leaving out a user's ratings one by one costs less than folding in every history that remains."""
 
-    def scores_without(self, history: CSR, positions: Array, item: int) -> Array:
-        """float64 (1 + len(positions),): the score of an item for the one row of ``history``, then for the same without
-        each of its entries at ``positions``."""
+    def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
+        """float64 (len(items), 1 + len(positions)): the scores of items for the one row of ``history``, then for the
+        same without each of its entries at ``positions``."""
         ...
+
+
+@runtime_checkable
+class GradientSteps(Protocol):
+    """Optional, of a config: the model learns by gradient steps, so a fold-in takes many passes over a history."""
+
+    lr: float
 
 
 class Terms(NamedTuple):

@@ -17,10 +17,10 @@ import cofactor as cf
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError, DataError, UnknownIdError
 from cofactor.evaluation.held_out import LeakWarning
-from cofactor.explain.rated import contributions, left_out
 from cofactor.kernels.layout import layout
 from cofactor.model import Additive
 from cofactor.models import REGISTRY, model_class
+from cofactor.recommend.contributions import contributions, left_out
 from cofactor.report.factors import genre_table, name_factors
 from cofactor.report.maps import item_map, neighbours_among
 from cofactor.report.report import render, report_data, write_report
@@ -155,11 +155,13 @@ def test_contributions_are_differences(fitted):
     items, values = rec.data.by_user.row(4)
     none = np.empty(0, np.int64)
     history = CSR(np.array([0, len(items)]), items, values, none, rec.data.n_items)
-    score, at, difference = contributions(rec.model, history, 3)
-    keep = np.arange(len(items)) != at[1]
+    scores, difference = contributions(rec.model, history, np.array([3, 7]))
+    assert difference.shape == (2, len(items))
+    keep = np.arange(len(items)) != 1
     rest = CSR(np.array([0, keep.sum()]), items[keep], values[keep], none, rec.data.n_items)
-    alone = rec.model.scores_from(rec.model.fold_in(rest))[0, 3]
-    assert difference[1] == pytest.approx(score - alone, abs=1e-5)
+    alone = rec.model.scores_from(rec.model.fold_in(rest))[0, [3, 7]]
+    expected = np.where(items[1] == [3, 7], 0, scores - alone)
+    assert difference[:, 1] == pytest.approx(expected, abs=1e-5)
 
 
 def test_what_if(fitted):

@@ -15,13 +15,13 @@ import pytest
 
 from cofactor.data.interactions import CSR, Features, Interactions, Split, csr
 from cofactor.errors import BundleError, ConfigError
-from cofactor.explain.rated import left_out
 from cofactor.models.bayes_mf import chain as chain_module
 from cofactor.models.bayes_mf import time as process_module
 from cofactor.models.bayes_mf.chain import Chain
 from cofactor.models.bayes_mf.diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf.model import BayesMF, BayesMFConfig
 from cofactor.models.bayes_mf.stepper import feature_blocks, layouts
+from cofactor.recommend.contributions import left_out
 from cofactor.testing import model_checks
 from toys import SMALL_BAYES as SMALL
 from toys import PlantedDrift as Planted

@@ -11,11 +11,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._plot import short
-from cofactor.explain.rated import contributions
 from cofactor.explain.waterfall import waterfall
 from cofactor.model import Additive
+from cofactor.recommend.contributions import EXPLAINED, contributions, entries_compared
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.profiles import UserProfile
+from cofactor.recommend.reasons import Reason, act, reasons_of, strongest
 from cofactor.recommend.similar import SHRINK, item_similarity, shared_raters, supported
 from cofactor.recommend.updates import as_rows
 
@@ -28,9 +29,11 @@ class Explanation:
 
     ``terms``: the model's own, a frame term, value; ``link`` of their sum is ``prediction``. Empty for models that do
     not add up terms, or not for users that were folded in.
-    ``rated``: a frame item, [title,] rating, contribution, similarity, shared_raters, strongest first: what the
-    prediction would lose without that rating. The contributions of all looked at and ``rest`` sum to ``prediction``.
-    ``neighbours``: the rated items most like this one, with the same columns.
+    ``rated``: a frame item, [title,] rating, stated, contribution, similarity, shared_raters, strongest first: what the
+    prediction would lose without that rating (``stated``: whether there was one, or the item was liked). The
+    contributions of all looked at and ``rest`` sum to ``prediction``.
+    ``neighbours``: the rated items most like this one, with the same columns. ``reason`` is what the list says of this
+    item, and what :meth:`because` begins with; ``leads`` the row of ``rated`` that it names (None: none).
     """
 
     user: Any
@@ -45,6 +48,8 @@ class Explanation:
     neighbours: pl.DataFrame
     explicit: bool = True
     """Whether ratings have values: else people chose things, and did not rate them."""
+    reason: str = ""
+    leads: int | None = None
 
     def linked_sum(self) -> float:
         """The link of the sum of the terms: equal to the prediction."""
@@ -65,17 +70,34 @@ class Explanation:
         """Digits after the point: rankers have scores far below 1."""
         return 2 if len(self.rated) == 0 or float(self.rated["contribution"].abs().max()) >= 0.05 else 4  # type: ignore[arg-type]
 
-    def because(self, n: int = 5) -> list[str]:
-        """The ``n`` ratings that do most to the prediction, in words."""
-        name = "title" if "title" in self.rated.columns else "item"
-        return [
-            f"{'because' if row['contribution'] >= 0 else 'although'} you {self._did(row[name], row['rating'])}: "
-            f"{row['contribution']:+z.{self.digits}f}"
-            for row in self.rated.head(n).iter_rows(named=True)
-        ]
+    def strongest(self, n: int) -> pl.DataFrame:
+        """The ``n`` rows of ``rated`` that do most: those that speak for the item first, then those against it."""
+        first = [] if self.leads is None else [self.leads]
+        kept = [*first, *(row for row in range(len(self.rated)) if row not in first)][:n]
+        found = self.rated[kept].with_row_index("at")
+        lead = (pl.col("at") == 0) & pl.lit(bool(first))
+        order = [~lead, pl.col("contribution") < 0, -pl.col("contribution").abs(), pl.col("at")]
+        return found.sort(*order).drop("at")
 
-    def _did(self, label: Any, rating: float) -> str:
-        return f"rated {label} {rating:g}" if self.explicit else f"chose {label}"
+    def because(self, n: int = 5) -> list[str]:
+        """The ``n`` ratings that do most to the prediction, in words: reasons for it first, beginning with the one that
+        the list gives, then what speaks against it. Ratings that do nothing are left out."""
+        least = 0.5 * 10.0**-self.digits
+        name = "title" if "title" in self.rated.columns else "item"
+        found = [
+            f"{'because' if row['contribution'] >= 0 else 'although'} you "
+            f"{act(self.explicit, row[name], row['rating'], row['stated'])}: {row['contribution']:+z.{self.digits}f}"
+            for at, row in enumerate(self.strongest(n).iter_rows(named=True))
+            if abs(row["contribution"]) >= least or (at == 0 and self.leads is not None)
+        ]
+        return found if self.leads is not None or not self.reason else [f"because it is {self.reason}", *found]
+
+    def others(self, n: int) -> list[tuple[str, int, float]]:
+        """What the ratings besides the ``n`` strongest come to: ("for" or "against", how many, their sum)."""
+        names = ["item", "contribution"]
+        rest = self.rated.select(names).join(self.strongest(n).select(names), on=names, how="anti")["contribution"]
+        found = [("for", rest.filter(rest >= 0)), ("against", rest.filter(rest < 0))]
+        return [(way, len(part), float(part.sum())) for way, part in found if len(part)]
 
     def __str__(self) -> str:
         who = f"for user {self.user}" if self.user is not None else "for this history"
@@ -87,10 +109,9 @@ class Explanation:
             lines[0] += f" = {parts}"
         lines += [f"  {reason}" for reason in self.because()]
         if len(self.rated):
-            others = float(self.rated["contribution"][5:].sum())
-            if len(self.rated) > 5:
-                things = "ratings" if self.explicit else "choices"
-                lines.append(f"  {len(self.rated) - 5} other {things}: {others:+z.{self.digits}f}")
+            others = self.others(5)
+            things = "ratings" if self.explicit else "choices"
+            lines += [f"  {n} other {things} {way} it: {total:+z.{self.digits}f}" for way, n, total in others]
             lines.append(f"  everything else: {self.rest:+z.{self.digits}f}")
         return "\n".join(lines)
 
@@ -106,6 +127,8 @@ class Explanation:
             "rated": self.rated.to_dicts(),
             "rest": self.rest,
             "neighbours": self.neighbours.to_dicts(),
+            "reason": self.reason,
+            "strongest": self.strongest(8).to_dicts(),
         }
 
     def plot(self, n: int = 8) -> Any:
@@ -141,7 +164,9 @@ def explain(rec: Fitted, who: UserProfile, item: int, *, n: int) -> Explanation:
             account.y_range,
         )
     prediction = _prediction(rec, who, item, trained)
-    rated, rest = _rated(rec, who, item, prediction)
+    rated, rest, reason = _rated(rec, who, item, prediction)
+    names = reason.position >= 0 and not reason.compared and rec.is_personalised
+    lead = rec.item_columns(who.items[reason.position : reason.position + 1])[0][0] if names else None
     near = (
         rated.filter(pl.col("similarity") > 0)
         .sort("similarity", descending=True, maintain_order=True)
@@ -159,6 +184,8 @@ def explain(rec: Fitted, who: UserProfile, item: int, *, n: int) -> Explanation:
         rest=rest,
         neighbours=near,
         explicit=rec.scale.explicit,
+        reason=reason.text,
+        leads=rated["item"].index_of(lead) if names else None,
     )
 
 
@@ -169,27 +196,34 @@ def _prediction(rec: Fitted, who: UserProfile, item: int, trained: bool) -> floa
     return float(rec.on_scale(rec.model.scores_from(who.state)[0, item]))
 
 
-def _rated(rec: Fitted, who: UserProfile, item: int, prediction: float) -> tuple[pl.DataFrame, float]:
-    """The frame of rated items with their contributions, and what is left of the prediction."""
+def _rated(rec: Fitted, who: UserProfile, item: int, prediction: float) -> tuple[pl.DataFrame, float, Reason]:
+    """The frame of rated items with their contributions, what is left of the prediction, and the list's reason."""
     shared = shared_raters(rec.data, item, who.items)
     similarity = item_similarity(rec.model, rec.data, np.array([item]))[0, who.items]
     similarity = supported(rec.model, similarity, shared, SHRINK)
-    order = np.argsort(-similarity, kind="stable")
-    order = order[who.items[order] != item]
-    at, difference = order, np.zeros(len(order))
+    at = np.argsort(-similarity, kind="stable")
+    at = at[who.items[at] != item]
+    one, difference, reason = np.array([item]), np.zeros(len(at)), None
     if len(who.items):
         history = as_rows([(who.items, who.values)], rec.data.n_items)
-        _, at, difference = contributions(rec.model, history, item, order)
-    strongest = np.argsort(-np.abs(difference), kind="stable")
-    at, difference = at[strongest], difference[strongest]
-    found = who.items[at]
+        if entries_compared(rec.model, len(who.items)):
+            found = contributions(rec.model, history, one)[1]
+            reason = strongest(rec, who, found)[0] if rec.is_personalised else None
+            difference = found[0, at]
+        else:
+            at = np.sort(at[:EXPLAINED])
+            difference = contributions(rec.model, history, one, at)[1][0]
+    order = np.argsort(-np.abs(difference), kind="stable")
+    at, difference = at[order], difference[order]
+    stated = np.ones(len(at), dtype=bool) if who.stated is None else who.stated[at]
     frame = pl.DataFrame(
         [
-            *rec.item_columns(found),
+            *rec.item_columns(who.items[at]),
             pl.Series("rating", who.values[at]),
+            pl.Series("stated", stated),
             pl.Series("contribution", difference, dtype=pl.Float64),
             pl.Series("similarity", similarity[at]),
             pl.Series("shared_raters", shared[at]),
         ]
     )
-    return frame, prediction - float(difference.sum())
+    return frame, prediction - float(difference.sum()), reason or reasons_of(rec, who, one)[0]

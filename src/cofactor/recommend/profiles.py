@@ -35,6 +35,8 @@ class UserProfile(NamedTuple):
     status: str
     described: FeatureEffects | None = None
     shift: Array | None = None
+    stated: Array | None = None
+    """Which of the ratings were given as such (None: all); others were liked, without a rating."""
 
 
 def known_user(rec: Fitted, code: int) -> UserProfile:
@@ -65,15 +67,16 @@ def new_user(
 ) -> UserProfile:
     """Somebody with these ratings, folded in, and these features. Unknown items are an error, or left out and counted
     in the status, which also says what of the features was of no use."""
-    items, values, missing = read_history(rec, {} if history is None else history, unknown)
+    items, values, missing, stated = read_history(rec, {} if history is None else history, unknown)
     described, said = (None, "") if features is None else describe(rec, features, unknown)
     notes = [f"{missing} unknown item{'s' if missing > 1 else ''} left out"] if missing else []
     notes += [said] if said else []
     if described is not None:
         status = "; ".join([FROM_BOTH if len(items) else FROM_FEATURES, *notes])
-        return profile_from_features(rec, items, values, described, status)
+        return profile_from_features(rec, items, values, described, status)._replace(stated=stated)
     status = "; ".join([FROM_HISTORY if len(items) else "empty history", *notes])
-    return UserProfile(-1, items, values, fold_in(rec, as_rows([(items, values)], rec.data.n_items)), status)
+    state = fold_in(rec, as_rows([(items, values)], rec.data.n_items))
+    return UserProfile(-1, items, values, state, status, stated=stated)
 
 
 def profile_from_features(
@@ -101,8 +104,8 @@ def resolve_user(rec: Fitted, user: object, history: Mapping[Any, float] | Itera
 
 def read_history(
     rec: Fitted, history: Mapping[Any, float] | Iterable[Any], unknown: Unknown = "error"
-) -> tuple[Array, Array, int]:
-    """(item codes ascending, ratings, how many items were unknown).
+) -> tuple[Array, Array, int, Array]:
+    """(item codes ascending, ratings, how many items were unknown, bool: which ratings were given as such).
 
     A plain list of items counts as liked: each gets the upper quartile of the training ratings. A rating that is None
     does too. DataError for a rating off the scale.
@@ -113,6 +116,7 @@ def read_history(
         raise DataError(f"the history is {history!r}; give items with ratings, such as {{'Fargo (1996)': 5}}")
     pairs = dict(history.items()) if isinstance(history, Mapping) else _keys(history)
     values = np.empty(len(pairs), dtype=np.float32)
+    stated = np.array([value is not None for value in pairs.values()], dtype=bool)
     for at, (item, value) in enumerate(pairs.items()):
         values[at] = rec.scale.liked if value is None else rating_of(rec, item, value)
     find = rec.items.code if unknown == "error" else rec.items.find
@@ -122,7 +126,7 @@ def read_history(
     found = codes[order]
     if (np.diff(found) == 0).any():
         raise DataError("the history names an item twice (once by its id, once by its title?); name each item once")
-    return found, values[order], len(codes) - len(found)
+    return found, values[order], len(codes) - len(found), stated[order]
 
 
 def rating_of(rec: Fitted, item: object, value: Any) -> float:

@@ -1,21 +1,38 @@
-"""One short sentence for each recommended item: which of the rated items it is nearest to."""
+"""One short sentence for each recommended item: the rating that does most for it.
+
+The same rating leads the explanation of that item (``Explanation.because``), since both come from
+:func:`cofactor.recommend.contributions.contributions`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor.recommend.contributions import contributions, entries_compared
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.profiles import UserProfile
 from cofactor.recommend.similar import similarity_among
+from cofactor.recommend.updates import as_rows
 
 Array = NDArray[Any]
 BY_MANY = "liked by many"
 MOST_RATED = "rated by most; nothing is known of this user"
 LOOKED_AT = 20
-"""Of the items that a user liked, so many of the best rated are looked at."""
+"""Where leaving ratings out takes too long: of the items that a user liked, so many of the best rated are compared."""
+LEAST = 1e-7
+"""Of the largest score: a smaller contribution is rounding."""
+
+
+class Reason(NamedTuple):
+    """``text`` is the sentence; ``position`` the rated item that it names (-1: none) in the profile; ``compared``:
+    whether by how alike the two items are, since leaving out each rating would take too long."""
+
+    text: str
+    position: int = -1
+    compared: bool = False
 
 
 def liked(who: UserProfile) -> Array:
@@ -26,25 +43,70 @@ def liked(who: UserProfile) -> Array:
 
 
 def reasons(rec: Fitted, who: UserProfile, items: Array) -> list[str]:
-    """A reason for each of ``items``, from the items rated at least as high as the user's own mean."""
+    """A reason for each of ``items``."""
+    return [found.text for found in reasons_of(rec, who, items)]
+
+
+def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
+    """The reason for each of ``items``: the rating with the largest contribution, or that none speaks for the item."""
     if len(items) == 0:
         return []
     if who.described is not None and len(who.items) == 0:
-        return who.described.reasons(items)
+        return [Reason(text) for text in who.described.reasons(items)]
     if who.code < 0 and who.state is None:
-        return [MOST_RATED] * len(items)
+        return [Reason(MOST_RATED)] * len(items)
+    if len(who.items) == 0 or not rec.is_personalised:
+        return [Reason(BY_MANY)] * len(items)
+    if not entries_compared(rec.model, len(who.items)):
+        return _nearest(rec, who, items)
+    _, found = contributions(rec.model, as_rows([(who.items, who.values)], rec.data.n_items), np.asarray(items))
+    return strongest(rec, who, found)
+
+
+def strongest(rec: Fitted, who: UserProfile, found: Array) -> list[Reason]:
+    """The reasons by contributions (items, len(who.items)); the first of equal ones."""
+    least = LEAST * np.maximum(np.abs(found).max(axis=1, initial=0.0), 1e-30)
+    best = (found >= found.max(axis=1, initial=-np.inf)[:, None] - least[:, None]).argmax(axis=1)
+    return [
+        Reason(f"you {did(rec, who, int(at))}", int(at)) if row[at] > rounding else Reason(BY_MANY)
+        for row, at, rounding in zip(found, best, least, strict=True)
+    ]
+
+
+def _nearest(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
+    """The reasons by which of the best rated items each is most like."""
     at = liked(who)
-    if len(at) == 0 or not rec.is_personalised:
-        return [BY_MANY] * len(items)
     at = at[np.argsort(-who.values[at], kind="stable")[:LOOKED_AT]]
     similarity = similarity_among(rec.model, rec.data, items, who.items[at])
-    nearest = similarity.argmax(axis=1)
-    labels = rec.items.labels(who.items[at[nearest]])
+    similarity[np.asarray(items)[:, None] == who.items[at]] = 0.0
+    best = similarity.argmax(axis=1)
     return [
-        BY_MANY
-        if similarity[row, near] <= 0
-        else f"you rated {label} {who.values[at[near]]:g}"
-        if rec.scale.explicit
-        else f"you chose {label}"
-        for row, (near, label) in enumerate(zip(nearest, labels, strict=True))
+        Reason(f"like {which(rec, who, int(at[near]))}", int(at[near]), True)
+        if similarity[row, near] > 0
+        else Reason(BY_MANY)
+        for row, near in enumerate(best)
     ]
+
+
+def did(rec: Fitted, who: UserProfile, position: int) -> str:
+    """What the user did with a rated item, in words: "rated Fargo (1996) 4", "liked Fargo (1996)"."""
+    label = rec.items.labels(who.items[position : position + 1])[0]
+    return act(rec.scale.explicit, label, float(who.values[position]), _stated(who, position))
+
+
+def which(rec: Fitted, who: UserProfile, position: int) -> str:
+    """The rated item, and what the user did with it: "Fargo (1996), which you rated 4"."""
+    label = rec.items.labels(who.items[position : position + 1])[0]
+    done = act(rec.scale.explicit, "", float(who.values[position]), _stated(who, position))
+    return f"{label}, which you {' '.join(done.split())}"
+
+
+def act(explicit: bool, label: Any, value: float, stated: bool = True) -> str:
+    """The verb, the item, and how much; ``explicit``: there are ratings with values."""
+    if not explicit:
+        return f"chose {label}"
+    return f"rated {label} {value:g}" if stated else f"liked {label}"
+
+
+def _stated(who: UserProfile, position: int) -> bool:
+    return who.stated is None or bool(who.stated[position])

@@ -156,9 +156,9 @@ def users(request: Request, q: Words = "", limit: Limit = 20, offset: Offset = 0
 
 
 @router.get("/user")
-def user(request: Request, user: ItemText) -> Response:
+def user(request: Request, user: ItemText, offset: Offset = 0) -> Response:
     served = _served(request)
-    return Answer(handlers.user(served, served.rec.data.user_ids.parse(user)))
+    return Answer(handlers.user(served, served.rec.data.user_ids.parse(user), offset))
 
 
 @router.get("/recommend")
@@ -206,7 +206,7 @@ def biases(request: Request, n: Limit = 10) -> Response:
 
 
 @router.get("/map")
-def item_map(request: Request, limit: Annotated[int, Query(ge=3, le=3000)] = 1500) -> Response:
+def item_map(request: Request, limit: Annotated[int, Query(ge=3, le=100_000)] = 1500) -> Response:
     return Answer(_served(request).catalogue.map(limit))
 
 

@@ -105,6 +105,16 @@ class Catalogue:
         return {column: [found.names[g].removeprefix(f"{column}=") for g in order]}
 
     @cached_property
+    def ranges(self) -> dict[str, list[float]]:
+        """The lowest and the highest number of each numeric column of the side table."""
+        table = self.rec.data.item_table
+        if table is None:
+            return {}
+        numeric = [n for n, kind in table.schema.items() if kind.is_numeric() and n != self.rec.data.columns.item]
+        ends = {name: (table[name].min(), table[name].max()) for name in numeric}
+        return {name: [low, high] for name, (low, high) in ends.items() if low is not None and low < high}
+
+    @cached_property
     def step(self) -> float | None:
         """The smallest step between two different ratings; None where there are too many different ones for a scale."""
         values = np.unique(self.rec.data.values[:100_000])
@@ -125,6 +135,10 @@ class Catalogue:
         rows = self.facts(shown)
         for row, (x, y), group in zip(rows, xy.tolist(), which, strict=True):
             row |= {"x": round(x, 4), "y": round(y, 4), "group": group}
+        table = self.rec.data.item_table
+        if table is not None and "year" in self.ranges:
+            for row, year in zip(rows, table["year"].gather(shown).to_list(), strict=True):
+                row["year"] = year
         return {"items": rows, "groups": names}
 
     def _group_of(self, items: Array) -> tuple[list[str], list[str | None]]:

@@ -106,14 +106,15 @@ def users(served: Served, text: str, limit: int, offset: int) -> dict[str, Any]:
     return {"users": [{"user": u, "ratings": n} for u, n in found[:limit]], "total": total + len(newer)}
 
 
-def user(served: Served, name: Any) -> dict[str, Any]:
+def user(served: Served, name: Any, offset: int = 0) -> dict[str, Any]:
     """What a user rated, the latest first where there are times, else the best first."""
     rec = served.rec
     who = find_user(rec, name, "error")
     assert who is not None
     rated = rec.updates.users.get(who.code) or trained_on(rec.data, who.code)
     timed = bool((rated.times > NO_TIME).any())
-    order = np.argsort(-rated.times.astype(np.float64) if timed else -rated.values, kind="stable")[:SHOWN_RATINGS]
+    order = np.argsort(-rated.times.astype(np.float64) if timed else -rated.values, kind="stable")
+    order = order[offset : offset + SHOWN_RATINGS]
     shown = rec.data.item_ids.decode(rated.items[order]).to_list()
     titles = rec.items.titles
     labels = [None] * len(shown) if titles is None else titles.gather(rated.items[order]).to_list()
@@ -155,6 +156,7 @@ def about(live: Live) -> dict[str, Any]:
         "item_columns": [] if table is None else [c for c in table.columns if c != data.columns.item],
         "groups": served.catalogue.groups,
         "group_values": served.catalogue.group_values,
+        "ranges": served.catalogue.ranges,
         "id_types": {
             kind: "int" if ids.values.dtype.is_integer() else "text"
             for kind, ids in (("user", data.user_ids), ("item", data.item_ids))

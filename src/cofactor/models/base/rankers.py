@@ -143,6 +143,33 @@ class HistoryRanker:
         out[~out.any(axis=1)] = popular
         return out
 
+    def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
+        """float64 (len(items), 1 + len(positions)): a score is a sum over the history, so that an entry's part is its
+        summand. (Where nothing remains of a history, what is compared with is a score of 0, not popularity.)"""
+        limits, items = fitted(self.range, self.name), np.asarray(items)
+        rows = weighted(history, limits, self.config.min_rating_weight)
+        parts = rows.values.astype(np.float64)[:, None] * self._added(rows.indices, items)
+        if not parts.any():  # nothing is added to them: popularity, or a score of zero
+            same = self.fold_in(history)[0, items].astype(np.float64)
+            return np.repeat(same[:, None], 1 + len(positions), axis=1)
+        whole = parts.sum(axis=0)
+        return np.concatenate([whole[:, None], whole[:, None] - parts[positions].T], axis=1)
+
+    def _added(self, rated: Array, items: Array) -> Array:
+        """(len(rated), len(items)): what having each item of a history adds to each of ``items``."""
+        if self.weights is None:
+            raise NotFittedError(f"{self.name} has not learned anything yet; train it before asking it for a result")
+        if not isinstance(self.weights, CSR):
+            return np.asarray(self.weights[rated[:, None], items])
+        out = np.zeros((len(rated), len(items)), dtype=np.float32)
+        order = np.argsort(items, kind="stable")
+        for row, code in enumerate(rated.tolist()):
+            others, values = self.weights.row(code)
+            at = np.searchsorted(items[order], others)
+            hit = np.flatnonzero((at < len(items)) & (items[order][np.minimum(at, len(items) - 1)] == others))
+            out[row, order[at[hit]]] = values[hit]
+        return out
+
     def scores_from(self, user_state: Array) -> Array:
         """The state is the scores: a copy."""
         return np.array(user_state, dtype=np.float32)

@@ -20,9 +20,9 @@ Array = NDArray[Any]
 
 
 @one_thread()
-def latent_without(a: Mapping[str, Array], user: Folded, items: Array, positions: Array, item: int) -> Array:
-    """float64 (1 + len(positions),): the standardised score of ``item``, averaged over the samples, with the whole
-    history ``items`` (n,), then without each of the entries at ``positions``."""
+def latent_without(a: Mapping[str, Array], user: Folded, rated: Array, positions: Array, items: Array) -> Array:
+    """float64 (len(items), 1 + len(positions)): the standardised scores of ``items``, averaged over the samples, with
+    the whole history ``rated`` (n,), then without each of the entries at ``positions``."""
     count, width = user.mean.shape
     k = width - 1
     x = user.table.astype(np.float64)
@@ -31,18 +31,20 @@ def latent_without(a: Mapping[str, Array], user: Folded, items: Array, positions
     weighted = x * user.weight[:, :, None].astype(np.float64)
     precision = user.precision.astype(np.float64)
     inverse = np.linalg.inv(x.transpose(0, 2, 1) @ weighted + precision[:, :, None] * np.eye(width))
-    goal = np.append(a["item_factors"][item, : count * k].reshape(count, k), np.ones((count, 1)), axis=1)
-    turned = np.einsum("sab,sb->sa", inverse, goal)
     data = np.einsum("snw,sn->sw", weighted, target)
-    whole = np.einsum("sw,sw->s", turned, precision * user.centre + data)
 
-    x, weighted, target = x[:, positions], weighted[:, positions], target[:, positions]
-    right = data[:, None] - weighted * target[:, :, None] + precision[:, None] * _centres(a, items, positions, count, k)
+    x, left, gone = x[:, positions], weighted[:, positions], target[:, positions]
+    right = data[:, None] - left * gone[:, :, None] + precision[:, None] * _centres(a, rated, positions, count, k)
     solved = x @ inverse  # the inverse is symmetric
-    share = np.einsum("spw,sw->sp", weighted, turned) / (1.0 - np.einsum("spw,spw->sp", solved, weighted))
-    less = np.einsum("spw,sw->sp", right, turned) + share * np.einsum("spw,spw->sp", solved, right)
-    scores = np.append(whole.mean(), less.mean(axis=0))
-    return np.asarray(scores + a["item_bias"][item, :count].mean(dtype=np.float64))
+    push = np.einsum("spw,spw->sp", solved, right) / (1.0 - np.einsum("spw,spw->sp", solved, left))
+    out = np.empty((len(items), 1 + len(positions)))
+    for row, item in enumerate(items):
+        goal = np.append(a["item_factors"][item, : count * k].reshape(count, k), np.ones((count, 1)), axis=1)
+        turned = np.einsum("sab,sb->sa", inverse, goal)
+        whole = np.einsum("sw,sw->s", turned, precision * user.centre + data)
+        less = np.einsum("spw,sw->sp", right, turned) + np.einsum("spw,sw->sp", left, turned) * push
+        out[row] = np.append(whole.mean(), less.mean(axis=0)) + a["item_bias"][item, :count].mean(dtype=np.float64)
+    return out
 
 
 def _centres(a: Mapping[str, Array], items: Array, positions: Array, count: int, k: int) -> Array:

@@ -163,12 +163,13 @@ class BayesMF:
         """The same for users with these ratings, items held at each kept sample."""
         return fold_users(self._fitted(), self.count, self.config.n_factors, self.config.noise_df, histories)
 
-    def scores_without(self, history: CSR, positions: Array, item: int) -> Array:
-        """float64 (1 + len(positions),); the size of the user's noise is the one that the whole history tells."""
-        a, (items, values) = self._fitted(), history.row(0)
-        user = fold_one(a, self.count, self.config.n_factors, self.config.noise_df, items, values)
-        latent = latent_without(a, user, items, positions, item)
-        return self._ratings(latent, np.array(user.noise * a["item_noise"][item]))
+    def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
+        """float64 (len(items), 1 + len(positions)); the size of the user's noise is the one that the whole history
+        tells."""
+        a, (rated, values) = self._fitted(), history.row(0)
+        user = fold_one(a, self.count, self.config.n_factors, self.config.noise_df, rated, values)
+        latent = latent_without(a, user, rated, positions, items)
+        return self._ratings(latent, np.asarray(user.noise * a["item_noise"][items])[:, None])
 
     def interval_from(self, user_state: Array, level: float) -> Interval:
         """Bounds for every item, (len(user_state), n_items) each; see ``bayes_mf_doubt`` on users folded in."""

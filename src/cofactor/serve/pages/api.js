@@ -13,6 +13,16 @@ export const stale = (error) => error && error.name === "AbortError";
 const remembered = () => { try { return sessionStorage.getItem(KEY); } catch { return null; } };
 const remember = (token) => { try { sessionStorage.setItem(KEY, token); } catch { /* private windows may refuse */ } };
 
+/** The header for a shell, where this server asks for a token: the token itself stays in the tab. */
+export const shellToken = () => (remembered() ? '"Authorization: Bearer $COFACTOR_TOKEN"' : "");
+
+let answers = true;
+/** Whether the server answers, told to the page whenever that changes. */
+function reached(now) {
+	if (now !== answers) document.dispatchEvent(new CustomEvent("reached", { detail: now }));
+	answers = now;
+}
+
 async function once(method, path, body, signal) {
 	const headers = { Accept: "application/json" };
 	const token = remembered();
@@ -23,8 +33,10 @@ async function once(method, path, body, signal) {
 		answer = await fetch(new URL(path, document.baseURI.split("#")[0]), { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin" });
 	} catch (error) {
 		if (stale(error)) throw error;
+		reached(false);
 		throw new ApiError(0, navigator.onLine === false ? "You are offline; the server cannot be reached." : "The server does not answer. It may be starting, or have stopped.");
 	}
+	reached(true);
 	const text = await answer.text();
 	let found = null;
 	try { found = text ? JSON.parse(text) : {}; } catch { /* a proxy's page, say */ }

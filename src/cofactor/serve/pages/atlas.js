@@ -2,43 +2,65 @@
 
 import { big, button, calm, clip, el, fix } from "./dom.js";
 import { nameOf } from "./api.js";
+import { createDots } from "./dots.js";
+import { hex, regions, schemes } from "./colours.js";
 
-export const PALETTE = ["#0b8a83", "#d0722f", "#6a5acd", "#c2497d", "#4f8f2f", "#2f77c4", "#a1832b", "#8a5a44", "#3f9ab0", "#b0558f"];
-export const OTHER = "#8b909a";
 const LABEL = "500 12px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 /** `data` is {items, groups}; `pick(k)` is told of a click on item k, `opened(k)` of Enter or a double click. */
 export function createMap(data, { chosen = -1, small = false, pick = () => {}, opened = pick } = {}) {
 	const items = data.items;
 	const names = items.map((row) => clip(nameOf(row), 34));
+	let scheme = schemes(data)[0];
+	const parts = small ? [] : regions(data);
 	const most = Math.max(...items.map((row) => row.ratings), 1);
-	const sizes = items.map((row) => 2.2 + 5 * Math.sqrt(row.ratings / most));
-	const colours = items.map((row) => { const k = data.groups.indexOf(row.group); return k < 0 ? OTHER : PALETTE[k % PALETTE.length]; });
+	const crowd = Math.min(1, Math.sqrt(4000 / items.length)); // the more there are, the smaller
+	const sizes = Float32Array.from(items, (row) => (2.2 + 5 * Math.sqrt(row.ratings / most)) * (0.45 + 0.55 * crowd));
+	let colours = [];
+	let lit = null; // {near: Set, links: [k, ...]}: the chosen item's neighbours
+	let marked = []; // recommended items, best first
+	let here = null; // [x, y] in [0, 1]: where the taste of this tab lies
 	const order = items.map((_, k) => k).sort((a, b) => items[b].ratings - items[a].ratings);
 	const canvas = el("canvas", { tabindex: "0", role: "application", "aria-roledescription": "map", class: small ? "map small" : "map",
 		"aria-label": small ? "Where the item lies on the map" : "Map of items. Arrows go to the next item in that direction, plus and minus zoom, Enter opens." });
+	const under = el("canvas", { class: small ? "map dots small" : "map dots", "aria-hidden": "true" });
+	const shapes = new Float32Array(items.length);
+	const dots = items.length > 400 ? createDots(under, Float32Array.from(items.flatMap((r) => [r.x, r.y])), sizes, shapes) : null;
 	const tip = el("div", { class: "tip", hidden: true, role: "status" });
 	const zoom = (by, label, sign) => button({ class: "icon", "aria-label": label, title: label, onclick: () => glide(() => scaleAt(by, W / 2, H / 2)) }, sign);
-	const node = el("div", { class: "map-box" }, canvas, tip, small ? null : el("div", { class: "map-tools" }, zoom(1.6, "Zoom in", "+"), zoom(1 / 1.6, "Zoom out", "−"),
+	const node = el("div", { class: "map-box" }, dots ? under : null, canvas, tip, small ? null : el("div", { class: "map-tools" }, zoom(1.6, "Zoom in", "+"), zoom(1 / 1.6, "Zoom out", "−"),
 		button({ class: "icon", "aria-label": "Show all", title: "Show all", onclick: () => glide(() => { view = { k: 1, x: 0, y: 0 }; }) }, "⤢")));
 	const pen = canvas.getContext("2d");
 	let view = { k: 1, x: 0, y: 0 };
 	let W = 0, H = 0, hover = -1, only = null, frame = 0;
 
 	const pad = small ? 14 : 26;
-	const place = (k) => [(pad + items[k].x * (W - 2 * pad)) * view.k + view.x, (pad + items[k].y * (H - 2 * pad)) * view.k + view.y];
+	const at = ([x, y]) => [(pad + x * (W - 2 * pad)) * view.k + view.x, (pad + y * (H - 2 * pad)) * view.k + view.y];
+	const place = (k) => at([items[k].x, items[k].y]);
 	const size = (k) => sizes[k] * (small ? 0.8 : 1) * Math.min(2.2, Math.sqrt(view.k));
-	const faded = (k) => only !== null && items[k].group !== only && !(only === "" && items[k].group === null);
+	const faded = (k) => (only !== null && !only.has(items[k])) || (lit !== null && k !== chosen && !lit.near.has(k) && !marked.includes(k));
+	function colour() {
+		const bytes = new Uint8Array(items.length * 4);
+		colours = items.map((_, k) => {
+			const { colour: [r, g, b], shape } = scheme.of(k);
+			bytes.set([r, g, b, faded(k) ? 26 : 175], 4 * k);
+			shapes[k] = shape;
+			return hex([r, g, b]);
+		});
+		dots?.paint(bytes, shapes);
+		redraw();
+	}
 	const redraw = () => { cancelAnimationFrame(frame); frame = requestAnimationFrame(draw); };
 
 	function draw() {
 		const box = canvas.getBoundingClientRect(), ratio = Math.min(devicePixelRatio || 1, 2);
 		if (!box.width) return;
-		if (W !== box.width || H !== box.height || canvas.width !== Math.round(box.width * ratio)) { W = box.width; H = box.height; canvas.width = Math.round(W * ratio); canvas.height = Math.round(H * ratio); if (aim) { const [k, by] = aim; aim = null; centre(k, by); } }
+		if (W !== box.width || H !== box.height || canvas.width !== Math.round(box.width * ratio)) { W = box.width; H = box.height; under.width = canvas.width = Math.round(W * ratio); under.height = canvas.height = Math.round(H * ratio); if (aim) { const [k, by] = aim; aim = null; centre(k, by); } }
 		const style = getComputedStyle(document.body), ink = style.color, paper = style.getPropertyValue("--bg").trim();
 		pen.setTransform(ratio, 0, 0, ratio, 0, 0);
 		pen.clearRect(0, 0, W, H);
-		for (let j = order.length - 1; j >= 0; j--) {
+		if (dots) dots.draw(W, H, ratio, pad, view, (small ? 0.8 : 1) * Math.min(2.2, Math.sqrt(view.k)));
+		else for (let j = order.length - 1; j >= 0; j--) {
 			const k = order[j], [x, y] = place(k), r = size(k);
 			if (x < -r || y < -r || x > W + r || y > H + r) continue;
 			pen.globalAlpha = faded(k) ? 0.1 : 0.66;
@@ -46,15 +68,39 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 			pen.beginPath(); pen.arc(x, y, r, 0, 7); pen.fill();
 		}
 		pen.globalAlpha = 1;
+		if (lit && chosen >= 0) {
+			pen.strokeStyle = ink; pen.lineWidth = 1.2; pen.globalAlpha = 0.55;
+			for (const k of lit.links) { pen.beginPath(); pen.moveTo(...place(chosen)); pen.lineTo(...place(k)); pen.stroke(); }
+			pen.globalAlpha = 1;
+		}
 		pen.strokeStyle = ink; pen.lineWidth = 2;
+		for (const k of marked) { pen.beginPath(); pen.arc(...place(k), size(k) + 4, 0, 7); pen.setLineDash([3, 3]); pen.stroke(); pen.setLineDash([]); }
 		for (const k of new Set([chosen, hover])) if (k >= 0) { pen.beginPath(); pen.arc(...place(k), size(k) + 3, 0, 7); pen.stroke(); }
 		label(ink, paper);
 	}
 	/** Names of the most rated where they do not cross another; more of them the nearer one looks. */
 	function label(ink, paper) {
 		const taken = [];
+		if (here) {
+			const [x, y] = at(here);
+			pen.font = "700 13px system-ui, sans-serif"; pen.textBaseline = "middle"; pen.lineJoin = "round";
+			pen.fillStyle = ink; pen.strokeStyle = paper; pen.lineWidth = 4;
+			pen.beginPath(); pen.arc(x, y, 7, 0, 7); pen.stroke(); pen.fill();
+			pen.strokeText("you are here", x + 12, y); pen.fillText("you are here", x + 12, y);
+			taken.push([x - 10, y - 10, x + 98, y + 10]);
+		}
+		if (view.k < 3 && !lit) {
+			pen.font = "650 15px system-ui, -apple-system, 'Segoe UI', sans-serif"; pen.textBaseline = "middle"; pen.textAlign = "center"; pen.lineJoin = "round"; pen.lineWidth = 5;
+			for (const part of parts) {
+				const [x, y] = at([part.x, part.y]), text = part.name.toUpperCase(), half = pen.measureText(text).width / 2;
+				if (x < half || x > W - half || y < 12 || y > H - 12) continue;
+				pen.strokeStyle = paper; pen.strokeText(text, x, y); pen.fillStyle = ink; pen.fillText(text, x, y);
+				taken.push([x - half - 6, y - 13, x + half + 6, y + 13]);
+			}
+			pen.textAlign = "start";
+		}
 		const room = Math.max(6, Math.round((W * H) / (small ? 9000 : 13500)));
-		const first = [chosen, hover].filter((k) => k >= 0);
+		const first = [...new Set([chosen, hover, ...marked.slice(0, 10), ...(lit ? lit.links : [])])].filter((k) => k >= 0);
 		pen.font = LABEL; pen.textBaseline = "middle"; pen.lineJoin = "round"; pen.lineWidth = 4.5;
 		let n = 0;
 		for (const k of [...first, ...order]) {
@@ -64,7 +110,7 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 			const wide = pen.measureText(names[k]).width, off = size(k) + 5;
 			const left = x + off + wide < W - 4 ? x + off : x - off - wide;
 			const box = [left - 4, y - 9, left + wide + 4, y + 9];
-			const must = first.includes(k);
+			const must = k === chosen || k === hover;
 			if (!must && (left < 2 || taken.some((t) => box[0] < t[2] && box[2] > t[0] && box[1] < t[3] && box[3] > t[1]))) continue;
 			taken.push(box); n++;
 			pen.globalAlpha = must ? 1 : 0.92;
@@ -123,7 +169,7 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 		}
 		redraw();
 	}
-	function choose(k, tell = true) { chosen = k; point(-1); if (tell) pick(k); }
+	function choose(k, tell = true) { chosen = k; lit = null; colour(); point(-1); if (tell) pick(k); }
 
 	const fingers = new Map();
 	let moved = 0;
@@ -170,6 +216,7 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 		if (x < 20 || y < 20 || x > W - 20 || y > H - 20) { view.x += W / 2 - x; view.y += H / 2 - y; hold(); redraw(); }
 	}
 
+	colour();
 	const watch = new ResizeObserver(redraw);
 	watch.observe(canvas);
 	const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -177,7 +224,12 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 	return {
 		node, canvas, choose,
 		around: centre,
-		only(group) { only = group; redraw(); },
-		leave() { watch.disconnect(); dark.removeEventListener("change", redraw); cancelAnimationFrame(frame); },
+		/** Only items that a legend's entry has; null: all. */
+		only(entry) { only = entry; colour(); },
+		by(next) { scheme = next; only = null; colour(); },
+		/** Light these neighbours of the chosen item, and draw a line to each. */
+		light(near) { lit = { near: new Set(near), links: near }; colour(); },
+		mark(rows, place) { marked = rows; here = place; colour(); },
+		leave() { dots?.lose(); watch.disconnect(); dark.removeEventListener("change", redraw); cancelAnimationFrame(frame); },
 	};
 }

@@ -20,10 +20,16 @@ let turn = 0;
 async function refreshInfo() {
 	context.info = await get("info");
 	const info = context.info;
-	replace(document.getElementById("live"), el("a", { href: "#/model", title: "What is live" }, el("i", { class: "pulse", "aria-hidden": "true" }), words(info.model), ` · version ${info.version}`));
+	sign(true);
 	document.getElementById("about").textContent =
 		`${many(info.ratings + (info.newer_ratings || 0), "rating")} by ${many(info.users, "user")} of ${many(info.items, "item")} · cofactor ${info.cofactor}. This page asks nothing of any other host.`;
 	return info;
+}
+
+/** What is live, with a dot that says whether it answers: filled or crossed, not by its colour alone. */
+function sign(answers) {
+	const info = context.info;
+	replace(document.getElementById("live"), el("a", { href: "#/model", title: answers ? "What is live" : "The server does not answer" }, el("i", { class: answers ? "pulse" : "pulse gone", "aria-hidden": "true" }), answers ? [words(info.model), ` · version ${info.version}`] : "no answer"));
 }
 
 function title(text) {
@@ -77,6 +83,14 @@ document.addEventListener("newversion", async (event) => {
 	const text = `Version ${event.detail} of the model is live now.`;
 	replace(banner, el("p", { class: "notice" }, text, " ", button({ class: "link", onclick: () => { replace(banner); shown?.page?.leave?.(); shown = null; show(); } }, "Show its answers")));
 	announce(text);
+});
+let asking = 0;
+document.addEventListener("reached", ({ detail: answers }) => {
+	clearInterval(asking);
+	if (!context.info) return;
+	sign(answers);
+	announce(answers ? "The server answers again." : "The server does not answer.");
+	if (!answers) asking = setInterval(() => { refreshInfo().catch(() => {}); }, 4000);
 });
 addEventListener("hashchange", () => { if (context.info) { replace(banner); show(); } });
 addEventListener("offline", () => replace(banner, el("p", { class: "notice" }, sentence("You are offline; what is shown stays"))));

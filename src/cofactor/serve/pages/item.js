@@ -105,7 +105,7 @@ function one(root, item, { info, title }) {
 	}
 	async function map() {
 		try {
-			const found = await get("map", { limit: 1500 });
+			const found = await get("map", { limit: 100000 });
 			if (gone) return;
 			const at = found.items.findIndex((r) => r.item === item || r.title === item);
 			if (at < 0) return;

@@ -1,19 +1,21 @@
-/* The map of items, with a search, a legend that filters, what is near the chosen one, and a list for the keyboard. */
+/* The map of all items: search, colours that filter, neighbours of the chosen one, where one's own taste lies, and a list. */
 
-import { get, idOf, nameOf, newest, stale } from "./api.js";
-import { OTHER, PALETTE, createMap } from "./atlas.js";
-import { combobox } from "./combobox.js";
-import { aside, big, button, el, empty, fix, head, lede, many, note, replace, short, skeleton, trouble, words } from "./dom.js";
+import { get, idOf, nameOf, newest, post, stale } from "./api.js";
+import { createMap } from "./atlas.js";
+import { schemes } from "./colours.js";
+import { aside, big, button, el, empty, fix, fresh, head, many, note, replace, short, skeleton, svg, trouble, words } from "./dom.js";
 import { href, settle } from "./route.js";
-import { itemLink } from "./search.js";
+import { itemLink, itemSearch } from "./search.js";
+import * as tastes from "./tastes.js";
 
 const PAGE = 60;
-const plain = (text) => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+const MOST = 100000;
+const MARK = ["M6 1a5 5 0 1 0 .01 0z", "M1.5 1.5h9v9h-9z", "M6 1l5 9.5H1z", "M6 .5L11.5 6 6 11.5.5 6z", "M4.2 1h3.6v3.2H11v3.6H7.8V11H4.2V7.8H1V4.2h3.2z", "M6 1a5 5 0 1 0 .01 0zm0 2.6a2.4 2.4 0 1 1-.01 0z"];
 
 export function open(root, route, { info, title }) {
 	title("Map");
 	const body = el("div", {}, el("div", { class: "map-grid" }, skeleton(1, "map"), skeleton(5, "row")));
-	replace(root, head("A map of the items"), lede("Items stand near each other where the model thinks they go together. A larger dot has more ratings."), body);
+	replace(root, head("A map of the items"), body);
 	if (!info.can.map) {
 		replace(body, el("section", { class: "panel" }, empty("This model draws no map", `A ${info.model} model keeps no picture of what is near what. als, dot-bias and bayes-mf do.`)));
 		return {};
@@ -22,26 +24,26 @@ export function open(root, route, { info, title }) {
 	let select = () => {};
 
 	async function load() {
-		try { show(await get("map", { limit: 1500 })); } catch (error) { replace(body, el("section", { class: "panel" }, trouble(error, load))); }
+		try { show(await get("map", { limit: MOST })); } catch (error) { replace(body, el("section", { class: "panel" }, trouble(error, load))); }
 	}
 
 	function show(data) {
-		const { items, groups } = data;
+		const { items } = data;
 		if (!items.length) return replace(body, empty("Nothing to draw", "The model has no items yet."));
+		const key = (item) => `${typeof item}:${item}`;
+		const places = new Map(items.map((row, k) => [key(row.item), k]));
 		const panel = el("div", { class: "near", "aria-live": "polite" });
 		const near = newest();
-		const search = combobox({
-			label: "Find an item on the map", placeholder: "Type a title …",
-			take: (k) => { select(k); atlas.around(k, 5); atlas.canvas.focus({ preventScroll: true }); },
-			find: async (q) => {
-				const text = plain(q), starts = [], inside = [];
-				items.forEach((row, k) => { const at = plain(nameOf(row)).indexOf(text); if (at === 0) starts.push(k); else if (at > 0) inside.push(k); });
-				return { rows: [...starts, ...inside].slice(0, 12), total: starts.length + inside.length };
-			},
-			draw: (k) => [words(nameOf(items[k])), aside(items[k].group ?? "")],
-		});
 		const open = (k) => { location.hash = href("item", items[k].item); };
 		atlas = createMap(data, { pick: (k) => select(k), opened: open });
+		const go = (row) => {
+			const k = places.get(key(row.item));
+			if (k === undefined) return replace(panel, note("", words(nameOf(row)), " has no rating, so it has no place here. "), el("a", { href: href("item", row.item) }, "See the item"));
+			select(k);
+			atlas.around(k, 5);
+			atlas.canvas.focus({ preventScroll: true });
+		};
+		const search = itemSearch("Find an item on the map", go);
 
 		select = async (k) => {
 			const row = items[k];
@@ -49,38 +51,67 @@ export function open(root, route, { info, title }) {
 			settle("map", row.item, null);
 			const list = el("div", {}, skeleton(6, "row"));
 			replace(panel, el("h2", {}, words(nameOf(row))), note("slim", `${many(row.ratings, "rating")}, mean ${short(row.mean)}${row.group ? " · " + row.group : ""}`),
-				el("p", {}, el("a", { class: "button", href: href("item", row.item) }, "Open this item")), el("h3", {}, "Most like it"), list);
+				el("p", { class: "actions" }, el("a", { class: "button", href: href("item", row.item) }, "Open this item"), button({ class: "button quiet", onclick: () => { atlas.choose(-1, false); replace(panel, hint()); settle("map", null, null); } }, "Let go")), el("h3", {}, "Most like it"), list);
 			try {
 				const { similar } = await get("similar", { item: row.item, n: 8 }, near.signal());
-				const at = new Map(items.map((r, j) => [r.item, j]));
+				atlas.light(similar.map((r) => places.get(key(r.item))).filter((j) => j !== undefined));
 				replace(list, el("ul", { class: "plain lines" }, similar.map((r) => el("li", {},
-					at.has(r.item) ? button({ class: "link", onclick: () => select(at.get(r.item)) }, words(nameOf(r))) : itemLink(r), el("span", { class: "aside n" }, fix(r.similarity))))));
+					places.has(key(r.item)) ? button({ class: "link", onclick: () => select(places.get(key(r.item))) }, words(nameOf(r))) : itemLink(r), el("span", { class: "aside n" }, fix(r.similarity))))));
 			} catch (error) { if (!stale(error)) replace(list, trouble(error, () => select(k))); }
 		};
 
-		const legend = el("ul", { class: "legend", "aria-label": "Groups" });
+		const ways = schemes(data);
+		let way = ways[0];
 		let only = null;
+		const legend = el("ul", { class: "legend", "aria-label": "Colours" });
 		const paint = () => {
-			const entries = [...groups.map((g, k) => [g, g, PALETTE[k % PALETTE.length]]), ...(items.some((r) => r.group === null) ? [["", groups.length ? "other" : "items", OTHER]] : [])];
-			replace(legend, entries.length > 1 ? entries.map(([key, name, colour]) => el("li", {}, button({ class: "chip", "aria-pressed": String(only === key), onclick: (e) => { only = only === key ? null : key; atlas.only(only); paint(); legend.children[entries.findIndex((x) => x[0] === key)].firstChild.focus(); table(); } }, el("i", { css: { background: colour }, "aria-hidden": "true" }), name))) : null);
+			replace(legend, way.legend.length > 1 ? way.legend.map((entry) => el("li", {}, button({ class: "chip", "aria-pressed": String(only === entry.key), onclick: () => {
+				only = only === entry.key ? null : entry.key;
+				atlas.only(only === null ? null : entry);
+				paint();
+				legend.children[way.legend.indexOf(entry)].firstChild.focus();
+				table();
+			} }, svg("svg", { viewBox: "0 0 12 12", class: "mark", "aria-hidden": "true", fill: entry.colour }, svg("path", { d: MARK[entry.shape] })), entry.name))) : null);
 		};
+		const id = fresh("by");
+		const by = el("select", { id }, ways.map((w) => el("option", { value: w.key }, w.key === "group" ? (info.groups?.[0] ?? "group").replaceAll("_", " ") : w.name)));
+		by.addEventListener("change", () => { way = ways.find((w) => w.key === by.value); only = null; atlas.by(way); paint(); table(); });
 
 		let shown = PAGE;
 		const rows = el("div");
+		const list = el("details", { class: "more" }, el("summary", {}, "The same as a list"), rows);
 		const table = () => {
-			const kept = items.map((row, k) => [row, k]).filter(([row]) => only === null || (row.group ?? "") === only);
-			replace(rows, el("ul", { class: "plain lines two" }, kept.slice(0, shown).map(([row]) => el("li", {}, itemLink(row), el("span", { class: "aside n" }, `${big(row.ratings)} · ${short(row.mean)}`)))),
+			if (!list.open) return;
+			const entry = way.legend.find((e) => e.key === only);
+			const kept = entry ? items.filter((row) => entry.has(row)) : items;
+			replace(rows, el("ul", { class: "plain lines two" }, kept.slice(0, shown).map((row) => el("li", {}, itemLink(row), el("span", { class: "aside n" }, `${big(row.ratings)} · ${short(row.mean)}`)))),
 				kept.length > shown ? button({ class: "button quiet", onclick: () => { const at = shown; shown += PAGE; table(); rows.querySelectorAll("a")[at]?.focus(); } }, `Show more of ${big(kept.length)}`) : null);
 		};
-		const list = el("details", { class: "more" }, el("summary", {}, "The same as a list"), rows);
-		list.addEventListener("toggle", () => { if (list.open) table(); });
+		list.addEventListener("toggle", table);
+		const hint = () => note("", "Point at a dot to see its name; choose one to see what is near it.");
 
 		paint();
-		replace(body, el("div", { class: "map-grid" }, el("section", { class: "panel flush", "aria-label": "Map" }, atlas.node, legend), el("section", { class: "panel", "aria-label": "Chosen item" }, search.node, panel)),
-			note("", `The ${big(items.length)} most rated of ${big(info.items)} items. Drag to move, scroll or pinch to zoom; with the keyboard, arrows walk from item to item.`), list);
-		replace(panel, note("", "Point at a dot to see its name; click one to see what is near it."));
-		const wanted = route.id === null ? -1 : items.findIndex((row) => row.item === idOf(route.id, info.id_types.item));
-		if (wanted >= 0) { select(wanted); atlas.around(wanted, 4); } else if (route.id !== null) replace(panel, note("", "That item has too few ratings to be on the map. "), el("a", { href: href("item", route.id) }, "See the item"));
+		replace(body, el("div", { class: "map-grid" }, el("section", { class: "panel flush", "aria-label": "Map" }, atlas.node, legend),
+			el("section", { class: "panel", "aria-label": "Chosen item" }, search.node, ways.length > 1 ? el("div", { class: "by" }, el("label", { for: id }, "Colour by"), by) : null, panel)),
+			note("", `${items.length < info.items ? `The ${big(items.length)} items with ratings` : `All ${big(items.length)} items`}: near each other where the model thinks that they go together, larger where more rated them. Drag to move, scroll or pinch to zoom; with the keyboard, arrows walk from item to item.`), list);
+		replace(panel, hint());
+		mine(items, places, key);
+		const wanted = route.id === null ? -1 : places.get(key(idOf(route.id, info.id_types.item))) ?? -1;
+		if (wanted >= 0) { select(wanted); atlas.around(wanted, 4); } else if (route.id !== null) replace(panel, note("", "That item has no rating, so it has no place on the map. "), el("a", { href: href("item", route.id) }, "See the item"));
+	}
+
+	/** Where the taste of this tab lies: in the middle of what was liked; what it would be recommended is ringed. */
+	async function mine(items, places, key) {
+		const taste = tastes.restore(new URLSearchParams(), info);
+		if (!taste.rated.length || !info.can.fold_in) return;
+		const mean = taste.rated.reduce((s, r) => s + (r.rating ?? 0), 0) / taste.rated.length;
+		const liked = taste.rated.filter((r) => r.rating === null || r.rating >= mean).map((r) => places.get(key(r.item))).filter((k) => k !== undefined);
+		if (!liked.length) return;
+		const middle = ["x", "y"].map((end) => { const all = liked.map((k) => items[k][end]).sort((a, b) => a - b); return (all[Math.floor((all.length - 1) / 2)] + all[Math.ceil((all.length - 1) / 2)]) / 2; });
+		try {
+			const { recommendations } = await post("recommend", { history: taste.rated.map(({ item, rating }) => ({ item, rating })), n: 10 });
+			atlas?.mark(recommendations.map((r) => places.get(key(r.item))).filter((k) => k !== undefined), middle);
+		} catch { /* the map stands without it */ }
 	}
 	load();
 	return { leave() { atlas?.leave(); } };

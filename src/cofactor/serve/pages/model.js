@@ -39,12 +39,13 @@ export function open(root, route, { info, title, refreshInfo }) {
 	let timer = 0;
 	let gone = false;
 	let wasBusy = false;
+	let liveNow = info.version;
 
 	const action = (label, kind, run, hint) => {
 		const knob = button({ class: "button" + (kind ? ` ${kind}` : ""), title: hint, onclick: async () => {
 			knob.disabled = true;
 			said.textContent = "";
-			try { const text = await run(); said.textContent = text; await refresh(); } catch (error) { said.textContent = sentence(error.message); announce(said.textContent); }
+			try { const text = await run(); replace(said, text); await refresh(); } catch (error) { said.textContent = sentence(error.message); announce(said.textContent); }
 			knob.disabled = false;
 		} }, label);
 		return knob;
@@ -70,7 +71,13 @@ export function open(root, route, { info, title, refreshInfo }) {
 		replace(versions, el("div", { class: "scroll" }, el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["Version", "Model", "Made", "Came from", "Newer ratings", "Drift", ""].map((h) => el("th", { scope: "col" }, h || el("span", { class: "unseen" }, "Action"))))),
 			el("tbody", {}, [...rows].sort((a, b) => b.version - a.version).map((v) => el("tr", { class: v.active ? "active" : null },
 				el("th", { scope: "row" }, String(v.version), v.active ? el("span", { class: "tag" }, "live") : null), cell("Model", v.model), cell("Made", when(v.created)), cell("Came from", SOURCE[v.source] ?? v.source ?? "–"), cell("Newer ratings", known(v.events) ? big(v.events) : "–"), cell("Drift", known(v.drift) ? fix(v.drift, 3) : "–"),
-				el("td", { class: "end" }, v.active || info.read_only ? null : action("Make live", "quiet", async () => `Version ${(await post("rollback", { version: v.version })).version} is live.`))))))));
+				el("td", { class: "end" }, v.active || info.read_only ? null : action("Make live", "quiet", () => makeLive(v.version)))))))));
+	}
+	/** Another version, with the way back to the one that was live. */
+	async function makeLive(version) {
+		const before = liveNow;
+		const { version: now } = await post("rollback", { version });
+		return [`Version ${now} is live. `, before === null || before === now ? null : button({ class: "link", onclick: async () => { try { replace(said, await makeLive(before)); await refresh(); } catch (error) { said.textContent = sentence(error.message); } } }, `Undo: back to version ${before}`)];
 	}
 	const day = (iso) => { const [date, time] = when(iso).split(", "); return [date, time]; };
 	const cell = (name, value) => el("td", { "data-name": name }, value);
@@ -80,6 +87,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 		try {
 			const [found, now] = await Promise.all([get("versions"), refreshInfo()]);
 			if (gone) return;
+			liveNow = now.version;
 			draw(now);
 			table(found.versions);
 			busy.hidden = !found.busy;

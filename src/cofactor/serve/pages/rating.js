@@ -19,6 +19,23 @@ export function kindOf(info) {
 	return info.task === "rating" || levels.length ? "number" : "like";
 }
 
+/** The rater behind one small button, which shows the rating that was given: ten stars in each row would be a wall. */
+export function onDemand(info, title, value, give, place) {
+	const said = value === undefined ? "Rate" : value === null ? "liked" : short(value);
+	if (kindOf(info) === "like") return heart(title, value, give);
+	const open = button({ class: "rate" + (value === undefined ? "" : " on"), "aria-expanded": "false", title: value === undefined ? "Rate" : "Change the rating", "aria-label": value === undefined ? `Rate ${title}` : `Your rating of ${title}: ${said}. Change it`, onclick: () => {
+		const shut = open.getAttribute("aria-expanded") === "true";
+		open.setAttribute("aria-expanded", String(!shut));
+		place.replaceChildren();
+		place.hidden = shut;
+		if (shut) return;
+		place.append(rater(info, title, value ?? undefined, (rating) => { place.hidden = true; open.setAttribute("aria-expanded", "false"); open.focus({ preventScroll: true }); give(rating); }));
+		(place.querySelector("input:checked") ?? place.querySelector("input"))?.focus({ preventScroll: true });
+	} }, svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: value === null ? HEART : STAR })), value === undefined ? null : el("span", {}, value === null ? "liked" : said));
+	place.addEventListener("keydown", (event) => { if (event.key === "Escape" && !place.hidden) { event.stopPropagation(); open.click(); open.focus(); } });
+	return open;
+}
+
 /** `value` is a rating, null for "liked", undefined for none; `give(rating)` is called with the new one. */
 export function rater(info, title, value, give) {
 	const kind = kindOf(info);
@@ -28,7 +45,7 @@ export function rater(info, title, value, give) {
 const worded = (scale, v) => `${short(v)} of ${short(scale.high)}`;
 
 function stars(scale, title, value, give) {
-	const levels = levelsOf(scale).filter((v) => v > 0);
+	const levels = levelsOf(scale); // 0, where it is on the scale, is a figure before the stars: it is a rating too
 	const halves = scale.step === 0.5;
 	const name = fresh("stars");
 	let chosen = value ?? undefined;
@@ -39,7 +56,7 @@ function stars(scale, title, value, give) {
 		const input = el("input", { type: "radio", name, value: String(v), class: "unseen", "aria-label": worded(scale, v) });
 		input.checked = v === chosen;
 		input.addEventListener("change", () => { paint(v); clearTimeout(wait); wait = setTimeout(() => commit(v), 700); });
-		const label = el("label", { class: halves ? "half" : "whole", title: short(v) }, input, svg("svg", { viewBox: box, "aria-hidden": "true" }, svg("path", { d: STAR })));
+		const label = el("label", { class: v === 0 ? "zero" : halves ? "half" : "whole", title: short(v) }, input, v === 0 ? el("span", { "aria-hidden": "true" }, "0") : svg("svg", { viewBox: box, "aria-hidden": "true" }, svg("path", { d: STAR })));
 		label.addEventListener("pointerenter", (e) => { if (e.pointerType === "mouse") paint(v); });
 		label.addEventListener("click", (e) => {
 			if (e.target.closest("input")) return; // from the keyboard, or a screen reader
@@ -50,7 +67,7 @@ function stars(scale, title, value, give) {
 	});
 	// A finger cannot tell halves apart: a tap gives the whole star, a second one on it takes half away.
 	const tapped = (v) => (chosen === Math.ceil(v) && Math.ceil(v) - 0.5 >= scale.low ? Math.ceil(v) - 0.5 : Math.min(Math.ceil(v), scale.high));
-	function paint(v) { labels.forEach((label, k) => label.classList.toggle("on", v !== undefined && levels[k] <= v)); }
+	function paint(v) { labels.forEach((label, k) => label.classList.toggle("on", v !== undefined && levels[k] <= v && (levels[k] > 0 || v === 0))); }
 	function commit(v) {
 		clearTimeout(wait);
 		chosen = v;

@@ -1,56 +1,79 @@
-/* The first view: say what you like, and see the list answer. A taste lives in the address and in this tab alone. */
+/* The first view: the list on top, and what one likes beside it. A taste lives in the address and in this tab alone. */
 
 import { get, idOf, nameOf, post } from "./api.js";
-import { announce, big, button, el, empty, head, lede, many, replace, sentence, skeleton, trouble, words } from "./dom.js";
+import { announce, big, button, el, empty, head, many, replace, sentence, skeleton, trouble, words } from "./dom.js";
 import * as shape from "./options.js";
-import { kindOf, rater } from "./rating.js";
+import { kindOf, onDemand } from "./rating.js";
 import { recommendations } from "./recommendations.js";
 import { href, settle, step, unstep } from "./route.js";
 import { itemLink, itemSearch } from "./search.js";
+import { listBar } from "./bar.js";
 import * as tastes from "./tastes.js";
 import { openWhy } from "./why.js";
 
 const STARTERS = 8;
+const LATER = 1000;
 
 export function open(root, route, { info, title, refreshInfo }) {
-	title("Taste");
-	const taste = tastes.restore(route.params, info);
+	title("For you");
+	if (!info.can.fold_in) {
+		replace(root, head("For you"), el("section", { class: "panel" }, empty("This model knows its users only", `A ${info.model} model cannot learn a new taste without training, so there is nothing to try here.`, el("p", {}, el("a", { class: "button", href: "#/user" }, "Look at known users")))));
+		return {};
+	}
+	const { fresh, ...taste } = tastes.restore(route.params, info);
 	const options = shape.read(route.params);
+	const past = []; // what undo goes back to
 	let dialog = null;
 	let starters = null;
 	let from = 0;
+	let example = false;
 
 	const rated = el("ul", { class: "rated" });
 	const count = el("p", { class: "state" });
+	const tools = el("p", { class: "tools" });
+	const told = el("div", { class: "told", role: "status" });
 	const turned = el("div", { class: "turned" });
 	const begin = el("div", { class: "starters" });
 	const store = el("div");
-	const search = itemSearch(kindOf(info) === "like" ? "What do you like?" : "What have you seen, read, played?", (row) => { rate(row, null); focusRated(row); });
+	const likes = kindOf(info) === "like";
+	const search = itemSearch(likes ? "Add what you like" : "Add what you know, and rate it", (row) => { rate(row, null); focusRated(row); });
 	const recs = recommendations({
-		info, options, kept: keep, rate, who: person, title: "For you",
-		deny: (row) => { tastes.deny(taste, row); drawTurned(); keep(); recs.now(); announce(`${nameOf(row)} is left out`); },
+		info, options, kept: keep, rate: (row, rating) => rate(row, rating), who: person, title: "For you", level: "h1",
+		deny: (row) => { change(() => tastes.deny(taste, row)); recs.now(); announce(`${nameOf(row)} is left out`); },
 		why: (row) => step("taste", null, parameters(row)),
+		said: told, told: (rows) => bar.show(rows),
 		waiting: empty("Your list will be here", "Rate one thing you know, from the search or the well-known ones, and it fills at once. Each further rating changes it while you watch."),
 	});
+	const bar = listBar(recs.node, recs.heading, () => recs.heading.focus({ preventScroll: true }));
 
-	replace(root,
-		head("Tell me what you like"),
-		lede("Recommendations follow as you rate. Your taste stays in this tab and in the address of the page; it is stored nowhere unless you ask for it."),
-		info.can.fold_in ? el("div", { class: "columns" },
-			el("section", { class: "panel yours", "aria-label": "Your taste" },
-				search.node,
-				el("div", { class: "panel-head sub" }, el("h2", {}, "Your ratings"), count), rated, turned,
-				el("div", { class: "panel-head sub" }, el("h2", {}, "Well known"), button({ class: "link", onclick: () => { from += STARTERS; fetchStarters(); } }, "Show others")), begin,
-				store),
-			recs.node)
-			: el("section", { class: "panel" }, empty("This model knows its users only", `A ${info.model} model cannot learn a new taste without training, so there is nothing to try here.`, el("p", {}, el("a", { class: "button", href: "#/user" }, "Look at known users")))));
-	if (!info.can.fold_in) return {};
+	replace(root, el("div", { class: "columns taste" },
+		el("div", { class: "find" }, search.node),
+		el("div", { class: "mine" }, recs.node),
+		el("section", { class: "panel yours", "aria-label": "Your ratings" },
+			el("div", { class: "panel-head" }, el("h2", {}, likes ? "You like" : "Your ratings"), count), rated, tools, turned,
+			el("div", { class: "panel-head sub" }, el("h2", {}, "Well known"), button({ class: "link", onclick: () => { from += STARTERS; fetchStarters(); } }, "Show others")), begin,
+			store)), bar.node);
 
 	draw();
-	keep();
-	fetchStarters();
-	tastes.learnTitles(taste, info).then((changed) => { if (changed) { draw(); keep(); } recs.now(); });
 	showWhy(route.params);
+	if (fresh) begins();
+	else {
+		keep();
+		fetchStarters();
+		tastes.learnTitles(taste, info).then((changed) => { if (changed) { draw(); keep(); } recs.now(); });
+	}
+
+	/** Whoever comes without a taste sees a list at once: that of an example, said to be one. */
+	async function begins() {
+		await fetchStarters(200);
+		if (taste.rated.length) return recs.now();
+		Object.assign(taste, tastes.example(starters ?? [], info));
+		example = taste.rated.length > 0;
+		draw();
+		recs.now();
+		tell(example ? ["For an example taste. ", button({ class: "link", onclick: () => { clear(); search.input.focus(); } }, "Begin with your own")] : []);
+	}
+	function tell(...said) { replace(told, said); }
 
 	function parameters(why = null) {
 		const params = shape.write(options, tastes.write(taste, new URLSearchParams()));
@@ -58,75 +81,104 @@ export function open(root, route, { info, title, refreshInfo }) {
 		return params;
 	}
 	function keep() {
+		if (example) return;
 		tastes.remember(taste);
 		settle("taste", null, parameters(dialog ? { item: dialog.item } : null));
 	}
 	function person() {
 		return taste.rated.length ? { history: taste.rated.map(({ item, rating }) => ({ item, rating })), ...(taste.denied.length ? { deny: taste.denied.map((d) => d.item) } : {}) } : null;
 	}
-	function rate(row, rating) {
-		tastes.rate(taste, row, rating);
+	/** A change of the taste that undo takes back. */
+	function change(make) {
+		past.push({ rated: taste.rated.map((r) => ({ ...r })), denied: [...taste.denied] });
+		if (past.length > LATER) past.shift();
+		example = false;
+		tell();
+		make();
 		draw();
 		keep();
+	}
+	function undo() {
+		if (!past.length) return;
+		Object.assign(taste, past.pop());
+		example = false;
+		draw();
+		keep();
+		recs.now();
+		announce("Undone");
+	}
+	function clear() {
+		change(() => { taste.rated = []; taste.denied = []; });
+		recs.now();
+		tell("Your ratings are cleared. ", button({ class: "link", onclick: () => { undo(); tell(); } }, "Undo"));
+		announce("Your ratings are cleared");
+	}
+	function rate(row, rating) {
+		change(() => tastes.rate(taste, row, rating));
 		recs.later();
 	}
+	const lineOf = (item) => [...rated.children].find((node) => node.dataset.key === tastes.keyOf(item));
 	function focusRated(row) {
-		const line = [...rated.children].find((node) => node.dataset.key === tastes.keyOf(row.item));
-		(line?.querySelector("input, button") ?? search.input).focus({ preventScroll: true });
+		const line = lineOf(row.item);
+		line?.querySelector(".rate[aria-expanded=false]")?.click();
+		if (!line?.contains(document.activeElement)) (line?.querySelector("button") ?? search.input).focus({ preventScroll: true });
 		search.input.value = "";
 	}
 
 	function draw() {
 		const held = rated.contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.key : null;
 		count.textContent = taste.rated.length ? big(taste.rated.length) : "";
-		replace(rated, taste.rated.length ? taste.rated.map((row) => el("li", { class: "own", "data-key": tastes.keyOf(row.item) },
-			itemLink(row, "title"),
-			rater(info, nameOf(row), row.rating, (value) => rate(row, value)),
-			button({ class: "icon", "aria-label": `Remove ${nameOf(row)}`, title: "Remove", onclick: () => drop(row) }, "×"))) : el("li", { class: "none" }, "Nothing yet."));
-		if (held) [...rated.children].find((node) => node.dataset.key === held)?.querySelector("input:checked, input, button")?.focus({ preventScroll: true });
-		drawTurned();
+		replace(rated, taste.rated.length ? taste.rated.map((row) => {
+			const place = el("div", { class: "rate-place", hidden: true });
+			return el("li", { class: "own", "data-key": tastes.keyOf(row.item) },
+				itemLink(row, "title"), likes ? null : onDemand(info, nameOf(row), row.rating, (value) => rate(row, value), place),
+				button({ class: "icon", "aria-label": `Remove ${nameOf(row)}`, title: "Remove", onclick: () => drop(row) }, "×"), place);
+		}) : el("li", { class: "none" }, "Nothing yet."));
+		if (held) [...rated.children].find((node) => node.dataset.key === held)?.querySelector("button")?.focus({ preventScroll: true });
+		replace(tools, past.length ? button({ class: "link", onclick: () => { undo(); (tools.querySelector("button") ?? search.input).focus(); } }, "Undo") : null,
+			taste.rated.length || taste.denied.length ? button({ class: "link", onclick: () => { clear(); search.input.focus(); } }, "Clear all") : null);
+		replace(turned, taste.denied.length ? el("details", { class: "more" }, el("summary", {}, `${big(taste.denied.length)} turned down`),
+			el("ul", { class: "plain" }, taste.denied.map((row) => el("li", {}, words(nameOf(row)), " ", button({ class: "link", onclick: () => { change(() => tastes.allow(taste, row)); recs.now(); } }, "allow again"))))) : null);
 		drawStarters();
 		drawStore();
 	}
 	function drop(row) {
 		const at = taste.rated.indexOf(row);
-		tastes.drop(taste, row);
-		draw();
-		keep();
+		change(() => tastes.drop(taste, row));
 		recs.later();
 		(rated.children[Math.min(at, rated.children.length - 1)]?.querySelector("button") ?? search.input).focus({ preventScroll: true });
 		announce(`${nameOf(row)} is removed`);
 	}
-	function drawTurned() {
-		replace(turned, taste.denied.length ? el("details", { class: "more" }, el("summary", {}, `${big(taste.denied.length)} turned down`),
-			el("ul", { class: "plain" }, taste.denied.map((row) => el("li", {}, words(nameOf(row)), " ", button({ class: "link", onclick: () => { tastes.allow(taste, row); drawTurned(); keep(); recs.now(); } }, "allow again"))))) : null);
-	}
 
-	async function fetchStarters() {
+	async function fetchStarters(limit = STARTERS * 2) {
 		if (!starters) replace(begin, skeleton(STARTERS, "row"));
 		try {
-			const found = await get("items", { limit: STARTERS * 2, offset: from });
+			const found = await get("items", { limit, offset: from });
 			if (from >= found.total) from = 0;
 			starters = found.items;
 			drawStarters();
 		} catch (error) {
-			replace(begin, trouble(error, fetchStarters));
+			replace(begin, trouble(error, () => fetchStarters()));
 		}
 	}
 	function drawStarters() {
 		if (!starters) return;
-		const rows = starters.filter((row) => !tastes.has(taste, row.item)).slice(0, taste.rated.length && matchMedia("(max-width: 980px)").matches ? 3 : STARTERS); // a phone has the list below
-		replace(begin, el("ul", { class: "rated" }, rows.map((row) => el("li", { class: "own" }, itemLink(row, "title"), rater(info, nameOf(row), undefined, (value) => rate(row, value))))));
+		const rows = starters.filter((row) => !tastes.has(taste, row.item)).slice(0, STARTERS);
+		replace(begin, el("ul", { class: "rated" }, rows.map((row) => {
+			const place = el("div", { class: "rate-place", hidden: true });
+			return el("li", { class: "own" }, itemLink(row, "title"), onDemand(info, nameOf(row), undefined, (value) => rate(row, value), place), place);
+		})));
 	}
 
 	/** A taste becomes a user of the server only here, when one says so. */
 	function drawStore() {
-		const possible = info.can.update && !info.read_only && taste.rated.length > 0;
+		const possible = info.can.update && !info.read_only && taste.rated.length > 0 && !example;
 		if (!possible) return replace(store);
 		if (store.firstChild) return;
 		const field = el("input", { id: "store-as", type: info.id_types.user === "int" ? "number" : "text", autocomplete: "off", required: true, placeholder: info.id_types.user === "int" ? "a number" : "a name" });
 		const said = el("p", { class: "note slim", role: "status" });
 		replace(store, el("details", { class: "more" }, el("summary", {}, "Keep or share this taste"),
+			el("p", { class: "note slim" }, "It is in this tab and in the address of the page; the server stores it only when you say so."),
 			navigator.clipboard ? el("p", {}, button({ class: "button", onclick: async (e) => { await navigator.clipboard.writeText(location.href); e.target.textContent = "Copied"; } }, "Copy the link")) : null,
 			el("form", { class: "line", onsubmit: async (event) => {
 				event.preventDefault();
@@ -148,7 +200,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 	}
 
 	return {
-		leave() { dialog?.end(); recs.leave(); },
+		leave() { dialog?.end(); recs.leave(); bar.leave(); },
 		update(next) {
 			const wanted = tastes.write(tastes.read(next.params, info, taste), new URLSearchParams()).toString();
 			if (next.params.has("r") && wanted !== tastes.write(taste, new URLSearchParams()).toString()) {

@@ -27,8 +27,17 @@ export function write(taste, params) {
 
 export function restore(params, info) {
 	let kept = { rated: [], denied: [] };
-	try { kept = { ...kept, ...JSON.parse(sessionStorage.getItem(KEY) ?? "{}") }; } catch { /* nothing was kept */ }
-	return params.has("r") || params.has("x") ? read(params, info, kept) : kept;
+	try { const { rated, denied } = JSON.parse(sessionStorage.getItem(KEY) ?? "{}"); kept = { rated: rated ?? [], denied: denied ?? [] }; } catch { /* nothing was kept */ }
+	if (params.has("r") || params.has("x")) return { ...read(params, info, kept), fresh: false };
+	return { ...kept, fresh: !kept.rated.length && !kept.denied.length };
+}
+
+/** Three of the best liked among the most rated, given near the top of the scale: what a first visit opens on. */
+export function example(rows, info) {
+	const { low, high, step } = info.scale;
+	const best = [...rows].sort((a, b) => (b.mean ?? 0) - (a.mean ?? 0) || b.ratings - a.ratings).slice(0, 3);
+	const grades = low < high ? [high, high - (step ?? 0), high] : [null, null, null];
+	return { rated: best.map((row, k) => ({ item: row.item, title: row.title ?? null, rating: grades[k] })), denied: [] };
 }
 export function remember(taste) {
 	try { sessionStorage.setItem(KEY, JSON.stringify(taste)); } catch { /* private windows may refuse */ }

@@ -41,6 +41,7 @@ function person(root, route, { info, title, refreshInfo }) {
 	const said = el("p", { class: "note slim", role: "status" });
 	let dialog = null;
 	let all = false;
+	let forgotten = null; // what undo would send again
 
 	const parameters = (why = null) => { const params = shape.write(options, new URLSearchParams()); if (why !== null) params.set("why", String(why)); return params; };
 	const keep = () => settle("user", user, parameters(dialog ? dialog.item : null));
@@ -55,13 +56,23 @@ function person(root, route, { info, title, refreshInfo }) {
 
 	async function load() {
 		try {
-			const found = await get("user", { user });
+			const found = await whole();
 			replace(about, lede(`${many(found.total, "rating")}${known(found.mean) && info.scale.low < info.scale.high ? `, ${short(found.mean)} on average` : ""}; ${found.status === "known" ? "known to the model" : found.status}.`));
 			draw(found);
 		} catch (error) {
 			replace(about);
 			replace(list, trouble(error, load));
 		}
+	}
+	/** All ratings: an answer holds so many, and says how many there are. */
+	async function whole() {
+		const found = await get("user", { user });
+		while (found.ratings.length < found.total) {
+			const next = await get("user", { user, offset: found.ratings.length });
+			if (!next.ratings.length) break;
+			found.ratings.push(...next.ratings);
+		}
+		return found;
 	}
 	function draw(found) {
 		const newer = found.ratings.filter((r) => r.newer).length;
@@ -71,8 +82,7 @@ function person(root, route, { info, title, refreshInfo }) {
 			row.newer ? el("span", { class: "tag", title: row.time ? when(row.time) : null }, "newer") : null,
 			el("span", { class: "value", title: row.time ? when(row.time) : null }, known(row.rating) ? short(row.rating) : "liked")))) : empty("No ratings yet"),
 		found.ratings.length > SHOWN && !all ? button({ class: "button quiet", onclick: () => { all = true; draw(found); list.querySelectorAll("a")[SHOWN]?.focus(); } }, `Show all ${big(found.ratings.length)}`) : null,
-		found.total > found.ratings.length && all ? note("slim", `The first ${big(found.ratings.length)} of ${big(found.total)}.`) : null,
-		newer && writable ? el("p", {}, button({ class: "button quiet", onclick: forget }, `Forget the ${many(newer, "newer rating")}`)) : null);
+		newer && writable ? el("p", {}, button({ class: "button quiet", onclick: () => forget(found.ratings.filter((r) => r.newer)) }, `Forget the ${many(newer, "newer rating")}`)) : null);
 	}
 
 	function ask(row) {
@@ -91,10 +101,21 @@ function person(root, route, { info, title, refreshInfo }) {
 			announce(said.textContent);
 		}
 	}
-	async function forget() {
+	async function forget(newer) {
 		try {
 			const { deleted } = await remove("events", { user });
-			said.textContent = `${many(deleted, "newer rating")} forgotten.`;
+			forgotten = newer;
+			replace(said, `${many(deleted, "newer rating")} forgotten. `, button({ class: "link", onclick: restore }, "Undo"));
+			announce(said.textContent);
+			await Promise.all([load(), recs.now(), refreshInfo()]);
+		} catch (error) { said.textContent = sentence(error.message); }
+	}
+	async function restore() {
+		try {
+			const seconds = (iso) => (iso ? Math.floor(Date.parse(iso) / 1000) : null);
+			await post("events", { events: forgotten.map((r) => ({ user, item: r.item, rating: r.rating, time: seconds(r.time) })) });
+			said.textContent = `${many(forgotten.length, "newer rating")} back.`;
+			forgotten = null;
 			await Promise.all([load(), recs.now(), refreshInfo()]);
 		} catch (error) { said.textContent = sentence(error.message); }
 	}

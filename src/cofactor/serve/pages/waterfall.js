@@ -32,6 +32,6 @@ export function waterfall(start, steps, end, digits, width) {
 		drawing.append(text, svg("rect", { class: bar.kind, x: Math.min(x0, x1), y, width: Math.max(2, Math.abs(x1 - x0)), height: thick, rx: 3 }),
 			svg("text", { x: Math.max(x0, x1) + 6, y: y + thick - 4.5, class: whole ? "value strong" : "value" }, whole ? fix(bar.value, digits) : signed(bar.value, digits)));
 	});
-	const said = cut ? note("slim", `The bars begin at ${fix(low, digits)}, not at nought, so that the steps can be seen.`) : null;
+	const said = cut ? note("slim", `The bars begin at ${fix(low, digits)}, not at 0, so that the steps can be seen.`) : null;
 	return el("div", {}, drawing, said);
 }

@@ -53,15 +53,13 @@ export function openWhy({ info, person, item, title, closed }) {
 	function show(found) {
 		const ranking = info.task !== "rating";
 		const digits = digitsFor([...found.rated.map((r) => r.contribution), ...(ranking ? [found.prediction] : [])]);
-		const top = found.rated.slice(0, SHOWN), others = found.rated.slice(SHOWN);
-		const sum = others.reduce((total, r) => total + r.contribution, 0);
-		const steps = top.map((r) => ({ label: labelOf(r), value: r.contribution }));
-		if (others.length) steps.push({ label: many(others.length, "other rating"), value: sum });
+		const steps = found.strongest.map((r) => ({ label: labelOf(r), value: r.contribution }));
+		for (const { label, value } of others(found)) steps.push({ label, value });
 		const place = el("div", { class: "waterfall-place" });
 		redraw = () => replace(place, waterfall({ label: "everything else", value: found.rest }, steps, { label: ranking ? "score" : "prediction", value: found.prediction }, digits, Math.max(280, place.clientWidth)));
 		replace(body,
 			el("p", { class: "lead" }, el("b", {}, fix(found.prediction, ranking ? digits : 2)), " ", ranking ? "is its score, which only puts items in order." : `predicted, on a scale from ${short(info.scale.low)} to ${short(info.scale.high)}.`),
-			found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, words(b, "span")))) : null,
+			found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, words(b.replace(/([+:] ?)-(?=[\d.]+$)/, "$1−"), "span")))) : null,
 			found.rated.length ? place : note("", "No rating has a part in this: it is what the model thinks of the item itself."),
 			found.rated.length ? account(found, digits) : null,
 			terms(found), neighbours(found),
@@ -71,7 +69,16 @@ export function openWhy({ info, person, item, title, closed }) {
 		announce(`Predicted ${fix(found.prediction, digits)}. ${found.because?.[0] ?? ""}`);
 	}
 
-	function labelOf(row) { return known(row.rating) && info.scale.low < info.scale.high ? `${nameOf(row)} · ${short(row.rating)}` : nameOf(row); }
+	/** What the ratings besides the strongest come to: those that speak for the item, and those against it. */
+	function others(found) {
+		const shown = new Set(found.strongest.map((r) => r.item));
+		const rest = found.rated.filter((r) => !shown.has(r.item));
+		const part = (list, way) => (list.length ? [{ label: `${many(list.length, "other rating")} ${way} it`, value: list.reduce((t, r) => t + r.contribution, 0) }] : []);
+		return [...part(rest.filter((r) => r.contribution >= 0), "for"), ...part(rest.filter((r) => r.contribution < 0), "against")];
+	}
+	const given = (row) => (row.stated === false ? "liked" : short(row.rating));
+
+	function labelOf(row) { return known(row.rating) && info.scale.low < info.scale.high ? `${nameOf(row)} · ${given(row)}` : nameOf(row); }
 
 	/** The same as figures, with a box to leave ratings out. */
 	function account(found, digits) {
@@ -85,13 +92,13 @@ export function openWhy({ info, person, item, title, closed }) {
 				box.checked = out.has(r.item);
 				box.addEventListener("change", () => { if (box.checked) out.set(r.item, nameOf(r)); else out.delete(r.item); whatIf(out, changes); });
 				return el("tr", {}, info.can.fold_in ? el("td", { class: "leave" }, el("label", { class: "box" }, box)) : null, name(words(nameOf(r))),
-					cell(short(r.rating)), cell(el("b", { class: r.contribution < 0 ? "down" : "up" }, signed(r.contribution, digits))), extra(fix(r.similarity)), extra(big(r.shared_raters)));
+					cell(given(r)), cell(el("b", { class: r.contribution < 0 ? "down" : "up" }, signed(r.contribution, digits))), extra(fix(r.similarity)), extra(big(r.shared_raters)));
 			}),
-			list === found.rated ? null : el("tr", {}, info.can.fold_in ? el("td") : null, name(many(found.rated.length - SHOWN, "other rating")), el("td"), cell(signed(found.rated.slice(SHOWN).reduce((t, r) => t + r.contribution, 0), digits)), extra(), extra()),
+			list === found.rated ? null : others(found).map(({ label, value }) => el("tr", {}, info.can.fold_in ? el("td") : null, name(label), el("td"), cell(signed(value, digits)), extra(), extra())),
 			el("tr", {}, info.can.fold_in ? el("td") : null, name("everything else"), el("td"), cell(signed(found.rest, digits)), extra(), extra()),
 			el("tr", { class: "sum" }, info.can.fold_in ? el("td") : null, name("together"), el("td"), cell(fix(found.prediction, digits)), extra(), extra()));
 		}
-		fillRows(found.rated.length > SHOWN + 1 ? found.rated.slice(0, SHOWN) : found.rated);
+		fillRows(found.rated.length > SHOWN + 1 ? found.strongest : found.rated);
 		return el("div", {}, el("h3", {}, "The same in figures"),
 			info.can.fold_in ? note("slim", "Leave ratings out to see how the whole list would change.") : null,
 			el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col" }, "Leave out") : null, el("th", { scope: "col" }, "Rated"), el("th", { scope: "col", class: "n" }, "Rating"), el("th", { scope: "col", class: "n" }, "Contribution"), el("th", { scope: "col", class: "n wide-only" }, "Alike"), el("th", { scope: "col", class: "n wide-only" }, "Shared raters"))), rows)),
@@ -136,6 +143,6 @@ export function openWhy({ info, person, item, title, closed }) {
 	function neighbours(found) {
 		if (!found.neighbours?.length) return null;
 		return el("details", { class: "more" }, el("summary", {}, "Most like it among what was rated"),
-			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`rated ${short(r.rating)}, alike ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
+			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `rated ${short(r.rating)}`}, alike ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
 	}
 }

@@ -1,0 +1,71 @@
+"""What each rated item does to the score of another: the difference it makes when it is left out of the history.
+
+The list's reason and the explanation both ask here, so that they tell one story. A model that can say what leaving out
+costs (``LeavesOut``) is asked; any other folds in the history as it is and once more without each item, all in one
+call. Items stay fixed. For models that are linear in the history (EASE, SLIM, item-cosine) the differences add up to
+the score; for others a rest remains, which is reported as such.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR
+from cofactor.model import GradientSteps, HasVectors, LeavesOut, Model, ScoresSome
+
+Array = NDArray[Any]
+SOLVED, STEPPED = 300, 20
+"""Entries of a history that a list's reasons look at, where each of them is a fold-in: of models that solve a user, and
+of models that take gradient steps or mix whole rows of scores."""
+EXPLAINED = 200
+"""The same for one explanation, which may take longer: of a longer history the entries nearest to the item."""
+
+
+def entries_compared(model: Model, n: int) -> int:
+    """How many of ``n`` rated items a list's reasons look at: all of them, or 0 where that would take too long."""
+    if isinstance(model, LeavesOut):
+        return n
+    state = model.user_state(np.zeros(1, np.int32))
+    stepped = isinstance(model.config, GradientSteps) or state.shape[1] == model.scores_from(state).shape[1]
+    return n if n <= (STEPPED if stepped else SOLVED) else 0
+
+
+def contributions(model: Model, history: CSR, items: Array, positions: Array | None = None) -> tuple[Array, Array]:
+    """(scores (m,) with the whole history, contributions (m, p) of its entries at ``positions``), both float64.
+
+    ``items`` are m codes, ``history`` has one row; by default all of its entries are left out, one at a time. An item's
+    own rating counts as nothing.
+    """
+    at = np.arange(len(history.indices)) if positions is None else np.asarray(positions)
+    if not len(at):
+        return _scores(model, model.fold_in(history), items)[0].astype(np.float64), np.zeros((len(items), 0))
+    if isinstance(model, LeavesOut):
+        scores = model.scores_without(history, at, items)
+    else:
+        scores = _scores(model, model.fold_in(left_out(history, at)), items).astype(np.float64).T
+    difference = scores[:, :1] - scores[:, 1:]
+    difference[np.asarray(items)[:, None] == history.indices[at]] = 0.0
+    return scores[:, 0], difference
+
+
+def _scores(model: Model, states: Array, items: Array) -> Array:
+    """(len(states), len(items)) scores, without those of all other items where the model allows it."""
+    if isinstance(model, ScoresSome):
+        return model.scores_among(states, np.asarray(items))
+    if isinstance(model, HasVectors):
+        return model.scores_at(states, np.broadcast_to(items, (len(states), len(items))))
+    return model.scores_from(states)[:, items]
+
+
+def left_out(history: CSR, positions: Array) -> CSR:
+    """Row 0: the one history of ``history``; row 1 + k: the same without its entry ``positions[k]``."""
+    n = len(history.indices)
+    keep = np.ones((len(positions) + 1, n), dtype=bool)
+    keep[np.arange(1, len(positions) + 1), positions] = False
+    indptr = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int64)
+    indices = np.broadcast_to(history.indices, keep.shape)[keep]
+    values = np.broadcast_to(history.values, keep.shape)[keep]
+    return CSR(indptr, indices, values, np.empty(0, dtype=np.int64), history.n_cols)

@@ -1,0 +1,109 @@
+"""Models as scikit-learn estimators, for ``cross_val_score``, ``GridSearchCV`` and pipelines.
+
+``X`` has two columns, users and items, a row for each pair; ``y`` the ratings. Needs scikit-learn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.api import fit
+from cofactor.data.read import read
+from cofactor.errors import ConfigError, DataError, MissingExtraError
+from cofactor.models import model_class
+from cofactor.recommender import Recommender
+
+try:
+    from sklearn.base import BaseEstimator, RegressorMixin
+    from sklearn.utils.validation import check_is_fitted
+except ImportError as exc:  # pragma: no cover - scikit-learn is in the dev extra
+    raise MissingExtraError("cofactor.sklearn needs scikit-learn; install it with: pip install scikit-learn") from exc
+
+__all__ = ["CofactorRegressor"]
+USER, ITEM, RATING = "user", "item", "rating"
+
+
+class CofactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """A model of ratings (or a ranker, whose predictions are scores) that learns from pairs.
+
+    ``model`` is a name such as ``"als"``; ``config`` are fields of its config (``n_factors=50``). ``unknown`` says what
+    is predicted for users and items without training rows: what the model says of average ones (``"popular"``), or an
+    ``"error"``. After ``fit``, ``recommender_`` is the :class:`cofactor.Recommender`.
+    """
+
+    def __init__(self, model: str = "als", *, seed: int = 0, unknown: str = "popular", **config: Any) -> None:
+        self.model = model
+        self.seed = seed
+        self.unknown = unknown
+        self.config = config
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters: ``model``, ``seed``, ``unknown``, and every field of the model's config."""
+        own = {"model": self.model, "seed": self.seed, "unknown": self.unknown}
+        return {**own, **_defaults(self.model), **self.config}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set some of the parameters; ConfigError for a name that neither the estimator nor the model has."""
+        for name in ("model", "seed", "unknown"):
+            if name in params:
+                setattr(self, name, params.pop(name))
+        known = _defaults(self.model)
+        for name in params:
+            if name not in known:
+                raise ConfigError(f"{self.model} has no parameter {name!r}; it has {', '.join(known)}")
+        self.config = {**self.config, **params}
+        return self
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from pairs ``X`` (n, 2) with ratings ``y`` (n,); without ``y`` every pair counts 1."""
+        pairs = _pairs(X)
+        if y is not None:
+            ratings = np.asarray(y)
+            if ratings.shape != (len(pairs),):
+                raise DataError(f"y has shape {ratings.shape}; give a rating for each of the {len(pairs)} rows of X")
+            pairs = pairs.with_columns(pl.Series(RATING, ratings))
+        data = read(pairs, USER, ITEM, False if y is None else RATING, False)
+        self.recommender_: Recommender = fit(data, model=self.model, seed=self.seed, **self.config)
+        self.n_features_in_ = 2
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float32]:
+        """float32 (n,): predicted ratings of pairs ``X`` (n, 2); scores, for a ranker."""
+        check_is_fitted(self, "recommender_")
+        found = self.recommender_.predict(_pairs(X), unknown=self.unknown)
+        return found["prediction"].to_numpy()
+
+
+def _defaults(model: str) -> dict[str, Any]:
+    """The fields of a model's config with what they are where nothing is said."""
+    if model in ("auto", "auto-ranking"):
+        return {}
+    config = model_class(model).Config()
+    return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+
+
+def _pairs(X: Any) -> pl.DataFrame:
+    """Two columns, user and item, that keep the type of their ids."""
+    if hasattr(X, "iloc"):  # pandas: column by column, so that whole numbers beside text stay whole numbers
+        columns = [X.iloc[:, k].to_numpy() for k in range(X.shape[1])]
+    elif isinstance(X, pl.DataFrame):
+        columns = [X.to_series(k) for k in range(X.width)]
+    else:
+        table = np.asarray(X)
+        if table.ndim != 2:
+            raise DataError(f"X has {table.ndim} dimensions; give two columns, users and items")
+        columns = [table[:, k] for k in range(table.shape[1])]
+    if len(columns) != 2:
+        raise DataError(f"X has {len(columns)} columns; give two, users and items")
+    return pl.DataFrame([_column(name, column) for name, column in zip((USER, ITEM), columns, strict=True)])
+
+
+def _column(name: str, values: Any) -> pl.Series:
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        return pl.Series(name, values.tolist())
+    return pl.Series(name, values)

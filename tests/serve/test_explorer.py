@@ -1,0 +1,335 @@
+"""What people do in the explorer, in a real browser: Debian's Chromium through Playwright."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import numpy as np
+import polars as pl
+import pytest
+
+import cofactor as cf
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+CHROMIUM = os.environ.get("COFACTOR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed (apt-get install chromium)"),
+    pytest.mark.browser,
+]
+DESKTOP, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
+N_ITEMS, N_USERS = 720, 120
+
+
+def films():
+    """A world of 720 films from 0 to 10 with two tastes; user 1 has rated 620 of them, and two films share a title."""
+    rng = np.random.default_rng(4)
+    users, items = np.nonzero(rng.random((N_USERS, N_ITEMS)) < np.linspace(0.35, 0.03, N_ITEMS))
+    keep = users != 0
+    users, items = np.append(users[keep], np.zeros(620, int)), np.append(items[keep], np.arange(100, 720))
+    values = np.clip(
+        np.round(5 + 4 * np.where((users % 2) == (items % 2), 1, -1) + rng.normal(0, 1, len(users))), 0, 10
+    )
+    frame = pl.DataFrame({"user": users + 1, "item": items + 1000, "rating": values})
+    titles = [f"Film {i} ({1950 + i % 60})" for i in range(N_ITEMS)]
+    titles[1] = titles[3]
+    table = pl.DataFrame(
+        {
+            "item": np.arange(N_ITEMS) + 1000,
+            "title": titles,
+            "year": 1950 + np.arange(N_ITEMS) % 60,
+            "genres": [("Drama|Crime", "Comedy", "Action")[i % 3] for i in range(N_ITEMS)],
+        }
+    )
+    return cf.read(frame, "user", "item", "rating", items=table)
+
+
+@contextmanager
+def serving(bundle, state):
+    """The address of a server in a process of its own, and the process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "cofactor", "serve", str(bundle), "--port", str(port), "--state", str(state)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(url + "ready", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield url, process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    place = tmp_path_factory.mktemp("explorer") / "films.cofactor"
+    cf.fit(films(), model="ease", seed=0).save(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def server(bundle, tmp_path_factory):
+    with serving(bundle, tmp_path_factory.mktemp("state") / "s") as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def page_of(chromium, viewport=DESKTOP, **more):
+    """A page of a fresh visitor; whatever goes wrong in its scripts, or is asked of another host, fails the test."""
+    mobile = {"has_touch": True, "is_mobile": True} if viewport is PHONE else {}
+    context = chromium.new_context(viewport=viewport, reduced_motion="reduce", accept_downloads=True, **mobile, **more)
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request", lambda r: None if r.url.startswith(("http://127.0.0.1", "blob:", "data:")) else wrong.append(r.url)
+    )
+    yield page
+    context.close()
+    assert not wrong
+
+
+@pytest.fixture
+def page(chromium):
+    with page_of(chromium, permissions=["clipboard-read", "clipboard-write"]) as page:
+        yield page
+
+
+def titles(page):
+    return page.locator(".rec .title").all_inner_texts()
+
+
+def settled(page, before=None):
+    """Wait for a list that is complete (and another than before)."""
+    page.wait_for_function("() => document.querySelector('.recs') && !document.querySelector('.recs-body[aria-busy]')")
+    if before is not None:
+        page.wait_for_function(
+            "(old) => JSON.stringify([...document.querySelectorAll('.rec .title')].map((t) => t.innerText)) !== old",
+            arg=json.dumps(before, separators=(",", ":"), ensure_ascii=False),
+        )
+    return titles(page)
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["1366", "390"])
+def test_a_first_visit_opens_on_ten_items_above_the_fold(chromium, server, viewport):
+    with page_of(chromium, viewport) as page:
+        page.goto(server)
+        assert len(settled(page)) == 10
+        bottom = page.evaluate("() => [...document.querySelectorAll('.rec')].at(-1).getBoundingClientRect().bottom")
+        assert bottom <= viewport["height"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        assert "example taste" in page.inner_text(".told")
+
+
+def begun(page, server, *films):
+    """With a taste of one's own."""
+    page.goto(server)
+    settled(page)
+    page.click("text=Begin with your own")
+    page.wait_for_selector("text=Your list will be here")
+    for film, rating in films:
+        page.fill("input[type=search]", film)
+        page.click(f"[role=option]:has-text('{film} (')")
+        with page.expect_response("**/v1/recommend"):
+            page.locator(".yours .rate-place:visible label").nth(rating).click()
+    return settled(page)
+
+
+def test_rating_changes_the_list_and_undo_brings_it_back(page, server):
+    first = begun(page, server, ("Film 20", 10))
+    assert len(first) == 10
+    page.locator(".rec .rate").first.click()
+    stars = page.locator(".rec .rate-place:visible label")
+    assert stars.count() == 11  # 0 is a rating too
+    stars.nth(0).click()
+    second = settled(page, first)
+    assert first[0] not in second
+    assert page.locator(".moved").count() > 0
+    page.click(".tools >> text=Undo")
+    assert settled(page, second) == first
+    page.click("text=Clear all")
+    page.wait_for_selector("text=Your list will be here")
+    page.click(".told >> text=Undo")
+    settled(page)
+    assert titles(page) == first
+
+
+def test_zero_is_kept_as_zero(page, server):
+    begun(page, server, ("Film 20", 10), ("Film 22", 0))
+    assert "*0" in page.url
+    assert page.locator(".yours .rate.on").first.inner_text() == "0"
+    page.reload()
+    settled(page)
+    assert page.locator(".yours .rate.on").first.inner_text() == "0"
+
+
+def test_chips_shape_the_list_and_the_address_keeps_them(page, server):
+    first = begun(page, server, ("Film 20", 10), ("Film 22", 9))
+    page.click(".knob-chip:has-text('Genres')")
+    page.click(".drawer >> text=Comedy")
+    comedy = settled(page, first)
+    assert all(int(t.split()[1]) % 3 == 1 for t in comedy)
+    page.click(".knob-chip:has-text('Year')")
+    page.fill(".drawer input[type=number] >> nth=0", "1980")
+    page.keyboard.press("Tab")
+    recent = settled(page, comedy)
+    assert all(int(t[-5:-1]) >= 1980 for t in recent)
+    page.reload()
+    assert settled(page) == recent
+    page.click("text=Reset")
+    assert settled(page, recent) == first
+
+
+def test_the_reason_in_the_list_is_the_first_in_the_dialog(page, server):
+    begun(page, server, ("Film 20", 10), ("Film 22", 9), ("Film 41", 2), ("Film 3", 8))
+    for row in range(4):
+        said = page.locator(".rec").nth(row).locator(".reason span").last.inner_text()
+        page.locator(".rec").nth(row).locator("button.reason").click()
+        page.wait_for_selector(".because li")
+        assert said.lower() in page.locator(".because li").first.inner_text().lower()
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog", state="detached")
+
+
+def test_what_is_taken_away_gives_the_same_list(page, server, bundle, tmp_path):
+    first = begun(page, server, ("Film 20", 10), ("Film 22", 9))
+    page.click(".knob-chip:has-text('Take away')")
+    with page.expect_download() as download:
+        page.click("text=Download CSV")
+    download.value.save_as(tmp_path / "list.csv")
+    with open(tmp_path / "list.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["title"] for row in rows] == first
+    page.click("text=Copy as curl")
+    page.wait_for_selector("text=Copied: the list as curl")
+    if shutil.which("curl"):
+        command = page.inner_text(".drawer pre")
+        answer = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=20)
+        assert [row["title"] for row in json.loads(answer.stdout)["recommendations"]] == first
+    page.click("text=Copy as Python")
+    page.wait_for_selector("text=Copied: the list as Python")
+    program = page.inner_text(".drawer pre").replace("model.cofactor", str(bundle))
+    found: dict[str, object] = {}
+    exec(program.replace("print(rec", "found = (rec"), found)
+    assert found["found"]["title"].to_list() == first
+
+
+def test_two_items_of_one_title_are_told_apart(page, server):
+    page.goto(server + "#/taste?r=1021*10&n=100&where=" + "year%20in%20(1951,%201953)")
+    settled(page)
+    twice = [t for t in page.locator(".rec .what").all_inner_texts() if t.startswith("Film 3 (1953)")]
+    assert len(twice) == 2
+    assert all(" id 100" in t for t in twice)
+
+
+def test_a_long_history_can_be_seen_whole(page, server):
+    page.goto(server + "#/user/1")
+    page.wait_for_selector(".rated .own")
+    page.click("text=Show all 620")
+    page.wait_for_function("() => document.querySelectorAll('.rated .own').length === 620")
+
+
+def test_forgetting_can_be_undone(page, server):
+    page.goto(server + "#/user/7")
+    page.wait_for_selector(".rated .own")
+    page.fill("input[type=search]", "Film 700")
+    page.click("[role=option]:has-text('Film 700 (')")
+    page.locator(".asked label").nth(9).click()
+    page.wait_for_selector("text=Stored: Film 700")
+    page.click("text=Forget the 1 newer rating")
+    page.wait_for_selector("text=1 newer rating forgotten")
+    page.click("text=Undo")
+    page.wait_for_selector("text=Forget the 1 newer rating")
+
+
+def test_the_page_says_when_the_server_is_gone_and_keeps_the_list(chromium, bundle, tmp_path):
+    with serving(bundle, tmp_path / "s") as (url, process), page_of(chromium) as page:
+        first = begun(page, url, ("Film 20", 10))
+        process.kill()
+        process.wait(10)
+        page.locator(".rec .rate").first.click()
+        page.locator(".rec .rate-place:visible label").nth(9).click()
+        page.wait_for_selector(".pulse.gone")
+        assert "no answer" in page.inner_text("#live")
+        page.wait_for_selector("text=The list below is the one before this failed")
+        assert titles(page) == first
+
+
+def test_the_map_has_every_item(page, server):
+    page.goto(server + "#/map")
+    page.wait_for_selector("canvas.map")
+    rare = f"Film {N_ITEMS - 1} ("
+    page.fill("input[type=search]", rare)
+    page.click(f"[role=option]:has-text('{rare}')")
+    page.wait_for_selector(f".near h2:has-text('{rare}')")
+    page.wait_for_selector(".near li")
+    page.select_option("select", "year")
+    assert page.locator(".legend button").count() >= 3
+    page.click(".legend button >> nth=0")
+    assert page.locator(".legend [aria-pressed=true]").count() == 1
+
+
+def test_on_a_phone_a_bar_says_what_the_list_has_become(chromium, server):
+    with page_of(chromium, PHONE) as page:
+        page.goto(server + "#/taste?r=1020*10")
+        settled(page)
+        assert page.locator(".now-bar").is_hidden()
+        page.locator(".starters .rate").last.scroll_into_view_if_needed()
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        page.wait_for_selector(".now-bar")
+        before = page.inner_text(".now-bar")
+        page.locator(".starters .rate").first.click()
+        page.locator(".starters .rate-place:visible label").nth(1).click()
+        page.wait_for_function("(old) => document.querySelector('.now-bar').innerText !== old", arg=before)
+        page.click(".now-bar")
+        page.wait_for_function("() => scrollY < 200")
+
+
+VIEWS = ["taste?r=1020*10", "user", "user/1", "item", "item/1020", "map", "model", "taste?r=1020*10&why=1024"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(chromium, server, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    for view in VIEWS:
+        with page_of(chromium, color_scheme=scheme) as page:
+            page.goto(f"{server}#/{view}")
+            page.wait_for_load_state("networkidle")
+            found = axe.Axe().run(page).response["violations"]
+            assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found] == [], view
+
+
+def test_forced_colours_leave_what_is_said_by_colour(chromium, server):
+    """Bars, stars and the dot have a colour of the system's, and do not vanish into the page."""
+    with page_of(chromium, forced_colors="active") as page:
+        page.goto(server + "#/taste?r=1020*10")
+        settled(page)
+        for selector, name in ((".share-bar .full", "fill"), (".rate.on path", "fill"), (".pulse", "background-color")):
+            colours = page.evaluate(
+                "(of) => of.map(([s, name]) => getComputedStyle(document.querySelector(s))[name])",
+                [[selector, name], ["body", "background-color"]],
+            )
+            assert colours[0] not in (colours[1], "rgba(0, 0, 0, 0)")
