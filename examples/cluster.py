@@ -6,7 +6,7 @@ from tempfile import mkdtemp
 from pyspark.sql import SparkSession
 
 import cofactor as cf
-from cofactor.engines import spark as engine  # pip install 'cofactor[spark]', and Java
+from cofactor import engines  # pip install 'cofactor[spark]', and Java
 
 settings = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1", "spark.ui.enabled": "false"}
 session = SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
@@ -20,7 +20,7 @@ table = everybody.to_frame().to_dict(as_series=False)
 session.createDataFrame(list(zip(*table.values())), list(table)).createOrReplaceTempView("ratings")
 
 ratings = session.table("ratings")  # user, item, rating: the column names of the training table
-lists = engine.recommend(ratings, str(shared / "films.cofactor"), n=10, where="year >= 1990")
+lists = engines.recommend(ratings, str(shared / "films.cofactor"), n=10, where="year >= 1990")
 lists.write.parquet(str(shared / "lists"))  # user, rank, item, score, status
 
 found = session.read.parquet(str(shared / "lists"))

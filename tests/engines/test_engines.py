@@ -69,7 +69,7 @@ def test_spark(rec: Any, everybody: pl.DataFrame, tmp_path: Path, monkeypatch: p
     sql = pytest.importorskip("pyspark.sql", reason="PySpark is not installed")
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java")
-    from cofactor.engines import spark as engine
+    from cofactor import engines as engine
 
     monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     bundle = str(tmp_path / "few.cofactor")

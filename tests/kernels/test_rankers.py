@@ -15,7 +15,7 @@ from cofactor.models.base.rankers import rating_weights
 from cofactor.models.base.sparse import transposed
 from cofactor.models.ease import ease_weights, gram
 from cofactor.models.ials import improve, ridges, width_of
-from cofactor.models.item_cosine import item_weights, nearest
+from cofactor.models.item_cosine import ItemCosineConfig, item_weights, nearest
 from cofactor.models.slim import slim_weights
 from toys import dense, noise
 from toys import interactions as table
@@ -166,7 +166,7 @@ def test_nearest_items(weighting: str) -> None:
     np.fill_diagonal(similar, 0)
     similar[similar < np.sort(similar, axis=1)[:, [-7]]] = 0
     similar[similar < 0] = 0
-    found = nearest(item_weights(by_item, weighting, 7.0, 0.3, 4.0), 7)
+    found = nearest(item_weights(by_item, ItemCosineConfig(weighting, k1=7.0, b=0.3, shrink=4.0)), 7)
     np.testing.assert_allclose(dense(found), similar, atol=1e-5)
 
 

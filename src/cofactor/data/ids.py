@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
 from cofactor.data.arrays import Array as Array
 from cofactor.data.arrays import chunks, is_plain
+from cofactor.data.packed_text import PackedText
 from cofactor.errors import DataError, UnknownIdError, did_you_mean
 
 _TABLE_LIMIT = 1 << 26
 """A lookup table for integers may be this long at most (256 MB of codes)."""
+_SMALL = 1 << 16
+"""Up to this many ids have a dict."""
+_FEW = 2048
+"""Up to this many texts are looked up or read one by one."""
 
 
 class IdMap:
@@ -22,24 +28,61 @@ class IdMap:
 
     ``values`` is a polars Series without duplicates or nulls: integers, text, dates, or whatever else polars
     can hash. ``kind`` names what it holds, for messages: "user" or "item". Raises DataError for duplicates,
-    nulls, or booleans.
+    nulls, or booleans. Among more than a few ids one is found by binary search, and no Python object is made of the
+    others.
     """
 
-    __slots__ = ("_lookup", "_table", "kind", "values")
+    __slots__ = ("_lookup", "_order", "_packed", "_table", "_values", "dtype", "kind")
 
     def __init__(self, values: pl.Series, kind: str) -> None:
-        self.values = _plain(values, kind).rename(kind).rechunk()
-        self.kind = kind
-        self._lookup: dict[Any, int] | None = None
+        values = _plain(values, kind).rename(kind).rechunk()
+        self.kind, self.dtype = kind, values.dtype
+        self._values: pl.Series | None = values
+        self._packed: PackedText | None = None
+        self._order: Array | None = None
         self._table: tuple[int, Array] | None = None
-        if self.values.null_count():
+        self._lookup: dict[Any, int] | None = None
+        if values.null_count():
             raise DataError(f"{kind} ids contain a missing value; fill it in or drop it")
-        if not _ascends(self.values) and self.values.n_unique() != len(self.values):
-            twice = self.values.filter(self.values.is_duplicated())[0]
+        if _ascends(values):
+            self._order = np.empty(0, dtype=np.uint32)
+        elif values.n_unique() != len(values):
+            twice = values.filter(values.is_duplicated())[0]
             raise DataError(f"{kind} id {twice!r} stands twice in the id map; ids must be distinct")
 
+    @classmethod
+    def of_packed(cls, packed: PackedText, kind: str, order: Array | None = None) -> Self:
+        """Of texts that may lie in a mapped file. They ascend, or do so in ``order``. They are looked at when asked
+        for: DataError comes then, where they are not texts, or are not distinct."""
+        made = cls.__new__(cls)
+        made.kind, made.dtype = kind, pl.String()
+        made._values, made._packed, made._table, made._lookup = None, packed, None, None
+        made._order = np.empty(0, dtype=np.uint32) if order is None else order
+        return made
+
+    @property
+    def values(self) -> pl.Series:
+        """All ids, by code."""
+        if self._values is None:
+            assert self._packed is not None
+            try:
+                values = self._packed.to_series().rename(self.kind)
+            except ValueError:
+                raise DataError(self._damaged()) from None
+            if not _ascends(values) and values.n_unique() != len(values):
+                raise DataError(f"{self.kind} ids stand twice in the id map; ids must be distinct")
+            self._values = values
+        return self._values
+
+    @property
+    def order(self) -> Array | None:
+        """uint32 (n,): the codes in ascending order of their ids; None where the ids ascend themselves."""
+        if self._order is None:
+            self._order = self.values.arg_sort().to_numpy()
+        return self._order if len(self._order) else None
+
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self._packed if self._values is None and self._packed is not None else self.values)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.values)
@@ -51,35 +94,66 @@ class IdMap:
         """Same ids, of the same type, in the same order."""
         if not isinstance(other, IdMap):
             return NotImplemented
-        return self is other or (self.values.dtype == other.values.dtype and self.values.equals(other.values))
+        return self is other or (self.dtype == other.dtype and self.values.equals(other.values))
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = ", ".join(repr(v) for v in self.values.head(3))
+        first = self.decode(range(min(3, len(self))))
+        shown = ", ".join(repr(v) for v in first)
         return f"<IdMap: {len(self):,} {self.kind} ids ({self.text}): {shown}{', ...' if len(self) > 3 else ''}>"
 
     @property
     def text(self) -> str:
         """What the ids are, in words: "numbers", "text", "dates" or the polars type."""
-        return _words(self.values.dtype)
+        return _words(self.dtype)
 
     def code(self, value: object) -> int:
         """The code of one id, or -1."""
-        if self._lookup is None:
-            self._lookup = {v: i for i, v in enumerate(self.values.to_list())}
         if isinstance(value, np.generic):
             value = value.item()
-        if isinstance(value, (bool, float)) and not (isinstance(value, float) and self.values.dtype.is_float()):
+        if isinstance(value, bool) or not len(self):
             return -1
+        if self.dtype == pl.String:
+            return self._text_code(value) if isinstance(value, str) else -1
+        if isinstance(value, (int, float)) and not isinstance(value, int if self.dtype.is_integer() else (int, float)):
+            return -1
+        if self.dtype.is_numeric() and not isinstance(value, (int, float)):
+            return -1
+        return self._searched(value)
+
+    def _text_code(self, value: str) -> int:
+        if self._packed is not None and self._values is None and len(self) > _SMALL:
+            try:
+                return self._packed.place(value, self.order)
+            except (ValueError, IndexError):
+                raise DataError(self._damaged()) from None
+        return self._searched(value)
+
+    def _searched(self, value: Any) -> int:
+        if len(self) <= _SMALL:
+            if self._lookup is None:
+                self._lookup = {v: i for i, v in enumerate(self.values.to_list())}
+            try:
+                return self._lookup.get(value, -1)
+            except TypeError:  # not hashable: cannot be an id
+                return -1
+        values, order = self.values, self.order
         try:
-            return self._lookup.get(value, -1)
-        except TypeError:  # not hashable: cannot be an id
+            if order is None:
+                at = bisect_left(values, value)
+                return at if at < len(values) and values[at] == value else -1
+            at = bisect_left(order, value, key=lambda code: values[int(code)])
+            return int(order[at]) if at < len(values) and values[int(order[at])] == value else -1
+        except TypeError:  # of another type than the ids
             return -1
+
+    def _damaged(self) -> str:
+        return f"the {self.kind} ids of the saved model are damaged; save the model again"
 
     def parse(self, text: str) -> Any:
         """What a person typed, as the type that the ids have; the text itself where it cannot be one of these."""
-        if self.values.dtype.is_integer() and re.fullmatch(r"[+-]?[0-9]{1,20}", text.strip()):
+        if self.dtype.is_integer() and re.fullmatch(r"[+-]?[0-9]{1,20}", text.strip()):
             return int(text)
         return text
 
@@ -103,14 +177,14 @@ class IdMap:
             else f"a {type(value).__name__}"
         )
         other: object = None
-        if isinstance(value, str) and self.values.dtype.is_integer():
+        if isinstance(value, str) and self.dtype.is_integer():
             try:
                 other = int(value)
             except ValueError:
                 return (
                     f"unknown {self.kind} {value!r}: it is text, but {self.kind} ids are numbers here{self._range()}."
                 )
-        elif isinstance(value, float) and value.is_integer() and self.values.dtype.is_integer():
+        elif isinstance(value, float) and value.is_integer() and self.dtype.is_integer():
             other = int(value)
             theirs = "a decimal number"
             mine = "whole numbers"
@@ -131,7 +205,12 @@ class IdMap:
         types.
         """
         series = _series(values, self.kind)
-        mine = self.values.dtype
+        mine = self.dtype
+        if mine == pl.String == series.dtype and len(series) <= _FEW and len(self) > 8 * _FEW:
+            codes = np.array([-1 if v is None else self._text_code(v) for v in series], dtype=np.int32)
+            if strict and len(codes) and codes.min() < 0:
+                raise UnknownIdError(self.unknown(series[int(np.argmin(codes))]))
+            return codes
         if series.dtype == mine and mine.is_integer():
             codes = self._encode_integers(series)
         elif series.dtype.is_integer() and mine.is_integer():
@@ -153,6 +232,12 @@ class IdMap:
         """The ids at these codes; null for -1."""
         codes = np.asarray(codes, dtype=np.int64)
         known = codes >= 0
+        if self._values is None and self._packed is not None and len(codes) <= _FEW:
+            try:
+                found = [self._packed[code] if code >= 0 else None for code in codes.tolist()]
+            except ValueError:
+                raise DataError(self._damaged()) from None
+            return pl.Series(self.kind, found, dtype=pl.String)
         if known.all():
             return self.values.gather(codes)
         return self.values.gather(pl.Series(codes).set(pl.Series(~known), None).cast(pl.UInt32))
@@ -163,7 +248,7 @@ class IdMap:
         return self.values
 
     def _range(self) -> str:
-        if not len(self) or not self.values.dtype.is_numeric():
+        if not len(self) or not self.dtype.is_numeric():
             return ""
         return f" (from {self.values.min()!r} to {self.values.max()!r})"
 
@@ -173,8 +258,8 @@ class IdMap:
         if not len(self) or not len(series):
             return np.full(len(series), -1, dtype=np.int32)
         gaps = series.null_count() > 0
-        if pl.UInt64 in (series.dtype, self.values.dtype):
-            return self._encode_any(series.cast(self.values.dtype, strict=False))
+        if pl.UInt64 in (series.dtype, self.dtype):
+            return self._encode_any(series.cast(self.dtype, strict=False))
         asked = _int64(series.fill_null(0) if gaps else series)
         if self._table is None:
             self._table = _integer_table(_int64(self.values))

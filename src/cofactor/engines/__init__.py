@@ -1,1 +1,11 @@
-"""Work on other machines. The local engine is the library itself; :mod:`cofactor.engines.spark` needs the extra."""
+"""Work on several processes or machines: training in blocks of rows, and lists for everybody.
+
+``fit`` trains on :func:`processes` of one machine or on the workers of a :func:`spark` session, with the bits of
+:func:`cofactor.fit`; ``recommend`` makes lists where the ratings are. See ``docs/clusters.md``.
+"""
+
+from cofactor.engines.executors import Executor, processes, spark
+from cofactor.engines.lists import recommend
+from cofactor.engines.training import MODELS, fit
+
+__all__ = ["MODELS", "Executor", "fit", "processes", "recommend", "spark"]

@@ -1,11 +1,15 @@
-"""Regularised user and item biases: one sweep of block descent, as two weighted counts in NumPy."""
+"""Regularised user and item biases: block descent, a row (of a user or an item) at a time."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+
+from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.sums import row_sum
 
 Array = NDArray[Any]
 
@@ -16,15 +20,44 @@ def shrunk_mean(codes: Array, residuals: Array, counts: Array, reg: float) -> Ar
     return np.asarray(sums / np.maximum(counts + reg, 1e-12))
 
 
-def sweep(
-    users: Array,
-    items: Array,
+@njit(cache=True, nogil=True)
+def solve_biases(
+    first: int,
+    last: int,
+    indptr: Array,
+    indices: Array,
     values: Array,
+    mean: float,
+    other: Array,
+    reg: float,
+    bias: Array,
+    errors: Array,
+) -> None:
+    """Solve the ``bias`` float64 (n,) of the rows ``first`` to ``last`` of a CSR matrix of ratings.
+
+    A row's bias is the sum of ``values - mean - other[column]`` over its number of entries plus ``reg``; ``errors``
+    float64 (n,) gets the sum of squared errors then.
+    """
+    for row in range(first, last):
+        lo, hi = indptr[row], indptr[row + 1]
+        total = 0.0
+        for at in range(lo, hi):
+            total += float(values[at]) - mean - other[indices[at]]
+        b = total / max(float(hi - lo) + reg, 1e-12)
+        left = 0.0
+        for at in range(lo, hi):
+            error = float(values[at]) - mean - other[indices[at]] - b
+            left += error * error
+        bias[row] = b
+        errors[row] = left
+
+
+def sweep(
+    by_user: Any,
+    by_item: Any,
     mean: float,
     user_bias: Array,
     item_bias: Array,
-    user_counts: Array,
-    item_counts: Array,
     reg_user: float,
     reg_item: float,
 ) -> float:
@@ -32,9 +65,27 @@ def sweep(
 
     Users come last: their biases are then what a fold-in of the same ratings gives.
     """
-    centred = values.astype(np.float64) - mean
-    item_bias[:] = shrunk_mean(items, centred - user_bias[users], item_counts, reg_item)
-    left = centred - item_bias[items]
-    user_bias[:] = shrunk_mean(users, left, user_counts, reg_user)
-    left -= user_bias[users]
-    return float(np.einsum("n,n->", left, left)) / max(len(left), 1)
+    errors = np.zeros(0)
+    for rows, other, reg, bias in (
+        (by_item, user_bias, reg_item, item_bias),
+        (by_user, item_bias, reg_user, user_bias),
+    ):
+        errors = np.zeros(len(bias))
+        given = (*frozen(rows.indptr, rows.indices, rows.values), mean, other, reg, bias, errors)
+        over_rows(lambda lo, hi, given=given: solve_biases(lo, hi, *given), rows.indptr)  # type: ignore[misc]
+    return float(row_sum(errors)) / max(len(by_user.indices), 1)
+
+
+def frozen(*arrays: Array) -> tuple[Array, ...]:
+    """Read-only views: the kernel is compiled once, wherever the arrays come from."""
+    views = tuple(np.asarray(a).view() for a in arrays)
+    for view in views:
+        view.flags.writeable = False
+    return views
+
+
+def mean_value(by_user: Any) -> float:
+    """The mean of all values, summed in a fixed order whatever the order of the table; 0 without rows."""
+    who = np.repeat(np.arange(len(by_user.indptr) - 1), np.diff(by_user.indptr))
+    sums = np.bincount(who, by_user.values, minlength=len(by_user.indptr) - 1)
+    return float(row_sum(sums)) / max(len(by_user.values), 1)

@@ -70,30 +70,56 @@ def nearest_rows(
     ``count[i]`` of them are found (products above zero only), in ascending order of item; of equal products at the edge
     the lowest codes are taken.
     """
-    n, k = near.shape
-    dots = np.zeros(n, dtype=np.float32)
+    n = len(near)
+    dots = np.zeros((1, n), dtype=np.float32)
     for i in range(first, last):
         dots[:] = 0.0
+        add_dots(i, i + 1, i_indptr, i_users, i_values, u_indptr, u_items, u_values, dots)
+        dots[0, i] = 0.0
+        count[i] = keep_nearest(dots[0], near[i], weight[i])
+
+
+@njit(cache=True, nogil=True)
+def add_dots(
+    first: int,
+    last: int,
+    i_indptr: Array,
+    i_users: Array,
+    i_values: Array,
+    u_indptr: Array,
+    u_items: Array,
+    u_values: Array,
+    dots: Array,
+) -> None:
+    """Add to ``dots`` (last - first, n_items) the products of the rows ``first`` to ``last`` with all items."""
+    for i in range(first, last):
+        row = dots[i - first]
         for at in range(i_indptr[i], i_indptr[i + 1]):
             user, x = i_users[at], i_values[at]
             for other in range(u_indptr[user], u_indptr[user + 1]):
-                dots[u_items[other]] += x * u_values[other]
-        dots[i] = 0.0
-        positive = dots[dots > 0.0]
-        edge = np.float32(0.0)
-        room = 0  # how many of those at the edge itself still fit
-        if len(positive) > k:
-            edge = np.partition(positive, len(positive) - k)[len(positive) - k]
-            room = k - np.sum(positive > edge)
-        found = 0
-        for j in range(n):
-            d = dots[j]
-            if d > edge or (d == edge and room > 0):
-                room -= d == edge
-                near[i, found] = j
-                weight[i, found] = d
-                found += 1
-        count[i] = found
+                row[u_items[other]] += x * u_values[other]
+
+
+@njit(cache=True, nogil=True)
+def keep_nearest(dots: Array, near: Array, weight: Array) -> int:
+    """Write the largest products above zero, as many as ``near`` (k,) has room for, in ascending order of item; gives
+    how many."""
+    k = len(near)
+    positive = dots[dots > 0.0]
+    edge = np.float32(0.0)
+    room = 0  # how many of those at the edge itself still fit
+    if len(positive) > k:
+        edge = np.partition(positive, len(positive) - k)[len(positive) - k]
+        room = k - np.sum(positive > edge)
+    found = 0
+    for j in range(len(dots)):
+        d = dots[j]
+        if d > edge or (d == edge and room > 0):
+            room -= d == edge
+            near[found] = j
+            weight[found] = d
+            found += 1
+    return found
 
 
 @njit(cache=True, nogil=True)

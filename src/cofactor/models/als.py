@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
-from cofactor.models.base.alternating import Side, begin_sides, noise_floor, solve_side
+from cofactor.models.base.alternating import Side, begin_sides, measured_noise, noise_floor, solve_side
 from cofactor.models.base.arrays import check_at_least, fitted, stored
 from cofactor.models.base.biased_factors import BiasedFactors
 from cofactor.models.base.config import Search, option
@@ -127,7 +127,7 @@ class ALSStepper(Stepper):
         )
         self.sweeps += 1
         if self.learned:
-            self.noise[0] = (error + uncertainty) / self.n + self.floor
+            self.noise[0] = measured_noise(error, uncertainty, self.n, self.floor)
             if self.sweeps[0] > 1:
                 users.measure(self.floor)
                 items.measure(self.floor)
@@ -136,8 +136,7 @@ class ALSStepper(Stepper):
     def _ridge(self, side: Side, reg_bias: float) -> Array:
         if self.learned:
             return side.ridge(float(self.noise[0]))
-        c = self.model.config
-        return np.append(np.full(c.n_factors, c.reg), reg_bias).astype(np.float32)
+        return fixed_ridge(self.model.config, reg_bias)
 
     def _arrays(self) -> State:
         sides = {"user": self.users, "item": self.items}
@@ -154,3 +153,8 @@ class ALSStepper(Stepper):
         """Put a snapshot back."""
         for name, array in self._arrays().items():
             array[...] = state[name]
+
+
+def fixed_ridge(config: ALSConfig, reg_bias: float) -> Array:
+    """float32 (k + 1,): the ridge where it is not learned."""
+    return np.append(np.full(config.n_factors, config.reg), reg_bias).astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.kernels.bias import shrunk_mean, sweep
+from cofactor.kernels.bias import mean_value, shrunk_mean, sweep
 from cofactor.model import Cost, Hyper, Kind, State, Stepper, TableSize, Task, Terms
 from cofactor.models.base.arrays import at, check_at_least, clipped_terms, fitted, stored, stored_range
 from cofactor.models.base.config import Search, option
@@ -132,11 +132,9 @@ class BiasStepper(Stepper):
 
     def __init__(self, model: Bias, data: Interactions) -> None:
         self.model, self.data = model, data
-        self.user_counts = np.bincount(data.users, minlength=data.n_users)
-        self.item_counts = np.bincount(data.items, minlength=data.n_items)
         self.user_bias = np.zeros(data.n_users)
         self.item_bias = np.zeros(data.n_items)
-        self.mean = float(data.values.mean(dtype=np.float64)) if len(data) else 0.0
+        self.mean = mean_value(data.by_user)
         model.mean = np.array(self.mean, dtype=np.float32)
         model.range = np.array(data.range if len(data) else (0.0, 0.0), dtype=np.float32)
         model.user_bias = np.zeros(data.n_users, dtype=np.float32)
@@ -145,18 +143,7 @@ class BiasStepper(Stepper):
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
         """One sweep; gives the training mean squared error."""
         d, c = self.data, self.model.config
-        loss = sweep(
-            d.users,
-            d.items,
-            d.values,
-            self.mean,
-            self.user_bias,
-            self.item_bias,
-            self.user_counts,
-            self.item_counts,
-            c.reg_user,
-            c.reg_item,
-        )
+        loss = sweep(d.by_user, d.by_item, self.mean, self.user_bias, self.item_bias, c.reg_user, c.reg_item)
         self._write()
         return np.array([loss])
 

@@ -20,6 +20,7 @@ from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.ials.blocks import solve_rows
 from cofactor.kernels.ials.cg import improve_rows
+from cofactor.kernels.sums import Node, chunks, nodes_of, row_sum, total
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.config import Search, option
@@ -114,8 +115,7 @@ class IalsStepper(Stepper):
         self.by_item = transposed(self.by_user)
         model.item_bias = np.zeros(data.n_items, dtype=np.float32)
         model.user_factors = np.zeros((data.n_users, c.n_factors), dtype=np.float32)
-        start = rng.standard_normal((data.n_items, c.n_factors), dtype=np.float32)
-        start *= np.float32(0.1 / np.sqrt(c.n_factors)) * (self.by_item.counts > 0)[:, None]
+        start = start_items(rng, self.by_item.counts, c.n_factors)
         model.item_factors = start
         self.users, self.items = padded(model.user_factors), padded(model.item_factors)
         self.user_ridge, self.item_ridge = (
@@ -130,9 +130,9 @@ class IalsStepper(Stepper):
         how = {"steps": c.steps} if c.solver == "cg" else {"width": width_of(c.block, self.users.shape[1])}
         improve(self.by_user, c.alpha, self.items, gram(self.items), self.user_ridge, self.users, **how)
         losses = improve(self.by_item, c.alpha, self.users, gram(self.users), self.item_ridge, self.items, **how)
-        penalty = np.einsum("nk,nk,n->", self.users, self.users, self.user_ridge, dtype=np.float64)
+        penalty = total(penalty_nodes(self.users, self.user_ridge))
         self._write()
-        return np.array([(losses.sum() + penalty) / max(len(self.by_user.indices), 1)])
+        return np.array([(row_sum(losses) + penalty) / max(len(self.by_user.indices), 1)])
 
     def snapshot(self) -> State:
         """Copies of both tables."""
@@ -172,11 +172,30 @@ def ridges(counts: Array, mean: float, reg: float, nu: float) -> Array:
     return scaled.astype(np.float32)
 
 
-@one_thread()
+def start_items(rng: np.random.Generator, counts: Array, k: int) -> Array:
+    """float32 (n, k): small random factors for items with ratings, zeros for the others."""
+    start = rng.standard_normal((len(counts), k), dtype=np.float32)
+    start *= np.float32(0.1 / np.sqrt(k)) * (counts > 0)[:, None]
+    return start
+
+
 def gram(table: Array) -> Array:
     """``table.T @ table``, on one thread: the same bits however many there are."""
-    product: Array = table.T @ table
-    return np.ascontiguousarray(product)
+    return np.ascontiguousarray(total(gram_nodes(table)))
+
+
+@one_thread()
+def gram_nodes(table: Array, first: int = 0) -> list[Node]:
+    """The same as sums over chunks of rows (``kernels/sums.py``); ``first``: the number of the first chunk."""
+    return nodes_of((table[part].T @ table[part] for part in chunks(len(table))), first)
+
+
+def penalty_nodes(table: Array, ridge: Array, first: int = 0) -> list[Node]:
+    """Sums over rows of ``ridge * |x|²``, float64, in the same way."""
+    leaves = (
+        np.einsum("nk,nk,n->", table[part], table[part], ridge[part], dtype=np.float64) for part in chunks(len(table))
+    )
+    return nodes_of(leaves, first)
 
 
 def improve(

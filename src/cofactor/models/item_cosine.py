@@ -16,6 +16,7 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import nearest_rows
+from cofactor.kernels.sums import row_sum
 from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
@@ -83,30 +84,49 @@ class ItemCosine(HistoryRanker):
 
     def _solve(self, rows: CSR) -> None:
         c = self.config
-        self.weights = nearest(item_weights(transposed(rows), c.weighting, c.k1, c.b, c.shrink), c.neighbours)
+        self.weights = nearest(item_weights(transposed(rows), c), c.neighbours)
 
 
-def item_weights(by_item: CSR, weighting: str, k1: float, b: float, shrink: float) -> CSR:
+def item_weights(by_item: CSR, c: ItemCosineConfig) -> CSR:
     """Reweigh rows of items over users, so that products of rows are similarities."""
-    counts = by_item.counts
-    row = np.repeat(np.arange(by_item.n_rows), counts)
-    x = by_item.values.astype(np.float64)
-    if weighting != "cosine":
-        frequency = np.bincount(by_item.indices, minlength=by_item.n_cols)
-        idf = np.log(max(by_item.n_rows, 1)) - np.log1p(frequency)
-        x = (np.sqrt(x) if weighting == "tfidf" else _saturated(x, row, counts, k1, b, shrink)) * idf[by_item.indices]
-    if weighting != "bm25":
-        square = np.bincount(row, x * x, minlength=by_item.n_rows)
-        length = np.sqrt(square + (shrink if weighting == "cosine" else 0.0))
-        x = x / np.maximum(length, 1e-30)[row]
-    return by_item._replace(values=x.astype(np.float32))
+    idf = user_idf(np.bincount(by_item.indices, minlength=by_item.n_cols), by_item.n_rows)[by_item.indices]
+    sums = item_sums(by_item.indptr, by_item.values, idf, c)
+    norms = item_norms(sums, float(row_sum(sums)) / max(len(sums), 1), c)
+    item = np.repeat(np.arange(by_item.n_rows), by_item.counts)
+    return by_item._replace(values=entry_weights(by_item.values, idf, norms[item], c))
 
 
-def _saturated(x: Array, row: Array, counts: Array, k1: float, b: float, shrink: float) -> Array:
-    sums = np.bincount(row, x, minlength=len(counts)) + shrink
-    norm = 1 - b + b * sums / max(float(sums.mean()), 1e-30)
-    found: Array = x * (k1 + 1) / (k1 * norm[row] + x)
-    return found
+def user_idf(counts: Array, n_items: int) -> Array:
+    """float64: how much a user says who has ``counts`` items; the less, the more there are."""
+    return np.asarray(np.log(max(n_items, 1)) - np.log1p(counts))
+
+
+def item_sums(indptr: Array, values: Array, idf: Array, c: ItemCosineConfig) -> Array:
+    """float64 (n_items,): bm25: the sums of each item's ratings, ``shrink`` of them made up; else its squared length.
+
+    ``idf``: that of each entry's user.
+    """
+    item = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    x = values.astype(np.float64)
+    if c.weighting == "tfidf":
+        x = np.sqrt(x) * idf
+    sums = np.bincount(item, x if c.weighting == "bm25" else x * x, minlength=len(indptr) - 1)
+    return np.asarray(sums + (0.0 if c.weighting == "tfidf" else c.shrink))
+
+
+def item_norms(sums: Array, mean: float, c: ItemCosineConfig) -> Array:
+    """float64 (n_items,): bm25: how much of a rating's weight saturates; else the length of the item's row."""
+    if c.weighting == "bm25":
+        return np.asarray(1 - c.b + c.b * sums / max(mean, 1e-30))
+    return np.maximum(np.sqrt(sums), 1e-30)
+
+
+def entry_weights(values: Array, idf: Array, norms: Array, c: ItemCosineConfig) -> Array:
+    """float32: the weight of each entry, with the ``idf`` of its user and the norm of its item."""
+    x = values.astype(np.float64)
+    if c.weighting == "bm25":
+        return np.asarray(x * (c.k1 + 1) / (c.k1 * norms + x) * idf, dtype=np.float32)
+    return np.asarray((np.sqrt(x) * idf if c.weighting == "tfidf" else x) / norms, dtype=np.float32)
 
 
 def nearest(by_item: CSR, k: int) -> CSR:

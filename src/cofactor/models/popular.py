@@ -70,11 +70,11 @@ class Popular:
         return SolveStepper(lambda: self._count(data))
 
     def _count(self, data: Interactions) -> None:
-        weights = rating_weights(data.values, rating_range(data), self.config.min_rating_weight).astype(np.float64)
+        rows = data.by_item
+        times, newest = None, 0
         if self.config.half_life and data.times is not None and len(data):
-            age = (data.times.max() - data.times) / DAY
-            weights *= 0.5 ** (age / self.config.half_life)
-        counts = np.bincount(data.items, weights, minlength=data.n_items)
+            times, newest = data.times[rows.rows], int(data.times.max())
+        counts = item_sums(rows.indptr, rows.values, times, newest, rating_range(data), self.config)
         self.popularity = (counts / max(counts.max(initial=0), 1e-30)).astype(np.float32)
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
@@ -107,3 +107,17 @@ class Popular:
         model = cls(config)
         model.popularity = stored(state, "popularity", np.float32, (None,))
         return model
+
+
+def item_sums(
+    indptr: Array, values: Array, times: Array | None, newest: int, limits: Array, config: PopularConfig
+) -> Array:
+    """float64 (n_items,): the weights of each item's rows, added up. Rows come item by item, from ``indptr`` on.
+
+    ``times``: where rows count less with age, seen from ``newest``. ``limits``: between which ratings weights grow.
+    """
+    weights = rating_weights(values, limits, config.min_rating_weight).astype(np.float64)
+    if times is not None:
+        weights *= 0.5 ** ((newest - times) / DAY / config.half_life)
+    item = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    return np.bincount(item, weights, minlength=len(indptr) - 1)

@@ -16,12 +16,17 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.als import solve_rows
 from cofactor.kernels.bias import sweep
 from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.sums import Node, chunks, nodes_of, row_sum, total
 from cofactor.models.base.biased_factors import BiasedFactors
 
 Array = NDArray[Any]
 
 INITIAL_SD = 0.4
 """Standard deviation of the factors to begin with, for ratings whose residuals have a variance of one."""
+FIRST_BIAS = {"user": 1 / 4, "item": 1 / 2}
+"""The variance of the biases to begin with, as shares of what they leave."""
+BIAS_PSEUDO_COUNTS = (4.0, 2.0)
+"""Pseudo-ratings at the mean added to each user and item, for the biases to begin with."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,51 @@ class Side:
 
     def ridge(self, noise: float) -> Array:
         """float32 (k + 1,): noise over prior variance."""
-        return np.asarray(noise / self.prior, dtype=np.float32)
+        return ridge_of(noise, self.prior)
 
     def measure(self, floor: float) -> None:
         """Set the prior's variances to the mean squares around the centre, uncertainty included."""
-        off = self.table - self.centre if len(self.centre) else self.table
-        square = np.einsum("nk,nk->k", off, off, dtype=np.float64) + self.spread.sum(axis=0, dtype=np.float64)
-        self.prior[:] = square / max(len(self.table), 1) + floor
+        squares = total(square_nodes(self.table, self.spread, self.centre))
+        self.prior[:] = measured_prior(squares, len(self.table), floor)
+
+
+def ridge_of(noise: float, prior: Array) -> Array:
+    """float32 (k + 1,): noise over prior variance."""
+    return np.asarray(noise / prior, dtype=np.float32)
+
+
+def square_nodes(table: Array, spread: Array, centre: Array, first: int = 0) -> list[Node]:
+    """Sums over rows, float64 (k + 1,), of the squares around the centre plus the variances, as in ``kernels/sums.py``.
+
+    ``first``: the number of the first chunk, where the table is a block of a larger one.
+    """
+
+    def of(part: slice) -> Array:
+        off = table[part] - centre[part] if len(centre) else table[part]
+        squares = np.einsum("nk,nk->k", off, off, dtype=np.float64)
+        return np.asarray(squares + spread[part].sum(axis=0, dtype=np.float64))
+
+    return nodes_of((of(part) for part in chunks(len(table))), first)
+
+
+def measured_prior(squares: Array | None, n: int, floor: float) -> Array:
+    """float64 (k + 1,): the prior's variances, from the sums of squares of ``n`` rows."""
+    return np.asarray((0.0 if squares is None else squares) / max(n, 1) + floor)
+
+
+def measured_noise(error: float, uncertainty: float, n: int, floor: float) -> float:
+    """The variance of the noise, from the squared errors of ``n`` ratings and what the variances add to them."""
+    return float((error + uncertainty) / n + floor)
+
+
+def initial_variance(left: float) -> float:
+    """The variance of the factors to begin with, where biases leave a variance of ``left``."""
+    return float(INITIAL_SD**2 * left**0.5)
+
+
+def first_prior(side: str, d: int, left: float) -> Array:
+    """float64 (d,): the prior's variances before anything is measured."""
+    return np.append(np.full(d - 1, initial_variance(left)), left * FIRST_BIAS[side]) + noise_floor(left)
 
 
 def solve_side(
@@ -73,7 +116,7 @@ def solve_side(
         solve_rows(first, last, *given, side.table, side.spread, measured)
 
     over_rows(work, r.indptr, per_row=factors.shape[1])
-    return np.asarray(measured.sum(axis=0))
+    return np.asarray(row_sum(measured))
 
 
 def begin_sides(
@@ -82,23 +125,19 @@ def begin_sides(
     """Users, items, and the variance that biases alone leave: random factors; biases from two sweeps without them."""
     model.begin(data)
     mean, _, users, items = model.tables()
-    biases = np.zeros(data.n_users), np.zeros(data.n_items)
-    counts = np.bincount(data.users, minlength=data.n_users), np.bincount(data.items, minlength=data.n_items)
+    biases = {"user": np.zeros(data.n_users), "item": np.zeros(data.n_items)}
     for _ in range(2):
-        left = sweep(data.users, data.items, data.values, float(mean), *biases, *counts, 4.0, 2.0)
-    start = INITIAL_SD**2 * left**0.5
+        left = sweep(data.by_user, data.by_item, float(mean), biases["user"], biases["item"], *BIAS_PSEUDO_COUNTS)
+    start = initial_variance(left)
     sides = []
-    for table, bias, ratings, share in (
-        (users, biases[0], data.by_user, 1 / 4),
-        (items, biases[1], data.by_item, 1 / 2),
-    ):
+    for side, table, ratings in (("user", users, data.by_user), ("item", items, data.by_item)):
         n, d = table.shape
         table[:, :-1] = rng.standard_normal((n, d - 1), dtype=np.float32) * np.float32(start**0.5)
-        table[:, -1] = bias
+        table[:, -1] = biases[side]
         spread = np.full((n if variances else 0, d), start / 2, dtype=np.float32)
         spread[:, -1] = 0.0
-        prior = np.append(np.full(d - 1, start), left * share) + noise_floor(left)
-        sides.append(Side(ratings, table, spread, prior, np.zeros((n if centres else 0, d), dtype=np.float32)))
+        centre = np.zeros((n if centres else 0, d), dtype=np.float32)
+        sides.append(Side(ratings, table, spread, first_prior(side, d, left), centre))
     return sides[0], sides[1], left
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
+from cofactor.kernels.bias import mean_value
 from cofactor.kernels.products import dots, row_dots
 from cofactor.model import Kind, State, Task, Terms
 from cofactor.models.base.arrays import at, clipped_terms, fitted, stored, stored_range
@@ -37,7 +38,7 @@ class BiasedFactors:
     def begin(self, data: Interactions) -> None:
         """Mean and range of the data; tables of zeros."""
         d = self.config.n_factors + 1
-        self.mean = np.array(data.values.mean(dtype=np.float64), dtype=np.float32)
+        self.mean = np.array(mean_value(data.by_user), dtype=np.float32)
         self.range = np.array(data.range, dtype=np.float32)
         self.users = np.zeros((data.n_users, d), dtype=np.float32)
         self.items = np.zeros((data.n_items, d), dtype=np.float32)

@@ -28,8 +28,13 @@ _BLOCK = 1024
 
 def popularity(data: Interactions) -> Array:
     """float32 (n_items,): rows of each item, over those of the most popular one."""
-    counts = np.bincount(data.items, minlength=data.n_items).astype(np.float32)
-    return counts / max(float(counts.max(initial=0)), 1.0)
+    return popularity_of(np.bincount(data.items, minlength=data.n_items))
+
+
+def popularity_of(counts: Array) -> Array:
+    """The same from the number of rows of each item."""
+    shares = counts.astype(np.float32)
+    return shares / max(float(shares.max(initial=0)), 1.0)
 
 
 def rating_range(data: Interactions) -> Array:

@@ -1,0 +1,101 @@
+"""Many texts as two arrays: where each begins, and the UTF-8 bytes of all. So they can lie in a mapped file.
+
+A text is found by binary search, which looks at some twenty of millions, and makes no Python object of the others.
+"""
+
+from __future__ import annotations
+
+import operator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_PART = 1 << 17
+_FEW = 50_000
+"""Up to this many texts are made one by one, which needs no thread of polars (a process forked later can still start
+its own)."""
+
+
+class PackedText(Sequence[str]):
+    """``offsets`` (n + 1,): whole numbers, from 0, not descending; ``data`` uint8: the bytes, end to end."""
+
+    __slots__ = ("data", "offsets")
+
+    def __init__(self, offsets: Array, data: Array) -> None:
+        self.offsets, self.data = offsets, data
+
+    @classmethod
+    def of(cls, texts: pl.Series) -> PackedText:
+        """The texts of a column without gaps; offsets of 32 bits where these are enough."""
+        lengths = texts.str.len_bytes().to_numpy()
+        offsets = np.zeros(len(texts) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        data = np.empty(int(offsets[-1]), dtype=np.uint8)
+        for lo in range(0, len(texts), _PART):
+            some = "".join(texts[lo : lo + _PART].to_list()).encode()
+            data[offsets[lo] : offsets[lo] + len(some)] = np.frombuffer(some, dtype=np.uint8)
+        return cls(offsets.astype(np.uint32) if offsets[-1] < 1 << 32 else offsets, data)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, at: Any) -> Any:
+        """One text; ValueError where the arrays do not make one (UnicodeDecodeError is one)."""
+        at = operator.index(at)
+        if not 0 <= at < len(self):
+            raise IndexError(at)
+        lo, hi = int(self.offsets[at]), int(self.offsets[at + 1])
+        if not 0 <= lo <= hi <= len(self.data):
+            raise ValueError("a text lies outside its bytes")
+        return self.data[lo:hi].tobytes().decode()
+
+    def __iter__(self) -> Iterator[str]:
+        for lo in range(0, len(self), _PART):
+            yield from self._some(lo, min(lo + _PART, len(self)))
+
+    def place(self, text: str, order: Array | None = None) -> int:
+        """The position of a text among distinct ones that ascend (taken in ``order``, where that is given), or -1."""
+        if order is None:
+            at = bisect_left(self, text)
+            return at if at < len(self) and self[at] == text else -1
+        at = bisect_left(order, text, key=self.__getitem__)
+        return int(order[at]) if at < len(self) and self[int(order[at])] == text else -1
+
+    def gather(self, positions: Array) -> pl.Series:
+        """The texts at these positions."""
+        return pl.Series([self[at] for at in positions.tolist()], dtype=pl.String)
+
+    def to_series(self) -> pl.Series:
+        """All texts as a column; ValueError where the arrays do not make texts."""
+        if len(self) <= _FEW:
+            return pl.Series(self._some(0, len(self)), dtype=pl.String)
+        parts = []
+        for lo in range(0, len(self), _PART):
+            offsets = self._checked(lo, min(lo + _PART, len(self)))
+            raw = pl.lit(self.data[offsets[0] : offsets[-1]].tobytes())
+            frame = pl.DataFrame({"at": offsets[:-1] - offsets[0], "size": np.diff(offsets)})
+            try:
+                parts.append(frame.select(raw.bin.slice(pl.col("at"), pl.col("size")).cast(pl.String)).to_series())
+            except pl.exceptions.PolarsError:
+                raise ValueError("some bytes are not text in UTF-8") from None
+        return pl.concat(parts).rename("")
+
+    def _checked(self, lo: int, hi: int) -> Array:
+        """The offsets of a part, as int64; ValueError where they descend or lead outside."""
+        offsets = self.offsets[lo : hi + 1].astype(np.int64)
+        if offsets[0] < 0 or offsets[-1] > len(self.data) or (np.diff(offsets) < 0).any():
+            raise ValueError("a text lies outside its bytes")
+        return offsets
+
+    def _some(self, lo: int, hi: int) -> list[str]:
+        offsets = self._checked(lo, hi)
+        raw = self.data[offsets[0] : offsets[-1]].tobytes()
+        cuts = (offsets - offsets[0]).tolist()
+        return [raw[a:b].decode() for a, b in pairwise(cuts)]

@@ -1,0 +1,99 @@
+"""What the tasks of a training have in common: the rows of a block, and the rows of the other side that they need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR
+from cofactor.engines.prepare import Prepared
+from cofactor.engines.work import Done, Work, put, take
+from cofactor.kernels.bias import solve_biases
+from cofactor.kernels.sums import CHUNK, leaves_of, nodes_of, total
+
+Array = NDArray[Any]
+
+OTHER = {"user": "item", "item": "user"}
+
+
+def rows_of(folder: str, side: str, block: int) -> tuple[CSR, Array]:
+    """A block's rows, their columns being places in the second array: the codes of the columns that occur."""
+    parts = {part: take(folder, f"{side}-{block}-{part}") for part in ("indptr", "indices", "values", "need")}
+    need = np.asarray(parts["need"])
+    indptr, indices, values = (np.asarray(parts[x]) for x in ("indptr", "indices", "values"))
+    rows = CSR(indptr, indices, values, np.empty(0, dtype=np.int64), len(need))
+    return rows, need
+
+
+def gather(folder: str, side: str, what: str, cuts: list[int], codes: Array) -> Array:
+    """The rows ``codes`` (ascending) of a table that lies in parts ``SIDE-BLOCK-WHAT``."""
+    found: Array | None = None
+    at = 0
+    for block, end in enumerate(cuts[1:]):
+        upto = int(np.searchsorted(codes, end))
+        if upto > at or found is None:
+            part = take(folder, f"{side}-{block}-{what}")
+            if found is None:
+                found = np.empty((len(codes), *part.shape[1:]), dtype=part.dtype)
+            found[at:upto] = part[codes[at:upto] - cuts[block]]
+        at = upto
+    assert found is not None
+    return found
+
+
+def jobs(data: Prepared, side: str, **more: Any) -> list[dict[str, Any]]:
+    """A job for each block of a side."""
+    shared = {"folder": data.folder, "side": side, "others": data.cuts[OTHER[side]], **more}
+    return [{**shared, "block": at, "range": (lo, hi)} for at, lo, hi in data.blocks(side)]
+
+
+def first_chunk(job: dict[str, Any]) -> int:
+    """The number of a block's first chunk."""
+    return int(job["range"][0]) // CHUNK
+
+
+def names(data: Prepared, side: str, *what: str) -> list[str]:
+    """The parts of tables."""
+    return [f"{side}-{at}-{w}" for at, _, _ in data.blocks(side) for w in what]
+
+
+def summed(values: list[Any], at: str) -> Any:
+    """The sum over all blocks of a side of what their jobs gave as nodes."""
+    return total(tuple(node) for value in values for node in value[at])
+
+
+def whole(data: Prepared, side: str, what: str) -> Array:
+    """A table put together from its parts, in memory."""
+    return np.concatenate([take(data.folder, name) for name in names(data, side, what)])
+
+
+# ---- biases
+
+
+def bias_task(job: dict[str, Any]) -> Done:
+    """Solve the biases of a block (see :func:`cofactor.kernels.bias.sweep`)."""
+    folder, side, n = job["folder"], job["side"], job["sweep"]
+    rows, need = rows_of(folder, side, job["block"])
+    if side == "item" and n == 0:
+        other = np.zeros(len(need))
+    else:
+        before = n if side == "user" else n - 1
+        other = gather(folder, OTHER[side], f"bias-{before}", job["others"], need)
+    bias, errors = np.zeros(rows.n_rows), np.zeros(rows.n_rows)
+    solve_biases(0, rows.n_rows, rows.indptr, rows.indices, rows.values, job["mean"], other, job["reg"], bias, errors)
+    files = [put(folder, f"{side}-{job['block']}-bias-{n}", bias)]
+    return Done({"errors": nodes_of(leaves_of(errors), first_chunk(job))}, files)
+
+
+def bias_sweeps(work: Work, data: Prepared, mean: float, sweeps: int, reg_user: float, reg_item: float) -> list[float]:
+    """Sweeps over all biases; gives the mean squared error after each. The last ones stay in the folder."""
+    losses = []
+    for n in range(sweeps):
+        for side, reg in (("item", reg_item), ("user", reg_user)):
+            drop = names(data, side, f"bias-{n - 1}") if n else []
+            todo = jobs(data, side, sweep=n, mean=mean, reg=reg)
+            values = work.step(f"bias-{n:03d}-{side}", bias_task, todo, drop=drop)
+        losses.append(float(summed(values, "errors")) / max(data.rows, 1))
+    return losses

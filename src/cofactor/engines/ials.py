@@ -1,0 +1,87 @@
+"""``ials`` in blocks of rows: the sweeps of ``models/ials.py``, each side a map over its blocks."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.engines.blocks import OTHER, first_chunk, gather, jobs, names, rows_of, summed, whole
+from cofactor.engines.prepare import Prepared
+from cofactor.engines.values import item_counts, rating_limits
+from cofactor.engines.work import Done, Work, put, take
+from cofactor.kernels.sums import leaves_of, nodes_of
+from cofactor.models.base.rankers import popularity_of, rating_weights
+from cofactor.models.ials import IalsConfig, gram_nodes, improve, padded, penalty_nodes, ridges, start_items, width_of
+
+Array = NDArray[Any]
+
+
+def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
+    """The model's state, and the losses of each sweep."""
+    c, k = config, -(-config.n_factors // 16) * 16
+    limits, counts = rating_limits(work, data), item_counts(work, data)
+    begin = {"folder": data.folder, "cuts": data.cuts, "k": c.n_factors, "seed": seed, "counts": counts}
+    work.step("ials-000", begin_task, [begin])
+    means = {side: data.rows / max(data.size(side), 1) for side in ("user", "item")}
+    how = {"steps": c.steps} if c.solver == "cg" else {"width": width_of(c.block, k)}
+    gram = summed(work.step("ials-000-gram", gram_task, jobs(data, "item")), "gram")
+    losses = []
+    for sweep in range(1, c.epochs + 1):
+        for side in ("user", "item"):
+            shared = {"sweep": sweep, "gram": gram, "limits": limits, "mean": means[side], "how": how, "config": c}
+            old = names(data, side, f"table-{sweep - 1}")
+            found = work.step(f"ials-{sweep:03d}-{side}", solve_task, jobs(data, side, **shared), drop=old)
+            gram = summed(found, "gram")
+            if side == "user":
+                penalty = summed(found, "penalty")
+        losses.append([float((summed(found, "losses") + penalty) / max(data.rows, 1)), float("nan")])
+    users, items = (whole(data, side, f"table-{c.epochs}")[:, : c.n_factors] for side in ("user", "item"))
+    state = {
+        "user_factors": np.ascontiguousarray(users),
+        "item_factors": np.ascontiguousarray(items),
+        "item_bias": np.zeros(data.size("item"), np.float32),
+        "popularity": popularity_of(counts),
+        "range": limits,
+        "mean_count": np.array(data.rows / max(data.size("user"), 1)),
+    }
+    return state, losses
+
+
+def begin_task(job: dict[str, Any]) -> Done:
+    """Random factors for all items, from one stream that is written part by part; users at zero."""
+    folder, k = job["folder"], job["k"]
+    rng = np.random.default_rng([job["seed"], 0])
+    files = []
+    for block, (lo, hi) in enumerate(pairwise(job["cuts"]["item"])):
+        start = start_items(rng, job["counts"][lo:hi], k)
+        files.append(put(folder, f"item-{block}-table-0", padded(start)))
+    for block, (lo, hi) in enumerate(pairwise(job["cuts"]["user"])):
+        files.append(put(folder, f"user-{block}-table-0", padded(np.zeros((hi - lo, k), np.float32))))
+    return Done(None, files)
+
+
+def gram_task(job: dict[str, Any]) -> Done:
+    """What a block of the first items adds to the product of their table with itself."""
+    table = np.array(take(job["folder"], f"{job['side']}-{job['block']}-table-0"))
+    return Done({"gram": gram_nodes(table, first_chunk(job))}, [])
+
+
+def solve_task(job: dict[str, Any]) -> Done:
+    """Improve a block of rows, the other side's newest table held fixed."""
+    folder, side, block, sweep, c = job["folder"], job["side"], job["block"], job["sweep"], job["config"]
+    rows, need = rows_of(folder, side, block)
+    weighted = rows._replace(values=rating_weights(rows.values, job["limits"], c.min_rating_weight))
+    newest = sweep if side == "item" else sweep - 1
+    other = gather(folder, OTHER[side], f"table-{newest}", job["others"], need)
+    table = np.array(take(folder, f"{side}-{block}-table-{sweep - 1}"))
+    ridge = ridges(rows.counts, job["mean"], c.reg, c.nu)
+    losses = improve(weighted, c.alpha, other, job["gram"], ridge, table, **job["how"])
+    value = {
+        "gram": gram_nodes(table, first_chunk(job)),
+        "penalty": penalty_nodes(table, ridge, first_chunk(job)) if side == "user" else [],
+        "losses": nodes_of(leaves_of(losses), first_chunk(job)) if side == "item" else [],
+    }
+    return Done(value, [put(folder, f"{side}-{block}-table-{sweep}", table)])

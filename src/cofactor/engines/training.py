@@ -1,0 +1,150 @@
+"""Training in blocks of rows: on several processes of one machine or on a cluster, with the bits of one process."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor._validate import check_bool, check_int
+from cofactor.api import load
+from cofactor.bundle import check_writable, save
+from cofactor.data.fingerprint import fingerprint
+from cofactor.data.ids import IdMap
+from cofactor.data.interactions import Interactions
+from cofactor.engines import als, bias, ials, item_cosine, popular
+from cofactor.engines.executors import Executor, Here
+from cofactor.engines.prepare import SIDES, Prepared, parts_of, prepare, stored_ids
+from cofactor.engines.work import Work, take
+from cofactor.errors import ConfigError
+from cofactor.models import model_class
+from cofactor.models.base.config import make_config
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommender import Recommender
+
+Array = NDArray[Any]
+Train = Callable[[Work, Prepared, Any, int], tuple[dict[str, Array], list[list[float]]]]
+
+MODELS: dict[str, Train] = {
+    "als": als.train,
+    "bias": bias.train,
+    "ials": ials.train,
+    "item-cosine": item_cosine.train,
+    "popular": popular.train,
+}
+"""The models whose training goes in blocks of rows."""
+
+
+def fit(
+    source: Any,
+    model: str,
+    work: str | Path,
+    out: str | Path,
+    *,
+    executor: Executor | None = None,
+    block_rows: int = 65_536,
+    resume: bool = True,
+    seed: int = 42,
+    user: str | None = None,
+    item: str | None = None,
+    rating: Any = None,
+    time: Any = None,
+    duplicates: str = "last",
+    **config: Any,
+) -> Recommender:
+    """Train a model in blocks of rows, and save it to ``out``; the same bits as ``cf.fit(..., calibrate=False)``.
+
+    ``source``: a folder of Parquet files, a file or list of files, a Spark frame (written to ``work`` first), or
+    Interactions; ``user``, ``item``, ``rating``, ``time`` and ``duplicates`` are those of :func:`cofactor.read`.
+    ``model``: one of :data:`MODELS`; ``config`` its fields. ``executor``: :func:`cofactor.engines.processes` or
+    :func:`cofactor.engines.spark`; not given: this process alone.
+
+    ``work`` is a folder that all workers see. It is the checkpoint: a training that was killed goes on where it was
+    (``resume=False`` refuses a folder that holds one), and ends with the same bits. Remove it when ``out`` is there.
+    ``block_rows``: users (or items) that a job takes at a time, at most; the result does not depend on it.
+
+    Raises ConfigError for a model that trains on one machine only or a folder that holds another training, DataError
+    for a source that cannot be used and for parts that are torn, missing or changed.
+    """
+    check_int("seed", seed, 0)
+    check_int("block_rows", block_rows, 1)
+    check_bool("resume", resume)
+    settings = make_config(model_class(model).Config, config)
+    if model not in MODELS:
+        raise ConfigError(
+            f"{model} trains on one machine (cofactor.fit), which a sample of the users makes possible at any size; in"
+            f" blocks of rows train: {', '.join(sorted(MODELS))}"
+        )
+    check_writable(out)
+    executor = executor or Here()
+    options = {"user": user, "item": item, "rating": rating, "time": time}
+    data = source if isinstance(source, Interactions) else None
+    source = _spark_parts(source, Path(work)) if hasattr(source, "sparkSession") else source
+    todo: list[dict[str, Any]] = []
+    if data is not None:
+        known: dict[str, Any] = {"fingerprint": fingerprint(data)}
+        duplicates = "all"
+    else:
+        todo, known = parts_of(source, options)
+    key = {
+        "source": known,
+        "columns": options,
+        "duplicates": duplicates,
+        "model": model,
+        "config": dataclasses.asdict(settings),
+        "seed": int(seed),
+        "block_rows": int(block_rows),
+    }
+    folder = Work(work, key, executor, resume=resume)
+    prepared = prepare(folder, todo, data, block_rows, duplicates)
+    state, history = MODELS[model](folder, prepared, settings, int(seed))
+    rows = _interactions(folder, prepared, data)
+    trained = model_class(model).from_state(settings, state)
+    save(Fitted(trained, rows, seed=int(seed), history=history), out)
+    return load(out)
+
+
+def _spark_parts(frame: Any, work: Path) -> Path:
+    """A Spark frame as a folder of Parquet files beside the work folder."""
+    place = work.parent / f"{work.name}.source"
+    if not (place / "_SUCCESS").exists():
+        frame.write.mode("overwrite").parquet(str(place.absolute()))
+    return place
+
+
+def _interactions(work: Work, data: Prepared, source: Interactions | None) -> Interactions:
+    """The rows as a bundle keeps them: by user, items ascending."""
+    ids: dict[str, IdMap] = {}
+    for side in SIDES:
+        given = None if source is None else (source.user_ids if side == "user" else source.item_ids)
+        parts = [] if given is not None else data.ranges[side]
+        found = [stored_ids(data.folder, f"ids/{side}-{n}", form, end - first) for n, first, end, form in parts]
+        ids[side] = given if given is not None else IdMap(pl.concat(found), side)
+    rows = data.rows
+    users, items = np.empty(rows, np.int32), np.empty(rows, np.int32)
+    values = np.empty(rows, np.float32)
+    times = np.empty(rows, np.int64) if data.timed else None
+    at = 0
+    for block, lo, hi in data.blocks("user"):
+        name = f"user-{block}"
+        indptr, indices, need = (take(data.folder, f"{name}-{x}") for x in ("indptr", "indices", "need"))
+        end = at + len(indices)
+        users[at:end] = np.repeat(np.arange(lo, hi, dtype=np.int32), np.diff(indptr))
+        items[at:end] = need[indices]
+        values[at:end] = take(data.folder, f"{name}-values")
+        if times is not None:
+            times[at:end] = take(data.folder, f"{name}-times")
+        at = end
+    tables: dict[str, Any] = {}
+    if source is not None:
+        tables = {"item_table": source.item_table, "item_features": source.item_features, "name": source.name}
+        tables |= {"user_table": source.user_table, "user_features": source.user_features}
+    return Interactions(
+        users, items, values, times, ids["user"], ids["item"], columns=data.columns, notes=tuple(data.notes), **tables
+    )
+

@@ -1,0 +1,211 @@
+"""The folder of a training: parts of tables as files, and a record of each step that is complete.
+
+The folder is the checkpoint. A file is written beside its place and renamed, so it is whole or not there. A step's
+record holds its small results and the sizes and digests of its files; what is done already is checked against that
+before a training goes on. Nothing in the folder is executed: it holds JSON and ``.npy`` files without objects.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.engines.executors import Executor, Here
+from cofactor.errors import ConfigError, DataError
+
+Array = NDArray[Any]
+
+JOB = "job.json"
+FORMAT = 1
+_PIECE = 8 << 20
+
+
+class Done(NamedTuple):
+    """What a job gives back: a small value, and the files that it wrote: (name, bytes, digest)."""
+
+    value: Any
+    files: list[tuple[str, int, str]]
+
+
+def put(folder: str | Path, name: str, array: Array) -> tuple[str, int, str]:
+    """Write an array as ``name.npy``, whole or not at all; gives what a step's record says of it."""
+    place = Path(folder) / f"{name}.npy"
+    scratch = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
+    hashed = hashlib.blake2b(digest_size=16)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with open(scratch, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(_plain(array)))
+            flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+            for lo in range(0, len(flat), _PIECE):
+                file.write(flat[lo : lo + _PIECE].data)
+                hashed.update(flat[lo : lo + _PIECE].data)
+            size = file.tell()
+        os.replace(scratch, place)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise ConfigError(f"cannot write in the work folder {folder}: {error.strerror or error}") from None
+    return name, size, hashed.hexdigest()
+
+
+def _plain(array: Array) -> Array:
+    """With a layout that a header of this kind can say: rows first."""
+    return np.empty(array.shape, array.dtype) if not array.flags.c_contiguous else array
+
+
+def take(folder: str | Path, name: str) -> Array:
+    """The array ``name.npy``, mapped; DataError where it is not there or not whole."""
+    try:
+        found: Array = np.load(Path(folder) / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        gone = isinstance(error, FileNotFoundError)
+        raise DataError(torn(folder, name, "is not there" if gone else "is torn")) from None
+    return found
+
+
+def torn(folder: str | Path, name: str, what: str) -> str:
+    """The sentence that refuses a part."""
+    return f"the part {name}.npy of the work folder {folder} {what}; remove the folder and begin again"
+
+
+def verify(job: tuple[str, list[tuple[str, int, str]]]) -> None:
+    """DataError unless each file is as its step's record says."""
+    folder, files = job
+    for name, size, digest in files:
+        array = take(folder, name)
+        flat = array.reshape(-1).view(np.uint8) if array.size else np.empty(0, np.uint8)
+        hashed = hashlib.blake2b(digest_size=16)
+        for lo in range(0, len(flat), _PIECE):
+            hashed.update(np.ascontiguousarray(flat[lo : lo + _PIECE]).data)
+        if os.path.getsize(Path(folder) / f"{name}.npy") != size or hashed.hexdigest() != digest:
+            raise DataError(torn(folder, name, "was changed after it was written"))
+
+
+class Work:
+    """A work folder in use, and who works in it."""
+
+    def __init__(self, folder: str | Path, key: dict[str, Any], executor: Executor, *, resume: bool) -> None:
+        self.folder, self.executor = Path(folder).absolute(), executor
+        self.records: dict[str, dict[str, Any]] = {}
+        job = self.folder / JOB
+        key = {"format": FORMAT, **key}
+        try:
+            if job.exists():
+                self._resume(json.loads(job.read_text()), json.loads(json.dumps(key)), resume)
+                return
+            if self.folder.exists() and any(self.folder.iterdir()):
+                raise ConfigError(f"the work folder {folder} holds other things; give one that is empty or not there")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write(job, key)
+        except (OSError, ValueError) as error:
+            if isinstance(error, (ConfigError, DataError)):
+                raise
+            raise ConfigError(f"the work folder {folder} cannot be used: {error}") from None
+
+    def _resume(self, found: dict[str, Any], key: dict[str, Any], resume: bool) -> None:
+        if not resume:
+            raise ConfigError(f"the work folder {self.folder} holds a training already; resume=True goes on with it")
+        if found != key:
+            names = sorted(name for name in {*found, *key} if found.get(name) != key.get(name))
+            raise ConfigError(
+                f"the work folder {self.folder} holds another training (it differs in: {', '.join(names)}); remove it"
+                " or give another folder"
+            )
+        for place in sorted((self.folder / "steps").glob("*.json")):
+            try:
+                record = json.loads(place.read_text())
+                if record["digest"] != _digest(record):
+                    raise ValueError
+            except (ValueError, KeyError, TypeError):
+                raise DataError(
+                    f"the record {place.name} of the work folder {self.folder} is torn or changed; remove the folder"
+                    " and begin again"
+                ) from None
+            self.records[place.stem] = record
+        dropped = {name for record in self.records.values() for name in record["dropped"]}
+        files = [tuple(f) for record in self.records.values() for f in record["files"] if f[0] not in dropped]
+        jobs = [(str(self.folder), files[at :: 4 * self.executor.workers]) for at in range(4 * self.executor.workers)]
+        self.executor.map(verify, [job for job in jobs if job[1]])
+
+    def step(
+        self,
+        name: str,
+        function: Callable[[Any], Done],
+        jobs: Iterable[Any],
+        drop: Iterable[str] = (),
+        *,
+        here: bool = False,
+    ) -> list[Any]:
+        """The values of a step's jobs, in order; from its record where it is complete. Then the files ``drop`` go."""
+        dropped = list(drop)
+        if name not in self.records:
+            done = (Here() if here else self.executor).map(function, jobs)
+            record: dict[str, Any] = {
+                "values": [_packed(d.value) for d in done],
+                "files": [f for d in done for f in d.files],
+                "dropped": dropped,
+            }
+            record["digest"] = _digest(record)
+            (self.folder / "steps").mkdir(exist_ok=True)
+            _write(self.folder / "steps" / f"{name}.json", record)
+            self.records[name] = json.loads(json.dumps(record))
+        for gone in self.records[name]["dropped"]:
+            with contextlib.suppress(OSError):
+                (self.folder / f"{gone}.npy").unlink()
+        return [_unpacked(value) for value in self.records[name]["values"]]
+
+    def alone(self, name: str, make: Callable[[], list[Done]]) -> list[Any]:
+        """A step that this process does by itself."""
+        return self.step(name, _same, [] if name in self.records else make(), here=True)
+
+
+def _same(done: Done) -> Done:
+    return done
+
+
+def _write(place: Path, value: Any) -> None:
+    scratch = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
+    scratch.write_text(json.dumps(value))
+    os.replace(scratch, place)
+
+
+def _digest(record: dict[str, Any]) -> str:
+    text = json.dumps({k: v for k, v in record.items() if k != "digest"}, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _packed(value: Any) -> Any:
+    """As JSON has it; arrays by their bytes, so that no bit is lost."""
+    if isinstance(value, np.ndarray):
+        data = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode()
+        return {"array": value.dtype.str, "shape": list(value.shape), "data": data}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [_packed(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _packed(v) for k, v in value.items()}
+    return value
+
+
+def _unpacked(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"array", "shape", "data"}:
+        dtype = np.dtype(value["array"])
+        if dtype.hasobject:
+            raise DataError("the work folder holds an array of objects; remove it and begin again")
+        return np.frombuffer(base64.b64decode(value["data"]), dtype).reshape(value["shape"]).copy()
+    if isinstance(value, list):
+        return [_unpacked(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _unpacked(v) for k, v in value.items()}
+    return value
