@@ -18,6 +18,7 @@ FLOOR = {
     "_json": 0,
     "errors": 0,
     "_validate": 1,
+    "_fork": 1,
     "_paths": 1,
     "_progress": 1,
     "_plot": 1,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cofactor import bundle
+from cofactor._fork import check_threads
 from cofactor._paths import check_file
 from cofactor._validate import check_bool, check_int, check_number
 from cofactor.data.interactions import Interactions, Split
@@ -55,6 +56,7 @@ def fit(
     With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the training rows, and the
     residuals on the last tenth make its intervals (and, where nothing is watched, its ``valid_rmse``).
     """
+    check_threads()
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ConfigError(f"seed is {seed!r}; it is a whole number, 0 or more")
     if not isinstance(model, str):
@@ -115,6 +117,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recom
     ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
     no code. Raises BundleError for anything that is not an intact bundle.
     """
+    check_threads()
     return Recommender.of(bundle.load(path, verify=verify, module=module))
 
 

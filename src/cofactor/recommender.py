@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor import bundle
+from cofactor._fork import checks_threads
 from cofactor._paths import check_file
 from cofactor._validate import check_int
 from cofactor.data.interactions import Interactions
@@ -39,6 +40,7 @@ from cofactor.train.learner import Learner
 Array = NDArray[Any]
 
 
+@checks_threads
 class Recommender(Fitted):
     """What :func:`cofactor.fit` returns and :func:`cofactor.load` reads back. Attributes: see ``Fitted``."""
 

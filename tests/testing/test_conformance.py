@@ -66,7 +66,7 @@ class _NoisyStepper(Stepper):
 
 def _overwriting(self, data, rng):
     data.users.flags.writeable = True
-    data.users[0] = 1 - data.users[0]
+    data.users[0] = (data.users[0] + 1) % data.n_users  # a code that exists: kernels trust codes
     return Bias.stepper(self, data, rng)
 
 

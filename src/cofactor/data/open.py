@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from polars import selectors
 
+from cofactor._fork import check_threads
 from cofactor.data.catalog import DATASETS
 from cofactor.data.delimited import open_text
 from cofactor.data.frames import open_frame
@@ -24,6 +25,7 @@ def open_table(
 
     DataError where there is no such file, it is a directory, it is empty, or it is not a table.
     """
+    check_threads()
     for name, value in (("sep", sep), ("encoding", encoding)):
         if value is not None and (not isinstance(value, str) or not value):
             common = "',' or ';'" if name == "sep" else "'utf-8' or 'latin-1'"

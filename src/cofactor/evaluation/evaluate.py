@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._fork import check_threads
 from cofactor._validate import check_int
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
@@ -59,6 +60,7 @@ def evaluate(
     test rows, or where nobody has a relevant one. Warns (LeakWarning) where test rows are training rows, and
     (RelevanceWarning) where fewer than a tenth of the test users have a relevant row.
     """
+    check_threads()
     for name, value in (("draws", draws), ("seed", seed)):
         check_int(name, value, 0)
     by = scorer(trained, train)

@@ -131,7 +131,7 @@ class BiasStepper(Stepper):
     """Sweeps in float64; the model's float32 arrays are written after each."""
 
     def __init__(self, model: Bias, data: Interactions) -> None:
-        self.model, self.data = model, data
+        self.model, self.by_user, self.by_item = model, data.by_user, data.by_item
         self.user_bias = np.zeros(data.n_users)
         self.item_bias = np.zeros(data.n_items)
         self.mean = mean_value(data.by_user)
@@ -142,8 +142,8 @@ class BiasStepper(Stepper):
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
         """One sweep; gives the training mean squared error."""
-        d, c = self.data, self.model.config
-        loss = sweep(d.by_user, d.by_item, self.mean, self.user_bias, self.item_bias, c.reg_user, c.reg_item)
+        c = self.model.config
+        loss = sweep(self.by_user, self.by_item, self.mean, self.user_bias, self.item_bias, c.reg_user, c.reg_item)
         self._write()
         return np.array([loss])
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._fork import check_threads
 from cofactor._progress import progress
 from cofactor._validate import check_int, check_number
 from cofactor.data.interactions import Interactions, Split
@@ -93,6 +94,7 @@ def compare(
     have a relevant row. Raises ConfigError for a model that was tuned on test rows, DataError where nobody has a
     relevant row and only lists are measured.
     """
+    check_threads()
     folds = _folds(ratings, split, seed)
     first = folds[0].train
     candidates = candidates_of(usual_models(first) if models is None else models)

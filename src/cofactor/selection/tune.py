@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor._fork import check_threads
 from cofactor._paths import check_path
 from cofactor._progress import progress
 from cofactor._validate import check_choice, check_int, check_number
@@ -87,6 +88,7 @@ def tune(
 
     Raises ConfigError where there is nothing to search, MissingExtraError without Optuna.
     """
+    check_threads()
     optuna = _optuna()
     cls = model_class(model)
     if fixed is not None and not isinstance(fixed, Mapping):
