@@ -53,7 +53,8 @@ def percentiles(values: Array, ends: Array, wanted: tuple[float, ...]) -> Array:
     found = []
     for percent in wanted:
         at = (n - 1) * (percent / 100)
-        pair = values[np.searchsorted(ends, [int(at), min(int(at) + 1, n - 1)], side="right")]
-        # the same interpolation, on the two neighbours alone
-        found.append(np.percentile(pair, (at - int(at)) * 100) if pair[0] != pair[1] else pair[0])
+        share = at - int(at)
+        low, high = values[np.searchsorted(ends, [int(at), min(int(at) + 1, n - 1)], side="right")]
+        step = float(high - low)  # as np.percentile goes between two values: from the nearer one
+        found.append(float(low) + step * share if share < 0.5 else float(high) - step * (1 - share))
     return np.asarray(found, dtype=np.float32)
