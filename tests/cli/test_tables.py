@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import cofactor as cf
 from cofactor.cli.common import cell, emit
 from cofactor.models import ABOUT, REGISTRY, list_models
+from cofactor.selection.choose import ChoiceWarning
 
 
 def test_no_number_that_is_not_zero_is_shown_as_zero() -> None:
@@ -54,11 +56,14 @@ def test_what_auto_tried_is_shown_by_fit_and_info(tmp_path: Path, monkeypatch: p
         assert not code
         return out, err
 
-    out, err = run("fit", "r.csv", "--budget", "0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChoiceWarning)
+        out, err = run("fit", "r.csv", "--budget", "0")
     assert "inner rmse" in out
     assert [line.split()[-1] for line in out.splitlines() if line.startswith("bias ")] == ["chosen"]
     assert "no room for als" in " ".join(out.split())
-    assert "by which it was chosen" in err
+    assert "Chosen on held-out rows: random" in " ".join(out.split())
+    assert "used to select the model" in err
     out, _ = run("info", "model.cofactor")
     assert "What auto tried" in out
     assert "chosen" in out
@@ -66,7 +71,7 @@ def test_what_auto_tried_is_shown_by_fit_and_info(tmp_path: Path, monkeypatch: p
     out, _ = run("info", "model.cofactor", "--json")
     kept = json.loads(out)["trials"]
     assert [line["model"] for line in kept if line["chosen"]] == ["bias"]
-    tried = cf.load("model.cofactor").tried
+    tried = cf.load("model.cofactor").trials
     assert tried is not None
     assert tried.to_dicts() == kept
 

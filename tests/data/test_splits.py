@@ -113,7 +113,7 @@ def test_temporal_never_looks_ahead() -> None:
         assert at.valid.times.min() >= 200 > at.train.times.max()
     with pytest.raises(DataError, match=r"no rating from 2050-01-01 00:00:00 on; the ratings run from 1970"):
         splits.temporal(data, cutoff="2050-01-01")
-    with pytest.raises(DataError, match="is not a moment"):
+    with pytest.raises(DataError, match="is not a date or time"):
         splits.temporal(data, cutoff="yesterday")
 
 

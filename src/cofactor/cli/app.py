@@ -39,14 +39,30 @@ COMMANDS = {
         "compare:command",
         "Compare models honestly: same rows, confidence intervals, and what can and cannot be told apart.",
     ),
+    "tune": (
+        "tune:command",
+        "Search better settings for a model, on held-out rows; parameters given as flags stay fixed: --n-factors 50.",
+    ),
     "recommend": (
         "recommend:command",
         'Recommend items: to --user ID, to somebody new by --liked "ITEM=5" or --liked ITEM, or to --all users.',
+    ),
+    "predict": (
+        "predict:command",
+        "Predict ratings (or scores, by a ranker) of --user for --item, or of a table of --pairs.",
     ),
     "similar": ("similar:command", "Show which items are most like one."),
     "explain": (
         "explain:command",
         "Take a prediction apart: terms that sum to it, and the nearest items that the user rated.",
+    ),
+    "update": (
+        "update:command",
+        "Recommend again to the users of newer ratings, which are folded in: the model's file stays as it is.",
+    ),
+    "refit": (
+        "refit:command",
+        "Train a saved model again on its rows and newer ones; parameters given as flags change: --epochs 30.",
     ),
     "report": (
         "report:command",
@@ -67,7 +83,7 @@ COMMANDS = {
 
 FREE = {"allow_extra_args": True, "ignore_unknown_options": True}
 """For commands that take the parameters of any model as flags."""
-TAKES_PARAMETERS = ("fit",)
+TAKES_PARAMETERS = ("fit", "tune", "refit")
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """A wrong option or argument, whichever parser typer brings."""

@@ -275,6 +275,45 @@ def read_lines(path: str) -> list[str]:
     return found
 
 
+def listed(text: str) -> list[str]:
+    """Names from a list with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def whole_numbers(option: str, text: str) -> list[int]:
+    """Whole numbers from a list with commas."""
+    try:
+        return [int(part) for part in listed(text)]
+    except ValueError:
+        raise ConfigError(f"{option} is {text!r}; give a whole number, or several with commas: 5,10") from None
+
+
+def budget_of(text: str | None) -> dict[str, Any]:
+    """What a person types for a budget: "90" seconds, or "8 trials"."""
+    if text is None:
+        return {}
+    amount, _, unit = text.strip().partition(" ")
+    try:
+        if unit.strip() in ("trial", "trials"):
+            return {"budget": int(amount)}
+        if not unit:
+            return {"budget_seconds": float(amount.removesuffix("s"))}
+    except ValueError:
+        pass
+    raise ConfigError(f"--budget is {text!r}; give seconds, such as 90, or a number of models, such as '8 trials'")
+
+
+def new_rows(rec: Recommender, path: str, **given: Any) -> pl.DataFrame:
+    """Newer ratings from a file that is like the training table, as the frame that ``update`` takes."""
+    mine = rec.data.columns
+    found = read_test(rec, path, **given)
+    theirs = found.columns
+    names = {theirs.user: mine.user, theirs.item: mine.item, theirs.rating or "rating": mine.rating or "rating"}
+    if found.times is not None:
+        names[theirs.time or "time"] = mine.time or "time"
+    return found.to_frame().rename(names)
+
+
 def separator(text: str | None) -> str | None:
     """What a person types for a separator: ``tab`` and a backslash with t are a tab."""
     return "\t" if text in ("tab", "\\t") else text

@@ -15,11 +15,14 @@ from cofactor.cli.common import (
     Time,
     User,
     console,
+    listed,
     print_json,
     read_ratings,
     show,
+    whole_numbers,
 )
 from cofactor.data import splits
+from cofactor.errors import ConfigError
 from cofactor.selection import compare
 
 SHOWN = ["model", "metric", "mean", "low", "high", "worse_by", "p", "fit_seconds"]
@@ -28,29 +31,58 @@ SHOWN = ["model", "metric", "mean", "low", "high", "worse_by", "p", "fit_seconds
 
 def command(
     ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
-    models: str = typer.Option("popular,bias,item-knn,als,dot-bias,bayes-mf", "--models", help="Names with commas."),
+    models: str | None = typer.Option(
+        None, "--models", help='Names with commas, with settings as in "ease:reg=100" (the usual ones unless given).'
+    ),
     user: str | None = User,
     item: str | None = Item,
     rating: str | None = Rating,
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
+    how: str = typer.Option(
+        "auto", "--how", help="What is held out: random, temporal, last (of each user), or auto: the future if any."
+    ),
     valid: float = typer.Option(0.2, "--valid", help="The share of rows held out."),
-    folds: int = typer.Option(1, "--folds", help="Cross-validate over this many folds instead."),
+    folds: int = typer.Option(
+        1, "--folds", help="So many parts: random folds, or with --how temporal windows of time."
+    ),
+    metrics: str | None = typer.Option(None, "--metrics", help="Metrics with commas, such as rmse,ndcg,recall@20."),
+    n: str = typer.Option("10", "-n", "--n", help="Length of the lists, or several with commas."),
+    relevant: float | None = typer.Option(None, "--relevant", help="A rating from here on is a hit."),
+    new_users: str = typer.Option(
+        "skip", "--new-users", help="Users without history: skip, or popular items for them."
+    ),
+    tune: float | None = typer.Option(None, "--tune", help="Seconds to tune each model, inside its training rows."),
     seed: int = Seed,
     as_json: bool = Json,
 ) -> None:
     """Compare models honestly: same rows, confidence intervals, and what can and cannot be told apart."""
     check_int("--folds", folds)
     data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
-    names = [m.strip() for m in models.split(",") if m.strip()]
-    split = splits.kfold(data, folds, seed) if folds > 1 else splits.random(data, valid=valid, seed=seed)
-    result = compare(data, models=names, split=split, seed=seed)
+    if folds == 1:
+        split = [splits.split_by(data, how, valid, seed)]
+    elif how == "temporal":
+        split = splits.rolling(data, folds, min(valid, 0.8 / folds))
+    elif how in ("auto", "random"):
+        split = splits.kfold(data, folds, seed)
+    else:
+        raise ConfigError(f"--folds goes with --how random or temporal, not with {how}")
+    result = compare(
+        split=split,
+        models=None if models is None else listed(models),
+        metrics=None if metrics is None else listed(metrics),
+        n=whole_numbers("--n", n),
+        relevant=relevant,
+        new_users=new_users,  # type: ignore[arg-type]
+        tune=tune,
+        seed=seed,
+    )
     if as_json:
         print_json(result.to_dict())
         return
     show(
         result.frame.select(SHOWN),
-        "95 % confidence intervals; worse_by and p: against the best of that metric",
+        f"On {result.how[0]}; 95 % confidence intervals; worse_by and p: against the best of that metric",
     )
     console().print(result.verdict, markup=False)

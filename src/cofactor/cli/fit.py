@@ -18,6 +18,7 @@ from cofactor.cli.common import (
     Sep,
     Time,
     User,
+    budget_of,
     metric_line,
     parse_flags,
     print_json,
@@ -49,7 +50,9 @@ def command(
     valid: float = typer.Option(0.0, "--valid", help="Hold out this share of rows and report the loss on them."),
     checkpoint: str | None = typer.Option(None, help="Write this file after every epoch; train on with --resume."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint."),
-    budget: float = typer.Option(60.0, "--budget", help="Seconds that auto may spend on trying models."),
+    budget: str | None = typer.Option(
+        None, "--budget", help='What auto may spend: seconds of counted work (60), or "8 trials".'
+    ),
     seed: int = Seed,
     as_json: bool = Json,
 ) -> None:
@@ -77,7 +80,7 @@ def command(
         seed=seed,
         checkpoint=checkpoint,
         resume=resume,
-        budget_seconds=budget,
+        **budget_of(budget),
         user_features=_names(user_features),
         item_features=_names(item_features),
         verbose=not as_json,

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
 from cofactor._validate import check_bool
-from cofactor.data.interactions import Split
+from cofactor.data import splits
+from cofactor.data.features import with_features
+from cofactor.data.interactions import Features, Interactions, Split
 from cofactor.errors import ConfigError
 from cofactor.fitting.calibrate import calibrate_intervals
 from cofactor.fitting.fit import fit_named, prepared
@@ -61,6 +63,33 @@ def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool
     if np.isfinite(drift):
         found.metrics["embedding_shift"] = drift
     return found
+
+
+def with_newer(old: Interactions, newer: Interactions) -> Interactions:
+    """The rows of both, new users and items among them: a newer row takes the place of one of the same user and item.
+
+    Side tables and features of users and items are kept; those that only ``newer`` knows have none.
+    """
+    parts = splits.given(old, newer)
+    before, after = (part.users.astype(np.int64) * part.n_items + part.items for part in (parts.train, parts.valid))
+    kept = parts.train.take(np.flatnonzero(~np.isin(before, after)))
+    times = None
+    if old.times is not None:  # a row without a time counts as the latest
+        latest = np.full(len(newer), old.times.max(initial=0))
+        times = np.concatenate([kept.times, latest if newer.times is None else newer.times])
+    data = kept.replace(
+        users=np.concatenate([kept.users, parts.valid.users]),
+        items=np.concatenate([kept.items, parts.valid.items]),
+        values=np.concatenate([kept.values, parts.valid.values]),
+        times=times,
+    )
+    user, item = (_columns_of(features) for features in (old.user_features, old.item_features))
+    return with_features(data, user=user, item=item) if user or item else data
+
+
+def _columns_of(features: Features | None) -> list[str] | None:
+    """The columns of a side table that features were made of."""
+    return None if features is None else list(dict.fromkeys(name.partition("=")[0] for name in features.names))
 
 
 def _why(rec: Fitted, going_on: bool) -> str:

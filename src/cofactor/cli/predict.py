@@ -1,0 +1,48 @@
+"""``cofactor predict``: what users would give to items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from cofactor.api import load
+from cofactor.cli.common import Json, check_table, emit, print_json, read_ratings, say, write_table
+from cofactor.errors import ConfigError
+
+
+def command(
+    model: str = typer.Argument(help="A saved model."),
+    user: str | None = typer.Option(None, "--user", help="A user of the training data."),
+    item: list[str] | None = typer.Option(None, "--item", help="An item's id, or its title; repeat it."),  # noqa: B008
+    pairs: str | None = typer.Option(None, "--pairs", help="A table of users and items, with the training columns."),
+    interval: float | None = typer.Option(None, "--interval", help="Bounds that hold this share of true ratings: 0.9."),
+    unknown: str = typer.Option("error", "--unknown", help="Ids not in training: error, skip, or popular."),
+    sep: str | None = typer.Option(None, "--sep", help="What separates the fields of --pairs (guessed unless given)."),
+    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
+    as_json: bool = Json,
+) -> None:
+    """Predict ratings (or scores, by a ranker) of --user for --item, or of a table of --pairs."""
+    if (pairs is None) == (user is None and not item):
+        raise ConfigError("give --user ID and --item ID (repeatable), or a table with --pairs FILE")
+    if pairs is None and (user is None or not item):
+        raise ConfigError("--user ID and --item ID go together")
+    if out is not None:
+        check_table(out)
+    rec = load(model)
+    asked: Any
+    if pairs is None:
+        asked = [(rec.data.user_ids.parse(str(user)), rec.data.item_ids.parse(one)) for one in item or []]
+    else:
+        names = rec.data.columns
+        rows = read_ratings(pairs, names.user, names.item, False, False, sep=sep, quiet=as_json)
+        asked = rows.to_frame().select(names.user, names.item)
+    found = rec.predict(asked, interval=interval is not None, level=interval or 0.9, unknown=unknown)  # type: ignore[arg-type]
+    if out is None:
+        emit(found, as_json)
+        return
+    write_table(found, out)
+    if as_json:
+        print_json({"out": out, "predictions": len(found)})
+    else:
+        say(f"wrote {len(found):,} predictions to {out}")

@@ -1,0 +1,80 @@
+"""``cofactor tune``: better settings for a model, found inside the training rows."""
+
+from __future__ import annotations
+
+import typer
+
+from cofactor.api import fit
+from cofactor.bundle import check_writable
+from cofactor.cli.common import (
+    Encoding,
+    Item,
+    Json,
+    Rating,
+    Sep,
+    Time,
+    User,
+    metric_line,
+    parse_flags,
+    print_json,
+    read_ratings,
+    say,
+    show,
+)
+from cofactor.models import model_class
+from cofactor.models.specs import spec_text
+from cofactor.selection import tune
+
+
+def command(
+    ctx: typer.Context,
+    ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
+    model: str = typer.Option(..., "--model", "-m", help="A model's name (cofactor models)."),
+    user: str | None = User,
+    item: str | None = Item,
+    rating: str | None = Rating,
+    time: str | None = Time,
+    sep: str | None = Sep,
+    encoding: str | None = Encoding,
+    metric: str | None = typer.Option(None, "--metric", help="What to improve (rmse, or ndcg@10 for rankers)."),
+    how: str = typer.Option("auto", "--how", help="What is held out: random, temporal, last, or auto."),
+    folds: int = typer.Option(1, "--folds", help="On how many held-out parts each trial is measured, up to 5."),
+    trials: int | None = typer.Option(None, "--trials", help="Stop after so many trials."),
+    budget: float | None = typer.Option(None, "--budget", help="Stop after so many seconds (60 without --trials)."),
+    relevant: float | None = typer.Option(None, "--relevant", help="A rating from here on is a hit."),
+    storage: str | None = typer.Option(None, "--storage", help="Keep the trials in this file, and go on from it."),
+    out: str | None = typer.Option(None, "--out", "-o", help="Train the best on all rows and write it here."),
+    seed: int = typer.Option(0, "--seed", help="One seed and a number of trials give one result."),
+    as_json: bool = Json,
+) -> None:
+    """Search better settings for a model, on held-out rows; parameters given as flags stay fixed: --n-factors 50."""
+    fixed = parse_flags(ctx.args, model_class(model).Config)
+    if out is not None:
+        check_writable(out)
+    data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
+    found = tune(
+        data,
+        model,
+        metric,
+        budget_seconds=budget,
+        trials=trials,
+        seed=seed,
+        folds=folds,
+        fixed=fixed,
+        relevant=relevant,
+        how=how,
+        storage=storage,
+        quiet=as_json or None,
+    )
+    rec = None if out is None else fit(data, found.model, **found.best)
+    if rec is not None:
+        rec.save(str(out))
+    if as_json:
+        facts = {"model": found.model, "metric": found.metric, "value": found.value, "best": found.best}
+        print_json(facts | {"held_out": found.how, "trials": found.frame.to_dicts(), "out": out})
+        return
+    show(found.frame, f"Measured on {found.how}")
+    say(metric_line(f"inner_{found.metric}", found.value))
+    say(f"best: {spec_text(found.model, found.best)}")
+    if out is not None:
+        say(f"saved {found.model} to {out}")

@@ -1,0 +1,57 @@
+"""``cofactor update``: lists that know newer ratings, without training."""
+
+from __future__ import annotations
+
+import typer
+
+from cofactor.api import load
+from cofactor.cli.common import (
+    Item,
+    Json,
+    Rating,
+    Sep,
+    Time,
+    User,
+    check_lists,
+    emit,
+    new_rows,
+    print_json,
+    say,
+    write_table,
+)
+
+
+def command(
+    model: str = typer.Argument(help="A saved model."),
+    events: str = typer.Argument(help="A table of newer ratings, with the columns of the training table."),
+    user: str | None = User,
+    item: str | None = Item,
+    rating: str | None = Rating,
+    time: str | None = Time,
+    sep: str | None = Sep,
+    unknown: str = typer.Option("error", "--unknown", help="Items that the model does not know: error, or skip."),
+    n: int = typer.Option(10, "-n", help="How many items each user gets."),
+    seen: bool = typer.Option(False, "--seen", help="Items already rated may come up too."),
+    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
+    as_json: bool = Json,
+) -> None:
+    """Recommend again to the users of newer ratings, which are folded in: the model's file stays as it is.
+
+    To train on them and save the result use cofactor refit.
+    """
+    if out is not None:
+        check_lists(out)
+    rec = load(model)
+    rows = new_rows(rec, events, user=user, item=item, rating=rating, time=time, sep=sep, quiet=as_json)
+    newer = rec.update(rows, unknown=unknown)  # type: ignore[arg-type]
+    users = rows[rec.data.columns.user].unique(maintain_order=True).to_list()
+    lists = newer.recommend_all(n, users=users, seen=seen, unknown="skip" if unknown == "skip" else "error")
+    assert lists is not None  # without out it is a frame
+    if out is None:
+        emit(lists, as_json)
+        return
+    write_table(lists, out)
+    if as_json:
+        print_json({"out": out, "users": len(users), "events": len(rows), "n": n})
+    else:
+        say(f"wrote the best {n} items for {len(users):,} users to {out}, with {len(rows):,} newer ratings")
