@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ import cofactor as cf
 from cofactor.serve import Settings, create_app
 
 TOKEN = "a-token-of-some-length"
+NEW = [{"user": 5, "item": 101, "rating": 1.0}, {"user": 999, "item": "Film 3 (1953)", "rating": 5.0}]
 
 
 def ratings(n_users=40, n_items=25, seed=0, text_ids=False):
@@ -60,6 +62,30 @@ def client(bundle, *, raises=True, headers=None, **settings):
         yield found
 
 
+@contextmanager
+def serving(bundle, *, app=None, **settings):
+    """A server on a socket, in a thread of this process: (its port, the application)."""
+    from cofactor.serve.server import _server, listening
+
+    told = Settings(bundle, **{"watch": False, "port": 0} | settings)
+    app = app or create_app(told)
+    server = _server(app, told)
+    listener = listening("127.0.0.1", 0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    end = time.monotonic() + 30
+    while not server.started:
+        assert time.monotonic() < end
+        assert thread.is_alive()
+        time.sleep(0.01)
+    try:
+        yield listener.getsockname()[1], app
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+
+
 def ok(answer):
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -68,13 +94,11 @@ def ok(answer):
 def refused(answer, status, *words):
     assert answer.status_code == status, answer.text
     said = answer.json()
-    assert list(said) == ["error"]
+    assert said["detail"] == said["error"]
+    assert (said["status"], answer.headers["content-type"]) == (status, "application/problem+json")
     assert all(word in said["error"] for word in words), said
     assert "\n" not in said["error"]
     assert "Traceback" not in said["error"]
-
-
-NEW = [{"user": 5, "item": 101, "rating": 1.0}, {"user": 999, "item": "Film 3 (1953)", "rating": 5.0}]
 
 
 def waited(condition, seconds=60):

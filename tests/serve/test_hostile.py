@@ -7,7 +7,6 @@ import datetime as dt
 import os
 import shutil
 import socket
-import sqlite3
 import stat
 import threading
 import time
@@ -25,7 +24,7 @@ from cofactor.serve import Settings
 from cofactor.serve.catalogue import Catalogue
 from cofactor.serve.live import Live
 from cofactor.serve.middleware import Guard
-from cofactor.serve.store import Event, Store
+from cofactor.serve.store import Event, Store, StoreError
 from cofactor.serve.versions import adopt
 from serve_tools import NEW, TOKEN, client, ok, ratings, refused, saved, waited
 
@@ -143,14 +142,13 @@ def test_a_crash_before_a_version_was_live_leaves_nothing_of_it(bundle, tmp_path
     with client(bundle):
         pass
     saved(tmp_path, "popular", bundle.name)
-    from cofactor.serve.versions import origin_of
-
-    store = Store(Path(f"{bundle}.state") / "events.sqlite")  # as far as an install came
-    store.add_version("reload", origin_of(bundle), "popular", "", 0, None)
+    store = Store(Path(f"{bundle}.state"))  # as far as an install came
+    assert store.new_number() == 2
+    adopt(bundle, Path(f"{bundle}.state") / "versions" / "000002.cofactor")
     store.close()
     with client(bundle) as http:
         assert ok(http.get("/v1/info"))["model"] == "popular"
-        assert len(ok(http.get("/v1/versions"))["versions"]) == 2
+        assert [v["version"] for v in ok(http.get("/v1/versions"))["versions"]] == [1, 3]
         ok(http.post("/v1/rollback", json={}))
         assert ok(http.get("/v1/info"))["model"] == "bias"
 
@@ -179,21 +177,21 @@ def test_a_reload_that_was_asked_for_is_not_done_again_by_the_watch(bundle, tmp_
 def test_the_watch_outlives_an_error(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr("cofactor.serve.live._LOOK_EVERY", 0.05)
     with client(bundle, watch=True) as http:
-        full = sqlite3.OperationalError("database or disk is full")
+        full = StoreError("database or disk is full")
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "add_version", lambda *_: (_ for _ in ()).throw(full))
+            patch.setattr(Store, "new_number", lambda *_: (_ for _ in ()).throw(full))
             saved(tmp_path, "popular", bundle.name)
             waited(lambda: "full" in (ok(http.get("/v1/info"))["last_error"] or ""))
         waited(lambda: ok(http.get("/v1/info"))["model"] == "popular")
 
 
 def test_a_transaction_that_cannot_end_does_not_block_the_next(tmp_path):
-    store = Store(tmp_path / "events.sqlite")
-    store._db.execute("CREATE TABLE parent (id PRIMARY KEY)")
-    store._db.execute("CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
-    store._db.execute("PRAGMA foreign_keys = ON")
-    with pytest.raises(sqlite3.IntegrityError), store._writing() as db:  # found at COMMIT, as a full disk can be
-        db.execute("INSERT INTO child VALUES (1)")
+    store = Store(tmp_path / "state")
+    with store._write() as db:
+        db.exec_driver_sql("CREATE TABLE parent (id PRIMARY KEY)")
+        db.exec_driver_sql("CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(StoreError), store._write() as db:  # found at COMMIT, as a full disk can be
+        db.exec_driver_sql("INSERT INTO child VALUES (1)")
     store.append([Event(1, 2, 3.0, 4)])
     assert store.count() == 1
     store.close()
@@ -312,14 +310,7 @@ def test_ids_that_json_cannot_name_are_refused(tmp_path):
 def test_who_is_forgotten_is_so_where_the_disk_fails_after_it(tmp_path, monkeypatch):
     with client(saved(tmp_path)) as http:
         ok(http.post("/v1/events", json={"events": NEW}))
-        real = Store._read
-
-        def read(self, query, *values):
-            if "checkpoint" in query:
-                raise sqlite3.OperationalError("disk I/O error")
-            return real(self, query, *values)
-
-        monkeypatch.setattr(Store, "_read", read)
+        monkeypatch.setattr(Store, "_truncated", lambda self: False)
         assert ok(http.delete("/v1/events?user=999")) == {"deleted": 1}
         refused(http.get("/v1/user?user=999"), 404)
 
@@ -329,7 +320,7 @@ def test_a_map_of_few_rated_items_is_computed_once(monkeypatch):
     data = SimpleNamespace(by_item=SimpleNamespace(counts=counts))
     calls = []
     monkeypatch.setattr(
-        "cofactor.report.maps.item_map", lambda m, d, shown, seed: calls.append(shown) or np.empty((0, 2))
+        "cofactor.serve.catalogue.item_map", lambda m, d, shown, seed: calls.append(shown) or np.empty((0, 2))
     )
     catalogue = Catalogue(SimpleNamespace(data=data, model=None, seed=0))
     monkeypatch.setattr(Catalogue, "_group_of", lambda self, shown: ([], []))

@@ -21,7 +21,7 @@ from cofactor.errors import BundleError, ConfigError
 from cofactor.serve import Settings
 from cofactor.serve.live import Busy, Live
 from cofactor.serve.refit import grown
-from cofactor.serve.store import Event, Store
+from cofactor.serve.store import Event, Store, StoreError
 from serve_tools import NEW, client, ok, ratings, refused, saved, waited
 
 
@@ -87,12 +87,12 @@ def test_a_user_can_be_forgotten(bundle):
 
 
 def test_nothing_of_a_forgotten_user_stays_in_the_store(tmp_path):
-    store = Store(tmp_path / "events.sqlite")
+    store = Store(tmp_path / "state")
     store.append([Event("a very particular name", 1, 3.0, 4), Event("b", 1, 3.0, 4)])
     assert store.forget("a very particular name") == 1
     store.close()
-    for file in tmp_path.iterdir():
-        assert b"a very particular name" not in file.read_bytes()
+    for file in (tmp_path / "state").rglob("*"):
+        assert file.is_dir() or b"a very particular name" not in file.read_bytes()
 
 
 def test_a_refit_knows_new_items_and_users_and_is_a_version(bundle):
@@ -172,7 +172,7 @@ def test_what_a_large_bundle_reads_at_first_use_is_read_before_it_is_live(
     facts = json.loads((broken / "manifest.json").read_text())
     facts["files"][name]["blake2b"] = digest_of(bytes(content))
     (broken / "manifest.json").write_bytes(manifest.dump(facts))
-    monkeypatch.setattr("cofactor.bundle.SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     monkeypatch.setattr("cofactor.serve.live._LOOK_EVERY", 0.05)
     cf.load(broken)
     with client(bundle, watch=read_only, read_only=read_only) as http:
@@ -258,21 +258,24 @@ def test_two_servers_do_not_share_a_state(bundle):
 
 
 def test_a_store_of_something_else_is_left_alone(tmp_path):
-    (tmp_path / "a.sqlite").write_bytes(b"this is a letter, and no database at all" * 50)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "events.sqlite").write_bytes(b"this is a letter, and no database at all" * 50)
     with pytest.raises(ConfigError, match="move it away"):
-        Store(tmp_path / "a.sqlite")
-    other = sqlite3.connect(tmp_path / "b.sqlite")
+        Store(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    other = sqlite3.connect(tmp_path / "b" / "events.sqlite")
     other.execute("CREATE TABLE mine (x)")
     other.commit()
     other.close()
     with pytest.raises(ConfigError, match="something else"):
-        Store(tmp_path / "b.sqlite")
-    with pytest.raises(ConfigError, match="cannot open"):
-        Store(tmp_path / "none" / "c.sqlite")
+        Store(tmp_path / "b")
+    (tmp_path / "c").write_text("a file")
+    with pytest.raises(ConfigError, match="cannot keep"):
+        Store(tmp_path / "c")
 
 
 def test_ids_keep_their_types(tmp_path):
-    store = Store(tmp_path / "events.sqlite")
+    store = Store(tmp_path / "state")
     events = [Event(1, "1", 2.5, 3), Event("1", 2**62, 2.5, 3)]
     store.append(events)
     assert store.events() == (events, 2)
@@ -286,7 +289,7 @@ def test_a_full_disk_changes_nothing(bundle, monkeypatch):
     with client(bundle) as http:
 
         def full(*_):
-            raise sqlite3.OperationalError("database or disk is full")
+            raise StoreError("database or disk is full")
 
         monkeypatch.setattr(Store, "append", full)
         refused(http.post("/v1/events", json={"events": NEW}), 503, "full")

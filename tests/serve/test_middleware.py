@@ -63,7 +63,7 @@ def ask(app, receive, path="/v1/info"):
     async def send(message):
         sent.append(message)
 
-    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"5")]
     scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
     asyncio.run(app(scope, receive, send))
     return sent

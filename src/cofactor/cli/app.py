@@ -73,6 +73,8 @@ COMMANDS = {
         "Write what a model learned for other programs: vectors, an ONNX graph, or a folder for the Hugging Face Hub.",
     ),
     "serve": ("serve:command", "Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it."),
+    "state": ("state:app", "Care for what a server keeps: check, repair, backup, restore, export, expire."),
+    "token": ("state:token", "Make a token for a server. It is shown once; only its hash is kept."),
     "info": ("info:command", "Show a saved model's manifest: model, parameters, data, metrics, versions."),
     "diff": ("diff:command", "Compare two saved models: metrics, overlap of top lists, items that moved."),
     "reproduce": ("reproduce:command", "Run a published protocol and show the published figures beside ours."),
@@ -104,7 +106,10 @@ def program(asked: Sequence[str]) -> typer.Typer:
         if name in asked:
             module, _, function = where.partition(":")
             command = getattr(importlib.import_module(f"cofactor.cli.{module}"), function)
-            app.command(name, context_settings=FREE if name in TAKES_PARAMETERS else None)(command)
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=name)
+            else:
+                app.command(name, context_settings=FREE if name in TAKES_PARAMETERS else None)(command)
         else:
             app.command(name, help=summary)(_not_loaded)
     return app

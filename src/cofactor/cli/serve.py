@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -19,11 +20,31 @@ def command(
     host: str = typer.Option("127.0.0.1", "--host", help="The address to listen on; by default this machine only."),
     port: int = typer.Option(8000, "--port", help="The port; 0: any that is free."),
     state: str | None = typer.Option(
-        None, "--state", help="Where newer ratings and versions are kept; by default MODEL.state beside it."
+        None,
+        "--state",
+        help="Where newer ratings and versions are kept: a directory (MODEL.state beside it), or postgresql://...",
     ),
+    versions: str | None = typer.Option(
+        None, "--versions", help="With a database: where this host keeps its copies of models (MODEL.versions)."
+    ),
+    workers: int = typer.Option(1, "--workers", help="Processes that answer, with one state and one mapped model."),
     read_only: bool = typer.Option(False, "--read-only", help="Take no newer ratings; write nothing."),
     watch: bool = typer.Option(True, "--watch/--no-watch", help="Look whether the model was replaced."),
     allow_host: list[str] | None = AllowHost,
+    tokens: str | None = typer.Option(None, "--tokens", help="A file of tokens with scopes (see cofactor token)."),
+    management: int | None = typer.Option(
+        None, "--management-port", help="A port of its own for /metrics and all that changes models."
+    ),
+    access_log: bool = typer.Option(False, "--access-log", help="Write a line of JSON for each request."),
+    keep: int = typer.Option(5, "--keep", help="Versions of the model that are kept."),
+    threads: int = typer.Option(4, "--threads", help="Requests that a process works on at once."),
+    max_requests: int = typer.Option(64, "--max-requests", help="Requests at once; more are told to come again."),
+    max_connections: int = typer.Option(1000, "--max-connections", help="Connections at once, for each process."),
+    max_body: int = typer.Option(1 << 20, "--max-body", help="Bytes that a request may have."),
+    max_events: int = typer.Option(1000, "--max-events", help="Newer ratings in one request."),
+    max_pairs: int = typer.Option(10_000, "--max-pairs", help="Pairs in one request for predictions."),
+    max_history: int = typer.Option(5000, "--max-history", help="Items of a history."),
+    max_users: int = typer.Option(100, "--max-users", help="Lists in one request."),
 ) -> None:
     """Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it.
 
@@ -33,23 +54,40 @@ def command(
 
     It swaps models without a pause, and goes back to an earlier one.
 
-    To be reached from other machines it needs a token, in the environment variable COFACTOR_TOKEN.
+    To be reached from other machines it needs a token, in the environment variable COFACTOR_TOKEN, or a file of them.
 
-    Install with: pip install 'cofactor\\[serve]'. More in docs/serving.md.
+    Install with: pip install 'cofactor\\[serve]'. More in docs/serving.md and docs/production.md.
     """
     settings = Settings(
         Path(model),
-        Path(state) if state is not None else None,
+        state if state is None or "://" in state else Path(state),
         host=host,
         port=port,
         token=os.environ.get("COFACTOR_TOKEN") or None,
         read_only=read_only,
         watch=watch,
         hosts=tuple(allow_host or ()),
+        versions=None if versions is None else Path(versions),
+        workers=workers,
+        tokens=None if tokens is None else Path(tokens),
+        management=management,
+        access_log=access_log,
+        keep=keep,
+        threads=threads,
+        max_requests=max_requests,
+        max_connections=max_connections,
+        max_body=max_body,
+        max_events=max_events,
+        max_pairs=max_pairs,
+        max_history=max_history,
+        max_users=max_users,
     )
 
-    def started(url: str, app: object) -> None:
-        live = app.state.live  # type: ignore[attr-defined]
+    def started(url: str, live: Any) -> None:
+        if isinstance(live, str):  # other processes serve it
+            console().print(live, markup=False)
+            console().print(f"{workers} workers serve it at {url} (Ctrl-C ends it)", markup=False)
+            return
         if live.last_error:
             say(f"note: {live.last_error}")
         console().print(f"{live.now.rec!r}", markup=False)

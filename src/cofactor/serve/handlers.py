@@ -4,75 +4,128 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cofactor._version import __version__
 from cofactor.bundle import info as bundle_info
-from cofactor.errors import UnknownIdError
+from cofactor.errors import ConfigError, UnknownIdError
 from cofactor.model import Posterior
 from cofactor.recommend.profiles import find_user
 from cofactor.recommend.update import holds
 from cofactor.recommend.updates import NO_TIME, trained_on
 from cofactor.serve import schemas
 from cofactor.serve.live import Live, Served
-
-if TYPE_CHECKING:
-    pass
+from cofactor.serve.store import Event
 
 SHOWN_RATINGS = 500
 
 
-def recommend(served: Served, asked: schemas.Recommend) -> dict[str, Any]:
+class Asked(NamedTuple):
+    """A request: its query or body, what the one who asks may do, and its id."""
+
+    live: Live
+    what: Any
+    scopes: frozenset[str]
+    request: str
+
+
+def within(name: str, count: int, most: int) -> None:
+    """ConfigError where one request asks for more than the server's settings allow."""
+    if count > most:
+        raise ConfigError(f"{name}: {count:,} in one request; at most {most:,} are allowed, so send several requests")
+
+
+def recommend_known(asked: Asked) -> dict[str, Any]:
+    """The best items for a user."""
+    what, served = asked.what, asked.live.now
+    user = served.rec.data.user_ids.parse(what.user)
+    known = schemas.Recommend.model_construct(user=user, n=what.n, seen=what.seen, where=what.where)
+    return _recommend(served, known)
+
+
+def recommend(asked: Asked) -> dict[str, Any]:
+    """The best items for a user or a history."""
+    within("history", len(asked.what.history or ()), asked.live.settings.max_history)
+    return _recommend(asked.live.now, asked.what)
+
+
+def recommend_many(asked: Asked) -> dict[str, Any]:
+    """Lists for many users or histories."""
+    what, served = asked.what, asked.live.now
+    within("users" if what.users else "histories", len(what.people()), asked.live.settings.max_users)
+    return {"version": served.version, "lists": [_recommend(served, p)["recommendations"] for p in what.people()]}
+
+
+def _recommend(served: Served, asked: schemas.Recommend) -> dict[str, Any]:
     """The best items for a user or a history."""
     options = asked.model_dump(exclude={"user", "history"}, exclude_defaults=True)
     frame = served.rec.recommend(asked.user, history=asked.ratings(), **options)
     return {"version": served.version, "recommendations": frame.to_dicts()}
 
 
-def predict(served: Served, asked: schemas.Predict) -> dict[str, Any]:
+def predict(asked: Asked) -> dict[str, Any]:
     """Ratings (or scores) of pairs."""
+    served, what = asked.live.now, asked.what
+    within("pairs", len(what.pairs), asked.live.settings.max_pairs)
     items = served.rec.items
-    codes = [items.find(p.item) for p in asked.pairs]  # some by id, some by title
-    pairs = [(p.user, p.item if c < 0 else items.ids.values[c]) for p, c in zip(asked.pairs, codes, strict=True)]
-    options: dict[str, Any] = {"interval": asked.interval, "level": asked.level, "unknown": asked.unknown}
+    codes = [items.find(p.item) for p in what.pairs]  # some by id, some by title
+    pairs = [(p.user, p.item if c < 0 else items.ids.values[c]) for p, c in zip(what.pairs, codes, strict=True)]
+    options: dict[str, Any] = {"interval": what.interval, "level": what.level, "unknown": what.unknown}
     return {"version": served.version, "predictions": served.rec.predict(pairs, **options).to_dicts()}
 
 
-def similar(served: Served, item: Any, n: int) -> dict[str, Any]:
+def similar(asked: Asked) -> dict[str, Any]:
     """The items nearest to one."""
-    return {"version": served.version, "similar": served.rec.similar_items(item, n).to_dicts()}
+    served = asked.live.now
+    item = served.rec.data.item_ids.parse(asked.what.item)
+    return {"version": served.version, "similar": served.rec.similar_items(item, asked.what.n).to_dicts()}
 
 
-def explain(served: Served, asked: schemas.Explain) -> dict[str, Any]:
+def explain(asked: Asked) -> dict[str, Any]:
     """Why somebody gets a prediction."""
-    found = served.rec.explain(asked.user, asked.item, history=asked.ratings(), n=asked.n)
+    served, what = asked.live.now, asked.what
+    within("history", len(what.history or ()), asked.live.settings.max_history)
+    found = served.rec.explain(what.user, what.item, history=what.ratings(), n=what.n)
     return {"version": served.version, "label": found.label} | found.to_dict() | {"because": found.because()}
 
 
-def what_if(served: Served, asked: schemas.WhatIf) -> dict[str, Any]:
-    """How the list of somebody changes without some ratings, or with others."""
-    instead = {r.item: served.rec.scale.liked if r.rating is None else r.rating for r in asked.instead}
+def what_if(asked: Asked) -> dict[str, Any]:
+    """How a list changes with other ratings."""
+    served, what = asked.live.now, asked.what
+    within("history", len(what.history or ()), asked.live.settings.max_history)
+    instead = {r.item: served.rec.scale.liked if r.rating is None else r.rating for r in what.instead}
     frame = served.rec.what_if(
-        asked.user, history=asked.ratings(), without=asked.without, instead=instead or None, n=asked.n
+        what.user, history=what.ratings(), without=what.without, instead=instead or None, n=what.n
     )
     return {"version": served.version, "changes": frame.to_dicts()}
 
 
-def biases(served: Served, n: int) -> dict[str, Any]:
+def biases(asked: Asked) -> dict[str, Any]:
     """The items with the lowest and the highest biases."""
-    return {"version": served.version, "biases": served.rec.biases(n).to_dicts()}
+    served = asked.live.now
+    return {"version": served.version, "biases": served.rec.biases(asked.what.n).to_dicts()}
 
 
-def items(served: Served, text: str, limit: int, offset: int) -> dict[str, Any]:
+def item_map(asked: Asked) -> dict[str, Any]:
+    """The most rated items with their places."""
+    return asked.live.now.catalogue.map(asked.what.limit)
+
+
+def items(asked: Asked) -> dict[str, Any]:
     """Items by words of their titles or ids."""
-    codes, total = served.catalogue.search_items(text, limit, offset)
+    served, what = asked.live.now, asked.what
+    codes, total = served.catalogue.search_items(what.q, what.limit, what.offset)
     return {"items": served.catalogue.facts(codes), "total": total}
 
 
-def item(served: Served, name: Any) -> dict[str, Any]:
+def item(asked: Asked) -> dict[str, Any]:
     """Everything about one item."""
+    served = asked.live.now
+    name = served.rec.data.item_ids.parse(asked.what.item)
     rec, catalogue = served.rec, served.catalogue
     code = rec.items.code(name)
     facts = catalogue.facts(np.array([code]))[0]
@@ -92,8 +145,9 @@ def item(served: Served, name: Any) -> dict[str, Any]:
     }
 
 
-def users(served: Served, text: str, limit: int, offset: int) -> dict[str, Any]:
+def users(asked: Asked) -> dict[str, Any]:
     """Users by a part of their id."""
+    served, text, limit, offset = asked.live.now, asked.what.q, asked.what.limit, asked.what.offset
     codes, total = served.catalogue.search_users(text, limit, offset)
     rec, part = served.rec, text.strip().lower()
     rows = zip(rec.data.user_ids.decode(codes).to_list(), rec.data.by_user.counts[codes].tolist(), strict=True)
@@ -106,15 +160,16 @@ def users(served: Served, text: str, limit: int, offset: int) -> dict[str, Any]:
     return {"users": [{"user": u, "ratings": n} for u, n in found[:limit]], "total": total + len(newer)}
 
 
-def user(served: Served, name: Any, offset: int = 0) -> dict[str, Any]:
+def user(asked: Asked) -> dict[str, Any]:
     """What a user rated, the latest first where there are times, else the best first."""
-    rec = served.rec
+    rec = asked.live.now.rec
+    name = rec.data.user_ids.parse(asked.what.user)
     who = find_user(rec, name, "error")
     assert who is not None
     rated = rec.updates.users.get(who.code) or trained_on(rec.data, who.code)
     timed = bool((rated.times > NO_TIME).any())
     order = np.argsort(-rated.times.astype(np.float64) if timed else -rated.values, kind="stable")
-    order = order[offset : offset + SHOWN_RATINGS]
+    order = order[asked.what.offset : asked.what.offset + SHOWN_RATINGS]
     shown = rec.data.item_ids.decode(rated.items[order]).to_list()
     titles = rec.items.titles
     labels = [None] * len(shown) if titles is None else titles.gather(rated.items[order]).to_list()
@@ -186,7 +241,7 @@ def versions(live: Live) -> dict[str, Any]:
     rows = [
         {
             "version": v.version,
-            "active": bool(v.active),
+            "active": v.version == live.now.version,
             "model": v.model,
             "created": v.created,
             "activated": _iso(int(v.activated)) if v.activated else None,
@@ -210,3 +265,44 @@ def known_items(served: Served, names: list[Any]) -> list[Any]:
             raise UnknownIdError(ids.unknown(name))
         found.append(name if code < 0 else ids.values[code])
     return found
+
+
+# ---- writing
+
+
+def tell(asked: Asked) -> dict[str, Any]:
+    """Take in newer ratings."""
+    live, told = asked.live, asked.what
+    within("events", len(told.events), live.settings.max_events)
+    served, now = live.now, int(time.time())
+    names = known_items(served, [e.item for e in told.events])
+    new = [name for name in dict.fromkeys(names) if served.rec.items.find(name) < 0]
+    liked = served.rec.scale.liked
+    events = [
+        Event(e.user, name, liked if e.rating is None else e.rating, e.time if isinstance(e.time, int) else now)
+        for e, name in zip(told.events, names, strict=True)
+    ]
+    body = told.model_dump_json(exclude={"key"}) if told.key is not None else ""
+    return live.tell(events, told.key, body, new[:20])
+
+
+def forget(asked: Asked) -> dict[str, Any]:
+    """Delete the newer ratings of a user."""
+    live = asked.live
+    return {"deleted": live.forget(live.now.rec.data.user_ids.parse(asked.what.user))}
+
+
+def reload(asked: Asked) -> dict[str, Any]:
+    """Serve a saved model."""
+    return {"version": asked.live.reload(None if asked.what.path is None else Path(asked.what.path))}
+
+
+def rollback(asked: Asked) -> dict[str, Any]:
+    """Go back to a version."""
+    return {"version": asked.live.rollback(asked.what.version)}
+
+
+def refit(asked: Asked) -> dict[str, Any]:
+    """Train again on everything told."""
+    asked.live.refit(asked.what.warm)
+    return {"started": True}

@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class IdleTimeoutProtocol(H11Protocol):
-    """HTTP/1.1 with an end to waiting for the head of a request, the first one included. Heads have 64 kB at most."""
+    """HTTP/1.1 with an end to waiting for the head of a request, the first one included. Heads have 64 kB at most.
+
+    Where there are too many connections, the one that has waited longest for its client (without a request, or with one
+    whose body is still on its way) makes room for the new one.
+    """
 
     patience = 15.0
     """Seconds. A connection is closed when no request began for once to twice this time."""
+    most = 1000
+    """Connections at once."""
+    open: ClassVar[dict[IdleTimeoutProtocol, None]] = {}
+    """All of this process, the oldest first."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Look at it after a while."""
+        """Look at it after a while, and make room for it."""
         super().connection_made(transport)
+        self.open[self] = None
+        if len(self.open) > self.most:
+            for other in self.open:
+                if other is not self and other.waits:
+                    other.transport.abort()
+                    del self.open[other]
+                    break
         self.loop.call_later(self.patience, self._look, None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Its place is free."""
+        self.open.pop(self, None)
+        super().connection_lost(exc)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the client has to send something before there is anything to do."""
+        cycle = self.cycle
+        return cycle is None or cycle.response_complete or cycle.more_body
 
     def _look(self, before: Any) -> None:
         if self.transport.is_closing():

@@ -1,17 +1,19 @@
 """The recommender that is live: newer ratings go into it, other models take its place, and one can go back.
 
 Whoever asks takes ``live.now`` once and works with that: it never changes. Whoever writes makes another one and puts it
-there in one assignment, after the store has it on disk.
+there in one assignment, after the store has it on disk. Other processes of the same state are followed: their events,
+changes of models and erasures arrive here within a second or two.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import numpy as np
 
 from cofactor.api import load
 from cofactor.bundle import info
-from cofactor.bundle.files import MANIFEST, is_bundle
+from cofactor.bundle.files import MANIFEST
 from cofactor.errors import BundleError, CofactorError, ConfigError
 from cofactor.recommend.cold_start.users import feature_prior
 from cofactor.recommender import Recommender
@@ -28,14 +30,19 @@ from cofactor.serve import versions
 from cofactor.serve.catalogue import Catalogue
 from cofactor.serve.refit import grown
 from cofactor.serve.settings import Settings
-from cofactor.serve.store import Event, Store, Version
+from cofactor.serve.state_folder import StateFolder
+from cofactor.serve.store import Event, Store, StoreError, Version
 
 log = logging.getLogger("cofactor.serve")
-_BUNDLE_SOURCES = ("given", "reload")
 _PATIENCE = 5.0
 """How long shutdown waits for a model swap, in seconds; a slower swap is abandoned."""
 _LOOK_EVERY = 2.0
 """Seconds between two looks at the bundle."""
+_FOLLOW_EVERY = 0.2
+"""Seconds between two looks at what other processes did."""
+_PART = 500
+"""Events that are folded in under one hold of the lock."""
+_LARGE_PART = 20_000
 
 
 _Stamp = tuple[int, int, int]
@@ -52,7 +59,8 @@ class Busy(CofactorError):
 
 @dataclass(frozen=True)
 class Served:
-    """``rec`` with all newer ratings up to event ``through``; ``base`` without any."""
+    """``rec`` with all newer ratings up to event ``through``; ``base`` without any. ``activation`` and ``erasures`` say
+    how far this process has followed the store."""
 
     version: int
     base: Recommender
@@ -60,19 +68,23 @@ class Served:
     through: int
     loaded: float
     catalogue: Catalogue
+    activation: int = 0
+    erasures: int = 0
+    contents: str = ""
 
 
 class Live:
-    """One for each server. ``open`` it, and ``close`` it at the end."""
+    """One for each process. ``open`` it, and ``close`` it at the end."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.folder = settings.state_folder
         self.store: Store | None = None
+        self.folder: StateFolder | None = None
         self.last_error: str | None = None
-        self.busy: str | None = None
-        self._writing = threading.Lock()
+        self._busy: str | None = None
+        self._lock = threading.RLock()
         self._changing = threading.Lock()
+        self._opening = threading.Lock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._now: Served | None = None
@@ -90,51 +102,67 @@ class Live:
         """Whether there is a model."""
         return self._now is not None
 
+    @property
+    def busy(self) -> str | None:
+        """Which change of models is under way, here or in another process; None where none is."""
+        if self._busy is not None or self.store is None:
+            return self._busy
+        with self.store.leading() as free:
+            return None if free else "changing models in another process"
+
     # ---- beginning and end
 
     def open(self) -> None:
         """Load the model: the one that was last live, unless the bundle was replaced since. May raise CofactorError."""
+        with self._opening:
+            if self._now is None:
+                self._open()
+
+    def _open(self) -> None:
         self._seen = _stamp(self.settings.model)
-        if self.folder is None:
+        if self.settings.read_only:
             self._now = self._unwritten(1)
         else:
             info(self.settings.model)  # fail before creating any file if this is not a bundle
-            origin = versions.origin_of(self.settings.model)
-            if is_bundle(self.folder):
-                raise ConfigError(f"{self.folder} is a saved model; give another --state")
+            self.store, self.folder = opened_store(self.settings)
             try:
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                (self.folder / "versions").mkdir(exist_ok=True)
-            except OSError as exc:
-                raise ConfigError(f"cannot keep newer ratings in {self.folder}: {exc.strerror or exc}") from None
-            self.store = Store(self.folder / "events.sqlite")
-            try:
-                self._open_version(origin)
+                self._open_version(versions.origin_of(self.settings.model))
             except BaseException:
                 self.store.close()
+                self.store = None
                 raise
-        if self.settings.watch:
+            self._start(self._follow)
+        if self.settings.watch and self.settings.leads:
             self._start(self._watch)
 
     def _open_version(self, origin: str) -> None:
         assert self.store is not None
-        assert self.folder is not None
-        self.store.drop_unfinished()
-        known = self.store.versions()
-        for stray in (self.folder / "versions").iterdir():
-            if stray.name not in {v.folder for v in known}:
-                versions.remove(stray)
-        given = [v for v in known if v.source in _BUNDLE_SOURCES]
-        active, trouble = next((v for v in known if v.active), None), None
-        if active is not None and given and given[-1].origin == origin:
+        live, trouble = self.store.live(), None
+        if self.settings.leads:
+            self._tidy()
+        seen = self.store.bundle()  # None after a repair: which bundle it was is not known any more
+        if live is not None and (seen in (origin, None) or not self.settings.leads):
             try:
-                self._go_live(active)
+                self._go_live(live, activate=False)
                 return
             except BundleError as exc:
-                trouble = f"version {active.version} cannot be opened ({exc}); the bundle is loaded again"
-        self._install(self.settings.model, "given", 0, None)
+                if not self.settings.leads:
+                    raise
+                trouble = f"version {live.version} cannot be opened ({exc}); the bundle is loaded again"
+        with self._change("loading"):
+            self._install(self.settings.model, "given", 0, None, bundle_seen=origin)
         if trouble is not None:
             self._note(trouble)
+
+    def _tidy(self) -> None:
+        """Remove what a crash left of versions that never were live. Only names of our own."""
+        assert self.store is not None
+        assert self.folder is not None
+        with self.store.leading() as alone:
+            known = {v.folder for v in self.store.versions()}
+            for stray in list(self.folder.own()) if alone else []:
+                if stray.name not in known:
+                    self.folder.remove(stray.name)
 
     def close(self) -> None:
         """Stop looking, wait a little for what is under way, and let go of the store."""
@@ -143,42 +171,73 @@ class Live:
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         if self.store is not None:
-            with self._writing:
+            with self._lock:
                 self.store.close()
 
     # ---- newer ratings
 
-    def tell(self, events: Sequence[Event], key: str | None = None) -> int:
+    def tell(
+        self, events: Sequence[Event], key: str | None = None, body: str = "", new: Sequence[Any] = ()
+    ) -> dict[str, Any]:
         """Take these in, all or none; when this returns they are on disk, and in every later answer.
 
-        How many were accepted, which for a ``key`` that was there before is what was said then.
+        What is answered, which for a ``key`` that was there before is what was said then (KeyReused where ``body``, the
+        request in words, was another). ``new``: items among them that the model does not know.
         """
         store = self._writable()
-        with self._writing:
-            before = None if key is None else store.answered(key)
-            if before is not None:
-                return before
-            now = self.now
-            rec = now.rec.update([tuple(e) for e in events], unknown="skip")
-            self._now = replace(now, rec=rec, through=store.append(events, key))
-            return len(events)
+        if key is not None and (before := store.answered(key, body)) is not None:
+            return _object(before)
+        now = self.now
+        rec = now.rec.update([tuple(e) for e in events], unknown="skip")
+        said = {"accepted": len(events), "version": now.version, "new_items": list(new)}
+        appended = store.append(events, key, body, lambda total: said | {"events": total})
+        if appended.first:
+            with self._lock:
+                if self._now is now and now.through == appended.first - 1:
+                    self._now = replace(now, rec=rec, through=appended.last)
+            self._catch_up(appended.last)
+        return _object(appended.answer)
 
     def forget(self, user: Any) -> int:
         """Delete the newer ratings of a user; how many there were."""
         store = self._writable()
-        with self._writing:
-            deleted = store.forget(user)
-            if deleted:
-                now, through = self.now, self._version(self.now.version).through
-                self._now = self._caught_up(replace(now, rec=now.base, through=through))
-            return deleted
+        deleted = store.forget(user)
+        if deleted:
+            self._rebuild()
+        return deleted
+
+    def _catch_up(self, last: int) -> None:
+        """Take in the events of others up to number ``last``, some at a time."""
+        store = self._writable()
+        while self.now.through < last and not self._stop.is_set():
+            with self._lock:
+                now = self.now
+                events, through = store.events(now.through, _PART)
+                if through > now.through:
+                    self._now = _with(now, events, through)
+
+    def _rebuild(self) -> None:
+        """Take all newer ratings in again: some were deleted."""
+        store = self._writable()
+        while True:
+            now, erasures = self.now, store.position()["erasures"]
+            if now.erasures == erasures:
+                return
+            version = self._version(now.version)
+            fresh = self._caught_up(replace(now, rec=now.base, through=version.through, erasures=erasures))
+            with self._lock:
+                if self.now.activation == now.activation and self.now.erasures == now.erasures:
+                    self._now = self._caught_up(fresh)  # with what came meanwhile, which is little
 
     def _caught_up(self, served: Served) -> Served:
         """The same with the events that it lacks."""
-        assert self.store is not None
-        events, last = self.store.events(served.through)
-        rec = served.rec.update([tuple(e) for e in events], unknown="skip") if events else served.rec
-        return replace(served, rec=rec, through=last)
+        store = self._writable()
+        while not self._stop.is_set():
+            events, last = store.events(served.through, _LARGE_PART)
+            if last == served.through:
+                break
+            served = _with(served, events, last)
+        return served
 
     # ---- other models
 
@@ -187,7 +246,8 @@ class Live:
         self._writable()
         with self._change("reloading"):
             seen = _stamp(self.settings.model)
-            version = self._install(path or self.settings.model, source, 0, None)
+            origin = versions.origin_of(self.settings.model) if path is None else None
+            version = self._install(path or self.settings.model, source, 0, None, bundle_seen=origin)
             if path is None:
                 self._seen = seen  # the watch need not do it again
             return version
@@ -196,14 +256,13 @@ class Live:
         """Back to a version, by default the one that was live before; its number."""
         store = self._writable()
         with self._change("going back"):
-            known = store.versions()
             if version is not None:
                 wanted = self._version(version)
             else:
-                passive = [v for v in known if not v.active]
-                if not passive:
+                known = sorted(store.versions(), key=lambda v: v.activation)
+                if len(known) < 2:
                     raise ConfigError("there is no earlier version to go back to")
-                wanted = max(passive, key=lambda v: v.activated)
+                wanted = known[-2]
             self._go_live(wanted)
             return wanted.version
 
@@ -232,71 +291,144 @@ class Live:
     def _refit(self, warm: bool | None) -> None:
         store = self._writable()
         assert self.folder is not None
-        scratch = self.folder / "versions" / "refit.cofactor"
+        scratch = self.folder.versions / f"refit.{os.getpid():x}.cofactor"
         while True:
-            with self._writing:
-                now, deleted = self.now, store.deleted()
-                events, _ = store.events(self._version(now.version).through)
+            self._rebuild()
+            now, erasures = self.now, self.now.erasures
+            events, _ = store.events(self._version(now.version).through)
             missed = [e for e in events if now.rec.items.find(e.item) < 0]
             found = now.rec.refit(grown(now.rec, missed), warm=warm)
             if self._stop.is_set():
                 return
-            if store.deleted() != deleted:
+            if store.position()["erasures"] != erasures:
                 continue  # somebody whom this model has learned was forgotten meanwhile: train again, without
             try:
                 found.save(scratch)
-                self._install(scratch, "refit", now.through, found.metrics.get("drift"), deleted)
+                self._install(scratch, "refit", now.through, found.metrics.get("embedding_shift"), erasures=erasures)
                 return
             except _Forgotten:
                 continue  # the same, while it was saved
             finally:
-                versions.remove(scratch)
+                self.folder.remove(scratch.name)
 
-    def _install(self, bundle: Path, source: str, through: int, drift: float | None, deleted: int | None = None) -> int:
-        """Keep a bundle as a version of its own, and make it live. ``deleted``: how many events may be gone by then."""
+    def _install(
+        self,
+        bundle: Path,
+        source: str,
+        through: int,
+        drift: float | None,
+        *,
+        bundle_seen: str | None = None,
+        erasures: int | None = None,
+    ) -> int:
+        """Keep a bundle as a version of its own, and make it live. ``bundle_seen``: the digest of the manifest of the
+        served bundle, where this is it; ``erasures``: how often people may have been forgotten by then."""
         store = self._writable()
         assert self.folder is not None
-        scratch = self.folder / "versions" / "new.cofactor"
+        scratch = self.folder.versions / f"new.{os.getpid():x}.cofactor"
+        self.folder.remove(scratch.name)
         try:
-            versions.adopt(bundle, scratch)
-            facts, origin = info(scratch), versions.origin_of(scratch)
-            number = store.add_version(source, origin, facts["model"], facts["created"], through, drift)
-            place = self.folder / "versions" / self._version(number).folder
+            contents = versions.adopt(bundle, scratch)
+            facts = info(scratch)
+            number = store.new_number()
+            folder = f"{number:06d}.cofactor"
+            version = Version(
+                number,
+                source,
+                contents,
+                folder,
+                contents,
+                facts["model"],
+                facts["created"],
+                through,
+                drift,
+                0,
+                None,
+                None,
+            )
+            if self.settings.shared:
+                versions.put(store, contents, scratch)
             try:
-                os.rename(scratch, place)
-                self._go_live(self._version(number), deleted)
+                os.rename(scratch, self.folder.versions / folder)
+                self._go_live(version, bundle=bundle_seen, erasures=erasures)
             except BaseException:
-                store.drop_version(number)
-                versions.remove(place)
+                self.folder.remove(folder)
                 raise
         finally:
-            versions.remove(scratch)
+            self.folder.remove(scratch.name)
         for old in versions.outdated(store.versions(), self.settings.keep):
             store.drop_version(old.version)
-            versions.remove(self.folder / "versions" / old.folder)
+            self.folder.remove(old.folder)
+        if self.settings.shared:
+            store.drop_files()
         return number
 
-    def _go_live(self, version: Version, deleted: int | None = None) -> None:
+    def _go_live(
+        self, version: Version, *, activate: bool = True, bundle: str | None = None, erasures: int | None = None
+    ) -> None:
         """Load a version, try it, give it the newer ratings, and only then let it answer."""
         store = self._writable()
-        assert self.folder is not None
-        rec = load(self.folder / "versions" / version.folder)
+        before = store.position()["erasures"]
+        rec = load(self._place(version))
         _warm_up(rec)
-        fresh, before = Served(version.version, rec, rec, version.through, time.time(), Catalogue(rec)), store.deleted()
+        fresh = Served(
+            version.version, rec, rec, version.through, time.time(), Catalogue(rec), version.activation, before,
+            version.contents,
+        )  # fmt: skip
         served = self._caught_up(fresh)  # this may take a while, and others may write meanwhile
-        with self._writing:
-            if deleted is not None and store.deleted() != deleted:
+        if activate:
+            number = store.activate(version, bundle=bundle, erasures=erasures)
+            if number is None:
                 raise _Forgotten
-            served = self._caught_up(served if store.deleted() == before else fresh)
-            store.activate(version.version)
-            self._now, self.last_error = served, None
+            served = replace(served, activation=number)
+        with self._lock:
+            self._now, self.last_error = self._caught_up(served), None  # with what came meanwhile, which is little
+        self._rebuild()
         log.info("version %d is live: %r", version.version, served.rec)
+
+    def _place(self, version: Version) -> Path:
+        """The directory of a version, whose digests are those that were kept."""
+        assert self.folder is not None
+        if self.settings.shared:
+            return versions.fetch(self._writable(), self.folder, version)
+        place = self.folder.versions / version.folder
+        versions.check_whole(place, version.contents)
+        return place
 
     def _version(self, number: int) -> Version:
         for version in self._writable().versions():
             if version.version == number:
                 return version
         raise ConfigError(f"there is no version {number}")
+
+    # ---- other processes
+
+    def _follow(self) -> None:
+        """Do here what other processes did to the state."""
+        while not self._stop.wait(_FOLLOW_EVERY):
+            try:
+                self._look()
+            except _ENDED:
+                if self._stop.is_set():
+                    return
+                raise
+            except Exception as exc:
+                self._note_once(f"what other processes changed is not seen here: {exc}")
+
+    def _look(self) -> None:
+        store = self._writable()
+        there, now = store.position(), self.now
+        if there["activations"] != now.activation or there["erasures"] != now.erasures:
+            live = store.live()
+            if live is not None and (live.version, live.contents) != (now.version, now.contents):
+                if self._busy is None:  # else it is done here
+                    self._go_live(live, activate=False)
+            elif live is not None:
+                with self._lock:
+                    self._now = replace(self.now, activation=live.activation)
+                self._rebuild()
+        elif there["events"] > now.through:
+            self._catch_up(there["events"])
 
     # ---- inside
 
@@ -308,15 +440,20 @@ class Live:
     @contextlib.contextmanager
     def _change(self, what: str) -> Iterator[None]:
         if not self._changing.acquire(blocking=False):
-            raise Busy(f"the server is {self.busy or 'changing models'}; try again later")
-        self.busy = what
+            raise Busy(f"the server is {self._busy or 'changing models'}; try again later")
         try:
-            yield
+            with self._writable().leading() as alone:
+                if not alone:
+                    raise Busy("another process of this server is changing models; try again later")
+                self._busy = what
+                try:
+                    yield
+                finally:
+                    self._busy = None
         finally:
-            self.busy = None
             self._changing.release()
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Callable[[], None]) -> None:
         self._threads = [t for t in self._threads if t.is_alive()]
         thread = threading.Thread(target=work, daemon=True)
         self._threads.append(thread)
@@ -326,6 +463,10 @@ class Live:
         self.last_error = error
         log.error("%s", error)
 
+    def _note_once(self, error: str) -> None:
+        if error != self.last_error:
+            self._note(error)
+
     def _watch(self) -> None:
         """Where the bundle is replaced by another, serve that."""
         while not self._stop.wait(_LOOK_EVERY):
@@ -333,24 +474,57 @@ class Live:
             if stamp is None or stamp == self._seen:
                 continue
             try:
-                if self.folder is None:
+                if self.settings.read_only:
                     self._now = self._unwritten(self.now.version + 1)
                     self.last_error = None
-                else:
+                elif versions.origin_of(self.settings.model) != self._writable().bundle():
                     self.reload()
                 self._seen = stamp
             except Busy:
                 continue
             except Exception as exc:  # perhaps it is not whole yet, or the disk is full: looked at again, said once
-                said = f"the new {self.settings.model.name} is not served: {exc}"
-                if said != self.last_error:
-                    self._note(said)
+                self._note_once(f"the new {self.settings.model.name} is not served: {exc}")
 
     def _unwritten(self, version: int) -> Served:
         """The bundle, by a server that writes nothing."""
         rec = load(self.settings.model)
         _warm_up(rec)
         return Served(version, rec, rec, 0, time.time(), Catalogue(rec))
+
+
+_ENDED = (StoreError,)
+
+
+def opened_store(settings: Settings) -> tuple[Store, StateFolder]:
+    """The store of a server, and the directory of its versions; both are checked and held."""
+    if not settings.shared:
+        store = Store(settings.state_folder, lock=not settings.joins)
+        assert store.folder is not None
+        return store, store.folder
+    store = Store(str(settings.database))
+    folder = StateFolder(settings.state_folder)
+    try:
+        folder.open(lock=not settings.joins)
+        if folder.facts and folder.facts.get("id") != store.meta["id"]:
+            raise ConfigError(f"{folder.path} holds versions of another state; give another --versions")
+        if not settings.joins:
+            folder.mark({"store": "database", "id": store.meta["id"]})
+    except BaseException:
+        store.close()
+        folder.close()
+        raise
+    return store, folder
+
+
+def _with(served: Served, events: Sequence[Event], through: int) -> Served:
+    """What is served, with these events."""
+    rec = served.rec.update([tuple(e) for e in events], unknown="skip") if events else served.rec
+    return replace(served, rec=rec, through=through)
+
+
+def _object(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _stamp(bundle: Path) -> _Stamp | None:

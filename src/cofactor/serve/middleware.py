@@ -2,24 +2,34 @@
 
 A page elsewhere cannot use a browser on this machine to reach the server: the name in ``Host`` must be one of ours
 (else any name could be made to point here), ``Origin`` must be the same, and a body must be JSON, which no form sends.
+Nothing here computes or waits for a thread, so ``/health`` is answered whatever else goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
+import http
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from cofactor.serve.metrics import Metrics
 from cofactor.serve.settings import Settings
+from cofactor.serve.tokens import ADMIN, ALL, EVENTS, READ, Tokens
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+access = logging.getLogger("cofactor.access")
 
 HEADERS = (
     (b"content-security-policy", b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"),
@@ -32,10 +42,11 @@ OPEN = ("/health", "/ready")
 """Answered to a crowd too."""
 PUBLIC = ("/", *OPEN)
 """Answered without a token, with the assets of the page, in which there is nothing of the model."""
-
-
 SEND_SECONDS = 20.0
 """Within which a client must read what waits for it, before the next part of an answer."""
+BUFFERED = 64 << 20
+"""Bytes of bodies that may be on their way at once."""
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 class _Stalled(Exception):
@@ -51,41 +62,58 @@ class Refused(Exception):
         self.headers = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
 
 
-class Guard:
-    """Around an application."""
+def problem(status: int, sentence: str) -> bytes:
+    """A problem document (RFC 9457); ``error`` says the same as ``detail``."""
+    title = http.HTTPStatus(status).phrase
+    found = {"type": "about:blank", "title": title, "status": status, "detail": sentence, "error": sentence}
+    return json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
 
-    def __init__(self, app: App, settings: Settings) -> None:
-        self.app, self.settings = app, settings
+
+class Guard:
+    """Around an application. ``ready`` says whether there is a model; ``start`` begins to load it."""
+
+    def __init__(
+        self,
+        app: App,
+        settings: Settings,
+        metrics: Metrics | None = None,
+        *,
+        bodies: Callable[[str, str], bool] = lambda method, path: method in ("POST", "PUT", "PATCH"),
+        management: bool = False,
+    ) -> None:
+        self.app, self.settings, self.metrics = app, settings, metrics
+        self.takes_body, self.management = bodies, management
+        self.tokens = Tokens(settings.token, settings.tokens)
         self.inside = 0
+        self.buffered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, path = False, _path(scope)
-        caching = NO_CACHE if _public(path) else NO_STORE
-        if scope["method"] == "HEAD":
-            scope["method"] = "GET"  # the same answer, of which the server leaves the body out
+        began, status, started = time.perf_counter(), 500, False
+        path, method = _path(scope), scope["method"]
+        head, asked = method == "HEAD", _header(scope, b"x-request-id")
+        request = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+        more = [*HEADERS, NO_CACHE if _public(path) else NO_STORE, (b"x-request-id", request.encode())]
+        inner = dict(scope) | {"method": "GET" if head else method, "request_id": request}  # its own: the server needs
+        # the method as it was sent
 
         async def sending(message: Message) -> None:
-            nonlocal started
+            nonlocal started, status
             if message["type"] == "http.response.start":
-                started = True
-                message["headers"] = [*message.get("headers", []), *HEADERS, caching]
+                started, status = True, message["status"]
+                message["headers"] = [*message.get("headers", []), *more]
+            elif head:
+                message = {**message, "body": b""}
             try:
                 async with asyncio.timeout(SEND_SECONDS):
                     await send(message)
             except TimeoutError:
                 raise _Stalled from None
 
-        counted = path not in OPEN
-        self.inside += counted
         try:
-            check(scope, self.settings)
-            if counted and self.inside > self.settings.max_requests:
-                raise Refused(503, "too many requests at once; try again in a moment", retry_after="1")
-            body = await self._body(scope, receive)
-            await self.app(scope, _once(body, receive), sending)
+            await self._guarded(inner, path, receive, sending, more)
         except Refused as exc:
             if not started:
                 with contextlib.suppress(_Stalled):
@@ -93,10 +121,55 @@ class Guard:
         except _Stalled:
             pass  # the place is for somebody else; the server closes the connection
         finally:
+            took = time.perf_counter() - began
+            route = inner.get("route_path") or getattr(inner.get("route"), "path", None) or "other"
+            if self.metrics is not None:
+                self.metrics.count(route, status, took)  # not the path: anybody can make up any number
+            if self.settings.access_log:
+                self._log(inner, method, route, status, took)
+
+    async def _guarded(self, scope: Scope, path: str, receive: Receive, send: Send, more: list[Header]) -> None:
+        announced = _has_body(scope)
+        reads = announced and self.takes_body(scope["method"], path)
+        if announced and not reads:
+            more.append((b"connection", b"close"))  # what it sends is not read
+        check_framing(scope)
+        if path == "/health":
+            scope["route_path"] = path
+            await _send(send, 200, b'{"status":"ok"}', [(b"content-type", b"application/json")])
+            return
+        check_names(scope, self.settings)
+        scope["scopes"] = ALL if path in PUBLIC or _public(path) else self._allowed(scope, path)
+        body = await self._body(scope, receive) if reads else b""
+        counted = path not in OPEN
+        if counted and self.inside >= self.settings.max_requests:
+            raise Refused(503, "too many requests at once; try again in a moment", retry_after="1")
+        self.inside += counted
+        try:
+            await self.app(scope, _once(body, receive), send)
+        finally:
             self.inside -= counted
 
+    def _allowed(self, scope: Scope, path: str) -> frozenset[str]:
+        """What the one who asks may do; Refused where that is not enough."""
+        needs = scope_of(scope["method"], path)
+        if self.settings.management is not None and not self.management and (needs == ADMIN or path == "/metrics"):
+            raise Refused(404, "this is asked for at the management port")
+        if not self.tokens.asked_for:
+            return ALL
+        scheme, _, token = _header(scope, b"authorization").partition(" ")
+        found = self.tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+        if found is None:
+            raise Refused(401, "give the token of this server: Authorization: Bearer ...", www_authenticate="Bearer")
+        scope["token"] = found.name
+        if needs not in found.scopes:
+            wanted = f'Bearer error="insufficient_scope", scope="{needs}"'
+            raise Refused(403, f"this token may not do that; it needs the scope {needs!r}", www_authenticate=wanted)
+        return found.scopes
+
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """All of the body, which may not be too long, nor take too long."""
+        """All of the body, which may not be too long, nor take too long. It takes no place of those who are worked
+        for while it is on its way."""
         limit = self.settings.max_body
         too_long = Refused(413, f"the body of a request may have {limit:,} bytes at most", connection="close")
         length = _header(scope, b"content-length")
@@ -109,31 +182,60 @@ class Guard:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise Refused(400, "the request ended early")
-                    found += message.get("body", b"")
+                    piece = message.get("body", b"")
+                    self.buffered += len(piece)
+                    found += piece
                     if len(found) > limit:
                         raise too_long
+                    if self.buffered > BUFFERED:
+                        raise Refused(503, "too many bodies are on their way", retry_after="1", connection="close")
                     if not message.get("more_body", False):
                         return bytes(found)
         except TimeoutError:
             raise Refused(408, "the body of the request took too long", connection="close") from None
+        finally:
+            self.buffered -= len(found)
+
+    def _log(self, scope: Scope, method: str, route: str, status: int, took: float) -> None:
+        """One line of JSON. The route, and not what was asked: that names people."""
+        client = scope.get("client") or ("",)
+        line = {
+            "time": round(time.time(), 3), "request": scope["request_id"], "method": method, "route": route,
+            "status": status, "ms": round(1000 * took, 2), "client": client[0], "token": scope.get("token"),
+        }  # fmt: skip
+        access.info(json.dumps(line))
 
 
-def check(scope: Scope, settings: Settings) -> None:
-    """Refused where the one who asks may not."""
+def check_framing(scope: Scope) -> None:
+    """Refused where two headers disagree on where the request ends: a proxy could see other requests than we do."""
+    names = [name for name, _ in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
+    if len(names) > 1:
+        raise Refused(400, "give Content-Length or Transfer-Encoding, once", connection="close")
+
+
+def check_names(scope: Scope, settings: Settings) -> None:
+    """Refused where the server is asked under a strange name, or written to by a strange page."""
     host, origin = _header(scope, b"host"), _header(scope, b"origin")
     names = settings.allowed_hosts
     if names is not None and _name(host) not in names:
         raise Refused(421, f"this server is not called {host[:100]!r}; see --allow-host")
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-        pass
-    elif origin and origin.partition("://")[2] != host:
+        return
+    if origin and origin.partition("://")[2] != host:
         raise Refused(403, "a page of another origin may not write here")
-    elif scope["method"] == "POST" and _header(scope, b"content-type").partition(";")[0].strip() != "application/json":
+    if scope["method"] == "POST" and _header(scope, b"content-type").partition(";")[0].strip() != "application/json":
         raise Refused(415, "send JSON: Content-Type: application/json")
-    if settings.token is not None and not _public(_path(scope)):
-        scheme, _, token = _header(scope, b"authorization").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), settings.token.encode()):
-            raise Refused(401, "give the token of this server: Authorization: Bearer ...", www_authenticate="Bearer")
+
+
+_ADMIN_PATHS = ("/v1/users", "/v1/reload", "/v1/rollback", "/v1/refit", "/v1/experiment")
+_EVENT_PATHS = ("/v1/events", "/v1/outcomes")
+
+
+def scope_of(method: str, path: str) -> str:
+    """What a token must allow for this."""
+    if path in _ADMIN_PATHS or (path == "/v1/user" and method == "DELETE"):
+        return ADMIN
+    return EVENTS if path in _EVENT_PATHS else READ
 
 
 def _path(scope: Scope) -> str:
@@ -147,6 +249,10 @@ def _public(path: str) -> bool:
 
 def _header(scope: Scope, name: bytes) -> str:
     return next((v.decode("latin-1") for k, v in scope["headers"] if k == name), "")
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(k == b"transfer-encoding" or (k == b"content-length" and v != b"0") for k, v in scope["headers"])
 
 
 def _name(host: str) -> str:
@@ -170,7 +276,11 @@ def _once(body: bytes, receive: Receive) -> Receive:
 
 
 async def _answer(send: Send, refused: Refused) -> None:
-    body = json.dumps({"error": refused.sentence}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *refused.headers]
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    headers = [(b"content-type", b"application/problem+json"), *refused.headers]
+    await _send(send, refused.status, problem(refused.status, refused.sentence), headers)
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Iterable[Header]) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})

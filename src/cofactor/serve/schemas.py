@@ -53,12 +53,15 @@ class Rated(Strict):
     rating: Rating | None = None
 
 
+History = Annotated[list[Rated], Field(max_length=5000)]
+
+
 class Person(Strict):
     """A known user, or anybody with a history. ``somebody``: what tells of somebody new, in words."""
 
     somebody: ClassVar[str] = "a history of items"
     user: Id | None = None
-    history: Annotated[list[Rated], Field(max_length=5000)] | None = None
+    history: History | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Person:
@@ -118,6 +121,30 @@ else:
     Recommend = create_model("Recommend", __base__=_Recommend, **_FIELDS)
 
 
+class RecommendMany(Strict):
+    """Lists for many at once: known ``users``, or ``histories`` of anybody. The other options are those of one list."""
+
+    users: Annotated[list[Id], Field(min_length=1, max_length=10_000)] | None = None
+    histories: Annotated[list[History], Field(min_length=1, max_length=10_000)] | None = None
+    n: Count = 10
+    seen: StrictBool = False
+    where: Annotated[Text, Field(min_length=1)] | None = None
+    unknown: Policy = "error"
+
+    @model_validator(mode="after")
+    def _one(self) -> RecommendMany:
+        if (self.users is None) == (self.histories is None):
+            raise ValueError("give either users, or histories, and not both")
+        return self
+
+    def people(self) -> list[Recommend]:
+        """A request for each list."""
+        rest: dict[str, Any] = {"n": self.n, "seen": self.seen, "where": self.where, "unknown": self.unknown}
+        if self.users is not None:
+            return [Recommend.model_construct(user=user, **rest) for user in self.users]
+        return [Recommend.model_construct(history=history, **rest) for history in self.histories or ()]
+
+
 class Pair(Strict):
     user: Id
     item: Id
@@ -173,6 +200,21 @@ class NewRatings(Strict):
     key: Annotated[Text, Field(min_length=1)] | None = None
 
 
+class Outcome(Strict):
+    """What became of an item of a list: ``request`` is the id that the answer with the list had (X-Request-Id)."""
+
+    request: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
+    item: Id
+    kind: Literal["shown", "clicked", "bought"]
+    place: Annotated[StrictInt, Field(ge=1, le=MOST_ITEMS)] | None = None
+
+
+class Outcomes(Strict):
+    """All are accepted or none."""
+
+    outcomes: Annotated[list[Outcome], Field(min_length=1, max_length=1000)]
+
+
 class Reload(Strict):
     """By default the bundle that the server was started with."""
 
@@ -189,3 +231,64 @@ class Refit(Strict):
     """See :meth:`Recommender.refit`."""
 
     warm: StrictBool | None = None
+
+
+# ---- queries: everything in them is text
+
+
+class Query(BaseModel):
+    """A parameter that does not exist is an error here too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+IdText = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Words = Annotated[str, StringConstraints(max_length=200)]
+Limit = Annotated[int, Field(ge=1, le=MOST_ITEMS)]
+Offset = Annotated[int, Field(ge=0, le=2**31)]
+
+
+class ItemQuery(Query):
+    item: IdText
+
+
+class UserQuery(Query):
+    user: IdText
+
+
+class RatedQuery(Query):
+    user: IdText
+    offset: Offset = 0
+
+
+class EraseQuery(Query):
+    """``refit``: train again at once, so that the model holds nothing of the person."""
+
+    user: IdText
+    refit: bool = False
+
+
+class SearchQuery(Query):
+    q: Words = ""
+    limit: Limit = 20
+    offset: Offset = 0
+
+
+class ListQuery(Query):
+    user: IdText
+    n: Limit = 10
+    seen: bool = False
+    where: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
+
+
+class SimilarQuery(Query):
+    item: IdText
+    n: Limit = 10
+
+
+class CountQuery(Query):
+    n: Limit = 10
+
+
+class MapQuery(Query):
+    limit: Annotated[int, Field(ge=3, le=100_000)] = 1500

@@ -1,58 +1,137 @@
-"""The server process: a socket, the application, a quiet log."""
+"""The server: a socket, the application in one or several processes, a quiet log."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
 import socket
+import sys
+import tempfile
+import threading
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from cofactor.errors import ConfigError, MissingExtraError
+from cofactor.errors import CofactorError, ConfigError, MissingExtraError
 from cofactor.serve.settings import Settings
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from fastapi import FastAPI
+
+log = logging.getLogger("cofactor.serve")
+_GRACE = 10
+"""Seconds that requests under way have when the server ends."""
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI application, for a server of your own; it loads its model when that starts it."""
     try:
+        import orjson  # noqa: F401
+        import sqlalchemy  # noqa: F401
         import uvicorn  # noqa: F401
 
         from cofactor.serve.app import create_app
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("cofactor"):
             raise
-        raise MissingExtraError("FastAPI and uvicorn", "serve", "serving a model") from None
+        raise MissingExtraError("FastAPI, uvicorn, SQLAlchemy and orjson", "serve", "serving a model") from None
     return create_app(settings)
 
 
-def run(settings: Settings, started: Callable[[str, FastAPI], None] = lambda url, app: None) -> None:
-    """Serve until a signal ends it; ``started`` is called with the address when the model is loaded.
+def run(settings: Settings, started: Callable[[str, Any], None] = lambda url, live: None) -> None:
+    """Serve until a signal ends it; ``started`` is called with the address when the model is loaded, and with what is
+    served (a :class:`cofactor.serve.live.Live`), or with its description in words where other processes serve it.
 
     BundleError, ConfigError where the model cannot be served, or the port is taken.
     """
     app = create_app(settings)
+    ports = [settings.port] + ([] if settings.management is None else [settings.management])
+    listeners: list[socket.socket] = []
+    try:
+        for port in ports:
+            listeners.append(listening(settings.host, port))
+        _more_descriptors(settings.max_connections)
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"http://{host}:{listeners[0].getsockname()[1]}"
+        if settings.workers > 1:
+            _Workers(settings, listeners).run(lambda said: started(url, said))
+        else:
+            app.state.live.open()
+            started(url, app.state.live)
+            _serve(app, settings, listeners)
+    finally:
+        for listener in listeners:
+            listener.close()
+        app.state.live.close()
+
+
+def _serve(app: FastAPI, settings: Settings, listeners: list[socket.socket]) -> None:
+    """Answer until a signal."""
+    if settings.access_log:
+        _log_access()
+    main = _server(app, settings)
+    if len(listeners) == 1:
+        main.run(sockets=listeners)
+        return
+    from cofactor.serve.app import create_app
+
+    second = _server(create_app(settings, app.state.live, management=True), settings)
+    second.install_signal_handlers = lambda: None
+
+    async def both() -> None:
+        beside = asyncio.create_task(second._serve([listeners[1]]))
+        await main.serve([listeners[0]])
+        second.should_exit = True
+        await beside
+
+    asyncio.run(both())
+
+
+def _server(app: FastAPI, settings: Settings) -> Any:
     import uvicorn
 
     from cofactor.serve.idle_timeout import IdleTimeoutProtocol
 
-    listener = listening(settings.host, settings.port)
-    try:
-        app.state.live.open()
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        started(f"http://{host}:{listener.getsockname()[1]}", app)
-        config = uvicorn.Config(
+    protocol = type("Protocol", (IdleTimeoutProtocol,), {"most": settings.max_connections, "open": {}})
+    return uvicorn.Server(
+        uvicorn.Config(
             app,
-            http=IdleTimeoutProtocol,
+            http=protocol,
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=_GRACE,
         )
-        uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        listener.close()
-        app.state.live.close()
+    )
+
+
+def _log_access() -> None:
+    """Access lines as they are, one JSON object each, to the standard output."""
+    logger = logging.getLogger("cofactor.access")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+def _more_descriptors(connections: int) -> None:
+    """As many descriptors as the connections need, where the system allows it."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = connections + 256
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -63,7 +142,7 @@ def listening(host: str, port: int) -> socket.socket:
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind(address)
-            found.listen(128)
+            found.listen(1024)
         except BaseException:
             found.close()
             raise
@@ -71,3 +150,113 @@ def listening(host: str, port: int) -> socket.socket:
         why = getattr(exc, "strerror", None) or exc
         raise ConfigError(f"cannot listen on {host} port {port}: {why}; give another --port or --host") from None
     return found
+
+
+# ---- several processes
+
+
+class _Workers:
+    """The process that others were started by: it holds the state's lock, starts those that ended again, and ends all.
+
+    It serves nothing and loads no model. Arrays of a model above 4 MB are mapped, so the workers share their memory.
+    """
+
+    def __init__(self, settings: Settings, listeners: list[socket.socket]) -> None:
+        self.settings, self.listeners = settings, listeners
+        self._context = multiprocessing.get_context("spawn")
+        self._stop = threading.Event()
+        self._processes: dict[int, Any] = {}
+
+    def run(self, started: Callable[[str], None]) -> None:
+        """Until a signal."""
+        from cofactor.serve.live import opened_store
+
+        store = None if self.settings.read_only else opened_store(self.settings)[0]
+        handlers = {s: signal.signal(s, lambda *_: self._stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            with tempfile.TemporaryDirectory(prefix="cofactor-metrics-") as metrics:
+                said = self._start(0, metrics)  # it installs the model
+                for number in range(1, self.settings.workers):
+                    self._start(number, metrics)
+                started(said)
+                self._watch(metrics)
+                self._end()
+        finally:
+            for process in self._processes.values():
+                process.kill()
+            for which, handler in handlers.items():
+                signal.signal(which, handler)
+            if store is not None:
+                store.close()
+
+    def _start(self, number: int, metrics: str) -> str:
+        """Start a worker, and wait until it serves; what it says. Its error where it cannot."""
+        here, there = self._context.Pipe()
+        settings = replace(self.settings, leads=number == 0, joins=True)
+        process = self._context.Process(target=_work, args=(settings, self.listeners, there, metrics), daemon=True)
+        process.start()
+        there.close()
+        self._processes[number] = process
+        try:
+            kind, said = here.recv()
+        except EOFError:
+            raise ConfigError(f"a worker ended before it served (exit code {process.exitcode})") from None
+        finally:
+            here.close()
+        if kind == "error":
+            process.join()
+            raise said
+        return str(said)
+
+    def _watch(self, metrics: str) -> None:
+        wait = 0.5
+        while not self._stop.wait(0.2):
+            for number, process in self._processes.items():
+                if process.exitcode is None:
+                    continue
+                log.error("worker %d ended with exit code %s; it is started again", number, process.exitcode)
+                try:
+                    self._start(number, metrics)
+                    wait = 0.5
+                except CofactorError as exc:
+                    log.error("worker %d does not start: %s", number, exc)
+                    self._stop.wait(wait)
+                    wait = min(2 * wait, 30.0)
+
+    def _end(self) -> None:
+        for process in self._processes.values():
+            if process.exitcode is None:
+                process.terminate()
+        end = time.monotonic() + _GRACE + 5
+        for process in self._processes.values():
+            process.join(max(0.0, end - time.monotonic()))
+
+
+def _work(settings: Settings, listeners: list[socket.socket], there: Connection, metrics: str) -> None:
+    """A worker: it serves until it is told to end, or its parent is gone."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # before prometheus_client is imported
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when; a terminal tells all of them
+    from cofactor.serve.app import create_app
+
+    app = create_app(settings)
+    try:
+        app.state.live.open()
+    except CofactorError as exc:
+        there.send(("error", exc))
+        return
+    there.send(("serving", f"{app.state.live.now.rec!r}, version {app.state.live.now.version}"))
+    there.close()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def look() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE + 5)
+        os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        _serve(app, settings, listeners)
+    finally:
+        app.state.live.close()

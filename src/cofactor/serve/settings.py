@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cofactor._paths import check_path
@@ -14,22 +14,39 @@ from cofactor.errors import ConfigError
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
+_AT_LEAST = {
+    "port": 0, "max_body": 1024, "max_requests": 1, "max_connections": 8, "threads": 1, "keep": 2, "workers": 1,
+    "max_events": 1, "max_pairs": 1, "max_history": 1, "max_users": 1,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Settings:
-    """``model`` is a bundle; ``state`` the directory of newer ratings and versions (default: ``<model>.state`` beside
-    it), which is not used with ``read_only``.
+    """What a server is told.
+
+    ``model`` is a bundle; ``state`` the directory of newer ratings and versions (default: ``<model>.state`` beside it),
+    or the address of a PostgreSQL database (``postgresql://...``), with a directory ``versions`` in which this host
+    keeps its copies of the models. Neither is used with ``read_only``.
 
     Without a ``token`` everybody who reaches the server may use it, and see what people rated, which is why it must
-    then be bound to the machine itself (``host``). ``hosts`` are names under which browsers may reach it besides the
-    loopback ones. Limits: ``max_body`` bytes of a request, ``body_seconds`` for all of it to arrive, ``max_requests``
-    at once (more get 503), ``keep`` versions of the model on disk.
+    then be bound to the machine itself (``host``). ``tokens`` is a file of hashed tokens with scopes. ``hosts`` are
+    names under which browsers may reach it besides the loopback ones. ``management``: a port for /metrics and all that
+    the scope ``admin`` may do, which the other port then refuses.
+
+    Limits: ``max_body`` bytes of a request, ``body_seconds`` for all of it to arrive, ``max_requests`` worked on at
+    once (more get 503) by ``threads`` threads, ``max_connections``, ``wait_seconds`` that a request may wait for work
+    that is done for all; events, pairs, items of a history and users of one request; ``keep`` versions of the model on
+    disk.
+
+    ``workers`` processes share all of that. Their parent sets ``leads``, True in the first of them alone, and
+    ``joins``, True in all: it holds the state itself.
     """
 
     model: Path
-    state: Path | None = None
+    state: Path | str | None = field(default=None, repr=False)
     host: str = "127.0.0.1"
     port: int = 8000
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     read_only: bool = False
     watch: bool = True
     hosts: tuple[str, ...] = ()
@@ -37,39 +54,71 @@ class Settings:
     body_seconds: float = 10.0
     max_requests: int = 64
     keep: int = 5
+    max_connections: int = 1000
+    threads: int = 4
+    wait_seconds: float = 2.0
+    max_events: int = 1000
+    max_pairs: int = 10_000
+    max_history: int = 5000
+    max_users: int = 100
+    workers: int = 1
+    leads: bool = True
+    joins: bool = False
+    versions: Path | None = None
+    tokens: Path | None = None
+    management: int | None = None
+    access_log: bool = False
+    require_better: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", check_path(self.model, "the model"))
-        if self.state is not None:
+        for name in ("versions", "tokens"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, check_path(getattr(self, name), name))
+        if self.state is not None and not self.shared:
+            if "://" in str(self.state):
+                raise ConfigError("the state is a directory, or a database as postgresql://user@host/name")
             object.__setattr__(self, "state", check_path(self.state, "the state"))
-        for name, least in (("port", 0), ("max_body", 1024), ("max_requests", 1), ("keep", 2)):
+        for name, least in _AT_LEAST.items():
             check_int(name, getattr(self, name), least)
-        if self.port > 65535:
-            raise ConfigError(f"port is {self.port}; it must be at most 65535 (0: any that is free)")
-        if check_number("body_seconds", self.body_seconds) <= 0:
-            raise ConfigError(f"body_seconds is {self.body_seconds}; it must be above 0")
+        for name in ("port", "management"):
+            if (getattr(self, name) or 0) > 65535:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at most 65535 (0: any that is free)")
+        for name in ("body_seconds", "wait_seconds"):
+            if check_number(name, getattr(self, name)) <= 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.token is not None and (
             len(self.token) < 16 or not self.token.isascii() or not self.token.isprintable()
         ):
             raise ConfigError("the token must have at least 16 printable ASCII characters; make it long and random")
-        if self.token is None and not is_loopback(self.host):
+        if self.token is None and self.tokens is None and not is_loopback(self.host):
             raise ConfigError(
                 f"host {self.host} can be reached from elsewhere, and whoever finds it would see what people rated; set"
                 " a token of 16 characters or more in the environment variable COFACTOR_TOKEN"
             )
 
     @property
-    def state_folder(self) -> Path | None:
-        """Where newer ratings and versions are kept; None where nothing is written."""
-        if self.read_only:
-            return None
-        return self.state if self.state is not None else Path(f"{os.path.abspath(self.model)}.state")
+    def shared(self) -> bool:
+        """Whether the state is in a database that several hosts may use."""
+        return isinstance(self.state, str) and self.state.startswith(("postgresql://", "postgres://"))
+
+    @property
+    def database(self) -> str | None:
+        """The address of that database; it may hold a password."""
+        return str(self.state) if self.shared else None
+
+    @property
+    def state_folder(self) -> Path:
+        """Where newer ratings and versions are kept, or the copies of versions of this host."""
+        if self.shared:
+            return self.versions if self.versions is not None else Path(f"{os.path.abspath(self.model)}.versions")
+        return Path(self.state) if self.state is not None else Path(f"{os.path.abspath(self.model)}.state")
 
     @property
     def allowed_hosts(self) -> tuple[str, ...] | None:
         """Names that the header ``Host`` may give, without a port. None: any, since a token is asked for, which no
         strange page has."""
-        if self.token is not None:
+        if self.token is not None or self.tokens is not None:
             return None
         return (*LOOPBACK_NAMES, self.host.lower(), *(h.lower() for h in self.hosts))
 

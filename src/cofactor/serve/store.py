@@ -1,39 +1,34 @@
-"""Newer ratings and versions of the model, in one SQLite file. What was answered with success is on disk.
+"""Newer ratings and versions of the model, in SQLite or PostgreSQL. What was answered with success is on disk.
 
-The file is held exclusively while a server runs: two servers over one state would not know of each other's ratings.
-Ids keep their types: 1 and "1" stay two.
+Several processes may use one store. Writers take turns (a transaction begins by taking the row of a counter), so events
+are visible in the order of their numbers, and whoever polls misses none. Nothing is ordered or expired by a clock.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import logging
 import os
-import sqlite3
-import threading
+import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cofactor.errors import ConfigError
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from cofactor.errors import CofactorError, ConfigError, MissingExtraError
+from cofactor.serve import tables as t
+from cofactor.serve.state_folder import REFIT_LOCK, StateError, StateFolder
 
 log = logging.getLogger("cofactor.serve")
-FORMAT = 1
-_OURS = 0xC0FAC70  # of the file, so that no other SQLite database is taken for one of ours
-
-_TABLES = """
-CREATE TABLE events (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, user, item, rating REAL NOT NULL, time INTEGER NOT NULL
-);
-CREATE INDEX events_of_user ON events (user);
-CREATE TABLE answered (key TEXT PRIMARY KEY, accepted INTEGER NOT NULL, received INTEGER NOT NULL);
-CREATE TABLE versions (
-    version INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, origin TEXT NOT NULL, folder TEXT NOT NULL,
-    model TEXT NOT NULL, created TEXT NOT NULL, through INTEGER NOT NULL, drift REAL, activated REAL, active INTEGER
-);
-"""
-_KEYS_KEPT = 7 * 86400
+KEYS_KEPT = 1_000_000
+"""Of requests with a key the last so many are remembered."""
+_CHECKED_WHOLE = 256 << 20
+"""SQLite files up to so many bytes are checked with their indexes when they are opened (some seconds)."""
 
 
 class Event(NamedTuple):
@@ -45,166 +40,581 @@ class Event(NamedTuple):
     time: int
 
 
+class Outcome(NamedTuple):
+    """What became of a list: one of its items was shown, clicked or bought."""
+
+    request: str
+    kind: str
+    user: Any
+    item: Any
+    place: int | None
+    version: int | None
+    arm: str | None
+    time: int
+
+
 class Version(NamedTuple):
-    """A model that was live. ``origin`` is the digest of the manifest that it came from; events up to ``through`` are
-    in its training data; ``activated`` in seconds since 1970."""
+    """A model that was live. ``origin`` is the digest of the manifest that it came from, ``contents`` that of its own
+    ("": kept by an earlier cofactor); events up to ``through`` are in its training data; the one with the highest
+    ``activation`` is live; ``activated`` in seconds since 1970, for people."""
 
     version: int
     source: str
     origin: str
     folder: str
+    contents: str
     model: str
     created: str
     through: int
     drift: float | None
-    activated: float
-    active: int
+    activation: int
+    activated: float | None
+    trial: str | None
+
+
+class Appended(NamedTuple):
+    """Numbers of the first and last event, and what is answered; first is 0 where the key was there before."""
+
+    first: int
+    last: int
+    answer: str
+
+
+class StoreError(CofactorError):
+    """The store cannot be reached or written to now; nothing was changed."""
+
+
+class KeyReused(CofactorError):
+    """A key came again with another request."""
 
 
 class Store:
-    """The file. Every method may be called from any thread."""
+    """One connection pool. Every method may be called from any thread.
 
-    def __init__(self, path: Path) -> None:
-        self._lock = threading.Lock()
+    ``where`` is the state's directory, or the address of a PostgreSQL database (libpq's form, several hosts included).
+    ``lock``: refuse a directory that a server uses, and check the store; without it, join that server.
+    """
+
+    def __init__(self, where: Path | str, *, lock: bool = True) -> None:
+        self.folder: StateFolder | None = None
+        self._waiting = 10.0
+        if isinstance(where, Path):
+            self.folder = StateFolder(where)
+            exists = self.folder.open(lock=lock)
+            self._engine = _sqlite(self.folder.store)
+        else:
+            exists = True
+            self._engine = _postgresql(where)
+        self._locked = lock
+        self._opened = False
         try:
-            with suppress(OSError):  # what people rated is not for other accounts; the log beside it gets the same mode
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=1.0)
-            self._open()
-        except sqlite3.OperationalError as exc:
-            if "locked" in str(exc):
-                raise ConfigError(
-                    f"{path.parent} is in use by another server; stop it, or give another --state"
-                ) from None
-            raise ConfigError(f"cannot open {path}: {exc}") from None
-        except sqlite3.DatabaseError as exc:
-            raise ConfigError(f"{path} is not a store of newer ratings ({exc}); move it away") from None
+            self._open(exists)
+        except BaseException:
+            self._engine.dispose()
+            if self.folder is not None:
+                self.folder.close()
+            raise
 
-    def _open(self) -> None:
-        db = self._db
-        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
-            db.execute(f"PRAGMA {pragma}")
-        db.execute("BEGIN EXCLUSIVE")
-        (ours,), (version,) = (db.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version"))
-        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if not tables and not ours:
-            for statement in _TABLES.split(";"):
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id = {_OURS}")
-            db.execute(f"PRAGMA user_version = {FORMAT}")
-        elif ours != _OURS:
-            raise sqlite3.DatabaseError("it is a database of something else")
-        elif version != FORMAT:
-            raise sqlite3.DatabaseError(f"it has format {version}, this cofactor reads {FORMAT}")
-        db.execute("COMMIT")
-        self._count = int(db.execute("SELECT count(*) FROM events").fetchone()[0])  # which reads all of them: once
+    # ---- opening
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it or nothing."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite has ended it itself after some errors
-                    self._db.execute("ROLLBACK")
+    def _open(self, exists: bool) -> None:
+        try:
+            if self.folder is not None and not exists:
+                _create(self.folder)
+            with self._write(number=None) as db:
+                begin = self._format(db)
+                if self.folder is not None and not begin:
+                    raise StateError(
+                        f"{self._name} is empty: the newer ratings of this state are lost; restore a backup, or start"
+                        f" with none of them by `cofactor state repair {self.folder.path}`"
+                    )
+                if begin != t.FORMAT:
+                    t.migrate(db, begin, {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)})
+                rows = db.execute(t.meta.select()).all()
+                for row in [*rows, *db.execute(t.counters.select()), *db.execute(t.versions.select())]:
+                    self._whole(row)
+            self.meta = {row.name: row.value for row in rows}
+            if self.folder is not None and self._locked:
+                self._check(self.folder)
+            self._opened = True
+        except OSError as exc:
+            raise ConfigError(f"cannot open {self._name}: {exc.strerror or exc}") from None
+        except StoreError as exc:
+            raise self._explained(exc) from None
+        except (ValueError, TypeError, LookupError) as exc:  # what was read is not what is written there
+            if isinstance(exc, CofactorError):
                 raise
+            raise self._explained(StoreError(f"malformed: {exc}")) from None
 
-    def _read(self, query: str, *values: Any) -> list[Any]:
-        with self._lock:
-            return self._db.execute(query, values).fetchall()
+    def _format(self, db: sa.Connection) -> int:
+        if self.folder is not None:
+            ours = db.exec_driver_sql("PRAGMA application_id").scalar()
+            if ours != t.OURS and (ours or db.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()):
+                raise ConfigError(f"{self._name} is a database of something else; move it away")
+        else:
+            db.exec_driver_sql(f"SELECT pg_advisory_xact_lock({t.OURS})")  # two that start at once
+        begin = t.format_of(db)
+        if begin > t.FORMAT:
+            raise ConfigError(
+                f"{self._name} has format {begin}, this cofactor reads up to {t.FORMAT}; upgrade cofactor"
+            )
+        return begin
+
+    def _check(self, folder: StateFolder) -> None:
+        """Refuse a store that is damaged, or that lost what it had."""
+        with self._read() as db:
+            small = folder.store.stat().st_size < _CHECKED_WHOLE
+            said = db.exec_driver_sql(f"PRAGMA {'integrity' if small else 'quick'}_check(1)").scalar()
+        advice = f"restore a backup, or keep what is left by `cofactor state repair {folder.path}`"
+        if said != "ok":
+            raise StateError(f"{folder.store} is damaged ({said}); {advice}")
+        now, there = self.position(), self._rows()
+        lost = max(now["events"] - now["deleted"] - there, folder.facts.get("events", 0) - now["events"])
+        if lost > 0 or folder.facts.get("activations", 0) > now["activations"]:
+            what = f"{lost:,} newer ratings" if lost > 0 else "a change of models"
+            raise StateError(f"{folder.store} has lost {what} that were answered; {advice}")
+        if folder.facts and folder.facts.get("id") != self.meta["id"]:
+            raise StateError(f"{folder.store} is the store of another state; {advice}")
+        folder.mark({"store": "sqlite", "id": self.meta["id"], "open": True} | _head(now))
+        folder.keep_reserve()
+
+    def _whole(self, row: Any) -> Any:
+        """The row; StateError where it was changed."""
+        if not t.is_whole(row):
+            advice = "restore a backup, or keep what is left by `cofactor state repair`"
+            raise StateError(f"{self._name} is damaged (the record {row[0]!r}); {advice}")
+        return row
+
+    def _rows(self) -> int:
+        """How many events there are, counted one by one (and not in an index)."""
+        with self._read() as db:
+            return int(db.exec_driver_sql(f"SELECT count(*) FROM {t.events.name} NOT INDEXED").scalar_one())
+
+    @property
+    def _name(self) -> str:
+        return str(self.folder.store) if self.folder is not None else "the database"
+
+    def _explained(self, exc: StoreError) -> ConfigError:
+        said = str(exc)
+        if "locked" in said and self.folder is not None:
+            return ConfigError(f"{self.folder.path} is in use by another server; stop it, or give another --state")
+        damaged = any(word in said for word in ("malformed", "not a database", "no such table", "no such column"))
+        if damaged and self.folder is not None and self.folder.facts:
+            advice = f"restore a backup, or keep what is left by `cofactor state repair {self.folder.path}`"
+            return StateError(f"{self.folder.store} is damaged ({said}); {advice}")
+        if "not a database" in said:
+            return ConfigError(f"{self._name} is not a store of newer ratings ({said}); move it away")
+        return ConfigError(f"cannot open {self._name}: {said}")
 
     def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            self._db.close()
+        """Let go of the store."""
+        if self.folder is None:
+            self._engine.dispose()
+            return
+        if self._locked and self._opened:
+            with contextlib.suppress(StoreError, OSError):
+                if self._truncated():
+                    self.folder.mark(self.folder.facts | {"open": False} | _head(self.position()))
+        self._engine.dispose()
+        self.folder.close()
+
+    # ---- transactions
+
+    @contextlib.contextmanager
+    def _write(self, number: str | None = "events") -> Iterator[sa.Connection]:
+        """One transaction: all of it or nothing, and one at a time. ``number``: the counter whose row is the turn."""
+        try:
+            with self._engine.connect() as db, db.begin():
+                if self._engine.dialect.name == "postgresql" and number is not None:
+                    db.execute(sa.select(t.counters.c.value).where(t.counters.c.name == number).with_for_update())
+                yield db
+        except SQLAlchemyError as exc:
+            raise StoreError(_said(exc)) from exc
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect().execution_options(reading=True) as db, db.begin():
+                yield db
+        except SQLAlchemyError as exc:
+            raise StoreError(_said(exc)) from exc
+
+    def position(self) -> dict[str, int]:
+        """All counters: how far the store is."""
+        with self._read() as db:
+            return {row.name: row.value for row in db.execute(_COUNTERS)}
+
+    def _advance(self, **head: int) -> None:
+        if self.folder is not None and self.folder.facts:
+            with contextlib.suppress(OSError):
+                self.folder.advance(**head)
 
     # ---- newer ratings
 
-    def answered(self, key: str) -> int | None:
-        """How many events were accepted under this key, or None where it is new."""
-        found = self._read("SELECT accepted FROM answered WHERE key = ?", key)
-        return int(found[0][0]) if found else None
-
-    def append(self, events: Sequence[Event], key: str | None = None) -> int:
-        """Keep these, all or none; the number of the last."""
-        with self._writing() as db:
-            db.executemany("INSERT INTO events (user, item, rating, time) VALUES (?, ?, ?, ?)", events)
+    def append(
+        self,
+        events: Sequence[Event],
+        key: str | None = None,
+        body: str = "",
+        answer: Callable[[int], dict[str, Any]] | None = None,
+    ) -> Appended:
+        """Keep these, all or none. A ``key`` that was there before gets what was answered then; KeyReused where
+        that was to another ``body``. ``answer`` makes what is answered, of how many events there are."""
+        with self._write() as db:
             if key is not None:
-                now = int(time.time())
-                db.execute("DELETE FROM answered WHERE received < ?", (now - _KEYS_KEPT,))
-                db.execute("INSERT INTO answered VALUES (?, ?, ?)", (key, len(events), now))
-            last = _last(db)
-        self._count += len(events)
-        return last
+                key = self._hashed(key)
+                before = db.execute(sa.select(t.answered).where(t.answered.c.key == key)).first()
+                if before is not None:
+                    if before.body != self._hashed(body):
+                        raise KeyReused("this key came before with another request; give each request its own key")
+                    return Appended(0, 0, str(self._whole(before).answer))
+            last = _add(db, "events", len(events))
+            first = last - len(events) + 1
+            db.execute(_INSERT_EVENTS, [_row(n, e) for n, e in enumerate(events, first)])
+            deleted = db.execute(_COUNTER, {"counter": "deleted"}).scalar_one()
+            said = json.dumps({} if answer is None else answer(last - deleted))
+            if key is not None:
+                request = _add(db, "requests", 1)
+                row = t.with_digest(key=key, body=self._hashed(body), answer=said, request=request)
+                db.execute(t.answered.insert().values(row))
+                if request % 1000 == 0:
+                    db.execute(t.answered.delete().where(t.answered.c.request <= request - KEYS_KEPT))
+        self._advance(events=last)
+        return Appended(first, last, said)
 
-    def deleted(self) -> int:
-        """How many of all events that there ever were are gone."""
-        with self._lock:
-            return _last(self._db) - self._count
+    def _hashed(self, text: str) -> str:
+        key = bytes.fromhex(self.meta["salt"])
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=key).hexdigest()
 
-    def events(self, after: int = 0) -> tuple[list[Event], int]:
-        """(the events after number ``after`` as they came, the number of the last)."""
-        with self._lock:
-            rows = self._db.execute("SELECT user, item, rating, time FROM events WHERE id > ? ORDER BY id", (after,))
-            return [Event(*row) for row in rows], _last(self._db)
+    def answered(self, key: str, body: str) -> str | None:
+        """What was answered to a key; None where it is new. KeyReused where the request was another one."""
+        with self._read() as db:
+            before = db.execute(sa.select(t.answered).where(t.answered.c.key == self._hashed(key))).first()
+        if before is None:
+            return None
+        if before.body != self._hashed(body):
+            raise KeyReused("this key came before with another request; give each request its own key")
+        return str(self._whole(before).answer)
+
+    def events(self, after: int = 0, most: int | None = None) -> tuple[list[Event], int]:
+        """(the events after number ``after`` as they came, the number of the last); ``most``: of the next so many."""
+        with self._read() as db:
+            last = int(db.execute(_COUNTER, {"counter": "events"}).scalar_one())
+            if most is not None:
+                last = min(last, after + most)
+            if last <= after:
+                return [], max(last, after)
+            rows = db.execute(_SELECT_EVENTS, {"after": after, "last": last}).all()
+        return [_event(row) for row in rows], last
 
     def count(self) -> int:
         """How many events there are."""
-        return self._count
+        now = self.position()
+        return now["events"] - now["deleted"]
 
     def count_through(self, last: int) -> int:
         """How many of these have numbers up to ``last``."""
-        return int(self._read("SELECT count(*) FROM events WHERE id <= ?", last)[0][0])
+        with self._read() as db:
+            return int(
+                db.execute(sa.select(sa.func.count()).select_from(t.events).where(t.events.c.id <= last)).scalar_one()
+            )
 
     def forget(self, user: Any) -> int:
         """Delete the events of a user, so that nothing of them stays in the file; how many there were."""
-        if isinstance(user, int) and not -(2**63) <= user < 2**63:
-            return 0  # more than the file can hold
-        with self._writing() as db:
-            found = int(db.execute("DELETE FROM events WHERE user IS ?", (user,)).rowcount)
-        self._count -= found
+        return self._delete(t.events.c.user_id == t.written(user), t.outcomes.c.user_id == t.written(user))
+
+    def expire(self, before: int) -> int:
+        """Delete the events that happened before a time; how many there were."""
+        return self._delete(t.events.c.time < before, t.outcomes.c.time < before)
+
+    def _delete(self, of_events: Any, of_outcomes: Any) -> int:
+        def delete() -> int:
+            with self._write() as db:
+                found = int(db.execute(t.events.delete().where(of_events)).rowcount)
+                db.execute(t.outcomes.delete().where(of_outcomes))
+                _add(db, "deleted", found)
+                _add(db, "erasures", 1)
+                return found
+
         try:
-            self._read("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as exc:  # they are deleted all the same; the log goes at the next chance, or at the end
-            log.warning("what was deleted is still in the log of the store: %s", exc)
+            found = delete()
+        except StoreError as exc:
+            if self.folder is None or "full" not in str(exc):
+                raise
+            self.folder.free_reserve()
+            found = delete()
+        if self.folder is not None:
+            if not self._truncated():
+                log.warning("what was deleted is still in the log of the store; it goes at the next chance")
+            self.folder.keep_reserve()
         return found
+
+    def _truncated(self) -> bool:
+        """Empty the log beside the SQLite file, so that nothing deleted stays there; False where others still read."""
+        for _ in range(20):
+            try:
+                with self._engine.connect().execution_options(plain=True) as db:
+                    row = db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").first()
+                if row is not None and not row[0]:
+                    return True
+            except SQLAlchemyError as exc:
+                log.warning("the log of the store cannot be emptied: %s", _said(exc))
+                return False
+            time.sleep(0.05)
+        return False
 
     # ---- versions
 
     def versions(self) -> list[Version]:
-        """All that were live, in order."""
-        return [Version(*row) for row in self._read("SELECT * FROM versions ORDER BY version")]
+        """All that were live, by number."""
+        with self._read() as db:
+            rows = db.execute(t.versions.select().where(t.versions.c.activation > 0).order_by(t.versions.c.version))
+            return [Version(*self._whole(row)[:-1]) for row in rows]
 
-    def add_version(self, source: str, origin: str, model: str, created: str, through: int, drift: float | None) -> int:
-        """A new one, not active yet; its number."""
-        with self._writing() as db:
-            values = source, origin, "", model, created, through, drift, None, 0
-            found = db.execute(f"INSERT INTO versions VALUES (NULL{', ?' * len(values)})", values).lastrowid
-            assert found is not None
-            db.execute("UPDATE versions SET folder = ? WHERE version = ?", (f"{found:06d}.cofactor", found))
-            return found
+    def live(self) -> Version | None:
+        """The version that is live: the one that was activated last."""
+        return max(self.versions(), key=lambda v: v.activation, default=None)
 
-    def activate(self, version: int) -> None:
-        """From now on this one is live, also after a restart."""
-        with self._writing() as db:
-            db.execute("UPDATE versions SET active = (version = ?)", (version,))
-            db.execute("UPDATE versions SET activated = ? WHERE version = ?", (time.time(), version))
+    def new_number(self) -> int:
+        """The number of a version to come."""
+        with self._write() as db:
+            return _add(db, "versions", 1)
 
-    def drop_unfinished(self) -> None:
-        """Forget those that never were live: a crash came before."""
-        with self._writing() as db:
-            db.execute("DELETE FROM versions WHERE activated IS NULL")
+    def activate(self, version: Version, *, bundle: str | None = None, erasures: int | None = None) -> int | None:
+        """From now on this one is live, also after a restart; the number of the activation. ``bundle``: the digest of
+        the manifest of the bundle that is served by default. None, and nothing is done, where ``erasures`` is not how
+        often events were deleted."""
+        with self._write() as db:
+            now = int(db.execute(_COUNTER, {"counter": "erasures"}).scalar_one())
+            if erasures is not None and now != erasures:
+                return None
+            number = _add(db, "activations", 1)
+            version = version._replace(activation=number, activated=time.time())
+            db.execute(t.versions.delete().where(t.versions.c.version == version.version))
+            db.execute(t.versions.insert().values(t.with_digest(**version._asdict())))
+            if bundle is not None:
+                _put(db, "bundle", bundle)
+        self._advance(activations=number)
+        return number
+
+    def bundle(self) -> str | None:
+        """The digest of the manifest of the bundle that was last taken from the place that is served by default."""
+        with self._read() as db:
+            return db.execute(sa.select(t.meta.c.value).where(t.meta.c.name == "bundle")).scalar()
+
+    def replace_version(self, version: Version) -> None:
+        """The same version with other contents (somebody was erased from it)."""
+        with self._write() as db:
+            row = t.versions.update().where(t.versions.c.version == version.version)
+            db.execute(row.values(t.with_digest(**version._asdict())))
 
     def drop_version(self, version: int) -> None:
-        """Forget one that is not active."""
-        with self._writing() as db:
-            db.execute("DELETE FROM versions WHERE version = ? AND NOT active", (version,))
+        """Forget one; its number does not come again."""
+        with self._write() as db:
+            db.execute(t.versions.delete().where(t.versions.c.version == version))
+
+    # ---- settings that all processes share
+
+    def get(self, name: str) -> Any:
+        """A value under a name; None where there is none."""
+        with self._read() as db:
+            found = db.execute(sa.select(t.meta.c.value).where(t.meta.c.name == f"set.{name}")).scalar()
+        return None if found is None else json.loads(found)
+
+    def put(self, name: str, value: Any) -> None:
+        """Keep a value under a name, and let the others know."""
+        with self._write() as db:
+            _put(db, f"set.{name}", json.dumps(value))
+            _add(db, "settings", 1)
+
+    # ---- outcomes
+
+    def append_outcomes(self, found: Sequence[Outcome]) -> int:
+        """Keep these, all or none; how many there are."""
+        with self._write() as db:
+            last = _add(db, "outcomes", len(found))
+            names = [c.name for c in t.outcomes.columns]
+            rows = [
+                dict(
+                    zip(
+                        names,
+                        (
+                            n,
+                            o.request,
+                            o.kind,
+                            None if o.user is None else t.written(o.user),
+                            t.written(o.item),
+                            *o[4:],
+                        ),
+                        strict=True,
+                    )
+                )
+                for n, o in enumerate(found, last - len(found) + 1)
+            ]
+            db.execute(t.outcomes.insert(), rows)
+        return last
+
+    def outcomes(self, after: int = 0) -> Iterator[Outcome]:
+        """All of them in order."""
+        with self._read() as db:
+            for row in db.execute(t.outcomes.select().where(t.outcomes.c.id > after).order_by(t.outcomes.c.id)):
+                user = None if row.user_id is None else json.loads(row.user_id)
+                item = json.loads(row.item_id)
+                yield Outcome(row.request, row.kind, user, item, row.place, row.version, row.arm, row.time)
+
+    # ---- one at a time, over all processes
+
+    @contextlib.contextmanager
+    def leading(self) -> Iterator[bool]:
+        """Whether this is the one process that may change models now; until the end of the block, or of the process."""
+        if self.folder is not None:
+            import fcntl
+
+            fd = os.open(self.folder.path / REFIT_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield True
+            except BlockingIOError:
+                yield False
+            finally:
+                os.close(fd)
+            return
+        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
+            took = bool(db.exec_driver_sql(f"SELECT pg_try_advisory_lock({t.OURS + 1})").scalar())
+            try:
+                yield took
+            finally:
+                if took:
+                    with contextlib.suppress(SQLAlchemyError):
+                        db.exec_driver_sql(f"SELECT pg_advisory_unlock({t.OURS + 1})")
+
+    # ---- files of versions, where hosts share a database
+
+    def put_files(self, contents: str, files: Iterable[tuple[str, int, bytes]]) -> None:
+        """Keep the files of a bundle under the digest of its manifest, all or none."""
+        with self._write(number=None) as db:
+            if db.execute(sa.select(t.pieces.c.name).where(t.pieces.c.contents == contents).limit(1)).first():
+                return
+            for name, piece, data in files:
+                row = {"contents": contents, "name": name, "piece": piece, "data": data}
+                db.execute(t.pieces.insert().values(**row))
+
+    def files(self, contents: str) -> Iterator[tuple[str, bytes]]:
+        """(name, next piece) of the files of a bundle, in order."""
+        with self._read() as db:
+            where = t.pieces.c.contents == contents
+            order = t.pieces.c.name, t.pieces.c.piece
+            keys = db.execute(sa.select(*order).where(where).order_by(*order)).all()
+            for name, piece in keys:
+                one = sa.select(t.pieces.c.data).where(where, t.pieces.c.name == name, t.pieces.c.piece == piece)
+                yield name, bytes(db.execute(one).scalar_one())
+
+    def drop_files(self) -> None:
+        """Delete the files that no version has."""
+        with self._write() as db:
+            kept = sa.select(t.versions.c.contents)
+            db.execute(t.pieces.delete().where(t.pieces.c.contents.not_in(kept)))
 
 
-def _last(db: sqlite3.Connection) -> int:
-    """The highest number that an event ever had."""
-    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-    return int(found[0]) if found else 0
+_COUNTERS = sa.select(t.counters.c.name, t.counters.c.value)
+_COUNTER = sa.select(t.counters.c.value).where(t.counters.c.name == sa.bindparam("counter"))
+_SET = (
+    t.counters.update()
+    .where(t.counters.c.name == sa.bindparam("counter"))
+    .values(value=sa.bindparam("next"), digest=sa.bindparam("sum"))
+)
+_INSERT_EVENTS = t.events.insert()
+_SELECT_EVENTS = (
+    sa.select(t.events)
+    .where(t.events.c.id > sa.bindparam("after"), t.events.c.id <= sa.bindparam("last"))
+    .order_by(t.events.c.id)
+)
+
+
+def _add(db: sa.Connection, counter: str, by: int) -> int:
+    """Count on (the caller has the turn); the new value."""
+    value = int(db.execute(_COUNTER, {"counter": counter}).scalar_one()) + by
+    db.execute(_SET, {"counter": counter, "next": value, "sum": t.with_digest(name=counter, value=value)["digest"]})
+    return value
+
+
+def _put(db: sa.Connection, name: str, value: str) -> None:
+    db.execute(t.meta.delete().where(t.meta.c.name == name))
+    db.execute(t.meta.insert().values(t.with_digest(name=name, value=value)))
+
+
+def _head(position: dict[str, int]) -> dict[str, int]:
+    return {"events": position["events"], "activations": position["activations"]}
+
+
+def _row(number: int, event: Event) -> dict[str, Any]:
+    user, item, rating, time = t.written(event.user), t.written(event.item), float(event.rating), int(event.time)
+    return t.with_digest(id=number, user_id=user, item_id=item, rating=rating, time=time)
+
+
+def _event(row: Any) -> Event:
+    number, user, item, rating, time, digest = row
+    if digest != t.row_digest(number, item, rating, time, user):  # by the names of the columns
+        raise StateError(f"newer rating {number} was changed outside of the server; look with `cofactor state check`")
+    return Event(json.loads(user), json.loads(item), rating, time)
+
+
+def _said(exc: SQLAlchemyError) -> str:
+    """What the database said, in one line and without values or addresses."""
+    cause = getattr(exc, "orig", None)
+    return str(cause or exc).strip().splitlines()[0][:300] if str(cause or exc).strip() else type(exc).__name__
+
+
+# ---- engines
+
+
+def _sqlite(path: Path) -> sa.Engine:
+    address = sa.URL.create("sqlite", database=str(path))
+    engine = sa.create_engine(address, connect_args={"timeout": 10.0}, pool_size=8, max_overflow=8)
+
+    @sa.event.listens_for(engine, "connect")
+    def _connected(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # BEGIN is ours, see below
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _began(db: sa.Connection) -> None:
+        options = db.get_execution_options()
+        if not options.get("plain"):
+            db.exec_driver_sql("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql(address: str) -> sa.Engine:
+    try:
+        import psycopg
+    except ModuleNotFoundError:
+        raise MissingExtraError("psycopg", "postgres", "a state in PostgreSQL") from None
+    options = "-c statement_timeout=30000 -c lock_timeout=10000 -c synchronous_commit=on"
+
+    def connect() -> Any:
+        return psycopg.connect(address, connect_timeout=10, options=options, application_name="cofactor")
+
+    return sa.create_engine("postgresql+psycopg://", creator=connect, pool_size=8, max_overflow=8, pool_pre_ping=True)
+
+
+def _create(folder: StateFolder) -> None:
+    """An empty SQLite file of ours under its name, only when it is whole."""
+    scratch = folder.path / f"{folder.store.name}.{secrets.token_hex(4)}.tmp"
+    os.close(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    engine = _sqlite(scratch)
+    try:
+        with engine.connect() as db, db.begin():
+            facts = {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)}
+            t.migrate(db, 0, facts)
+        with engine.connect().execution_options(plain=True) as db:
+            db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine.dispose()
+        os.replace(scratch, folder.store)
+    finally:
+        engine.dispose()
+        for left in (scratch, Path(f"{scratch}-wal"), Path(f"{scratch}-shm")):
+            with contextlib.suppress(OSError):
+                left.unlink()

@@ -1,7 +1,8 @@
 """The models that were live, each a bundle in the state directory, so that one can go back to them.
 
-Files of a bundle are never changed in place, so a version is a directory of hard links: it costs no space while the
-bundle that was given stands, and stays whole when that is replaced. Where links cannot be made, files are copied.
+A version is a copy of its own (a reflink where the file system has them, which costs no space), so nothing that happens
+to the bundle that was given can change it; its digests are checked when it is adopted and each time it goes live. Where
+several hosts share a database, the files are kept there too, and the directory is a cache.
 """
 
 from __future__ import annotations
@@ -9,12 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST, digest_of, opened, regular
 from cofactor.bundle.manifest import FILES
 from cofactor.errors import BundleError
-from cofactor.serve.store import Version
+from cofactor.serve.state_folder import StateFolder, sync
+from cofactor.serve.store import Store, Version
+
+_CLONE = 0x40049409  # FICLONE of Linux
+_PIECE = 1 << 20
 
 
 def origin_of(bundle: Path) -> str:
@@ -25,38 +32,93 @@ def origin_of(bundle: Path) -> str:
         raise BundleError(f"cannot open {bundle}: {exc.strerror or exc}") from None
 
 
-def adopt(bundle: Path, place: Path) -> None:
-    """Make ``place`` (where nothing is of use) the same bundle: its files, and no others that lie there. All are of one
-    and the same bundle, even where it is replaced meanwhile."""
-    remove(place)
+def adopt(bundle: Path, place: Path) -> str:
+    """Copy a bundle to ``place`` (where nothing is): its files, and no others. Returns the digest of its manifest.
+
+    BundleError where it is not whole, or was changed while it was copied: the digests of the copy are checked.
+    """
     try:
-        place.mkdir(parents=True)
+        place.mkdir(parents=True, mode=0o700)
         with opened(bundle) as folder:
-            with regular(folder, MANIFEST, bundle):
-                pass  # before anything else: it may be no bundle at all
-            for name in (*FILES, MANIFEST):
-                with regular(folder, name, bundle):
-                    pass  # a link to somewhere else is refused
-                try:
-                    os.link(name, place / name, src_dir_fd=folder, follow_symlinks=False)
-                except OSError:
-                    with regular(folder, name, bundle) as (fd, _), open(place / name, "xb") as copy:
-                        shutil.copyfileobj(os.fdopen(os.dup(fd), "rb"), copy)
+            for name in (MANIFEST, *FILES):  # the manifest first: it may not be a bundle at all
+                with regular(folder, name, bundle) as (fd, _), open(place / name, "xb") as copy:
+                    _copy(fd, copy.fileno())
+                    os.fsync(copy.fileno())
+        sync(place)
+        info(place, verify=True)
+        return origin_of(place)
     except OSError as exc:
-        remove(place)
+        shutil.rmtree(place, ignore_errors=True)
         raise BundleError(f"cannot keep a version in {place.parent}: {exc.strerror or exc}") from None
-    except BundleError:
-        remove(place)
-        raise
+    except BundleError as exc:
+        shutil.rmtree(place, ignore_errors=True)
+        raise BundleError(str(exc).replace(str(place), str(bundle))) from None
+
+
+def _copy(source: int, target: int) -> None:
+    """All bytes of one open file into another, shared by the file system where it can."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.ioctl(target, _CLONE, source)
+        return
+    at = 0
+    while piece := os.pread(source, _PIECE, at):
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(target, view) :]
+        at += len(piece)
+
+
+def check_whole(place: Path, contents: str) -> None:
+    """BundleError unless a version is what was kept: its manifest has this digest, and its files those named there."""
+    if contents and origin_of(place) != contents:
+        raise BundleError(f"the manifest of {place} was changed after it was written")
+    info(place, verify=True)
 
 
 def outdated(versions: list[Version], keep: int) -> list[Version]:
     """Those to remove so that ``keep`` are left: the ones longest not live."""
-    passive = sorted((v for v in versions if not v.active), key=lambda v: v.activated or 0.0)
-    return passive[: max(0, len(versions) - keep)]
+    by_activation = sorted(versions, key=lambda v: v.activation)
+    return by_activation[: max(0, len(versions) - keep)]
 
 
-def remove(place: Path) -> None:
-    """Delete a version's directory."""
-    with contextlib.suppress(OSError):
-        shutil.rmtree(place)
+# ---- in a database
+
+
+def put(store: Store, contents: str, place: Path) -> None:
+    """Keep the files of a version in the database too."""
+
+    def files() -> Iterator[tuple[str, int, bytes]]:
+        for name in (MANIFEST, *FILES):
+            with open(place / name, "rb") as file:
+                number = 0
+                while piece := file.read(_PIECE):
+                    yield name, number, piece
+                    number += 1
+
+    store.put_files(contents, files())
+
+
+def fetch(store: Store, folder: StateFolder, version: Version) -> Path:
+    """The directory of a version, from the database where this host has not got it (or not whole)."""
+    place = folder.versions / version.folder
+    with contextlib.suppress(BundleError):
+        check_whole(place, version.contents)
+        return place
+    folder.remove(version.folder)
+    scratch = folder.versions / f"new.{os.getpid():x}.cofactor"
+    folder.remove(scratch.name)
+    scratch.mkdir(mode=0o700)
+    try:
+        for name, piece in store.files(version.contents):
+            if name not in (MANIFEST, *FILES):
+                raise BundleError(f"version {version.version} has a file {name!r} in the database")
+            with open(scratch / name, "ab") as file:
+                file.write(piece)
+        check_whole(scratch, version.contents)
+        with contextlib.suppress(OSError):  # another worker of this host was quicker
+            os.rename(scratch, place)
+    finally:
+        folder.remove(scratch.name)
+    return place

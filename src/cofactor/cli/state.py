@@ -1,0 +1,118 @@
+"""``cofactor state``: check, repair, back up and restore what a server keeps; ``cofactor token``: who may ask it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cofactor.cli.common import Json, console, print_json, say
+from cofactor.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+app = typer.Typer(
+    help="Care for what a server keeps: check, repair, backup, restore, export, expire.", no_args_is_help=True
+)
+
+Where = typer.Argument(help="The directory of a state, or the address of its database (postgresql://...).")
+
+
+def _state() -> ModuleType:
+    try:
+        from cofactor.serve import state
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.startswith("cofactor"):
+            raise
+        raise MissingExtraError("SQLAlchemy and orjson", "serve", "the state of a server") from None
+    return state
+
+
+def _place(where: str) -> Any:
+    return where if "://" in where else Path(where)
+
+
+@app.command("check")
+def check(where: str = Where, as_json: bool = Json) -> None:
+    """Look at every row and every version. Exit code 2 where something is wrong."""
+    found = _state().check(_place(where))
+    if as_json:
+        print_json(found._asdict())
+    else:
+        say_all = [f"{found.events:,} newer ratings, versions {found.versions}, live: {found.live}", *found.wrong]
+        for line in say_all:
+            console().print(line, markup=False)
+    if found.wrong:
+        raise typer.Exit(2)
+
+
+@app.command("repair")
+def repair(where: str = Where, as_json: bool = Json) -> None:
+    """Keep what is whole of a damaged state. The damaged file is moved aside."""
+    found = _state().repair(Path(where))
+    if as_json:
+        print_json(found._asdict())
+        return
+    lost = "an unknown number" if found.lost is None else f"{found.lost:,}"
+    console().print(f"{found.kept:,} newer ratings are kept, {lost} are lost; live: version {found.live}", markup=False)
+    if found.aside is not None:
+        console().print(f"the damaged file is {found.aside}", markup=False)
+
+
+@app.command("backup")
+def backup(where: str = Where, out: str = typer.Argument(help="A directory that is new or empty.")) -> None:
+    """Copy a state of one moment, also while a server uses it. The copy is a state itself."""
+    found = _state().copy(_place(where), Path(out))
+    console().print(f"{found.events:,} newer ratings and versions {found.versions} are in {out}", markup=False)
+
+
+@app.command("restore")
+def restore(
+    backup: str = typer.Argument(help="A backup (or any state)."),
+    where: str = typer.Argument(help="Where the state shall be: a new directory, or an empty database."),
+) -> None:
+    """Make a state of a backup; a state moves to another database that way."""
+    found = _state().copy(_place(backup), _place(where))
+    console().print(f"{found.events:,} newer ratings and versions {found.versions} are restored", markup=False)
+
+
+@app.command("export")
+def export(where: str = Where, out: str = typer.Argument(help="A file .csv, .tsv or .parquet.")) -> None:
+    """Write the newer ratings as a table."""
+    count = _state().export(_place(where), Path(out))
+    console().print(f"{count:,} newer ratings are in {out}", markup=False)
+
+
+@app.command("expire")
+def expire(
+    where: str = Where, older_than: float = typer.Option(..., "--older-than", help="Days since they happened.")
+) -> None:
+    """Delete newer ratings that are too old."""
+    count = _state().expire(_place(where), older_than)
+    console().print(f"{count:,} newer ratings are deleted", markup=False)
+
+
+def token(
+    name: str = typer.Argument(help="Who it is for: one word."),
+    scopes: str = typer.Option("read", "--scopes", help="What it may do: read, events, admin; joined by commas."),
+    file: str | None = typer.Option(None, "--file", help="Append its line to this file (for cofactor serve --tokens)."),
+) -> None:
+    """Make a token for a server. It is shown once; only its hash is kept."""
+    from cofactor.serve.tokens import line_of
+
+    made = secrets.token_urlsafe(24)
+    line = line_of(name, frozenset(scopes.split(",")), made)
+    if file is None:
+        say(f"a line for the file of tokens: {line}")
+    else:
+        try:
+            fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with open(fd, "a", encoding="utf-8") as out:
+                out.write(f"{line}\n")
+        except OSError as exc:
+            raise ConfigError(f"cannot write {file}: {exc.strerror}") from None
+    print(made)

@@ -1,0 +1,394 @@
+"""Caring for a state: check, repair, back up, restore, export, expire. Behind ``cofactor state``.
+
+A backup is a state like any other (SQLite and versions in a directory), whatever it was made from; so restoring is a
+copy too, and a state moves between SQLite and PostgreSQL that way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from cofactor.bundle import info
+from cofactor.bundle.files import MANIFEST, digest_of
+from cofactor.errors import BundleError, ConfigError
+from cofactor.serve import tables as t
+from cofactor.serve import versions
+from cofactor.serve.state_folder import StateError, StateFolder
+from cofactor.serve.store import Store, StoreError, Version
+
+_BATCH = 5_000
+"""Rows that are copied at once."""
+_ATTEMPTS = 20_000
+"""How often it is tried to read around what is damaged."""
+
+
+class Report(NamedTuple):
+    """What :func:`check` found: counts, and what is wrong in sentences (none: all is well)."""
+
+    events: int
+    versions: list[int]
+    live: int | None
+    wrong: list[str]
+
+
+def is_database(where: str | Path) -> bool:
+    """Whether a state is in a database, and not a directory."""
+    return str(where).startswith(("postgresql://", "postgres://"))
+
+
+@contextlib.contextmanager
+def opened(where: str | Path, cache: Path | None = None) -> Iterator[tuple[Store, StateFolder]]:
+    """The store of a state, also while a server uses it, and the directory of its versions."""
+    if is_database(where):
+        store = Store(str(where))
+        folder = StateFolder(cache if cache is not None else Path(os.devnull))
+        try:
+            yield store, folder
+        finally:
+            store.close()
+        return
+    if not StateFolder(Path(where)).look():
+        raise ConfigError(f"{where} is not a state of a server")
+    try:
+        store = Store(Path(where))
+    except StateError:
+        raise
+    except ConfigError as exc:
+        if "in use" not in str(exc):
+            raise
+        store = Store(Path(where), lock=False)
+    try:
+        assert store.folder is not None
+        yield store, store.folder
+    finally:
+        store.close()
+
+
+# ---- check and repair
+
+
+def check(where: str | Path) -> Report:
+    """Look at all of a state: every row, every version. It changes nothing."""
+    wrong: list[str] = []
+    try:
+        with opened(where) as (store, folder):
+            count = 0
+            for row in _rows(store, t.events):
+                count += 1
+                if not t.is_whole(row):
+                    wrong.append(f"newer rating {row[0]} was changed outside of the server")
+            for table in (t.meta, t.counters, t.answered, t.versions):
+                wrong += [f"a row of {table.name} was changed" for r in _rows(store, table) if not t.is_whole(r)]
+            now = store.position()
+            if count != now["events"] - now["deleted"]:
+                wrong.append(f"there are {count:,} newer ratings; {now['events'] - now['deleted']:,} were kept")
+            known = store.versions()
+            for version in known:
+                try:
+                    if store.folder is not None:
+                        versions.check_whole(folder.versions / version.folder, version.contents)
+                    else:
+                        _check_pieces(store, version)
+                except BundleError as exc:
+                    wrong.append(f"version {version.version}: {exc}")
+            live = max(known, key=lambda v: v.activation, default=None)
+            return Report(count, [v.version for v in known], None if live is None else live.version, wrong)
+    except (StateError, StoreError) as exc:
+        return Report(0, [], None, [*wrong, str(exc)])
+
+
+def _rows(store: Store, table: sa.Table) -> Iterator[Any]:
+    """All rows of a table, some at a time, by their key."""
+    key, last = next(iter(table.primary_key.columns)), None
+    while True:
+        with store._read() as db:
+            query = table.select().order_by(key).limit(_BATCH)
+            rows = db.execute(query if last is None else query.where(key > last)).all()
+        yield from rows
+        if len(rows) < _BATCH:
+            return
+        last = rows[-1]._mapping[key]
+
+
+def _check_pieces(store: Store, version: Version) -> None:
+    manifest = b"".join(data for name, data in store.files(version.contents) if name == MANIFEST)
+    if digest_of(manifest) != version.contents:
+        raise BundleError("its files in the database were changed")
+
+
+class Repaired(NamedTuple):
+    """``lost``: newer ratings that could not be saved, None where it is not known how many there were; ``aside``: where
+    the damaged file is now."""
+
+    kept: int
+    lost: int | None
+    live: int | None
+    aside: Path | None
+
+
+def repair(where: Path) -> Repaired:
+    """Keep of a damaged state what is whole: the rows with their checksums, and the versions with theirs.
+
+    The damaged store is moved aside, not deleted. Nothing is done to a state that is whole.
+    """
+    folder = StateFolder(where)
+    if not folder.look(damaged=True):
+        raise ConfigError(f"{where} is not a state of a server")
+    found = check(where)
+    if not found.wrong:
+        return Repaired(found.events, 0, found.live, None)
+    folder.take_lock()
+    try:
+        marked = dict(folder.facts)
+        saved: dict[str, list[Any]] = {}
+        aside = None
+        if folder.store.exists():
+            saved = _salvaged(folder.store)
+            aside = where / f"{folder.store.name}.damaged-{secrets.token_hex(4)}"
+            for tail in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(f"{folder.store}{tail}", f"{aside}{tail}")
+        with contextlib.suppress(FileNotFoundError):
+            (where / "state.json").unlink()
+        hidden = where.parent / f".{where.name}.{secrets.token_hex(4)}"
+        kept, lost, live = _rebuilt(where, folder, saved, marked, hidden)
+    finally:
+        folder.close()
+    return Repaired(kept, lost, live, aside)
+
+
+def _rebuilt(
+    where: Path, folder: StateFolder, saved: dict[str, list[Any]], marked: dict[str, Any], hidden: Path
+) -> tuple[int, int | None, int | None]:
+    """A new store with the rows that were saved, put where the old one was."""
+    events = [r for r in saved.get(t.events.name, []) if t.is_whole(r)]
+    counters = {r.name: r.value for r in saved.get(t.counters.name, []) if t.is_whole(r)}
+    rows = [r for r in saved.get(t.versions.name, []) if t.is_whole(r)]
+    facts = {r.name: r.value for r in saved.get(t.meta.name, []) if t.is_whole(r)}
+    answered = [r for r in saved.get(t.answered.name, []) if t.is_whole(r)] if "salt" in facts else []
+    whole = []
+    for row in rows:
+        with contextlib.suppress(BundleError):
+            versions.check_whole(folder.versions / row.folder, row.contents)
+            whole.append(row)
+    known = {row.folder for row in whole}
+    last_event = max([counters.get("events", 0), marked.get("events", 0), *(r.id for r in events)])
+    store = Store(hidden)
+    try:
+        with store._write() as db:
+            keep = {k: v for k, v in facts.items() if k != "format"}
+            for name, value in keep.items():
+                db.execute(t.meta.delete().where(t.meta.c.name == name))
+                db.execute(t.meta.insert().values(t.with_digest(name=name, value=value)))
+            for table, found in ((t.events, events), (t.answered, answered), (t.versions, whole)):
+                for at in range(0, len(found), _BATCH):
+                    db.execute(table.insert(), [dict(r._mapping) for r in found[at : at + _BATCH]])
+            outcomes = saved.get(t.outcomes.name, [])
+            if outcomes:
+                db.execute(t.outcomes.insert(), [dict(r._mapping) for r in outcomes])
+            found_on_disk = [p for p in folder.own() if p.name not in known and p.name[:6].isdigit()]
+            number = max([counters.get("versions", 0), *(int(p.name[:6]) for p in found_on_disk)])
+            activation = max(
+                [counters.get("activations", 0), marked.get("activations", 0), *(r.activation for r in whole)]
+            )
+            if not whole:  # the records are lost: the newest that is whole is the best guess
+                for place in sorted(found_on_disk):
+                    with contextlib.suppress(BundleError):
+                        facts_of = info(place, verify=True)
+                        contents, activation = versions.origin_of(place), activation + 1
+                        version = Version(
+                            int(place.name[:6]), "repair", contents, place.name, contents, facts_of["model"],
+                            facts_of["created"], 0, None, activation, time.time(), None,
+                        )  # fmt: skip
+                        db.execute(t.versions.insert().values(t.with_digest(**version._asdict())))
+            lost = last_event - len(events) - counters.get("deleted", 0) if counters or marked else None
+            values = counters | {
+                "events": last_event, "deleted": last_event - len(events),
+                "versions": number, "activations": activation,
+                "requests": max([counters.get("requests", 0), *(r.request for r in answered)]),
+                "outcomes": max([counters.get("outcomes", 0), *(r.id for r in outcomes)]),
+            }  # fmt: skip
+            for name in t.COUNTERS:
+                value = values.get(name, 0)
+                db.execute(t.counters.delete().where(t.counters.c.name == name))
+                db.execute(t.counters.insert().values(t.with_digest(name=name, value=value)))
+        live = store.live()
+    finally:
+        store.close()
+    os.rename(hidden / folder.store.name, folder.store)
+    made = StateFolder(hidden)
+    made.look(damaged=True)
+    folder.mark(made.facts | {"id": facts.get("id", store.meta["id"])})
+    for left in sorted(hidden.rglob("*"), reverse=True):
+        left.rmdir() if left.is_dir() else left.unlink()
+    hidden.rmdir()
+    Store(where, lock=False).close()
+    return len(events), lost, None if live is None else live.version
+
+
+class _Row:
+    """A row that was read from a damaged file, as SQLAlchemy gives rows."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._mapping = values
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_mapping" or name not in self._mapping:
+            raise AttributeError(name)
+        return self._mapping[name]
+
+
+def _salvaged(path: Path) -> dict[str, list[Any]]:
+    """The rows of a damaged SQLite file that can be read at all, by table. What cannot be is stepped over."""
+    found: dict[str, list[Any]] = {}
+    db = sqlite3.connect(path)
+    db.text_factory = lambda b: b.decode("utf-8", "replace")
+    try:
+        for table in (t.meta, t.counters, t.events, t.answered, t.versions, t.outcomes):
+            names = [c.name for c in table.columns]
+            columns = ", ".join(names)
+            try:
+                (most,) = db.execute(f"SELECT max(rowid) FROM {table.name} NOT INDEXED").fetchone()
+            except sqlite3.Error as exc:
+                if "malformed" not in str(exc) or "schema" in str(exc):
+                    continue  # not even a table any more
+                most = 1 << 24
+            rows = found.setdefault(table.name, [])
+            todo, attempts = [(0, most or 0)], _ATTEMPTS
+            while todo and attempts:
+                low, high = todo.pop()
+                try:
+                    query = f"SELECT {columns} FROM {table.name} NOT INDEXED WHERE rowid > ? AND rowid <= ?"
+                    part = db.execute(f"{query} ORDER BY rowid", (low, high)).fetchall()
+                    rows += [_Row(dict(zip(names, row, strict=True))) for row in part]
+                except sqlite3.Error:
+                    attempts -= 1
+                    if high - low > 1:
+                        middle = (low + high) // 2
+                        todo += [(middle, high), (low, middle)]
+    except sqlite3.Error:
+        pass  # not a database any more
+    finally:
+        db.close()
+    return found
+
+
+# ---- copies
+
+
+def copy(source: str | Path, target: str | Path) -> Report:
+    """A copy of a state, also while a server uses it: a backup, its restoration, or a move to another database.
+
+    ``target`` must not hold a state yet. Everything is of one moment, and checked on its way.
+    """
+    if not is_database(target):
+        place = StateFolder(Path(target))
+        if place.look():
+            raise ConfigError(f"{target} holds a state already; give a directory that is new or empty")
+    with opened(source) as (old, folder):
+        new = Store(str(target)) if is_database(target) else Store(Path(target))
+        done = False
+        try:
+            if new.live() is not None or new.position()["events"]:
+                raise ConfigError("the database holds a state already; give another one")
+            with old._engine.connect().execution_options(**_snapshot(old)) as db, db.begin(), new._write() as into:
+                _copy_rows(db, into, old)
+            new.meta = {row.name: row.value for row in _rows(new, t.meta)}
+            for version in new.versions():
+                _copy_version(old, folder, new, version)
+            if new.folder is not None:
+                new.folder.mark(new.folder.facts | {"id": new.meta["id"]})
+            done = True
+        except SQLAlchemyError as exc:
+            raise StoreError(str(getattr(exc, "orig", exc))) from exc
+        finally:
+            new.close()
+            if not done and not is_database(target):
+                _discard(Path(target))
+    return check(target)
+
+
+def _snapshot(store: Store) -> dict[str, Any]:
+    return {"reading": True} if store.folder is not None else {"isolation_level": "REPEATABLE READ"}
+
+
+def _copy_rows(db: sa.Connection, into: sa.Connection, old: Store) -> None:
+    for table in (t.meta, t.counters, t.events, t.answered, t.versions, t.outcomes):
+        into.execute(table.delete())
+        rows = db.execution_options(yield_per=_BATCH).execute(table.select())
+        for part in rows.partitions(_BATCH):
+            whole = [old._whole(row) if "digest" in table.c else row for row in part]
+            into.execute(table.insert(), [dict(row._mapping) for row in whole])
+
+
+def _copy_version(old: Store, folder: StateFolder, new: Store, version: Version) -> None:
+    scratch = None
+    if old.folder is not None:
+        place = folder.versions / version.folder
+        versions.check_whole(place, version.contents)
+    else:
+        scratch = Path(tempfile.mkdtemp(prefix="cofactor-"))
+        (scratch / "versions").mkdir()
+        place = versions.fetch(old, StateFolder(scratch), version)
+    try:
+        if new.folder is not None:
+            versions.adopt(place, new.folder.versions / version.folder)
+        else:
+            versions.put(new, version.contents, place)
+    finally:
+        if scratch is not None:
+            _discard(scratch)
+
+
+def _discard(place: Path) -> None:
+    """Remove a directory that was made here."""
+    shutil.rmtree(place, ignore_errors=True)
+
+
+# ---- tables
+
+
+def export(where: str | Path, out: Path) -> int:
+    """Write the newer ratings as a table (CSV or Parquet, by the name); how many there are."""
+    with opened(where) as (store, _):
+        columns: dict[str, list[Any]] = {"user": [], "item": [], "rating": [], "time": []}
+        count = 0
+        for row in _rows(store, t.events):
+            store._whole(row)
+            count += 1
+            values = json.loads(row.user_id), json.loads(row.item_id), row.rating, row.time
+            for name, value in zip(columns, values, strict=True):
+                columns[name].append(value)
+    try:
+        table = pl.DataFrame(columns, strict=True)
+    except (TypeError, pl.exceptions.PolarsError):  # ids of both kinds
+        table = pl.DataFrame({k: [str(v) for v in c] if k in ("user", "item") else c for k, c in columns.items()})
+    if out.suffix == ".parquet":
+        table.write_parquet(out)
+    elif out.suffix in (".csv", ".tsv"):
+        table.write_csv(out, separator="\t" if out.suffix == ".tsv" else ",")
+    else:
+        raise ConfigError(f"{out}: give a name that ends in .csv, .tsv or .parquet")
+    return count
+
+
+def expire(where: str | Path, days: float, now: float | None = None) -> int:
+    """Delete the newer ratings that are older than so many days; how many there were. A server takes note of it."""
+    if not days > 0:
+        raise ConfigError(f"--older-than is {days:g} days; it must be above 0")
+    with opened(where) as (store, _):
+        return store.expire(int((time.time() if now is None else now) - 86400 * days))

@@ -1,0 +1,258 @@
+"""The directory of the state on disk: whose it is, who uses it, and how far its store got.
+
+Nothing here is removed or trusted that the server did not make: a new state goes into a directory that is new or empty,
+``state.json`` marks it, and only names of our own are ever deleted. The marker also holds the head of the store (how
+many events and activations were committed), written after each commit; a store that is behind its head has lost some.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cofactor.bundle.files import MANIFEST, digest_of, is_bundle
+from cofactor.errors import ConfigError
+
+MARKER, LOCK, STORE, VERSIONS, RESERVE, REFIT_LOCK = (
+    "state.json", "lock", "events.sqlite", "versions", "reserve", "refit.lock"
+)  # fmt: skip
+OWN = re.compile(r"\d{6}(\.\d+)?\.cofactor|(new|refit|erase)(\.[0-9a-f]+)?\.cofactor")
+"""Names of versions, and of those that are being made."""
+_BEGUN = re.compile(r"(events\.sqlite|state\.json)\.[0-9a-f]{8}\.tmp(-wal|-shm)?")
+"""Files that a crash leaves of a state that was about to be made."""
+_MARKER_BYTES = 512
+_RESERVE_BYTES = 1 << 20
+
+
+class StateError(ConfigError):
+    """A state that is damaged or not whole, and so is not used."""
+
+
+class StateFolder:
+    """One directory. ``open`` it to hold its lock; ``look`` at it without."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.facts: dict[str, Any] = {}
+        self._lock: int | None = None
+        self._marker: int | None = None
+
+    @property
+    def store(self) -> Path:
+        """The SQLite file."""
+        return self.path / STORE
+
+    @property
+    def versions(self) -> Path:
+        """Where bundles that were live are kept."""
+        return self.path / VERSIONS
+
+    # ---- opening
+
+    def look(self, *, damaged: bool = False) -> bool:
+        """Whether there is a state; ConfigError where something else lies there. Changes nothing. ``damaged``: also
+        where its store is missing."""
+        path = self.path
+        if is_bundle(path):
+            raise ConfigError(f"{path} is a saved model; give another --state")
+        try:
+            names = set(os.listdir(path))
+        except FileNotFoundError:
+            return False
+        except OSError as exc:
+            raise ConfigError(f"cannot keep newer ratings in {path}: {exc.strerror or exc}") from None
+        if VERSIONS in names and not stat.S_ISDIR(os.lstat(path / VERSIONS).st_mode):
+            raise ConfigError(f"{path / VERSIONS} is not a directory of a state; give another --state")
+        marked = self._read_marker(damaged=damaged) if MARKER in names else False
+        if marked or (STORE in names and MARKER not in names):  # without a marker: of an earlier cofactor
+            if marked and self.facts.get("store") == "sqlite":
+                self._check_store(names, damaged=damaged)
+            return True
+        versions = os.listdir(path / VERSIONS) if VERSIONS in names else []
+        others = {n for n in names - {LOCK, RESERVE} if not _BEGUN.fullmatch(n)} - (
+            {VERSIONS} if not versions else set()
+        )
+        if others:
+            lost = others == {VERSIONS} and any(OWN.fullmatch(n) for n in versions)
+            if lost and damaged:
+                return True
+            if lost:
+                raise StateError(
+                    f"{self.store} is missing: the newer ratings of this state are lost; restore a backup, or start"
+                    f" with none of them by `cofactor state repair {path}`"
+                )
+            raise ConfigError(
+                f"{path} holds other files ({sorted(others)[0]!r}); give --state a directory that is new or empty"
+            )
+        return False
+
+    def _check_store(self, names: set[str], *, damaged: bool) -> None:
+        advice = f"restore a backup, or keep what is left by `cofactor state repair {self.path}`"
+        what = None
+        if STORE not in names:
+            what = f"{self.store} is missing"
+        elif not os.lstat(self.store).st_size:
+            what = f"{self.store} is empty, and held {self.facts['events']:,} newer ratings"
+        elif self.facts["open"] and f"{STORE}-wal" not in names:
+            what = f"{self.store}-wal is missing, which held the last newer ratings"
+        if what is not None and not damaged:
+            raise StateError(f"{what}; {advice}")
+
+    def open(self, *, lock: bool = True) -> bool:
+        """Make the directory where there is none, take its lock, close it to others; whether there is a state in it."""
+        found = self.look()
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if lock:
+                self.take_lock()
+                found = self.look()  # perhaps another made it meanwhile
+            self.versions.mkdir(mode=0o700, exist_ok=True)
+            self._close_to_others()
+        except OSError as exc:
+            self.close()
+            raise ConfigError(f"cannot keep newer ratings in {self.path}: {exc.strerror or exc}") from None
+        except ConfigError:
+            self.close()
+            raise
+        return found
+
+    def take_lock(self) -> None:
+        """Hold the state; ConfigError where a server does."""
+        import fcntl
+
+        fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this descriptor: no other one can drop it
+        except OSError as exc:
+            os.close(fd)
+            if exc.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            raise ConfigError(f"{self.path} is in use by another server; stop it, or give another --state") from None
+        self._lock = fd
+
+    @property
+    def lock_descriptor(self) -> int | None:
+        """For processes that shall hold the lock too."""
+        return self._lock
+
+    def _close_to_others(self) -> None:
+        for place, mode in ((self.path, 0o700), (self.versions, 0o700)):
+            if stat.S_IMODE(os.stat(place).st_mode) != mode:
+                os.chmod(place, mode)
+        for name in (MARKER, LOCK, STORE, f"{STORE}-wal", f"{STORE}-shm", RESERVE, REFIT_LOCK):
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISREG((facts := os.lstat(self.path / name)).st_mode) and stat.S_IMODE(facts.st_mode) != 0o600:
+                    os.chmod(self.path / name, 0o600)
+
+    def close(self) -> None:
+        """Give the lock back."""
+        for fd in (self._marker, self._lock):
+            if fd is not None:
+                os.close(fd)
+        self._marker = self._lock = None
+
+    # ---- the marker
+
+    def mark(self, facts: dict[str, Any]) -> None:
+        """Write the marker as a whole, and flush it."""
+        scratch = self.path / f"{MARKER}.{secrets.token_hex(4)}.tmp"
+        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(_packed(facts))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, self.path / MARKER)
+        sync(self.path)
+        self.facts = facts
+        if self._marker is not None:
+            os.close(self._marker)
+            self._marker = None
+
+    def advance(self, **head: Any) -> None:
+        """Note how far the store got, in place and without a flush: a kill leaves it, and after a loss of power it may
+        be behind the store, never ahead of it."""
+        if all(self.facts.get(k) == v for k, v in head.items()):
+            return
+        self.facts = self.facts | head
+        if self._marker is None:
+            self._marker = os.open(self.path / MARKER, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        os.pwrite(self._marker, _packed(self.facts), 0)
+
+    def _read_marker(self, *, damaged: bool) -> bool:
+        try:
+            content = (self.path / MARKER).read_bytes()[: 4 * _MARKER_BYTES]
+            facts = json.loads(content)
+            if facts.pop("digest") != digest_of(json.dumps(facts, sort_keys=True).encode())[:16]:
+                raise ValueError
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+            if damaged:
+                self.facts = {}
+                return True
+            raise StateError(
+                f"{self.path / MARKER} is damaged; look with `cofactor state check {self.path}`, and mend it with"
+                f" `cofactor state repair {self.path}`"
+            ) from None
+        self.facts = facts
+        return True
+
+    # ---- versions
+
+    def own(self) -> Iterator[Path]:
+        """The versions on disk, those that are being made included; nothing that is not ours by name and kind."""
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self.versions):
+                if OWN.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) and _only_a_bundle(Path(entry)):
+                    yield Path(entry)
+
+    def remove(self, name: str) -> None:
+        """Delete a version of ours; links are left alone."""
+        place = self.versions / name
+        if OWN.fullmatch(name) and place.is_dir() and not place.is_symlink() and _only_a_bundle(place):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(place)
+
+    # ---- a full disk
+
+    def keep_reserve(self) -> None:
+        """Some space, so that people can be forgotten on a full disk."""
+        place = self.path / RESERVE
+        with contextlib.suppress(OSError):
+            if not place.exists() or place.stat().st_size < _RESERVE_BYTES:
+                fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+                try:
+                    os.write(fd, bytes(_RESERVE_BYTES))
+                finally:
+                    os.close(fd)
+
+    def free_reserve(self) -> None:
+        """Give that space back."""
+        with contextlib.suppress(OSError):
+            (self.path / RESERVE).unlink()
+
+
+def _only_a_bundle(place: Path) -> bool:
+    """Whether a directory holds nothing but files that a bundle has (all of them or some)."""
+    return {p.name for p in place.iterdir()} <= {MANIFEST, "arrays.safetensors", "users.parquet", "items.parquet"}
+
+
+def _packed(facts: dict[str, Any]) -> bytes:
+    text = json.dumps(facts | {"digest": digest_of(json.dumps(facts, sort_keys=True).encode())[:16]}).encode()
+    return text.ljust(_MARKER_BYTES - 1) + b"\n"
+
+
+def sync(folder: Path) -> None:
+    """Flush a directory's entries to disk, where the system knows how."""
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

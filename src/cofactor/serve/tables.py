@@ -1,0 +1,198 @@
+"""Tables of the store and their migrations, the same for SQLite and PostgreSQL (SQLAlchemy Core).
+
+Ids are kept as JSON texts, so that 1 and "1" stay two. Order comes from counters, never from a clock: ``at`` columns
+are for people. ``digest`` columns hold a checksum of their row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Double, Index, LargeBinary, MetaData, Table, Text, inspect, text
+
+FORMAT = 2
+PREFIX = "cofactor_"
+OURS = 0xC0FAC70
+"""Application id of SQLite files, so that no other database is taken for one of ours."""
+
+metadata = MetaData()
+
+meta = Table(
+    f"{PREFIX}meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("digest", BigInteger, nullable=False),
+)
+
+counters = Table(
+    f"{PREFIX}counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    Column("digest", BigInteger, nullable=False),
+)
+"""``events``: the number of the last event; ``deleted``: how many events are gone; ``erasures``: how often any were
+deleted; ``activations``: how often a version went live; ``versions``: the number of the last version; ``requests``: how
+many requests with a key there were; ``outcomes``: the number of the last outcome; ``settings``: changes of the
+experiment."""
+COUNTERS = ("events", "deleted", "erasures", "activations", "versions", "requests", "outcomes", "settings")
+
+events = Table(
+    f"{PREFIX}events",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", Text, nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("rating", Double, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("digest", BigInteger, nullable=False),
+)
+Index(f"{PREFIX}events_of_user", events.c.user_id)
+
+answered = Table(
+    f"{PREFIX}answered",
+    metadata,
+    Column("key", Text, primary_key=True),  # a keyed hash: a key may name a person
+    Column("body", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("request", BigInteger, nullable=False),
+    Column("digest", BigInteger, nullable=False),
+)
+Index(f"{PREFIX}answered_request", answered.c.request)
+
+versions = Table(
+    f"{PREFIX}versions",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("contents", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("created", Text, nullable=False),
+    Column("through", BigInteger, nullable=False),
+    Column("drift", Double),
+    Column("activation", BigInteger, nullable=False),
+    Column("activated", Double),
+    Column("trial", Text),
+    Column("digest", BigInteger, nullable=False),
+)
+
+pieces = Table(
+    f"{PREFIX}pieces",
+    metadata,
+    Column("contents", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("piece", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""The files of versions where hosts share a database; with SQLite versions are folders."""
+
+outcomes = Table(
+    f"{PREFIX}outcomes",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("request", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("user_id", Text),
+    Column("item_id", Text, nullable=False),
+    Column("place", BigInteger),
+    Column("version", BigInteger),
+    Column("arm", Text),
+    Column("time", BigInteger, nullable=False),
+)
+Index(f"{PREFIX}outcomes_request", outcomes.c.request)
+Index(f"{PREFIX}outcomes_user", outcomes.c.user_id)
+
+
+def written(value: Any) -> str:
+    """An id as it is stored."""
+    return json.dumps(value, ensure_ascii=True)
+
+
+def row_digest(*values: Any) -> int:
+    """Checksum of a row as it is stored, in the range of a signed 64-bit integer."""
+    row = repr(values).encode()
+    return int.from_bytes(hashlib.blake2b(row, digest_size=8).digest(), "little", signed=True)
+
+
+def with_digest(**row: Any) -> dict[str, Any]:
+    """A row with the checksum of its columns."""
+    return row | {"digest": row_digest(*(row[name] for name in sorted(row)))}
+
+
+def is_whole(row: Any) -> bool:
+    """Whether the checksum of a row that was read is that of its columns."""
+    values = dict(row._mapping)
+    return bool(values.pop("digest") == row_digest(*(values[name] for name in sorted(values))))
+
+
+# ---- migrations
+
+
+def format_of(db: Connection) -> int:
+    """The format of the store in a database; 0 where there is none."""
+    if not inspect(db).has_table(meta.name):
+        return 1 if _is_first_format(db) else 0
+    found = db.execute(meta.select().where(meta.c.name == "format")).first()
+    return int(found.value) if found else 0
+
+
+def migrate(db: Connection, begin: int, facts: dict[str, str]) -> None:
+    """From format ``begin`` to the present one; ``facts`` go into ``meta`` of a new store."""
+    if begin == 0:
+        metadata.create_all(db)
+        _begin(db, facts, {})
+    for number in range(max(begin, 1), FORMAT if begin else 0):
+        MIGRATIONS[number](db, facts)
+    db.execute(meta.delete().where(meta.c.name == "format"))
+    db.execute(meta.insert().values(with_digest(name="format", value=str(FORMAT))))
+    if db.dialect.name == "sqlite":
+        db.exec_driver_sql(f"PRAGMA application_id = {OURS}")
+        db.exec_driver_sql(f"PRAGMA user_version = {FORMAT}")
+
+
+def _begin(db: Connection, facts: dict[str, str], counts: dict[str, int]) -> None:
+    db.execute(meta.insert(), [with_digest(name=k, value=v) for k, v in facts.items()])
+    db.execute(counters.insert(), [with_digest(name=name, value=counts.get(name, 0)) for name in COUNTERS])
+
+
+def _is_first_format(db: Connection) -> bool:
+    return db.dialect.name == "sqlite" and db.exec_driver_sql("PRAGMA user_version").scalar() == 1
+
+
+def _from_first(db: Connection, facts: dict[str, str]) -> None:
+    """Format 1 (SQLite only) had untyped columns, no counters, and ordered versions by a clock."""
+    old_events = db.exec_driver_sql("SELECT id, user, item, rating, time FROM events ORDER BY id").fetchall()
+    last = db.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'").scalar() or 0
+    old = db.exec_driver_sql(
+        "SELECT version, source, origin, folder, model, created, through, drift, activated, active FROM versions"
+        " WHERE activated IS NOT NULL ORDER BY active, activated"
+    ).fetchall()
+    newest = db.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'versions'").scalar() or 0
+    for name in ("events", "answered", "versions"):
+        db.execute(text(f"DROP TABLE {name}"))
+    metadata.create_all(db)
+    given = [row for row in sorted(old) if row[1] in ("given", "reload")]
+    if given:
+        facts = facts | {"bundle": given[-1][2]}
+    counts = {
+        "events": last, "deleted": last - len(old_events), "activations": len(old), "versions": newest
+    }  # fmt: skip
+    _begin(db, facts, counts)
+    rows = [(number, written(user), written(item), float(r), int(t)) for number, user, item, r, t in old_events]
+    if rows:
+        names = ("id", "user_id", "item_id", "rating", "time")
+        db.execute(events.insert(), [with_digest(**dict(zip(names, row, strict=True))) for row in rows])
+    for order, row in enumerate(old, 1):
+        columns = ("version", "source", "origin", "folder", "model", "created", "through", "drift", "activated")
+        values = dict(zip(columns, row[:9], strict=True))
+        db.execute(versions.insert().values(with_digest(**values, contents="", activation=order, trial=None)))
+
+
+MIGRATIONS: dict[int, Callable[[Connection, dict[str, str]], None]] = {1: _from_first}
+"""What leads from a format to the next."""

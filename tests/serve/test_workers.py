@@ -1,0 +1,338 @@
+"""Several processes with one state, in SQLite and in PostgreSQL: nothing that was answered is lost, and all see it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cofactor.errors import ConfigError
+from cofactor.serve import Settings, state
+from cofactor.serve.live import Live
+from cofactor.serve.store import Event, Store
+from serve_tools import saved, waited
+
+PG = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+WORDS = {k: v for k, v in os.environ.items() if k != "COFACTOR_TOKEN"}
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """The address of a PostgreSQL server of our own, which only this machine can reach."""
+    if not PG:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    pytest.importorskip("psycopg")
+    folder = tmp_path_factory.mktemp("pg")
+    if os.geteuid() == 0:  # it does not run as root
+        for place in (folder, *folder.parents):
+            if place == Path("/tmp") or place == place.parent:
+                break
+            place.chmod(0o755)
+        shutil.chown(folder, "postgres")
+    as_other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    bin_ = PG[-1].parent
+    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": folder}
+    subprocess.run([*as_other, bin_ / "initdb", "-D", folder / "data", "-U", "cofactor", "--auth=trust"], **quiet)
+    port = 20_000 + os.getpid() % 20_000
+    command = [*as_other, bin_ / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder]
+    with open(folder / "log", "w") as log:
+        server = subprocess.Popen([*command, "-c", "max_connections=200"], stdout=log, stderr=log, cwd=folder)
+    try:
+        for _ in range(300):
+            ready = subprocess.run([bin_ / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"], check=False)
+            if ready.returncode == 0:
+                break
+            assert server.poll() is None, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield f"postgresql://cofactor@127.0.0.1:{port}"
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request, tmp_path):
+    """A place for a state: a directory, or an empty database."""
+    if request.param == "sqlite":
+        return tmp_path / "state"
+    server = request.getfixturevalue("postgresql")
+    import psycopg
+
+    name = f"db{random.getrandbits(60)}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name}")
+    return f"{server}/{name}"
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return saved(tmp_path, "bias")
+
+
+def opened(bundle, where, **more):
+    live = Live(Settings(bundle, state=where, watch=False, **more))
+    live.open()
+    return live
+
+
+# ---- the store, in both
+
+
+def test_ids_keep_their_types_and_order(where):
+    store = Store(where)
+    events = [Event(1, "1", 2.5, 3), Event("1", 2**62, 2.5, 3), Event("a\x00ü\U0001f600", -5, 1e300, 2**39)]
+    assert store.append(events).last == 3
+    assert store.events() == (events, 3)
+    assert [type(e.user) for e in store.events()[0]] == [int, str, str]
+    assert store.forget("1") == 1
+    assert store.events() == ([events[0], events[2]], 3)
+    assert (store.count(), store.append(events).first) == (2, 4)
+    store.close()
+
+
+def test_many_who_write_get_numbers_in_order(where):
+    store = Store(where)
+    others = [Store(where, lock=False) for _ in range(3)]
+    seen, stop = [], threading.Event()
+
+    def write(number):
+        for k in range(15):
+            others[number].append([Event(number, k, 1.0, 0)] * 3, f"{number} {k}", "body", lambda total: {"n": total})
+
+    def read():
+        while not stop.is_set() or len(seen) < 135:
+            found, _ = store.events(len(seen))
+            seen.extend(found)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+    reader = threading.Thread(target=read)
+    reader.start()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stop.set()
+    reader.join(30)
+    assert seen == store.events()[0]
+    for number in range(3):
+        assert [e.item for e in seen if e.user == number] == [k for k in range(15) for _ in range(3)]
+    for one in (*others, store):
+        one.close()
+
+
+def test_versions_go_by_order_of_activation(bundle, where, tmp_path):
+    live = opened(bundle, where)
+    for number in (2, 3):
+        live.reload(saved(tmp_path, "bias", f"{number}.cofactor", reg_item=float(number)))
+    assert live.rollback() == 2
+    assert live.rollback() == 3
+    assert live.rollback(1) == 1
+    live.tell([Event(5, 101, 1.0, 0)], "a", "body")
+    live.close()
+    shutil.rmtree(tmp_path / "3.cofactor")
+    live = opened(bundle, where)
+    assert live.now.version == 1
+    assert live.tell([Event(5, 101, 1.0, 0)], "a", "body")["accepted"] == 1
+    assert live.store.count() == 1
+    assert live.rollback(3) == 3
+    live.close()
+    assert state.check(where).wrong == []
+
+
+def test_another_host_gets_the_versions_from_the_database(bundle, postgresql, tmp_path, request):
+    import psycopg
+
+    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as db:
+        db.execute("CREATE DATABASE hosts")
+    where = f"{postgresql}/hosts"
+    one = opened(bundle, where, versions=tmp_path / "one")
+    one.reload(saved(tmp_path, "popular", "other.cofactor"))
+    two = opened(bundle, where, versions=tmp_path / "two")
+    assert (two.now.rec.name, two.now.version) == ("popular", 2)
+    one.tell([Event(5, 101, 1.0, 0)])
+    waited(lambda: two.now.rec.updates.n_ratings == 1, 5)
+    one.rollback()
+    waited(lambda: (two.now.version, one.now.rec.name) == (1, "bias"), 10)
+    with pytest.raises(ConfigError, match="is a saved model"):
+        opened(bundle, where, versions=bundle)
+    for live in (one, two):
+        live.close()
+
+
+def test_a_state_moves_between_databases(bundle, where, postgresql, tmp_path):
+    import psycopg
+
+    live = opened(bundle, where)
+    live.tell([Event(5, 100 + k % 25, 3.0, k) for k in range(300)], "a", "body")
+    live.close()
+    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as db:
+        name = f"moved{random.getrandbits(60)}"
+        db.execute(f"CREATE DATABASE {name}")
+    state.copy(where, f"{postgresql}/{name}")
+    found = state.copy(f"{postgresql}/{name}", tmp_path / "back")
+    assert found == state.Report(300, [1], 1, [])
+    live = opened(bundle, tmp_path / "back")
+    assert live.store.count() == 300
+    assert live.tell([], "a", "body")["accepted"] == 300
+    live.close()
+
+
+def test_who_is_forgotten_is_in_no_page_of_the_table(where):
+    store = Store(where)
+    store.append([Event("a very particular name", 1, 3.0, 4), Event("b", 1, 3.0, 4)], "a very particular name 7", "x")
+    assert store.forget("a very particular name") == 1
+    with store._read() as db:
+        for table in ("events", "answered", "meta", "outcomes", "counters", "versions"):
+            rows = db.exec_driver_sql(f"SELECT * FROM cofactor_{table}").all()
+            assert "particular" not in repr(rows)
+    store.close()
+
+
+# ---- processes
+
+
+def ask(port, method, path, body=None, timeout=30):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        sent = json.dumps(body) if body is not None else None
+        connection.request(method, path, sent, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+class Served:
+    """``cofactor serve`` with two workers."""
+
+    def __init__(self, bundle, where, *more):
+        command = [sys.executable, "-m", "cofactor", "serve", str(bundle), "--port", "0", "--workers", "2"]
+        command += ["--state", str(where), *more]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=WORDS)
+        said = []
+        for line in self.process.stdout:
+            said.append(line)
+            if found := re.search(r"at http://127.0.0.1:(\d+)", line):
+                self.port = int(found[1])
+                return
+        raise AssertionError("".join(said) + self.process.stderr.read())
+
+    def workers(self):
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in children if "multiprocessing.spawn" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+    def end(self):
+        self.process.terminate()
+        out, err = self.process.communicate(timeout=60)
+        return self.process.returncode, out, err
+
+
+def test_workers_see_what_the_others_do(bundle, where, tmp_path):
+    served = Served(bundle, where)
+    try:
+        assert len(served.workers()) == 2
+        status, said = ask(served.port, "POST", "/v1/events", {"events": [{"user": 999, "item": 101, "rating": 5}]})
+        assert (status, said["events"]) == (200, 1)
+        time.sleep(1.0)
+        assert {ask(served.port, "GET", "/v1/user?user=999")[0] for _ in range(30)} == {200}
+        status, said = ask(served.port, "POST", "/v1/reload", {"path": str(saved(tmp_path, "popular", "o.cofactor"))})
+        assert (status, said) == (200, {"version": 2})
+        time.sleep(2.0)
+        assert {ask(served.port, "GET", "/v1/info")[1]["model"] for _ in range(30)} == {"popular"}
+        assert ask(served.port, "DELETE", "/v1/events?user=999")[1] == {"deleted": 1}
+        time.sleep(1.0)
+        assert {ask(served.port, "GET", "/v1/user?user=999")[0] for _ in range(30)} == {404}
+        text = http_text(served.port, "/metrics")
+        assert int(re.search(r'cofactor_requests_total{route="/v1/info",status="200"} (\d+)', text)[1]) == 30
+        if isinstance(where, Path):
+            with pytest.raises(ConfigError, match="in use"):
+                opened(bundle, where)
+    finally:
+        code, _, err = served.end()
+    assert code in (0, -signal.SIGTERM)
+    assert "Traceback" not in err
+    assert state.check(where) == state.Report(0, [1, 2], 2, [])
+
+
+def http_text(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path)
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return text
+
+
+CYCLES = int(os.environ.get("COFACTOR_KILLS", "2"))
+"""How often workers are killed; more of it shows more, and takes longer."""
+
+
+def test_what_was_answered_survives_kill(bundle, where):
+    served = Served(bundle, where)
+    answered, stop, lock = {}, threading.Event(), threading.Lock()
+
+    def write(number):
+        rng, sent = random.Random(number), 0
+        while not stop.is_set():
+            sent += 1
+            events = [
+                {
+                    "user": 2000 + number,
+                    "item": 100 + rng.randrange(25),
+                    "rating": rng.randint(1, 5),
+                    "time": number * 10**7 + sent,
+                }
+                for _ in range(rng.choice((1, 1, 5)))
+            ]
+            body, key = {"events": events, "key": f"{number}-{sent}"}, f"{number}-{sent}"
+            while not stop.is_set():
+                try:
+                    status, _ = ask(served.port, "POST", "/v1/events", body, timeout=10)
+                except OSError:
+                    continue
+                except http.client.HTTPException:
+                    continue
+                assert status in (200, 503)
+                if status == 200:
+                    with lock:
+                        answered[key] = len(events)
+                    break
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(CYCLES):
+            wanted = len(answered) + 10
+            old = set(served.workers())
+            os.kill(random.choice(sorted(old)), signal.SIGKILL)
+            waited(lambda old=old: len(new := set(served.workers())) == 2 and new != old, 60)
+            waited(lambda wanted=wanted: len(answered) > wanted, 60)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+        _, _, err = served.end()
+    assert "Traceback" not in err
+    report = state.check(where)
+    assert report.wrong == []
+    store = Store(where)
+    events, _ = store.events()
+    store.close()
+    there = {}
+    for event in events:
+        number, sent = divmod(event.time, 10**7)
+        there[f"{number}-{sent}"] = there.get(f"{number}-{sent}", 0) + 1
+    assert {k: there.get(k) for k in answered} == answered  # none lost, doubled or in part
+    assert len(there) - len(answered) <= 4  # what was on its way when it ended
+    print(f"{CYCLES} kills, {sum(answered.values())} events answered, {len(events)} kept")
