@@ -15,9 +15,9 @@ from cofactor.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from types import ModuleType
 
-app = typer.Typer(
-    help="Care for what a server keeps: check, repair, backup, restore, export, expire.", no_args_is_help=True
-)
+SUMMARY = "Care for what a server keeps: check, repair, backup, restore, export, expire."
+app = typer.Typer(help=SUMMARY, no_args_is_help=True)
+app.__doc__ = SUMMARY
 
 Where = typer.Argument(help="The directory of a state, or the address of its database (postgresql://...).")
 

@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("cofactor"):
             raise
-        raise MissingExtraError("FastAPI, uvicorn, SQLAlchemy and orjson", "serve", "serving a model") from None
+        raise MissingExtraError("FastAPI and uvicorn", "serve", "serving a model") from None
     return create_app(settings)
 
 
