@@ -173,6 +173,8 @@ class Live:
         if self.store is not None:
             with self._lock:
                 self.store.close()
+                if self.folder is not None:
+                    self.folder.close()
 
     # ---- newer ratings
 
