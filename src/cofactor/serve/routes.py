@@ -65,7 +65,7 @@ ROUTES = (
           _object(users=_list(_object(user=ID, ratings=WHOLE)), total=WHOLE), query=schemas.SearchQuery),
     Route("GET", "/v1/user", "What a user rated", handlers.user,
           _object(user=ID, ratings=_list(ANY), total=WHOLE, mean=NUMBER, status=WORDS),
-          query=schemas.UserQuery, more=(404,)),
+          query=schemas.RatedQuery, more=(404,)),
     Route("GET", "/v1/recommend", "The best items for a user", handlers.recommend_known,
           LISTS, query=schemas.ListQuery, more=(404,)),
     Route("POST", "/v1/recommend", "The best items for a user, or for anybody with a history", handlers.recommend,
