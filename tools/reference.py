@@ -148,8 +148,8 @@ def commands() -> str:
     """Every command with its options."""
     import typer.main
 
-    app = importlib.import_module("cofactor.cli.app").app
-    group = typer.main.get_command(app)
+    cli = importlib.import_module("cofactor.cli.app")
+    group = typer.main.get_command(cli.program(list(cli.COMMANDS)))
     parts = ["# Command line\n\n`cofactor COMMAND --help` says the same. `--json` prints values for programs.\n\n"]
     for name, command in sorted(group.commands.items()):
         help_text = re.sub(r"\n(?!\n)", " ", inspect.cleandoc(command.help or "").replace("\b", ""))

@@ -16,13 +16,14 @@ from cofactor.api import fit
 from cofactor.data.read import read
 from cofactor.errors import ConfigError, DataError, MissingExtraError
 from cofactor.models import model_class
+from cofactor.recommend.options import Unknown
 from cofactor.recommender import Recommender
 
 try:
     from sklearn.base import BaseEstimator, RegressorMixin
     from sklearn.utils.validation import check_is_fitted
 except ImportError as exc:  # pragma: no cover - scikit-learn is in the dev extra
-    raise MissingExtraError("cofactor.sklearn needs scikit-learn; install it with: pip install scikit-learn") from exc
+    raise MissingExtraError("scikit-learn", "sklearn", "cofactor.sklearn") from exc
 
 __all__ = ["CofactorRegressor"]
 USER, ITEM, RATING = "user", "item", "rating"
@@ -36,7 +37,7 @@ class CofactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     ``"error"``. After ``fit``, ``recommender_`` is the :class:`cofactor.Recommender`.
     """
 
-    def __init__(self, model: str = "als", *, seed: int = 0, unknown: str = "popular", **config: Any) -> None:
+    def __init__(self, model: str = "als", *, seed: int = 0, unknown: Unknown = "popular", **config: Any) -> None:
         self.model = model
         self.seed = seed
         self.unknown = unknown

@@ -393,3 +393,11 @@ def parse_flags(args: list[str], cls: type[Any]) -> dict[str, Any]:
             text = rest.pop(0)
         values[name] = parse_value(fields[name], text, f"--{flag}")
     return values
+
+
+def started(url: str, live: Any) -> None:
+    """Say what a server serves, and where."""
+    if live.last_error:
+        say(f"note: {live.last_error}")
+    console().print(f"{live.now.rec!r}", markup=False)
+    console().print(f"serving version {live.now.version} at {url} (Ctrl-C ends it)", markup=False)

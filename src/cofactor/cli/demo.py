@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import polars as pl
 import typer
 
 from cofactor.api import fit
-from cofactor.cli.common import Json, Seed, check_page, console, print_json, say, show
+from cofactor.bundle import check_writable
+from cofactor.cli.common import Json, Seed, check_page, console, print_json, say, show, started
 from cofactor.collab import collab_learner
 from cofactor.data import splits
 from cofactor.data.datasets import load_dataset
@@ -23,11 +25,20 @@ HISTORY = {"The Godfather (1972)": 10, "Pulp Fiction (1994)": 9, "Inception (201
 
 def command(
     out: str = typer.Option("report.html", "--out", "-o", help="Where to write the report."),
+    bundle: str = typer.Option("demo.cofactor", "--bundle", help="Where to save the model that makes the lists."),
+    serve: bool = typer.Option(False, "--serve", help="Then serve that model with its web page; Ctrl-C ends it."),
+    port: int = typer.Option(8000, "--port", help="The port of --serve; 0: any that is free."),
     seed: int = Seed,
     as_json: bool = Json,
 ) -> None:
-    """Learn from 68,000 real film ratings, show what was learned, recommend, and write report.html; no network."""
+    """Learn from 68,000 real film ratings, show what was learned, recommend, and write report.html; no network.
+
+    It ends with a saved model, which --serve serves at once: rate films in the browser, and watch the list change.
+    """
     check_page(out)
+    check_writable(bundle)
+    if serve:
+        needs_server()
     start = time.perf_counter()
     ratings = load_dataset("movietweetings-demo")
     split = splits.temporal(ratings, valid=0.2)
@@ -42,8 +53,11 @@ def command(
     chosen = fit(split.train, model="auto-ranking", seed=seed, verbose=not as_json)
     baselines = _ladder(split, seed, learn.recommender(), rec, ranker, chosen)
     write_report(rec, out, title="What 4,333 people said about 2,414 films", neighbours=ranker, test=split.valid)
+    ranker.save(bundle)
     if as_json:
-        print_json({"report": out, "seconds": time.perf_counter() - start, "figures": baselines.to_dicts()})
+        print_json(
+            {"report": out, "bundle": bundle, "seconds": time.perf_counter() - start, "figures": baselines.to_dicts()}
+        )
         return
     show(
         baselines.rename({"rmse": "error (RMSE)", "ndcg@10": "lists (NDCG@10)"}),
@@ -60,6 +74,27 @@ def command(
     liked = ", ".join(f"{title} {rating}" for title, rating in HISTORY.items())
     show(_by_title(ranker.recommend(history=HISTORY, n=5)), f"\nFor somebody new who rated {liked}")
     say(f"\nDone in {time.perf_counter() - start:.1f} s. Open {out} in a browser: it works offline.")
+    if serve:
+        serve_bundle(bundle, port)
+    else:
+        say(f"{bundle} makes the lists. Rate films and watch its list change: cofactor serve {bundle}")
+
+
+def needs_server() -> None:
+    """MissingExtraError before anything is trained, where the server is not installed."""
+    import cofactor.serve as server
+
+    assert server.run
+
+
+def serve_bundle(bundle: str, port: int) -> None:
+    """Serve it on this machine until Ctrl-C; the address is printed when it answers."""
+    from cofactor.serve import Settings, run
+
+    try:
+        run(Settings(Path(bundle), port=port), started)
+    except KeyboardInterrupt:
+        say("stopped")
 
 
 def _what(chosen: Recommender) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from cofactor._progress import compiling_announced
-from cofactor.cli.common import console, say
+from cofactor.cli.common import console, say, started
 from cofactor.serve import Settings, run
 
 AllowHost = typer.Option(None, "--allow-host", help="Another name under which browsers may reach it; repeat it.")
@@ -83,18 +83,15 @@ def command(
         max_users=max_users,
     )
 
-    def started(url: str, live: Any) -> None:
+    def said(url: str, live: Any) -> None:
         if isinstance(live, str):  # other processes serve it
             console().print(live, markup=False)
             console().print(f"{workers} workers serve it at {url} (Ctrl-C ends it)", markup=False)
-            return
-        if live.last_error:
-            say(f"note: {live.last_error}")
-        console().print(f"{live.now.rec!r}", markup=False)
-        console().print(f"serving version {live.now.version} at {url} (Ctrl-C ends it)", markup=False)
+        else:
+            started(url, live)
 
     try:
         with compiling_announced(say):
-            run(settings, started)
+            run(settings, said)
     except KeyboardInterrupt:
         say("stopped")

@@ -111,8 +111,12 @@ class Catalogue:
         if table is None:
             return {}
         numeric = [n for n, kind in table.schema.items() if kind.is_numeric() and n != self.rec.data.columns.item]
-        ends = {name: (table[name].min(), table[name].max()) for name in numeric}
-        return {name: [low, high] for name, (low, high) in ends.items() if low is not None and low < high}
+        found = {}
+        for name in numeric:
+            values = table[name].drop_nulls().to_numpy()
+            if len(values) and values.min() < values.max():
+                found[name] = [values.min().item(), values.max().item()]
+        return found
 
     @cached_property
     def step(self) -> float | None:

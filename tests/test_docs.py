@@ -1,0 +1,98 @@
+"""Pages of the documentation whose examples run as they stand, the reference, and the links."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import cofactor as cf
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+RUN = sorted([*DOCS.glob("tutorials/*.md"), *DOCS.glob("coming-from/*.md"), DOCS / "sklearn.md"])
+NEEDS = {"cofactor.notebook": "torch", "cofactor.sklearn": "sklearn", "cofactor.serve": "fastapi"}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """``ratings.csv`` and ``movies.csv``, as the pages describe them: a part of the demo set."""
+    folder = tmp_path_factory.mktemp("docs")
+    data = cf.load_dataset("movietweetings-demo")
+    frame = data.to_frame().filter(pl.col("user") < 1500)
+    names = {"user": "userId", "item": "movieId", "time": "timestamp"}
+    frame.rename(names).select("userId", "movieId", "rating", "timestamp").write_csv(folder / "ratings.csv")
+    data.item_table.rename({"item": "movieId"}).write_csv(folder / "movies.csv")
+    return folder
+
+
+def blocks(page):
+    """Our own examples; those of other libraries have a title."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+@pytest.mark.parametrize("page", RUN, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_every_block_runs(page, tables, tmp_path, monkeypatch, capsys):
+    found = blocks(page)
+    code = "\n".join(found)
+    for name, extra in NEEDS.items():
+        if name in code:
+            pytest.importorskip(extra)
+    for table in tables.iterdir():
+        (tmp_path / table.name).write_bytes(table.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    names = {"__name__": "page"}
+    for block in found:
+        exec(compile(block, page.name, "exec"), names)
+    assert capsys.readouterr().out or not found
+
+
+def site_tool(name):
+    """A module of tools/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_public_name_has_an_entry():
+    reference = site_tool("reference")
+    entries = reference.entries()
+    modules = reference.modules()
+    assert {"cofactor", "cofactor.split", "cofactor.train", "cofactor.errors"} <= set(modules)
+    missing = [
+        f"{m}.{n}" for m, module in modules.items() for n in reference.names(module) if f"{m}.{n}" not in entries
+    ]
+    assert not missing
+    assert {f"cofactor.Recommender.{verb}" for verb in ("recommend", "predict", "explain", "save")} <= entries
+
+
+def test_every_model_and_command_has_an_entry():
+    pages = site_tool("reference").pages()
+    for name in cf.list_models()["model"]:
+        assert f"## `{name}`" in pages["reference/models.md"]
+    for name in ("demo", "fit", "serve", "recommend"):
+        assert f"## `cofactor {name}`" in pages["reference/command-line.md"]
+
+
+def test_no_link_of_the_pages_is_dead():
+    for page in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]:
+        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+        for address in re.findall(r"\]\(([^)\s]+)\)", text):
+            path = address.partition("#")[0]
+            if re.match(r"[a-z]+:", address) or not path or path.startswith("reference/"):
+                continue  # the reference is made with the site
+            assert (page.parent / path).exists(), f"{page.name} links to {address}"
+
+
+def test_the_site_names_every_page():
+    """Pages that are in no navigation are found by nobody."""
+    config = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in DOCS.rglob("*.md"):
+        assert f"{page.relative_to(DOCS).as_posix()}" in config, f"{page.name} is not in the navigation of mkdocs.yml"
