@@ -13,9 +13,9 @@ import pytest
 import cofactor as cf
 from cofactor.errors import ConfigError
 from cofactor.fitting.estimate import fit_cost, forecast, refuse_what_does_not_fit, table_size
-from cofactor.fitting.memory import free_memory
 from cofactor.model import HasCost, TableSize
 from cofactor.models import REGISTRY, model_class
+from cofactor.train.memory import check_memory, free_memory
 
 SIZE = TableSize(1_000_000, 20_000, 3000, 9e7, 1e9, True)
 LARGE = TableSize(50_000_000, 5_000_000, 20_000, 2e9, 1e12, True)
@@ -94,6 +94,9 @@ def test_what_does_not_fit_is_refused_with_what_would() -> None:
         refuse_what_does_not_fit("als", model_class("als").Config(n_factors=400), data, free=2e8)
     with pytest.raises(ConfigError, match="no model"):
         refuse_what_does_not_fit("als", model_class("als").Config(n_factors=400), data, free=1e5)
+    with pytest.raises(ConfigError, match=r"ease needs about .*; take fewer rows, users or factors"):
+        check_memory(model_class("ease")(), data, free=2e8)
+    check_memory(model_class("ease")(), data, free=2e9)
 
 
 def write(root: Path, name: str, text: str) -> None:

@@ -14,14 +14,12 @@ import polars as pl
 from cofactor.data import doctor
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
-from cofactor.fitting.memory import free_memory
 from cofactor.model import Cost, HasCost, Posterior, TableSize
 from cofactor.models import REGISTRY, model_class
+from cofactor.train.memory import SMALL, free_memory, in_words, too_large
 
 PROCESS = 142e6
 """Bytes of a process that has loaded Python, NumPy, polars and numba, and has compiled a kernel before."""
-SMALL = 64e6
-"""What takes less is not looked at before it starts."""
 _CHUNK = 1 << 20
 
 
@@ -89,17 +87,11 @@ def refuse_what_does_not_fit(
     cls = model_class(name)
     if not issubclass(cls, HasCost):
         return
-    size = table_size(data)
-    cost = fit_cost(cls, config, size, calibrate=calibrate)
-    if cost.memory < SMALL:
-        return
-    free = free_memory() if free is None else free
-    if free is None or cost.memory <= free:
-        return
-    raise ConfigError(
-        f"{name} needs about {_gb(cost.memory)} of memory for {size.ratings:,} rows, {size.users:,} users and"
-        f" {size.items:,} items, and {_gb(free)} are free; {_what_fits(cls, config, size, calibrate, free)}"
-    )
+    size = TableSize(len(data), data.n_users, data.n_items, 0.0, 0.0, data.times is not None)
+    needed = fit_cost(cls, config, size, calibrate=calibrate).memory
+    free = free_memory() if free is None and needed >= SMALL else free
+    if free is not None and needed > max(free, SMALL):
+        raise ConfigError(f"{too_large(name, size, needed, free)}; {_what_fits(cls, config, size, calibrate, free)}")
 
 
 def _what_fits(cls: type[Any], config: Any, size: TableSize, calibrate: bool, free: float) -> str:
@@ -110,7 +102,7 @@ def _what_fits(cls: type[Any], config: Any, size: TableSize, calibrate: bool, fr
         if other is not cls and issubclass(other, HasCost) and other.task == cls.task:  # type: ignore[attr-defined]
             needed = fit_cost(other, other.Config(), size, calibrate=calibrate).memory  # type: ignore[attr-defined]
             if needed <= free:
-                others.append((needed, f"{name} ({_gb(needed)})"))
+                others.append((needed, f"{name} ({in_words(needed)})"))
     found = [text for _, text in sorted(others, reverse=True)[:3]]
     for percent in range(95, 0, -5):
         part = size.part(percent / 100)._replace(users=round(size.users * percent / 100))
@@ -118,7 +110,3 @@ def _what_fits(cls: type[Any], config: Any, size: TableSize, calibrate: bool, fr
             found.append(f"{cls.name} on {percent} % of the users")
             break
     return "what would fit: " + (", or ".join(found) if found else "no model, nor a twentieth of the users")
-
-
-def _gb(n: float) -> str:
-    return f"{n / 1e9:.1f} GB" if n >= 1e8 else f"{n / 1e6:.0f} MB"

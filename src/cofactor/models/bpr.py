@@ -20,7 +20,7 @@ from cofactor.kernels.blocks import over_rows
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.config import GradientConfig, Search, option
-from cofactor.models.base.cost import GROUPED
+from cofactor.models.base.cost import COMPILED, GROUPED
 from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, rating_range, weighted
 
 Array = NDArray[Any]
@@ -79,8 +79,8 @@ class Bpr(FactorRanker):
         trials = isinstance(config, WarpConfig)
         work = (18.0 if trials else 8.0) * config.epochs * n * k
         more = ", more as it gets better" if trials else ""
-        memory = kept + 8 * n + 4 * k * max(size.users, size.items) + 32 * size.users
-        return Cost(memory, kept, work, f"{config.epochs} epochs x n x k={k}{more}")
+        memory = kept + 64 * size.users + max(8 * n, 4 * k * max(size.users, size.items))
+        return Cost(memory, kept, work, f"{config.epochs} epochs x n x k={k}{more}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BprStepper:
         """Begin with small random factors and no biases."""

@@ -15,7 +15,7 @@ from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import gram_rows, mirror_rows
 from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
-from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED, WORK
 from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
 from cofactor.models.base.sparse import transposed
 
@@ -55,7 +55,7 @@ class Ease(HistoryRanker):
         """The table by user and by item; one square matrix of the items, inverted in place."""
         n, items = size.ratings, float(size.items)
         kept = GROUPED * n + 4 * items**2
-        memory = max((GROUPED + GROUPING + 8) * n, (GROUPED + TURNED + 4) * n + 4 * items**2 + 32 * items)
+        memory = max((2 * GROUPING) * n, (GROUPED + TURNED + 4) * n + 4 * items**2 + WORK) + 24 * size.users
         work = 0.05 * items**3 + 5 * size.pairs_by_user
         return Cost(memory, kept, work, "I^3; I x I matrix in memory", COMPILED)
 

@@ -83,7 +83,7 @@ class Ials(FactorRanker):
         wide = -(-k // LANES) * LANES
         tables = 4 * rows * (wide + (k if k != wide else 0))
         kept = (GROUPED + TURNED + 4) * n + tables
-        memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n + 24 * rows)
+        memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n) + 64 * rows
         work = config.epochs * (6.0 * n * k + rows * k**2)
         return Cost(memory, kept, work, f"{config.epochs} sweeps x (n k + (U+I) k^2), k={k}", COMPILED)
 

@@ -59,8 +59,8 @@ class Popular:
     def cost(cls, config: PopularConfig, size: TableSize) -> Cost:
         """Counts of the rows, with their weights."""
         n = size.ratings
-        aged = 32 if config.half_life else 24 if config.min_rating_weight < 1 else 20
-        return Cost(aged * n + 24 * size.items, 4 * size.items, 80.0 * n, "n")
+        a_row = 32 if config.half_life else 24 if config.min_rating_weight < 1 else 21
+        return Cost(a_row * n + 24 * size.items, 4 * size.items, 80.0 * n, "n")
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError where a half-life is set and the data have no times."""

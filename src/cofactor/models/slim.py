@@ -15,7 +15,7 @@ from cofactor.kernels.similarity import mirror_rows
 from cofactor.kernels.slim import solve_columns
 from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
-from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED, WORK
 from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
 from cofactor.models.ease import check_memory, gram
 
@@ -61,10 +61,11 @@ class Slim(HistoryRanker):
 
     @classmethod
     def cost(cls, config: SlimConfig, size: TableSize) -> Cost:
-        """That of ``ease``, and the weights that are found, which are sparse."""
+        """That of ``ease``, and the weights that are found: 200 an item at ``l1=1``, where some 150 are."""
         n, items = size.ratings, float(size.items)
-        kept = GROUPED * n + 2 * items**2
-        memory = max((GROUPED + GROUPING + 8) * n, (GROUPED + TURNED + 4) * n + 8 * items**2)
+        found = items * min(items, 200 / max(config.l1, 1e-6))
+        kept = GROUPED * n + TURNED * found
+        memory = max(2 * GROUPING * n, (GROUPED + TURNED + 4) * n + 4 * items**2 + 56 * found + WORK)
         work = 15.0 * config.passes * items**2 + 5 * size.pairs_by_user
         return Cost(memory, kept, work, "I^2 x passes; I x I matrix in memory", COMPILED)
 

@@ -30,6 +30,7 @@ from cofactor.train.callbacks import Callback, PrintTable, ProgressBar, wants_ba
 from cofactor.train.checkpoint import load_checkpoint, save_checkpoint
 from cofactor.train.losses import loss_function
 from cofactor.train.lr_find import LRFind, lr_find
+from cofactor.train.memory import check_memory
 from cofactor.train.order import epoch_order
 from cofactor.train.recorder import Recorder
 from cofactor.train.schedules import Plan, flat_plan, one_cycle_plan
@@ -85,6 +86,7 @@ class Learner:
     def stepper(self) -> Stepper:
         """The training run in progress; made when first needed."""
         if self._stepper is None:
+            check_memory(self.model, self.train)
             self._stepper = self.model.stepper(self.train, np.random.default_rng([self.seed, 0]))
         return self._stepper
 

@@ -65,9 +65,9 @@ class BayesMF:
         rows = users + items
         n_samples, each = kept_samples(c, size.users, size.items)
         samples = n_samples * each
-        per_chain = 4 * rows * width * 6 + 8 * n
-        kept = 64 * n + samples + c.chains * per_chain
-        memory = 135 * n + samples + c.chains * per_chain
+        chains = c.chains * (40 * rows * width + 12 * n)  # four tables, six more while one is drawn; targets, errors
+        kept = 40 * n + samples + chains + 150 * rows
+        memory = max(152 * n + 150 * rows, kept)
         work = (
             c.chains * c.epochs * ((18 if size.timed and c.time else 8) * n * c.n_factors + 0.2 * rows * c.n_factors**3)
         )

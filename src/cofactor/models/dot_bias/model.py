@@ -25,8 +25,9 @@ from cofactor.kernels.products import dots
 from cofactor.model import Cost, Hyper, Kind, State, Stepper, TableSize, Task, Terms
 from cofactor.models.base.arrays import stored
 from cofactor.models.base.config import GradientConfig, Search, option
+from cofactor.models.base.cost import COMPILED
 from cofactor.models.dot_bias.fold_in import FromRows, fold, losses_of, prior_weight
-from cofactor.models.dot_bias.strata import AUTO_ROWS, Strata, counts_of, run_epoch
+from cofactor.models.dot_bias.strata import AUTO_ROWS, CHUNK, Strata, counts_of, run_epoch
 
 Array = NDArray[Any]
 Side = Literal["user", "item"]
@@ -141,9 +142,10 @@ class DotBias(FromRows):
         n, rows, k = size.ratings, size.users + size.items, config.n_factors
         kept = 12 * stride_of(k) * rows + 40 * rows
         strata = config.parallel == "on" or (config.parallel == "auto" and n >= AUTO_ROWS)
-        memory = kept + (12 if strata else 24) * n + 24 * n / config.batch_size
+        order = 6 * n + 16 * min(n, CHUNK) if strata else 24 * n + 24 * n / config.batch_size
+        memory = kept + max(order, 8 * stride_of(k) * size.users)  # the mean user, in float64
         work = 15.0 * config.epochs * n * k
-        return Cost(memory, kept + (8 if strata else 0) * n, work, f"{config.epochs} epochs x n x k={k}")
+        return Cost(memory, kept + (8 if strata else 0) * n, work, f"{config.epochs} epochs x n x k={k}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> DotBiasStepper:
         """Begin again from random weights. On one that was loaded, use :meth:`resume` to go on from its weights."""

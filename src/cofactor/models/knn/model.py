@@ -21,7 +21,7 @@ from cofactor.kernels.knn import item_rows, pair_means, user_rows
 from cofactor.model import Cost, Hyper, Kind, State, Stepper, TableSize, Task, Terms
 from cofactor.models.base.arrays import at, check_at_least, clipped_terms, fitted, stored
 from cofactor.models.base.config import Search, option
-from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED, WORK
 from cofactor.models.base.sparse import frozen, transposed
 from cofactor.models.bias import Bias, BiasConfig
 from cofactor.models.knn.rows import NO_ROWS, check_codes, list_rows, merged, narrowed, nearest, stored_rows
@@ -86,8 +86,8 @@ class _KNN:
         """The table by user and by item, residuals of both, and the lists of neighbours."""
         n, rows = size.ratings, size.items if cls.of_items else size.users
         lists = 8 * rows * min(config.k, rows)
-        kept = (GROUPED + 2 * TURNED) * n + lists
-        memory = (GROUPED + TURNED + GROUPING + 8) * n + lists + 64e6
+        kept = (GROUPED + TURNED) * n + 2 * lists
+        memory = (GROUPED + TURNED + GROUPING + 10) * n + 2 * lists + WORK
         pairs, words = (
             (
                 size.pairs_by_user,

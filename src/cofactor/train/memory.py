@@ -1,8 +1,40 @@
-"""How much memory is free for this process: by the kernel, and by the control group that holds the process."""
+"""How much memory is free for this process, and whether a training fits in it, before it starts."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
+
+from cofactor.data.interactions import Interactions
+from cofactor.errors import ConfigError
+from cofactor.model import HasCost, Model, TableSize
+
+SMALL = 64e6
+"""Bytes that are not asked for before they are taken."""
+
+
+def check_memory(model: Model, data: Interactions, free: float | None = None) -> None:
+    """ConfigError where training ``model`` on ``data`` needs more memory than is ``free`` (bytes; None: as the system
+    says). Models that do not say what they cost are let through, and so is everything where the system says nothing."""
+    if not isinstance(model, HasCost):
+        return
+    size = TableSize(len(data), data.n_users, data.n_items, 0.0, 0.0, data.times is not None)
+    needed = model.cost(model.config, size).memory
+    free = free_memory() if free is None and needed >= SMALL else free
+    if free is not None and needed > max(free, SMALL):
+        raise ConfigError(f"{too_large(model.name, size, needed, free)}; take fewer rows, users or factors")
+
+
+def too_large(name: str, size: TableSize, needed: float, free: float) -> str:
+    """The first half of a sentence that refuses."""
+    return (
+        f"{name} needs about {in_words(needed)} of memory for {size.ratings:,} rows, {size.users:,} users and"
+        f" {size.items:,} items, and {in_words(free)} are free"
+    )
+
+
+def in_words(n: float) -> str:
+    """A number of bytes, such as 1.4 GB."""
+    return f"{n / 1e9:.1f} GB" if n >= 1e8 else f"{n / 1e6:.0f} MB"
 
 
 def free_memory(root: Path = Path("/")) -> float | None:
