@@ -15,7 +15,7 @@ import cofactor as cf
 import cofactor.evaluation
 from cofactor.data.interactions import Columns, Interactions, Split
 from cofactor.errors import BundleError, ConfigError, DataError
-from cofactor.evaluation import LeakWarning, calibration, evaluate, metrics
+from cofactor.evaluation import CustomMetric, LeakWarning, RelevanceWarning, calibration, evaluate, metrics
 from cofactor.evaluation.bootstrap import UserSums, holm, interval, paired_p, pool_folds, resample
 from cofactor.evaluation.evaluate import lists
 from cofactor.evaluation.metric_names import parse
@@ -425,3 +425,85 @@ def test_speed_of_the_bootstrap() -> None:
     start = time.perf_counter()
     resample(cells, 1000, 0)
     assert time.perf_counter() - start < 5
+
+
+def test_metrics_of_ones_own_agree_with_the_built_in_ones(parts: Any, table: NDArray) -> None:
+    train, test = parts
+
+    def recall_of(recommended: list[Any], relevant: set[Any]) -> float:
+        return len(relevant.intersection(recommended)) / len(relevant)
+
+    def off(truth: NDArray, predicted: NDArray) -> NDArray:
+        return np.abs(truth - predicted)
+
+    own = [recall_of, CustomMetric(off, needs="rating", lower_is_better=True)]
+    frame = evaluate(Table(table), test, [*own, "recall", "mae"], n=(3, 7), train=train)
+    for n in (3, 7):
+        assert value(frame, f"recall_of@{n}") == pytest.approx(value(frame, f"recall@{n}"))
+    assert value(frame, "off") == pytest.approx(value(frame, "mae"), rel=1e-6)
+    one, two = (frame.row(by_predicate=pl.col("metric") == m, named=True) for m in ("recall_of@3", "recall@3"))
+    assert (one["low"], one["high"]) == pytest.approx((two["low"], two["high"]))
+
+
+def test_metrics_of_ones_own_that_make_no_sense(parts: Any, table: NDArray) -> None:
+    train, test = parts
+    for bad, says in (
+        (lambda recommended, relevant: "much", "must give a number for each user"),
+        (CustomMetric(lambda t, p: t[:2], needs="rating", name="short"), "one finite number for each of"),
+        (CustomMetric(lambda t, p: t * np.nan, needs="rating", name="nan"), "not finite"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            evaluate(Table(table), test, [bad], train=train)
+
+    def ndcg(recommended: Any, relevant: Any) -> float:
+        return 0.0
+
+    with pytest.raises(ConfigError, match="cannot be called 'ndcg'"):
+        evaluate(Table(table), test, [ndcg], train=train)
+    with pytest.raises(ConfigError, match="two metrics are called a@10"):
+        parse([CustomMetric(lambda r, s: 0.0, "a"), CustomMetric(lambda r, s: 1.0, "a")], (10,))
+    with pytest.raises(ConfigError, match="needs is 'items'"):
+        CustomMetric(ndcg, "a", needs="items")  # type: ignore[arg-type]
+
+
+def test_users_without_training_rows_get_the_most_popular_items(table: NDArray) -> None:
+    data = ratings()
+    new = np.isin(data.users, (3, 7, 11))
+    train, test = data.take(np.flatnonzero(~new)), data.take(np.flatnonzero(new))
+    frame = evaluate(Table(table), test, ["recall", "ndcg"], train=train, new_users="popular", relevant=0)
+    assert frame["n_users"].to_list() == [3, 3]
+    top = np.argsort(-np.bincount(train.items, minlength=30), kind="stable")[:10]
+    recalls = []
+    for user in (3, 7, 11):
+        mine = set(test.items[test.users == user].tolist())
+        recalls.append(len(mine & set(top.tolist())) / len(mine))
+    assert value(frame, "recall@10") == pytest.approx(np.mean(recalls))
+    assert "3 users without training rows get the most popular items" in frame["note"][0]
+    with pytest.raises(DataError, match="no test user has training rows; new_users='popular'"):
+        evaluate(Table(table), test, ["recall"], train=train, relevant=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeakWarning)
+        both = evaluate(Table(table), data, ["recall"], train=train, new_users="popular", relevant=0, exclude=None)
+    assert both["n_users"][0] == len(np.unique(data.users))
+
+
+def test_ids_that_training_never_saw_get_popular_items_too(table: NDArray) -> None:
+    train = ratings()
+    test = pl.DataFrame({"user": ["u001", "new", "new"], "item": [100, 101, 999], "rating": [5.0] * 3, "time": [1] * 3})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeakWarning)
+        frame = evaluate(Table(table), test, ["recall"], train=train, new_users="popular", relevant=0, n=30)
+    assert frame["n_users"][0] in (1, 2)
+    assert value(frame, "recall@30") <= 1
+
+
+def test_few_relevant_rows_are_warned_of_and_none_are_an_error(parts: Any, table: NDArray) -> None:
+    train, test = parts
+    rare = test.replace(values=np.where(np.arange(len(test)) == 5, 9.0, test.values).astype(np.float32))
+    with pytest.warns(RelevanceWarning, match="only 1 of .* test users have a relevant row"):
+        evaluate(Table(table), rare, ["ndcg"], train=train, relevant=9)
+    with pytest.raises(DataError, match=r"none of the .* has a rating of 10 or more; set relevant= lower"):
+        evaluate(Table(table), rare, ["ndcg"], train=train, relevant=10)
+    alone = evaluate(Table(table), test, ["diversity", "ndcg"], n=1, train=train, relevant=0)
+    assert alone["value"][0] is None  # a list of one item has no pairs
+    assert alone["value"][1] is not None

@@ -263,6 +263,11 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
 
 def check_relevant(who: Relevant, train: Interactions, choices: EvaluationProtocol) -> None:
     """DataError where nobody has a relevant row, so that no list can be measured."""
+    if not len(who.users):
+        raise DataError(
+            "no list can be measured: no test user has training rows; new_users='popular' (--new-users popular) gives"
+            " such users the most popular items"
+        )
     if not who.counts.any():
         floor = threshold(train, choices.relevant)
         what = "a row of an item not seen in training" if floor is None else f"a rating of {floor:g} or more"

@@ -35,7 +35,7 @@ TIE = 5e-4
 """A relative difference below which two figures count as equal."""
 HALF_LIVES = (1, 2, 4, 7, 14, 30, 90, 365)
 """Days of the recent forms of ``popular``: those up to an eighth of the time that the rows span."""
-RANKERS = ("item-cosine", "ease", "ials", "slim")
+RANKERS = ("item-cosine", "ease", "graph-filter", "ials", "slim")
 RATING_MODELS = ("bias", "als", "item-knn", "dot-bias", "svd++", "bayes-mf:epochs=60:burn_in=20", "bayes-mf")
 """What is tried, from the simplest up; of equal ones the simpler is taken."""
 FAMILIES = {
@@ -89,11 +89,14 @@ def auto_candidates(task: Task, data: Interactions) -> list[str]:
     """The candidates for these rows, from the simplest up."""
     if task == "rating":
         return [name for name in RATING_MODELS if name.partition(":")[0] in REGISTRY]
-    recent: list[str] = []
+    found = ["popular"]
     if data.times is not None:
         days = (int(data.times.max()) - int(data.times.min())) / 86_400
-        recent = [f"popular:half_life={h}" for h in HALF_LIVES if 8 * h <= days]
-    return ["popular", *recent, *(name for name in RANKERS if name in REGISTRY)]
+        found += [f"popular:half_life={h}" for h in HALF_LIVES if 8 * h <= days]
+    found += RANKERS
+    if data.times is not None:
+        found.append("next-item")
+    return [name for name in found if name.partition(":")[0] in REGISTRY]
 
 
 def choose(
