@@ -214,6 +214,15 @@ class ScoresSome(Protocol):
 
 
 @runtime_checkable
+class SumsHistory(Protocol):
+    """Optional: a score is a sum over the entries of the history, and of what does not depend on it."""
+
+    def history_terms(self, history: CSR, items: Array) -> Array:
+        """float64 (len(items), n): what each entry of the one row of ``history`` adds to the scores of items."""
+        ...
+
+
+@runtime_checkable
 class LeavesOut(Protocol):
     """Optional: leaving out a user's ratings one by one costs less than folding in every history that remains."""
 

@@ -24,7 +24,8 @@ class CSR(NamedTuple):
 
     ``indptr`` int64 (n_rows + 1,); ``indices`` int32 (nnz,), ascending within a row; ``values`` float32
     (nnz,); ``rows`` int64 (nnz,), the position in the table that each entry came from (empty where there is
-    no table).
+    no table); ``order`` int64 (nnz,), times or positions that say which entries of a row are newer (larger) than
+    others, None where that is not known.
     """
 
     indptr: Array
@@ -32,6 +33,7 @@ class CSR(NamedTuple):
     values: Array
     rows: Array
     n_cols: int
+    order: Array | None = None
 
     @property
     def n_rows(self) -> int:
@@ -55,7 +57,12 @@ class CSR(NamedTuple):
         np.cumsum(counts, out=indptr[1:])
         at = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[rows], counts)
         return CSR(
-            indptr, self.indices[at], self.values[at], self.rows[at] if len(self.rows) else self.rows, self.n_cols
+            indptr,
+            self.indices[at],
+            self.values[at],
+            self.rows[at] if len(self.rows) else self.rows,
+            self.n_cols,
+            None if self.order is None else self.order[at],
         )
 
 
@@ -151,6 +158,12 @@ class Interactions:
     def by_user(self) -> CSR:
         """Rows = users, columns = items."""
         return csr(self.users, self.items, self.values, self.n_users, self.n_items)
+
+    @property
+    def histories(self) -> CSR:
+        """``by_user`` with the order of each user's rows: their times, or their places in the table."""
+        rows = self.by_user
+        return rows._replace(order=rows.rows if self.times is None else self.times[rows.rows])
 
     @cached_property
     def by_item(self) -> CSR:

@@ -30,7 +30,7 @@ def folded(by: Scorer, model: Any, given: Interactions) -> Scorer:
     known = np.unique(given.users)
     place = np.full(by.train.n_users, -1, dtype=np.int64)
     place[known] = np.arange(len(known))
-    state = model.fold_in(given.by_user.take(known))
+    state = model.fold_in(given.histories.take(known))
     scores = _scores(by, model.scores_from, state, place)
     return replace(by, train=joined(by.train, given), scores=scores, predict=_predict(by, scores, place), interval=None)
 

@@ -205,7 +205,7 @@ def _rated(rec: Fitted, who: UserProfile, item: int, prediction: float) -> tuple
     at = at[who.items[at] != item]
     one, difference, reason = np.array([item]), np.zeros(len(at)), None
     if len(who.items):
-        history = as_rows([(who.items, who.values)], rec.data.n_items)
+        history = as_rows([who.history], rec.data.n_items)
         if entries_compared(rec.model, len(who.items)):
             found = contributions(rec.model, history, one)[1]
             reason = strongest(rec, who, found)[0] if rec.is_personalised else None

@@ -35,8 +35,13 @@ def what_if(
     for item, value in changed.items():
         ratings[rec.items.code(item)] = rating_of(rec, item, value)
     codes = np.array(sorted(ratings), dtype=np.int32)
-    other = codes, np.array([ratings[c] for c in codes.tolist()], dtype=np.float32)
-    histories = as_rows([(who.items, who.values), other], rec.data.n_items)
+    order = None
+    if who.order is not None:  # what is rated now is newest
+        places = dict(zip(who.items.tolist(), who.order.tolist(), strict=True))
+        newest = max(places.values(), default=-1) + 1
+        order = np.array([places.get(c, newest) for c in codes.tolist()], dtype=np.int64)
+    other = codes, np.array([ratings[c] for c in codes.tolist()], dtype=np.float32), order
+    histories = as_rows([who.history, other], rec.data.n_items)
     scores = rec.model.scores_from(fold_in(rec, histories)).astype(np.float32, copy=True)
     shown = scores.copy()
     shown[:, np.union1d(who.items, codes)] = -np.inf

@@ -3,7 +3,8 @@
 The list's reason and the explanation both ask here, so that they tell one story. A model that can say what leaving out
 costs (``LeavesOut``) is asked; any other folds in the history as it is and once more without each item, all in one
 call. Items stay fixed. For models that are linear in the history (EASE, SLIM, item-cosine) the differences add up to
-the score; for others a rest remains, which is reported as such.
+the score; for others a rest remains, which is reported as such. A model whose score is a sum over the history
+(``SumsHistory``: ``next-item``) says its terms.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.model import GradientSteps, HasVectors, LeavesOut, Model, ScoresSome
+from cofactor.model import GradientSteps, HasVectors, LeavesOut, Model, ScoresSome, SumsHistory
 
 Array = NDArray[Any]
 SOLVED, STEPPED = 300, 20
@@ -26,7 +27,7 @@ EXPLAINED = 200
 
 def entries_compared(model: Model, n: int) -> int:
     """How many of ``n`` rated items a list's reasons look at: all of them, or 0 where that would take too long."""
-    if isinstance(model, LeavesOut):
+    if isinstance(model, (LeavesOut, SumsHistory)):
         return n
     state = model.user_state(np.zeros(1, np.int32))
     stepped = isinstance(model.config, GradientSteps) or state.shape[1] == model.scores_from(state).shape[1]
@@ -42,6 +43,11 @@ def contributions(model: Model, history: CSR, items: Array, positions: Array | N
     at = np.arange(len(history.indices)) if positions is None else np.asarray(positions)
     if not len(at):
         return _scores(model, model.fold_in(history), items)[0].astype(np.float64), np.zeros((len(items), 0))
+    if isinstance(model, SumsHistory):
+        whole = _scores(model, model.fold_in(history), items)[0].astype(np.float64)
+        return whole, np.where(
+            np.asarray(items)[:, None] == history.indices[at], 0.0, model.history_terms(history, items)[:, at]
+        )
     if isinstance(model, LeavesOut):
         scores = model.scores_without(history, at, items)
     else:
@@ -68,4 +74,5 @@ def left_out(history: CSR, positions: Array) -> CSR:
     indptr = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int64)
     indices = np.broadcast_to(history.indices, keep.shape)[keep]
     values = np.broadcast_to(history.values, keep.shape)[keep]
-    return CSR(indptr, indices, values, np.empty(0, dtype=np.int64), history.n_cols)
+    order = None if history.order is None else np.broadcast_to(history.order, keep.shape)[keep]
+    return CSR(indptr, indices, values, np.empty(0, dtype=np.int64), history.n_cols, order)

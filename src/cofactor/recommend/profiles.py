@@ -15,7 +15,7 @@ from cofactor.recommend.cold_start.users import FeatureEffects, added, describe,
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import Unknown
 from cofactor.recommend.rating_scale import check_on_scale
-from cofactor.recommend.updates import as_rows
+from cofactor.recommend.updates import as_rows, read_times, trained_on
 
 Array = NDArray[Any]
 KNOWN, UPDATED, NO_RATINGS = "known", "known, with newer ratings", "user without ratings"
@@ -37,15 +37,23 @@ class UserProfile(NamedTuple):
     shift: Array | None = None
     stated: Array | None = None
     """Which of the ratings were given as such (None: all); others were liked, without a rating."""
+    order: Array | None = None
+    """Positions of the ratings in time, larger is newer (None: not known)."""
+
+    @property
+    def history(self) -> tuple[Array, Array, Array | None]:
+        """(items, values, order), as :func:`as_rows` takes them."""
+        return self.items, self.values, self.order
 
 
 def known_user(rec: Fitted, code: int) -> UserProfile:
     """A user by code."""
     touched = rec.updates.users.get(code)
     if touched is not None:
-        return UserProfile(code, touched.items, touched.values, touched.state[None], UPDATED)
-    items, values = rec.data.by_user.row(code)
-    return UserProfile(code, items, values, None, KNOWN if len(items) else NO_RATINGS)
+        return UserProfile(code, touched.items, touched.values, touched.state[None], UPDATED, order=touched.order)
+    rated = trained_on(rec.data, code)
+    status = KNOWN if len(rated.items) else NO_RATINGS
+    return UserProfile(code, rated.items, rated.values, None, status, order=rated.order)
 
 
 def find_user(rec: Fitted, user: object, unknown: Unknown) -> UserProfile | None:
@@ -67,28 +75,28 @@ def new_user(
 ) -> UserProfile:
     """Somebody with these ratings, folded in, and these features. Unknown items are an error, or left out and counted
     in the status, which also says what of the features was of no use."""
-    items, values, missing, stated = read_history(rec, {} if history is None else history, unknown)
+    items, values, missing, stated, order = read_history(rec, {} if history is None else history, unknown)
     described, said = (None, "") if features is None else describe(rec, features, unknown)
     notes = [f"{missing} unknown item{'s' if missing > 1 else ''} left out"] if missing else []
     notes += [said] if said else []
     if described is not None:
         status = "; ".join([FROM_BOTH if len(items) else FROM_FEATURES, *notes])
-        return profile_from_features(rec, items, values, described, status)._replace(stated=stated)
+        return profile_from_features(rec, items, values, order, described, status)._replace(stated=stated)
     status = "; ".join([FROM_HISTORY if len(items) else "empty history", *notes])
-    state = fold_in(rec, as_rows([(items, values)], rec.data.n_items))
-    return UserProfile(-1, items, values, state, status, stated=stated)
+    state = fold_in(rec, as_rows([(items, values, order)], rec.data.n_items))
+    return UserProfile(-1, items, values, state, status, stated=stated, order=order)
 
 
 def profile_from_features(
-    rec: Fitted, items: Array, values: Array, described: FeatureEffects, status: str
+    rec: Fitted, items: Array, values: Array, order: Array, described: FeatureEffects, status: str
 ) -> UserProfile:
     """A user with these ratings, and features that say what to expect."""
     rating = rec.model.task == "rating"
     if not len(items) and not rating:
         return UserProfile(-1, items, values, None, status, described, described.expected)
-    rows, shift = as_rows([(items, values)], rec.data.n_items), added(rec, described)
+    rows, shift = as_rows([(items, values, order)], rec.data.n_items), added(rec, described)
     state = fold_in(rec, without_expected(rec, rows, shift) if rating else rows)
-    return UserProfile(-1, items, values, state, status, described, shift)
+    return UserProfile(-1, items, values, state, status, described, shift, order=order)
 
 
 def resolve_user(rec: Fitted, user: object, history: Mapping[Any, float] | Iterable[Any] | None) -> UserProfile:
@@ -104,29 +112,31 @@ def resolve_user(rec: Fitted, user: object, history: Mapping[Any, float] | Itera
 
 def read_history(
     rec: Fitted, history: Mapping[Any, float] | Iterable[Any], unknown: Unknown = "error"
-) -> tuple[Array, Array, int, Array]:
-    """(item codes ascending, ratings, how many items were unknown, bool: which ratings were given as such).
+) -> tuple[Array, Array, int, Array, Array]:
+    """(item codes ascending, ratings, how many items were unknown, bool: which ratings were given as such, positions in
+    time).
 
     A plain list of items counts as liked: each gets the upper quartile of the training ratings. A rating that is None
-    does too. DataError for a rating off the scale.
+    does too. Items come oldest first; tuples (item, rating, time) say when. DataError for a rating off the scale.
     """
     if isinstance(history, str):
         raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
     if not isinstance(history, Mapping) and not hasattr(history, "__iter__"):
         raise DataError(f"the history is {history!r}; give items with ratings, such as {{'Fargo (1996)': 5}}")
-    pairs = dict(history.items()) if isinstance(history, Mapping) else _keys(history)
+    pairs, times = (dict(history.items()), None) if isinstance(history, Mapping) else _listed(history)
     values = np.empty(len(pairs), dtype=np.float32)
     stated = np.array([value is not None for value in pairs.values()], dtype=bool)
     for at, (item, value) in enumerate(pairs.items()):
         values[at] = rec.scale.liked if value is None else rating_of(rec, item, value)
     find = rec.items.code if unknown == "error" else rec.items.find
     codes = np.array([find(item) for item in pairs], dtype=np.int32)
+    when = np.arange(len(codes)) if times is None else read_times(times)
     order = np.argsort(codes, kind="stable")
     order = order[codes[order] >= 0]
     found = codes[order]
     if (np.diff(found) == 0).any():
         raise DataError("the history names an item twice (once by its id, once by its title?); name each item once")
-    return found, values[order], len(codes) - len(found), stated[order]
+    return found, values[order], len(codes) - len(found), stated[order], when[order]
 
 
 def rating_of(rec: Fitted, item: object, value: Any) -> float:
@@ -141,11 +151,24 @@ def rating_of(rec: Fitted, item: object, value: Any) -> float:
     return number
 
 
-def _keys(history: Iterable[Any]) -> dict[Any, None]:
+def _listed(history: Iterable[Any]) -> tuple[dict[Any, Any], list[Any] | None]:
+    """(ratings by item, times or None) of items, oldest first, or of tuples (item, rating) or (item, rating, time)."""
+    entries = list(history)
     try:
-        return dict.fromkeys(history)
+        if not any(isinstance(entry, tuple) for entry in entries):
+            return dict.fromkeys(entries), None
+        for at, entry in enumerate(entries):
+            if not isinstance(entry, tuple) or not 2 <= len(entry) <= 3 or len(entry) != len(entries[0]):
+                raise DataError(
+                    f"entry {at + 1} of the history is {entry!r}; give all as (item, rating), or all as "
+                    "(item, rating, time)"
+                )
+        pairs = {entry[0]: entry[1] for entry in entries}
     except TypeError:
         raise DataError("the history holds what is not an id; give ids or titles, such as ['Fargo (1996)']") from None
+    if len(pairs) < len(entries):
+        raise DataError("the history names an item twice; name each item once")
+    return pairs, [entry[2] for entry in entries] if len(entries[0]) == 3 else None
 
 
 def fold_in(rec: Fitted, histories: CSR) -> Array:

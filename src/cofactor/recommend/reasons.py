@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor.model import SumsHistory
 from cofactor.recommend.contributions import contributions, entries_compared
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.profiles import UserProfile
@@ -59,7 +60,7 @@ def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
         return [Reason(BY_MANY)] * len(items)
     if not entries_compared(rec.model, len(who.items)):
         return _nearest(rec, who, items)
-    _, found = contributions(rec.model, as_rows([(who.items, who.values)], rec.data.n_items), np.asarray(items))
+    _, found = contributions(rec.model, as_rows([who.history], rec.data.n_items), np.asarray(items))
     return strongest(rec, who, found)
 
 
@@ -68,9 +69,16 @@ def strongest(rec: Fitted, who: UserProfile, found: Array) -> list[Reason]:
     least = LEAST * np.maximum(np.abs(found).max(axis=1, initial=0.0), 1e-30)
     best = (found >= found.max(axis=1, initial=-np.inf)[:, None] - least[:, None]).argmax(axis=1)
     return [
-        Reason(f"you {did(rec, who, int(at))}", int(at)) if row[at] > rounding else Reason(BY_MANY)
+        Reason(_because(rec, who, int(at)), int(at)) if row[at] > rounding else Reason(BY_MANY)
         for row, at, rounding in zip(found, best, least, strict=True)
     ]
+
+
+def _because(rec: Fitted, who: UserProfile, position: int) -> str:
+    """What the user did; where the order of a history counts, what others did after it."""
+    if isinstance(rec.model, SumsHistory):
+        return f"others took this after {rec.items.labels(who.items[position : position + 1])[0]}"
+    return f"you {did(rec, who, position)}"
 
 
 def _nearest(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:

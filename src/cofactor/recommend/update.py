@@ -17,7 +17,7 @@ from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import Unknown, check_policy
 from cofactor.recommend.rating_scale import check_on_scale, on_scale
-from cofactor.recommend.updates import NO_TIME, UpdatedUser, Updates, as_rows, trained_on
+from cofactor.recommend.updates import NO_TIME, UpdatedUser, Updates, as_rows, positions_in_time, read_times, trained_on
 
 Array = NDArray[Any]
 _NONE = np.empty(0, dtype=np.int64)
@@ -54,7 +54,7 @@ def apply_updates(rec: Fitted, events: Any, unknown: Unknown) -> Updates:
         fresh[code] = _merged(rec, code, items[mine], columns.values[mine], times[mine])
     rows = list(fresh.values())
     states: Array | list[Array] = (
-        rec.model.fold_in(as_rows([(r.items, r.values) for r in rows], rec.data.n_items)) if rows else []
+        rec.model.fold_in(as_rows([(r.items, r.values, r.order) for r in rows], rec.data.n_items)) if rows else []
     )
     users = dict(old.users) | {
         c: r._replace(state=np.array(s)) for (c, r), s in zip(fresh.items(), states, strict=True)
@@ -78,7 +78,12 @@ def read_events(rec: Fitted, events: Any) -> Events:
     if table is not None:
         given = table[rating] if rating in table.columns else pl.Series(np.full(len(table), scale.liked))
         times = table[time] if time in table.columns else None
-        return Events(table[names.user], table[names.item], _values(given, table[names.item]), _times(times))
+        return Events(
+            table[names.user],
+            table[names.item],
+            _values(given, table[names.item]),
+            None if times is None else read_times(times),
+        )
     if isinstance(events, (str, Mapping)) or not isinstance(events, Iterable):
         raise DataError("give events as a frame, or as a list of tuples such as (196, 'Kolya (1996)', 5)")
     tuples = list(check_iterable("events", events, "(196, 'Kolya (1996)', 5)"))
@@ -93,7 +98,7 @@ def read_events(rec: Fitted, events: Any) -> Events:
             f"event {timed.index(False) + 1} has no time, but others have one; give times to all or to none"
         )
     values = _values([e[2] if len(e) > 2 else scale.liked for e in tuples], items)
-    return Events(users, items, values, _times([e[3] for e in tuples]) if any(timed) else None)
+    return Events(users, items, values, read_times([e[3] for e in tuples]) if any(timed) else None)
 
 
 def _one_type(values: list[Any], what: str) -> pl.Series:
@@ -114,21 +119,6 @@ def _values(values: Iterable[Any], items: Any) -> Array:
         if not np.isfinite(out[at]):
             raise DataError(f"the rating in event {at + 1} is {value!r}; it must be a finite number")
     return out
-
-
-def _times(values: Any) -> Array | None:
-    if values is None:
-        return None
-    try:
-        series = pl.Series(values=values)
-        if series.dtype.is_temporal():
-            series = series.cast(pl.Datetime("ms")).dt.epoch("s")
-        if series.dtype.is_numeric() and not series.null_count():
-            found: Array = series.cast(pl.Int64).to_numpy()
-            return found
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        pass
-    raise DataError("the times of the events must be seconds since 1970 or dates, none missing")
 
 
 def _user_codes(rec: Fitted, users: pl.Series) -> tuple[Array, tuple[Any, ...], dict[Any, int]]:
@@ -178,7 +168,10 @@ def _merged(rec: Fitted, code: int, items: Array, values: Array, times: Array) -
     every = [np.concatenate(pair) for pair in zip(before[:4], (items, values, times, np.ones(len(items), dtype=bool)))]
     last = len(every[0]) - 1 - np.unique(every[0][::-1], return_index=True)[1]  # items ascending, the last of each
     found = [column[last] for column in every]
-    return UpdatedUser(found[0].astype(np.int32), found[1].astype(np.float32), found[2], found[3], _NONE)
+    newest = len(before.order) and int(before.order.max()) + 1
+    arrival = np.concatenate([before.order, newest + np.arange(len(items))])[last]
+    order = positions_in_time(found[2], found[3], arrival)
+    return UpdatedUser(found[0].astype(np.int32), found[1].astype(np.float32), found[2], found[3], _NONE, order)
 
 
 def enlarged(rec: Fitted) -> Interactions:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import DataError
 
 Array = NDArray[Any]
 _NONE = np.empty(0, dtype=np.int64)
@@ -18,7 +20,8 @@ _NONE = np.empty(0, dtype=np.int64)
 class UpdatedUser(NamedTuple):
     """A user with newer ratings: all ratings by item (codes ascending), and what the model makes of them (d,).
 
-    ``times`` int64, ``NO_TIME`` where none is known; ``new`` is True where a rating is not in the training data.
+    ``times`` int64, ``NO_TIME`` where none is known; ``new`` is True where a rating is not in the training data;
+    ``order`` int64, positions in time: larger is newer, equal where the times are.
     """
 
     items: Array
@@ -26,6 +29,7 @@ class UpdatedUser(NamedTuple):
     times: Array
     new: Array
     state: Array
+    order: Array = _NONE
 
 
 NO_TIME = np.iinfo(np.int64).min
@@ -50,20 +54,51 @@ class Updates:
         return sum(int(np.count_nonzero(t.new)) for t in self.users.values())
 
 
-def as_rows(histories: list[tuple[Array, Array]], n_items: int) -> CSR:
-    """(codes ascending, values) of each user as sparse rows."""
+def as_rows(histories: Sequence[tuple[Any, ...]], n_items: int) -> CSR:
+    """(codes ascending, values[, order or None]) of each user as sparse rows, in an order where all have one."""
     indptr = np.zeros(len(histories) + 1, dtype=np.int64)
-    np.cumsum([len(items) for items, _ in histories], out=indptr[1:])
-    items = np.concatenate([np.empty(0, np.int32), *(i for i, _ in histories)]).astype(np.int32)
-    values = np.concatenate([np.empty(0, np.float32), *(v for _, v in histories)]).astype(np.float32)
-    return CSR(indptr, items, values, _NONE, n_items)
+    np.cumsum([len(history[0]) for history in histories], out=indptr[1:])
+    items = np.concatenate([np.empty(0, np.int32), *(h[0] for h in histories)]).astype(np.int32)
+    values = np.concatenate([np.empty(0, np.float32), *(h[1] for h in histories)]).astype(np.float32)
+    orders = [h[2] for h in histories if len(h) > 2 and h[2] is not None]
+    order = np.concatenate([_NONE, *orders]) if len(orders) == len(histories) else None
+    return CSR(indptr, items, values, _NONE, n_items, order)
+
+
+def positions_in_time(times: Array, new: Array, arrival: Array) -> Array:
+    """int64 (n,): positions by time, equal where the times are. Without a time, a rating of the training data comes
+    before all others and a newer one after them, each in order of ``arrival``."""
+    timed = times != NO_TIME
+    group = np.where(timed, 1, np.where(new, 2, 0))
+    key = np.where(timed, times, arrival)
+    at = np.lexsort((key, group))
+    differs = (np.diff(group[at]) != 0) | (np.diff(key[at]) != 0)
+    out = np.empty(len(at), dtype=np.int64)
+    out[at] = np.concatenate([[0], np.cumsum(differs)])[: len(at)]
+    return out
 
 
 def trained_on(data: Interactions, code: int) -> UpdatedUser:
     """What a user rated in the training data, nothing of it new; without a state. Nothing at all for a later user."""
     if code >= data.n_users:
-        return UpdatedUser(_NONE, _NONE, _NONE, np.zeros(0, dtype=bool), _NONE)
+        return UpdatedUser(_NONE, _NONE, _NONE, np.zeros(0, dtype=bool), _NONE, _NONE)
     items, values = data.by_user.row(code)
     row = slice(data.by_user.indptr[code], data.by_user.indptr[code + 1])
     times = np.full(len(items), NO_TIME) if data.times is None else data.times[data.by_user.rows[row]]
-    return UpdatedUser(items, values, times, np.zeros(len(items), dtype=bool), _NONE)
+    new = np.zeros(len(items), dtype=bool)
+    order = positions_in_time(times, new, data.by_user.rows[row])
+    return UpdatedUser(items, values, times, new, _NONE, order)
+
+
+def read_times(values: Any) -> Array:
+    """int64: seconds since 1970 of numbers, dates or times; DataError where one is missing or something else."""
+    try:
+        series = pl.Series(values=values)
+        if series.dtype.is_temporal():
+            series = series.cast(pl.Datetime("ms")).dt.epoch("s")
+        if series.dtype.is_numeric() and not series.null_count():
+            found: Array = series.cast(pl.Int64).to_numpy()
+            return found
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        pass
+    raise DataError("the times of the events must be seconds since 1970 or dates, none missing")

@@ -333,6 +333,21 @@ def check_folded_terms(s: Subject) -> None:
         assert gap <= 1e-5 * scale, f"terms of state {row}, item {item} miss the score by {gap:.2g}"
 
 
+def check_history_terms(s: Subject) -> None:
+    """Terms of the history: one per entry, and what is left of the score is the same however long the history."""
+    histories = s.histories()
+    rest = []
+    for row, item in ((3, 2), (3, 7), (9, 2), (9, 7)):
+        history = histories.take(np.array([row]))
+        each = s.model.history_terms(history, np.array([item]))[0]
+        assert each.shape == (len(history.indices),), f"{len(history.indices)} entries gave {each.shape} terms"
+        assert np.isfinite(each).all(), "terms of the history are no finite numbers"
+        rest.append(float(s.model.scores_from(s.model.fold_in(history))[0, item]) - float(each.sum()))
+    for a, b in ((0, 2), (1, 3)):
+        gap = abs(rest[a] - rest[b])
+        assert gap < 1e-4, f"what the history does not explain of a score differs by {gap:.3g} between two users"
+
+
 def check_left_out(s: Subject) -> None:
     """Leaving out ratings one by one says what folding in each remaining history says, up to chance. (Where
     nothing counts of what remains, the model answers with popularity, which is not compared.)"""

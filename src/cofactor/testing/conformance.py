@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cofactor.model import Additive, HasCost, HasFactors, HasSimilarity, LeavesOut, Posterior, ScoresSome
+from cofactor.model import Additive, HasCost, HasFactors, HasSimilarity, LeavesOut, Posterior, ScoresSome, SumsHistory
 from cofactor.testing import checks
 from cofactor.testing.subject import Subject
 
@@ -45,6 +45,7 @@ WHERE = (
     (Additive, checks.check_terms),
     (Additive, checks.check_folded_terms),
     (LeavesOut, checks.check_left_out),
+    (SumsHistory, checks.check_history_terms),
     (HasFactors, checks.check_factors),
     (Posterior, checks.check_interval),
     (HasSimilarity, checks.check_similarity),

@@ -74,7 +74,7 @@ class Subject:
 
     def histories(self) -> CSR:
         """The training ratings of every user."""
-        return self.toy.train.by_user
+        return self.toy.train.histories
 
 
 def copied(state: State) -> State:

@@ -94,7 +94,7 @@ def best_for_one(rec: Fitted, who: UserProfile, keep: Array | None, options: Lis
     """(codes, scores) of one list, best first; ``who`` has a code or a state."""
     assert rec.index is not None
     state = rec.index.vectors.user_state(np.array([who.code], dtype=np.int32)) if who.state is None else who.state
-    seen = None if options["seen"] else as_rows([(who.items, who.values)], rec.data.n_items)
+    seen = None if options["seen"] else as_rows([who.history], rec.data.n_items)
     codes, values = best_of(rec.index, state, seen, keep, options["n"])
     there = codes[0] >= 0
     return codes[0][there], values[0][there]

@@ -1,0 +1,59 @@
+"""Ordered histories: the rows of each user, oldest first."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+
+Array = NDArray[Any]
+
+
+class Sequences(NamedTuple):
+    """Those of row ``r`` stand at ``starts[r]:starts[r + 1]``, oldest first.
+
+    ``items`` int32 (n,); ``times`` int64 (n,), of which only the order counts where there are no times: entries of
+    equal ones are in no known order; ``values`` float32 (n,).
+    """
+
+    starts: Array
+    items: Array
+    times: Array
+    values: Array
+
+    @property
+    def counts(self) -> Array:
+        """Entries of each row, int64."""
+        return np.diff(self.starts)
+
+    def take(self, rows: Array) -> Sequences:
+        """These rows, in this order."""
+        rows = np.asarray(rows, dtype=np.int64)
+        counts = self.counts[rows]
+        starts = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(counts, out=starts[1:])
+        at = np.arange(starts[-1]) - np.repeat(starts[:-1] - self.starts[rows], counts)
+        return Sequences(starts, self.items[at], self.times[at], self.values[at])
+
+
+def sequences(rows: CSR) -> Sequences:
+    """Sparse rows by age. Without ``order`` the entries of a row are in no known order."""
+    if rows.order is None:
+        return Sequences(rows.indptr, rows.indices, np.zeros(len(rows.indices), dtype=np.int64), rows.values)
+    who = np.repeat(np.arange(rows.n_rows), rows.counts)
+    at = np.lexsort((rows.order, who))
+    return Sequences(rows.indptr, rows.indices[at], np.asarray(rows.order, dtype=np.int64)[at], rows.values[at])
+
+
+def training_sequences(data: Interactions) -> Sequences:
+    """The training rows of each user by time, or, where there are no times, by their place in the table."""
+    rows = data.histories
+    if data.times is None:
+        return sequences(rows)
+    who = np.repeat(np.arange(rows.n_rows), rows.counts)
+    assert rows.order is not None
+    at = np.lexsort((data.by_user.rows, rows.order, who))
+    return Sequences(rows.indptr, rows.indices[at], rows.order[at], rows.values[at])

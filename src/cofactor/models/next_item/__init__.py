@@ -1,0 +1,1 @@
+"""``next-item``: what people take after what they took, from counts of transitions."""

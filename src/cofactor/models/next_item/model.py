@@ -1,0 +1,200 @@
+"""``next-item``: transition counts between the items of ordered histories, with neighbours and popularity of late.
+
+The score of an item is the sum over the history, newest first with a decay, of the transition weights from each of its
+items; plus, all items alike, their ridge weights (neighbours); plus popularity. Every constant is chosen inside
+training, on each user's last row (``search.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import BundleError, ConfigError
+from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.transitions import history_weights, score_rows
+from cofactor.model import Cost, State, TableSize
+from cofactor.models.base.arrays import fitted, stored
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
+from cofactor.models.base.rankers import (
+    HistoryRanker,
+    SolveStepper,
+    csr_state,
+    popularity,
+    rating_range,
+    rating_weights,
+    stored_csr,
+)
+from cofactor.models.base.sequences import Sequences, sequences, training_sequences
+from cofactor.models.base.sparse import frozen
+from cofactor.models.next_item.config import NextItemConfig
+from cofactor.models.next_item.counts import Settings, neighbours, recent_scores, transitions
+from cofactor.models.next_item.search import SLOW, choose
+
+Array = NDArray[Any]
+
+
+class NextItem(HistoryRanker):
+    """Transition counts with decaying histories, mixed with ridge neighbours and popularity.
+
+    ``weights``: transitions, CSR (n_items, n_items); ``near``: neighbours, the same; ``recent`` float32 (n_items,):
+    popularity of late, at its weight; ``constants`` float64 (2,): decay of the history, weight of the neighbours.
+    A user's state is the row of scores.
+    """
+
+    name: ClassVar[str] = "next-item"
+    Config = NextItemConfig
+
+    def __init__(self, config: NextItemConfig | None = None) -> None:
+        super().__init__(config or NextItemConfig())
+        self.near: CSR | None = None
+        self.recent: Array | None = None
+        self.constants: Array | None = None
+        self.chosen: Settings | None = None
+
+    @classmethod
+    def cost(cls, config: NextItemConfig, size: TableSize) -> Cost:
+        """The table by user, in order, and by item; transitions; the sparse Gram matrix of the items, where it fits."""
+        n, items = size.ratings, float(size.items)
+        steps = min(2.0 * config.steps * n, min(config.transitions, items) * items)
+        near = min(config.neighbours, items) * items
+        gram = min(size.pairs_by_user, items**2) if config.neighbours else 0.0
+        if 8e-9 * (gram + near) > config.max_gb:
+            gram = near = 0.0
+        kept = (GROUPED + 16) * n + 8 * (steps + near)
+        memory = (GROUPED + GROUPING + 64) * n + 40 * steps + 8 * gram + 40 * near + 40 * items
+        sample = min(n, config.max_rows)
+        work = 6.0 * config.steps * (n + 40 * sample) + 10 * gram + 0.2 * near * config.neighbours**2
+        work += 40.0 * min(config.users, size.users) * (items + 500)
+        return Cost(memory, kept, work, "ratings x steps; items x neighbours^3", COMPILED)
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
+        """Nothing is counted before the first run."""
+        if self.config.half_life and data.times is None:
+            raise ConfigError("next-item with a half_life needs times; name the time column, or set half_life=0")
+        self.history = data.histories._replace(rows=np.empty(0, dtype=np.int64))
+        self.popularity, self.range = popularity(data), rating_range(data)
+        seed = int(rng.integers(2**63))
+        return SolveStepper(lambda: self._solve(data, seed))
+
+    def _solve(self, data: Interactions, seed: int) -> None:
+        c, n = self.config, data.n_items
+        seqs = training_sequences(data)
+        seqs = seqs._replace(values=rating_weights(seqs.values, fitted(self.range, self.name), c.min_rating_weight))
+        s = choose(seqs, n, c, data.times is not None, np.random.default_rng([seed, 1]))
+        self.weights = transitions(seqs, n, c.steps, c.transitions, s)
+        self.near = neighbours(seqs, n, c.neighbours if s.share else 0, c.reg, c.max_gb)
+        self.recent = recent_scores(seqs, n, s)
+        self.constants = np.array([s.decay, s.share if len(self.near.indices) else 0.0])
+        self.chosen = s
+
+    def user_state(self, users: Array) -> Array:
+        """float32 (len(users), n_items): their scores."""
+        users = np.asarray(users)
+        fitted(self.popularity, self.name)
+        assert self.history is not None
+        rows = self.history.take(np.maximum(users, 0)) if self.history.n_rows else self.history
+        out = self.fold_in(rows)
+        out[users < 0] = self.popularity
+        return out
+
+    def fold_in(self, histories: CSR) -> Array:
+        """float32 (n, n_items): the scores of users with these histories. Where they carry no ``order``, all their
+        entries count as equally recent."""
+        popular, decay, share = fitted(self.popularity, self.name), *self._constants()
+        rows = self._sequences(histories)
+        out = np.empty((histories.n_rows, len(popular)), dtype=np.float32)
+        t, near = self._matrices()
+        arrays: tuple[Any, ...] = (
+            *frozen(rows.starts, rows.items, rows.times, rows.values),
+            decay,
+            SLOW,
+            share,
+            *frozen(t.indptr, t.indices, t.values, near.indptr, near.indices, near.values),
+            *frozen(fitted(self.recent, self.name)),
+            out,
+        )
+        over_rows(lambda a, b: score_rows(a, b, *arrays), rows.starts, per_row=len(popular))
+        out[(rows.counts == 0) | ~out.any(axis=1)] = popular
+        return out
+
+    def history_terms(self, history: CSR, items: Array) -> Array:
+        """float64 (len(items), n): what each entry of the one history adds to the scores of ``items``; popularity is the
+        rest."""
+        decay, share = self._constants()
+        t, near = self._matrices()
+        rows = self._sequences(history)
+        n = len(rows.items)
+        fast, slow = np.empty(n), np.empty(n)
+        times, values = frozen(rows.times, rows.values)
+        history_weights(times, values, decay, SLOW, share, fast, slow)
+        each = np.empty((len(items), n))
+        for k, code in enumerate(rows.items.tolist()):
+            each[:, k] = fast[k] * _entries(t, code, items) + slow[k] * _entries(near, code, items)
+        out = np.empty_like(each)
+        out[:, _by_age(history)] = each
+        return out
+
+    def _sequences(self, histories: CSR) -> Sequences:
+        rows = sequences(histories)
+        limits = fitted(self.range, self.name)
+        weights = rating_weights(rows.values, limits, self.config.min_rating_weight)
+        return rows._replace(values=weights)
+
+    def _constants(self) -> tuple[float, float]:
+        found = fitted(self.constants, self.name)
+        return float(found[0]), float(found[1])
+
+    def _matrices(self) -> tuple[CSR, CSR]:
+        fitted(self.constants, self.name)
+        assert isinstance(self.weights, CSR)
+        assert self.near is not None
+        return self.weights, self.near
+
+    def state(self) -> State:
+        """``weights_...`` and ``near_...`` (CSR), ``history_...`` (CSR, and ``history_order``), ``popularity``,
+        ``recent``, ``range`` and ``constants``."""
+        recent, constants = fitted(self.recent, self.name), fitted(self.constants, self.name)
+        _, near = self._matrices()
+        assert self.history is not None
+        assert self.history.order is not None
+        mine = {"recent": recent, "constants": constants, "history_order": self.history.order}
+        return {**super().state(), **csr_state(near, "near"), **mine}
+
+    @classmethod
+    def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
+        """The same model again; BundleError where an array does not fit."""
+        model: Self = super().from_state(config, state)
+        assert model.history is not None
+        assert model.popularity is not None
+        n = len(model.popularity)
+        order = stored(state, "history_order", np.int64, (len(model.history.indices),))
+        model.history = model.history._replace(order=order)
+        model.recent = stored(state, "recent", np.float32, (n,))
+        model.constants = stored(state, "constants", np.float64, (2,))
+        if not 0 < model.constants[0] <= 1 or model.constants[1] < 0:
+            raise BundleError(f"the constants of the saved model are {model.constants}; the decay lies between 0 and 1")
+        model.near = stored_csr(state, "near", n)
+        if model.near.n_rows != n or not isinstance(model.weights, CSR):
+            raise BundleError(f"the neighbours of the saved model have {model.near.n_rows} rows for {n} items")
+        return model
+
+
+def _by_age(history: CSR) -> Array:
+    """The positions of the entries of the one history, oldest first, as ``sequences`` has them."""
+    if history.order is None:
+        return np.arange(len(history.indices))
+    return np.lexsort((history.order, np.zeros(len(history.indices))))
+
+
+def _entries(matrix: CSR, row: int, columns: Array) -> Array:
+    """float64: some entries of a row; 0 where there is none."""
+    others, values = matrix.row(row)
+    if not len(others):
+        return np.zeros(len(columns))
+    at = np.minimum(np.searchsorted(others, columns), len(others) - 1)
+    return np.where(others[at] == columns, values[at], 0.0).astype(np.float64)
