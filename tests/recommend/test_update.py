@@ -318,7 +318,7 @@ def test_the_axes_are_saved(tmp_path):
     assert cf.load(tmp_path / "m.cofactor").embeddings().equals(other.embeddings())
     other.rotation = 2 * other.rotation
     other.save(tmp_path / "m.cofactor")
-    with pytest.raises(BundleError, match="no rotation"):
+    with pytest.raises(BundleError, match="not a rotation"):
         cf.load(tmp_path / "m.cofactor")
 
 
