@@ -45,8 +45,8 @@ def fit(
     ``ratings``: Interactions, a Split (its ``valid`` part is watched and gives the metrics), or anything that
     :func:`cofactor.read` takes. ``model`` is a name from :func:`cofactor.list_models`; ``auto`` tries rating models on
     an inner validation part of the rows and takes the best, never one worse than ``bias``; ``auto-ranking`` does the
-    same among rankers and blends of them, by the future where there are times, and so does ``auto`` where all values
-    are alike (clicks). What was tried is in ``Recommender.trials``, what the best reached there in
+    same among rankers and blends of them, by the future where there are times, and so does ``auto`` where the
+    values are counts or events. What was tried is in ``Recommender.trials``, what the best reached there in
     ``metrics["inner_rmse"]`` (or ``"inner_ndcg@10"``). ``budget_seconds`` are seconds of *counted* work on one ordinary
     core (60 unless given, more on tables that need it), ``budget`` a number of models to try instead: so the choice
     depends on the data, the seed and the budget alone, not on the load of the machine.
@@ -79,10 +79,10 @@ def fit(
         check_file(checkpoint, "the checkpoint", makes_folders=True)
     data = prepared(ratings, user_features, item_features)
     train, watched = (data.train, data.valid) if isinstance(data, Split) else (data, valid)
-    if model == "auto" and train.range[0] == train.range[1]:
+    if model == "auto" and (train.kind != "ratings" or train.range[0] == train.range[1]):
         model = "auto-ranking"
         if verbose:
-            print(f"every value is {train.range[0]:g}: there are no ratings to predict, so rankers are tried")
+            print(f"the values are {train.kind}: there are no ratings to predict, so rankers are tried")
     choice = None
     if model in AUTO:
         choice = choose(

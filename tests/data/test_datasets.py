@@ -212,7 +212,7 @@ def test_load_dataset_downloads_once(nowhere: Path, site: Site, monkeypatch: pyt
     ]
     titled = datasets.load_dataset("ml-latest-small", item="title")
     assert titled.item_ids.values.to_list() == ["Dangerous Minds, The (1995)", "Toy Story (1995)"]
-    where = dict(zip(datasets.datasets()["name"], datasets.datasets()["where"]))
+    where = dict(zip(datasets.list_datasets()["name"], datasets.list_datasets()["where"]))
     assert where["ml-latest-small"] == str(nowhere / "cache" / "ml-latest-small")
     assert where["ml-32m"] == "download"
     assert where["movietweetings-demo"] == "bundled"

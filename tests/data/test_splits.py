@@ -111,7 +111,7 @@ def test_temporal_never_looks_ahead() -> None:
         assert at.valid.times is not None
         assert at.train.times is not None
         assert at.valid.times.min() >= 200 > at.train.times.max()
-    with pytest.raises(DataError, match=r"no rating from 2050-01-01 00:00:00 on; the ratings run from 1970"):
+    with pytest.raises(DataError, match=r"no rating from 2,524,608,000 on; the ratings run from "):
         splits.temporal(data, cutoff="2050-01-01")
     with pytest.raises(DataError, match="is not a date or time"):
         splits.temporal(data, cutoff="yesterday")

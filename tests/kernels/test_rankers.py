@@ -11,8 +11,8 @@ from cofactor.data.interactions import Interactions, csr
 from cofactor.errors import ConfigError
 from cofactor.kernels import bpr
 from cofactor.models import model_class
-from cofactor.models.base.rankers import rating_weights
 from cofactor.models.base.sparse import transposed
+from cofactor.models.base.strength import strengths
 from cofactor.models.ease import ease_weights, gram
 from cofactor.models.ials import improve, ridges, width_of
 from cofactor.models.item_cosine import ItemCosineConfig, item_weights, nearest
@@ -253,7 +253,7 @@ def test_ials_objective_falls_and_is_the_one_in_the_paper(solver: str, block: in
     assert all(b < a + 1e-6 for a, b in pairwise(losses))
     x, y = model.factors("user").astype(float), model.factors("item").astype(float)
     fit = x @ y.T
-    w = 2.0 * rating_weights(data.values, np.array([1, 5]), 0.4)
+    w = 2.0 * strengths(data.values, np.array([1, 5]), 0.4)
     count_u, count_i = np.bincount(data.users, minlength=60), np.bincount(data.items, minlength=40)
     penalty = (ridges(count_u, len(data) / 60, 3.0, 0.3) * (x**2).sum(axis=1)).sum()
     penalty += (ridges(count_i, len(data) / 40, 3.0, 0.3) * (y**2).sum(axis=1)).sum()

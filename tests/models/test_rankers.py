@@ -13,7 +13,8 @@ from cofactor.data.interactions import csr
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.model import HasFactors, HasSimilarity, Model
 from cofactor.models import model_class
-from cofactor.models.base.rankers import rating_weights, stored_csr
+from cofactor.models.base.rankers import stored_csr
+from cofactor.models.base.strength import strengths
 from toys import RANKERS, blocks, noise
 from toys import SMALL_RANKERS as SMALL
 from toys import interactions as table
@@ -134,9 +135,9 @@ def test_same_bits_at_one_and_two_threads() -> None:
 
 def test_rating_weights() -> None:
     values = np.array([1, 2, 3, 4, 5, 9], dtype=np.float32)
-    np.testing.assert_allclose(rating_weights(values, np.array([1, 5]), 0.2), [0.2, 0.4, 0.6, 0.8, 1, 1], rtol=1e-6)
-    assert rating_weights(values, np.array([1, 5]), 1.0).tolist() == [1] * 6
-    assert rating_weights(values, np.array([3, 3]), 0.0).tolist() == [1] * 6
+    np.testing.assert_allclose(strengths(values, np.array([1, 5]), 0.2), [0.2, 0.4, 0.6, 0.8, 1, 1], rtol=1e-6)
+    assert strengths(values, np.array([1, 5]), 1.0).tolist() == [1] * 6
+    assert strengths(values, np.array([3, 3]), 0.0).tolist() == [1] * 6
 
 
 def test_stored_csr_refuses_nonsense() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
 import re
 from collections.abc import Sequence
@@ -14,76 +12,138 @@ from typing import Any
 import polars as pl
 import polars.exceptions
 
-from cofactor.data import leading_zeros
-from cofactor.data.tables import Table, distinct, in_words, readable
+from cofactor.data import layout, leading_zeros
+from cofactor.data.formats import lines as line_formats
+from cofactor.data.formats.json_records import is_json, open_json
+from cofactor.data.layout import BLANKS
+from cofactor.data.roles import is_known_name
+from cofactor.data.tables import SAMPLE_ROWS, Table, distinct, in_words, readable
 from cofactor.errors import DataError
 
-SEPARATORS = ("::", "\t", ";", "|", ",")
 _UNIT = "\x1f"
 """Stands for ``::`` while polars, which wants one byte, reads the file."""
 _LATIN = "encoding: not UTF-8, read as latin-1 (encoding=..., on the command line --encoding, names another)"
+_TYPED_NAME = re.compile(r"(.+):(token|float|token_seq|float_seq)$")
+"""A name as RecBole writes it."""
 
 
-def open_text(path: Path, zipped: bool, sep: str | None, encoding: str | None, header: bool | None) -> Table:
-    data: bytes | None = None
-    if zipped:
-        try:
-            data = gzip.decompress(path.read_bytes())
-        except (OSError, EOFError) as error:
-            raise DataError(f"{path} is a damaged gzip file: {error}") from None
-        head = data
-    else:
-        head = _head(path)
+def open_delimited(
+    path: Path | None,
+    data: bytes | None,
+    label: str,
+    sep: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    named: Sequence[str] = (),
+) -> Table:
+    """The text of a file (``path``), or of bytes in memory. ``named``: names that the caller gave to columns."""
+    assert path is not None or data is not None
+
+    def whole() -> bytes:
+        return data if data is not None else path.read_bytes()  # type: ignore[union-attr]
+
     notes: list[str] = []
+    head = _head(path) if data is None else data  # type: ignore[arg-type]
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = encoding or "utf-16"
+    _refuse_binary(head[: 1 << 16], label, encoding)
     first_line = re.match(rb"[^\r\n]*", head)
     if encoding is None and first_line and not _is_utf8(first_line[0]):  # names of columns that are not UTF-8
         encoding = "latin-1"
         notes.append(_LATIN)
     if encoding and encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "utf-8-sig"):
-        data = _recode(data if data is not None else path.read_bytes(), encoding, path)
-        head = data
+        head = data = _recode(whole(), encoding, label)
+    if is_json(head):
+        return open_json(whole(), label)
     if b"\r" in head and b"\n" not in head:  # lines end as on an old Macintosh
-        data = (data if data is not None else path.read_bytes()).replace(b"\r", b"\n")
-        head = data
-    whole = data is not None or len(head) == path.stat().st_size
-    lines = _lines(head, whole)[:50]
+        head = data = whole().replace(b"\r", b"\n")
+    complete = data is not None or len(head) == path.stat().st_size  # type: ignore[union-attr]
+    lines = _lines(head, complete)[:SAMPLE_ROWS]
     if not lines:
-        raise DataError(f"{path} is empty; a table of user, item and rating is needed")
-    if "\x00" in lines[0]:
-        raise DataError(f"{path} is not a text table (it has zero bytes); give CSV, TSV or Parquet")
+        raise DataError(f"{label} is empty; a table of user, item and rating is needed")
+    if sep is None and header is None and (how := line_formats.line_format(lines)) is not None:
+        return line_formats.open_lines(whole(), how, label)
+    comments = layout.comment_lines(lines)
+    remarks, lines = lines[:comments], lines[comments:]
     if sep is None:
-        sep = _guess_separator(lines)
+        sep = layout.guess_separator(lines)
         if sep not in (",", "\t"):
-            notes.append(f"separator guessed: {sep!r}")
-    quote = None if sep == "::" or (sep == "\t" and not _quoted(lines, sep)) else '"'
-    first = _fields(lines[0], sep, quote)
-    if header is None:
-        header = not any(_numeric(cell) for cell in first)
-        if not header:
-            notes.append("no header line: the first line has numbers")
-    names = distinct([cell.strip() for cell in first]) if header else [f"column_{i}" for i in range(len(first))]
+            notes.append(f"separator guessed: {'blanks' if sep == BLANKS else repr(sep)}")
+    if sep in (BLANKS, r"\s+"):
+        head = data = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", whole()))
+        lines = ["\t".join(line.split()) for line in lines]
+        sep = "\t"
+    quote = None if sep == "::" or (sep == "\t" and not layout.is_quoted(lines, sep)) else '"'
+    rows = [layout.split_fields(line, sep, quote) for line in lines]
+    names, headed, skipped = _names(rows, remarks, sep, header, named, label, notes)
     if len(sep.encode()) > 1:
-        data = (data if data is not None else path.read_bytes()).replace(sep.encode(), _UNIT.encode())
+        data = whole().replace(sep.encode(), _UNIT.encode())
         lines = [line.replace(sep, _UNIT) for line in lines]
         sep = _UNIT
-    layout: dict[str, Any] = {"has_header": bool(header), "separator": sep, "quote_char": quote}
-    first_lines = "\n".join(lines).encode()
-    with readable(path):
-        raw = pl.read_csv(io.BytesIO(first_lines), n_rows=1, infer_schema=False, **layout).columns
-        text = _Text(path, data, layout, dict(zip(names, raw)), notes, encoding)
+    options: dict[str, Any] = {"has_header": skipped, "separator": sep, "quote_char": quote, "null_values": ["\\N"]}
+    if comments:
+        options["skip_lines"] = comments
+        notes.append(f"{comments} comment line{'s' if comments > 1 else ''} at the start left out")
+    if layout.decimal_commas(rows[1:], sep):
+        options["decimal_comma"] = True
+        notes.append("decimal commas: 9,5 is 9.5")
+    first_lines = "\n".join([*remarks, *lines]).encode()
+    with readable(label):
+        raw = pl.read_csv(io.BytesIO(first_lines), n_rows=1, infer_schema=False, **options).columns
+        if len(raw) > len(names):
+            raise polars.exceptions.ComputeError("found more fields")
+        text = _Text(path, data, label, options, dict(zip(names, raw)), notes, encoding)
         sample = text.parse(io.BytesIO(first_lines), names, [])
-    return Table(names, bool(header), sample, text.load, str(path), notes, parsed_at_once=True)
+    empty = [name for name in names if sample[name].null_count() == len(sample)] if not headed else []
+    kept = [name for name in names if name not in empty] if len(empty) < len(names) - 1 else names
+    if len(kept) < len(names):  # two tabs between fields
+        names = [f"column_{at}" for at in range(len(kept))]
+        text = _Text(path, data, label, options, dict(zip(names, (text.raw[name] for name in kept))), notes, encoding)
+        sample = sample.select(kept).rename(dict(zip(kept, names)))
+    return Table(names, headed, sample, text.load, label, notes, parsed_at_once=True)
+
+
+def _names(
+    rows: list[list[str]],
+    remarks: list[str],
+    sep: str,
+    header: bool | None,
+    named: Sequence[str],
+    label: str,
+    notes: list[str],
+) -> tuple[list[str], bool, bool]:
+    """The names of the columns, whether they are the table's own, and whether polars has to skip the first line."""
+    first = rows[0]
+    numbered = [f"column_{i}" for i in range(len(first))]
+    if header is None and remarks:  # "# user item rating" above the rows
+        last = layout.split_fields(remarks[-1].lstrip("#% \t"), sep if sep in remarks[-1] else BLANKS, None)
+        if len(last) == len(first) and sum(is_known_name(name) for name in last) >= 2:
+            return distinct([name.strip() for name in last]), True, False
+    skipped, headed = (header, header) if header is not None else layout.has_header(rows, label, named)
+    if not headed:
+        notes.append(
+            "the first line counts the columns"
+            if skipped
+            else "no header line: the first line is a row"
+            if header is None
+            else "no header line"
+        )
+        return numbered, False, skipped
+    names = [cell.strip() for cell in first]
+    typed = [_TYPED_NAME.match(name) for name in names]
+    if all(typed):
+        names = [match[1] for match in typed if match]
+    return distinct(names), True, True
 
 
 @dataclass(frozen=True)
 class _Text:
     """A delimited text and how it is laid out."""
 
-    path: Path
+    path: Path | None
     data: bytes | None
-    layout: dict[str, Any]
+    label: str
+    options: dict[str, Any]
     raw: dict[str, str]
     """Our name of each column -> polars' own, in order."""
     notes: list[str]
@@ -91,45 +151,53 @@ class _Text:
     """As it was named; None: UTF-8, or else latin-1."""
 
     def load(self, columns: list[str], ids: list[str]) -> pl.DataFrame:
-        source: Any = self.path if self.data is None else io.BytesIO(self.data)
         try:
-            return self._zeros_kept(source, columns, ids)
+            return self._zeros_kept(None, columns, ids)
         except polars.exceptions.ComputeError as error:
             if "utf-8" not in str(error).lower() and "utf8" not in str(error).lower():
-                raise DataError(f"{self.path} cannot be read as a table: {in_words(error)}") from None
-        data = self.data if self.data is not None else self.path.read_bytes()
-        data = _recode(data, self.encoding or "latin-1", self.path)
+                raise DataError(f"{self.label} cannot be read as a table: {in_words(error)}") from None
+        data = self.data if self.data is not None else self.path.read_bytes()  # type: ignore[union-attr]
+        data = _recode(data, self.encoding or "latin-1", self.label)
         if _LATIN not in self.notes:
             self.notes.append(_LATIN)
-        with readable(self.path):
-            return self._zeros_kept(io.BytesIO(data), columns, ids)
+        with readable(self.label):
+            return self._zeros_kept(data, columns, ids)
 
-    def _zeros_kept(self, source: Any, columns: list[str], ids: list[str]) -> pl.DataFrame:
-        """Ids are integers where that loses no leading zero, else text."""
-        frame = self._parse_or_text(source, columns, [])
-        numbers = [name for name in ids if name in columns and frame[name].dtype.is_integer()]
-        if numbers and self._leading_zeros():
-            if isinstance(source, io.BytesIO):
-                source.seek(0)
-            frame = self._parse_or_text(source, columns, numbers)
-        frame = self._without_empty(source, frame)
-        for name in (name for name in ids if name in columns and frame[name].dtype == pl.String):
-            if not frame[name].str.contains(r"^0\d").any():
-                whole = frame[name].cast(pl.Int64, strict=False)
-                if whole.null_count() == frame[name].null_count():
-                    frame = frame.with_columns(whole)
+    def _zeros_kept(self, data: bytes | None, columns: list[str], ids: list[str]) -> pl.DataFrame:
+        """Ids are integers where that loses neither a leading zero nor a digit, else text."""
+        ids = [name for name in ids if name in columns]
+        frame = self._parse_or_text(data, columns, [])
+        numbers = [name for name in ids if frame[name].dtype.is_integer()]
+        lossy = numbers if numbers and self._leading_zeros() else []
+        lossy = lossy + [name for name in ids if frame[name].dtype.is_float()]  # 123456789012345677.0
+        if lossy:
+            frame = self._parse_or_text(data, columns, lossy)
+        frame = self._without_empty(data, frame)
+        for name in (name for name in ids if frame[name].dtype == pl.String):
+            text = frame[name]
+            if name in lossy and text.str.contains(r"^\s*-?\d+\.0*\s*$").any():
+                text = text.str.strip_chars().str.replace(r"^(-?\d+)\.0*$", "$1")
+                shown = frame[name].drop_nulls()[0]
+                note = f"ids of column {name!r} were decimals such as {shown}; taken as whole numbers"
+                if note not in self.notes:
+                    self.notes.append(note)
+            if not text.str.contains(r"^0\d").any():
+                whole = text.cast(pl.Int64, strict=False)
+                if whole.null_count() == text.null_count():
+                    text = whole
+            frame = frame.with_columns(text.alias(name))
         return frame
 
-    def _without_empty(self, source: Any, frame: pl.DataFrame) -> pl.DataFrame:
+    def _without_empty(self, data: bytes | None, frame: pl.DataFrame) -> pl.DataFrame:
         """Without rows of which no field holds anything: lines at the end of a file, what a spreadsheet left."""
         if not all(column.null_count() for column in frame):
             return frame
         empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
         if empty.any() and frame.width < len(self.raw):
-            if isinstance(source, io.BytesIO):
-                source.seek(0)
             names = list(self.raw)
-            empty = self.parse(source, names, names).select(pl.all_horizontal(pl.all().is_null())).to_series()
+            empty = (
+                self.parse(self._source(data), names, names).select(pl.all_horizontal(pl.all().is_null())).to_series()
+            )
         if not empty.any():
             return frame
         note = f"{empty.sum():,} empty rows left out"
@@ -137,31 +205,67 @@ class _Text:
             self.notes.append(note)
         return frame.filter(~empty)
 
-    def _parse_or_text(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
+    def _parse_or_text(self, data: bytes | None, columns: list[str], as_text: list[str]) -> pl.DataFrame:
         """Types as polars infers them; where a later row does not fit, every column that is asked for as text."""
         try:
-            return self.parse(source, columns, as_text)
+            return self.parse(self._source(data), columns, as_text)
         except polars.exceptions.ComputeError as error:
             if "could not parse" not in str(error) and "failed to parse" not in str(error):
                 raise
-            if isinstance(source, io.BytesIO):
-                source.seek(0)
-            return self.parse(source, columns, columns)
+            return self.parse(self._source(data), columns, columns)
+
+    def _source(self, data: bytes | None) -> Any:
+        if data is None:
+            data = self.data
+        return io.BytesIO(data) if data is not None else self.path
 
     def parse(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
         types = {self.raw[name]: pl.String for name in as_text}
         wanted = [self.raw[name] for name in columns]
-        frame = pl.read_csv(source, columns=wanted, schema_overrides=types, infer_schema_length=1000, **self.layout)
+        frame = pl.read_csv(
+            source, columns=wanted, schema_overrides=types, infer_schema_length=SAMPLE_ROWS, glob=False, **self.options
+        )
         return frame.select(pl.col(self.raw[name]).alias(name) for name in columns)
 
     def _leading_zeros(self) -> bool:
         """Whether some field looks like ``0110912``: polars would make it a number and lose the zeros."""
-        sep, quote = ord(self.layout["separator"]), ord(self.layout["quote_char"] or "\n")
-        return (
-            leading_zeros.in_file(self.path, sep, quote)
-            if self.data is None
-            else leading_zeros.in_text(self.data, sep, quote)
-        )
+        sep, quote = ord(self.options["separator"]), ord(self.options["quote_char"] or "\n")
+        if self.data is not None:
+            return leading_zeros.in_text(self.data, sep, quote)
+        return leading_zeros.in_file(self.path, sep, quote)  # type: ignore[arg-type]
+
+
+_BINARY = {
+    b"ORC": "an ORC file; write it as Parquet",
+    b"\x89HDF": "an HDF5 file; write its table as Parquet or CSV",
+    b"CDF": "a NetCDF file; write its table as Parquet or CSV",
+    b"FEA1": "a Feather file of the first version; write it as Parquet or Feather 2",
+    b"Obj\x01": "an Avro file; write it as Parquet",
+    b"%PDF": "a PDF; give a table",
+    b"\x89PNG": "a picture; give a table",
+    b"\xff\xd8\xff": "a picture; give a table",
+    b"Rar!": "a RAR archive; unpack it and give the file inside",
+    b"7z\xbc\xaf": "a 7z archive; unpack it and give the file inside",
+    b"\xd0\xcf\x11\xe0": "an old workbook (.xls); save it as .xlsx or CSV",
+    b"RDX": "an R workspace; write its table as CSV or Parquet",
+    b"\x04\x22\x4d\x18": "an LZ4 file; unpack it and give the file inside",
+}
+
+
+def _refuse_binary(head: bytes, label: str, encoding: str | None) -> None:
+    """DataError where a file cannot be text: known formats by their first bytes, others by bytes no text has."""
+    for mark, said in _BINARY.items():
+        if head.startswith(mark):
+            raise DataError(f"{label} is {said}")
+    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05" and head[1:2]:
+        raise DataError(f"{label} is a pickle, which is never opened since that can run programs; write it as Parquet")
+    if encoding and encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32")):
+        return
+    if b"\x00" in head:
+        raise DataError(f"{label} is not a text table (it has zero bytes); give CSV, TSV or Parquet")
+    odd = len(head) - len(head.translate(None, bytes((*range(1, 9), *range(14, 28), 127))))
+    if odd - head.count(b"\x01") > 0.003 * len(head):
+        raise DataError(f"{label} is not a text table (it has bytes that no text has); give CSV, TSV or Parquet")
 
 
 def _head(path: Path) -> bytes:
@@ -192,7 +296,7 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _recode(data: bytes, encoding: str, path: Path) -> bytes:
+def _recode(data: bytes, encoding: str, label: str) -> bytes:
     try:
         return data.decode(encoding).encode("utf-8")
     except LookupError:
@@ -203,50 +307,5 @@ def _recode(data: bytes, encoding: str, path: Path) -> bytes:
     except UnicodeError as error:
         at = f"byte {error.start} does not fit" if isinstance(error, UnicodeDecodeError) else "it cannot be decoded"
         raise DataError(
-            f"{path} is not in {encoding}: {at}; name another with encoding=... (on the command line --encoding)"
+            f"{label} is not in {encoding}: {at}; name another with encoding=... (on the command line --encoding)"
         ) from None
-
-
-def _guess_separator(lines: Sequence[str]) -> str:
-    """The separator that gives every one of the first lines the same number of fields, two or more."""
-    best, most = ",", 1
-    for sep in SEPARATORS:
-        counts = {len(_fields(line, sep, None if sep in ("::", "\t") else '"')) for line in lines}
-        fewest = min(counts)
-        if len(counts) == 1 and fewest > most:
-            if sep == "::" or fewest >= 2:
-                best, most = sep, fewest
-            if sep == "::":
-                break
-    if most == 1:
-        counts_first = {sep: lines[0].count(sep) for sep in SEPARATORS}
-        likely = max(counts_first, key=lambda sep: counts_first[sep])
-        best = likely if counts_first[likely] else ","
-    return best
-
-
-def _quoted(lines: Sequence[str], sep: str) -> bool:
-    """Whether fields are quoted as in CSV, which texts with tabs seldom are: every quote opens or closes a field or is
-    doubled inside it, and either a whole column is quoted or some quote is doubled."""
-    rows = [line.split(sep) for line in lines]
-    cells = [cell for row in rows for cell in row if '"' in cell]
-    if not cells or not all(re.fullmatch(r'"(?:[^"]|"")*"', cell) for cell in cells):
-        return False
-    quoted = (set(range(len(row))) - {i for i, cell in enumerate(row) if not cell.startswith('"')} for row in rows)
-    return any('""' in cell[1:-1] for cell in cells) or bool(set.intersection(*quoted))
-
-
-def _fields(line: str, sep: str, quote: str | None) -> list[str]:
-    if len(sep) > 1:
-        return line.split(sep)
-    if quote is None or quote not in line:
-        return line.split(sep)
-    return next(csv.reader([line], delimiter=sep, quotechar=quote), [])
-
-
-def _numeric(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cofactor.data import columns, doctor_checks
+from cofactor.data import behaviours, doctor_checks, roles
+from cofactor.data import values as of_values
 from cofactor.data.doctor_checks import Finding, Severity
 from cofactor.data.ids import Array, factorize
 from cofactor.data.interactions import Columns, Interactions
+from cofactor.data.kind import Kind, check_kind
 from cofactor.data.open import open_table
-from cofactor.data.read import read
+from cofactor.data.read import kind_of, long_form, read
 from cofactor.data.side_tables import align
 from cofactor.data.tables import Table
 from cofactor.data.timestamps import to_seconds
@@ -100,7 +102,9 @@ def check(
     if len(data):
         for examine in (
             doctor_checks.duplicates,
+            doctor_checks.no_rating,
             doctor_checks.scale,
+            doctor_checks.returns,
             doctor_checks.constant_users,
             doctor_checks.bots,
             doctor_checks.singletons,
@@ -147,41 +151,71 @@ def _core(users: Array, items: Array, n_users: int, n_items: int, k: int) -> tup
 
 def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tuple[str, ...], list[Finding], int]:
     """The rows that can be read, with nothing merged, and findings for those that cannot."""
-    ways = {k: options[k] for k in ("sep", "encoding", "header") if k in options}
-    table = open_table(source, **ways)
-    roles, guess = columns.resolve(table, *(options.get(role) for role in ("user", "item", "rating", "time")))
+    given = {name: options.get(name) for name in ("user", "item", "rating", "time", "count", "behaviour", "title")}
+    ways = {name: options[name] for name in ("sep", "encoding", "header", "table") if name in options}
+    table = open_table(source, **ways, named=[name for name in given.values() if isinstance(name, str)])
+    asked = {role: given[role] for role in ("user", "item", "rating", "time")}
+    if given["count"] is not None:
+        asked["rating"] = given["count"]
+    gone = of_values.check_missing(options.get("missing"))
+    table, asked, gone = long_form(table, asked, options.get("wide"), gone)
+    columns = roles.resolve(table, asked, given["behaviour"])
     found: list[Finding] = []
-    if table.parsed_at_once:
-        frame = table.load(list(roles.values()), [roles["user"], roles["item"]])
-        series = {role: frame[name] for role, name in roles.items()}
-        del frame
-    else:
-        series = {role: _load(table, name, role, found) for role, name in roles.items()}
+    series = _series(table, columns, found)
     rows = len(series["user"])
     if not rows:
         raise DataError(f"{table.label} has no rows; there is nothing to check")
+    notes = [*table.notes, *([columns.note] if columns.note else [])]
     fine = np.ones(rows, dtype=np.bool_)
+    if gone and "rating" in series:
+        fine &= ~of_values.gone(series["rating"], gone)
+        notes.append(f"{int((~fine).sum()):,} rows whose rating means none left out")
     for role in ("user", "item", "rating"):
         if role in series:
-            found.extend(doctor_checks.missing(series[role], role))
-            fine &= ~_blank(series[role])
+            found.extend(doctor_checks.missing(series[role], role, fine))
+            fine &= ~doctor_checks.blank(series[role], role)
     values = np.ones(rows, dtype=np.float32)
     if "rating" in series:
-        found.extend(doctor_checks.unreadable_ratings(series["rating"]))
+        found.extend(doctor_checks.unreadable_ratings(series["rating"], fine))
         values = _numbers(series["rating"])
         fine &= np.isfinite(values)
+    if "behaviour" in series:
+        weights, said = behaviours.weigh(
+            series["behaviour"].fill_null("nothing"), behaviours.check_weights(options.get("weights"))
+        )
+        values = (values * weights.to_numpy()).astype(np.float32)
+        fine &= weights.to_numpy() > 0
+        notes.append(said)
     seconds = _seconds(series["time"], found) if "time" in series else None
     keep = pl.Series(fine)
     user_ids, users = factorize(_whole(series["user"].filter(keep)), "user")
     item_ids, items = factorize(_whole(series["item"].filter(keep)), "item")
-    used = Columns(*(roles.get(role) for role in ("user", "item", "rating", "time")))  # type: ignore[arg-type]
+    valued = dict(columns.columns)
+    used = Columns(*(valued.get(role) for role in ("user", "item", "rating", "time")))  # type: ignore[arg-type]
     times = None if seconds is None else seconds[fine]
-    data = Interactions(users, items, values[fine], times, user_ids, item_ids, used, name=table.label)
-    for kind, ids in (("items", data.item_ids), ("users", data.user_ids)):
-        if options.get(kind) is not None:
-            aligned = align(options[kind], ids, used.item if kind == "items" else used.user, options.get("encoding"))[0]
-            data = data.replace(**{f"{kind[:-1]}_table": aligned})
-    return data, (*table.notes, *([guess] if guess else [])), found, rows
+    kind: Kind | None = check_kind(options.get("kind")) or ("counts" if given["count"] is not None else None)
+    kind, said_of_kind = kind_of(values[fine], columns, kind) if fine.any() else ("ratings", [])
+    notes += said_of_kind
+    data = Interactions(
+        users, items, values[fine], times, user_ids, item_ids, used, name=table.label, kind=kind, notes=tuple(notes)
+    )
+    for side, ids in (("items", data.item_ids), ("users", data.user_ids)):
+        if options.get(side) is not None:
+            column = used.item if side == "items" else used.user
+            aligned = align(options[side], ids, column, options.get("encoding"))[0]
+            data = data.replace(**{f"{side[:-1]}_table": aligned})
+    return data, data.notes, found, rows
+
+
+def _series(table: Table, columns: roles.Roles, found: list[Finding]) -> dict[str, pl.Series]:
+    """The column of each role; a column of mixed Python objects is a finding and comes as text."""
+    names = dict(columns.columns)
+    if columns.behaviour is not None:
+        names["behaviour"] = columns.behaviour
+    if table.parsed_at_once:
+        frame = table.load(list(dict.fromkeys(names.values())), [names["user"], names["item"]])
+        return {role: frame[name] for role, name in names.items()}
+    return {role: _load(table, name, role, found) for role, name in names.items()}
 
 
 def _load(table: Table, name: str, role: str, found: list[Finding]) -> pl.Series:
@@ -196,21 +230,11 @@ def _load(table: Table, name: str, role: str, found: list[Finding]) -> pl.Series
         return pl.Series(name, [None if v is None else str(v) for v in objects], dtype=pl.String)
 
 
-def _blank(column: pl.Series) -> Array:
-    gone = column.is_null()
-    if column.dtype == pl.String:
-        gone = gone | (column.str.strip_chars() == "").fill_null(False)
-    if column.dtype.is_float():
-        gone = gone | column.is_nan().fill_null(False)
-    blank: Array = gone.to_numpy()
-    return blank
-
-
 def _numbers(column: pl.Series) -> Array:
     if not (column.dtype in (pl.Boolean, pl.String, pl.Null) or column.dtype.is_numeric()):
         raise DataError(f"column {column.name!r} has type {column.dtype}, which is not a rating; give numbers")
     if column.dtype == pl.String:
-        column = column.str.strip_chars()
+        column = of_values.as_numbers(column)
     numbers: Array = column.cast(pl.Float32, strict=False).fill_null(float("nan")).to_numpy()
     return numbers
 
@@ -239,10 +263,12 @@ def _summary(data: Interactions, rows: int) -> dict[str, Any]:
     if not len(data):
         return summary
     summary["density"] = round(len(data) / (users * items), 6)
+    summary["kind"] = data.kind
     if data.columns.rating is not None:
         low, high = data.range
-        summary |= {"lowest rating": low, "highest rating": high, "mean rating": round(float(data.values.mean()), 4)}
-        summary["different ratings"] = pl.Series(data.values).n_unique()
+        one = "rating" if data.kind == "ratings" else "count" if data.kind == "counts" else "value"
+        summary |= {f"lowest {one}": low, f"highest {one}": high, f"mean {one}": round(float(data.values.mean()), 4)}
+        summary[f"different {one}s"] = pl.Series(data.values).n_unique()
     else:
         summary["ratings"] = "none: implicit feedback"
     for kind, codes in (("user", data.users), ("item", data.items)):

@@ -12,6 +12,9 @@ import polars as pl
 
 from cofactor.data.ids import Array, IdMap
 from cofactor.data.interactions import Interactions
+from cofactor.data.kind import no_rating as codes_of
+from cofactor.data.timestamps import is_order
+from cofactor.data.values import NO_IDS, NOTHING, as_numbers
 
 Severity = Literal["error", "warning", "note"]
 DAY = 86_400
@@ -40,32 +43,45 @@ def percent(share: float) -> str:
     return f"{share * 100:.{1 if share < 0.0995 and share else 0}f} %"
 
 
-def missing(column: pl.Series, role: str) -> Iterator[Finding]:
-    """Rows without an id or rating."""
+def blank(column: pl.Series, role: str) -> Array:
+    """bool (n,): where a column holds nothing; texts such as NA are no ids and no ratings."""
     gone = column.is_null()
     if column.dtype == pl.String:
-        gone = gone | (column.str.strip_chars() == "").fill_null(False)
+        texts = NOTHING if role == "rating" else tuple(NO_IDS)
+        gone = gone | column.str.strip_chars().is_in(texts).fill_null(False)
     if column.dtype.is_float():
         gone = gone | column.is_nan().fill_null(False)
+    found: Array = gone.to_numpy()
+    return found
+
+
+def missing(column: pl.Series, role: str, wanted: Array) -> Iterator[Finding]:
+    """Rows without an id or rating, of those that are ``wanted``."""
+    gone = pl.Series(blank(column, role) & wanted)
     n = int(gone.sum())
     if n:
-        what = f"{n:,} of {len(column):,} rows have no {role} (column {column.name!r})"
-        yield Finding("error", "missing values", "rows", what, n, _rows(gone), "fill them in or drop the rows")
+        texts: list[str] = column.filter(gone).drop_nulls().unique().to_list() if column.dtype == pl.String else []
+        shown = f", written {', '.join(repr(t) for t in sorted(texts)[:3])}" if len(texts) and any(texts) else ""
+        what = f"{n:,} of {len(column):,} rows have no {role} (column {column.name!r}{shown})"
+        option = "missing=['NA'] (--missing NA)" if role == "rating" else "missing_ids='drop' (--missing-ids drop)"
+        todo = f"fill them in, or leave such rows out with {option}"
+        yield Finding("error", "missing values", "rows", what, n, _rows(gone), todo)
 
 
-def unreadable_ratings(column: pl.Series) -> Iterator[Finding]:
-    """Ratings that are text or infinite."""
+def unreadable_ratings(column: pl.Series, wanted: Array) -> Iterator[Finding]:
+    """Ratings that are text or infinite, of the rows that are ``wanted``."""
     if column.dtype == pl.String:
         text = column.str.strip_chars()
-        bad = text.cast(pl.Float64, strict=False).is_null() & (text != "").fill_null(False)
+        bad = as_numbers(text).is_null() & ~text.is_in(NOTHING).fill_null(True)
     elif column.dtype.is_float():
         bad = column.is_infinite().fill_null(False)
     else:
         return
+    bad = bad & pl.Series(wanted)
     n = int(bad.sum())
     if n:
         shown = [f"row {r + 1}: {column[int(r)]!r}" for r in np.flatnonzero(bad.to_numpy())[:5]]
-        what = f"{n:,} ratings are no finite numbers (column {column.name!r})"
+        what = f"{n:,} ratings are not finite numbers (column {column.name!r})"
         yield Finding("error", "ratings", "rows", what, n, tuple(shown), "mend or drop those rows")
 
 
@@ -110,7 +126,7 @@ def look_alikes(ids: IdMap) -> Iterator[Finding]:
             what,
             len(groups),
             shown,
-            "write them one way, if they are the same",
+            "fold_ids=True (--fold-ids) makes those that differ in case and blanks one, if they are the same",
         )
     share = float(number.mean() or 0.0)  # type: ignore[arg-type]
     if 0 < share < 0.1 or 0.9 < share < 1:
@@ -165,6 +181,37 @@ def duplicates(data: Interactions) -> Iterator[Finding]:
         yield Finding("warning", "conflicting ratings", "rows", what, conflicts, shown, todo)
 
 
+def no_rating(data: Interactions) -> Iterator[Finding]:
+    """Values that stand apart from the scale, at any share of the rows: 99, -1, 0 or 999 for "no rating"."""
+    if data.columns.rating is None or data.kind != "ratings" or not len(data):
+        return
+    values, counts = np.unique(data.values, return_counts=True)
+    marks = codes_of(values, counts)
+    for value, n in zip(values[marks], counts[marks]):
+        what = (
+            f'{value:g} stands apart from the other ratings (probably "no rating"): {n:,} of {len(data):,} rows'
+            f" ({percent(n / len(data))})"
+        )
+        todo = (
+            f"leave them out with missing=[{value:g}] (--missing {value:g}), or take all rows as implicit feedback with"
+            " rating=False (--no-rating)"
+        )
+        yield Finding(
+            "warning", "scale", "rows", what, int(n), _pairs(data, np.flatnonzero(data.values == value)), todo
+        )
+
+
+def returns(data: Interactions) -> Iterator[Finding]:
+    """Counts of 0 or below."""
+    if data.kind != "counts":
+        return
+    below = np.flatnonzero(data.values <= 0)
+    if len(below):
+        what = f"{len(below):,} counts are 0 or below, as of things that came back"
+        todo = "nothing: they are taken off the other rows of the same user and item"
+        yield Finding("note", "returns", "rows", what, len(below), _pairs(data, below), todo)
+
+
 def scale(data: Interactions) -> Iterator[Finding]:
     """Ratings far from the others, and counts with a long tail."""
     if data.columns.rating is None or not len(data):
@@ -172,11 +219,19 @@ def scale(data: Interactions) -> Iterator[Finding]:
     values, counts = np.unique(data.values, return_counts=True)
     if len(values) == 1:
         what = f"every rating is {values[0]:g}: there is nothing to learn from the values"
-        yield Finding("error", "scale", "rows", what, len(data), (), "choose another rating column, or rating=False")
+        todo = "nothing, if rows are events; else choose another rating column"
+        yield Finding("warning", "scale", "rows", what, len(data), (), todo)
         return
-    low, high = np.quantile(data.values, [0.005, 0.995], method="nearest")
+    if data.kind == "counts":
+        what = f"values are counts, from {values[0]:g} to {values[-1]:g}: they say how strong, not how good"
+        todo = "take a ranking model (auto does); kind='ratings' (--kind ratings) if they are grades"
+        yield Finding("note", "scale", "rows", what, len(data), (), todo)
+        return
+    codes = codes_of(values, counts)
+    kept = data.values[~np.isin(data.values, values[codes])] if codes.any() else data.values
+    low, high = np.quantile(kept, [0.005, 0.995], method="nearest")
     span = max(float(high - low), float(np.diff(values).min()))
-    far = (data.values < low - span) | (data.values > high + span)
+    far = ((data.values < low - span) | (data.values > high + span)) & ~np.isin(data.values, values[codes])
     n = int(far.sum())
     if n and len(values) <= 200:
         what = f"{n:,} ratings lie far outside of {low:g} to {high:g}, where 99 % of them are"
@@ -185,15 +240,11 @@ def scale(data: Interactions) -> Iterator[Finding]:
         yield Finding(
             "warning", "scale", "rows", what, n, shown, "are they codes for 'missing', or another scale? mend or drop"
         )
-    elif len(values) > 50 and data.values.min() >= 0 and high > 20 * max(float(np.median(data.values)), 1e-9):
-        what = f"values run from {values[0]:g} to {values[-1]:g} with a long tail, as counts do"
-        todo = "take them as implicit feedback (a ranking model), or take logarithms first"
-        yield Finding("note", "scale", "rows", what, len(data), (), todo)
 
 
 def constant_users(data: Interactions, at_least: int = 5) -> Iterator[Finding]:
     """Users who give everything the same rating: they say what they saw, not what they liked."""
-    if data.columns.rating is None:
+    if data.columns.rating is None or data.kind != "ratings":
         return
     by_user = data.by_user
     able = np.flatnonzero(by_user.counts >= at_least)
@@ -255,6 +306,10 @@ def times(data: Interactions) -> Iterator[Finding]:
     if data.times is None or len(data) < 2:
         return
     now = int(time.time())
+    if is_order(data.times):
+        what = "times are an order of the rows, not dates"
+        yield Finding("note", "times", "rows", what, len(data), (), "nothing; splits by time work")
+        return
     for bad, said in ((data.times > now + DAY, "in the future"), (data.times < 473_385_600, "from before 1985")):
         n = int(bad.sum())
         if n:
@@ -289,7 +344,12 @@ def leaks(train: Interactions, valid: Interactions) -> Iterator[Finding]:
             what = f"{kind} ids are {a[name].dtype} in the training part and {b[name].dtype} in the other"
             yield Finding("error", "leakage", f"{kind}s", what, len(b), (), "read both with the same types")
             return
-    both = b.join(a, on=["u", "i"], how="semi")
+    if train.times is not None and valid.times is not None:  # taken again at a later time is no leak
+        a, b = a.with_columns(t=pl.Series(train.times)), b.with_columns(w=pl.Series(valid.times))
+        last = a.group_by("u", "i").agg(pl.col("t").max())
+        both = b.join(last, on=["u", "i"], how="inner").filter(pl.col("w") <= pl.col("t")).select("u", "i")
+    else:
+        both = b.join(a, on=["u", "i"], how="semi")
     if len(both):
         what = f"{len(both):,} of {len(b):,} rows to check with are in the training part as well"
         shown = tuple(f"user {u!r}, item {i!r}" for u, i in both.head(5).iter_rows())

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from cofactor.data.ids import mixed_check
-from cofactor.data.tables import Table, as_data_error, distinct, no_objects
+from cofactor.data.tables import SAMPLE_ROWS, Table, as_data_error, distinct, no_objects
 from cofactor.errors import DataError
 
 
@@ -22,7 +22,9 @@ def open_frame(source: Any) -> Table:
             source = pl.DataFrame(source)
     if isinstance(source, pl.DataFrame) and pl.Object not in source.dtypes:
         frame = source
-        return Table(frame.columns, True, frame.head(20), lambda columns, ids: frame.select(columns), "the frame")
+        return Table(
+            frame.columns, True, frame.head(SAMPLE_ROWS), lambda columns, ids: frame.select(columns), "the frame"
+        )
     import narwhals as nw
 
     try:
@@ -37,6 +39,7 @@ def open_frame(source: Any) -> Table:
         raise DataError(
             f"cannot read ratings from a {type(source).__name__}; give a path, or a pandas, polars or Arrow frame"
         ) from None
+    wrapped = _with_index(wrapped)
     raw = list(wrapped.columns)
     names = distinct([str(name) for name in raw])
 
@@ -44,7 +47,7 @@ def open_frame(source: Any) -> Table:
         return pl.DataFrame([_column(wrapped, names.index(name), name in ids).rename(name) for name in columns])
 
     headed = not all(isinstance(name, int) for name in raw)
-    head = wrapped.head(20)
+    head = wrapped.head(SAMPLE_ROWS)
     sample: dict[str, pl.Series] = {}
     for i, name in enumerate(names):
         try:
@@ -82,6 +85,53 @@ def select_columns(
     return frame.with_columns(pl.col(name).fill_nan(None) for name in ids if frame[name].dtype.is_float())
 
 
+def _with_index(frame: Any) -> Any:
+    """A pandas frame with the named levels of its index as columns: ``groupby`` and ``pivot`` keep ids there."""
+    if not frame.implementation.is_pandas():
+        return frame
+    import narwhals as nw
+
+    native = frame.to_native()
+    index = native.index
+    named = [name for name in index.names if name is not None]
+    text = len(index.names) == 1 and not named and len(index) and isinstance(index[0], str)
+    if not named and not text:
+        return frame
+    if any(name in native.columns for name in named):
+        native = native.drop(columns=[name for name in named if name in native.columns])
+    drop = [at for at, name in enumerate(index.names) if name is None] if named else []
+    native = native.reset_index(level=drop, drop=True) if drop else native
+    native.columns.name = None
+    return nw.from_native(native.reset_index(), eager_only=True)
+
+
+def _categories(series: Any) -> pl.Series | None:
+    """A column of categories that are no text, in the type that they have; None for any other."""
+    native = series.to_native()
+    if hasattr(native, "cat"):  # pandas
+        categories, codes = native.cat.categories, native.cat.codes.to_numpy()
+        if categories.dtype.kind not in "iu":
+            return None
+        values = pl.Series(categories.to_numpy())
+    elif hasattr(native, "combine_chunks"):  # Arrow
+        import pyarrow as pa
+
+        if (
+            not pa.types.is_dictionary(native.type)
+            or pa.types.is_string(native.type.value_type)
+            or pa.types.is_large_string(native.type.value_type)
+        ):
+            return None
+        return pl.Series(
+            pl.from_arrow(
+                pa.chunked_array([chunk.dictionary_decode() for chunk in native.chunks], native.type.value_type)
+            )
+        )
+    else:
+        return None
+    return values.gather(pl.Series(codes.astype(np.int64)).set(pl.Series(codes < 0), None).cast(pl.UInt32))
+
+
 def _column(frame: Any, at: int, is_id: bool) -> pl.Series:
     """One column of a narwhals frame, in polars. Mixed objects: DataError for ids, else text."""
     import narwhals as nw
@@ -96,6 +146,9 @@ def _column(frame: Any, at: int, is_id: bool) -> pl.Series:
         with as_data_error():
             return pl.Series([v.item() if isinstance(v, np.generic) else v for v in values])
     if series.dtype in (nw.Categorical, nw.Enum):
+        decoded = _categories(series)
+        if decoded is not None:
+            return decoded
         series = series.cast(nw.String)
     if series.dtype == nw.Datetime and getattr(series.dtype, "time_zone", None):
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)

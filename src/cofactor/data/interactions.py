@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.data.ids import IdMap
+from cofactor.data.kind import Kind, guess_kind, scale_of
 
 Array = NDArray[Any]
+Duplicates = Literal["last", "first", "mean", "sum", "count", "error", "all"]
 
 
 class CSR(NamedTuple):
@@ -132,7 +134,16 @@ class Interactions:
     """What the reader decided, one sentence each: columns guessed, duplicates merged, encoding, unit of
     time."""
 
+    kind: Kind = cast(Kind, "")
+    """What the values mean; guessed from them where it is not given."""
+    duplicates: Duplicates | None = None
+    """How rows of the same user and item become one: the policy of :func:`cofactor.read`; None: the usual one."""
+    unmerged: Interactions | None = None
+    """The rows before that, where any were merged; see :attr:`events`."""
+
     def __post_init__(self) -> None:
+        if len(self.kind) == 0:
+            object.__setattr__(self, "kind", guess_kind(self.values, self.columns.rating).kind)
         for array in (self.users, self.items, self.values, self.times):
             if array is not None:
                 array.flags.writeable = False
@@ -142,7 +153,7 @@ class Interactions:
 
     def __repr__(self) -> str:
         label = f" {self.name!r}" if self.name else ""
-        return f"<Interactions{label}: {len(self):,} ratings, {self.n_users:,} users, {self.n_items:,} items>"
+        return f"<Interactions{label}: {len(self):,} {self.kind}, {self.n_users:,} users, {self.n_items:,} items>"
 
     @property
     def n_users(self) -> int:
@@ -175,13 +186,25 @@ class Interactions:
         """The lowest and highest value."""
         return float(self.values.min()), float(self.values.max())
 
+    @cached_property
+    def scale(self) -> tuple[float, float]:
+        """The lowest and highest value of the scale: without values that mean "no rating", such as 99 beside 1 to 5."""
+        return scale_of(self.values) if self.kind == "ratings" and len(self) else self.range
+
+    @property
+    def events(self) -> Interactions:
+        """The rows as they were before those of the same user and item were merged."""
+        return self if self.unmerged is None else self.unmerged
+
     def take(self, rows: Array) -> Self:
         """A subset of rows (positions or a boolean mask) with the same id maps and side tables."""
         times = None if self.times is None else self.times[rows]
-        return replace(self, users=self.users[rows], items=self.items[rows], values=self.values[rows], times=times)
+        return self.replace(users=self.users[rows], items=self.items[rows], values=self.values[rows], times=times)
 
     def replace(self, **changes: Any) -> Self:
-        """The same with some fields changed (nothing cached is carried over)."""
+        """The same with some fields changed (nothing cached is carried over, and no events where the rows change)."""
+        if not changes.keys().isdisjoint(("users", "items", "values", "times")):
+            changes.setdefault("unmerged", None)
         return replace(self, **changes)
 
     def to_frame(self) -> pl.DataFrame:

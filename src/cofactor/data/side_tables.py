@@ -7,24 +7,71 @@ from typing import Any
 import polars as pl
 from polars import selectors
 
-from cofactor.data.columns import SYNONYMS
 from cofactor.data.ids import IdMap
 from cofactor.data.open import open_table
+from cofactor.data.roles import SYNONYMS, TITLES, plain_name
 from cofactor.data.tables import Table, no_objects
+from cofactor.data.values import NOTHING, as_numbers
 from cofactor.errors import DataError
 
 
-def align(source: Any, ids: IdMap, column: str, encoding: str | None = None) -> tuple[pl.DataFrame, list[str]]:
+def align(
+    source: Any, ids: IdMap, column: str, encoding: str | None = None, title: str | None = None
+) -> tuple[pl.DataFrame, list[str]]:
     """One row for each id, in order of the codes, the id column (named ``column``) first; nulls where nothing is known.
 
     The id column of ``source`` is the one named like ``column``, else one named like a user or item, else the first.
-    Rows that repeat an id are dropped except the first. DataError where no id matches.
+    Rows that repeat an id are dropped but for the first. The column with the names of items (``title``, or one of the
+    usual names) is called ``title``. DataError where no id matches.
     """
-    table = open_table(source, encoding=encoding)
+    table = open_table(source, encoding=encoding, named=[title] if title else [])
     key = _key(table, ids.kind, column)
     frame = table.load(table.names, [key])
     no_objects(frame, f"the {ids.kind} table")
-    return align_frame(frame, key, ids, column)
+    notes: list[str] = []
+    if table.parsed_at_once:
+        frame, notes = _numbers_of_text(frame, key)
+    if ids.kind == "item":
+        frame, said = _titled(frame, key, title, table.label)
+        notes += said
+    aligned, said = align_frame(frame, key, ids, column)
+    return aligned, notes + said
+
+
+def _numbers_of_text(frame: pl.DataFrame, key: str) -> tuple[pl.DataFrame, list[str]]:
+    """Columns of numbers that a dash or NA here and there made text, as numbers."""
+    notes: list[str] = []
+    for name in frame.columns:
+        if name == key or frame[name].dtype != pl.String:
+            continue
+        text = frame[name].str.strip_chars()
+        empty = text.is_null() | text.is_in(NOTHING)
+        if empty.all() or not empty.any() or text.str.contains(r"^0\d").any():
+            continue
+        numbers = as_numbers(text.set(empty, None))
+        if numbers.null_count() == empty.sum():
+            frame = frame.with_columns(numbers.alias(name))
+            notes.append(f"{int(empty.sum()):,} values of column {name!r} are missing; the others are numbers")
+    return frame, notes
+
+
+def _titled(frame: pl.DataFrame, key: str, title: str | None, label: str) -> tuple[pl.DataFrame, list[str]]:
+    """With the column that says what items are called named ``title``, and a note where it had another name."""
+    if title is not None and title not in frame.columns:
+        raise DataError(f"no column {title!r} in {label} for the titles; there are: {', '.join(frame.columns[:20])}")
+    if title is None and "title" in frame.columns:
+        return frame, []
+    plain = {
+        plain_name(name): name for name in reversed(frame.columns) if name != key and frame[name].dtype == pl.String
+    }
+    name = title or next((plain[plain_name(t)] for t in TITLES if plain_name(t) in plain), None)
+    if name is None or name == "title":
+        return frame, []
+    if "title" in frame.columns:
+        frame = frame.drop("title") if name != key else frame
+    column = pl.col(name).cast(pl.String).alias("title")
+    frame = frame.with_columns(column) if name == key else frame.with_columns(column).drop(name)
+    return frame, [f"titles of items: column {name!r}"]
 
 
 def align_frame(frame: pl.DataFrame, key: str, ids: IdMap, column: str) -> tuple[pl.DataFrame, list[str]]:

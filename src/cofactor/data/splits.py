@@ -17,8 +17,9 @@ from cofactor._validate import check_choice, check_iterable
 from cofactor.data.ids import Array, IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
+from cofactor.data.repeats import merged
 from cofactor.data.side_tables import align_frame
-from cofactor.data.timestamps import moment
+from cofactor.data.timestamps import is_order, moment
 from cofactor.errors import ConfigError, DataError
 
 __all__ = ["auto", "by_user", "given", "kfold", "leave_last", "random", "rolling", "temporal"]
@@ -96,49 +97,58 @@ def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Spli
 
     ``cutoff`` (seconds, a date, a date-time or ISO text, UTC): rows from then on are for validation. Without
     it, the moment is the one that leaves the last share ``valid`` of the rows; rows of that very moment are
-    all for validation.
+    all for validation. The rows are cut as they were before those of the same user and item were merged, and each
+    part is merged then: whoever bought an item before and after has bought it in both.
     """
-    times = _times(data, "temporal")
-    rows = _rows(data, 2)
+    _times(data, "temporal")
+    times = _times(data.events, "temporal")
+    rows = _rows(data.events, 2)
     if cutoff is None:
         share = _share("valid", valid)
         n = min(max(round(rows * share), 1), rows - 1)
         at = int(np.partition(times, rows - n)[rows - n])
     else:
-        at = moment(cutoff)
+        at = moment(cutoff, in_order=is_order(times))
     mask = times >= at
-    when = _date(at)
+    order = is_order(times)
+    when = _date(at, order)
     if mask.all() or not mask.any():
         raise DataError(
             f"no rating {'before' if mask.all() else 'from'} {when}{'' if mask.all() else ' on'}; the ratings run from"
-            f" {_date(int(times.min()))} to {_date(int(times.max()))}: choose another cutoff"
+            f" {_date(int(times.min()), order)} to {_date(int(times.max()), order)}: choose another cutoff"
         )
-    return _split(data, mask, f"temporal: {int(mask.sum()):,} of {rows:,} ratings, from {when} UTC on, for validation")
+    return _cut(
+        data,
+        mask,
+        f"temporal: {int(mask.sum()):,} of {rows:,} ratings, from {when}{'' if order else ' UTC'} on, for validation",
+    )
 
 
 def leave_last(data: Interactions, n: int | float = 1) -> Split:
     """The last ``n`` ratings of each user, by time, for validation. Users with ``n`` or fewer stay wholly in
-    training. A share such as ``n=0.2`` is of each user's ratings, at least one."""
+    training. A share such as ``n=0.2`` is of each user's ratings, at least one. Rows are cut before those of the same
+    user and item are merged, as in :func:`temporal`."""
     if isinstance(n, float):
         _share("n", n)
     elif not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ConfigError(
             f"n={n!r}; what is left out for each user is a whole number of ratings, 1 or more, or a share such as 0.2"
         )
-    times = _times(data, "leave_last")
-    _rows(data, 2)
-    counts = np.bincount(data.users, minlength=data.n_users)
-    position = np.empty(len(data), dtype=np.int64)
-    position[np.argsort(times, kind="stable")] = np.arange(len(data))
-    rank = _rank(data.users, position)
+    _times(data, "leave_last")
+    events, times = data.events, _times(data.events, "leave_last")
+    _rows(events, 2)
+    counts = np.bincount(events.users, minlength=data.n_users)
+    position = np.empty(len(events), dtype=np.int64)
+    position[np.argsort(times, kind="stable")] = np.arange(len(events))
+    rank = _rank(events.users, position)
     held = np.full(len(counts), n) if isinstance(n, int) else np.maximum(np.round(counts * n), 1).astype(np.int64)
-    size, out = counts[data.users], held[data.users]
+    size, out = counts[events.users], held[events.users]
     mask = (rank >= size - out) & (size > out)
     if not mask.any():
         raise DataError(f"no user has more than {n if isinstance(n, int) else 1} ratings; leave out fewer")
     left = int((counts > held).sum())
     said = str(n) if isinstance(n, int) else f"{n:.0%}"
-    return _split(data, mask, f"leave last: the last {said} by time of each of {left:,} users for validation")
+    return _cut(data, mask, f"leave last: the last {said} by time of each of {left:,} users for validation")
 
 
 def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequence[Any] | None = None) -> list[Split]:
@@ -149,7 +159,8 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
     stay together). ``cutoffs`` names the moments instead, in ascending order, as in :func:`temporal`; the last window
     then runs to the end.
     """
-    times = _times(data, "rolling")
+    _times(data, "rolling")
+    times = _times(data.events, "rolling")
     if cutoffs is None:
         if not isinstance(k, int) or isinstance(k, bool) or k < 1:
             raise ConfigError(f"k={k!r}; the number of windows is a whole number, 1 or more")
@@ -159,7 +170,7 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
         ordered, n = np.sort(times), len(times)
         moments = [int(ordered[min(n - round(n * share * left), n - 1)]) for left in range(k, 0, -1)]
     else:
-        moments = [moment(one) for one in check_iterable("cutoffs", cutoffs, "['2013-06-01', '2013-07-01']")]
+        moments = [moment(one, in_order=is_order(times)) for one in check_iterable("cutoffs", cutoffs, "['2013-06-01', '2013-07-01']")]
         if not moments or sorted(set(moments)) != moments:
             raise ConfigError("cutoffs are moments in ascending order, none of them twice, at least one")
     found = []
@@ -176,7 +187,7 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
         how = (
             f"rolling, window {at + 1} of {len(moments)}: {int(window.sum()):,} ratings, {_date(start)} UTC to {until}"
         )
-        found.append(Split(data.take(np.flatnonzero(before)), data.take(np.flatnonzero(window)), how))
+        found.append(Split(_merged(data, before), _merged(data, window), how))
     return found
 
 
@@ -257,6 +268,7 @@ def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Spl
             user_ids=user_ids,
             item_ids=item_ids,
             columns=a.columns,
+            kind=a.kind,
             user_features=None,
             item_features=None,
             **sides,
@@ -292,6 +304,17 @@ def _joined(a: pl.DataFrame | None, b: pl.DataFrame | None, ids: IdMap, column: 
 
 def _split(data: Interactions, mask: Array, how: str, seed: int | None = None) -> Split:
     return Split(data.take(np.flatnonzero(~mask)), data.take(np.flatnonzero(mask)), how, seed)
+
+
+def _cut(data: Interactions, mask: Array, how: str) -> Split:
+    """The events of a table on either side of a cut in time, each side merged as the table was."""
+    return Split(_merged(data, ~mask), _merged(data, mask), how)
+
+
+def _merged(data: Interactions, mask: Array) -> Interactions:
+    """These events of a table, merged as the table was."""
+    part = data.events.take(np.flatnonzero(mask))
+    return part if data.unmerged is None else merged(part).replace(notes=data.notes)
 
 
 def _rank(groups: Array, key: Array) -> Array:
@@ -335,5 +358,7 @@ def _times(data: Interactions, name: str) -> Array:
     return data.times
 
 
-def _date(seconds: int) -> str:
+def _date(seconds: int, order: bool = False) -> str:
+    if order:
+        return f"{seconds:,}"
     return str(np.datetime64(seconds, "s")).replace("T", " ")

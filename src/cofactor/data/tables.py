@@ -5,15 +5,17 @@ Nothing is decided here about what the columns mean. What was guessed (separator
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import polars.exceptions
 
 from cofactor.errors import DataError
+
+SAMPLE_ROWS = 1000
+"""How many rows are looked at before a table is read."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,25 @@ class Table:
     """``stream(column)``: how many rows there are, and the column in parts, in order; where a file gives such."""
 
 
+def loaded(frame: pl.DataFrame, label: str, notes: Sequence[str] = (), headed: bool = True) -> Table:
+    """A table that is in memory already."""
+    return Table(
+        frame.columns, headed, frame.head(SAMPLE_ROWS), lambda columns, ids: frame.select(columns), label, list(notes)
+    )
+
+
 class readable:
     """Turns what polars and the system say of a bad file into a DataError."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, label: str) -> None:
+        self.label = label
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, (polars.exceptions.PolarsError, OSError)):
-            raise DataError(f"{self.path} cannot be read as a table: {in_words(error)}") from None
+            raise DataError(f"{self.label} cannot be read as a table: {in_words(error)}") from None
 
 
 class as_data_error:

@@ -13,7 +13,8 @@ from cofactor.engines.prepare import Prepared
 from cofactor.engines.values import item_counts, rating_limits
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.kernels.sums import leaves_of, nodes_of
-from cofactor.models.base.rankers import popularity_of, rating_weights
+from cofactor.models.base.rankers import popularity_of
+from cofactor.models.base.strength import strengths
 from cofactor.models.ials import IalsConfig, gram_nodes, improve, padded, penalty_nodes, ridges, start_items, width_of
 
 Array = NDArray[Any]
@@ -73,7 +74,7 @@ def solve_task(job: dict[str, Any]) -> Done:
     """Improve a block of rows, the other side's newest table held fixed."""
     folder, side, block, sweep, c = job["folder"], job["side"], job["block"], job["sweep"], job["config"]
     rows, need = rows_of(folder, side, block)
-    weighted = rows._replace(values=rating_weights(rows.values, job["limits"], c.min_rating_weight))
+    weighted = rows._replace(values=strengths(rows.values, job["limits"], c.min_rating_weight))
     newest = sweep if side == "item" else sweep - 1
     other = gather(folder, OTHER[side], f"table-{newest}", job["others"], need)
     table = np.array(take(folder, f"{side}-{block}-table-{sweep - 1}"))

@@ -26,7 +26,7 @@ def _count_task(job: dict[str, Any]) -> Done:
 
 
 def rating_limits(work: Work, data: Prepared) -> Array:
-    """float32 (2,): what :func:`cofactor.models.base.rankers.rating_range` gives, from counts of distinct values."""
+    """float32 (2,): what :func:`cofactor.models.base.strength.strength_of` gives, from counts of distinct values."""
     files = work.step("values", _distinct_task, jobs(data, "user"))
     job = {"folder": data.folder, "blocks": len(files)}
     return np.array(work.step("values-all", _percentiles_task, [job])[0], dtype=np.float32)

@@ -141,10 +141,13 @@ def _intervals(by: Scorer, test: HeldOut, wanted: Sequence[Metric], level: float
 
 
 def threshold(train: Interactions, relevant: float | None) -> float | None:
-    """From which rating on a test row is relevant; None: every row is (ratings all alike)."""
+    """From which rating on a test row is relevant: three quarters up the scale. None: every row is (counts, events, and
+    ratings all alike)."""
     if relevant is not None:
         return float(relevant)
-    low, high = train.range
+    if train.kind != "ratings":
+        return None
+    low, high = train.scale
     return None if low == high else low + 0.75 * (high - low)
 
 

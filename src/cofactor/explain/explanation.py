@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._plot import short
+from cofactor.data.kind import Kind
 from cofactor.explain.waterfall import waterfall
 from cofactor.model import Additive
 from cofactor.recommend.contributions import EXPLAINED, contributions, entries_compared
@@ -50,6 +51,9 @@ class Explanation:
     """Whether ratings have values: else people chose things, and did not rate them."""
     reason: str = ""
     leads: int | None = None
+    kind: Kind = "ratings"
+    column: str | None = None
+    """What the values are, and the name of their column."""
 
     def linked_sum(self) -> float:
         """The link of the sum of the terms: equal to the prediction."""
@@ -86,7 +90,7 @@ class Explanation:
         name = "title" if "title" in self.rated.columns else "item"
         found = [
             f"{'because' if row['contribution'] >= 0 else 'although'} you "
-            f"{act(self.explicit, row[name], row['rating'], row['stated'])}: {row['contribution']:+z.{self.digits}f}"
+            f"{act(self.explicit, row[name], row['rating'], row['stated'], self.kind, self.column)}: {row['contribution']:+z.{self.digits}f}"
             for at, row in enumerate(self.strongest(n).iter_rows(named=True))
             if abs(row["contribution"]) >= least or (at == 0 and self.leads is not None)
         ]
@@ -186,6 +190,8 @@ def explain(rec: Fitted, who: UserProfile, item: int, *, n: int) -> Explanation:
         explicit=rec.scale.explicit,
         reason=reason.text,
         leads=rated["item"].index_of(lead) if names else None,
+        kind=rec.data.kind,
+        column=rec.data.columns.rating,
     )
 
 

@@ -24,7 +24,7 @@ def waterfall(
     ]
     others = rated["contribution"][n:]
     if len(others):
-        steps.append((f"{len(others)} other ratings", float(others.sum())))
+        steps.append((f"{len(others)} other {'ratings' if explicit else 'choices'}", float(others.sum())))
     values = np.array([value for _, value in steps])
     ends = rest + np.concatenate([[0.0], np.cumsum(values)])
     room = max(float(np.ptp(ends)), 1e-6)

@@ -41,6 +41,17 @@ def fit_named(
     DataError for a rating model where all values are alike.
     """
     cls = model_class(model)
+    if cls.task == "rating" and train.kind == "counts":
+        column = f" of column {train.columns.rating!r}" if train.columns.rating else ""
+        raise DataError(
+            f"the values{column} are counts, from {train.range[0]:g} to {train.range[1]:g}, and {model} predicts"
+            " ratings; take a ranker such as 'ials', or model='auto-ranking'; if they are grades, read them with"
+            " kind='ratings' (on the command line --kind ratings)"
+        )
+    if cls.task == "rating" and train.kind == "events" and train.range[0] != train.range[1]:
+        raise DataError(
+            f"the rows are events, and {model} predicts ratings; take a ranker such as 'ials', or model='auto-ranking'"
+        )
     if train.range[0] == train.range[1] and cls.task == "rating":
         raise DataError(
             f"every value is {train.range[0]:g}: there are no ratings for {model} to predict; "

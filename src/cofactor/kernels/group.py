@@ -141,12 +141,14 @@ def resolve_repeats(
     n_items: int,
     first: bool,
     keep: Array,
-    mean: Array,
+    sums: Array,
+    counts: Array,
 ) -> None:
     """Choose one row of each repeated pair and mark the others False in ``keep``.
 
     The latest time wins (``first``: the earliest), by position where times are equal or absent (``times`` empty).
-    ``mean`` gets, at the row that is kept, the mean value of its pair. ``order`` groups the rows by user.
+    ``sums`` and ``counts`` get, at the row that is kept, the sum of the values of its pair and how many there are.
+    ``order`` groups the rows by user.
     """
     owner = np.full(n_items, -1, dtype=np.int64)
     best = np.zeros(n_items, dtype=np.int64)
@@ -173,7 +175,8 @@ def resolve_repeats(
                 best[item] = i
             total[item] += values[i]
             count[item] += 1
-            mean[best[item]] = total[item] / count[item]
+            sums[best[item]] = total[item]
+            counts[best[item]] = count[item]
 
 
 @njit(cache=True, nogil=True)

@@ -21,7 +21,8 @@ from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.config import GradientConfig, Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED
-from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, rating_range, weighted
+from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, weighted
+from cofactor.models.base.strength import strength_of
 
 Array = NDArray[Any]
 
@@ -113,7 +114,7 @@ class BprStepper(Stepper):
     def __init__(self, model: Bpr, data: Interactions, rng: np.random.Generator) -> None:
         k = model.config.n_factors
         self.model = model
-        model.range, model.popularity = rating_range(data), popularity(data)
+        model.range, model.popularity = strength_of(data), popularity(data)
         model.mean_count = np.array(len(data) / max(data.n_users, 1))
         self.rows = weighted(data.by_user, model.range, model.config.min_rating_weight)
         self.owner = np.repeat(np.arange(data.n_users, dtype=np.int32), self.rows.counts)

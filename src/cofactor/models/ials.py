@@ -25,8 +25,9 @@ from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
-from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, rating_range, weighted
+from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, weighted
 from cofactor.models.base.sparse import frozen, transposed
+from cofactor.models.base.strength import strength_of
 
 Array = NDArray[Any]
 
@@ -110,7 +111,7 @@ class IalsStepper(Stepper):
     def __init__(self, model: Ials, data: Interactions, rng: np.random.Generator) -> None:
         c = model.config
         self.model = model
-        model.range, model.popularity = rating_range(data), popularity(data)
+        model.range, model.popularity = strength_of(data), popularity(data)
         self.by_user = weighted(data.by_user, model.range, c.min_rating_weight)
         self.by_item = transposed(self.by_user)
         model.item_bias = np.zeros(data.n_items, dtype=np.float32)

@@ -14,7 +14,8 @@ from cofactor.errors import ConfigError
 from cofactor.model import Cost, Kind, State, TableSize, Task
 from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.config import Search, option
-from cofactor.models.base.rankers import SolveStepper, check_min_weight, rating_range, rating_weights
+from cofactor.models.base.rankers import SolveStepper, check_min_weight
+from cofactor.models.base.strength import strength_of, strengths
 
 Array = NDArray[Any]
 
@@ -74,7 +75,7 @@ class Popular:
         times, newest = None, 0
         if self.config.half_life and data.times is not None and len(data):
             times, newest = data.times[rows.rows], int(data.times.max())
-        counts = item_sums(rows.indptr, rows.values, times, newest, rating_range(data), self.config)
+        counts = item_sums(rows.indptr, rows.values, times, newest, strength_of(data), self.config)
         self.popularity = (counts / max(counts.max(initial=0), 1e-30)).astype(np.float32)
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
@@ -116,7 +117,7 @@ def item_sums(
 
     ``times``: where rows count less with age, seen from ``newest``. ``limits``: between which ratings weights grow.
     """
-    weights = rating_weights(values, limits, config.min_rating_weight).astype(np.float64)
+    weights = strengths(values, limits, config.min_rating_weight).astype(np.float64)
     if times is not None:
         weights *= 0.5 ** ((newest - times) / DAY / config.half_life)
     item = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))

@@ -130,7 +130,7 @@ def read_history(
         values[at] = rec.scale.liked if value is None else rating_of(rec, item, value)
     find = rec.items.code if unknown == "error" else rec.items.find
     codes = np.array([find(item) for item in pairs], dtype=np.int32)
-    when = np.arange(len(codes)) if times is None else read_times(times)
+    when = np.arange(len(codes)) if times is None else read_times(times, rec.data)
     order = np.argsort(codes, kind="stable")
     order = order[codes[order] >= 0]
     found = codes[order]

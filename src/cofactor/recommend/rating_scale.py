@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
+from cofactor.data.kind import Kind
 from cofactor.errors import DataError
 from cofactor.model import Task
 
@@ -18,23 +19,27 @@ SAMPLE = 100_000
 
 class Scale(NamedTuple):
     """``low`` and ``high`` of the training ratings; ``liked``: their upper quartile, which stands for an item that was
-    liked without a rating; ``slack``: how far outside a rating may be (infinite where values are weights or counts)."""
+    liked without a rating (of counts the median); ``slack``: how far outside a rating may be (infinite where values are
+    weights or counts); ``kind``: what the values are."""
 
     low: float
     high: float
     liked: float
     slack: float
+    kind: Kind = "ratings"
 
     @property
     def explicit(self) -> bool:
-        """Whether there are ratings: else all rows are alike, and people chose."""
-        return self.low < self.high
+        """Whether there are ratings: else people chose things, once or several times."""
+        return self.kind == "ratings" and self.low < self.high
 
 
 def scale_of(data: Interactions, task: Task) -> Scale:
     """The scale of the training ratings."""
     low, high = data.range
     values = data.values[:: max(1, len(data) // SAMPLE)]
+    if data.kind != "ratings":
+        return Scale(low, high, float(np.quantile(values, 0.5, method="higher")), float("inf"), data.kind)
     liked = float(np.quantile(values, 0.75, method="higher"))
     if low < high and len(np.unique(values)) <= LEVELS:
         return Scale(low, high, liked, 0.0)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor.data.kind import Kind, in_words
 from cofactor.model import SumsHistory
 from cofactor.recommend.contributions import contributions, entries_compared
 from cofactor.recommend.fitted import Fitted
@@ -99,21 +100,28 @@ def _nearest(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
 def did(rec: Fitted, who: UserProfile, position: int) -> str:
     """What the user did with a rated item, in words: "rated Fargo (1996) 4", "liked Fargo (1996)"."""
     label = rec.items.labels(who.items[position : position + 1])[0]
-    return act(rec.scale.explicit, label, float(who.values[position]), _stated(who, position))
+    return act(rec.scale.explicit, label, float(who.values[position]), _stated(who, position), *_valued(rec))
 
 
 def which(rec: Fitted, who: UserProfile, position: int) -> str:
     """The rated item, and what the user did with it: "Fargo (1996), which you rated 4"."""
     label = rec.items.labels(who.items[position : position + 1])[0]
-    done = act(rec.scale.explicit, "", float(who.values[position]), _stated(who, position))
+    done = act(rec.scale.explicit, "", float(who.values[position]), _stated(who, position), *_valued(rec))
     return f"{label}, which you {' '.join(done.split())}"
 
 
-def act(explicit: bool, label: Any, value: float, stated: bool = True) -> str:
-    """The verb, the item, and how much; ``explicit``: there are ratings with values."""
+def act(
+    explicit: bool, label: Any, value: float, stated: bool = True, kind: Kind = "events", column: str | None = None
+) -> str:
+    """The verb, the item, and how much; ``explicit``: there are ratings with values; else ``kind`` says what values are
+    and ``column`` what theirs is called: "played Blur 31 times"."""
     if not explicit:
-        return f"chose {label}"
+        return in_words("events" if kind == "ratings" else kind, column, label, value if stated else 1.0)
     return f"rated {label} {value:g}" if stated else f"liked {label}"
+
+
+def _valued(rec: Fitted) -> tuple[Kind, str | None]:
+    return rec.data.kind, rec.data.columns.rating
 
 
 def _stated(who: UserProfile, position: int) -> bool:

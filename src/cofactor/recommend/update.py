@@ -13,6 +13,7 @@ from cofactor._validate import check_iterable
 from cofactor.data.frames import select_columns
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions
+from cofactor.data.repeats import usual_policy
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import Unknown, check_policy
@@ -82,7 +83,7 @@ def read_events(rec: Fitted, events: Any) -> Events:
             table[names.user],
             table[names.item],
             _values(given, table[names.item]),
-            None if times is None else read_times(times),
+            None if times is None else read_times(times, rec.data),
         )
     if isinstance(events, (str, Mapping)) or not isinstance(events, Iterable):
         raise DataError("give events as a frame, or as a list of tuples such as (196, 'Kolya (1996)', 5)")
@@ -98,7 +99,7 @@ def read_events(rec: Fitted, events: Any) -> Events:
             f"event {timed.index(False) + 1} has no time, but others have one; give times to all or to none"
         )
     values = _values([e[2] if len(e) > 2 else scale.liked for e in tuples], items)
-    return Events(users, items, values, read_times([e[3] for e in tuples]) if any(timed) else None)
+    return Events(users, items, values, read_times([e[3] for e in tuples], rec.data) if any(timed) else None)
 
 
 def _one_type(values: list[Any], what: str) -> pl.Series:
@@ -163,11 +164,14 @@ def _item_codes(rec: Fitted, items: pl.Series | list[Any], unknown: Unknown) -> 
 
 
 def _merged(rec: Fitted, code: int, items: Array, values: Array, times: Array) -> UpdatedUser:
-    """Old and new ratings of one user; of two for the same item the later one counts. Without a state yet."""
+    """Old and new ratings of one user; of two for the same item the later one counts, or their sum where the training
+    table adds them up (counts, events). Without a state yet."""
     before = rec.updates.users.get(code) or trained_on(rec.data, code)
     every = [np.concatenate(pair) for pair in zip(before[:4], (items, values, times, np.ones(len(items), dtype=bool)))]
     last = len(every[0]) - 1 - np.unique(every[0][::-1], return_index=True)[1]  # items ascending, the last of each
     found = [column[last] for column in every]
+    if (rec.data.duplicates or usual_policy(rec.data.kind)) in ("sum", "count"):
+        found[1] = np.bincount(np.unique(every[0], return_inverse=True)[1], weights=every[1])
     newest = len(before.order) and int(before.order.max()) + 1
     arrival = np.concatenate([before.order, newest + np.arange(len(items))])[last]
     order = positions_in_time(found[2], found[3], arrival)

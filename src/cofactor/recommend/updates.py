@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
+from cofactor.data.timestamps import is_order, to_seconds
 from cofactor.errors import DataError
 
 Array = NDArray[Any]
@@ -90,15 +91,16 @@ def trained_on(data: Interactions, code: int) -> UpdatedUser:
     return UpdatedUser(items, values, times, new, _NONE, order)
 
 
-def read_times(values: Any) -> Array:
-    """int64: seconds since 1970 of numbers, dates or times; DataError where one is missing or something else."""
+def read_times(values: Any, data: Interactions) -> Array:
+    """int64: seconds since 1970 of numbers, dates or times, by the rules of :func:`cofactor.read` for a column; where the
+    training ``data`` have an order in place of times, that. DataError where one is missing or something else."""
     try:
         series = pl.Series(values=values)
-        if series.dtype.is_temporal():
-            series = series.cast(pl.Datetime("ms")).dt.epoch("s")
-        if series.dtype.is_numeric() and not series.null_count():
-            found: Array = series.cast(pl.Int64).to_numpy()
-            return found
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        pass
-    raise DataError("the times of the events must be seconds since 1970 or dates, none missing")
+        series = None
+    if series is None or series.dtype in (pl.Object, pl.Boolean) or series.null_count():
+        raise DataError("the times of the events must be seconds since 1970 or dates, none missing")
+    if series.dtype == pl.Datetime and getattr(series.dtype, "time_zone", None):
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    in_order = data.times is not None and is_order(data.times)
+    return to_seconds(series, data.columns.time or "time", in_order=in_order)[0]

@@ -93,8 +93,7 @@ def default_fit(calibrate: bool) -> Fit:
 
 def usual_models(data: Interactions) -> list[str]:
     """The models to compare when none are named, from the simplest up."""
-    low, high = data.range
     names = ["popular", "bias", "item-knn", "als", "dot-bias", "bayes-mf"]
-    if low == high:
+    if data.kind != "ratings" or data.range[0] == data.range[1]:
         names = ["popular", "item-cosine", "ease", "ials"]
     return [name for name in names if name in REGISTRY]

@@ -104,7 +104,7 @@ def compare(
     if tune is not None:
         check_number("tune", tune)
     wanted = parse(("rmse", "mae", "ndcg") if metrics is None else metrics, lengths)
-    if metrics is None and first.range[0] == first.range[1]:
+    if metrics is None and (first.kind != "ratings" or first.range[0] == first.range[1]):
         wanted = parse(("ndcg", "recall"), lengths)
     choices = EvaluationProtocol(relevant, exclude, users_without, level, new_users)
     tests = [held_out.held_out_rows(fold, fold.train) for fold in folds]
@@ -159,9 +159,9 @@ def _foot(candidates: list[Candidate], wanted: list[Metric], train: Interactions
     """The simplest model of each kind that is measured, where it is not among the candidates."""
     there = {name for one in candidates for name in (one.label, one.model)}
     needs = {metric.needs for metric in wanted}
-    low, high = train.range
+    rated = train.kind == "ratings" and train.range[0] != train.range[1]
     names = ["popular"] if "lists" in needs else []
-    names += ["bias"] if needs & {"rating", "interval"} and low != high else []
+    names += ["bias"] if needs & {"rating", "interval"} and rated else []
     return [candidate(name) for name in names if name not in there]
 
 

@@ -19,6 +19,7 @@ from cofactor.kernels.products import dots, row_dots
 from cofactor.model import Kind, State, Stepper, Task
 from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.sparse import times
+from cofactor.models.base.strength import strength_of, strengths
 
 Array = NDArray[Any]
 
@@ -37,32 +38,23 @@ def popularity_of(counts: Array) -> Array:
     return shares / max(float(shares.max(initial=0)), 1.0)
 
 
-def rating_range(data: Interactions) -> Array:
-    """float32 (2,): between which ratings weights grow, the 1st and 99th percentile (counts have long tails)."""
-    if not len(data):
-        return np.zeros(2, dtype=np.float32)
-    return np.percentile(data.values, [1, 99]).astype(np.float32)
-
-
-def rating_weights(values: Array, limits: Array, low: float) -> Array:
-    """float32 (n,): ``low`` for the lowest rating, 1 for the highest, linear between; all 1 where ratings are alike."""
-    lo, hi = float(limits[0]), float(limits[1])
-    if low == 1.0 or hi <= lo:
-        return np.ones(len(values), dtype=np.float32)
-    share = np.clip((values.astype(np.float32) - np.float32(lo)) / np.float32(hi - lo), 0, 1)
-    weights: Array = np.float32(low) + np.float32(1 - low) * share
-    return weights
-
-
 def check_min_weight(low: float) -> None:
     """ConfigError unless the weight of the lowest rating is between 0 and 1."""
     if not 0 <= low <= 1:
         raise ConfigError(f"min_rating_weight is {low}; it must be between 0 and 1")
 
 
-def weighted(rows: CSR, limits: Array, low: float) -> CSR:
-    """The same rows with weights for ratings."""
-    return rows._replace(values=rating_weights(rows.values, limits, low))
+def weighted(rows: CSR, strength: Array, low: float) -> CSR:
+    """The same rows with weights for values."""
+    return rows._replace(values=strengths(rows.values, strength, low))
+
+
+def stored_strength(state: Mapping[str, Array]) -> Array:
+    """The ``range`` of a state, as :func:`strength_of` gives it; BundleError where it is none."""
+    found = stored(state, "range", np.float32, (None,))
+    if len(found) not in (2, 3) or not np.isfinite(found).all():
+        raise BundleError("the array 'range' of the saved model does not say what values weigh")
+    return found
 
 
 def scored_pairs(scores: Any, users: Array, items: Array) -> Array:
@@ -118,7 +110,7 @@ class HistoryRanker:
         """Keep what scoring needs of the training data; gives the users' rows with weights for ratings."""
         self.history = data.by_user._replace(rows=np.empty(0, dtype=np.int64))
         self.popularity = popularity(data)
-        self.range = rating_range(data)
+        self.range = strength_of(data)
         return weighted(self.history, self.range, self.config.min_rating_weight)
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
@@ -210,7 +202,7 @@ class HistoryRanker:
         """The same model again; BundleError where an array does not fit."""
         model = cls(config)
         model.popularity = stored(state, "popularity", np.float32, (None,))
-        model.range = stored(state, "range", np.float32, (2,))
+        model.range = stored_strength(state)
         n = len(model.popularity)
         model.history = stored_csr(state, "history", n)
         if "weights" in state:
@@ -305,7 +297,7 @@ class FactorRanker:
         model.user_factors = stored(state, "user_factors", np.float32, (None, k))
         model.item_bias = stored(state, "item_bias", np.float32, (n,))
         model.popularity = stored(state, "popularity", np.float32, (n,))
-        model.range = stored(state, "range", np.float32, (2,))
+        model.range = stored_strength(state)
         model.mean_count = stored(state, "mean_count", np.float64, ())
         return model
 

@@ -1,0 +1,75 @@
+"""Parquet and Arrow files (and streams), and datasets of many of them -> tables that are read a column at a time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars import selectors
+
+from cofactor.data.tables import SAMPLE_ROWS, Table, loaded, readable
+
+STREAM = b"\xff\xff\xff\xff"
+"""How an Arrow stream begins."""
+
+
+def columnar_format(head: bytes) -> str | None:
+    """``parquet``, ``arrow`` or ``arrow stream``, by the first bytes of a file; None where it is none of these."""
+    marks = {b"PAR1": "parquet", b"ARROW1": "arrow", STREAM: "arrow stream"}
+    return next((name for mark, name in marks.items() if head.startswith(mark)), None)
+
+
+def open_columnar(path: Path, how: str) -> Table:
+    """One file; its name is taken as it is, whatever characters are in it."""
+    if how == "arrow stream":
+        with readable(str(path)), path.open("rb") as file:
+            return loaded(pl.read_ipc_stream(file), str(path))
+    if how == "parquet":
+        return of_scan(pl.scan_parquet(path, glob=False), str(path))
+    with readable(str(path)):
+        return of_scan(pl.scan_ipc(path, glob=False), str(path), streams=False)
+
+
+def open_columnar_bytes(data: bytes, how: str, label: str) -> Table:
+    """The same of a file in memory: what was inside an archive."""
+    reader = {"parquet": pl.read_parquet, "arrow": pl.read_ipc, "arrow stream": pl.read_ipc_stream}[how]
+    with readable(label):
+        return loaded(reader(io.BytesIO(data)), label)
+
+
+def open_parquet_files(paths: list[Path], root: Path, label: str) -> Table:
+    """Parquet files as one table; folders such as ``year=2001`` between ``root`` and them are columns."""
+    scan = pl.scan_parquet(
+        paths, glob=False, hive_partitioning=any("=" in p.name for f in paths for p in _between(f, root))
+    )
+    return of_scan(scan, label)
+
+
+def _between(path: Path, root: Path) -> list[Path]:
+    return [parent for parent in path.parents if root in parent.parents]
+
+
+def of_scan(lazy: pl.LazyFrame, label: str, streams: bool = True) -> Table:
+    """A table whose columns are read when they are asked for; ``streams``: in parts, too."""
+
+    def load(columns: list[str], ids: list[str]) -> pl.DataFrame:
+        with readable(label):
+            return lazy.select(selectors.by_name(*columns)).collect()
+
+    def stream(column: str) -> tuple[int, Iterator[pl.Series]]:
+        with readable(label):
+            return lazy.select(pl.len()).collect().item(), parts(lazy.select(selectors.by_name(column)))
+
+    def parts(column: Any) -> Iterator[pl.Series]:
+        with readable(label):
+            for batch in column.collect_batches(maintain_order=True):
+                yield batch.to_series()
+
+    with readable(label):
+        names = lazy.collect_schema().names()
+        sample = lazy.head(SAMPLE_ROWS).collect()
+    streams = streams and hasattr(pl.LazyFrame, "collect_batches")  # polars 1.34 or later
+    return Table(names, True, sample, load, label, stream=stream if streams else None)

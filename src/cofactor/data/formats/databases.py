@@ -1,0 +1,123 @@
+"""SQLite files and connections to databases -> tables."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+
+from cofactor.data.tables import Table, as_data_error, loaded
+from cofactor.errors import DataError, MissingExtraError
+
+SQLITE = b"SQLite format 3\x00"
+
+
+def open_sqlite(path: Path, table: str | None) -> Table:
+    """The one table of a SQLite file, the one called ``table``, or what a SELECT gives. The file is only read."""
+    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
+    try:
+        connection = sqlite3.connect(uri, uri=True)
+        try:
+            return open_connection(connection, table, str(path))
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise DataError(f"{path} cannot be read as a SQLite database: {error}") from None
+
+
+def is_connection(source: Any) -> bool:
+    """Whether this is a connection to a database, an engine or a cursor: what polars can read from."""
+    if any(hasattr(type(source), name) for name in ("columns", "schema", "__arrow_c_stream__", "__dataframe__")):
+        return False
+    return hasattr(source, "cursor") or hasattr(source, "execute") or type(source).__module__.startswith("sqlalchemy")
+
+
+def is_uri(source: str) -> bool:
+    """Whether a text is the address of a database, such as ``postgresql://user@host/name``."""
+    return (
+        re.match(
+            r"(postgres(ql)?|mysql|mariadb|mssql|oracle|redshift|clickhouse|sqlite|snowflake|trino)(\+\w+)?://", source
+        )
+        is not None
+    )
+
+
+def open_connection(connection: Any, table: str | None, label: str = "the database") -> Table:
+    """A table of an open connection (sqlite3, SQLAlchemy, ADBC, ...): ``table`` is its name or a SELECT."""
+    query = _query(table) if table is not None else None
+    if isinstance(connection, sqlite3.Connection):
+        try:
+            return loaded(_sqlite_frame(connection, query or _query(_only_table(connection, label))), label)
+        except sqlite3.Error as error:
+            raise DataError(f"{label} cannot be read as a SQLite database: {error}") from None
+    if query is None:
+        raise DataError(f"name the table of {label} with table='ratings', or give a SELECT: table='select ...'")
+    with as_data_error(), _libraries():
+        return loaded(pl.read_database(query, connection), label)
+
+
+def open_uri(uri: str, table: str | None) -> Table:
+    """The same by the address of the database, through connectorx or ADBC."""
+    label = re.sub(r"//[^@/]*@", "//", uri)  # without name and password
+    if table is None:
+        raise DataError(f"name the table of {label} with table='ratings', or give a SELECT: table='select ...'")
+    with as_data_error(), _libraries():
+        return loaded(pl.read_database_uri(_query(table), uri), label)
+
+
+class _libraries:
+    """Says which library is missing; polars and pandas read databases through several. Errors of the database are
+    DataError."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, ImportError):
+            raise MissingExtraError(error.name or "connectorx", "formats", "reading this database") from None
+        if isinstance(error, Exception) and not isinstance(error, (DataError, pl.exceptions.PolarsError)):
+            raise DataError(
+                f"the database says: {str(error).strip().splitlines()[0] if str(error).strip() else error!r}"
+            ) from None
+
+
+def _query(table: str) -> str:
+    if re.match(r"\s*(select|with)\b", table, re.IGNORECASE):
+        return table
+    return "SELECT * FROM " + ".".join(f'"{part}"' for part in table.replace('"', '""').split("."))
+
+
+def _only_table(connection: sqlite3.Connection, label: str) -> str:
+    found = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    )
+    names = [name for (name,) in found]
+    if len(names) == 1:
+        return str(names[0])
+    if not names:
+        raise DataError(f"{label} has no table in it")
+    raise DataError(
+        f"{label} has {len(names)} tables ({', '.join(names[:8])}); name one with table=... (on the command"
+        " line --table)"
+    )
+
+
+def _sqlite_frame(connection: sqlite3.Connection, query: str) -> pl.DataFrame:
+    """All rows; a column of several types (SQLite allows that) becomes text."""
+    cursor = connection.execute(query)
+    names = [column[0] for column in cursor.description]
+    rows = cursor.fetchall()
+    columns: dict[str, pl.Series] = {}
+    for at, name in enumerate(names):
+        values = [row[at] for row in rows]
+        kinds = {type(value) for value in values} - {type(None)}
+        if len(kinds) > 1 and not kinds <= {int, float}:
+            values = [
+                None if v is None else v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values
+            ]
+        columns[name] = pl.Series(name, values, strict=False)
+    return pl.DataFrame(columns)

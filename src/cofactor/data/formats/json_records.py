@@ -1,0 +1,120 @@
+"""JSON -> tables: an object a line, an array of objects, or a table as pandas writes one."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+from typing import Any
+
+import polars as pl
+
+from cofactor.data.tables import Table, loaded
+from cofactor.errors import DataError
+
+
+def is_json(text: bytes) -> bool:
+    """Whether a text begins as objects of JSON, or of Python, do."""
+    start = text[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:1] == b"{":
+        return start[1:].lstrip()[:1] in (b'"', b"'", b"}")
+    return start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"[", b"]")
+
+
+def open_json(data: bytes, label: str) -> Table:
+    """A table of the fields of the objects; fields of objects within them are named ``outer.inner``, lists of other
+    things are left out. DataError where the text is not JSON, with the line."""
+    text = data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    frame = _lines(text, label) if text[:1] == b"{" else None
+    if frame is None:
+        frame = _whole(text, label)
+    while structs := [name for name, dtype in frame.schema.items() if dtype == pl.Struct]:
+        frame = frame.with_columns(pl.col(name).name.prefix_fields(f"{name}.") for name in structs).unnest(*structs)
+    if not frame.width:
+        raise DataError(f"{label} has no fields in its JSON; objects with user and item are needed")
+    return loaded(frame, label, ["JSON, an object for each row"])
+
+
+def _lines(text: bytes, label: str) -> pl.DataFrame | None:
+    """Objects, one a line; None where the text is one object over several lines."""
+    try:
+        frame = pl.read_ndjson(io.BytesIO(text), infer_schema_length=None)
+    except pl.exceptions.PolarsError:
+        pass
+    else:
+        columns = len(frame) == 1 and all(dtype.is_nested() for dtype in frame.dtypes)  # pandas, orient="columns"
+        return None if columns else frame
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            if number == 1 and not _is_python(line):
+                return None
+            raise _not_json(line, number, label, error) from None
+        if not isinstance(row, dict):
+            raise DataError(f"line {number} of {label} is not a JSON object; each line needs one")
+        rows.append(row)
+    return _frame(rows, label)
+
+
+def _whole(text: bytes, label: str) -> pl.DataFrame:
+    """An array of objects or of rows; or an object of columns, as ``DataFrame.to_json`` of pandas writes it."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise _not_json(text[:200], getattr(error, "lineno", 1), label, error) from None
+    if isinstance(found, dict) and found and isinstance(found.get("data"), list):  # orient="split" and "table"
+        names = found.get("columns")
+        if isinstance(names, list) and all(isinstance(row, list) and len(row) == len(names) for row in found["data"]):
+            return _frame([dict(zip(map(str, names), row)) for row in found["data"]], label)
+        found = found["data"]
+    if isinstance(found, dict):
+        columns = [list(v.values()) if isinstance(v, dict) else v for v in found.values()]
+        if len(columns) > 1 and all(isinstance(v, list) and len(v) == len(columns[0]) for v in columns):
+            return _frame([dict(zip(found, row)) for row in zip(*columns)], label)
+        raise DataError(
+            f"{label} is one JSON object and no table; give an object a line, or an array of objects with user and item"
+        )
+    if found and all(isinstance(row, list) for row in found):
+        found = [{f"column_{at}": value for at, value in enumerate(row)} for row in found]
+    if not found or not all(isinstance(row, dict) for row in found):
+        raise DataError(f"{label} is a JSON array but not one of objects; each needs a user and an item")
+    return _frame(found, label)
+
+
+def _frame(rows: list[dict[str, Any]], label: str) -> pl.DataFrame:
+    try:
+        return pl.DataFrame(rows, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError):
+        pass
+    names = list(dict.fromkeys(name for row in rows for name in row))  # a field of several types: as text
+    try:
+        return pl.DataFrame({name: _column([row.get(name) for row in rows]) for name in names})
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"the objects of {label} make no table: {error}") from None
+
+
+def _column(values: list[Any]) -> pl.Series:
+    try:
+        return pl.Series(values, strict=True)
+    except (pl.exceptions.PolarsError, TypeError, OverflowError):
+        return pl.Series([v if v is None or isinstance(v, str) else json.dumps(v) for v in values])
+
+
+def _is_python(line: bytes) -> bool:
+    try:
+        return isinstance(ast.literal_eval(line.decode("utf-8", "replace").strip()), (dict, list))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+
+
+def _not_json(line: bytes, number: int, label: str, error: Exception) -> DataError:
+    if _is_python(line) or line.lstrip()[:2] == b"{'":
+        return DataError(
+            f"{label} is not JSON: its lines are Python dicts (quotes are single, line {number}); write each line again"
+            " with json.dumps(ast.literal_eval(line))"
+        )
+    return DataError(f"line {number} of {label} is not JSON: {error}; mend that line")

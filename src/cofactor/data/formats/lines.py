@@ -1,0 +1,112 @@
+"""Texts whose lines are not rows of one table: Netflix' blocks, lists of items a user, libfm's features."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from cofactor.data.tables import Table, loaded
+from cofactor.errors import DataError
+
+_BLOCK = re.compile(r"\s*(\d+):\s*$")
+_LIBFM = re.compile(r"\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?(?:\s+(?:\d+:)?\d+:[-+]?[\d.]+(?:[eE][-+]?\d+)?)+\s*$")
+_NUMBERS = re.compile(r"\s*\d+(?:[ \t]+\d+)*\s*$")
+
+
+def line_format(lines: Sequence[str]) -> str | None:
+    """``netflix``, ``libfm`` or ``lists`` by the first lines of a text; None where they are rows of a table."""
+    if not lines:
+        return None
+    if _BLOCK.match(lines[0]) and len(lines) > 1 and lines[1].count(",") >= 1:
+        return "netflix"
+    if all(_LIBFM.match(line) for line in lines[:200]):
+        return "libfm"
+    widths = {len(line.split()) for line in lines}
+    if len(lines) > 1 and len(widths) > 1 and max(widths) > 3 and all(_NUMBERS.match(line) for line in lines):
+        return "lists"
+    return None
+
+
+def open_lines(data: bytes, how: str, label: str) -> Table:
+    """The table of a text in one of these formats."""
+    return {"netflix": _netflix, "libfm": _libfm, "lists": _lists}[how](_text(data), label)
+
+
+def _text(data: bytes) -> pl.Series:
+    """The lines that hold something."""
+    frame = pl.read_csv(
+        io.BytesIO(data),
+        has_header=False,
+        separator="\x01",
+        quote_char=None,
+        schema={"line": pl.String},
+        encoding="utf8-lossy",
+    )
+    lines = frame["line"].str.strip_chars()
+    return lines.filter((lines != "").fill_null(False))
+
+
+def _netflix(lines: pl.Series, label: str) -> Table:
+    """Blocks: ``item:`` and then ``user,rating,date`` lines."""
+    heads = lines.str.ends_with(":")
+    item = pl.select(pl.when(heads).then(lines.str.strip_chars_end(":"))).to_series().cast(pl.Int64, strict=False)
+    rows = pl.DataFrame({"item": item.forward_fill(), "line": lines}).filter(~heads)
+    fields = rows["line"].str.split_exact(",", 2).struct.rename_fields(["user", "rating", "time"]).struct.unnest()
+    frame = pl.DataFrame(
+        [
+            fields["user"].cast(pl.Int64, strict=False),
+            rows["item"],
+            fields["rating"].cast(pl.Float64, strict=False),
+            fields["time"],
+        ]
+    )
+    for name in ("user", "item"):
+        if frame[name].null_count():
+            row = int(frame[name].is_null().arg_max() or 0)
+            raise DataError(
+                f"{label}: the line {rows['line'][row]!r} is not of the form user,rating,date in a block of an item"
+            )
+    if frame["rating"].null_count() == len(frame):
+        frame = frame.drop("rating")
+    if frame["time"].null_count() == len(frame):
+        frame = frame.drop("time")
+    return loaded(frame, label, ["blocks of an item each, as the Netflix prize has them"])
+
+
+def _libfm(lines: pl.Series, label: str) -> Table:
+    """``value user:1 item:1 ...``: the first two features are the user and the item."""
+    fields = lines.str.split(" ").list.eval(pl.element().filter(pl.element() != ""))
+    width = fields.list.len()
+    if (width < 3).any():
+        row = int((width < 3).arg_max() or 0)
+        raise DataError(f"line {row + 1} of {label} has fewer than two features; user:1 and item:1 are needed")
+    found = {"user": fields.list.get(1), "item": fields.list.get(2)}
+    for name, column in found.items():
+        parts = column.str.extract_groups(r"^(?:\d+:)?(\d+):([-+.\deE]+)$").struct.unnest()
+        ids, values = parts.to_series(0).cast(pl.Int64, strict=False), parts.to_series(1).cast(pl.Float64, strict=False)
+        if ids.null_count() or not (values == 1).fill_null(False).all():
+            row = int((ids.is_null() | ~(values == 1).fill_null(False)).arg_max() or 0)
+            raise DataError(
+                f"line {row + 1} of {label} has the feature {column[row]!r}, which is not an id; features such as 55:1"
+                " for the user and 97:1 for the item are needed"
+            )
+        found[name] = ids
+    value = fields.list.get(0).cast(pl.Float64, strict=False)
+    more = int(width.max() or 3) - 3  # type: ignore[arg-type]
+    said = "libfm: the first feature is the user, the second the item" + (f"; {more} more left out" if more else "")
+    return loaded(pl.DataFrame({**found, "rating": value}), label, [said])
+
+
+def _lists(lines: pl.Series, label: str) -> Table:
+    """``user item item item ...``: a user and all of its items a line."""
+    fields = lines.str.split(" ").list.eval(pl.element().filter(pl.element() != "").cast(pl.Int64, strict=False))
+    frame = pl.DataFrame({"user": fields.list.first(), "item": fields.list.slice(1)}).filter(
+        pl.col("item").list.len() > 0
+    )
+    frame = frame.explode("item")
+    if frame.null_count().sum_horizontal()[0]:
+        raise DataError(f"{label} is not a list of items a line: some field is no whole number")
+    return loaded(frame, label, ["a user and all of its items in each line"])

@@ -1,0 +1,248 @@
+"""What the value of a row means: a grade on a scale, a count, or nothing but that something happened.
+
+This module is the only place that decides it. Everything else asks :attr:`Interactions.kind`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.errors import ConfigError
+
+Kind = Literal["ratings", "counts", "events"]
+KINDS: tuple[Kind, ...] = ("ratings", "counts", "events")
+
+SAMPLE = 1_000_000
+"""How many values are looked at, evenly spaced in the table."""
+GRID = 24
+"""A scale of grades has at most so many different values (0.5 to 10 in halves has 20)."""
+TAIL = 4.0
+"""Counts stretch so many times further above their median than below it; a normal distribution stretches once."""
+
+_COUNT_WORDS = frozenset(
+    [
+        "plays",
+        "play",
+        "playcount",
+        "count",
+        "counts",
+        "weight",
+        "listens",
+        "listening",
+        "scrobbles",
+        "quantity",
+        "qty",
+        "amount",
+        "amounts",
+        "units",
+        "hours",
+        "minutes",
+        "seconds",
+        "duration",
+        "playtime",
+        "playtimeforever",
+        "watched",
+        "dwell",
+        "clicks",
+        "views",
+        "visits",
+        "purchases",
+        "orders",
+        "frequency",
+        "freq",
+        "times",
+        "occurrences",
+        "sales",
+        "spend",
+        "spent",
+        "total",
+        "volume",
+        "n",
+        "num",
+        "number",
+    ]
+)
+_GRADE_WORDS = frozenset(
+    [
+        "rating",
+        "ratings",
+        "stars",
+        "star",
+        "score",
+        "scores",
+        "overall",
+        "grade",
+        "grades",
+        "rate",
+        "vote",
+        "votes",
+        "preference",
+    ]
+)
+
+
+class Guess(NamedTuple):
+    """``kind``, the reason for it in words, and the ``codes`` among the values that probably mean "no rating"."""
+
+    kind: Kind
+    reason: str
+    codes: tuple[float, ...] = ()
+
+
+def check_kind(kind: Any) -> Kind | None:
+    """ConfigError unless it is None or the name of a kind."""
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"kind is {kind!r}; it may be 'ratings', 'counts' or 'events'")
+    found: Kind | None = kind
+    return found
+
+
+def guess_kind(values: NDArray[Any], column: str | None = "rating") -> Guess:
+    """The kind of these values and the reason, from their distribution and from the name of their ``column``.
+
+    ``column=None``: the table has no column of values. Codes that stand apart (99 beside 1 to 5) are left out first.
+    The guess does not depend on the unit of the values nor, up to a million rows, on their order.
+    """
+    if column is None:
+        return Guess("events", "there is no column of values")
+    if not len(values):
+        return Guess("ratings", "there are no values")
+    found, counts = np.unique(values[:: max(1, len(values) // SAMPLE)], return_counts=True)
+    found = found.astype(np.float64)
+    if len(found) == 1:
+        return Guess("events", f"every value is {found[0]:g}")
+    codes = tuple(float(v) for v in found[no_rating(found, counts)])
+    keep = ~apart(found, counts)
+    found, counts = found[keep], counts[keep]
+    shown = f"{len(found):,} different values from {found[0]:g} to {found[-1]:g}"
+    said = _words(column)
+    if said & _GRADE_WORDS and not (said & _COUNT_WORDS):
+        if found[0] >= 0 and len(found) > GRID and _stretch(found, counts) > 4 * TAIL:
+            return Guess("counts", f"{shown} with a long tail")
+        return Guess("ratings", shown, codes)
+    if said & _COUNT_WORDS and _may_count(found, counts):
+        return Guess("counts", f"the column is named {column!r}; {shown}")
+    if found[0] < 0:
+        return Guess("ratings", f"{shown}, some below 0", codes)
+    if len(found) > GRID:
+        if _stretch(found, counts) > TAIL:
+            return Guess("counts", f"{shown} with a long tail")
+        return Guess("ratings", f"{shown} without a long tail", codes)
+    if _few_but_counted(found, counts):
+        return Guess("counts", f"{shown}, the smallest most often, with a long tail")
+    return Guess("ratings", f"{shown}: a scale", codes)
+
+
+def scale_of(values: NDArray[Any]) -> tuple[float, float]:
+    """The lowest and highest of the values that are grades."""
+    found, counts = np.unique(values[:: max(1, len(values) // SAMPLE)], return_counts=True)
+    marks = no_rating(found, counts)
+    if not marks.any():
+        return float(values.min()), float(values.max())
+    return float(found[~marks][0]), float(found[~marks][-1])
+
+
+def apart(values: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of the distinct ``values`` (ascending; ``counts``: how often each occurs) stand apart at either end, as the
+    99, -1 or 999 that stand for "no rating". The gaps between values decide, whatever the share of the rows: a value is
+    apart where the gap before it is wider than all the others together, or where it is the only one below 0 and one
+    more step than a step away."""
+    low, high = 0, len(values)
+    while high - low > 2 and _is_code(values[low:high][::-1], counts[low:high][::-1]):
+        high -= 1
+    while high - low > 2 and _is_code(values[low:high], counts[low:high]):
+        low += 1
+    marks = np.ones(len(values), dtype=np.bool_)
+    marks[low:high] = False
+    return marks
+
+
+def _is_code(values: NDArray[Any], counts: NDArray[Any]) -> bool:
+    """Whether the first value is none of the scale that the others make."""
+    gap, rest = abs(values[1] - values[0]), values[1:]
+    span, steps = abs(rest[-1] - rest[0]), np.abs(np.diff(rest))
+    if len(values) > 10 * GRID and counts[0] < max(5, 20 * np.median(counts)):  # the end of a long tail
+        return False
+    if gap > 1.5 * span:
+        return True
+    below = values[0] < 0 < rest.min()
+    return bool(below and len(values) <= GRID and gap >= 1.5 * np.median(steps))
+
+
+def no_rating(values: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of the distinct ``values`` probably mean "no rating": those that stand :func:`apart`, and a 0 below a scale
+    of few grades: one of five stars (or of halves of them), or one whose grades get rarer towards its end but for the
+    0."""
+    marks = apart(values, counts)
+    rest, often = values[~marks], counts[~marks]
+    if not 4 <= len(rest) <= GRID or rest[0] != 0:
+        return marks
+    steps = np.diff(rest)
+    even = bool(np.ptp(steps) < 1e-6 * steps[0])
+    stars = even and (len(rest) == 6 or (len(rest) == 11 and abs(rest[-1] - 5) < 1e-6))
+    odd = often[0] > 1.3 * often[1] and often[1] <= 1.3 * often[2]
+    if stars or odd or steps[0] > 1.5 * np.median(steps[1:]):
+        marks[int(np.flatnonzero(~marks)[0])] = True
+    return marks
+
+
+def _words(column: str) -> set[str]:
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", column)
+    words = re.findall(r"[a-z]+", spaced.lower())
+    return {*words, "".join(words)}
+
+
+def _may_count(found: NDArray[Any], counts: NDArray[Any]) -> bool:
+    """Whether values under a name such as "weight" may be counts: not a bounded scale of shares or grades, that is."""
+    return not (len(found) <= GRID and found[0] >= 0 and found[-1] <= 1)
+
+
+def _stretch(found: NDArray[Any], counts: NDArray[Any]) -> float:
+    """How much further the values reach above their median than below it (99th and 1st percentile)."""
+    places = np.cumsum(counts) / counts.sum()
+    low, middle, high = (float(found[min(int(np.searchsorted(places, q)), len(found) - 1)]) for q in (0.01, 0.5, 0.99))
+    return (high - middle) / max(middle - low, (high - low) * 1e-3, 1e-300)
+
+
+def _few_but_counted(found: NDArray[Any], counts: NDArray[Any]) -> bool:
+    """Whether a small set of whole numbers is counts and no scale: the smallest is the commonest by far, frequencies
+    fall, and the top is rare and far away, or there are gaps that a scale would not have."""
+    unit = float(np.diff(found).min())
+    ranks = found / unit
+    if len(found) < 3 or not np.allclose(ranks, np.round(ranks), atol=1e-3) or found[0] > 2 * unit:
+        return False
+    share = counts / counts.sum()
+    start = 1 if found[0] == 0 and share[0] < share[1] else 0
+    falls = bool(share[start] == share.max() and share[start] > 2 * share[min(start + 2, len(share) - 1)])
+    gaps = bool(np.diff(ranks).max() > 1.5)
+    return falls and share[-1] < 0.03 and (gaps or ranks[-1] > 10 or share[start] > 0.5)
+
+
+_VERBS = (
+    (("play", "plays", "playcount", "listens", "scrobbles", "played"), "played {label} {value} times"),
+    (("quantity", "qty", "units", "purchases", "orders", "bought"), "bought {label} {value} times"),
+    (("views", "viewed", "watched"), "viewed {label} {value} times"),
+    (("clicks",), "clicked {label} {value} times"),
+    (("hours", "hour"), "spent {value} hours on {label}"),
+    (("minutes", "minute"), "spent {value} minutes on {label}"),
+)
+
+
+def in_words(kind: Kind, column: str | None, label: object, value: float) -> str:
+    """What a user did: "rated Fargo 5", "played Blur 31 times", "chose Fargo", "chose Fargo 3 times"."""
+    if kind == "ratings":
+        return f"rated {label} {value:g}"
+    number = f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+    said = _words(column) if kind == "counts" and column is not None else set()
+    phrase = next((phrase for words, phrase in _VERBS if said & set(words)), None)
+    if phrase is not None:
+        return phrase.format(label=label, value=number).replace(" 1 times", " once")
+    if kind == "counts":
+        return f"chose {label} ({column}: {number})" if column else f"chose {label} {number} times"
+    if value == 1 or value != round(value):
+        return f"chose {label}"
+    return f"chose {label} {number} times"

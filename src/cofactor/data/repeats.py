@@ -1,0 +1,108 @@
+"""Rows that repeat a user and item: how many there are, and one row for each pair.
+
+A table keeps its rows as events (:attr:`Interactions.events`); what is merged here is what models learn from. Splits by
+time cut the events and merge each part, so that the past of whoever comes again is not lost to the future.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cofactor.data.interactions import Array, Duplicates, Interactions
+from cofactor.data.kind import Kind
+from cofactor.errors import ConfigError, DataError
+
+POLICIES = ("last", "first", "mean", "sum", "count", "all", "error")
+
+
+def check_duplicates(duplicates: Any) -> Duplicates | None:
+    """ConfigError unless it is the name of a policy, or None for the usual one of the kind."""
+    if duplicates is not None and duplicates not in POLICIES:
+        raise ConfigError(
+            f"duplicates={duplicates!r}; it may be 'last', 'first', 'mean', 'sum', 'count', 'all' or 'error'"
+        )
+    found: Duplicates | None = duplicates
+    return found
+
+
+def usual_policy(kind: Kind) -> Duplicates:
+    """A later rating takes the place of an earlier one; counts and events add up."""
+    return "last" if kind == "ratings" else "sum"
+
+
+def count_repeats(users: Array, items: Array, n_users: int, n_items: int, room: Array | None = None) -> int:
+    """How many rows repeat the user and item of another one. O(n). ``room``: uint32 (n,), to be written over."""
+    from cofactor.kernels import group
+
+    starts = group.row_starts(users, n_users)
+    if group.is_sorted(users):
+        return int(group.repeats(starts, items, n_items))
+    shift = max((n_users - 1).bit_length() - 9, 0)
+    bits = (n_items - 1).bit_length()
+    fits = room is not None and shift + bits <= 32
+    packed: Any = room if fits else np.empty(len(users), dtype=np.uint64)
+    group.pack(users, items, starts, shift, bits, packed)
+    return int(group.packed_repeats(packed, starts, shift, bits, n_items))
+
+
+def merged(data: Interactions, policy: Duplicates | None = None, repeated: int | None = None) -> Interactions:
+    """One row for each user and item by the ``policy`` (the table's own unless given), in the order of the rows that
+    are kept; the rows as they were are its :attr:`Interactions.events`. The same table where nothing repeats, or under
+    "all". Of counts, pairs that come to 0 or less (returns) are left out. DataError for repeats under "error"."""
+    policy = policy or data.duplicates or usual_policy(data.kind)
+    if data.duplicates != policy:
+        data = data.replace(duplicates=policy)
+    if repeated is None:
+        repeated = 0 if policy == "all" else count_repeats(data.users, data.items, data.n_users, data.n_items)
+    found, notes = data, list[str]()
+    if repeated and policy != "all":
+        found = _one_a_pair(data, policy, repeated)
+        how = {
+            "last": "the last",
+            "first": "the first",
+            "mean": "their mean",
+            "sum": "their sum",
+            "count": "their number",
+        }
+        by = " by time" if data.times is not None and policy in ("last", "first") else ""
+        notes.append(f"{repeated:,} duplicate rows of the same user and item merged: {how[policy]}{by} kept")
+    elif policy == "count" and (data.values != 1).any():
+        found = data.replace(values=np.ones(len(data), dtype=np.float32))
+    if data.kind == "counts" and len(found) and float(found.values.min()) <= 0:
+        keep = found.values > 0
+        notes.append(f"{int((~keep).sum()):,} pairs whose counts come to 0 or less (returns, say) left out")
+        found = found.take(keep)
+    if found is data:
+        return data
+    return found.replace(unmerged=data.replace(notes=()), notes=(*data.notes, *notes))
+
+
+def _one_a_pair(data: Interactions, policy: Duplicates, repeated: int) -> Interactions:
+    """The row that each pair keeps, with the value that the policy gives it. O(n), stable in order."""
+    from cofactor.kernels import group
+
+    starts = group.row_starts(data.users, data.n_users)
+    n, position = len(data), np.int32 if len(data) < 2**31 else np.int64
+    order = np.empty(n, dtype=position)
+    group.group(data.users, starts, order)
+    keep = np.ones(n, dtype=np.bool_)
+    sums, counts = data.values.astype(np.float64), np.ones(n, dtype=np.int32)
+    when = data.times if data.times is not None else np.empty(0, dtype=np.int64)
+    group.resolve_repeats(
+        starts, order, data.items, when, data.values, data.n_items, policy == "first", keep, sums, counts
+    )
+    if policy == "error":
+        row = int(np.argmin(keep))
+        who, what = data.user_ids.values[int(data.users[row])], data.item_ids.values[int(data.items[row])]
+        raise DataError(
+            f"{repeated:,} rows repeat a user and item, such as user {who!r} with item {what!r} (row {row + 1});"
+            f" remove them or choose duplicates='last', 'first' or 'mean'"
+        )
+    by: dict[str, Array] = {"mean": sums / counts, "sum": sums, "count": counts}
+    values = by.get(policy)
+    if values is not None:
+        with np.errstate(over="ignore"):
+            data = data.replace(values=values.astype(np.float32))
+    return data.take(keep)

@@ -1,0 +1,139 @@
+"""The column of values -> float32 numbers, and the texts that stand for "nothing here"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.data.arrays import Array, filled, gathered, is_plain
+from cofactor.data.tables import Table
+from cofactor.errors import ConfigError, DataError
+
+NOTHING = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "<NA>",
+    "NaN",
+    "nan",
+    "NULL",
+    "null",
+    "Null",
+    "None",
+    "none",
+    "\\N",
+    "#N/A",
+    "-",
+    "--",
+    "?",
+)
+"""Texts that stand for a missing value."""
+NO_IDS = frozenset(text for text in NOTHING if text not in ("-", "--", "?", "none", "n/a"))
+"""Texts that are no id."""
+
+
+def check_missing(missing: Any) -> tuple[Any, ...] | None:
+    """What stands for "no rating": numbers, texts or None, in a list; ConfigError for anything else."""
+    if missing is None:
+        return None
+    if isinstance(missing, (str, int, float)) or not isinstance(missing, Sequence):
+        raise ConfigError(f"missing is {missing!r}; give a list of the values that mean no rating, such as [99, -1]")
+    for value in missing:
+        if isinstance(value, bool) or not (value is None or isinstance(value, (str, int, float, np.number))):
+            raise ConfigError(f"missing has {value!r} in it; give numbers or texts, such as [99, -1]")
+    return tuple(missing)
+
+
+def gone(column: pl.Series, missing: Sequence[Any]) -> Array:
+    """bool (n,): where a value is one of those that mean "no rating". A text or None in ``missing`` stands for empty
+    fields and for all the usual texts of that meaning."""
+    numbers = [float(v) for v in missing if isinstance(v, (int, float, np.number))]
+    texts = [v for v in missing if isinstance(v, str)]
+    mask = pl.Series(np.zeros(len(column), dtype=np.bool_))
+    if column.dtype == pl.String:
+        text = column.str.strip_chars()
+        if texts or None in missing:
+            mask = mask | text.is_null() | text.is_in([*NOTHING, *texts])
+        column = as_numbers(column)
+    elif texts or None in missing:
+        mask = mask | column.is_null() | (column.is_nan().fill_null(True) if column.dtype.is_float() else False)
+    if numbers and (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+        single = column.cast(pl.Float64)
+        mask = mask | single.is_in(numbers).fill_null(False)
+    found: Array = mask.to_numpy()
+    return found
+
+
+def as_numbers(text: pl.Series) -> pl.Series:
+    """Text as float64, null where it is none: 9.5, or 9,5 where no field has a point and some are no thousands."""
+    text = text.str.strip_chars()
+    numbers = text.cast(pl.Float64, strict=False)
+    if numbers.null_count() == text.null_count():
+        return numbers
+    commas = text.str.contains(r"^[-+]?\d+,\d+$")
+    if (
+        commas.any()
+        and not text.str.contains(r"\.").any()
+        and not text.filter(commas).str.contains(r"^[-+]?\d{1,3},\d{3}$").all()
+    ):
+        return text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    return numbers
+
+
+def ratings(table: Table, column: Callable[[str], pl.Series], name: str, room: Array) -> Array:
+    """The values of the column ``name``, in ``room`` (float32 (n,)) where they can be had in parts."""
+    if table.stream is not None and table.sample[name].dtype.is_numeric():
+        values = gathered(*table.stream(name), room)
+        if values is not None and _all_finite(values):
+            return values
+    return to_floats(column("rating"), name)
+
+
+def to_floats(column: pl.Series, name: str) -> Array:
+    """float32 values; DataError with row and value for the first that is not a finite number."""
+    if column.dtype == pl.Boolean:
+        column = column.cast(pl.Float32)
+    if column.dtype == pl.String:
+        numbers = as_numbers(column)
+        empty = column.str.strip_chars().is_in(NOTHING).fill_null(True)
+    elif column.dtype.is_numeric():
+        numbers, empty = column, column.is_null()
+    elif column.dtype == pl.Null:
+        numbers, empty = column.cast(pl.Float32), column.is_null()
+    else:
+        raise DataError(f"column {name!r} has type {column.dtype}, which is not a rating; give numbers")
+    if numbers.null_count():
+        bad = numbers.is_null()
+        row = int(bad.arg_max() or 0)
+        value = column[row]
+        several = f", and {int(bad.sum()) - 1:,} more are" if bad.sum() > 1 else ""
+        if empty[row]:
+            shown = f" ({value!r})" if value not in (None, "") else ""
+            text = value if shown else "NA"
+            raise DataError(
+                f"the rating in row {row + 1} (column {name!r}) is missing{shown}{several}; mend or drop such rows, or"
+                f" leave them out with missing=[{text!r}] (on the command line --missing {text})"
+            )
+        raise DataError(
+            f"the rating in row {row + 1} (column {name!r}) is {value!r}, which is not a number{several}; mend or drop"
+            " that row"
+        )
+    values = filled(numbers if is_plain(numbers) else numbers.cast(pl.Float32), np.float32)
+    if not _all_finite(values):
+        row = int(np.argmin(np.isfinite(values)))
+        infinite = int((~np.isfinite(values)).sum())
+        raise DataError(
+            f"the rating in row {row + 1} (column {name!r}) is {numbers[row]}"
+            f"{f', and {infinite - 1:,} more are not finite' if infinite > 1 else ''}; mend or drop that row"
+        )
+    return values
+
+
+def _all_finite(values: Array) -> bool:
+    with np.errstate(all="ignore"):
+        total = values.sum()
+    return bool(np.isfinite(total) or np.isfinite(values).all())
