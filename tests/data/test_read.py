@@ -481,7 +481,7 @@ def test_nonsense_is_refused_in_one_sentence() -> None:
     good = pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, 2]})
     with pytest.raises(DataError, match="same name"):
         cf.read(pd.concat([good, good], axis=1))
-    with pytest.raises(DataError, match="no table"):
+    with pytest.raises(DataError, match="not a table"):
         cf.read(good["rating"])
     with pytest.raises(DataError, match=r"sep is .*--sep"):
         cf.read("ratings.csv", sep="")

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from cofactor.bundle.tensors import parse_json
+from cofactor.data.kind import KINDS
+from cofactor.data.repeats import POLICIES
 from cofactor.errors import BundleError
 
 VERSION = 3
@@ -45,6 +47,8 @@ _DATA: dict[str, tuple[type, ...]] = {
     "users": (int,),
     "items": (int,),
     "columns": (dict,),
+    "kind": (str,),
+    "duplicates": (str, type(None)),
     "notes": (list,),
     "user_features": (list, type(None)),
     "item_features": (list, type(None)),
@@ -93,11 +97,13 @@ RENAMED = {
 
 
 def _from_2(old: Manifest) -> Manifest:
-    """Version 2 used other names for some parameters and metrics, and called the trials of ``auto`` ``tried``."""
+    """Version 2 used other names for some parameters and metrics, and called the trials of ``auto`` ``tried``. It
+    did not say what kind the values are: an empty text, so that they are looked at."""
     new = {name: value for name, value in old.items() if name != "tried"}
     return new | {
         "format_version": 3,
         "trials": [{"held_out": "", **line} for line in old["tried"]],
+        "data": {**old["data"], "kind": "", "duplicates": None},
         "config": {RENAMED.get(name, name): value for name, value in old["config"].items()},
         "metrics": {{"drift": "embedding_shift"}.get(name, name): value for name, value in old["metrics"].items()},
     }
@@ -149,6 +155,8 @@ def _check(m: Manifest, what: str) -> None:
             raise BundleError(f"{what}: {name} has a size below zero")
     if any(not 0 <= m["data"][n] < 1 << 31 for n in ("users", "items")) or not 0 <= m["data"]["rows"] < 1 << 40:
         raise BundleError(f"{what}: the numbers of rows, users or items make no sense")
+    if m["data"]["kind"] not in ("", *KINDS) or m["data"]["duplicates"] not in (None, *POLICIES):
+        raise BundleError(f"{what}: the kind of the values, or the policy for duplicates, does not exist")
     lists = [
         m["data"]["notes"],
         *(m["data"][f] for f in ("user_features", "item_features") if m["data"][f] is not None),

@@ -109,6 +109,9 @@ class Columns:
     time: str | None = None
 
 
+_UNKNOWN = cast(Kind, "")
+
+
 @dataclass(frozen=True, eq=False)
 class Interactions:
     """A table of ratings (or clicks, plays, purchases: then every value is 1 or a count) in arrays.
@@ -134,7 +137,7 @@ class Interactions:
     """What the reader decided, one sentence each: columns guessed, duplicates merged, encoding, unit of
     time."""
 
-    kind: Kind = cast(Kind, "")
+    kind: Kind = _UNKNOWN
     """What the values mean; guessed from them where it is not given."""
     duplicates: Duplicates | None = None
     """How rows of the same user and item become one: the policy of :func:`cofactor.read`; None: the usual one."""

@@ -170,7 +170,8 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
         ordered, n = np.sort(times), len(times)
         moments = [int(ordered[min(n - round(n * share * left), n - 1)]) for left in range(k, 0, -1)]
     else:
-        moments = [moment(one, in_order=is_order(times)) for one in check_iterable("cutoffs", cutoffs, "['2013-06-01', '2013-07-01']")]
+        asked = check_iterable("cutoffs", cutoffs, "['2013-06-01', '2013-07-01']")
+        moments = [moment(one, in_order=is_order(times)) for one in asked]
         if not moments or sorted(set(moments)) != moments:
             raise ConfigError("cutoffs are moments in ascending order, none of them twice, at least one")
     found = []
