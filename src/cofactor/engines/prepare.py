@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from cofactor.bundle import columns
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Columns, Interactions, csr
-from cofactor.data.read import merge, read
+from cofactor.data.read import read
+from cofactor.data.repeats import merged
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.errors import ConfigError, DataError
 from cofactor.kernels.sums import CHUNK, leaves_of, nodes_of
@@ -243,7 +244,7 @@ def group_users(job: dict[str, Any]) -> Done:
     before = len(data)
     if job["duplicates"] != "all":
         try:
-            data, _ = merge(data, job["duplicates"], 1)
+            data = merged(data, job["duplicates"])
         except DataError:
             raise DataError(
                 "some rows repeat a user and item; remove them or choose duplicates='last', 'first' or 'mean'"

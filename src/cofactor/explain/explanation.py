@@ -90,11 +90,14 @@ class Explanation:
         name = "title" if "title" in self.rated.columns else "item"
         found = [
             f"{'because' if row['contribution'] >= 0 else 'although'} you "
-            f"{act(self.explicit, row[name], row['rating'], row['stated'], self.kind, self.column)}: {row['contribution']:+z.{self.digits}f}"
+            f"{self._did(row, name)}: {row['contribution']:+z.{self.digits}f}"
             for at, row in enumerate(self.strongest(n).iter_rows(named=True))
             if abs(row["contribution"]) >= least or (at == 0 and self.leads is not None)
         ]
         return found if self.leads is not None or not self.reason else [f"because it is {self.reason}", *found]
+
+    def _did(self, row: dict[str, Any], name: str) -> str:
+        return act(self.explicit, row[name], row["rating"], row["stated"], self.kind, self.column)
 
     def others(self, n: int) -> list[tuple[str, int, float]]:
         """What the ratings besides the ``n`` strongest come to: ("for" or "against", how many, their sum)."""
