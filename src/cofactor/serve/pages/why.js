@@ -7,7 +7,6 @@ import { href } from "./route.js";
 import { itemLink } from "./search.js";
 import { waterfall } from "./waterfall.js";
 
-const SHOWN = 8;
 const name = (...children) => el("th", { scope: "row" }, children);
 const cell = (...children) => el("td", { class: "n" }, children);
 const extra = (...children) => el("td", { class: "n wide-only" }, children);
@@ -76,7 +75,7 @@ export function openWhy({ info, person, item, title, closed }) {
 		const part = (list, way) => (list.length ? [{ label: `${many(list.length, "other rating")} ${way} it`, value: list.reduce((t, r) => t + r.contribution, 0) }] : []);
 		return [...part(rest.filter((r) => r.contribution >= 0), "for"), ...part(rest.filter((r) => r.contribution < 0), "against")];
 	}
-	const given = (row) => (row.stated === false ? "liked" : short(row.rating));
+	function given(row) { return row.stated === false ? "liked" : short(row.rating); }
 
 	function labelOf(row) { return known(row.rating) && info.scale.low < info.scale.high ? `${nameOf(row)} · ${given(row)}` : nameOf(row); }
 
@@ -94,15 +93,15 @@ export function openWhy({ info, person, item, title, closed }) {
 				return el("tr", {}, info.can.fold_in ? el("td", { class: "leave" }, el("label", { class: "box" }, box)) : null, name(words(nameOf(r))),
 					cell(given(r)), cell(el("b", { class: r.contribution < 0 ? "down" : "up" }, signed(r.contribution, digits))), extra(fix(r.similarity)), extra(big(r.shared_raters)));
 			}),
-			list === found.rated ? null : others(found).map(({ label, value }) => el("tr", {}, info.can.fold_in ? el("td") : null, name(label), el("td"), cell(signed(value, digits)), extra(), extra())),
+			list === found.rated || found.rated.length <= found.strongest.length ? null : others(found).map(({ label, value }) => el("tr", {}, info.can.fold_in ? el("td") : null, name(label), el("td"), cell(signed(value, digits)), extra(), extra())),
 			el("tr", {}, info.can.fold_in ? el("td") : null, name("everything else"), el("td"), cell(signed(found.rest, digits)), extra(), extra()),
 			el("tr", { class: "sum" }, info.can.fold_in ? el("td") : null, name("together"), el("td"), cell(fix(found.prediction, digits)), extra(), extra()));
 		}
-		fillRows(found.rated.length > SHOWN + 1 ? found.strongest : found.rated);
+		fillRows(found.strongest);
 		return el("div", {}, el("h3", {}, "The same in figures"),
 			info.can.fold_in ? note("slim", "Leave ratings out to see how the whole list would change.") : null,
 			el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col" }, "Leave out") : null, el("th", { scope: "col" }, "Rated"), el("th", { scope: "col", class: "n" }, "Rating"), el("th", { scope: "col", class: "n" }, "Contribution"), el("th", { scope: "col", class: "n wide-only" }, "Alike"), el("th", { scope: "col", class: "n wide-only" }, "Shared raters"))), rows)),
-			found.rated.length > SHOWN + 1 ? more : null, changes);
+			found.rated.length > found.strongest.length ? more : null, changes);
 	}
 
 	async function whatIf(out, place) {
