@@ -50,7 +50,7 @@ def test_word2vec(rec, tmp_path):
 def test_exports_that_cannot_be(rec, toy, tmp_path):
     with pytest.raises(ConfigError, match="npy, npz, parquet, word2vec"):
         export.export_vectors(rec, tmp_path / "x", "pickle")
-    with pytest.raises(ConfigError, match="no PyTorch module"):
+    with pytest.raises(ConfigError, match="not a PyTorch module"):
         export.export_onnx(rec, tmp_path / "x")
     (tmp_path / "file").write_text("mine")
     for act in (export.export_hf, export.export_vectors):
@@ -196,7 +196,7 @@ def test_onnx_that_cannot_be(toy, tmp_path, monkeypatch, graph):
     newer = made[fickle].update([(1, toy.item_ids.values[0], 5.0)])
     with pytest.raises(ConfigError, match="1 ratings are newer than the model"):
         export.export_onnx(newer, tmp_path / "m.onnx")
-    with pytest.raises(ConfigError, match="no folder"):
+    with pytest.raises(ConfigError, match="not a folder"):
         export.export_onnx(made[fickle], tmp_path / "nowhere" / "m.onnx")
     for lacks in ("onnx", "onnxscript"):
         with monkeypatch.context() as m:

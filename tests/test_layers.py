@@ -58,6 +58,11 @@ START_UP = {
     "kernels": "numba takes half a second to load, and a list from a saved model may need none of it",
     "models.torch": "PyTorch is an extra, and takes a second to load",
     "models.neural.network": "it brings kernels, and few load a network",
+    "fitting": "a saved model answers without the modules that train",
+    "explain": "a saved model makes lists without the modules that explain",
+    "recommend.ann.search": "an index is asked for",
+    "recommend.batch.recommend_all": "one list needs no job",
+    "recommend.cold_start.items": "new items are rare",
     "serve": "FastAPI and uvicorn are an extra",
 }
 """What may be imported inside a function, for start-up time, and why. Nothing else may."""

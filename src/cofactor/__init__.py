@@ -26,7 +26,7 @@ _PUBLIC = {
     "folds": "cofactor.data.datasets",
     "list_datasets": "cofactor.data.datasets",
     "list_models": "cofactor.models",
-    "load": "cofactor.api",
+    "load": "cofactor.recommender",
     "load_dataset": "cofactor.data.datasets",
     "read": "cofactor.data.read",
     "tune": "cofactor.selection.tune",
@@ -38,7 +38,6 @@ __all__ = ["__version__", "split", *sorted(_PUBLIC)]
 if TYPE_CHECKING:
     from cofactor.api import diff as diff
     from cofactor.api import fit as fit
-    from cofactor.api import load as load
     from cofactor.collab import Learner as Learner
     from cofactor.collab import collab_learner as collab_learner
     from cofactor.data import splits as split
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from cofactor.fitting.estimate import check as check
     from cofactor.models import list_models as list_models
     from cofactor.recommender import Recommender as Recommender
+    from cofactor.recommender import load as load
     from cofactor.selection.compare import compare as compare
     from cofactor.selection.tune import tune as tune
     from cofactor.train import Callback as Callback

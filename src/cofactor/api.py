@@ -1,4 +1,4 @@
-"""From a table, or a file, to a Recommender in one call."""
+"""From a table to a Recommender in one call, and what changed between two."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from cofactor import bundle
 from cofactor._fork import check_threads
 from cofactor._paths import check_file
 from cofactor._validate import check_bool, check_int, check_number
@@ -17,7 +16,7 @@ from cofactor.evaluation import diff as differences
 from cofactor.fitting.fit import fit_named, prepared
 from cofactor.model import Task
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommender import Recommender
+from cofactor.recommender import Recommender, load
 from cofactor.selection.choose import choose
 
 AUTO: dict[str, Task] = {"auto": "rating", "auto-ranking": "ranking"}
@@ -105,20 +104,6 @@ def fit(
         fitted.metrics.update(choice.metrics)
         fitted.trials = choice.frame
     return Recommender.of(fitted)
-
-
-def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recommender:
-    """A saved Recommender.
-
-    Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay there: they are read when first
-    used (for a list, say). The digest of mapped arrays is checked only with ``verify``. Everything else is always
-    checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
-    at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
-    ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
-    no code. Raises BundleError for anything that is not an intact bundle.
-    """
-    check_threads()
-    return Recommender.of(bundle.load(path, verify=verify, module=module))
 
 
 def diff(

@@ -113,6 +113,10 @@ class Model(Protocol):
         """float32 (len(user_state), n_items) for rows from ``fold_in`` or ``user_state``."""
         ...
 
+    def shape(self) -> tuple[int | None, int]:
+        """(users, items) of the training data; None for a model that keeps nothing per user."""
+        ...
+
     def state(self) -> State:
         """Everything learned, as named arrays (a 0-d array for a number). Not copied."""
         ...

@@ -7,25 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 import polars as pl
 from numpy.typing import NDArray
 
 from cofactor import bundle
+from cofactor._fork import check_threads
 from cofactor._fork import checks_threads
 from cofactor._paths import check_file
 from cofactor._validate import check_int
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
-from cofactor.explain.explanation import Explanation, explain
-from cofactor.explain.what_if import what_if
-from cofactor.fitting.fit import from_learner
-from cofactor.fitting.refit import refit
 from cofactor.model import Interval
-from cofactor.recommend.ann.search import approximate
-from cofactor.recommend.batch.recommend_all import recommend_all
-from cofactor.recommend.cold_start.items import recommend_new
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import ListOptions, Unknown, list_options
 from cofactor.recommend.parameters import biases_frame, embeddings_frame
@@ -35,7 +29,10 @@ from cofactor.recommend.recommend import recommend_frame
 from cofactor.recommend.similar import SHRINK
 from cofactor.recommend.similar_items import similar_frame
 from cofactor.recommend.update import apply_updates, enlarged
-from cofactor.train.learner import Learner
+
+if TYPE_CHECKING:
+    from cofactor.explain.explanation import Explanation
+    from cofactor.train.learner import Learner
 
 Array = NDArray[Any]
 
@@ -47,6 +44,8 @@ class Recommender(Fitted):
     @classmethod
     def from_learner(cls, learn: Learner) -> Self:
         """Around the model of a Learner, with the losses it recorded."""
+        from cofactor.fitting.fit import from_learner
+
         return cls.of(from_learner(learn))
 
     # ---- predictions
@@ -127,6 +126,8 @@ class Recommender(Fitted):
         ``out`` memory is bounded, the file appears whole at the end, and a run that was killed goes on where it was
         when it is started again with the same model and options. Parts stand in ``<out>.parts`` meanwhile.
         """
+        from cofactor.recommend.batch.recommend_all import recommend_all
+
         if out is not None:
             check_file(out)
         return recommend_all(self, list_options(n=n, **options), users, out)
@@ -150,6 +151,8 @@ class Recommender(Fitted):
         ``calibration``, ``sure`` or ``explore`` are exact all the same. :meth:`update` keeps the index; bundles and
         :meth:`refit` do not. ConfigError for a model without vectors, MissingExtraError without the extra ``ann``.
         """
+        from cofactor.recommend.ann.search import approximate
+
         return approximate(self, check_int("n", n), check_int("sample", sample), seed, above, connectivity, effort)
 
     def recommend_new(
@@ -172,6 +175,8 @@ class Recommender(Fitted):
         are known after all are scored as ever. ``interval`` adds bounds (of rating models) that should hold ``level``
         of true ratings: from the errors on known items that are predicted by their features alone.
         """
+        from cofactor.recommend.cold_start.items import recommend_new
+
         return recommend_new(self, items, user, history, n, unknown, interval, level)
 
     # ---- newer ratings
@@ -214,6 +219,8 @@ class Recommender(Fitted):
         both know; Schönemann 1966), so that stored ones from :meth:`embeddings` stay comparable.
         ``metrics["embedding_shift"]`` is how far they moved even so: the mean of 1 - cosine over these items.
         """
+        from cofactor.fitting.refit import refit
+
         return Recommender.of(refit(self, ratings, self.seed if seed is None else seed, warm, verbose, config))
 
     # ---- what it learned
@@ -256,6 +263,8 @@ class Recommender(Fitted):
 
         Terms that sum to it, what each rated item does to it, and the ``n`` rated items most like this one.
         """
+        from cofactor.explain.explanation import explain
+
         if item is None:
             raise ConfigError("name the item to explain: explain(user=..., item=...)")
         return explain(self, resolve_user(self, user, history), self.items.code(item), n=check_int("n", n, 0))
@@ -273,6 +282,8 @@ class Recommender(Fitted):
 
         A frame item, [title,] rank_before, rank_after, score_before, score_after.
         """
+        from cofactor.explain.what_if import what_if
+
         return what_if(self, resolve_user(self, user, history), without, instead, n)
 
     # ---- files
@@ -288,3 +299,17 @@ class Recommender(Fitted):
                 " that, or save the recommender from before update()"
             )
         bundle.save(self, path)
+
+
+def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recommender:
+    """A saved Recommender.
+
+    Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay there: they are read when first
+    used (for a list, say). The digest of mapped arrays is checked only with ``verify``. Everything else is always
+    checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
+    at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
+    ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
+    no code. Raises BundleError for anything that is not an intact bundle.
+    """
+    check_threads()
+    return Recommender.of(bundle.load(path, verify=verify, module=module))

@@ -20,15 +20,13 @@ import pytest
 
 import cofactor as cf
 from cofactor import api as fitting
-from cofactor import bundle
-from cofactor.api import load
 from cofactor.bundle import check_writable, config, files, info, manifest, save, tensors
 from cofactor.bundle.lazy_rows import LaterRows
 from cofactor.data.features import with_features
 from cofactor.data.interactions import Interactions
 from cofactor.errors import BundleError
 from cofactor.recommend.fitted import TRIALS
-from cofactor.recommender import Recommender
+from cofactor.recommender import Recommender, load
 
 CONFIGS = {
     "bias": {},
@@ -152,7 +150,7 @@ def test_arrays_are_plain_safetensors(rec, tmp_path):
 
 def test_large_arrays_are_mapped(rec, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr(bundle, "SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     b = load(tmp_path / "m")
     assert isinstance(b.data.values.base, np.memmap)
     assert isinstance(b.model.item_bias.base, np.memmap)
@@ -188,7 +186,7 @@ def test_large_arrays_are_mapped(rec, tmp_path, monkeypatch):
 
 def test_mapped_rows_are_interactions_like_others(rec, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr(bundle, "SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     data = load(tmp_path / "m").data
     assert isinstance(data, LaterRows)
     assert not data.items.flags.writeable
@@ -332,7 +330,7 @@ def test_what_is_no_bundle_is_left_alone(rec, tmp_path):
     (tmp_path / "folder" / "letter").write_text("mine")
     for name in ("file", "folder"):
         for act in (lambda p: save(rec, p), check_writable):
-            with pytest.raises(BundleError, match="no saved model"):
+            with pytest.raises(BundleError, match="not a saved model"):
                 act(tmp_path / name)
         with pytest.raises(BundleError):
             load(tmp_path / name)
@@ -340,7 +338,7 @@ def test_what_is_no_bundle_is_left_alone(rec, tmp_path):
     for act in (lambda p: save(rec, p), check_writable):
         with pytest.raises(BundleError, match="make it first"):
             act(tmp_path / "none" / "m")
-        with pytest.raises(BundleError, match="no directory"):
+        with pytest.raises(BundleError, match="not a directory"):
             act(tmp_path / "file" / "m")
     with pytest.raises(BundleError, match="No such file"):
         load(tmp_path / "nowhere")
@@ -433,7 +431,7 @@ def test_killed_at_any_step(rec, other, tmp_path, monkeypatch, exchange):
 
 CHILD = """
 import sys
-from cofactor.api import load
+from cofactor.recommender import load
 from cofactor.bundle import save
 a, b = load(sys.argv[1]), load(sys.argv[2])
 print("ready", flush=True)

@@ -20,13 +20,11 @@ import pytest
 
 import cofactor as cf
 from cofactor import api as fitting
-from cofactor import bundle
-from cofactor.api import load
 from cofactor.bundle import files, id_tables, manifest, save
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.errors import BundleError, DataError
-from cofactor.recommender import Recommender
+from cofactor.recommender import Recommender, load
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +45,13 @@ READ_ONLY = """
 import json, os, sys
 from pathlib import Path
 import numpy as np
-import cofactor.bundle as bundle
+import cofactor as cf
+import cofactor.bundle.bundle as bundle
 from cofactor.errors import BundleError
 
 shelf = Path(sys.argv[1])
 bundle.SMALL = 0  # all arrays are mapped
-first = bundle.load(shelf / "m")  # imports and compiles what there is to import and compile
+first = cf.load(shelf / "m")  # imports and compiles what there is to import and compile
 first.recommend(first.data.user_ids.values[0])
 first.save(sys.argv[2])
 if os.geteuid() == 0:  # to whom no permission applies
@@ -64,7 +63,7 @@ try:
     (shelf / "probe").touch()
 except OSError as exc:
     found["probe"] = type(exc).__name__
-rec = bundle.load(shelf / "m")
+rec = cf.load(shelf / "m")
 user = rec.data.user_ids.values[0]
 found["mapped"] = isinstance(rec.model.item_bias.base, np.memmap) and isinstance(rec.data.values.base, np.memmap)
 found["list"] = rec.recommend(user, n=5)["item"].to_list()
@@ -168,7 +167,7 @@ def test_ids_of_a_large_bundle_are_checked_when_first_used(rec, tmp_path, monkey
         (tmp_path / "m" / "manifest.json").write_bytes(manifest.dump(m))
     with pytest.raises(BundleError, match=words):
         load(tmp_path / "m")
-    monkeypatch.setattr(bundle, "SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     with pytest.raises(BundleError, match=words):
         load(tmp_path / "m", verify=True)
     found = load(tmp_path / "m")
@@ -195,7 +194,7 @@ def test_what_is_small(rec, tmp_path, monkeypatch):
     assert users < items
 
     def opened(limit):
-        monkeypatch.setattr(bundle, "SMALL", limit)
+        monkeypatch.setattr("cofactor.bundle.bundle.SMALL", limit)
         data = load(tmp_path / "m").data
         unread = {k for k in ("user_ids", "item_ids") if isinstance(vars(data)[k], id_tables.Unread)}
         assert data.item_ids == rec.data.item_ids
@@ -211,7 +210,7 @@ def test_what_is_small(rec, tmp_path, monkeypatch):
 def test_more_ids_than_bytes_are_refused_at_once(toy, tmp_path, monkeypatch):
     """Rows by user or item have an entry for each of them, whether or not their names are ever read."""
     save(fitting.fit(toy, "popular", calibrate=False), tmp_path / "m")
-    monkeypatch.setattr(bundle, "SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     m = json.loads((tmp_path / "m" / "manifest.json").read_text())
     size = m["files"]["users.parquet"]["bytes"]
     for users, fine in ((size, True), (size + 1, False), ((1 << 31) - 1, False)):
@@ -226,7 +225,7 @@ def test_more_ids_than_bytes_are_refused_at_once(toy, tmp_path, monkeypatch):
 
 def test_a_large_bundle_that_is_replaced_after_opening_stays_as_it_was(rec, toy, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr(bundle, "SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     found = load(tmp_path / "m")
     fewer = toy.take(toy.items < 5)
     fewer = fitting.fit(cf.read(fewer.to_frame()), "bias", calibrate=False)
@@ -248,7 +247,7 @@ def test_files_of_a_large_bundle_are_let_go(rec, tmp_path, monkeypatch):
     if not Path("/proc/self/fd").exists():
         pytest.skip("which files are open is not known here")
     save(rec, tmp_path / "m")
-    monkeypatch.setattr(bundle, "SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     found = load(tmp_path / "m")
     before = held()
     assert before >= 2
@@ -263,7 +262,7 @@ def test_files_of_a_large_bundle_are_let_go(rec, tmp_path, monkeypatch):
 
 def test_verified_at_once_nothing_is_left_for_later(rec, tmp_path, monkeypatch):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr(bundle, "SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     assert type(load(tmp_path / "m", verify=True).data) is Interactions
     forged = json.loads((tmp_path / "m" / "manifest.json").read_text())
     arrays = bytearray((tmp_path / "m" / "arrays.safetensors").read_bytes())
@@ -282,7 +281,7 @@ def test_verified_at_once_nothing_is_left_for_later(rec, tmp_path, monkeypatch):
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda data: pickle.loads(pickle.dumps(data))])
 def test_copies_of_a_large_bundle_s_data_are_in_memory(rec, tmp_path, monkeypatch, copied):
     save(rec, tmp_path / "m")
-    monkeypatch.setattr(bundle, "SMALL", 0)
+    monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     found = copied(load(tmp_path / "m").data)
     assert type(found) is Interactions
     assert found.to_frame().equals(rec.data.to_frame())

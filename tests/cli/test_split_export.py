@@ -194,7 +194,7 @@ def test_export_refuses_in_a_sentence(run: Any, model: cf.Recommender) -> None:
     for args, words in (
         (("v.bin",), "give --format"),
         (("v", "--format", "numpy"), "no format 'numpy'"),
-        (("v.onnx",), "no PyTorch module"),
+        (("v.onnx",), "not a PyTorch module"),
         (("v.npz", "--which", "films"), "item or user"),
         (("nowhere/v.npz",), "there is no folder"),
     ):

@@ -267,7 +267,7 @@ def test_crowds_far_from_each_other_have_room_on_the_map(data, fitted, monkeypat
     def pushed(xy, *rest):
         xy[:12, 0], xy[12:, 0] = np.linspace(0, 1, 12), np.linspace(1000, 1001, 12)
 
-    monkeypatch.setattr("cofactor.report.maps.layout", pushed)
+    monkeypatch.setattr("cofactor.kernels.layout.layout", pushed)
     left = item_map(fitted("als").model, data, np.arange(24))[:, 0]
     assert (np.diff(left) > 0).all()
     assert np.ptp(left[:12]) == pytest.approx(11 / 23 / 3, abs=0.01)

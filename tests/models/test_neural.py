@@ -279,7 +279,7 @@ def test_plain_arrays_give_what_torch_gives(toy, config):
 
 def by_torch(model, users):
     """The scores of all items, a pair at a time through the module."""
-    n = model.shape[1]
+    n = model.tables_shape[1]
     return TorchModule.predict(model, np.repeat(users, n), np.tile(np.arange(n), len(users))).reshape(-1, n)
 
 

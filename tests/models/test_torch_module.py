@@ -293,7 +293,8 @@ def test_a_module_without_tables_says_so_and_still_predicts(toy):
 
 def test_offset_reserves_number_zero(toy):
     model = learner(toy, config={"offset": 1}).model
-    assert model.shape == (toy.n_users + 1, toy.n_items + 1)
+    assert model.tables_shape == (toy.n_users + 1, toy.n_items + 1)
+    assert model.shape() == (toy.n_users, toy.n_items)
     assert len(model.module.users.weight) == toy.n_users + 1
     assert model.scores(np.array([0])).shape == (1, toy.n_items)
     x = torch.tensor([[1, 1], [3, 2]])

@@ -8,7 +8,7 @@ import pytest
 
 import cofactor as cf
 from cofactor.errors import ConfigError, UnknownIdError
-from cofactor.recommend.rerank import Shape, arrange, divergence, scaled_similarity
+from cofactor.recommend.rerank import RerankSpec, divergence, rerank, scaled_similarity
 from cofactor.recommend.similar import co_ratings, co_ratings_among, shared_among
 from toys import two_tastes as table
 
@@ -60,7 +60,7 @@ def test_unknown_items_in_lists_follow_the_policy(rec):
 
 def test_without_a_wish_the_order_is_that_of_the_scores():
     scores = np.sort(np.random.default_rng(0).random(20))[::-1].astype(np.float32)
-    assert arrange(scores, 7, Shape()).tolist() == list(range(7))
+    assert rerank(scores, 7, RerankSpec()).tolist() == list(range(7))
 
 
 def slow_mmr(scores, similarity, n, d):
@@ -82,7 +82,7 @@ def test_diversity_against_the_definition(d):
     scores = np.sort(rng.normal(size=30))[::-1]
     vectors = rng.normal(size=(30, 3))
     similarity = scaled_similarity(vectors @ vectors.T)
-    found = arrange(scores, 10, Shape(diversity=d, similarity=similarity)).tolist()
+    found = rerank(scores, 10, RerankSpec(diversity=d, similarity=similarity)).tolist()
     assert found == slow_mmr(scores, similarity, 10, d)
     assert found != list(range(10))
 
@@ -100,8 +100,8 @@ def test_divergence_against_the_definition():
 def test_full_calibration_brings_the_shares_of_the_target():
     rng = np.random.default_rng(2)
     shares = np.eye(3)[rng.integers(0, 3, 60)]
-    places = arrange(
-        np.sort(rng.random(60))[::-1], 20, Shape(calibration=1.0, shares=shares, target=np.array([0.6, 0.3, 0.1]))
+    places = rerank(
+        np.sort(rng.random(60))[::-1], 20, RerankSpec(calibration=1.0, shares=shares, target=np.array([0.6, 0.3, 0.1]))
     )
     np.testing.assert_allclose(shares[places].mean(axis=0), [0.6, 0.3, 0.1], atol=0.051)
 
@@ -175,7 +175,7 @@ def test_wishes_that_make_no_sense(rec, wish, message):
 def test_groups_need_a_table():
     frame = table().to_frame()
     rec = cf.fit(cf.read(frame), model="bias", calibrate=False)
-    with pytest.raises(ConfigError, match="no table of items to group them by"):
+    with pytest.raises(ConfigError, match="not a table of items to group them by"):
         rec.recommend(3, per_group=("genres", 1))
 
 

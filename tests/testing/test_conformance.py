@@ -97,6 +97,7 @@ BROKEN = {
     "learns": spoilt(stepper=_learns_nothing),
     "loss_falls": spoilt(stepper=_learns_nothing),
     "predict": spoilt(predict=lambda self, u, i, times=None: Bias.predict(self, u, i).astype(np.float64)),
+    "shape": spoilt(shape=lambda self: (3, 5)),
     "scores": spoilt(scores=lambda self, users: Bias.scores(self, users) + np.float32(0.1)),
     "unknown": spoilt(predict=lambda self, u, i, times=None: np.where(u < 0, np.nan, Bias.predict(self, u, i))),
     "empty": spoilt(scores=lambda self, users: Bias.scores(self, users)[: max(len(users), 1)].reshape(len(users), -1)),

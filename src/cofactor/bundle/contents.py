@@ -135,16 +135,16 @@ def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, mo
     given = {} if module is None else {"module": module}
     try:
         made = cls.from_state(settings, state, **given)
-        sizes = _sizes(made, data)
+        n_users, n_items = made.shape()
     except (BundleError, MissingExtraError):
         raise
     except ConfigError as exc:
         raise BundleError(f"the model in {path} does not fit its own parameters: {exc}") from exc
     except Exception as exc:  # whatever a forged state does to a model's code
         raise BundleError(f"the model in {path} cannot be made of its arrays ({type(exc).__name__}: {exc})") from exc
-    if sizes != (data.n_users, data.n_items):
+    if n_users not in (None, data.n_users) or n_items != data.n_items:
         raise BundleError(
-            f"the model in {path} is for {sizes[0]:,} users and {sizes[1]:,} items,"
+            f"the model in {path} is for {n_users:,} users and {n_items:,} items,"
             f" its data have {data.n_users:,} and {data.n_items:,}"
         )
     if state.unread:
@@ -173,17 +173,6 @@ def _class(name: str, path: str | Path) -> type[Any]:
     if name not in REGISTRY:
         raise BundleError(f"{path} holds a model {name[:60]!r}, which this cofactor does not have; update cofactor")
     return model_class(name)
-
-
-def _sizes(model: Any, data: Interactions) -> tuple[int, int]:
-    """For how many users and items a model has been made; by a row of its scores where it does not say."""
-    if (sizes := getattr(model, "sizes", None)) is not None:
-        return int(sizes()[0]), int(sizes()[1])
-    if isinstance(model, HasFactors):
-        return len(model.bias("user")), len(model.bias("item"))
-    if not data.n_users:
-        return 0, data.n_items
-    return data.n_users, model.scores(np.array([data.n_users - 1])).shape[1]
 
 
 class _Watched(dict[str, Array]):

@@ -128,9 +128,7 @@ def check_lists(out: str) -> None:
 
     check_table(out)
     if Path(out).is_file() and Path(out).stat().st_size and "rank" not in _columns_of(out):
-        raise ConfigError(
-            f"{out} already exists and does not hold lists; choose another file, or remove that one first"
-        )
+        raise ConfigError(f"{out} already exists and does not hold lists; choose another file")
 
 
 def check_page(out: str) -> None:
@@ -140,9 +138,7 @@ def check_page(out: str) -> None:
         with place.open("rb") as file:
             page = file.read(200).lstrip().lower().startswith((b"<!doctype html", b"<html"))
         if not page:
-            raise ConfigError(
-                f"{out} already exists and is not an HTML page; choose another file, or remove that one first"
-            )
+            raise ConfigError(f"{out} already exists and is not an HTML page; choose another file")
 
 
 def _columns_of(path: str) -> list[str]:

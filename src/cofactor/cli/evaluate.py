@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.api import load
 from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, console, print_json, read_test, show
 from cofactor.evaluation import evaluate
+from cofactor.recommender import load
 
 
 def command(

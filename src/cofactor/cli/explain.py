@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.api import load
 from cofactor.cli.common import Json, console, print_json
+from cofactor.recommender import load
 
 
 def command(

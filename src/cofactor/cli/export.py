@@ -9,9 +9,9 @@ import typer
 
 from cofactor import export
 from cofactor._paths import check_file
-from cofactor.api import load
 from cofactor.cli.common import Json, print_json, say
 from cofactor.errors import ConfigError, did_you_mean
+from cofactor.recommender import load
 
 SUFFIXES = {".npz": "npz", ".parquet": "parquet", ".txt": "word2vec", ".vec": "word2vec", ".onnx": "onnx"}
 FORMATS = {

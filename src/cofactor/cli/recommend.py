@@ -6,7 +6,6 @@ from typing import Any
 
 import typer
 
-from cofactor.api import load
 from cofactor.cli.common import (
     Json,
     check_lists,
@@ -20,7 +19,7 @@ from cofactor.cli.common import (
 )
 from cofactor.cli.list_flags import list_options_of, with_list_flags
 from cofactor.errors import ConfigError
-from cofactor.recommender import Recommender
+from cofactor.recommender import Recommender, load
 
 Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for somebody new; repeat it.")
 Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of users, for somebody new; repeat it.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.api import load
 from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, check_page, print_json, read_test, say
+from cofactor.recommender import load
 from cofactor.report.report import write_report
 
 

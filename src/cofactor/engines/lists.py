@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cofactor.api import load
 from cofactor.bundle import info
 from cofactor.engines.batches import lists_of
 from cofactor.errors import BundleError, ConfigError, DataError, MissingExtraError
 from cofactor.recommend.options import Unknown
-from cofactor.recommender import Recommender
+from cofactor.recommender import Recommender, load
 
 if TYPE_CHECKING:
     import pyarrow as pa

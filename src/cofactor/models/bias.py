@@ -1,6 +1,6 @@
 """``bias``: the mean, plus how much a user gives and an item gets (Koren 2009, "baseline predictors").
 
-The model that any other has to beat. Two regularisations, each a number of made-up average ratings.
+The model that any other has to beat. Two regularisations, each a number of pseudo-ratings at the mean.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class BiasConfig:
     """Parameters of ``bias``; defaults chosen on parts of the training rows of ml-100k and MovieTweetings."""
 
     epochs: int = option(10, "sweeps over the biases (they settle within ten)")
-    reg_user: float = option(4.0, "made-up average ratings added to each user", Search(0.5, 30.0, log=True))
-    reg_item: float = option(2.0, "made-up average ratings added to each item", Search(0.5, 30.0, log=True))
+    reg_user: float = option(4.0, "pseudo-ratings at the mean added to each user", Search(0.5, 30.0, log=True))
+    reg_item: float = option(2.0, "pseudo-ratings at the mean added to each item", Search(0.5, 30.0, log=True))
 
     def __post_init__(self) -> None:
         check_at_least(self, epochs=1, reg_user=0, reg_item=0)
@@ -106,6 +106,10 @@ class Bias:
         """float32 (n,)."""
         _, item_bias, user_bias, _ = self._arrays()
         return user_bias if which == "user" else item_bias
+
+    def shape(self) -> tuple[int, int]:
+        """(users, items) of the training data."""
+        return len(self.bias("user")), len(self.bias("item"))
 
     def state(self) -> State:
         """``mean`` (), ``range`` (2,), ``user_bias`` (n_users,), ``item_bias`` (n_items,), all float32."""

@@ -149,6 +149,11 @@ class Blend:
             mix(out, scores(model), rows, weights[name])
         return out
 
+    def shape(self) -> tuple[int, int]:
+        """(users, items) of the training data."""
+        assert self.history is not None
+        return self.history.n_rows, self.history.n_cols
+
     def state(self) -> State:
         """``weights`` (models,), ``popularity``, ``history_...``, and each part's arrays as ``<model>.<array>``."""
         weights, popular = fitted(self.weights, self.name), fitted(self.popularity, self.name)

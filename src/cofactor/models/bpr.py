@@ -35,9 +35,7 @@ class BprConfig(GradientConfig):
     epochs: int = option(150, "passes over the rows", Search(20, 200, log=True))
     lr: float = option(0.02, "learning rate", Search(0.005, 0.2, log=True))
     reg: float = option(0.01, "decay of the rows that are touched", Search(0.0005, 0.2, log=True))
-    min_rating_weight: float = option(
-        0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
-    )
+    min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)

@@ -27,9 +27,7 @@ class EaseConfig:
     """Parameters of ``ease``."""
 
     reg: float = option(200.0, "added to the diagonal of the items' Gram matrix", Search(20.0, 5000.0, log=True))
-    min_rating_weight: float = option(
-        0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
-    )
+    min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
     max_gb: float = option(8.0, "refuse to start where more memory than this would be needed", endless=True)
 
     def __post_init__(self) -> None:

@@ -44,9 +44,7 @@ class IalsConfig:
     alpha: float = option(4.0, "how much more a row counts than a missing one", Search(0.1, 30.0, log=True))
     reg: float = option(20.0, "regularisation of a row with an average number of ratings", Search(0.5, 200.0, log=True))
     nu: float = option(0.5, "regularisation grows with the number of ratings to this power", Search(0.0, 1.0))
-    min_rating_weight: float = option(
-        0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
-    )
+    min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
     solver: str = option("cg", "cg: a few steps of conjugate gradients a row; block: Newton steps in blocks of factors")
     steps: int = option(3, "cg: steps a row in a sweep")
     block: int = option(32, "block: factors solved at a time; 0: all at once, exactly")

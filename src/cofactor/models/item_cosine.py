@@ -37,11 +37,9 @@ class ItemCosineConfig:
     k1: float = option(100.0, "bm25: how slowly the weight of a rating saturates", Search(0.5, 200.0, log=True))
     b: float = option(0.5, "bm25: how much popular items are held back, 0 to 1", Search(0.0, 1.0))
     shrink: float = option(
-        50.0, "bm25, cosine: made-up ratings of each item; rare ones are trusted less", Search(0.0, 100.0)
+        50.0, "bm25, cosine: pseudo-ratings of each item; rare ones are trusted less", Search(0.0, 100.0)
     )
-    min_rating_weight: float = option(
-        0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
-    )
+    min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)

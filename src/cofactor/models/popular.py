@@ -31,9 +31,7 @@ class PopularConfig:
         "days after which a row counts half, seen from the newest one; 0: all count the same",
         Search(7, 2000, log=True),
     )
-    min_rating_weight: float = option(
-        1.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
-    )
+    min_rating_weight: float = option(1.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
@@ -97,6 +95,10 @@ class Popular:
     def scores_from(self, user_state: Array) -> Array:
         """float32 (len(user_state), n_items): equal rows."""
         return np.repeat(fitted(self.popularity, self.name)[None, :], len(user_state), axis=0)
+
+    def shape(self) -> tuple[None, int]:
+        """Any number of users, and the items of the training data."""
+        return None, len(fitted(self.popularity, self.name))
 
     def state(self) -> State:
         """``popularity`` (n_items,)."""

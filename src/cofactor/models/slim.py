@@ -32,9 +32,7 @@ class SlimConfig:
     l1: float = option(1.0, "penalty on the size of a weight: the larger, the sparser", Search(0.1, 50.0, log=True))
     l2: float = option(100.0, "penalty on the square of a weight", Search(5.0, 2000.0, log=True))
     positive: bool = option(True, "weights may not be negative", Search(choices=(True, False)))
-    min_rating_weight: float = option(
-        0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
-    )
+    min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
     passes: int = option(60, "passes of coordinate descent at most")
     tolerance: float = option(1e-3, "stop when no weight moves by more than this part of the largest")
     max_gb: float = option(8.0, "refuse to start where more memory than this would be needed", endless=True)

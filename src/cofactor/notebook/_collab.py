@@ -9,14 +9,13 @@ import torch
 from torch import nn
 
 from cofactor._validate import check_int
-from cofactor.api import load
 from cofactor.collab import hidden, y_bounds
 from cofactor.errors import BundleError, ConfigError
 from cofactor.models.torch.layers import EmbeddingDotBias, EmbeddingNN, emb_sz_rule
 from cofactor.notebook._basics import a_seed
 from cofactor.notebook._data import CollabDataLoaders
 from cofactor.notebook._learner import Learner, check_given
-from cofactor.recommender import Recommender
+from cofactor.recommender import Recommender, load
 
 _NETWORK = {"ps", "embed_p", "use_bn", "bn_final", "lin_first", "y_range"}
 

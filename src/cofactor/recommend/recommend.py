@@ -19,7 +19,7 @@ from cofactor.recommend.groups import shares
 from cofactor.recommend.options import ListOptions, calibration_of, reranked
 from cofactor.recommend.profiles import UNKNOWN, UserProfile, find_user, new_user, scores_of
 from cofactor.recommend.reasons import liked, reasons
-from cofactor.recommend.rerank import Shape, arrange, scaled_similarity
+from cofactor.recommend.rerank import RerankSpec, rerank, scaled_similarity
 from cofactor.recommend.similar import similarity_among
 from cofactor.recommend.topn import top_n
 from cofactor.recommend.uncertainty import confidence_bound_scores, interval_of
@@ -119,7 +119,7 @@ def _best(rec: Fitted, who: UserProfile, scores: Array, rules: Rules) -> tuple[A
     size = max(POOL, 10 * options["n"])
     while True:
         codes, values = _kept(scores, size)
-        places = arrange(values, options["n"], shape_of(rec, who, codes, rules))
+        places = rerank(values, options["n"], rerank_spec(rec, who, codes, rules))
         if len(places) == options["n"] or len(codes) < size:
             return codes[places], values[places]
         size *= 4  # caps kept too many out
@@ -131,7 +131,7 @@ def _kept(scores: Array, n: int) -> tuple[Array, Array]:
     return codes[0][kept], values[0][kept]
 
 
-def shape_of(rec: Fitted, who: UserProfile, codes: Array, rules: Rules) -> Shape:
+def rerank_spec(rec: Fitted, who: UserProfile, codes: Array, rules: Rules) -> RerankSpec:
     """What shapes the list of a user, for these candidates."""
     options, similarity, capped, mine, target = rules.options, None, None, None, None
     if options["diversity"] > 0:
@@ -142,7 +142,7 @@ def shape_of(rec: Fitted, who: UserProfile, codes: Array, rules: Rules) -> Shape
         likes = shares(rules.calibrated, who.items[liked(who)]).sum(axis=0)
         if likes.sum() > 0:  # else there is nothing to be in proportion to
             mine, target = shares(rules.calibrated, codes), likes / likes.sum()
-    return Shape(
+    return RerankSpec(
         diversity=float(options["diversity"]),
         similarity=similarity,
         cap=options["per_group"][1] if options["per_group"] is not None else 0,

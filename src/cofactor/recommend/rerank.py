@@ -25,7 +25,7 @@ SMOOTH = 0.01
 
 
 @dataclass(frozen=True)
-class Shape:
+class RerankSpec:
     """What shapes a list, for its c candidates: ``similarity`` (c, c) with ``diversity``; ``capped`` bool (c, groups)
     with ``cap``; ``shares`` (c, groups) and the user's own distribution ``target`` (groups,) with ``calibration``."""
 
@@ -38,7 +38,7 @@ class Shape:
     target: Array | None = None
 
 
-def arrange(scores: Array, n: int, shape: Shape) -> Array:
+def rerank(scores: Array, n: int, shape: RerankSpec) -> Array:
     """Positions (up to n) of the candidates to take, in order; ``scores`` (c,) are finite and descend."""
     low, high = float(scores.min(initial=np.inf)), float(scores.max(initial=-np.inf))
     relevance = (scores.astype(np.float64) - low) / (high - low) if high > low else np.ones(len(scores))

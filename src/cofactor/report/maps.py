@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
 from cofactor.data.interactions import Interactions
-from cofactor.kernels.layout import layout
 from cofactor.model import HasFactors, Model
 from cofactor.recommend.similar import neighbour_similarity
 from cofactor.recommend.topn import top_n
@@ -39,6 +38,8 @@ def item_map(model: Model, data: Interactions, items: Array, *, n_neighbours: in
 
     A third of a place is its rank along either side, so that crowds far from each other have room inside.
     """
+    from cofactor.kernels.layout import layout
+
     near, similarity = neighbours_among(model, data, items, min(n_neighbours, max(len(items) - 1, 1)))
     xy = _start(model, items, seed)
     kept = near >= 0

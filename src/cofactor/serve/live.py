@@ -20,12 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from cofactor.api import load
 from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST
 from cofactor.errors import BundleError, CofactorError, ConfigError
 from cofactor.recommend.cold_start.users import feature_prior
-from cofactor.recommender import Recommender
+from cofactor.recommender import Recommender, load
 from cofactor.serve import versions
 from cofactor.serve.catalogue import Catalogue
 from cofactor.serve.refit import grown

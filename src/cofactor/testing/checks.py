@@ -127,6 +127,11 @@ def check_predict(s: Subject) -> None:
     assert np.allclose(alone, guess[:200:10], atol=1e-5), "pairs one at a time gave other predictions"
 
 
+def check_shape(s: Subject) -> None:
+    """The numbers of users and items of the training data; None for users where nothing is kept of them."""
+    assert s.model.shape() in ((s.toy.train.n_users, s.toy.train.n_items), (None, s.toy.train.n_items))
+
+
 def check_scores(s: Subject) -> None:
     """Scores are the predictions of a whole row (predictions may be cut to the range of the training ratings)."""
     users, items = s.pairs()

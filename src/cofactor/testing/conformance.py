@@ -28,6 +28,7 @@ ALWAYS = (
     checks.check_learns,
     checks.check_loss_falls,
     checks.check_predict,
+    checks.check_shape,
     checks.check_scores,
     checks.check_unknown,
     checks.check_empty,

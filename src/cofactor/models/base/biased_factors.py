@@ -108,6 +108,10 @@ class BiasedFactors:
         """float32 (n,)."""
         return self.tables()[2 if which == "user" else 3][:, -1]
 
+    def shape(self) -> tuple[int, int]:
+        """(users, items) of the training data."""
+        return len(self.bias("user")), len(self.bias("item"))
+
     def state(self) -> State:
         """``mean`` (), ``range`` (2,), ``users`` (n_users, k + 1), ``items`` (n_items, k + 1), all float32."""
         mean, limits, user_table, item_table = self.tables()

@@ -1,7 +1,7 @@
 """What the rankers share: how much a rating counts, scores from a user's history, scores from factors.
 
-Every ranker gives a user that it knows nothing about (code -1, or an empty history) the popularity of the items as scores.
-An item code of -1 scores zero.
+Every ranker gives a user that it knows nothing about (code -1, or an empty history) the popularity of the
+items as scores. An item code of -1 scores zero.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class HistoryRanker:
                 out[row, others] = values
         return out
 
-    def sizes(self) -> tuple[int, int]:
+    def shape(self) -> tuple[int, int]:
         """For how many users and items it was made."""
         assert self.history is not None
         return self.history.n_rows, self.history.n_cols
@@ -272,6 +272,10 @@ class FactorRanker:
         found = row_dots(state, self.factors("item"), items) + self.bias("item")[items]
         known = np.asarray(state.any(axis=1))[:, None]
         return np.where(known, found, fitted(self.popularity, self.name)[items])
+
+    def shape(self) -> tuple[int, int]:
+        """(users, items) of the training data."""
+        return len(fitted(self.user_factors, self.name)), len(fitted(self.item_factors, self.name))
 
     def factors(self, which: Literal["user", "item"]) -> Array:
         """float32 (n, k)."""

@@ -24,7 +24,7 @@ from cofactor.models.bayes_mf.time import Clock, Given, Process
 Array = NDArray[Any]
 F32 = np.float32
 SHAPE, RATE = 0.5, 0.02
-"""The Gamma prior of every precision (of standardised ratings): one made-up value of size 0.2; factors may vanish."""
+"""The Gamma prior of every precision (of standardised ratings): one pseudo-value of size 0.2; factors may vanish."""
 
 
 @dataclass(frozen=True)

@@ -274,8 +274,8 @@ class BayesMF:
 
     # ---- state
 
-    def sizes(self) -> tuple[int, int]:
-        """Users and items."""
+    def shape(self) -> tuple[int, int]:
+        """(users, items) of the training data."""
         a = self._fitted()
         return len(a["user_bias"]) - 1, len(a["item_bias"]) - 1
 

@@ -23,7 +23,7 @@ F32 = np.float32
 KINDS = ("user_drift", "item_drift")
 """What the processes of users and of items are called."""
 SHAPE, RATE = 0.5, 0.01
-"""The Gamma prior of a process's precision: one made-up value of size 0.14, for processes are small."""
+"""The Gamma prior of a process's precision: one pseudo-observation of size 0.14, for processes are small."""
 NOISE_SHAPE, NOISE_RATE = 0.5, 0.02
 """That of the noise's precision."""
 START = 0.03

@@ -254,6 +254,10 @@ class DotBias(FromRows):
     def bias(self, which: Side) -> Array:
         return self.views()["u_bias" if which == "user" else "i_bias"][:, 0]
 
+    def shape(self) -> tuple[int, int]:
+        """(users, items) of the training data."""
+        return len(self.bias("user")), len(self.bias("item"))
+
     def state(self) -> State:
         users, items = self._tables()
         self._learn_unknown()

@@ -219,6 +219,10 @@ class _KNN:
         """float32 (n,)."""
         return self.base.bias(which)
 
+    def shape(self) -> tuple[int, int]:
+        """(users, items) of the training data."""
+        return len(self.bias("user")), len(self.bias("item"))
+
     def state(self) -> State:
         """That of ``bias``; the residuals by user as CSR (``indptr`` int64, ``indices`` int32, ``residuals`` float32);
         ``neighbours`` int32 (n, k), nearest first, -1 where there are no more; their ``weights`` float32 (n, k)."""

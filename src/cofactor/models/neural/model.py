@@ -237,7 +237,7 @@ class Neural(TorchModule):
         model = cls(config, **given)
         model.y_range = (float(bounds[0]), float(bounds[1])) if len(bounds) else None
         model._take_facts(state)
-        model._saved = arrays_of(state, config, model.shape)
+        model._saved = arrays_of(state, config, model.tables_shape)
         return model
 
 

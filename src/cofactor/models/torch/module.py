@@ -135,7 +135,7 @@ class TorchModule:
         self.optimizer = optimizer
         self.device = device
         self.module: nn.Module | None = None
-        self.shape = (0, 0)
+        self.tables_shape = (0, 0)
         self.noise = 1.0
         """The mean training loss of late; how much a user's history is trusted in fold-in."""
         self.activated = False
@@ -165,10 +165,10 @@ class TorchModule:
         torch = need_torch("a PyTorch module")
         device = device_of(self.device)
         offset = self._offset()
-        self.shape = (data.n_users + offset, data.n_items + offset)
+        self.tables_shape = (data.n_users + offset, data.n_items + offset)
         with parts().stepper.own_rng(torch.device("cpu")):
             parts().stepper.seed_rng(int(rng.integers(2**63)), torch.device("cpu"))
-            self.module = self.build(*self.shape).to(device)
+            self.module = self.build(*self.tables_shape).to(device)
         self._tables = {}
         found: Stepper = parts().stepper.TorchStepper(
             self.module,
@@ -212,7 +212,7 @@ class TorchModule:
 
     def scores(self, users: Array) -> Array:
         users = np.asarray(users)
-        n = self.shape[1] - self._offset()
+        n = self.tables_shape[1] - self._offset()
         out = np.empty((len(users), n), np.float32)
         at_once = max(1, BLOCK // max(n, 1))
         for start in range(0, len(users), at_once):
@@ -245,7 +245,7 @@ class TorchModule:
         users = np.asarray(users, np.int64)
         states = parts().fold_in.table_rows(module, names, torch.from_numpy(np.maximum(users, 0) + offset).to(device))
         if (users < 0).any():
-            everybody = torch.arange(offset, self.shape[0], device=device)
+            everybody = torch.arange(offset, self.tables_shape[0], device=device)
             states[torch.from_numpy(users < 0).to(device)] = (
                 parts().fold_in.table_rows(module, names, everybody).mean(0)
             )
@@ -256,12 +256,17 @@ class TorchModule:
         module, offset = self._module(), self._offset()
         device = next(module.parameters()).device
         states = torch.from_numpy(np.array(user_state, np.float32)).to(device)
-        n_items = self.shape[1] - offset
+        n_items = self.tables_shape[1] - offset
         return self._numpy(
             self._activated(parts().fold_in.score_states(module, self._user_tables(), states, n_items, offset, BLOCK))
         )
 
     # ---- state
+
+    def shape(self) -> tuple[int, int]:
+        """(users, items) of the training data."""
+        n_users, n_items = self.tables_shape
+        return n_users - self._offset(), n_items - self._offset()
 
     def state(self) -> State:
         found: State = parts().stepper.module_state(self._module()) | self._facts()
@@ -280,7 +285,7 @@ class TorchModule:
         need_torch("a PyTorch module")
         self._take_facts(state)
         try:
-            made = self.build(*self.shape)
+            made = self.build(*self.tables_shape)
         except ConfigError as exc:
             raise BundleError(
                 "this bundle holds the weights of a PyTorch module of your own, and no code; give the module too: "
@@ -296,7 +301,7 @@ class TorchModule:
         """What a state holds besides the module."""
         activated = self.activated or getattr(self._loss, "activation", None) is not None
         return {
-            "shape": np.array(self.shape, np.int64),
+            "shape": np.array(self.tables_shape, np.int64),
             "noise": np.array(self.noise, np.float64),
             "activated": np.array(int(activated), np.int64),
         }
@@ -304,10 +309,10 @@ class TorchModule:
     def _take_facts(self, state: Mapping[str, Array]) -> None:
         """Read :meth:`_facts`; BundleError where they make no sense."""
         shape = stored(state, "shape", np.int64, (2,))
-        self.shape = (int(shape[0]), int(shape[1]))
-        if min(self.shape) < 1 or max(self.shape) >= 1 << 31:
+        self.tables_shape = (int(shape[0]), int(shape[1]))
+        if min(self.tables_shape) < 1 or max(self.tables_shape) >= 1 << 31:
             raise BundleError(
-                f"the array 'shape' of the saved model holds {self.shape}, not numbers of users and items"
+                f"the array 'shape' of the saved model holds {self.tables_shape}, not numbers of users and items"
             )
         self.noise = float(stored(state, "noise", np.float64, ()))
         self.activated = bool(stored(state, "activated", np.int64, ()))
@@ -327,7 +332,7 @@ class TorchModule:
 
     def _side(self, side: int) -> list[str]:
         if side not in self._tables:
-            self._tables[side] = parts().fold_in.tables(self._module(), self.shape, side)
+            self._tables[side] = parts().fold_in.tables(self._module(), self.tables_shape, side)
         return self._tables[side]
 
     def _user_tables(self) -> list[str]:
@@ -345,7 +350,7 @@ class TorchModule:
         parameters = dict(module.named_parameters())
         key = (self._runs, *((parameters[n].data_ptr(), parameters[n]._version) for n in names))
         if self._known_prior is None or self._known_prior[0] != key:
-            n_users = self.shape[0] - self._offset()
+            n_users = self.tables_shape[0] - self._offset()
             self._known_prior = key, parts().fold_in.prior(module, names, self._offset(), n_users)
         return self._known_prior[1]
 
@@ -362,7 +367,7 @@ class TorchModule:
                 continue
             if names := self._side(side):
                 replaced |= parts().fold_in.with_mean_rows(module, names, offset)
-                x[:, side][x[:, side] < offset] = self.shape[side]
+                x[:, side][x[:, side] < offset] = self.tables_shape[side]
             elif not offset:
                 return self._averaged(users, items, side)
         call = parts().fold_in.caller(module, replaced) if replaced else None
@@ -372,7 +377,7 @@ class TorchModule:
     def _averaged(self, users: Array, items: Array, side: int) -> torch.Tensor:
         """The mean of the outputs over up to 32 users (or items), put in where their code is -1."""
         total: Any = 0
-        some = np.unique(np.linspace(0, self.shape[side] - 1, 32).astype(np.int64))
+        some = np.unique(np.linspace(0, self.tables_shape[side] - 1, 32).astype(np.int64))
         for code in some:
             both = [users, items]
             both[side] = np.where(both[side] < 0, code, both[side])
