@@ -13,8 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor import bundle
-from cofactor._fork import check_threads
-from cofactor._fork import checks_threads
+from cofactor._fork import check_threads, checks_threads
 from cofactor._paths import check_file
 from cofactor._validate import check_int
 from cofactor.data.interactions import Interactions

@@ -6,9 +6,9 @@ from typing import Any
 
 import typer
 
-from cofactor.api import load
 from cofactor.cli.common import Json, check_table, emit, print_json, read_ratings, say, write_table
 from cofactor.errors import ConfigError
+from cofactor.recommender import load
 
 
 def command(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.api import load
 from cofactor.bundle import check_writable
 from cofactor.cli.common import (
     Encoding,
@@ -21,6 +20,7 @@ from cofactor.cli.common import (
     say,
 )
 from cofactor.fitting.refit import with_newer
+from cofactor.recommender import load
 
 
 def command(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.api import load
 from cofactor.cli.common import (
     Item,
     Json,
@@ -19,6 +18,7 @@ from cofactor.cli.common import (
     say,
     write_table,
 )
+from cofactor.recommender import load
 
 
 def command(

@@ -12,7 +12,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._validate import check_bool, check_int
-from cofactor.api import load
 from cofactor.bundle import check_writable, save
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.ids import IdMap
@@ -25,7 +24,7 @@ from cofactor.errors import ConfigError
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommender import Recommender
+from cofactor.recommender import Recommender, load
 
 Array = NDArray[Any]
 Train = Callable[[Work, Prepared, Any, int], tuple[dict[str, Array], list[list[float]]]]
