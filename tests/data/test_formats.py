@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 # ruff: noqa: E501, E741, RUF043  # rows of tables are easier to read in one line
-
 import bz2
 import gzip
 import io

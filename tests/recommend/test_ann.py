@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor.recommend.options import list_options
 from cofactor.errors import ConfigError, MissingExtraError
 from cofactor.model import HasVectors
 from cofactor.models import model_class
@@ -81,7 +82,7 @@ def test_what_is_found_is_scored_and_ordered_exactly(pair):
     rec, fast = pair
     users = np.arange(rec.data.n_users)
     exact = rec.model.scores(users)
-    codes, values = module.best_for_many(fast, users, None, module.Options(n=10))
+    codes, values = module.best_for_many(fast, users, None, list_options(n=10))
     np.testing.assert_allclose(values, np.take_along_axis(exact, codes.astype(np.int64), axis=1), rtol=1e-5, atol=1e-5)
     assert (np.diff(values, axis=1) <= 0).all()
     for user in users:

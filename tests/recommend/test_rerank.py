@@ -175,7 +175,7 @@ def test_wishes_that_make_no_sense(rec, wish, message):
 def test_groups_need_a_table():
     frame = table().to_frame()
     rec = cf.fit(cf.read(frame), model="bias", calibrate=False)
-    with pytest.raises(ConfigError, match="not a table of items to group them by"):
+    with pytest.raises(ConfigError, match="no table of items to group them by"):
         rec.recommend(3, per_group=("genres", 1))
 
 
