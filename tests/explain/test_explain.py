@@ -263,6 +263,18 @@ def test_the_map_keeps_tastes_apart(data, fitted):
     assert between > within
 
 
+def test_items_beyond_the_landmarks_stand_among_those_that_they_are_like(fitted):
+    rec = fitted("als")
+    items = np.argsort(-rec.data.by_item.counts, kind="stable").astype(np.int32)
+    xy = item_map(rec.model, rec.data, items, landmarks=12)
+    assert xy.shape == (24, 2)
+    assert np.isfinite(xy).all()
+    own = items < 12  # two tastes, two crowds
+    middle = [xy[:12][own[:12] == side].mean(axis=0) for side in (True, False)]
+    far = [np.linalg.norm(xy[12:] - m, axis=1) for m in middle]
+    assert ((far[0] < far[1]) == own[12:]).mean() > 0.9
+
+
 def test_crowds_far_from_each_other_have_room_on_the_map(data, fitted, monkeypatch):
     def pushed(xy, *rest):
         xy[:12, 0], xy[12:, 0] = np.linspace(0, 1, 12), np.linspace(1000, 1001, 12)

@@ -3,10 +3,11 @@
 import { askForToken } from "./token.js";
 
 const KEY = "cofactor.token";
+const PATIENCE = 60; // so often is asked again for what the server says is under way
 let live = null;
 
 export class ApiError extends Error {
-	constructor(status, message) { super(message); this.status = status; }
+	constructor(status, message, again = 0) { super(message); this.status = status; this.again = again; }
 }
 export const stale = (error) => error && error.name === "AbortError";
 
@@ -40,19 +41,24 @@ async function once(method, path, body, signal) {
 	const text = await answer.text();
 	let found = null;
 	try { found = text ? JSON.parse(text) : {}; } catch { /* a proxy's page, say */ }
-	if (!answer.ok) throw new ApiError(answer.status, (found && found.error) || `The server answered ${answer.status} ${answer.statusText}`.trim());
+	if (!answer.ok) throw new ApiError(answer.status, (found && found.error) || `The server answered ${answer.status} ${answer.statusText}`.trim(), Number(answer.headers.get("Retry-After")) || 0);
 	if (found === null) throw new ApiError(answer.status, "The server's answer cannot be read; is this cofactor?");
 	return found;
 }
 
 async function ask(method, path, body, signal) {
-	for (;;) {
+	for (let tries = 0; ; tries++) {
 		const before = remembered();
 		try {
 			const found = await once(method, path, body, signal);
 			notice(found.version);
 			return found;
 		} catch (error) {
+			if (error.status === 503 && error.again && path.startsWith("v1/map") && tries < PATIENCE) { // a map that is being computed, say
+				await new Promise((go) => setTimeout(go, 1000 * Math.min(error.again, 5)));
+				if (signal?.aborted) throw new DOMException("", "AbortError");
+				continue;
+			}
 			if (error.status !== 401) throw error;
 			if (remembered() !== before) continue; // given meanwhile, for another request
 			const token = await askForToken(before ? "That token was not accepted." : "");
