@@ -20,6 +20,7 @@ from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
 from cofactor.model import Interval
 from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.forget import forgotten
 from cofactor.recommend.options import ListOptions, Unknown, list_options
 from cofactor.recommend.parameters import biases_frame, embeddings_frame
 from cofactor.recommend.predict import predict_codes, predict_frame, predict_interval
@@ -189,6 +190,14 @@ class Recommender(Fitted):
         model does not know. An updated Recommender cannot be saved: :meth:`refit` it first.
         """
         return self.replace(updates=apply_updates(self, events, unknown))
+
+    def forget(self, user: Any) -> Recommender:
+        """A new Recommender that knows nothing of a user: no rows, newer ratings, features or id.
+
+        The model is shared. What it learned of the user (a vector that has no name any more, and their part in what it
+        learned of items) stays until :meth:`refit`. UnknownIdError where nobody has this id.
+        """
+        return self.replace(**forgotten(self, user))
 
     def ratings(self) -> Interactions:
         """The training data with the newer ratings among them."""

@@ -292,6 +292,12 @@ def forget(asked: Asked) -> dict[str, Any]:
     return {"deleted": live.forget(live.now.rec.data.user_ids.parse(asked.what.user))}
 
 
+def erase(asked: Asked) -> dict[str, Any]:
+    """Erase a person from everything that is kept."""
+    live = asked.live
+    return live.erase(live.now.rec.data.user_ids.parse(asked.what.user), refit=asked.what.refit)
+
+
 def reload(asked: Asked) -> dict[str, Any]:
     """Serve a saved model."""
     return {"version": asked.live.reload(None if asked.what.path is None else Path(asked.what.path))}

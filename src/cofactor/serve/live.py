@@ -207,6 +207,61 @@ class Live:
             self._rebuild()
         return deleted
 
+    def erase(self, user: Any, *, refit: bool = False) -> dict[str, Any]:
+        """Remove a person from the newer ratings and from every version that is kept; what is left of them, in words.
+
+        A version is written again without them, and takes the place of the old one. ``refit``: train again after it, so
+        that what is live has learned nothing of them. UnknownIdError where nobody has this id.
+        """
+        store = self._writable()
+        with self._change("forgetting somebody"):
+            deleted = store.forget(user)
+            written, held = [], []
+            for version in store.versions():
+                rec = load(self._place(version))
+                if user not in rec.data.user_ids:
+                    continue
+                rows = int(rec.data.by_user.counts[rec.data.user_ids.code(user)])
+                self._rewrite(version, rec.forget(user))
+                written.append(version.version)
+                held.append(f"version {version.version} learned from {rows:,} of their ratings, until it is refitted")
+            if self.settings.shared:
+                store.drop_files()
+            if not written and not deleted:
+                self.now.rec.data.user_ids.index(user)
+            if self.now.version in written:
+                self._go_live(self._version(self.now.version), activate=False)
+            else:
+                self._rebuild()
+        if self._names(self.settings.model, user):
+            held.append(f"{self.settings.model} still has their ratings: it is yours; save it again without them")
+        if refit:
+            self.refit()
+        return {"deleted": deleted, "versions": written, "held": held, "refit": refit}
+
+    def _rewrite(self, version: Version, rec: Recommender) -> None:
+        """Put other contents in the place of a version."""
+        store = self._writable()
+        assert self.folder is not None
+        number = 1 + max((int(p.name.split(".")[1]) for p in self.folder.own() if p.name.count(".") == 2), default=0)
+        folder = f"{version.version:06d}.{number}.cofactor"
+        place = self.folder.versions / folder
+        rec.save(place)
+        place.chmod(0o700)
+        contents = versions.origin_of(place)
+        if self.settings.shared:
+            versions.put(store, contents, place)
+        store.replace_version(version._replace(folder=folder, contents=contents))
+        self.folder.remove(version.folder)
+
+    @staticmethod
+    def _names(bundle: Path, user: Any) -> bool:
+        """Whether a saved model has a user."""
+        try:
+            return user in load(bundle).data.user_ids
+        except BundleError:
+            return False
+
     def _catch_up(self, last: int) -> None:
         """Take in the events of others up to number ``last``, some at a time."""
         store = self._writable()

@@ -1,0 +1,85 @@
+"""Forgetting a person: their rows, their id, and what is known of them, everywhere but in what the model learned.
+
+The user's code stays, under an id that nobody has, so that the model's arrays keep their places; a refit then learns
+without them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.data.ids import IdMap
+from cofactor.data.interactions import CSR, Features, Interactions
+from cofactor.errors import ConfigError
+from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.updates import Updates
+
+Array = NDArray[Any]
+
+
+def forgotten(rec: Fitted, user: Any) -> dict[str, Any]:
+    """The fields of a recommender that change when a user is forgotten; UnknownIdError where nobody has this id."""
+    code = rec.users.code(user)
+    if code < 0:
+        rec.data.user_ids.index(user)  # which says so
+    changes: dict[str, Any] = {"updates": _without(rec.updates, code, rec.data.user_ids)}
+    if code < rec.data.n_users:
+        changes["data"] = _rows_without(rec.data, code)
+    return changes
+
+
+def _without(updates: Updates, code: int, ids: IdMap) -> Updates:
+    """The newer ratings without those of a user."""
+    users = {c: u for c, u in updates.users.items() if c != code}
+    at = code - len(ids)
+    if at < 0:
+        return Updates(users, updates.new_ids, updates.new_codes)
+    new_ids = (*updates.new_ids[:at], *updates.new_ids[at + 1 :])  # those after move up
+    moved = {c - (c > code): user for c, user in users.items()}
+    return Updates(moved, new_ids, {i: c - (c > code) for i, c in updates.new_codes.items() if c != code})
+
+
+def _rows_without(data: Interactions, code: int) -> Interactions:
+    """The training rows without those of a user, who is nobody then."""
+    kept = np.flatnonzero(data.users != code)
+    values = data.user_ids.values
+    nobody = pl.Series([_nobody(data.user_ids)], dtype=values.dtype)
+    ids = pl.concat([values[:code].rename("user"), nobody.rename("user"), values[code + 1 :].rename("user")])
+    table, features = data.user_table, data.user_features
+    if table is not None:
+        empty = {name: [None] for name in table.columns}
+        if data.columns.user in table.columns:
+            empty[data.columns.user] = [nobody[0]]
+        table = pl.concat([table[:code], pl.DataFrame(empty, schema=table.schema), table[code + 1 :]])
+    if features is not None:
+        features = Features(_row_cleared(features.matrix, code), features.names)
+    return data.take(kept).replace(user_ids=IdMap(ids, data.user_ids.kind), user_table=table, user_features=features)
+
+
+def _row_cleared(matrix: CSR, row: int) -> CSR:
+    begin, end = int(matrix.indptr[row]), int(matrix.indptr[row + 1])
+    indptr = np.array(matrix.indptr)
+    indptr[row + 1 :] -= end - begin
+    kept = np.r_[0:begin, end : len(matrix.indices)]
+    rows = matrix.rows[kept] if len(matrix.rows) == len(matrix.indices) else matrix.rows
+    return matrix._replace(indptr=indptr, indices=matrix.indices[kept], values=matrix.values[kept], rows=rows)
+
+
+def _nobody(ids: IdMap) -> Any:
+    """An id that nobody has."""
+    if ids.dtype == pl.String:
+        number = 1
+        while ids.code(name := f"forgotten-{number}") >= 0:
+            number += 1
+        return name
+    if ids.dtype.is_integer():
+        signed = ids.dtype.is_signed_integer()
+        step, number = (-1, -1) if signed else (1, int(ids.values.max() or 0) + 1)  # type: ignore[arg-type]
+        while ids.code(number) >= 0:
+            number += step
+        return number
+    raise ConfigError(f"users whose ids are {ids.text} cannot be forgotten; train again on a table without them")

@@ -1,0 +1,138 @@
+"""Forgetting a person: nothing of them in any byte that the server keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import cofactor as cf
+from cofactor.errors import UnknownIdError
+from cofactor.serve import Settings, state
+from cofactor.serve.live import Live
+from serve_tools import client, ok, ratings, refused, waited
+
+WHO = "a-very-particular-person"
+
+
+def with_a_person(n_users=30, text=True):
+    """Ratings of a world in which one user has a particular name, with a table of users."""
+    data = ratings(n_users)
+    users = data.user_ids.decode(data.users).cast(pl.String).replace({"7": WHO})
+    frame = pl.DataFrame(
+        {
+            "user": users,
+            "item": data.item_ids.decode(data.items).cast(pl.String),
+            "rating": data.values,
+            "time": data.times,
+        }
+    )
+    known = pl.DataFrame({"user": users.unique(maintain_order=True)}).with_row_index("age")
+    return cf.read(frame, "user", "item", "rating", "time", users=known)
+
+
+def everything(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("model", ["als", "bias", "item-knn", "ease"])
+def test_a_recommender_forgets(tmp_path, model):
+    rec = cf.fit(with_a_person(), model=model, seed=0)
+    code = rec.data.user_ids.code(WHO)
+    others = [u for u in rec.data.user_ids.values if u != WHO]
+    newer = rec.update([(WHO, "101", 5.0, 0), ("new one", "102", 4.0, 0), ("new two", "103", 4.0, 0)])
+    less = newer.forget(WHO)
+    assert less.users.code(WHO) == -1
+    assert len(less.data) == len(rec.data) - rec.data.by_user.counts[code]
+    assert less.data.user_table.row(code, named=True)["age"] is None
+    for user in (*others[:5], "new one", "new two"):
+        assert less.recommend(user)["item"].to_list() == newer.recommend(user)["item"].to_list()
+    with pytest.raises(UnknownIdError):
+        less.forget(WHO)
+    alone = newer.forget("new one")
+    assert alone.users.code("new one") == -1
+    assert alone.recommend("new two").equals(newer.recommend("new two"))
+    assert len(alone.recommend_all(1)) == len(newer.recommend_all(1)) - 1
+    rec.forget(WHO).save(tmp_path / "m.cofactor")
+    assert not any(WHO.encode() in data for data in everything(tmp_path).values())
+    again = cf.load(tmp_path / "m.cofactor", verify=True).refit()
+    assert again.users.code(WHO) == -1
+
+
+def test_numbers_and_features_are_forgotten_too():
+    rec = cf.fit(ratings(), model="als", seed=0).forget(5)
+    assert rec.users.code(5) == -1
+    assert rec.data.user_ids.values.min() < 0
+    with pytest.raises(UnknownIdError):
+        rec.recommend(5)
+    assert np.isfinite(rec.refit().recommend(6)["score"].to_numpy()).all()
+
+
+def test_nothing_of_a_person_is_in_any_byte_of_the_state(tmp_path):
+    bundle = tmp_path / "m.cofactor"
+    cf.fit(with_a_person(), model="als", seed=0).save(bundle)
+    folder = Path(f"{bundle}.state")
+    with client(bundle) as http:
+        events = [{"user": WHO, "item": "101", "rating": 5}, {"user": "2", "item": "104", "rating": 5}]
+        ok(http.post("/v1/events", json={"events": events, "key": f"{WHO} 1"}))
+        assert http.post("/v1/refit", json={}).status_code == 202
+        waited(lambda: ok(http.get("/v1/versions"))["busy"] is None)
+        ok(http.post("/v1/events", json={"events": events}))
+        lists = ok(http.get("/v1/recommend?user=2"))
+        assert any(WHO.encode() in data for data in everything(folder).values())
+        said = ok(http.delete(f"/v1/user?user={WHO}"))
+        assert (said["deleted"], said["versions"], said["refit"]) == (2, [1, 2], False)
+        assert any("version 2 learned from" in words for words in said["held"])
+        assert any("still has their ratings" in words for words in said["held"])
+        for name, data in everything(folder).items():
+            assert WHO.encode() not in data, name
+        refused(http.get(f"/v1/user?user={WHO}"), 404)
+        assert ok(http.get("/v1/recommend?user=2")) == lists
+        refused(http.delete(f"/v1/user?user={WHO}"), 404)
+        assert ok(http.post("/v1/rollback", json={})) == {"version": 1}
+        refused(http.get(f"/v1/recommend?user={WHO}"), 404)
+        ok(http.post("/v1/rollback", json={}))
+    assert state.check(folder) == state.Report(2, [1, 2], 2, [])
+    with client(bundle) as http:
+        refused(http.get(f"/v1/user?user={WHO}"), 404)
+        assert ok(http.get("/v1/recommend?user=2")) == lists
+        assert ok(http.delete("/v1/user?user=2&refit=true"))["refit"] is True
+        waited(lambda: ok(http.get("/v1/versions"))["busy"] is None)
+        assert ok(http.get("/v1/info"))["version"] == 3
+
+
+def test_other_processes_forget_too(tmp_path):
+    bundle = tmp_path / "m.cofactor"
+    cf.fit(with_a_person(), model="als", seed=0).save(bundle)
+    one = Live(Settings(bundle, watch=False))
+    one.open()
+    two = Live(Settings(bundle, watch=False, leads=False, joins=True))
+    two.open()
+    one.erase(WHO)
+    waited(lambda: two.now.rec.users.code(WHO) < 0, 5)
+    two.close()
+    one.close()
+
+
+def test_people_are_forgotten_on_a_full_disk(tmp_path, monkeypatch):
+    """The reserve is given back when there is no space for the deletion."""
+    from cofactor.serve.store import Store, StoreError
+
+    bundle = tmp_path / "m.cofactor"
+    cf.fit(with_a_person(), model="als", seed=0).save(bundle)
+    real = Store._write
+    with client(bundle) as http:
+        ok(http.post("/v1/events", json={"events": [{"user": WHO, "item": "101", "rating": 5}]}))
+        reserve = Path(f"{bundle}.state") / "reserve"
+        assert reserve.stat().st_size == 1 << 20
+
+        def full(self, *args, **kwargs):
+            if reserve.exists():
+                raise StoreError("database or disk is full")
+            return real(self, *args, **kwargs)
+
+        monkeypatch.setattr(Store, "_write", full)
+        refused(http.post("/v1/events", json={"events": [{"user": "2", "item": "101", "rating": 5}]}), 503, "full")
+        assert ok(http.delete(f"/v1/events?user={WHO}")) == {"deleted": 1}
