@@ -21,15 +21,19 @@ from cofactor.cli.common import (
     separator,
     show,
 )
+from cofactor.cli.reading_flags import reading_options, with_reading_flags
 from cofactor.data.catalog import DATASETS
 from cofactor.data.datasets import load_dataset
+from cofactor.data.doctor import Report
 from cofactor.data.doctor_checks import percent
+from cofactor.errors import DataError
 from cofactor.fitting.estimate import check
 
 if TYPE_CHECKING:
     import polars as pl
 
 
+@with_reading_flags
 def command(
     ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
     user: str | None = User,
@@ -38,7 +42,11 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
+    strict: bool = typer.Option(
+        False, "--strict", help="Exit code 2 where a finding is an error."
+    ),
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Look a table over before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost."""
     from pathlib import Path
@@ -47,9 +55,13 @@ def command(
         report = check(load_dataset(ratings))
     else:
         roles = {"user": column(user), "item": column(item), "rating": column(rating), "time": column(time)}
-        report = check(ratings, **roles, sep=separator(sep), encoding=encoding)
+        options = roles | reading_options(reading)
+        if "count" in options:
+            options["rating"] = None
+        report = check(ratings, sep=separator(sep), encoding=encoding, **options)
     if as_json:
         print_json(report.to_dict())
+        _end(report, strict)
         return
     for note in report.notes:
         say(f"note: {note}")
@@ -60,6 +72,14 @@ def command(
             _summary(report.summary)
         else:
             show(_for_people(frame), f"\n{HEADINGS[title]}")
+    _end(report, strict)
+
+
+def _end(report: Report, strict: bool) -> None:
+    """DataError, which ends with exit code 2, where ``strict`` and something is wrong with the table."""
+    errors = [finding for finding in report.findings if finding.severity == "error"]
+    if strict and errors:
+        raise DataError(f"{len(errors)} errors in {report.name}, such as: {errors[0].what}")
 
 
 HEADINGS = {

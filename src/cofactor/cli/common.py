@@ -12,6 +12,7 @@ import typer
 
 from cofactor._json import to_jsonable
 from cofactor._paths import check_file
+from cofactor.cli.reading_flags import reading_options
 from cofactor.data.catalog import DATASETS
 from cofactor.data.datasets import load_dataset
 from cofactor.data.interactions import Interactions
@@ -225,15 +226,20 @@ def read_ratings(
     items: str | None = None,
     users: str | None = None,
     quiet: bool = False,
+    **reading: Any,
 ) -> Interactions:
-    """Ratings from a file (and side tables ``items``, ``users``), or a dataset by its name; notes go to stderr."""
+    """Ratings from a file (and side tables ``items``, ``users``), or a dataset by its name; notes go to stderr.
+    ``reading``: the flags of :mod:`cofactor.cli.reading_flags`."""
     from pathlib import Path
 
     if source in DATASETS and not Path(source).exists():
         data = load_dataset(source)
     else:
-        names = (column(name) for name in (user, item, rating, time))
-        data = read(source, *names, sep=separator(sep), encoding=encoding, items=items, users=users)
+        roles = dict(zip(("user", "item", "rating", "time"), map(column, (user, item, rating, time))))
+        options = roles | reading_options(reading)
+        if "count" in options:
+            options["rating"] = None
+        data = read(source, sep=separator(sep), encoding=encoding, items=items, users=users, **options)
     if not quiet:
         for note in data.notes:
             say(f"note: {note}")

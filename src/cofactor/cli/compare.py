@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cofactor._validate import check_int
@@ -21,6 +23,7 @@ from cofactor.cli.common import (
     show,
     whole_numbers,
 )
+from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.data import splits
 from cofactor.errors import ConfigError
 from cofactor.selection import compare
@@ -29,6 +32,7 @@ SHOWN = ["model", "metric", "mean", "low", "high", "worse_by", "p", "fit_seconds
 """The columns that fit a terminal of 80; JSON has them all."""
 
 
+@with_reading_flags
 def command(
     ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
     models: str | None = typer.Option(
@@ -56,10 +60,11 @@ def command(
     tune: float | None = typer.Option(None, "--tune", help="Seconds to tune each model, inside its training rows."),
     seed: int = Seed,
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Compare models honestly: same rows, confidence intervals, and what can and cannot be told apart."""
     check_int("--folds", folds)
-    data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
+    data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
     if folds == 1:
         split = [splits.split_by(data, how, valid, seed)]
     elif how == "temporal":

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, console, print_json, read_test, show
+from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.evaluation import evaluate
 from cofactor.recommender import load
 
 
+@with_reading_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
     test: str = typer.Argument(help="A table of ratings that were not in training."),
@@ -21,10 +25,11 @@ def command(
     n: int = typer.Option(10, "-n", help="Length of the lists for ranking metrics."),
     relevant: float | None = typer.Option(None, "--relevant", help="A rating from here on is a hit."),
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Measure a saved model on a test table, with confidence intervals."""
     rec = load(model)
-    data = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
+    data = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
     found = evaluate(rec, data, n=(n,), relevant=relevant)
     if as_json:
         print_json(found.to_dicts())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -26,12 +27,14 @@ from cofactor.cli.common import (
     say,
     show_trials,
 )
+from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.data import splits
 from cofactor.errors import ConfigError
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
 
 
+@with_reading_flags
 def command(
     ctx: typer.Context,
     ratings: str = typer.Argument(help="A CSV, TSV, ::-separated or Parquet file, or the name of a dataset."),
@@ -55,6 +58,7 @@ def command(
     ),
     seed: int = Seed,
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Train a model on a table of ratings and save it. The model's parameters are options too: --n-factors 50."""
     config = parse_flags(ctx.args, model_class(model).Config) if model not in AUTO else {}
@@ -70,7 +74,7 @@ def command(
         if place.exists() and Path(ratings).exists() and place.samefile(ratings):
             raise ConfigError(f"{checkpoint} is the table of ratings; write the checkpoint to another file")
     ways = {"sep": sep, "encoding": encoding, "items": items, "users": users}
-    data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways)
+    data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways, **reading)
     if not as_json:
         say(f"{len(data):,} ratings by {data.n_users:,} users of {data.n_items:,} items")
     part = splits.random(data, valid=valid, seed=seed) if valid else data

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, check_page, print_json, read_test, say
+from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.recommender import load
 from cofactor.report.report import write_report
 
 
+@with_reading_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
     test: str | None = typer.Option(None, "--test", help="Held-out ratings, for quality with intervals."),
@@ -20,11 +24,12 @@ def command(
     sep: str | None = Sep,
     encoding: str | None = Encoding,
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Write a self-contained HTML report: data, learning curves, biases, map, neighbours, recommendations."""
     check_page(out)
     rec, held_out = load(model), None
     if test is not None:
-        held_out = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
+        held_out = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
     write_report(rec, out, test=held_out)
     print_json({"report": out}) if as_json else say(f"wrote {out}")

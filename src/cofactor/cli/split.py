@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -21,6 +22,7 @@ from cofactor.cli.common import (
     say,
     write_table,
 )
+from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.data import splits
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError, did_you_mean
@@ -28,6 +30,7 @@ from cofactor.errors import ConfigError, did_you_mean
 HOW = ("random", "by-user", "temporal", "leave-last")
 
 
+@with_reading_flags
 def command(
     ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
     out_train: str = typer.Option("train.csv", "--out-train", help="Where to write the rows to learn from."),
@@ -47,6 +50,7 @@ def command(
     encoding: str | None = Encoding,
     seed: int = Seed,
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Cut a table in two: rows to learn from and rows to check with (CSV, TSV or Parquet, by the files' names).
 
@@ -62,7 +66,7 @@ def command(
         )
     files = [out_train, out_test, *([out_given] if out_given else [])]
     _check_files(files, ratings, overwrite)
-    data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
+    data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
     data = _merged(data)
     if how == "random":
         cut = splits.random(data, valid=valid, seed=seed)

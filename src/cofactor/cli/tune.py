@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cofactor.api import fit
@@ -21,11 +23,13 @@ from cofactor.cli.common import (
     say,
     show,
 )
+from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.models import model_class
 from cofactor.models.specs import spec_text
 from cofactor.selection import tune
 
 
+@with_reading_flags
 def command(
     ctx: typer.Context,
     ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
@@ -46,12 +50,13 @@ def command(
     out: str | None = typer.Option(None, "--out", "-o", help="Train the best on all rows and write it here."),
     seed: int = typer.Option(0, "--seed", help="One seed and a number of trials give one result."),
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Search better settings for a model, on held-out rows; parameters given as flags stay fixed: --n-factors 50."""
     fixed = parse_flags(ctx.args, model_class(model).Config)
     if out is not None:
         check_writable(out)
-    data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json)
+    data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
     found = tune(
         data,
         model,

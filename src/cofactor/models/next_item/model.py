@@ -25,10 +25,9 @@ from cofactor.models.base.rankers import (
     SolveStepper,
     csr_state,
     popularity,
-    rating_range,
-    rating_weights,
     stored_csr,
 )
+from cofactor.models.base.strength import strength_of, strengths
 from cofactor.models.base.sequences import Sequences, sequences, training_sequences
 from cofactor.models.base.sparse import frozen
 from cofactor.models.next_item.config import NextItemConfig
@@ -77,14 +76,14 @@ class NextItem(HistoryRanker):
         if self.config.half_life and data.times is None:
             raise ConfigError("next-item with a half_life needs times; name the time column, or set half_life=0")
         self.history = data.histories._replace(rows=np.empty(0, dtype=np.int64))
-        self.popularity, self.range = popularity(data), rating_range(data)
+        self.popularity, self.range = popularity(data), strength_of(data)
         seed = int(rng.integers(2**63))
         return SolveStepper(lambda: self._solve(data, seed))
 
     def _solve(self, data: Interactions, seed: int) -> None:
         c, n = self.config, data.n_items
         seqs = training_sequences(data)
-        seqs = seqs._replace(values=rating_weights(seqs.values, fitted(self.range, self.name), c.min_rating_weight))
+        seqs = seqs._replace(values=strengths(seqs.values, fitted(self.range, self.name), c.min_rating_weight))
         s = choose(seqs, n, c, data.times is not None, np.random.default_rng([seed, 1]))
         self.weights = transitions(seqs, n, c.steps, c.transitions, s)
         self.near = neighbours(seqs, n, c.neighbours if s.share else 0, c.reg, c.max_gb)
@@ -142,7 +141,7 @@ class NextItem(HistoryRanker):
     def _sequences(self, histories: CSR) -> Sequences:
         rows = sequences(histories)
         limits = fitted(self.range, self.name)
-        weights = rating_weights(rows.values, limits, self.config.min_rating_weight)
+        weights = strengths(rows.values, limits, self.config.min_rating_weight)
         return rows._replace(values=weights)
 
     def _constants(self) -> tuple[float, float]:

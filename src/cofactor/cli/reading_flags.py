@@ -1,0 +1,122 @@
+"""The options of reading a table as flags: declared once, for every command that reads one."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from cofactor.errors import ConfigError
+
+FLAGS: dict[str, tuple[Any, Any]] = {
+    "header": (
+        bool | None,
+        typer.Option(None, "--header/--no-header", help="Whether the first line holds names (guessed unless given)."),
+    ),
+    "no_rating": (bool, typer.Option(False, "--no-rating", help="There are no ratings: every row counts as 1.")),
+    "no_time": (bool, typer.Option(False, "--no-time", help="Do without times.")),
+    "count": (
+        str | None,
+        typer.Option(None, "--count", help="The column of counts, amounts or durations, in place of ratings."),
+    ),
+    "behaviour": (
+        str | None,
+        typer.Option(None, "--behaviour", help="The column that says what happened: view, purchase ..."),
+    ),
+    "weights": (
+        str | None,
+        typer.Option(None, "--weights", help="What each behaviour counts, such as view=1,purchase=5."),
+    ),
+    "kind": (
+        str | None,
+        typer.Option(None, "--kind", help="What the values are: ratings, counts or events (guessed unless given)."),
+    ),
+    "duplicates": (
+        str | None,
+        typer.Option(
+            None,
+            "--duplicates",
+            help="Of rows with the same user and item: last, first, mean, sum, count, all or error.",
+        ),
+    ),
+    "missing": (
+        list[str] | None,
+        typer.Option(None, "--missing", help="A value that means no rating, such as 99; NA for empty ones. Repeat it."),
+    ),
+    "missing_ids": (
+        str,
+        typer.Option("error", "--missing-ids", help="Rows without a user or item: error, drop or keep (NA is an id)."),
+    ),
+    "wide": (
+        bool | None,
+        typer.Option(None, "--wide/--long", help="Each item has a column of its own (guessed unless given)."),
+    ),
+    "fold_ids": (bool, typer.Option(False, "--fold-ids", help="Case and blanks of ids do not matter.")),
+    "table": (
+        str | None,
+        typer.Option(None, "--table", help="Which sheet, file of an archive or table of a database; or a SELECT."),
+    ),
+    "title": (
+        str | None,
+        typer.Option(None, "--title", help="The column that says what an item is called (guessed unless given)."),
+    ),
+}
+"""Keyword of :func:`cofactor.read` (or ``no_...``) -> its type and its flag."""
+
+
+def with_reading_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with a flag for each option of reading in place of its ``**reading``."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        command(**given)
+
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    flags = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=declared, annotation=kind)
+        for name, (kind, declared) in FLAGS.items()
+        if name not in {p.name for p in own}
+    ]
+    run.__signature__ = inspect.Signature([*keyword, *flags])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in [*keyword, *flags]}
+    return run
+
+
+def reading_options(flags: dict[str, Any]) -> dict[str, Any]:
+    """The values of flags as :func:`cofactor.read` takes them; what was not given is left out."""
+    found = {name: value for name, value in flags.items() if value not in (None, False, [])}
+    for name in ("header", "wide"):
+        if flags.get(name) is False:
+            found[name] = False
+    if found.get("missing_ids") == "error":
+        del found["missing_ids"]
+    for name in ("count", "behaviour"):
+        if name in found and found[name].isdecimal():
+            found[name] = int(found[name])
+    if "missing" in found:
+        found["missing"] = [_value(text) for text in found["missing"]]
+    if "weights" in found:
+        found["weights"] = dict(_weight(pair) for pair in found["weights"].split(","))
+    for flag, name in (("no_rating", "rating"), ("no_time", "time")):
+        if found.pop(flag, False):
+            found[name] = False
+    return found
+
+
+def _value(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _weight(pair: str) -> tuple[str, float]:
+    name, equals, number = pair.rpartition("=")
+    try:
+        return name.strip(), float(number if equals else "")
+    except ValueError:
+        raise ConfigError(f"--weights has {pair!r} in it; give numbers such as view=1,purchase=5") from None
