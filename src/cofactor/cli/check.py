@@ -42,9 +42,7 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
-    strict: bool = typer.Option(
-        False, "--strict", help="Exit code 2 where a finding is an error."
-    ),
+    strict: bool = typer.Option(False, "--strict", help="Exit code 2 where a finding is an error."),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
