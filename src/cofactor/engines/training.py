@@ -146,4 +146,3 @@ def _interactions(work: Work, data: Prepared, source: Interactions | None) -> In
     return Interactions(
         users, items, values, times, ids["user"], ids["item"], columns=data.columns, notes=tuple(data.notes), **tables
     )
-

@@ -30,6 +30,7 @@ from cofactor.models.base.rankers import (
 from cofactor.models.base.strength import strength_of, strengths
 from cofactor.models.base.sequences import Sequences, sequences, training_sequences
 from cofactor.models.base.sparse import frozen
+from cofactor.models.base.strength import strength_of, strengths
 from cofactor.models.next_item.config import NextItemConfig
 from cofactor.models.next_item.counts import Settings, neighbours, recent_scores, transitions
 from cofactor.models.next_item.search import SLOW, choose
@@ -122,8 +123,10 @@ class NextItem(HistoryRanker):
         return out
 
     def history_terms(self, history: CSR, items: Array) -> Array:
-        """float64 (len(items), n): what each entry of the one history adds to the scores of ``items``; popularity is the
-        rest."""
+        """float64 (len(items), n): what each entry of the one history adds to the scores of ``items``.
+
+        The rest of a score is popularity.
+        """
         decay, share = self._constants()
         t, near = self._matrices()
         rows = self._sequences(history)
