@@ -46,22 +46,23 @@ def fit_cost(cls: type[Any], config: Any, size: TableSize, *, calibrate: bool = 
     if not calibrate or cls.task != "rating" or issubclass(cls, Posterior) or size.ratings < 100:
         return cost
     inner: Cost = cls.cost(config, size.part(0.9))
-    second = cost.kept + table_bytes(size) + 8 * size.ratings + inner.memory
+    second = cost.kept + table_bytes(size) + 12 * size.ratings + inner.memory
     return cost._replace(memory=max(cost.memory, second), operations=cost.operations + inner.operations)
 
 
-def forecast(data: Interactions, configs: Mapping[str, Any] | None = None) -> pl.DataFrame:
+def forecast(data: Interactions, configs: Mapping[str, Any] | None = None, *, calibrate: bool = True) -> pl.DataFrame:
     """model, memory_mb, seconds, formula: what :func:`cofactor.fit` would take on one core, for each model.
 
-    ``configs``: a config by model where it is not the default. ``memory_mb`` (of 10^6 bytes) is the most that the
-    process has in memory while it trains, the table included; it is counted, and up to a fifth above what is measured.
+    ``configs``: a config by model where it is not the default; ``calibrate``: whether intervals are learned.
+    ``memory_mb`` (of 10^6 bytes) is the most that the process has in memory while it trains, the table included; it is
+    counted, and up to a fifth above what is measured.
     ``seconds`` are rough, right to within a factor of five or so.
     """
     size, rows = table_size(data), []
     for name in REGISTRY:
         cls = model_class(name)
         if issubclass(cls, HasCost):
-            cost = fit_cost(cls, (configs or {}).get(name) or cls.Config(), size)  # type: ignore[attr-defined]
+            cost = fit_cost(cls, (configs or {}).get(name) or cls.Config(), size, calibrate=calibrate)  # type: ignore[attr-defined]
             memory = PROCESS + cost.libraries + table_bytes(size) + cost.memory
             rows.append((name, round(memory / 1e6, 1), float(f"{cost.operations / 1e9 + 0.01:.2g}"), cost.formula))
     return pl.DataFrame(rows, schema=["model", "memory_mb", "seconds", "formula"], orient="row")

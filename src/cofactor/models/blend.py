@@ -89,9 +89,10 @@ class Blend:
         kept = sum(cost.kept for cost in costs) + GROUPED * n
         memory = kept + max(cost.memory - cost.kept for cost in costs)
         if searched:
-            rows = n * (28 if size.timed else 20)
-            scores = 4 * min(_USERS, size.users) * size.items * (len(costs) + 2)
-            memory = max(memory, rows + scores + max(cost.memory for cost in costs) + GROUPED * n)
+            rows = n * (20 if size.timed else 12)
+            scores = 4 * min(_USERS, size.users) * size.items * (len(costs) + 1)
+            inner = [part.cost(settings, size.part(1 - config.share)).memory for part, settings in parts]
+            memory = max(memory, rows + scores + max(inner) + GROUPED * n)
         work = sum(cost.operations for cost in costs) * (2 - config.share if searched else 1)
         libraries = max(cost.libraries for cost in costs)
         return Cost(memory, kept, work, f"the sum over {', '.join(config.models)}", libraries)

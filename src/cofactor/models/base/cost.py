@@ -10,7 +10,7 @@ TURNED = 8
 """Bytes an entry of a grouping that is of no table: column and value."""
 COMPILED = 72e6
 """Bytes of numba's registries and SciPy's linear algebra, which kernels bring that use them."""
-TORCH = 260e6
+TORCH = 200e6
 """Bytes of PyTorch once it has trained something."""
 WORK = 2e7
 """Bytes that LAPACK, or the blocks of a kernel's threads, take besides."""

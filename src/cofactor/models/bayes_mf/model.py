@@ -65,12 +65,13 @@ class BayesMF:
         rows = users + items
         n_samples, each = kept_samples(c, size.users, size.items)
         samples = n_samples * each
-        chains = c.chains * (40 * rows * width + 12 * n)  # four tables, six more while one is drawn; targets, errors
-        kept = 40 * n + samples + chains + 150 * rows
-        memory = max(152 * n + 150 * rows, kept)
-        work = (
-            c.chains * c.epochs * ((18 if size.timed and c.time else 8) * n * c.n_factors + 0.2 * rows * c.n_factors**3)
-        )
+        timed = size.timed and c.time
+        a_row = (
+            128 + 58 * c.chains if timed else 64 + 36 * c.chains
+        )  # layouts; targets, errors and drifts of each chain
+        kept = samples + c.chains * 30 * rows * width + 150 * rows  # tables, and others while one is drawn
+        memory = max(152 * n + 150 * rows, a_row * n + kept)
+        work = c.chains * c.epochs * ((18 if timed else 8) * n * c.n_factors + 0.2 * rows * c.n_factors**3)
         sweeps = c.chains * c.epochs
         return Cost(memory, kept, work, f"{sweeps} sweeps x (n k + (U+I) k^3), {n_samples} samples kept", COMPILED)
 

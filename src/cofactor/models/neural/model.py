@@ -100,7 +100,7 @@ class Neural(TorchModule):
         dense = sum(a * b for a, b in pairwise(sizes))
         kept = 20 * n + 16 * (numbers + dense)
         work = config.epochs * (6.0 * n * dense + n * 60e3 / config.batch_size + 2.0 * numbers * n / config.batch_size)
-        return Cost(kept + 40 * n + 4 * numbers, kept, work, f"{config.epochs} epochs x n x layers", COMPILED + TORCH)
+        return Cost(kept + 40 * n + 20 * numbers, kept, work, f"{config.epochs} epochs x n x layers", COMPILED + TORCH)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
 
