@@ -11,13 +11,27 @@ import numpy as np
 import polars as pl
 import pytest
 
+import cofactor
 from cofactor.data.interactions import Interactions, Split
 
 
 def pytest_configure() -> None:
-    """A relative $COFACTOR_DATA_DIR holds in tests that change the directory, too."""
+    """A relative $COFACTOR_DATA_DIR holds in tests that change the directory, too. Compiled kernels are fresh."""
+    remove_stale_kernels(Path(cofactor.__file__).parent / "kernels")
     if given := os.environ.get("COFACTOR_DATA_DIR"):
         os.environ["COFACTOR_DATA_DIR"] = str(Path(given).resolve())
+
+
+def remove_stale_kernels(folder: Path) -> int:
+    """Delete numba's caches that are older than the newest kernel file; returns how many.
+
+    numba renews a cache when the file that holds the kernel changes, not when one that it calls into does.
+    """
+    newest = max(path.stat().st_mtime for path in folder.rglob("*.py"))
+    stale = [path for path in folder.rglob("*.nbi") if path.stat().st_mtime < newest]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return len(stale)
 
 
 @pytest.fixture(scope="session")

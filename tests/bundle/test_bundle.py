@@ -99,7 +99,9 @@ def test_data_come_back(rec, tmp_path):
 )
 def test_ids_keep_their_type(rec, tmp_path, ids):
     frame = pl.DataFrame({"user": ids, "item": ["a", "b", "a"], "rating": [1.0, 2.0, 3.0]})
-    a = fitting.fit(cf.read(frame, user="user", item="item", rating="rating", missing_ids="keep"), "bias", calibrate=False)
+    a = fitting.fit(
+        cf.read(frame, user="user", item="item", rating="rating", missing_ids="keep"), "bias", calibrate=False
+    )
     save(a, tmp_path / "m")
     b = load(tmp_path / "m")
     assert b.data.user_ids == a.data.user_ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,16 @@ def test_a_folder_of_this_process_where_nothing_can_be_written() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not Path(done.stdout.strip()).exists()  # tidied up at the end
+
+
+def test_caches_older_than_a_kernel_are_removed(tmp_path: Path) -> None:
+    from conftest import remove_stale_kernels
+
+    (tmp_path / "__pycache__").mkdir()
+    old, new = tmp_path / "__pycache__" / "old.nbi", tmp_path / "__pycache__" / "new.nbi"
+    for path, when in ((old, 100), (tmp_path / "callee.py", 200), (new, 300)):
+        path.touch()
+        os.utime(path, (when, when))
+    assert remove_stale_kernels(tmp_path) == 1
+    assert not old.exists()
+    assert new.exists()

@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.recommend.options import list_options
 from cofactor.errors import ConfigError, MissingExtraError
 from cofactor.model import HasVectors
 from cofactor.models import model_class
 from cofactor.recommend.ann import search as module
+from cofactor.recommend.options import list_options
 from cofactor.recommender import Recommender
 
 pytest.importorskip("usearch", reason="approximate search needs the extra ann")

@@ -18,7 +18,7 @@ from cofactor.bundle.lazy_rows import below
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 from cofactor.model import HasFactors
-from cofactor.models import REGISTRY, model_class
+from cofactor.models import is_registered, model_class
 from cofactor.models.torch.module import TorchModule
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.intervals import residual_interval
@@ -170,7 +170,7 @@ def _class(name: str, path: str | Path) -> type[Any]:
 
     if name == _OWN_MODULE:
         return TorchModule
-    if name not in REGISTRY:
+    if not is_registered(name):
         raise BundleError(f"{path} holds a model {name[:60]!r}, which this cofactor does not have; update cofactor")
     return model_class(name)
 

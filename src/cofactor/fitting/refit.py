@@ -18,7 +18,7 @@ from cofactor.fitting.calibrate import calibrate_intervals
 from cofactor.fitting.fit import fit_named, prepared
 from cofactor.fitting.warm import by_gradient, continued
 from cofactor.model import HasFactors, HasItemVectors
-from cofactor.models import REGISTRY
+from cofactor.models import is_registered
 from cofactor.models.base.procrustes import mean_turn, procrustes
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.update import enlarged
@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool, changes: dict[str, Any]) -> Fitted:
     """The work of :meth:`Recommender.refit`."""
-    if rec.name not in REGISTRY:
+    if not is_registered(rec.name):
         raise ConfigError(f"{rec.name} is a module of your own, which only your code can make; train it by a Learner")
     if warm is not None:
         check_bool("warm", warm)

@@ -1,9 +1,11 @@
-"""The models by name. Nothing is imported until it is asked for."""
+"""The models by name: those of this package, and those that other packages register. Nothing is imported until used."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 from cofactor.errors import ConfigError, did_you_mean
@@ -54,14 +56,33 @@ ABOUT: dict[str, str] = {
 """Name -> what it is, in a line that fits a terminal of 80 columns beside name and task (56)."""
 
 
+@functools.cache
+def plugins() -> dict[str, str]:
+    """Models that installed packages register under the entry point group ``cofactor.models``: name -> module:class.
+
+    A name of this package's own cannot be taken over.
+    """
+    found = importlib.metadata.entry_points(group="cofactor.models")
+    return {one.name: one.value for one in found if one.name not in REGISTRY}
+
+
+def is_registered(name: str) -> bool:
+    """Whether there is a model of this name, here or in a package that registers one."""
+    return name in REGISTRY or name in plugins()
+
+
 def model_class(name: str) -> type[Any]:
-    """The class of a registered model."""
+    """The class of a registered model; ConfigError for a name that is not known, or a class that cannot be loaded."""
+    if not is_registered(name):
+        names = [*REGISTRY, *plugins()]
+        raise ConfigError(f"no model {name!r}; there are: {', '.join(names)}.{did_you_mean(name, names)}")
+    module, _, attribute = (REGISTRY.get(name) or plugins()[name]).partition(":")
     try:
-        module, _, attribute = REGISTRY[name].partition(":")
-    except KeyError:
-        known = ", ".join(REGISTRY)
-        raise ConfigError(f"no model {name!r}; there are: {known}.{did_you_mean(name, REGISTRY)}") from None
-    found: type[Any] = getattr(importlib.import_module(module), attribute)
+        found: type[Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as exc:
+        if name in REGISTRY:
+            raise
+        raise ConfigError(f"the package that registers the model {name!r} cannot be loaded ({exc})") from exc
     return found
 
 
@@ -70,7 +91,7 @@ def list_models() -> pl.DataFrame:
     import polars as pl
 
     rows = []
-    for name in REGISTRY:
+    for name in [*REGISTRY, *plugins()]:
         cls = model_class(name)
         about = ABOUT.get(name) or (cls.__doc__ or "").strip().split("\n")[0]
         parameters = ", ".join(f"{f.name}={f.default!r}" for f in dataclasses.fields(cls.Config))

@@ -27,7 +27,6 @@ from cofactor.models.base.rankers import (
     popularity,
     stored_csr,
 )
-from cofactor.models.base.strength import strength_of, strengths
 from cofactor.models.base.sequences import Sequences, sequences, training_sequences
 from cofactor.models.base.sparse import frozen
 from cofactor.models.base.strength import strength_of, strengths
