@@ -20,9 +20,10 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
+from cofactor import _tensors as tensors
 from cofactor._paths import check_file, check_path
 from cofactor._validate import check_choice
-from cofactor.bundle import contents, id_tables, manifest, tensors
+from cofactor.bundle import contents, id_tables, manifest
 from cofactor.bundle.files import is_bundle
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 from cofactor.models.dot_bias.model import DotBias

@@ -19,8 +19,9 @@ import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor import _tensors as tensors
 from cofactor import api as fitting
-from cofactor.bundle import check_writable, config, files, info, manifest, save, tensors
+from cofactor.bundle import check_writable, config, files, info, manifest, save
 from cofactor.bundle.lazy_rows import LaterRows
 from cofactor.data.features import with_features
 from cofactor.data.interactions import Interactions

@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.bundle import contents, files, id_tables, manifest, tensors
+from cofactor import _tensors as tensors
+from cofactor.bundle import contents, files, id_tables, manifest
 from cofactor.bundle.lazy_rows import LaterRows, check
 from cofactor.bundle.manifest import MIGRATIONS
 from cofactor.data.fingerprint import fingerprint

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from cofactor.bundle.tensors import parse_json
+from cofactor._tensors import parse_json
 from cofactor.data.kind import KINDS
 from cofactor.data.repeats import POLICIES
 from cofactor.errors import BundleError

@@ -13,6 +13,8 @@ from cofactor.errors import BundleError
 
 _DEPTH, _ITEMS = 24, 2_000_000
 _VALUES_PER_BYTE = 32
+_UNFOLDS, _ALLOWANCE = 64, 64 << 20
+"""What a file becomes in memory may be so many times as large, and so much more."""
 _SCHEMA, _NUM_ROWS, _ROW_GROUPS = 2, 3, 4
 _COLUMNS, _GROUP_ROWS = 1, 3
 _META = 3
@@ -48,7 +50,7 @@ def _check(data: bytes, rows: int) -> None:
         raise _Bad(f"it holds {facts[_NUM_ROWS]} rows, not {rows}")
     if rows > len(data):
         raise _Bad(f"it claims {rows:,} rows in {len(data):,} bytes")
-    groups, used, total = facts.get(_ROW_GROUPS, []), 0, 0
+    groups, used, total, unfolded = facts.get(_ROW_GROUPS, []), 0, 0, 0
     depths, pages = levels(facts[_SCHEMA]), _Reader(data)
     if sum(group[_GROUP_ROWS] for group in groups) != rows or any(group[_GROUP_ROWS] < 0 for group in groups):
         raise _Bad("its groups do not add up to its rows")
@@ -66,7 +68,9 @@ def _check(data: bytes, rows: int) -> None:
             if not 0 <= meta[_UNPACKED] <= packed or values < 0:
                 raise _Bad("a column claims more than the file holds")
             used, total = used + packed, total + values
-            check_chunk(data, start, start + packed, values, deep, pages.struct)
+            unfolded += check_chunk(data, start, start + packed, values, deep, pages.struct)
+            if unfolded > _UNFOLDS * len(data) + _ALLOWANCE:
+                raise _Bad(f"its {len(data):,} bytes would become more than {unfolded:,}")
     if total > _VALUES_PER_BYTE * len(data) + 1_000_000:
         raise _Bad(f"it claims {total:,} values in {len(data):,} bytes")
     if used > len(data):

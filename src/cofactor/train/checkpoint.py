@@ -14,16 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from cofactor import _tensors
 from cofactor.errors import BundleError
 from cofactor.model import State
 
 
 def save_checkpoint(path: str | Path, arrays: Mapping[str, np.ndarray[Any, Any]], meta: dict[str, Any]) -> None:
     """Write arrays and JSON-able facts to ``path`` in one step."""
-    from safetensors.numpy import save
-
     path = Path(path)
-    payload = save({k: np.asarray(v, order="C") for k, v in arrays.items()}, metadata={"cofactor": json.dumps(meta)})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
@@ -31,7 +29,7 @@ def save_checkpoint(path: str | Path, arrays: Mapping[str, np.ndarray[Any, Any]]
         raise BundleError(f"cannot write the checkpoint {path}: {exc.strerror}") from exc
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(payload)
+            _tensors.write(file, {k: np.asarray(v) for k, v in arrays.items()}, {"cofactor": json.dumps(meta)})
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -45,15 +43,13 @@ def save_checkpoint(path: str | Path, arrays: Mapping[str, np.ndarray[Any, Any]]
 
 def load_checkpoint(path: str | Path) -> tuple[State, dict[str, Any]]:
     """What :func:`save_checkpoint` wrote; BundleError where the file is missing, cut short or no checkpoint."""
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
     if not path.is_file():
         raise BundleError(f"no checkpoint at {path}")
     try:
-        with safe_open(str(path), framework="np") as file:
-            meta = json.loads((file.metadata() or {})["cofactor"])
-            arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError, OSError) as exc:
+        held = np.fromfile(path, dtype=np.uint8)
+        meta = json.loads(_tensors.facts(held, str(path))["cofactor"])
+        arrays = {name: array.copy() for name, array in _tensors.views(held, str(path)).items()}
+    except (BundleError, KeyError, ValueError, OSError) as exc:
         raise BundleError(f"{path} is not a whole checkpoint ({exc}); delete it and train again") from exc
     return arrays, meta

@@ -37,15 +37,20 @@ _NAMES = {dtype: name for name, dtype in TYPES.items()}
 _HEADER_LIMIT = 4 << 20
 _COUNT_LIMIT = 10_000
 _DIM_LIMIT = 8
+_METADATA = "__metadata__"
 
 
-def write(file: BinaryIO, arrays: Mapping[str, Array]) -> None:
-    """Write arrays, the widest types first (so that each is aligned), then by name: the same bytes each time."""
+def write(file: BinaryIO, arrays: Mapping[str, Array], facts: Mapping[str, str] | None = None) -> None:
+    """Write arrays, the widest types first (so that each is aligned), then by name: the same bytes each time.
+
+    ``facts``: texts by name, kept beside the arrays as the format's metadata.
+    """
     for name, array in arrays.items():
         if array.dtype.newbyteorder("<") not in _NAMES:
             raise BundleError(f"the array {name!r} is of type {array.dtype}, which cannot be saved")
     order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
-    header, at = {}, 0
+    header: dict[str, Any] = {_METADATA: dict(facts)} if facts else {}
+    at = 0
     for name in order:
         array = arrays[name]
         kind, end = _NAMES[array.dtype.newbyteorder("<")], at + array.nbytes
@@ -99,7 +104,19 @@ def views(held: Array, what: str) -> dict[str, Array]:
     return arrays
 
 
+def facts(held: Array, what: str) -> dict[str, str]:
+    """The texts that were written beside the arrays of a file, and whatever another writer put there."""
+    header, _ = _read_header(held, what)
+    return dict(header.get(_METADATA, {}))
+
+
 def _header(held: Array, what: str) -> tuple[dict[str, Any], int]:
+    """The entries of all arrays and where the numbers begin."""
+    header, start = _read_header(held, what)
+    return {name: entry for name, entry in header.items() if name != _METADATA}, start
+
+
+def _read_header(held: Array, what: str) -> tuple[dict[str, Any], int]:
     """The header and where the numbers begin."""
     if len(held) < 8:
         raise BundleError(f"{what} is cut short: {len(held)} bytes")
@@ -111,6 +128,9 @@ def _header(held: Array, what: str) -> tuple[dict[str, Any], int]:
     header = parse_json(held[8 : 8 + length].tobytes(), what)
     if not isinstance(header, dict) or len(header) > _COUNT_LIMIT:
         raise BundleError(f"{what} has a header that is not a list of arrays")
+    extra = header.get(_METADATA, {})
+    if not isinstance(extra, dict) or not all(isinstance(text, str) for text in extra.values()):
+        raise BundleError(f"{what} has metadata that is not text by name")
     return header, 8 + length
 
 
@@ -124,6 +144,8 @@ def _entry(name: str, entry: Any, what: str) -> tuple[np.dtype[Any], tuple[int, 
     if not _sizes(shape) or len(shape) > _DIM_LIMIT or not _sizes(place) or len(place) != 2:
         raise BundleError(f"{what}: the array {name!r} has a shape or place that is not a list of sizes")
     dtype = TYPES[kind]
+    if math.prod(max(n, 1) for n in shape) * dtype.itemsize >= 1 << 62:  # an empty array, but too large to name
+        raise BundleError(f"{what}: the array {name!r} has a shape that no array can have")
     if math.prod(shape) * dtype.itemsize != place[1] - place[0]:
         raise BundleError(
             f"{what}: the array {name!r} of shape {tuple(shape)} needs {math.prod(shape) * dtype.itemsize} bytes,"
