@@ -6,7 +6,21 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, console, print_json, read_test, show
+from cofactor.cli.common import (
+    Encoding,
+    Item,
+    Json,
+    Rating,
+    Sep,
+    Time,
+    User,
+    console,
+    listed,
+    print_json,
+    read_test,
+    show,
+    whole_numbers,
+)
 from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.evaluation import evaluate
 from cofactor.recommender import load
@@ -22,15 +36,21 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
-    n: int = typer.Option(10, "-n", help="Length of the lists for ranking metrics."),
+    metrics: str | None = typer.Option(None, "--metrics", help="Metrics with commas, such as rmse,ndcg,recall@20."),
+    n: str = typer.Option("10", "-n", "--n", help="Length of the lists, or several with commas."),
     relevant: float | None = typer.Option(None, "--relevant", help="A rating from here on is a hit."),
+    new_users: str = typer.Option(
+        "skip", "--new-users", help="Users without history: skip, or popular items for them."
+    ),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
     """Measure a saved model on a test table, with confidence intervals."""
     rec = load(model)
     data = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
-    found = evaluate(rec, data, n=(n,), relevant=relevant)
+    wanted = None if metrics is None else listed(metrics)
+    lengths = whole_numbers("--n", n)
+    found = evaluate(rec, data, wanted, n=lengths, relevant=relevant, new_users=new_users)  # type: ignore[arg-type]
     if as_json:
         print_json(found.to_dicts())
         return

@@ -149,6 +149,23 @@ PROTOCOLS: dict[str, Protocol] = {
         ("bias", "item-knn", "als", "dot-bias", "svd++", "bayes-mf"),
         (),
     ),
+    "movietweetings-temporal": Protocol(
+        "Ratings of the future: the last fifth by time of the demo's 5-core; most of its users were seen before",
+        "movietweetings-demo",
+        "temporal",
+        ("rmse", "mae"),
+        ("bias", "item-knn", "user-knn", "als", "svd++", "dot-bias", "bayes-mf"),
+        (),
+    ),
+    "movietweetings-temporal-ranking": Protocol(
+        "Lists of the future: the same rows, every one of the last fifth relevant, all unseen items ranked",
+        "movietweetings-demo",
+        "temporal",
+        ("ndcg@10", "recall@10"),
+        ("popular", "popular:half_life=7", "item-cosine", "ease", "ials", "next-item", "auto-ranking"),
+        (),
+        0.0,
+    ),
     "ml-100k-ranking": Protocol(
         "Ranking on u1..u5: training ratings as positives, test ratings from 4 relevant, all unseen items ranked",
         "ml-100k",

@@ -16,6 +16,7 @@ from cofactor.evaluation.metric_names import metric
 from cofactor.fitting.fit import fit_named
 from cofactor.models import REGISTRY
 from cofactor.selection.candidates import Fit
+from cofactor.selection.choose import choose
 from cofactor.selection.compare import compare
 from cofactor.selection.published import PROTOCOLS, Protocol
 
@@ -99,9 +100,16 @@ def _contenders(protocol: Protocol) -> list[Any]:
     found: list[Any] = []
     for name in protocol.models:
         base, _, features = name.partition(" + ")
-        if base in REGISTRY:
+        if name == "auto-ranking":
+            found.append((name, _auto_ranking))
+        elif base.partition(":")[0] in REGISTRY:
             found.append((name, _with_features(base)) if features else name)
     return found
+
+
+def _auto_ranking(data: Interactions, seed: int) -> Any:
+    chosen = choose(data, "ranking", seed=seed)
+    return fit_named(data, chosen.model, seed=seed, **chosen.config)
 
 
 def _with_features(model: str) -> Callable[[Interactions, int], Any]:
