@@ -13,6 +13,7 @@ from cofactor._validate import check_bool
 from cofactor.data import splits
 from cofactor.data.features import with_features
 from cofactor.data.interactions import Features, Interactions, Split
+from cofactor.data.repeats import merged
 from cofactor.errors import ConfigError
 from cofactor.fitting.calibrate import calibrate_intervals
 from cofactor.fitting.fit import fit_named, prepared
@@ -66,23 +67,25 @@ def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool
 
 
 def with_newer(old: Interactions, newer: Interactions) -> Interactions:
-    """The rows of both, new users and items among them: a newer row takes the place of one of the same user and item.
+    """The rows of both, new users and items among them; rows of the same user and item become one as in ``old``: of
+    ratings the last counts, counts are summed.
 
     Side tables and features of users and items are kept; those that only ``newer`` knows have none.
     """
-    parts = splits.given(old, newer)
-    before, after = (part.users.astype(np.int64) * part.n_items + part.items for part in (parts.train, parts.valid))
-    kept = parts.train.take(np.flatnonzero(~np.isin(before, after)))
+    parts = splits.given(old.events, newer.events)
     times = None
-    if old.times is not None:  # a row without a time counts as the latest
-        latest = np.full(len(newer), old.times.max(initial=0))
-        times = np.concatenate([kept.times, latest if newer.times is None else newer.times])
-    data = kept.replace(
-        users=np.concatenate([kept.users, parts.valid.users]),
-        items=np.concatenate([kept.items, parts.valid.items]),
-        values=np.concatenate([kept.values, parts.valid.values]),
+    if old.times is not None and parts.train.times is not None:  # a row without a time counts as the latest
+        latest = np.full(len(parts.valid), old.times.max(initial=0))
+        times = np.concatenate([parts.train.times, latest if parts.valid.times is None else parts.valid.times])
+    both = parts.train.replace(
+        users=np.concatenate([parts.train.users, parts.valid.users]),
+        items=np.concatenate([parts.train.items, parts.valid.items]),
+        values=np.concatenate([parts.train.values, parts.valid.values]),
         times=times,
+        kind=old.kind,
+        duplicates=old.duplicates,
     )
+    data = merged(both).replace(notes=old.notes)
     user, item = (_columns_of(features) for features in (old.user_features, old.item_features))
     return with_features(data, user=user, item=item) if user or item else data
 
