@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cofactor.bundle import check_writable
@@ -19,10 +21,12 @@ from cofactor.cli.common import (
     read_test,
     say,
 )
+from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.fitting.refit import with_newer
 from cofactor.recommender import load
 
 
+@with_reading_flags
 def command(
     ctx: typer.Context,
     model: str = typer.Argument(help="A saved model."),
@@ -40,13 +44,14 @@ def command(
     encoding: str | None = Encoding,
     seed: int | None = typer.Option(None, "--seed", help="Another seed than the old model's."),
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Train a saved model again on its rows and newer ones; parameters given as flags change: --epochs 30."""
     check_writable(out)
     rec = load(model)
     changes = parse_flags(ctx.args, type(rec.model.config))
     given = {"user": user, "item": item, "rating": rating, "time": time, "sep": sep, "encoding": encoding}
-    data = read_test(rec, ratings, quiet=as_json, **given)
+    data = read_test(rec, ratings, quiet=as_json, **given, **reading)
     data = data if whole else with_newer(rec.data, data)
     new = rec.refit(data, seed=seed, warm=warm, verbose=not as_json, **changes)
     new.save(out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from cofactor.cli.common import (
@@ -18,9 +20,11 @@ from cofactor.cli.common import (
     say,
     write_table,
 )
+from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.recommender import load
 
 
+@with_reading_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
     events: str = typer.Argument(help="A table of newer ratings, with the columns of the training table."),
@@ -34,6 +38,7 @@ def command(
     seen: bool = typer.Option(False, "--seen", help="Items already rated may come up too."),
     out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Recommend again to the users of newer ratings, which are folded in: the model's file stays as it is.
 
@@ -42,7 +47,7 @@ def command(
     if out is not None:
         check_lists(out)
     rec = load(model)
-    rows = new_rows(rec, events, user=user, item=item, rating=rating, time=time, sep=sep, quiet=as_json)
+    rows = new_rows(rec, events, user=user, item=item, rating=rating, time=time, sep=sep, quiet=as_json, **reading)
     newer = rec.update(rows, unknown=unknown)  # type: ignore[arg-type]
     users = rows[rec.data.columns.user].unique(maintain_order=True).to_list()
     lists = newer.recommend_all(n, users=users, seen=seen, unknown="skip" if unknown == "skip" else "error")
