@@ -21,4 +21,4 @@ liked = {dls.classes["title"][1]: 9, dls.classes["title"][2]: 10}
 print(rec.recommend(history=liked, n=5))
 
 learn.export("movies.cofactor")
-print(load_learner("movies.cofactor").recommend(history=liked, n=5))
+print(load_learner("movies.cofactor").recommender().recommend(history=liked, n=5))

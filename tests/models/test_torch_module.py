@@ -70,7 +70,7 @@ def test_adam_is_the_notebooks_rule(dtype):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5)).to(dtype)
     module.register_parameter("free", nn.Parameter(torch.randn(4, 2, dtype=dtype)))
-    run = AdamRun(module, Adam())
+    run = AdamRun.of_module(module, Adam())
     run.begin()
     spared = {id(p) for p in norm_and_bias(module)}
     plain = [p.detach().double().numpy().copy() for p in run.params]
@@ -98,7 +98,7 @@ def test_adam_on_a_strided_parameter_equals_that_on_a_plain_one():
     wide = torch.randn(6, 8)
     plain, strided = nn.ParameterList([wide[:, :3].clone()]), nn.ParameterList([torch.zeros(1)])
     strided[0].data = wide[:, :3]
-    runs = [AdamRun(m, Adam()) for m in (plain, strided)]
+    runs = [AdamRun.of_module(m, Adam()) for m in (plain, strided)]
     for _ in range(5):
         g = torch.randn(6, 3)
         for run in runs:

@@ -1,4 +1,4 @@
-"""The notebook's ``collab_learner``: a Learner made in one line; and one read back from a file."""
+"""The notebook's ``collab_learner`` and ``tabular_learner``: Learners made in one line."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ from torch import nn
 
 from cofactor._validate import check_int
 from cofactor.collab import hidden, y_bounds
-from cofactor.errors import BundleError, ConfigError
-from cofactor.models.torch.layers import EmbeddingDotBias, EmbeddingNN, emb_sz_rule
-from cofactor.notebook._basics import a_seed
-from cofactor.notebook._data import CollabDataLoaders
+from cofactor.errors import ConfigError
+from cofactor.models.torch.layers import EmbeddingDotBias, emb_sz_rule
+from cofactor.notebook._layers import EmbeddingNN, TabularModel
 from cofactor.notebook._learner import Learner, check_given
-from cofactor.recommender import Recommender, load
+from cofactor.notebook._tabular import TabularPandas
+from cofactor.notebook._tensors import a_seed
 
-_NETWORK = {"ps", "embed_p", "use_bn", "bn_final", "lin_first", "y_range"}
+_NETWORK = {"ps", "embed_p", "use_bn", "bn_final", "bn_cont", "act_cls", "lin_first", "y_range"}
 
 
-def get_emb_sz(dls: CollabDataLoaders, sz_dict: dict[str, int] | None = None) -> list[tuple[int, int]]:
-    """(classes, width) of the embeddings of users and items; widths by rule of thumb, or from ``sz_dict`` by column."""
-    if not hasattr(dls, "classes"):
-        raise ConfigError(f"get_emb_sz takes CollabDataLoaders, not {dls!r}")
+def get_emb_sz(to: Any, sz_dict: dict[str, int] | None = None) -> list[tuple[int, int]]:
+    """(classes, width) of the embedding of each categorical column; widths by rule of thumb, or from ``sz_dict`` by
+    column."""
+    if not hasattr(to, "classes"):
+        raise ConfigError(f"get_emb_sz takes CollabDataLoaders or a table, not {to!r}")
     given = {} if sz_dict is None else sz_dict
-    if not isinstance(given, dict) or not set(given) <= set(dls.classes):
-        raise ConfigError(f"emb_szs is a dict of widths by column ({', '.join(map(str, dls.classes))}), not {given!r}")
+    names = list(to.cat_names) if hasattr(to, "cat_names") else list(to.classes)
+    if not isinstance(given, dict) or not set(given) <= set(to.classes):
+        raise ConfigError(f"emb_szs is a dict of widths by column ({', '.join(map(str, names))}), not {given!r}")
     return [
-        (len(classes), check_int(f"the width of {name}", given.get(name, emb_sz_rule(len(classes)))))
-        for name, classes in dls.classes.items()
+        (len(to.classes[n]), check_int(f"the width of {n}", given.get(n, emb_sz_rule(len(to.classes[n])))))
+        for n in names
     ]
 
 
@@ -38,8 +40,15 @@ def tabular_config(**kwargs: Any) -> dict[str, Any]:
     return kwargs
 
 
+def _options(config: dict[str, Any] | None) -> dict[str, Any]:
+    options = dict(config or {})
+    if unknown := set(options) - _NETWORK:
+        raise ConfigError(f"the network has no option {min(unknown)!r}; there are: {', '.join(sorted(_NETWORK))}")
+    return options
+
+
 def collab_learner(
-    dls: CollabDataLoaders,
+    dls: Any,
     n_factors: int = 50,
     use_nn: bool = False,
     emb_szs: dict[str, int] | None = None,
@@ -55,39 +64,66 @@ def collab_learner(
     ``config`` are keywords of the network: ``ps``, ``embed_p``, ``use_bn``, ``bn_final``, ``lin_first``. One ``seed``
     fixes initial weights and the order of rows. The other keywords are the Learner's.
     """
-    if not use_nn and any(given is not None for given in (emb_szs, layers, config)):
+    if not use_nn and any(given is not None for given in (emb_szs, layers)):
+        raise ConfigError("emb_szs, layers and config are the network's; add use_nn=True")
+    if not use_nn and set(config or {}) - {"y_range"}:
         raise ConfigError("emb_szs, layers and config are the network's; add use_nn=True")
     check_given(dls)
     seed, n_factors = a_seed(seed), check_int("n_factors", n_factors)
-    bounds = None if y_range is None else y_bounds(y_range)
+    limits = None if y_range is None else checked_range(y_range)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         if use_nn:
-            options = dict(config or {})
-            if unknown := set(options) - _NETWORK:
-                raise ConfigError(
-                    f"the network has no option {min(unknown)!r}; there are: {', '.join(sorted(_NETWORK))}"
-                )
-            if bounds is not None:
-                options["y_range"] = bounds
+            options = _options(config)
+            if limits is not None:
+                options["y_range"] = limits
             widths = hidden(layers) if layers is not None else [n_factors]
             model: nn.Module = EmbeddingNN(get_emb_sz(dls, emb_szs), widths, **options)
         else:
-            model = EmbeddingDotBias.from_classes(n_factors, dls.classes, dls.user_name, dls.item_name, y_range=bounds)
+            model = EmbeddingDotBias.from_classes(n_factors, dls.classes, y_range=limits)
     learn = Learner(dls, model, loss_func=loss_func, seed=seed, **kwargs)
     learn.core()  # from here on the module's weights are those that training changes
     return learn
 
 
-def load_learner(fname: Any, cpu: bool = True, module: Any = None) -> Recommender:
-    """What ``learn.export`` wrote, as a :class:`cofactor.Recommender`. A bundle holds no code: for a module of your own
-    give ``module``, one of the same class and sizes."""
-    try:
-        return load(fname, module=module)
-    except BundleError as exc:
-        if module is None and "no code" in str(exc):
-            raise BundleError(
-                f"{fname} holds the weights of a module of your own, or of one with a loss of your own, and no code; "
-                "give the module too, of the same class and sizes: load_learner(fname, module=learn.model)"
-            ) from exc
-        raise
+def checked_range(y_range: Any) -> tuple[float, float]:
+    """The bounds as they were given, once it is sure that they are two numbers, the lower first."""
+    y_bounds(y_range)
+    low, high = y_range
+    return low, high
+
+
+class TabularLearner(Learner):
+    """A Learner of a table."""
+
+
+def tabular_learner(
+    dls: Any,
+    layers: Sequence[int] | None = None,
+    emb_szs: Any = None,
+    config: dict[str, Any] | None = None,
+    n_out: int | None = None,
+    y_range: Any = None,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> TabularLearner:
+    """A Learner for a :class:`TabularModel` of all columns of a table."""
+    check_given(dls)
+    to = dls.train_ds
+    if not isinstance(to, TabularPandas):
+        raise ConfigError("tabular_learner takes loaders of a table")
+    seed = a_seed(seed)
+    options = _options(config)
+    n_out = getattr(dls, "c", None) or len(to.y_names) if n_out is None else n_out
+    if y_range is not None:
+        options["y_range"] = checked_range(y_range)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = TabularModel(
+            get_emb_sz(to, emb_szs),
+            len(to.cont_names) if to.with_cont else 0,
+            n_out,
+            hidden([200, 100] if layers is None else layers),
+            **options,
+        )
+    return TabularLearner(dls, model, seed=seed, **kwargs)

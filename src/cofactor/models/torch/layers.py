@@ -5,7 +5,7 @@ This file needs torch; whoever imports it checks that first (``torch_module.need
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -190,12 +190,30 @@ class EmbeddingNN(Module):
 
 
 class FlatLoss:
-    """A loss of PyTorch on flattened predictions and targets. ``activation`` turns outputs into predictions."""
+    """A loss of PyTorch on flattened predictions and targets.
 
-    def __init__(self, func: Any, activation: Any = None) -> None:
+    ``turns`` is the function that turns outputs into predictions, None where they are predictions already.
+    """
+
+    def __init__(self, func: Any, turns: Callable[[Tensor], Tensor] | None = None) -> None:
         self.func = func
-        if activation is not None:
-            self.activation = activation
+        self.turns = turns
+
+    def activation(self, x: Tensor) -> Tensor:
+        """Outputs as predictions."""
+        return x if self.turns is None else self.turns(x)
+
+    def decodes(self, x: Tensor) -> Tensor:
+        """Predictions as decisions."""
+        return x
+
+    @property
+    def reduction(self) -> str:
+        return str(self.func.reduction)
+
+    @reduction.setter
+    def reduction(self, value: str) -> None:
+        self.func.reduction = value
 
     def __call__(self, inp: Tensor, targ: Tensor) -> Tensor:
         out: Tensor = self.func(inp.reshape(-1), targ.reshape(-1).to(inp.dtype))
@@ -234,10 +252,28 @@ class BCELossFlat(FlatLoss):
 
 
 class BCEWithLogitsLossFlat(FlatLoss):
-    """Binary cross-entropy of logits; predictions are probabilities."""
+    """Binary cross-entropy of logits; predictions are probabilities, decisions whether they exceed ``thresh``."""
 
-    def __init__(self, weight: Tensor | None = None, reduction: str = "mean", pos_weight: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        reduction: str = "mean",
+        pos_weight: Tensor | None = None,
+        thresh: float = 0.5,
+    ) -> None:
         super().__init__(nn.BCEWithLogitsLoss(weight, reduction=reduction, pos_weight=pos_weight), torch.sigmoid)
+        self.thresh = thresh
+
+    def decodes(self, x: Tensor) -> Tensor:
+        return x > self.thresh
+
+
+def activation_of(loss: Any) -> Callable[[Tensor], Tensor] | None:
+    """What turns outputs into predictions under this loss; None where they are predictions already."""
+    found: Callable[[Tensor], Tensor] | None = getattr(
+        loss, "turns" if isinstance(loss, FlatLoss) else "activation", None
+    )
+    return found
 
 
 NAMED_LOSSES: dict[str, Any] = {

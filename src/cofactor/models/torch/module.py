@@ -299,7 +299,7 @@ class TorchModule:
 
     def _facts(self) -> State:
         """What a state holds besides the module."""
-        activated = self.activated or getattr(self._loss, "activation", None) is not None
+        activated = self.activated or (self._loss is not None and parts().layers.activation_of(self._loss) is not None)
         return {
             "shape": np.array(self.tables_shape, np.int64),
             "noise": np.array(self.noise, np.float64),
@@ -386,7 +386,7 @@ class TorchModule:
         return out
 
     def _activated(self, out: torch.Tensor) -> torch.Tensor:
-        activation = getattr(self._loss, "activation", None)
+        activation = None if self._loss is None else parts().layers.activation_of(self._loss)
         if activation is None and self.activated:
             raise ConfigError(_NO_LOSS)
         return out if activation is None else activation(out)

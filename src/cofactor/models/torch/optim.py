@@ -6,9 +6,9 @@ This file needs torch; whoever imports it checks that first (``torch_module.need
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ class Adam:
     decouple_wd: bool = True
 
     def __call__(self, module: nn.Module) -> Optimizer:
-        return AdamRun(module, self)
+        return AdamRun.of_module(module, self)
 
 
 class AdamRun:
@@ -70,17 +70,21 @@ class AdamRun:
     over memory; all else through torch's foreach operations, which is the same arithmetic. A parameter without a
     gradient in a batch is left alone."""
 
-    def __init__(self, module: nn.Module, rule: Adam) -> None:
+    def __init__(self, params: Sequence[nn.Parameter], decays: Sequence[bool], rule: Adam) -> None:
         self.rule = rule
-        self.module = module
-        kept_whole = {id(p) for p in norm_and_bias(module)}
-        self.params = [p for p in module.parameters() if p.requires_grad]
+        self.params, self.decays = list(params), list(decays)
         if not self.params:
             raise ConfigError("the module has no parameter that learns (requires_grad)")
-        self.decays = [id(p) not in kept_whole for p in self.params]
         self.m = [torch.zeros_like(p, memory_format=torch.preserve_format) for p in self.params]
         self.v = [torch.zeros_like(p, memory_format=torch.preserve_format) for p in self.params]
         self.steps = [0] * len(self.params)
+
+    @classmethod
+    def of_module(cls, module: nn.Module, rule: Adam) -> Self:
+        """On all parameters that learn; norms and biases are spared the decay."""
+        spared = {id(p) for p in norm_and_bias(module)}
+        params = [p for p in module.parameters() if p.requires_grad]
+        return cls(params, [id(p) not in spared for p in params], rule)
 
     def begin(self) -> None:
         self.flat: list[tuple[Array, Array, Array] | None] = [

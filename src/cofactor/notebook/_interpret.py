@@ -1,0 +1,92 @@
+"""Where a Learner is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from cofactor.notebook._tabular import show
+
+
+class Interpretation:
+    """The losses of rows, with the largest ones first."""
+
+    def __init__(self, learn: Any, dl: Any, losses: Any, act: Any = None) -> None:
+        self.learn, self.dl, self.losses, self.act = learn, dl, losses, act
+
+    @classmethod
+    def from_learner(cls, learn: Any, ds_idx: int = 1, dl: Any = None, act: Any = None) -> Any:
+        """Of the validation rows, or of a loader."""
+        dl = learn.dls[ds_idx].new(shuffle=False, drop_last=False) if dl is None else dl
+        return cls(learn, dl, learn.get_preds(dl=dl, with_loss=True, act=act)[-1], act)
+
+    def __getitem__(self, idxs: Any) -> tuple[Any, ...]:
+        at = [int(i) for i in (idxs if hasattr(idxs, "__len__") else [idxs])]
+        inputs, preds, targs, decoded = self.learn.get_preds(
+            dl=self.dl, with_input=True, with_decoded=True, act=self.act
+        )
+        return tuple(o[at] for o in (inputs, preds, targs, decoded, self.losses))
+
+    def top_losses(self, k: int | None = None, largest: bool = True, items: bool = False) -> tuple[Any, ...]:
+        """The ``k`` largest (or smallest) losses and their rows."""
+        losses, at = self.losses.topk(len(self.losses) if k is None else k, largest=largest)
+        return (losses, at, self.dl.items.iloc[at.numpy()]) if items else (losses, at)
+
+    def plot_top_losses(self, k: Any, largest: bool = True, **kwargs: Any) -> None:
+        """Show the rows with the largest (or smallest) losses."""
+        losses, at = self.top_losses(k if isinstance(k, int) else len(list(k)), largest)
+        self.show_results(at, losses=losses)
+
+    def show_results(self, idxs: Any, losses: Any = None, **kwargs: Any) -> None:
+        """Show targets and predictions of rows."""
+        at = np.asarray([int(i) for i in (idxs if hasattr(idxs, "__len__") else [idxs])])
+        ds = self.dl.dataset
+        rows = ds.new(ds.items.iloc[at])
+        frame = rows.new(rows.all_cols).decode().items.reset_index(drop=True)
+        decoded = self[at][3].reshape(len(at), -1)
+        for i, y in enumerate(ds.y_names):
+            frame[f"{y}_pred"] = decoded[:, min(i, decoded.shape[1] - 1)].numpy()
+        if losses is not None:
+            frame["loss"] = torch.as_tensor(losses).numpy()
+        show(frame)
+
+
+class ClassificationInterpretation(Interpretation):
+    """The same for classes, with a confusion matrix."""
+
+    def __init__(self, learn: Any, dl: Any, losses: Any, act: Any = None) -> None:
+        super().__init__(learn, dl, losses, act)
+        vocab = getattr(learn.dls, "vocab", None)
+        self.vocab = list(vocab) if vocab is not None else [0, 1]
+
+    def confusion_matrix(self) -> Any:
+        """Counts of classes (rows) by predicted class (columns)."""
+        _, targs, decoded = self.learn.get_preds(dl=self.dl, with_decoded=True, act=self.act)
+        d, t, n = decoded.reshape(-1).long().numpy(), targs.reshape(-1).long().numpy(), len(self.vocab)
+        found = np.zeros((n, n), np.int64)
+        np.add.at(found, (t, d), 1)
+        return found
+
+    def most_confused(self, min_val: int = 1) -> list[tuple[Any, Any, int]]:
+        """Pairs of class and predicted class, the most frequent mistakes first."""
+        counts = self.confusion_matrix()
+        np.fill_diagonal(counts, 0)
+        found = [(self.vocab[i], self.vocab[j], int(counts[i, j])) for i, j in zip(*np.where(counts >= min_val))]
+        return sorted(found, key=lambda o: o[2], reverse=True)
+
+    def plot_confusion_matrix(self, normalize: bool = False, title: str = "Confusion matrix", **kwargs: Any) -> Any:
+        """The confusion matrix as a picture; a matplotlib Axes."""
+        import matplotlib.pyplot as plt
+
+        counts = self.confusion_matrix()
+        shown = counts / counts.sum(1, keepdims=True) if normalize else counts
+        ax = plt.subplots()[1]
+        ax.imshow(shown, cmap="Blues")
+        ax.set_xticks(range(len(self.vocab)), [str(v) for v in self.vocab])
+        ax.set_yticks(range(len(self.vocab)), [str(v) for v in self.vocab])
+        ax.set_xlabel("predicted")
+        ax.set_ylabel("actual")
+        ax.set_title(title)
+        return ax

@@ -1,0 +1,386 @@
+"""Tensors here and there: made, moved, detached, seeded; and the methods that the library gives to tensors and
+paths."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cofactor._validate import check_int
+from cofactor.errors import ConfigError
+from cofactor.models.torch.module import best_device, device_of
+from cofactor.models.torch.optim import NORMS, norm_and_bias
+from cofactor.notebook._helpers import defaults
+from cofactor.notebook._lists import L
+
+
+def tensor(x: Any = (), *rest: Any, requires_grad: bool = False, pin_memory: bool = False, **kwargs: Any) -> Tensor:
+    """A tensor of numbers, a list, an array, a Series or a frame; float64 becomes float32."""
+    if rest:
+        x = (x, *rest)
+    if isinstance(x, Tensor):
+        found = x.to(**kwargs) if kwargs else x
+    elif isinstance(x, (tuple, list)) and len(x) and isinstance(x[0], Tensor):
+        found = torch.stack([torch.as_tensor(o) for o in x]).to(**kwargs)
+    elif hasattr(x, "to_numpy"):
+        found = torch.tensor(x.to_numpy().copy(), **kwargs)
+    elif isinstance(x, np.ndarray):
+        found = torch.tensor(x.astype(np.float32) if x.dtype == np.uint16 else x.copy(), **kwargs)
+    elif (isinstance(x, (tuple, list)) and any(isinstance(o, np.generic) for o in x)) or hasattr(x, "__array__"):
+        found = torch.tensor(np.asarray(x), **kwargs)
+    elif isinstance(x, (tuple, list, int, float, complex)):
+        found = torch.tensor(x, **kwargs)
+    else:
+        found = torch.tensor(np.asarray(list(x)), **kwargs)
+    if found.dtype == torch.float64 and kwargs.get("dtype") is not torch.float64:
+        found = found.float()
+    return found.requires_grad_() if requires_grad else found
+
+
+def apply(func: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
+    """``func`` of tensors in lists, tuples and dicts."""
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return type(x)(*(apply(func, o, *args, **kwargs) for o in x))
+    if isinstance(x, (list, tuple)):
+        return type(x)([apply(func, o, *args, **kwargs) for o in x])
+    if isinstance(x, Mapping):
+        return {k: apply(func, v, *args, **kwargs) for k, v in x.items()}
+    return func(x, *args, **kwargs)
+
+
+def _of_tensors(change: Callable[[Tensor], Any], x: Any) -> Any:
+    return apply(lambda o: change(o) if isinstance(o, Tensor) else o, x)
+
+
+def to_device(b: Any, device: Any = None, non_blocking: bool = False) -> Any:
+    """Tensors, and lists, tuples and dicts of them, on a device (a GPU where there is one)."""
+    where = (
+        torch.device("cpu") if defaults.use_cuda is False else default_device() if device is None else device_of(device)
+    )
+    return _of_tensors(lambda o: o.to(where, non_blocking=non_blocking), b)
+
+
+def to_cpu(b: Any) -> Any:
+    """The same on the CPU."""
+    return _of_tensors(lambda o: o.cpu(), b)
+
+
+def to_np(x: Any) -> Any:
+    """NumPy arrays of tensors, wherever they are."""
+    return _of_tensors(lambda o: o.detach().cpu().numpy(), x)
+
+
+def to_detach(b: Any, cpu: bool = True, gather: bool = True) -> Any:
+    """Tensors without their gradients."""
+    return _of_tensors(lambda o: o.detach().cpu() if cpu else o.detach(), b)
+
+
+def to_half(b: Any) -> Any:
+    """Floating-point tensors at half precision."""
+    return _of_tensors(lambda o: o.half() if o.is_floating_point() else o, b)
+
+
+def to_float(b: Any) -> Any:
+    """Floating-point tensors at single precision."""
+    return _of_tensors(lambda o: o.float() if o.is_floating_point() else o, b)
+
+
+def to_concat(xs: Any, dim: int = 0) -> Any:
+    """Tensors of a list (or those in its tuples) one after the other."""
+    if not len(xs):
+        return xs
+    if isinstance(xs[0], (list, tuple)):
+        return type(xs[0])([to_concat([x[i] for x in xs], dim) for i in range(len(xs[0]))])
+    if isinstance(xs[0], dict):
+        return {k: to_concat([x[k] for x in xs], dim) for k in xs[0]}
+    try:
+        return torch.cat(list(xs), dim=dim)
+    except (RuntimeError, TypeError):
+        return L([o for x in xs for o in x])
+
+
+def default_device(use: Any = -1) -> torch.device:
+    """The device that is used where none is given: a GPU where there is one. ``use``: False for the CPU, True for a
+    GPU, None to choose; it holds from then on."""
+    if use == -1:
+        use = defaults.use_cuda
+    else:
+        defaults.use_cuda = use
+    if use is False or (use == 0 and use is not None):
+        return torch.device("cpu")
+    found = best_device()
+    if use and found.type == "cpu":
+        raise ConfigError("there is no CUDA GPU that PyTorch can use here; use default_device(use=False)")
+    return found
+
+
+def set_seed(s: int, reproducible: bool = False) -> None:
+    """Seed torch, NumPy's old global generator and ``random``; splits, models and Learners made after it repeat."""
+    torch.manual_seed(s)
+    np.random.seed(s % (2**32 - 1))  # noqa: NPY002
+    random.seed(s)
+    if reproducible:
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+
+
+def get_random_states() -> dict[str, Any]:
+    """The states of the three generators."""
+    return {
+        "random_state": random.getstate(),
+        "numpy_state": np.random.get_state(),  # noqa: NPY002
+        "torch_state": torch.get_rng_state(),
+    }
+
+
+def set_random_states(random_state: Any, numpy_state: Any, torch_state: Any, **more: Any) -> None:
+    """Put :func:`get_random_states` back."""
+    random.setstate(random_state)
+    np.random.set_state(numpy_state)  # noqa: NPY002
+    torch.set_rng_state(torch_state)
+
+
+@contextmanager
+def no_random(seed: int = 42, reproducible: bool = True) -> Any:
+    """Inside ``with``, the generators are seeded; they are put back at the end."""
+    before = get_random_states()
+    set_seed(seed, reproducible)
+    try:
+        yield
+    finally:
+        set_random_states(**before)
+
+
+def a_seed(seed: int | None) -> int:
+    """The seed given, or one drawn from torch's generator (so that ``torch.manual_seed`` fixes it)."""
+    return int(torch.randint(2**31, ())) if seed is None else check_int("seed", seed, 0)
+
+
+def one_hot(x: Any, c: int) -> Tensor:
+    """A vector of ``c`` zeros (uint8) with ones at ``x``, a position or several."""
+    found = torch.zeros(check_int("the length of one_hot", c), dtype=torch.uint8)
+    try:
+        at = torch.as_tensor(x, dtype=torch.long)
+        if at.numel():
+            found[at] = 1
+    except (TypeError, ValueError, IndexError, RuntimeError):
+        raise ConfigError(f"one_hot({x!r}, {c}): give a position from 0 to {c - 1}, or several") from None
+    return found
+
+
+def one_hot_decode(x: Any, vocab: Any = None) -> L:
+    """The positions of ones, or their names in ``vocab``."""
+    at = [i for i, v in enumerate(x) if v]
+    return L([vocab[i] for i in at]) if vocab is not None else L(at)
+
+
+def unsqueeze(x: Tensor, dim: int = -1, n: int = 1) -> Tensor:
+    for _ in range(n):
+        x = x.unsqueeze(dim)
+    return x
+
+
+def unsqueeze_(x: Tensor, dim: int = -1, n: int = 1) -> Tensor:
+    for _ in range(n):
+        x.unsqueeze_(dim)
+    return x
+
+
+def params(m: nn.Module) -> list[nn.Parameter]:
+    """All parameters."""
+    return list(m.parameters())
+
+
+def trainable_params(m: nn.Module) -> L:
+    """The parameters that learn."""
+    return L([p for p in m.parameters() if p.requires_grad])
+
+
+def total_params(m: nn.Module) -> tuple[int, bool]:
+    """How many numbers a module learns from, and whether they learn."""
+    count = sum(p.numel() for p in m.parameters())
+    first = next(m.parameters(), None)
+    return count, bool(first is not None and first.requires_grad)
+
+
+def requires_grad(m: nn.Module) -> bool:
+    """Whether its first parameter learns."""
+    first = next(m.parameters(), None)
+    return bool(first is not None and first.requires_grad)
+
+
+def norm_bias_params(m: nn.Module, with_bias: bool = True) -> L:
+    """The parameters of normalisation layers, and the biases of layers."""
+    if with_bias:
+        return L(norm_and_bias(m))
+    return L([p for part in m.modules() if isinstance(part, NORMS) for p in part.parameters()])
+
+
+def find_bs(b: Any) -> int:
+    """The rows of a batch."""
+    first = item_find(b)
+    return len(first) if first is not None else 0
+
+
+def find_device(b: Any) -> torch.device:
+    """The device of a batch."""
+    return item_find(b).device  # type: ignore[no-any-return]
+
+
+def item_find(x: Any, idx: int = 0) -> Any:
+    """The first tensor in lists, tuples and dicts."""
+    if isinstance(x, (list, tuple)) and len(x):
+        return item_find(x[idx])
+    if isinstance(x, dict):
+        return item_find(x[list(x)[idx]])
+    return x if not isinstance(x, (list, tuple)) else None
+
+
+def get_model(model: Any) -> Any:
+    """The module inside a wrapper for several GPUs, or itself."""
+    return model.module if isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)) else model
+
+
+def flatten_check(inp: Tensor, targ: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as one dimension; they must have the same length."""
+    a, b = inp.contiguous().view(-1), targ.contiguous().view(-1)
+    if len(a) != len(b):
+        raise AssertionError(f"{len(a)} and {len(b)} numbers")
+    return a, b
+
+
+def nested_reorder(t: Any, idxs: Any) -> Any:
+    """Tensors in another order, in lists and tuples too."""
+    if isinstance(t, (list, tuple)) and not isinstance(t, L):
+        return type(t)([nested_reorder(o, idxs) for o in t])
+    return t if t is None else t[idxs]
+
+
+def logit(x: Tensor) -> Tensor:
+    """The inverse of the sigmoid."""
+    x = x.clamp(1e-7, 1 - 1e-7)
+    return -(1 / x - 1).log()
+
+
+def num_distrib() -> int:
+    return 0
+
+
+def rank_distrib() -> int:
+    return 0
+
+
+def distrib_barrier() -> None:
+    """There is one process."""
+
+
+def set_num_threads(nt: int) -> None:
+    torch.set_num_threads(nt)
+
+
+def cond_init(m: nn.Module, func: Callable[[Tensor], Any]) -> None:
+    """Initialise a layer that is not for normalisation: weights by ``func``, bias 0."""
+    if not isinstance(m, NORMS):
+        init_default(m, func)
+
+
+def init_default(m: nn.Module, func: Callable[[Tensor], Any] = nn.init.kaiming_normal_) -> nn.Module:
+    """Weights by ``func``, bias 0."""
+    weight, bias = getattr(m, "weight", None), getattr(m, "bias", None)
+    if isinstance(weight, Tensor) and weight.dim() > 1:
+        func(weight)
+    if isinstance(bias, Tensor):
+        with torch.no_grad():
+            bias.zero_()
+    return m
+
+
+def apply_leaf(m: nn.Module, f: Callable[[nn.Module], Any]) -> None:
+    """``f`` of a module and all its parts."""
+    for part in m.modules():
+        f(part)
+
+
+def apply_init(m: nn.Module, func: Callable[[Tensor], Any] = nn.init.kaiming_normal_) -> None:
+    """Initialise all layers but those for normalisation."""
+    apply_leaf(m, lambda part: cond_init(part, func))
+
+
+def np_func(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays as one of tensors."""
+    return lambda *args, **kwargs: torch.as_tensor(f(*[to_np(o) for o in args], **kwargs))
+
+
+def subplots(
+    nrows: int = 1, ncols: int = 1, figsize: Any = None, imsize: int = 3, suptitle: Any = None, **kwargs: Any
+) -> Any:
+    """A figure and its axes, with a size that fits."""
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(nrows, ncols, figsize=figsize or (ncols * imsize, nrows * imsize), **kwargs)
+    if suptitle is not None:
+        fig.suptitle(suptitle)
+    return fig, np.array([axes]) if nrows * ncols == 1 else axes
+
+
+def _pca(x: Tensor, k: int = 2) -> Tensor:
+    """The first ``k`` principal components of the rows (n, d): (n, k)."""
+    centred = x - torch.mean(x, 0)
+    found: Tensor = centred @ torch.linalg.svd(centred.t(), full_matrices=False)[0][:, :k]
+    return found
+
+
+# ---- paths
+
+
+def _ls(self: pathlib.Path, n_max: int | None = None, file_type: Any = None, file_exts: Any = None) -> L:
+    """What the folder holds."""
+    exts = set(L(file_exts))
+    found = sorted(self.iterdir()) if self.is_dir() else []
+    return L([p for p in found if not exts or p.suffix in exts][:n_max])
+
+
+def _readlines(self: pathlib.Path, hint: int = -1, encoding: str = "utf8") -> list[str]:
+    with self.open(encoding=encoding) as file:
+        return file.readlines(hint)
+
+
+def _read_json(self: pathlib.Path, encoding: str | None = None, errors: str | None = None) -> Any:
+    return json.loads(self.read_text(encoding=encoding, errors=errors))
+
+
+def _mk_write(
+    self: pathlib.Path, data: str, encoding: str | None = None, errors: str | None = None, mode: int = 511
+) -> None:
+    self.parent.mkdir(exist_ok=True, parents=True, mode=mode)
+    self.write_text(data, encoding=encoding, errors=errors)
+
+
+def _delete(self: pathlib.Path) -> None:
+    if self.is_dir():
+        shutil.rmtree(self)
+    elif self.exists():
+        self.unlink()
+
+
+def install() -> None:
+    """Give tensors and paths the methods that they have in notebooks of the library."""
+    for name, function in (("pca", _pca),):
+        if not hasattr(Tensor, name):
+            setattr(Tensor, name, function)
+    for name, method in (("ls", _ls), ("readlines", _readlines), ("read_json", _read_json), ("mk_write", _mk_write)):
+        if not hasattr(pathlib.Path, name):
+            setattr(pathlib.Path, name, method)
+    if not hasattr(pathlib.Path, "delete"):
+        pathlib.Path.delete = _delete  # type: ignore[attr-defined]
+    if not hasattr(pathlib.Path, "BASE_PATH"):
+        pathlib.Path.BASE_PATH = None  # type: ignore[attr-defined]
