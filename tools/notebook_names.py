@@ -1,7 +1,7 @@
 """Write the table of every public name of the two star imports into docs/notebook.md: there, here, or why not.
 
-    python tools/notebook_names.py                 # from tests/notebooks/names.json and what the package exports
-    python tools/notebook_names.py --record        # first record names.json, in an environment with fastai==2.8.12
+python tools/notebook_names.py                 # from tests/notebooks/names.json and what the package exports
+python tools/notebook_names.py --record        # first record names.json, in an environment with fastai==2.8.12
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Run the scripts of tests/notebooks/cells cell by cell and write down what each cell leaves: kinds, shapes, exact facts.
+"""Run the scripts of tests/notebooks/cells cell by cell and write down what each cell leaves: kinds, shapes, exact
+facts.
 
     python tools/record_notebooks.py OUT.json [--library fastai|cofactor] [SCRIPT ...]
 
-The reference (tests/notebooks/reference.json) is recorded with ``--library fastai`` in an environment of its own that has
+The reference (tests/notebooks/reference.json) is recorded with ``--library fastai`` in an environment of its own
+that has
 ``fastai==2.8.12``, ``torch`` and ``scikit-learn``. With ``cofactor`` the import lines are replaced, nothing else.
 Prints the cells that failed.
 """
@@ -117,7 +119,9 @@ def main() -> None:
             print(f"{path.stem}: {len(lines)} cells, {len(bad)} failed", flush=True)
             for line in bad:
                 print(f"    {line['cell']} {line['source'][:50]!r}: {line['error']}")
-    rows = ",\n".join(f'"{name}": [\n' + ",\n".join(json.dumps(line) for line in lines) + "\n]" for name, lines in result.items())
+    rows = ",\n".join(
+        f'"{name}": [\n' + ",\n".join(json.dumps(line) for line in lines) + "\n]" for name, lines in result.items()
+    )
     given.out.write_text("{\n" + rows + "\n}\n", encoding="utf-8")
 
 

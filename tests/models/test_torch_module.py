@@ -51,7 +51,6 @@ def same(a, b):
 def test_follows_the_protocols(toy):
     model = learner(split.random(toy, 0.2)).model
     assert isinstance(model, Model)
-    assert isinstance(model)
     assert isinstance(model, HasLoss)
 
 

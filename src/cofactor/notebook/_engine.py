@@ -160,10 +160,10 @@ def checked_shapes(loss: Any, pred: Any, targ: Any) -> None:
     except Exception:  # it wants just these shapes
         return
     if differ:
+        shapes = f"predictions {tuple(pred.shape)} and targets {tuple(targ.shape)}"
         warnings.warn(
-            f"{getattr(loss, '__name__', 'the function')} gives {float(given):.4f} for predictions {tuple(pred.shape)} and "
-            f"targets {tuple(targ.shape)}, and {float(flat):.4f} where both are ({len(pred)},): if it compares them row by "
-            "row, write targ.squeeze()",
+            f"{loss.__name__} gives {float(given):.4f} for {shapes}, and {float(flat):.4f} where both are "
+            f"({len(pred)},): if it compares them row by row, write targ.squeeze()",
             UserWarning,
             stacklevel=2,
         )

@@ -260,7 +260,7 @@ class Learner:
             return _OfCore(cb)
         if not isinstance(cb, Callback):
             raise ConfigError(
-                f"{type(cb).__name__} is no callback of cofactor; subclass cofactor.notebook.Callback "
+                f"{type(cb).__name__} is not a callback of cofactor; subclass cofactor.notebook.Callback "
                 "(before_fit, before_epoch, before_batch, after_batch, after_epoch, after_fit, ...)"
             )
         return cb
