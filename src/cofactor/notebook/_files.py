@@ -238,7 +238,7 @@ def model_of_ids(learn: Any, data: Any) -> Any:
         loss=_flat_loss(learn.loss_func),
         device=learn.dls.device,
     )
-    model.module, model.shape = module, (data.n_users + 1, data.n_items + 1)
+    model.module, model.tables_shape = module, (data.n_users + 1, data.n_items + 1)
     if len(learn.recorder.losses):
         model.noise = float(learn.recorder.losses[-1])
     return as_neural(module, model, learn.loss_func) or model
