@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -125,6 +126,23 @@ def test_imports_go_strictly_downward(name):
         assert theirs, f"{name}:{one.line} imports the package itself; name the module that holds what it needs"
         if theirs != mine:
             assert FLOOR[theirs] < FLOOR[mine], f"{name}:{one.line} imports {one.name}, which is not below it"
+
+
+def test_the_page_says_the_floors():
+    page = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    said = {}
+    for floor, cell in re.findall(r"^\| (\d+) \| ([^|]*) \|", page, re.MULTILINE):
+        said |= {name.removesuffix("/").removesuffix(".py"): int(floor) for name in re.findall(r"`([^`]+)`", cell)}
+    assert said == FLOOR
+
+
+def test_the_page_names_files_that_exist():
+    for page in ("docs/architecture.md", "CONTRIBUTING.md"):
+        text = (ROOT.parents[1] / page).read_text(encoding="utf-8")
+        named = set(re.findall(r"`((?:src/cofactor/)?[a-z_]+/[a-z_/]*(?:[a-z_]+\.py)?)`", text))
+        for name in named:
+            here = [ROOT / name, ROOT.parents[1] / name]
+            assert any(place.exists() for place in here), f"{page} names {name}, which is not there"
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import typer
 
+import cofactor.serve as server
 from cofactor.api import fit
 from cofactor.bundle import check_writable
 from cofactor.cli.common import Json, Seed, check_page, console, print_json, say, show, started
@@ -82,17 +83,13 @@ def command(
 
 def needs_server() -> None:
     """MissingExtraError before anything is trained, where the server is not installed."""
-    import cofactor.serve as server
-
     assert server.run
 
 
 def serve_bundle(bundle: str, port: int) -> None:
     """Serve it on this machine until Ctrl-C; the address is printed when it answers."""
-    from cofactor.serve import Settings, run
-
     try:
-        run(Settings(Path(bundle), port=port), started)
+        server.run(server.Settings(Path(bundle), port=port), started)
     except KeyboardInterrupt:
         say("stopped")
 
