@@ -1,0 +1,52 @@
+"""What a release needs: files, one version, workflows that name what exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import cofactor as cf
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_repository_could_be_released():
+    done = subprocess.run([sys.executable, "tools/check_release.py"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert cf.__version__ in done.stdout
+
+
+def test_a_release_with_the_wrong_tag_or_placeholder_addresses_is_refused():
+    done = subprocess.run(
+        [sys.executable, "tools/check_release.py", "--tag", "v9.9.9"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "the tag is v9.9.9" in done.stdout
+
+
+def test_the_version_has_one_source():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert "version" not in project["project"]
+    assert project["project"]["dynamic"] == ["version"]
+    named = [p for p in (ROOT / "src").rglob("*.py") if re.search(r"^__version__ =", p.read_text("utf-8"), re.M)]
+    assert [p.name for p in named] == ["_version.py"]
+
+
+def test_every_python_that_is_promised_is_tested():
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["classifiers"]
+    promised = [c.rpartition(" ")[2] for c in classifiers if c.startswith("Programming Language :: Python :: 3.")]
+    workflow = (ROOT / ".github/workflows/tests.yml").read_text("utf-8")
+    assert promised == re.findall(r'"(3\.\d+)"', re.search(r"python: \[(.*?)\]", workflow)[1])
+
+
+def test_workflows_name_commands_and_files_that_exist():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for path in (ROOT / ".github/workflows").glob("*.yml"):
+        text = path.read_text("utf-8")
+        for target in re.findall(r"run: make (\w+)", text):
+            assert re.search(rf"^{target}:", makefile, re.M), f"{path.name}: make {target}"
+        for file in re.findall(r"python (tools/\S+\.py)", text):
+            assert (ROOT / file).exists(), f"{path.name}: {file}"

@@ -1,0 +1,91 @@
+"""Models as scikit-learn estimators."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+
+import cofactor as cf
+from cofactor.errors import ConfigError, DataError
+from cofactor.sklearn import CofactorRegressor
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((40, 30)) < 0.5)
+    ratings = np.clip(
+        np.round(3 + np.where((users % 2) == (items % 2), 1.2, -1.2) + rng.normal(0, 0.5, len(users))), 1, 5
+    )
+    return np.stack([users, items], axis=1), ratings
+
+
+def test_it_is_the_same_model_as_by_fit(pairs):
+    X, y = pairs
+    mine = CofactorRegressor("als", seed=3, n_factors=4).fit(X, y)
+    frame = pl.DataFrame({"user": X[:, 0], "item": X[:, 1], "rating": y})
+    rec = cf.fit(cf.read(frame, "user", "item", "rating"), model="als", seed=3, n_factors=4)
+    expected = rec.predict(frame.select("user", "item"))["prediction"].to_numpy()
+    np.testing.assert_array_equal(mine.predict(X), expected)
+    assert mine.recommender_.recommend(user=0, n=3).equals(rec.recommend(user=0, n=3))
+
+
+def test_parameters_follow_the_protocol(pairs):
+    one = CofactorRegressor("als", n_factors=7)
+    assert one.get_params()["n_factors"] == 7
+    assert one.get_params()["seed"] == 0
+    assert set(one.get_params()) > {"model", "seed", "unknown", "epochs"}
+    two = clone(one)
+    assert two is not one
+    assert two.get_params() == one.get_params()
+    assert one.set_params(n_factors=3, seed=5).get_params()["n_factors"] == 3
+    assert two.get_params()["n_factors"] == 7
+    with pytest.raises(ConfigError, match="n_factor"):
+        one.set_params(n_factor=3)
+    assert "CofactorRegressor" in repr(one)
+
+
+def test_cross_validation_and_grid_search(pairs):
+    X, y = pairs
+    scores = cross_val_score(CofactorRegressor("bias"), X, y, cv=3)
+    assert scores.shape == (3,)
+    assert np.isfinite(scores).all()
+    search = GridSearchCV(CofactorRegressor("als", seed=0), {"n_factors": [1, 4]}, cv=2).fit(X, y)
+    assert search.best_params_["n_factors"] in (1, 4)
+    assert search.best_estimator_.recommender_.model.config.n_factors == search.best_params_["n_factors"]
+
+
+@pytest.mark.parametrize("kind", ["polars", "pandas", "object"])
+def test_ids_keep_their_type(pairs, kind):
+    X, y = pairs
+    names = [f"i{i}" for i in X[:, 1]]
+    frame = pl.DataFrame({"u": X[:, 0], "i": names})
+    if kind == "pandas":
+        pandas = pytest.importorskip("pandas")
+        given = pandas.DataFrame({"u": X[:, 0], "i": names})
+    else:
+        given = frame if kind == "polars" else np.array([list(r) for r in frame.rows()], dtype=object)
+    model = CofactorRegressor("bias").fit(given, y)
+    assert model.recommender_.data.user_ids.values.dtype.is_integer()
+    assert model.predict(given[:5] if kind != "pandas" else given.iloc[:5]).shape == (5,)
+
+
+def test_what_makes_no_sense_is_said(pairs):
+    X, y = pairs
+    with pytest.raises(DataError, match="3 columns"):
+        CofactorRegressor().fit(np.ones((4, 3)), np.ones(4))
+    with pytest.raises(DataError, match="y has shape"):
+        CofactorRegressor().fit(X, y[:-1])
+    with pytest.raises(NotFittedError):
+        CofactorRegressor().predict(X)
+    model = CofactorRegressor("bias", unknown="error").fit(X, y)
+    with pytest.raises(cf.CofactorError, match="unknown"):
+        model.predict([[99, 1]])
+    assert np.isfinite(CofactorRegressor("bias").fit(X, y).predict([[99, 1]])).all()
