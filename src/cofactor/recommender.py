@@ -119,11 +119,12 @@ class Recommender(Fitted):
         out: str | Path | None = None,
         **options: Any,
     ) -> pl.DataFrame | None:
-        """The ``n`` best items for every user: a frame user, rank, item, [title,] score, status, or a Parquet file.
+        """The ``n`` best items for every user: a frame user, rank, item, [title,] score, status, or a file.
 
         ``users`` (ids): lists for these alone, in this order, each once; ``unknown="skip"`` leaves out those that are
         not known. ``options`` are those of :meth:`recommend` (``allow``, ``deny``, ``where``, ``per_group`` ...). With
-        ``out`` memory is bounded, the file appears whole at the end, and a run that was killed goes on where it was
+        ``out`` a Parquet file is written (CSV or TSV where its name says so, from memory); one that holds another table,
+        such as the ratings, is not replaced. Memory is bounded, the file appears whole at the end, and a run that was killed goes on where it was
         when it is started again with the same model and options. Parts stand in ``<out>.parts`` meanwhile.
         """
         from cofactor.recommend.batch.recommend_all import recommend_all

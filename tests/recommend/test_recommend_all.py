@@ -196,7 +196,8 @@ def run(bundle: Path, out: Path, pause: float) -> subprocess.Popen[bytes]:
 def test_killed_for_real(rec, tmp_path):
     bundle, out, parts = tmp_path / "m.cofactor", tmp_path / "a.parquet", tmp_path / "a.parquet.parts"
     rec.save(bundle)
-    out.write_bytes(b"what was there before")
+    rec.recommend_all(1).write_parquet(out)
+    earlier = out.read_bytes()
     victim = run(bundle, out, 0.3)
     for _ in range(600):
         if len(list(parts.glob("*.parquet"))) >= 2:
@@ -205,7 +206,7 @@ def test_killed_for_real(rec, tmp_path):
         time.sleep(0.05)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
-    assert out.read_bytes() == b"what was there before"
+    assert out.read_bytes() == earlier
     finished = {p.name: p.stat().st_mtime_ns for p in parts.glob("*.parquet")}
     assert 2 <= len(finished) < 6
     assert run(bundle, out, 0).wait() == 0
@@ -214,3 +215,21 @@ def test_killed_for_real(rec, tmp_path):
     assert out.read_bytes() == fresh.read_bytes()
     assert pl.read_parquet(out).equals(rec.recommend_all(4))
     assert not parts.exists()
+
+
+def test_names_of_files_say_what_is_written_and_no_other_table_is_replaced(rec, tmp_path):
+    expected = rec.recommend_all(3)
+    for name, separator in (("lists.csv", ","), ("lists.tsv", "\t")):
+        assert rec.recommend_all(3, out=tmp_path / name) is None
+        assert (tmp_path / name).read_text().startswith(separator.join(["user", "rank", "item"]))
+        assert len(pl.read_csv(tmp_path / name, separator=separator)) == len(expected)
+        rec.recommend_all(2, out=tmp_path / name)  # lists take the place of lists
+    rec.data.to_frame().write_csv(tmp_path / "ratings.csv")
+    rec.data.to_frame().write_parquet(tmp_path / "ratings.parquet")
+    for name in ("ratings.csv", "ratings.parquet"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(ConfigError, match="does not hold lists"):
+            rec.recommend_all(3, out=tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+    with pytest.raises(ConfigError, match=r"not as \.xlsx"):
+        rec.recommend_all(3, out=tmp_path / "lists.xlsx")

@@ -59,7 +59,8 @@ def command(
         report = check(ratings, sep=separator(sep), encoding=encoding, **options)
     if as_json:
         print_json(report.to_dict())
-        _end(report, strict)
+        if strict and report.worst == "error":
+            raise typer.Exit(2)
         return
     for note in report.notes:
         say(f"note: {note}")

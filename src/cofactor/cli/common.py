@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +18,9 @@ from cofactor.data.interactions import Interactions
 from cofactor.data.read import read
 from cofactor.errors import ConfigError, DataError, did_you_mean
 from cofactor.models.base.config import parse_value
+from cofactor.recommend.batch.list_files import check_lists as check_lists
+from cofactor.recommend.batch.list_files import check_table as check_table
+from cofactor.recommend.batch.list_files import write_table as write_table
 from cofactor.recommend.ids import Items
 from cofactor.recommender import Recommender
 from cofactor.selection.choose import trial_notes
@@ -116,22 +118,6 @@ def emit(value: Any, as_json: bool, title: str | None = None) -> None:
     show(value, title)
 
 
-def check_table(out: str) -> None:
-    """ConfigError where a table cannot be written to this file, or its name promises what it would not be."""
-    suffix = check_file(out).suffix.lower()
-    if suffix in OTHERS:
-        raise ConfigError(f"{out}: a table is written as .parquet, .csv or .tsv, not as {suffix}")
-
-
-def check_lists(out: str) -> None:
-    """ConfigError where lists cannot be written to this file, or where it holds another table: the ratings, say."""
-    from pathlib import Path
-
-    check_table(out)
-    if Path(out).is_file() and Path(out).stat().st_size and "rank" not in _columns_of(out):
-        raise ConfigError(f"{out} already exists and does not hold lists; choose another file")
-
-
 def check_page(out: str) -> None:
     """ConfigError where a report cannot be written to this file, or where it is not a page: the ratings, say."""
     place = check_file(out, "the report")
@@ -140,41 +126,6 @@ def check_page(out: str) -> None:
             page = file.read(200).lstrip().lower().startswith((b"<!doctype html", b"<html"))
         if not page:
             raise ConfigError(f"{out} already exists and is not an HTML page; choose another file")
-
-
-def _columns_of(path: str) -> list[str]:
-    """The columns of a Parquet file, or else what stands in the first line of a text."""
-    import polars as pl
-
-    with open(path, "rb") as file:
-        first = file.readline(1 << 16)
-    if not first.startswith(b"PAR1"):
-        return first.decode("latin-1").strip().replace("\t", ",").split(",")
-    try:
-        return list(pl.read_parquet_schema(path))
-    except pl.exceptions.PolarsError:
-        return []
-
-
-OTHERS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".ndjson", ".txt", ".gz", ".zip", ".feather", ".arrow", ".html"}
-
-
-def write_table(frame: pl.DataFrame, out: str) -> None:
-    """A frame as a file, in one step: Parquet, or text where the name ends in .csv or .tsv."""
-    from pathlib import Path
-
-    place = Path(out)
-    scratch = place.with_name(f".{place.name}.{os.getpid()}")
-    try:
-        if place.suffix.lower() in (".csv", ".tsv"):
-            frame.write_csv(scratch, separator="\t" if place.suffix.lower() == ".tsv" else ",")
-        else:
-            frame.write_parquet(scratch)
-        os.replace(scratch, place)
-    except OSError as exc:
-        raise ConfigError(f"cannot write {out}: {exc.strerror or exc}; what was there before is unharmed") from None
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 WORDS = {

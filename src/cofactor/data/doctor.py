@@ -172,7 +172,11 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
         notes.append(f"{int((~fine).sum()):,} rows whose rating means none left out")
     for role in ("user", "item", "rating"):
         if role in series:
-            found.extend(doctor_checks.missing(series[role], role, fine))
+            absent = list(doctor_checks.missing(series[role], role, fine))
+            if options.get("missing_ids") == "drop" and role != "rating":
+                notes += [f"{one.count:,} of {rows:,} rows without a {role} left out" for one in absent]
+            else:
+                found.extend(absent)
             fine &= ~doctor_checks.blank(series[role], role)
     values = np.ones(rows, dtype=np.float32)
     if "rating" in series:

@@ -92,8 +92,8 @@ def trained_on(data: Interactions, code: int) -> UpdatedUser:
 
 
 def read_times(values: Any, data: Interactions) -> Array:
-    """int64: seconds since 1970 of numbers, dates or times, by the rules of :func:`cofactor.read` for a column; where the
-    training ``data`` have an order in place of times, that. DataError where one is missing or something else."""
+    """int64: seconds since 1970 of numbers, dates or times, by the rules of :func:`cofactor.read` for a column; where
+    the training ``data`` have an order in place of times, that. DataError where one is missing or something else."""
     try:
         series = pl.Series(values=values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from cofactor.errors import DataError, MissingExtraError
+from cofactor.errors import DataError
 
 _ASIDE = ("readme", "license", "licence", "changelog", "__macosx", "_success", ".ds_store", "thumbs.db")
 
@@ -59,7 +59,7 @@ def _zstd(data: bytes) -> bytes:
             io.BytesIO(data), has_header=False, separator="\x01", quote_char=None, schema={"line": pl.String}
         )
     except pl.exceptions.PolarsError:
-        raise MissingExtraError("pyarrow", "formats", "this zstd file") from None
+        raise DataError("this zstd file needs pyarrow or zstandard: pip install zstandard") from None
     return "\n".join(lines["line"].fill_null("")).encode() + b"\n"
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import polars as pl
 
 from cofactor.data.tables import Table, as_data_error, loaded
-from cofactor.errors import DataError, MissingExtraError
+from cofactor.errors import DataError
 
 SQLITE = b"SQLite format 3\x00"
 
@@ -78,7 +78,7 @@ class _libraries:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, ImportError):
-            raise MissingExtraError(error.name or "connectorx", "formats", "reading this database") from None
+            raise DataError(f"reading this database needs {error.name or 'connectorx'}; install it: pip install {error.name or 'connectorx'}") from None
         if isinstance(error, Exception) and not isinstance(error, (DataError, pl.exceptions.PolarsError)):
             raise DataError(
                 f"the database says: {str(error).strip().splitlines()[0] if str(error).strip() else error!r}"

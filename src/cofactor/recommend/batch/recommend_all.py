@@ -15,6 +15,7 @@ from cofactor._validate import check_iterable
 from cofactor.errors import ConfigError
 from cofactor.recommend.ann.search import best_for_many, serves
 from cofactor.recommend.batch.job_key import job_key
+from cofactor.recommend.batch.list_files import TEXTS, check_lists, write_table
 from cofactor.recommend.batch.parquet_parts import ParquetParts
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import ListOptions, Unknown, needs_each_user
@@ -32,7 +33,9 @@ AT_ONCE = 1024
 def recommend_all(
     rec: Fitted, options: ListOptions, users: Iterable[Any] | None, out: str | Path | None
 ) -> pl.DataFrame | None:
-    """The work of :meth:`Recommender.recommend_all`."""
+    """The work of :meth:`Recommender.recommend_all`. CSV and TSV, by the name of ``out``, are written at the end."""
+    if out is not None:
+        check_lists(out)
     rules = rules_of(rec, options)
     every = np.arange(rec.data.n_users + len(rec.updates.new_ids), dtype=np.int64)
     if users is not None:
@@ -41,9 +44,13 @@ def recommend_all(
     shares = [every[first : first + step] for first in range(0, len(every), step)] or [every]
     none = _frame(rec, every[:0], *_nothing(), interval=options["interval"] is not None)
     with progress("lists for all users", len(every)) as tick:
-        if out is None:
+        if out is None or Path(out).suffix.lower() in TEXTS:
             frames = [frame for share in shares for frame in lists(rec, share, rules, tick)]
-            return pl.concat([none, *frames])
+            found = pl.concat([none, *frames])
+            if out is None:
+                return found
+            write_table(found, out)
+            return None
 
         with ParquetParts(out, job_key(rec, rules, step, every), len(shares)) as file:
             for at, share in enumerate(shares):

@@ -1,0 +1,72 @@
+"""The flags of reading a table: the same for every command that reads one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cofactor.cli.reading_flags import reading_options
+
+TABLES = Path(__file__).parent.parent / "cases" / "tables"
+
+
+def test_flags_are_what_read_takes() -> None:
+    assert reading_options({"missing_ids": "error", "wide": None, "header": None, "fold_ids": False}) == {}
+    assert reading_options({"header": False, "wide": True, "no_rating": True, "no_time": True}) == {
+        "header": False,
+        "wide": True,
+        "rating": False,
+        "time": False,
+    }
+    found = reading_options({"missing": ["99", "NA"], "weights": "view=1,purchase=5", "count": "3", "kind": "counts"})
+    assert found == {"missing": [99.0, "NA"], "weights": {"view": 1.0, "purchase": 5.0}, "count": 3, "kind": "counts"}
+
+
+def test_check_says_what_is_wrong_and_ends_with_it_under_strict(typed: Any) -> None:
+    table = [str(TABLES / "OnlineRetail.csv"), "--user", "CustomerID", "--item", "StockCode", "--count", "Quantity"]
+    code, out, _ = typed("check", *table, "--json")
+    assert code == 0
+    assert json.loads(out)["worst"] == "error"
+    code, _, err = typed("check", *table, "--strict")
+    assert code == 2
+    assert "41 of 696 rows have no user" in err.strip().split("\n")[-1]
+    code, out, _ = typed("check", *table, "--missing-ids", "drop", "--json", "--strict")
+    assert json.loads(out)["summary"]["kind"] == "counts"
+
+
+@pytest.mark.parametrize(
+    ("file", "flags", "rows"),
+    [
+        ("anime_rating.csv", ["--missing", "-1"], 490),
+        ("events.csv", ["--weights", "view=1,addtocart=3,transaction=5"], 696),
+        ("mysql.tsv", ["--missing", "NA"], 22),
+        ("nohdr_text_date.csv", ["--no-header", "--no-time"], 184),
+        ("BX-Book-Ratings.csv", ["--no-rating"], 696),
+        ("pivot.csv", ["--wide"], 696),
+        ("steam-200k.csv", ["--behaviour", "2", "--duplicates", "count"], 696),
+    ],
+)
+def test_flags_reach_the_reader(file: str, flags: list[str], rows: int, typed: Any, tmp_path: Path) -> None:
+    out = tmp_path / "m.cofactor"
+    code, _, err = typed("fit", str(TABLES / file), *flags, "--model", "popular", "--out", str(out))
+    assert code == 0, err
+    assert f"{rows:,} ratings by" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--weights", "view"], "--weights has 'view'"),
+        (["--kind", "stars"], "'ratings', 'counts' or 'events'"),
+        (["--duplicates", "max"], "'last', 'first'"),
+        (["--missing-ids", "no"], "'error', 'drop' or 'keep'"),
+    ],
+)
+def test_wrong_values_are_one_line(args: list[str], words: str, typed: Any) -> None:
+    code, _, err = typed("fit", str(TABLES / "events.csv"), *args)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
