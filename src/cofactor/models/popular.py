@@ -58,7 +58,7 @@ class Popular:
     def cost(cls, config: PopularConfig, size: TableSize) -> Cost:
         """Counts of the rows, with their weights."""
         n = size.ratings
-        a_row = 32 if config.half_life else 24 if config.min_rating_weight < 1 else 21
+        a_row = 38 if config.half_life else 24 if config.min_rating_weight < 1 else 21
         return Cost(a_row * n + 24 * size.items, 4 * size.items, 80.0 * n, "n")
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:

@@ -61,16 +61,16 @@ class BayesMF:
     def cost(cls, config: BayesMFConfig, size: TableSize) -> Cost:
         """The table by user and by item, what explains both sides, and the chains; the samples that are kept."""
         n, c = size.ratings, config
-        users, items, width = size.users + 1, size.items + 1, c.n_factors + 1
-        rows = users + items
+        rows, width = size.users + size.items + 2, c.n_factors + 1
         n_samples, each = kept_samples(c, size.users, size.items)
         samples = n_samples * each
         timed = size.timed and c.time
-        a_row = (
-            128 + 58 * c.chains if timed else 64 + 36 * c.chains
-        )  # layouts; targets, errors and drifts of each chain
-        kept = samples + c.chains * 30 * rows * width + 150 * rows  # tables, and others while one is drawn
-        memory = max(152 * n + 150 * rows, a_row * n + kept)
+        a_row = 128 + 58 * c.chains if timed else 64 + 36 * c.chains  # layouts; targets, errors, drifts by chain
+        layouts, tables = 152, 36  # while the layouts are made; nine tables a chain, most of them while one is drawn
+        if not c.implicit:
+            a_row, layouts, tables = a_row - 48, 110, 24
+        kept = samples + c.chains * tables * rows * width + 150 * rows
+        memory = max(layouts * n + 150 * rows, a_row * n + kept)
         work = c.chains * c.epochs * ((18 if timed else 8) * n * c.n_factors + 0.2 * rows * c.n_factors**3)
         sweeps = c.chains * c.epochs
         return Cost(memory, kept, work, f"{sweeps} sweeps x (n k + (U+I) k^3), {n_samples} samples kept", COMPILED)
