@@ -40,6 +40,7 @@ FLOOR = {
     "selection": 7,
     "api": 8,
     "collab": 8,
+    "client": 8,
     "export": 8,
     "report": 8,
     "engines": 9,

@@ -11,6 +11,7 @@ import typer
 
 from cofactor.cli.common import Json, console, print_json, say
 from cofactor.errors import ConfigError, MissingExtraError
+from cofactor.serve.tokens import line_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -102,8 +103,6 @@ def token(
     file: str | None = typer.Option(None, "--file", help="Append its line to this file (for cofactor serve --tokens)."),
 ) -> None:
     """Make a token for a server. It is shown once; only its hash is kept."""
-    from cofactor.serve.tokens import line_of
-
     made = secrets.token_urlsafe(24)
     line = line_of(name, frozenset(scopes.split(",")), made)
     if file is None:

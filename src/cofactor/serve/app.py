@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,7 +25,7 @@ from cofactor._json import to_jsonable
 from cofactor._version import __version__
 from cofactor.errors import BundleError, CofactorError, ConfigError, MissingExtraError, UnknownIdError
 from cofactor.serve.handlers import Asked
-from cofactor.serve.live import Busy, Live
+from cofactor.serve.live import Busy, Live, opened_store
 from cofactor.serve.metrics import Metrics
 from cofactor.serve.middleware import App, Guard, Receive, Refused, Scope, Send, problem
 from cofactor.serve.routes import BY_PATH, Route, openapi, takes_body
@@ -76,6 +76,17 @@ def create_app(settings: Settings, live: Live | None = None, *, management: bool
     app.add_middleware(Api, live=live, settings=settings)
     app.add_middleware(Guard, settings=settings, metrics=metrics, bodies=takes_body, management=management)
     return app
+
+
+def held(settings: Settings) -> Callable[[], None]:
+    """Hold the state for workers; what gives it back."""
+    store, folder = opened_store(settings)
+
+    def close() -> None:
+        store.close()
+        folder.close()
+
+    return close
 
 
 def _plain_routes(app: FastAPI, live: Live, metrics: Metrics) -> None:

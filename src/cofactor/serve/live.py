@@ -22,7 +22,7 @@ import numpy as np
 
 from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST
-from cofactor.errors import BundleError, CofactorError, ConfigError
+from cofactor.errors import BundleError, CofactorError, ConfigError, UnknownIdError
 from cofactor.recommend.cold_start.users import feature_prior
 from cofactor.recommender import Recommender, load
 from cofactor.serve import versions
@@ -455,7 +455,7 @@ class Live:
         for version in self._writable().versions():
             if version.version == number:
                 return version
-        raise ConfigError(f"there is no version {number}")
+        raise UnknownIdError(f"there is no version {number}")
 
     # ---- other processes
 

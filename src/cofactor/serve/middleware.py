@@ -136,9 +136,11 @@ class Guard:
         check_framing(scope)
         if path == "/health":
             scope["route_path"] = path
+            if scope["method"] != "GET":
+                raise Refused(405, "/health takes GET, HEAD", allow="GET, HEAD")
             await _send(send, 200, b'{"status":"ok"}', [(b"content-type", b"application/json")])
             return
-        check_names(scope, self.settings)
+        check_names(scope, self.settings, writes=self.takes_body(scope["method"], path))
         scope["scopes"] = ALL if path in PUBLIC or _public(path) else self._allowed(scope, path)
         body = await self._body(scope, receive) if reads else b""
         counted = path not in OPEN
@@ -213,8 +215,9 @@ def check_framing(scope: Scope) -> None:
         raise Refused(400, "give Content-Length or Transfer-Encoding, once", connection="close")
 
 
-def check_names(scope: Scope, settings: Settings) -> None:
-    """Refused where the server is asked under a strange name, or written to by a strange page."""
+def check_names(scope: Scope, settings: Settings, *, writes: bool) -> None:
+    """Refused where the server is asked under a strange name, or written to by a strange page. ``writes``: a body is
+    read, which must be JSON."""
     host, origin = _header(scope, b"host"), _header(scope, b"origin")
     names = settings.allowed_hosts
     if names is not None and _name(host) not in names:
@@ -223,7 +226,7 @@ def check_names(scope: Scope, settings: Settings) -> None:
         return
     if origin and origin.partition("://")[2] != host:
         raise Refused(403, "a page of another origin may not write here")
-    if scope["method"] == "POST" and _header(scope, b"content-type").partition(";")[0].strip() != "application/json":
+    if writes and _header(scope, b"content-type").partition(";")[0].strip() != "application/json":
         raise Refused(415, "send JSON: Content-Type: application/json")
 
 

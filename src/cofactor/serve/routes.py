@@ -97,7 +97,7 @@ ROUTES = (
     Route("GET", "/v1/versions", "The models that were live", lambda a: handlers.versions(a.live),
           _object(versions=_list(_object(version=WHOLE, active=FLAG, model=WORDS)), busy=MAYBE)),
     Route("POST", "/v1/reload", "Serve a saved model", handlers.reload, MOVED, body=schemas.Reload, more=(409,)),
-    Route("POST", "/v1/rollback", "Go back to a version", handlers.rollback, MOVED, body=schemas.Rollback, more=(409,)),
+    Route("POST", "/v1/rollback", "Go back to a version", handlers.rollback, MOVED, body=schemas.Rollback, more=(404, 409)),
     Route("POST", "/v1/refit", "Train again on everything told", handlers.refit,
           _object(started=FLAG), body=schemas.Refit, status=202, more=(409,)),
 )  # fmt: skip

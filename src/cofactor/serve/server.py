@@ -32,17 +32,21 @@ _GRACE = 10
 
 def create_app(settings: Settings) -> FastAPI:
     """The ASGI application, for a server of your own; it loads its model when that starts it."""
+    found: FastAPI = _application().create_app(settings)
+    return found
+
+
+def _application() -> Any:
+    """The module of the application, which needs the extra."""
     try:
-        import orjson  # noqa: F401
-        import sqlalchemy  # noqa: F401
         import uvicorn  # noqa: F401
 
-        from cofactor.serve.app import create_app
+        from cofactor.serve import app
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("cofactor"):
             raise
         raise MissingExtraError("FastAPI and uvicorn", "serve", "serving a model") from None
-    return create_app(settings)
+    return app
 
 
 def run(settings: Settings, started: Callable[[str, Any], None] = lambda url, live: None) -> None:
@@ -80,9 +84,7 @@ def _serve(app: FastAPI, settings: Settings, listeners: list[socket.socket]) -> 
     if len(listeners) == 1:
         main.run(sockets=listeners)
         return
-    from cofactor.serve.app import create_app
-
-    second = _server(create_app(settings, app.state.live, management=True), settings)
+    second = _server(_application().create_app(settings, app.state.live, management=True), settings)
     second.install_signal_handlers = lambda: None
 
     async def both() -> None:
@@ -169,9 +171,7 @@ class _Workers:
 
     def run(self, started: Callable[[str], None]) -> None:
         """Until a signal."""
-        from cofactor.serve.live import opened_store
-
-        store = None if self.settings.read_only else opened_store(self.settings)[0]
+        held = None if self.settings.read_only else _application().held(self.settings)
         handlers = {s: signal.signal(s, lambda *_: self._stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             with tempfile.TemporaryDirectory(prefix="cofactor-metrics-") as metrics:
@@ -186,8 +186,8 @@ class _Workers:
                 process.kill()
             for which, handler in handlers.items():
                 signal.signal(which, handler)
-            if store is not None:
-                store.close()
+            if held is not None:
+                held()
 
     def _start(self, number: int, metrics: str) -> str:
         """Start a worker, and wait until it serves; what it says. Its error where it cannot."""
@@ -236,8 +236,6 @@ def _work(settings: Settings, listeners: list[socket.socket], there: Connection,
     """A worker: it serves until it is told to end, or its parent is gone."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # before prometheus_client is imported
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when; a terminal tells all of them
-    from cofactor.serve.app import create_app
-
     app = create_app(settings)
     try:
         app.state.live.open()
