@@ -99,7 +99,7 @@ def test_a_folder_by_two_processes(
     assert found.recommend(user=user, n=5).equals(one[model].recommend(user=user, n=5))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     model=st.sampled_from(sorted(CONFIGS)),
     block_rows=st.sampled_from([1, 300, 512, 700, 10**6]),
@@ -308,7 +308,28 @@ def test_percentiles_of_counts(sample: list[float], repeat: int) -> None:
     array = np.array(sample * (repeat + 1), dtype=np.float32)
     distinct, counts = np.unique(array, return_counts=True)
     found = values.percentiles(distinct, np.cumsum(counts), (1, 99))
-    np.testing.assert_array_equal(found, np.percentile(array, [1, 99]).astype(np.float32))
+    np.testing.assert_array_equal(found.astype(np.float32), np.percentile(array, [1, 99]).astype(np.float32))
+
+
+@pytest.mark.parametrize("model", ["ials", "item-cosine"])
+def test_counts_weigh_as_on_one_machine(model: str, tmp_path: Path) -> None:
+    """Repeats add up, returns go, and the floor of the weights is chosen on the same users."""
+    rng = np.random.default_rng(2)
+    n = 6000
+    plays = np.round(np.exp(rng.normal(1.0, 1.5, n))).astype(int) * np.where(rng.random(n) < 0.05, -1, 1)
+    frame = pl.DataFrame({"user": rng.integers(0, 400, n), "item": rng.integers(0, 300, n), "plays": plays})
+    for at in range(3):
+        frame[at * 2000 : (at + 1) * 2000].write_parquet(tmp_path / f"{at}.parquet")
+    data = cf.read(frame, count="plays")
+    assert data.kind == "counts"
+    expected = cf.fit(data, model=model, seed=7, **CONFIGS[model])
+    out = tmp_path / "m.cofactor"
+    files = sorted(tmp_path.glob("*.parquet"))
+    found = engines.fit(files, model, tmp_path / "w", out, count="plays", block_rows=256, seed=7, **CONFIGS[model])
+    same(found, expected)
+    assert found.data.kind == "counts"
+    with pytest.raises(DataError, match="are counts"):
+        engines.fit(files, "als", tmp_path / "v", out, count="plays", seed=7)
 
 
 def test_the_folder_keeps_every_bit(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def train(work: Work, data: Prepared, config: ALSConfig, seed: int) -> tuple[dic
     items = whole(data, "item", f"table-{last}")
     spread = whole(data, "item", f"spread-{last}") if learned else np.zeros((0, d), np.float32)
     users = whole(data, "user", f"table-{last}")
-    limits = np.array([data.low, data.high], np.float32)
+    limits = np.array(data.limits, np.float32)
     state = {"mean": np.array(mean, np.float32), "range": limits, "users": users, "items": items, "spread": spread}
     return state | {"ridge": ridge}, losses
 

@@ -23,7 +23,7 @@ def train(work: Work, data: Prepared, config: BiasConfig, seed: int) -> tuple[di
     last = f"bias-{config.epochs - 1}"
     state = {
         "mean": np.array(mean, dtype=np.float32),
-        "range": np.array([data.low, data.high], dtype=np.float32),
+        "range": np.array(data.limits, dtype=np.float32),
         "user_bias": whole(data, "user", last).astype(np.float32),
         "item_bias": whole(data, "item", last).astype(np.float32),
     }

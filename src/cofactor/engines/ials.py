@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cofactor.engines.blocks import OTHER, first_chunk, gather, jobs, names, rows_of, summed, whole
 from cofactor.engines.prepare import Prepared
-from cofactor.engines.values import item_counts, rating_limits
+from cofactor.engines.values import item_counts, strength
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.kernels.sums import leaves_of, nodes_of
 from cofactor.models.base.rankers import popularity_of
@@ -23,7 +23,7 @@ Array = NDArray[Any]
 def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
     """The model's state, and the losses of each sweep."""
     c, k = config, -(-config.n_factors // 16) * 16
-    limits, counts = rating_limits(work, data), item_counts(work, data)
+    limits, counts = strength(work, data), item_counts(work, data)
     begin = {"folder": data.folder, "cuts": data.cuts, "k": c.n_factors, "seed": seed, "counts": counts}
     work.step("ials-000", begin_task, [begin])
     means = {side: data.rows / max(data.size(side), 1) for side in ("user", "item")}

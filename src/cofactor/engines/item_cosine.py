@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cofactor.engines.blocks import first_chunk, gather, jobs, rows_of, summed, whole
 from cofactor.engines.prepare import Prepared
-from cofactor.engines.values import item_counts, rating_limits
+from cofactor.engines.values import item_counts, strength
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.kernels.similarity import add_dots, keep_nearest
 from cofactor.kernels.sums import leaves_of, nodes_of
@@ -28,7 +28,7 @@ def train(
     work: Work, data: Prepared, config: ItemCosineConfig, seed: int
 ) -> tuple[dict[str, Array], list[list[float]]]:
     """The model's state; there are no losses."""
-    limits, counts = rating_limits(work, data), item_counts(work, data)
+    limits, counts = strength(work, data), item_counts(work, data)
     shared = {"limits": limits, "config": config, "n_items": data.size("item")}
     work.step("cosine-a-users", count_task, jobs(data, "user", **shared))
     sums = work.step("cosine-b-items", sum_task, jobs(data, "item", **shared))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cofactor.engines.blocks import jobs, whole
 from cofactor.engines.prepare import Prepared
-from cofactor.engines.values import rating_limits
+from cofactor.engines.values import strength
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.errors import ConfigError
 from cofactor.models.popular import PopularConfig, item_sums
@@ -21,7 +21,7 @@ def train(work: Work, data: Prepared, config: PopularConfig, seed: int) -> tuple
     """The model's state; there are no losses."""
     if config.half_life and not data.timed:
         raise ConfigError("popular with a half_life needs times; name the time column, or set half_life=0")
-    limits = rating_limits(work, data)
+    limits = strength(work, data)
     newest = max(work.step("newest", _newest_task, jobs(data, "item"))) if config.half_life else 0
     work.step("popular", _sum_task, jobs(data, "item", limits=limits, newest=newest, config=config))
     counts = whole(data, "item", "popular")

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from cofactor.bundle import columns
 from cofactor.data.ids import IdMap
-from cofactor.data.interactions import CSR, Columns, Interactions, csr
+from cofactor.data.interactions import CSR, Columns, Duplicates, Interactions, csr
+from cofactor.data.kind import SAMPLE, Kind, guess_kind
 from cofactor.data.read import read
-from cofactor.data.repeats import merged
+from cofactor.data.repeats import merged, usual_policy
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.errors import ConfigError, DataError
 from cofactor.kernels.sums import CHUNK, leaves_of, nodes_of
@@ -48,8 +49,9 @@ class Prepared:
     rows: int
     timed: bool
     value_sum: list[Any]
-    low: float
-    high: float
+    limits: tuple[float, float]
+    kind: Kind
+    duplicates: Duplicates
     notes: list[str]
 
     def size(self, side: str) -> int:
@@ -189,6 +191,16 @@ def _form_of(parts: list[dict[str, Any]], side: str) -> Any:
     return next(iter(forms.values()))
 
 
+def kind_task(job: dict[str, Any]) -> Done:
+    """The kind of the values, from those that :func:`cofactor.read` would look at."""
+    rows = sum(size for _, size in job["parts"])
+    step, start, found = max(1, rows // SAMPLE), 0, []
+    for number, size in job["parts"]:
+        found.append(np.asarray(take(job["folder"], f"parts/{number}-value")[-start % step :: step]))
+        start += size
+    return Done(guess_kind(np.concatenate(found), job["column"]).kind, [])
+
+
 # ---- rows
 
 
@@ -239,7 +251,13 @@ def group_users(job: dict[str, Any]) -> Done:
     users, items, values = (np.concatenate(pieces[name]) for name in ("user", "item", "value"))
     times = np.concatenate(pieces["time"]) if job["timed"] else None
     data = Interactions(
-        users - np.int32(lo), items, values, times, _numbered(hi - lo, "user"), _numbered(job["items"], "item")
+        users - np.int32(lo),
+        items,
+        values,
+        times,
+        _numbered(hi - lo, "user"),
+        _numbered(job["items"], "item"),
+        kind=job["kind"],
     )
     before = len(data)
     if job["duplicates"] != "all":
@@ -269,8 +287,8 @@ def group_users(job: dict[str, Any]) -> Done:
         {
             "rows": len(data),
             "merged": before - len(data),
-            "low": float(values.min()) if len(values) else None,
-            "high": float(values.max()) if len(values) else None,
+            "low": float(data.values.min()) if len(data) else None,
+            "high": float(data.values.max()) if len(data) else None,
             "sum": nodes_of(leaves_of(per_row), lo // CHUNK),
         },
         files,
@@ -321,7 +339,12 @@ def cut(n: int, block_rows: int, workers: int) -> list[int]:
 
 
 def prepare(
-    work: Work, jobs: list[dict[str, Any]], source: Interactions | None, block_rows: int, duplicates: str
+    work: Work,
+    jobs: list[dict[str, Any]],
+    source: Interactions | None,
+    block_rows: int,
+    duplicates: Duplicates | None,
+    chosen: Kind | None,
 ) -> Prepared:
     """Run the steps, or take them from the folder where they are done."""
     folder, workers = str(work.folder), work.executor.workers
@@ -336,6 +359,12 @@ def prepare(
     timed = full[0]["timed"]
     if any(p["columns"] != full[0]["columns"] or p["timed"] != timed for p in full):
         raise DataError("the files have different columns; name them with user=, item=, rating= and time=")
+    if source is None:
+        guess = {"folder": folder, "parts": [(n, parts[n]["rows"]) for n in numbers], "column": full[0]["columns"][2]}
+        kind: Kind = chosen or work.step("b-kind", kind_task, [guess])[0]
+        policy = duplicates or usual_policy(kind)
+    else:
+        kind, policy = source.kind, "all"
     if source is None:
         ranges = _merged(work, parts, numbers)
         sizes = {side: ranges[side][-1][2] for side in SIDES}
@@ -356,7 +385,8 @@ def prepare(
             "items": items,
             "timed": timed,
             "item_cuts": cuts_by["item"],
-            "duplicates": duplicates,
+            "duplicates": policy,
+            "kind": kind,
         }
         for at, pair in enumerate(pairwise(cuts_by["user"]))
     ]
@@ -380,8 +410,12 @@ def prepare(
         sum(g["rows"] for g in grouped),
         timed,
         [node for g in grouped for node in g["sum"]],
-        min(g["low"] for g in grouped if g["low"] is not None),
-        max(g["high"] for g in grouped if g["high"] is not None),
+        (
+            min(g["low"] for g in grouped if g["low"] is not None),
+            max(g["high"] for g in grouped if g["high"] is not None),
+        ),
+        kind,
+        policy,
         [*notes, *([f"{repeats:,} duplicate rows of the same user and item merged"] if repeats else [])],
     )
 

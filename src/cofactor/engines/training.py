@@ -15,12 +15,15 @@ from cofactor._validate import check_bool, check_int
 from cofactor.bundle import check_writable, save
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.ids import IdMap
-from cofactor.data.interactions import Interactions
+from cofactor.data.interactions import Duplicates, Interactions
+from cofactor.data.kind import Kind, check_kind
+from cofactor.data.repeats import check_duplicates
 from cofactor.engines import als, bias, ials, item_cosine, popular
 from cofactor.engines.executors import Executor, Here
 from cofactor.engines.prepare import SIDES, Prepared, parts_of, prepare, stored_ids
 from cofactor.engines.work import Work, take
 from cofactor.errors import ConfigError
+from cofactor.fitting.fit import check_values
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
 from cofactor.recommend.fitted import Fitted
@@ -53,13 +56,16 @@ def fit(
     item: str | None = None,
     rating: Any = None,
     time: Any = None,
-    duplicates: str = "last",
+    count: str | None = None,
+    kind: Kind | None = None,
+    duplicates: Duplicates | None = None,
     **config: Any,
 ) -> Recommender:
     """Train a model in blocks of rows, and save it to ``out``; the same bits as ``cf.fit(..., calibrate=False)``.
 
     ``source``: a folder of Parquet files, a file or list of files, a Spark frame (written to ``work`` first), or
-    Interactions; ``user``, ``item``, ``rating``, ``time`` and ``duplicates`` are those of :func:`cofactor.read`.
+    Interactions; ``user``, ``item``, ``rating``, ``time``, ``count``, ``kind`` and ``duplicates`` are those of
+    :func:`cofactor.read`.
     ``model``: one of :data:`MODELS`; ``config`` its fields. ``executor``: :func:`cofactor.engines.processes` or
     :func:`cofactor.engines.spark`; not given: this process alone.
 
@@ -81,26 +87,34 @@ def fit(
         )
     check_writable(out)
     executor = executor or Here()
-    options = {"user": user, "item": item, "rating": rating, "time": time}
+    check_duplicates(duplicates)
+    check_kind(kind)
+    if count is not None and (rating is not None or kind not in (None, "counts")):
+        raise ConfigError(f"count={count!r} names the column of counts; leave rating= and kind= out")
+    kind = "counts" if count is not None else kind
+    # a part does not tell what the values mean, so they are read as they are
+    rating = rating if count is None else count
+    options = {"user": user, "item": item, "rating": rating, "time": time, "behaviour": False, "kind": "ratings"}
     data = source if isinstance(source, Interactions) else None
     source = _spark_parts(source, Path(work)) if hasattr(source, "sparkSession") else source
     todo: list[dict[str, Any]] = []
     if data is not None:
         known: dict[str, Any] = {"fingerprint": fingerprint(data)}
-        duplicates = "all"
     else:
         todo, known = parts_of(source, options)
     key = {
         "source": known,
         "columns": options,
         "duplicates": duplicates,
+        "kind": kind,
         "model": model,
         "config": dataclasses.asdict(settings),
         "seed": int(seed),
         "block_rows": int(block_rows),
     }
     folder = Work(work, key, executor, resume=resume)
-    prepared = prepare(folder, todo, data, block_rows, duplicates)
+    prepared = prepare(folder, todo, data, block_rows, duplicates, kind)
+    check_values(model, model_class(model).task, prepared.kind, prepared.limits, prepared.columns)
     state, history = MODELS[model](folder, prepared, settings, int(seed))
     rows = _interactions(folder, prepared, data)
     trained = model_class(model).from_state(settings, state)
@@ -144,5 +158,15 @@ def _interactions(work: Work, data: Prepared, source: Interactions | None) -> In
         tables = {"item_table": source.item_table, "item_features": source.item_features, "name": source.name}
         tables |= {"user_table": source.user_table, "user_features": source.user_features}
     return Interactions(
-        users, items, values, times, ids["user"], ids["item"], columns=data.columns, notes=tuple(data.notes), **tables
+        users,
+        items,
+        values,
+        times,
+        ids["user"],
+        ids["item"],
+        columns=data.columns,
+        kind=data.kind,
+        duplicates=data.duplicates,
+        notes=tuple(data.notes),
+        **tables,
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.engines.blocks import jobs
+from cofactor.data.interactions import CSR
+from cofactor.engines.blocks import jobs, rows_of
 from cofactor.engines.prepare import Prepared
 from cofactor.engines.work import Done, Work, put, take
+from cofactor.models.base.strength import best_floor
 
 Array = NDArray[Any]
 
@@ -25,11 +28,11 @@ def _count_task(job: dict[str, Any]) -> Done:
     return Done(None, [put(job["folder"], "item-counts", np.concatenate(counts))])
 
 
-def rating_limits(work: Work, data: Prepared) -> Array:
-    """float32 (2,): what :func:`cofactor.models.base.strength.strength_of` gives, from counts of distinct values."""
+def strength(work: Work, data: Prepared) -> Array:
+    """What :func:`cofactor.models.base.strength.strength_of` gives, without the whole table in memory."""
     files = work.step("values", _distinct_task, jobs(data, "user"))
-    job = {"folder": data.folder, "blocks": len(files)}
-    return np.array(work.step("values-all", _percentiles_task, [job])[0], dtype=np.float32)
+    job = {"folder": data.folder, "blocks": len(files), "kind": data.kind, "cuts": data.cuts, "limits": data.limits}
+    return np.array(work.step("strength", _strength_task, [job])[0], dtype=np.float32)
 
 
 def _distinct_task(job: dict[str, Any]) -> Done:
@@ -38,17 +41,45 @@ def _distinct_task(job: dict[str, Any]) -> Done:
     return Done(None, [put(folder, f"distinct-{block}", values), put(folder, f"distinct-{block}-counts", counts)])
 
 
-def _percentiles_task(job: dict[str, Any]) -> Done:
-    """The 1st and 99th percentile, as NumPy has them: linear between the two nearest."""
+def _strength_task(job: dict[str, Any]) -> Done:
+    if job["kind"] != "ratings" and job["limits"][0] == job["limits"][1]:
+        return Done(np.ones(3, dtype=np.float32), [])
     values = np.concatenate([take(job["folder"], f"distinct-{at}") for at in range(job["blocks"])])
     counts = np.concatenate([take(job["folder"], f"distinct-{at}-counts") for at in range(job["blocks"])])
     order = np.argsort(values, kind="stable")
     values, ends = values[order], np.cumsum(counts[order])
-    return Done(percentiles(values, ends, (1, 99)), [])
+    if job["kind"] == "ratings":
+        return Done(percentiles(values, ends, (1, 99)).astype(np.float32), [])
+    median, high = percentiles(values, ends, (50, 99)).tolist()
+    rows = UserRows(job["folder"], job["cuts"]["user"])
+    floor = best_floor(rows, job["cuts"]["item"][-1], median, high)
+    return Done(np.array([median, high, floor], dtype=np.float32), [])
+
+
+class UserRows:
+    """The rows of users, taken from the blocks as they are asked for."""
+
+    def __init__(self, folder: str, cuts: list[int]) -> None:
+        self.folder, self.cuts = folder, cuts
+        parts = [np.diff(take(folder, f"user-{at}-indptr")) for at in range(len(cuts) - 1)]
+        self.counts = np.concatenate(parts)
+
+    def take(self, users: Array) -> CSR:
+        """The rows of some users, whose codes ascend."""
+        indices, values = [np.empty(0, dtype=np.int32)], [np.empty(0, dtype=np.float32)]
+        for block, (lo, hi) in enumerate(pairwise(self.cuts)):
+            mine = users[(users >= lo) & (users < hi)] - lo
+            if len(mine):
+                rows, need = rows_of(self.folder, "user", block)
+                found = rows.take(mine)
+                indices.append(need[found.indices])
+                values.append(found.values)
+        indptr = np.concatenate([[0], np.cumsum(self.counts[users])]).astype(np.int64)
+        return CSR(indptr, np.concatenate(indices), np.concatenate(values), np.empty(0, dtype=np.int64), 0)
 
 
 def percentiles(values: Array, ends: Array, wanted: tuple[float, ...]) -> Array:
-    """``np.percentile`` of a sample that is given as ascending values and, for each, how many are at or below it."""
+    """float64: ``np.percentile`` of a sample, given as ascending values and how many are at or below each."""
     n = int(ends[-1])
     found = []
     for percent in wanted:
@@ -57,4 +88,4 @@ def percentiles(values: Array, ends: Array, wanted: tuple[float, ...]) -> Array:
         low, high = values[np.searchsorted(ends, [int(at), min(int(at) + 1, n - 1)], side="right")]
         step = float(high - low)  # as np.percentile goes between two values: from the nearer one
         found.append(float(low) + step * share if share < 0.5 else float(high) - step * (1 - share))
-    return np.asarray(found, dtype=np.float32)
+    return np.asarray(found, dtype=np.float64)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from cofactor.data.features import with_features
-from cofactor.data.interactions import Interactions, Split
+from cofactor.data.interactions import Columns, Interactions, Split
+from cofactor.data.kind import Kind
 from cofactor.data.read import check_trainable, read
 from cofactor.errors import DataError
 from cofactor.fitting.calibrate import calibrate_intervals, rmse
 from cofactor.fitting.estimate import refuse_what_does_not_fit
 from cofactor.fitting.warm import warm_start
-from cofactor.model import Posterior
+from cofactor.model import Posterior, Task
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
 from cofactor.recommend.fitted import Fitted
@@ -41,22 +42,7 @@ def fit_named(
     DataError for a rating model where all values are alike.
     """
     cls = model_class(model)
-    if cls.task == "rating" and train.kind == "counts":
-        column = f" of column {train.columns.rating!r}" if train.columns.rating else ""
-        raise DataError(
-            f"the values{column} are counts, from {train.range[0]:g} to {train.range[1]:g}, and {model} predicts"
-            " ratings; take a ranker such as 'ials', or model='auto-ranking'; if they are grades, read them with"
-            " kind='ratings' (on the command line --kind ratings)"
-        )
-    if cls.task == "rating" and train.kind == "events" and train.range[0] != train.range[1]:
-        raise DataError(
-            f"the rows are events, and {model} predicts ratings; take a ranker such as 'ials', or model='auto-ranking'"
-        )
-    if train.range[0] == train.range[1] and cls.task == "rating":
-        raise DataError(
-            f"every value is {train.range[0]:g}: there are no ratings for {model} to predict; "
-            "take a ranker, or model='auto-ranking'"
-        )
+    check_values(model, cls.task, train.kind, train.range, train.columns)
     made = cls(make_config(cls.Config, config))
     refuse_what_does_not_fit(model, made.config, train, calibrate=calibrate)
     data = train if valid is None else Split(train, valid, "given", None)
@@ -77,6 +63,27 @@ def fit_named(
     if calibrate and cls.task == "rating" and not isinstance(fitted.model, Posterior) and len(train) >= 100:
         calibrate_intervals(fitted, made.config)
     return fitted
+
+
+def check_values(model: str, task: Task, kind: Kind, limits: tuple[float, float], columns: Columns) -> None:
+    """DataError where a rating model is to learn from counts or events, or from values that are all alike."""
+    low, high = limits
+    if task == "rating" and kind == "counts":
+        column = f" of column {columns.rating!r}" if columns.rating else ""
+        raise DataError(
+            f"the values{column} are counts, from {low:g} to {high:g}, and {model} predicts"
+            " ratings; take a ranker such as 'ials', or model='auto-ranking'; if they are grades, read them with"
+            " kind='ratings' (on the command line --kind ratings)"
+        )
+    if task == "rating" and kind == "events" and low != high:
+        raise DataError(
+            f"the rows are events, and {model} predicts ratings; take a ranker such as 'ials', or model='auto-ranking'"
+        )
+    if task == "rating" and low == high:
+        raise DataError(
+            f"every value is {low:g}: there are no ratings for {model} to predict; "
+            "take a ranker, or model='auto-ranking'"
+        )
 
 
 def from_learner(learn: Learner) -> Fitted:

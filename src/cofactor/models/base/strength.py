@@ -70,24 +70,25 @@ def _strength_of(data: Interactions) -> Array:
     if not len(data) or data.range[0] == data.range[1]:
         return np.ones(3, dtype=np.float32)
     median, high = (float(x) for x in np.percentile(data.values, [50, 99]))
-    return np.array([median, high, _best_floor(data, median, high)], dtype=np.float32)
+    return np.array([median, high, best_floor(data.by_user, data.n_items, median, high)], dtype=np.float32)
 
 
-def _best_floor(data: Interactions, median: float, high: float) -> float:
+def best_floor(by_user: Any, n_items: int, median: float, high: float) -> float:
     """The floor whose weights make an item-item cosine find most of the rows that are held out, a fifth of those of
-    some users. Sums go in one order on one thread, so the same table gives the same floor."""
+    some users. Sums go in one order on one thread, so the same table gives the same floor. ``by_user`` is asked for its
+    ``counts`` and to ``take`` some rows."""
     rng = np.random.default_rng(0)
-    counts = data.by_user.counts
+    counts = by_user.counts
     able = np.flatnonzero(counts >= 5)
     if len(able) < 50:
         return FLOORS[0]
     asked = np.sort(rng.choice(able, min(_TESTED, len(able)), replace=False))
     others = np.setdiff1d(np.flatnonzero(counts), asked)
     others = np.sort(rng.choice(others, min(_TRAINED, len(others)), replace=False))
-    mine, rest = data.by_user.take(asked), data.by_user.take(others)
+    mine, rest = by_user.take(asked), by_user.take(others)
     out = rng.random(len(mine.indices)) < 0.2
     rows = np.repeat(np.arange(len(asked)), mine.counts)
-    shape = (len(asked), data.n_items)
+    shape = (len(asked), n_items)
     held = sparse.csr_array((np.ones(int(out.sum())), (rows[out], mine.indices[out])), shape=shape)
     scored = np.flatnonzero(np.diff(held.indptr) > 0)
     gains = []
@@ -97,7 +98,7 @@ def _best_floor(data: Interactions, median: float, high: float) -> float:
         own = sparse.csr_array((weights, (rows[~out], mine.indices[~out])), shape=shape)
         theirs = strengths(rest.values, limits, 0.0).astype(np.float64)
         known = sparse.vstack(
-            [own, sparse.csr_array((theirs, rest.indices, rest.indptr), shape=(len(others), data.n_items))]
+            [own, sparse.csr_array((theirs, rest.indices, rest.indptr), shape=(len(others), n_items))]
         )
         gains.append(_ndcg(known.tocsr(), own, held, scored))
     best = FLOORS[0], gains[0]
