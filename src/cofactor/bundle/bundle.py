@@ -25,7 +25,7 @@ from cofactor.bundle.manifest import MIGRATIONS
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.errors import BundleError
-from cofactor.recommend.fitted import TRIALS, Fitted
+from cofactor.recommend.fitted import FIGURES, TRIALS, Fitted
 
 Array = NDArray[Any]
 
@@ -107,6 +107,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Fitte
         intervals=contents.intervals(arrays, path),
         rotation=contents.rotation(arrays, model, path),
         trials=_trials(m),
+        figures=pl.DataFrame(m["figures"], schema=FIGURES, strict=False) if m["figures"] else None,
     )
     contents.nothing_left(arrays, path)
     return rec
@@ -130,6 +131,7 @@ def info(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
     sizes = {name: f["bytes"] for name, f in m["files"].items()}
     return facts | {
         "trials": m["trials"],
+        "figures": m["figures"],
         "epochs": len(m["history"]),
         "data": data,
         "files": sizes,
@@ -156,6 +158,7 @@ def _manifest(rec: Fitted, config: dict[str, Any], written: dict[str, Any]) -> m
         "metrics": manifest.plain({k: float(v) for k, v in rec.metrics.items()}),
         "history": manifest.plain(rec.history),
         "trials": [] if rec.trials is None else manifest.plain(rec.trials.to_dicts()),
+        "figures": [] if rec.figures is None else manifest.plain(rec.figures.to_dicts()),
         "data": {
             "name": data.name,
             "fingerprint": fingerprint(data),

@@ -36,6 +36,7 @@ _TOP: dict[str, tuple[type, ...]] = {
     "metrics": (dict,),
     "history": (list,),
     "trials": (list,),
+    "figures": (list,),
     "data": (dict,),
     "files": (dict,),
     "digest": (str,),
@@ -68,6 +69,17 @@ _TRIALS: dict[str, tuple[type, ...]] = {
     "status": (str,),
     "chosen": (bool,),
     "held_out": (str,),
+}
+_FIGURES: dict[str, tuple[type, ...]] = {
+    "metric": (str,),
+    "value": (float, int, type(None)),
+    "low": (float, int, type(None)),
+    "high": (float, int, type(None)),
+    "n_users": (int, type(None)),
+    "n_rows": (int, type(None)),
+    "note": (str,),
+    "rows": (str,),
+    "measured": (str,),
 }
 _FILE: dict[str, tuple[type, ...]] = {"bytes": (int,), "blake2b": (str,)}
 
@@ -103,6 +115,7 @@ def _from_2(old: Manifest) -> Manifest:
     return new | {
         "format_version": 3,
         "trials": [{"held_out": "", **line} for line in old["tried"]],
+        "figures": [],
         "data": {**old["data"], "kind": "", "duplicates": None},
         "config": {RENAMED.get(name, name): value for name, value in old["config"].items()},
         "metrics": {{"drift": "embedding_shift"}.get(name, name): value for name, value in old["metrics"].items()},
@@ -173,6 +186,12 @@ def _check(m: Manifest, what: str) -> None:
         _fields(line, _TRIALS, f"{what}: tried, line {at + 1}")
         if not (_number(line["value"]) and _number(line["seconds"])):
             raise BundleError(f"{what}: what was tried must have values and seconds that are numbers")
+    for at, line in enumerate(m["figures"]):
+        _fields(line, _FIGURES, f"{what}: figures, line {at + 1}")
+        if not all(_number(line[name]) for name in ("value", "low", "high")) or any(
+            line[name] is not None and not 0 <= line[name] < 1 << 62 for name in ("n_users", "n_rows")
+        ):
+            raise BundleError(f"{what}: figures must be numbers")
     if not -(1 << 127) < m["seed"] < 1 << 127:
         raise BundleError(f"{what}: the seed makes no sense")
 

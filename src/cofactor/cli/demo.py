@@ -16,7 +16,7 @@ from cofactor.collab import collab_learner
 from cofactor.data import splits
 from cofactor.data.datasets import load_dataset
 from cofactor.data.interactions import Split
-from cofactor.evaluation import evaluate
+from cofactor.evaluation import evaluate, with_figures
 from cofactor.recommender import Recommender
 from cofactor.report.report import write_report
 
@@ -54,6 +54,7 @@ def command(
     chosen = fit(split.train, model="auto-ranking", seed=seed, verbose=not as_json)
     baselines = _ladder(split, seed, learn.recommender(), rec, ranker, chosen)
     write_report(rec, out, title="What 4,333 people said about 2,414 films", neighbours=ranker, test=split.valid)
+    ranker = with_figures(ranker, evaluate(ranker, split.valid, relevant=8.0), "the last fifth of the demo, by time")
     ranker.save(bundle)
     if as_json:
         print_json(

@@ -22,7 +22,7 @@ from cofactor.cli.common import (
     whole_numbers,
 )
 from cofactor.cli.reading_flags import with_reading_flags
-from cofactor.evaluation import evaluate
+from cofactor.evaluation import evaluate, with_figures
 from cofactor.recommender import load
 
 
@@ -42,6 +42,9 @@ def command(
     new_users: str = typer.Option(
         "skip", "--new-users", help="Users without history: skip, or popular items for them."
     ),
+    save: bool = typer.Option(
+        False, "--save", help="Write the figures into the model; info and the explorer show them."
+    ),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
@@ -51,6 +54,8 @@ def command(
     wanted = None if metrics is None else listed(metrics)
     lengths = whole_numbers("--n", n)
     found = evaluate(rec, data, wanted, n=lengths, relevant=relevant, new_users=new_users)  # type: ignore[arg-type]
+    if save:
+        with_figures(rec, found, test).save(model)
     if as_json:
         print_json(found.to_dicts())
         return

@@ -29,7 +29,9 @@ from cofactor.cli.common import (
 )
 from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.data import splits
-from cofactor.errors import ConfigError
+from cofactor.data.interactions import Split
+from cofactor.errors import ConfigError, DataError
+from cofactor.evaluation import evaluate, with_figures
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
 
@@ -90,6 +92,11 @@ def command(
         verbose=not as_json,
         **config,
     )
+    if isinstance(part, Split):
+        try:
+            rec = with_figures(rec, evaluate(rec, part), f"{part.how} of {ratings}")
+        except DataError as exc:  # rows that no list can be measured on, say
+            say(f"not measured: {exc}")
     rec.save(out)
     if as_json:
         tried = [] if rec.trials is None else rec.trials.to_dicts()

@@ -7,8 +7,8 @@ from typing import Any
 import typer
 
 from cofactor.bundle import info
-from cofactor.cli.common import Json, cell, console, metric_line, print_json, show_trials
-from cofactor.recommend.fitted import TRIALS
+from cofactor.cli.common import Json, cell, console, metric_line, print_json, show, show_trials
+from cofactor.recommend.fitted import FIGURES, TRIALS
 
 
 def command(
@@ -24,13 +24,16 @@ def command(
     if as_json:
         print_json(facts)
         return
-    tried = facts.pop("trials")
+    tried, figures = facts.pop("trials"), facts.pop("figures")
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), _shown(name, value))
     console().print(table)
+    if figures:
+        columns = ["metric", "value", "low", "high", "n_rows", "rows", "measured"]
+        show(pl.DataFrame(figures, schema=FIGURES, strict=False).select(columns), "\nHow good it is")
     if tried:
         console().print("\nWhat auto tried", style="italic")
         show_trials(pl.DataFrame(tried, schema=TRIALS))

@@ -1,7 +1,8 @@
 """How good a model is, without training any: metrics, evaluation with confidence intervals, differences of models."""
 
 from cofactor.evaluation.evaluate import calibration, evaluate
+from cofactor.evaluation.figures import with_figures
 from cofactor.evaluation.held_out import LeakWarning, RelevanceWarning
 from cofactor.evaluation.metric_names import CustomMetric
 
-__all__ = ["CustomMetric", "LeakWarning", "RelevanceWarning", "calibration", "evaluate"]
+__all__ = ["CustomMetric", "LeakWarning", "RelevanceWarning", "calibration", "evaluate", "with_figures"]

@@ -32,8 +32,32 @@ TRIALS = {
     "held_out": pl.String,
 }
 """Columns and types of ``Fitted.trials``."""
+FIGURES = {
+    "metric": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_users": pl.Int64,
+    "n_rows": pl.Int64,
+    "note": pl.String,
+    "rows": pl.String,
+    "measured": pl.String,
+}
+"""Columns and types of ``Fitted.figures``; ``rows``: on which rows, in words; ``measured``: when (ISO, UTC)."""
 
-_STATE = ("model", "data", "seed", "metrics", "history", "intervals", "rotation", "updates", "index", "trials")
+_STATE = (
+    "model",
+    "data",
+    "seed",
+    "metrics",
+    "history",
+    "intervals",
+    "rotation",
+    "updates",
+    "index",
+    "trials",
+    "figures",
+)
 
 
 class Fitted:
@@ -44,7 +68,8 @@ class Fitted:
     epoch, ``intervals`` the quantiles of held-out residuals for models that have no posterior, ``rotation`` (k, k) the
     orthogonal matrix from the model's vectors to the axes of an earlier model, ``updates`` the ratings that came
     after training, ``index`` what finds candidates (None: exact search), ``trials`` what ``model="auto"`` tried (a
-    frame with the columns of ``TRIALS``; or None).
+    frame with the columns of ``TRIALS``; or None), ``figures`` what was measured on which held-out rows and when (a
+    frame with the columns of ``FIGURES``; or None: see :func:`cofactor.evaluation.with_figures`).
     """
 
     def __init__(
@@ -60,6 +85,7 @@ class Fitted:
         updates: Updates | None = None,
         index: Index | None = None,
         trials: pl.DataFrame | None = None,
+        figures: pl.DataFrame | None = None,
     ) -> None:
         self.model = model
         self.data = data
@@ -71,6 +97,7 @@ class Fitted:
         self.updates = updates or Updates()
         self.index = index
         self.trials = trials
+        self.figures = figures
         self._memory: dict[Any, Any] = {}
 
     @classmethod

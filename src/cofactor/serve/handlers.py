@@ -225,6 +225,7 @@ def about(live: Live) -> dict[str, Any]:
         },
         "config": dataclasses.asdict(rec.model.config),
         "metrics": rec.metrics,
+        "figures": [] if rec.figures is None else rec.figures.to_dicts(),
         "loaded": _iso(int(served.loaded)),
         "read_only": live.store is None,
         "cofactor": __version__,

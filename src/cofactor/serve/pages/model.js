@@ -1,7 +1,7 @@
 /* What is live: the model and its figures in words, its versions, and the ways to a newer or an older one. */
 
 import { get, post } from "./api.js";
-import { announce, big, button, el, empty, facts, fix, head, known, lede, replace, section, sentence, short, skeleton, trouble, when } from "./dom.js";
+import { announce, big, button, el, empty, facts, fix, head, known, lede, note, replace, section, sentence, short, skeleton, trouble, when } from "./dom.js";
 
 const MEANING = {
 	rmse: "root of the mean squared error: how far predictions are off, large errors counting more; lower is better",
@@ -23,7 +23,7 @@ function meaning(name) {
 	const stem = name.replace(/@\d+$/, "").replace(/^(inner|valid|test)_/, "");
 	const found = MEANING[stem];
 	if (!found) return null;
-	if (name.startsWith("inner_")) return `${found}. On a held-out part of the training ratings, by which the model was chosen: a little rosy`;
+	if (name.startsWith("inner_")) return `${found}. On a held-out part of the training ratings, by which the model was chosen, so slightly optimistic`;
 	if (name.startsWith("valid_") || name.startsWith("test_")) return `${found}. On ratings held out of training`;
 	return found;
 }
@@ -63,8 +63,16 @@ export function open(root, route, { info, title, refreshInfo }) {
 			facts([["model", now.model, now.task === "rating" ? "predicts ratings" : "puts items in order"], ["version", String(now.version)], ["ratings", big(now.ratings), now.newer_ratings ? `and ${big(now.newer_ratings)} newer` : "none newer"], ["users", big(now.users)], ["items", big(now.items)],
 				["scale", now.scale.low < now.scale.high ? `${short(now.scale.low)} – ${short(now.scale.high)}` : "liked or not"], now.created ? ["made", ...day(now.created)] : null, ["live since", ...day(now.loaded)]]),
 			el("div", { class: "columns even" },
-				section("How good it is", null, metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, Math.abs(value) >= 100 ? 0 : 4)), meaning(name) ? el("dd", { class: "more" }, sentence(meaning(name))) : null))) : empty("Nothing was measured", "The bundle came without figures; cofactor evaluate makes them.")),
+				section("How good it is", null, figures(now), metrics.length || now.figures?.length ? null : empty("Nothing was measured", "The bundle came without figures; cofactor evaluate MODEL TEST --save writes them into it."), metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, Math.abs(value) >= 100 ? 0 : 4)), meaning(name) ? el("dd", { class: "more" }, sentence(meaning(name))) : null))) : null),
 				section("What it can do", null, el("ul", { class: "can" }, can.map(([key, text]) => el("li", { class: now.can[key] ? "yes" : "no" }, el("span", { "aria-hidden": "true" }, now.can[key] ? "✓" : "–"), el("span", {}, text, now.can[key] ? null : el("span", { class: "unseen" }, ": no"))))))));
+	}
+	/** What was measured on held-out rows, with the interval, the rows and the day. */
+	function figures(now) {
+		const groups = Map.groupBy ? Map.groupBy(now.figures ?? [], (f) => `${f.rows}|${f.measured}`) : new Map([["", now.figures ?? []]]);
+		return [...groups.values()].filter((list) => list.length).map((list) => el("div", {},
+			note("slim", `On ${list[0].rows}: ${big(list[0].n_rows ?? 0)} rows, measured ${when(list[0].measured)}. The range is the 95 % interval.`),
+			el("dl", { class: "measures" }, list.filter((f) => known(f.value)).map((f) => el("div", {}, el("dt", {}, called(f.metric)), el("dd", { class: "figure" }, fix(f.value, 4)),
+				known(f.low) ? el("dd", { class: "more n" }, `${fix(f.low, 4)} to ${fix(f.high, 4)}`) : null, meaning(f.metric) ? el("dd", { class: "more" }, sentence(meaning(f.metric))) : null)))));
 	}
 	function table(rows) {
 		if (!rows.length) return replace(versions, empty("No versions yet"));

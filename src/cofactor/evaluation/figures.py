@@ -1,0 +1,29 @@
+"""Figures that travel with a model: what was measured, on which rows, and when."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TypeVar
+
+import polars as pl
+
+from cofactor.recommend.fitted import FIGURES, Fitted
+
+Some = TypeVar("Some", bound=Fitted)
+MOST = 200
+"""Lines that a model carries: older ones are let go."""
+
+
+def with_figures(rec: Some, found: pl.DataFrame, rows: str) -> Some:
+    """The same model with these results of :func:`cofactor.evaluate` among its figures; ``rows`` says on which rows.
+
+    Figures of the same rows and metric take the place of earlier ones.
+    """
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    new = found.select("metric", "value", "low", "high", "n_users", "n_rows", "note").with_columns(
+        rows=pl.lit(rows), measured=pl.lit(now)
+    )
+    new = new.select([pl.col(name).cast(kind) for name, kind in FIGURES.items()])
+    if rec.figures is not None:
+        new = pl.concat([new, rec.figures.join(new, on=["rows", "metric"], how="anti")])
+    return rec.replace(figures=new.head(MOST))
