@@ -31,7 +31,6 @@ def test_protocols_and_shapes(name: str) -> None:
     data = noise()
     model = fitted(name, data)
     assert isinstance(model, Model)
-    assert isinstance(model)
     assert model.task == "ranking"
     assert model.name == name
     users = np.array([3, -1, 0])

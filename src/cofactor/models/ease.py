@@ -16,8 +16,10 @@ from cofactor.kernels.similarity import gram_rows, mirror_rows
 from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED, WORK
+from cofactor.models.base.inner import InnerSplit, hold_entries, inner_ndcg, kept_entries
+from cofactor.models.base.local_ridge import diagonal_of, gram_entries, local_ridge, sparse_gram
 from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
-from cofactor.models.base.sparse import transposed
+from cofactor.models.base.sparse import times, transposed
 
 Array = NDArray[Any]
 
@@ -28,18 +30,33 @@ class EaseConfig:
 
     reg: float = option(200.0, "added to the diagonal of the items' Gram matrix", Search(20.0, 5000.0, log=True))
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
+    dropout: float = option(
+        0.0, "denoising: the chance that an item is missing from a history (Steck 2020); 0: none", Search(0.0, 0.7)
+    )
+    neighbours: int | None = option(
+        None, "regress each item on so many of its nearest; 0: on all; none: on 150 where there are over 8,000 items"
+    )
+    local_reg: float | None = option(
+        None, "neighbours: added to the diagonal; none: chosen on a part of the items inside training"
+    )
     max_gb: float = option(8.0, "refuse to start where more memory than this would be needed", endless=True)
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
         if not self.reg > 0:
             raise ConfigError(f"reg is {self.reg}; it must be above 0")
+        if self.local_reg is not None and not self.local_reg > 0:
+            raise ConfigError(f"local_reg is {self.local_reg}; it must be above 0")
+        if self.neighbours is not None and self.neighbours < 0:
+            raise ConfigError(f"neighbours is {self.neighbours}; it must be at least 1, or 0 for all items")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}; it must be at least 0 and below 1")
 
 
 class Ease(HistoryRanker):
-    """EASE (Steck, 2019): a dense item-item model in closed form.
+    """EASE (Steck, 2019): a linear item-item model in closed form, dense or on each item's nearest.
 
-    ``weights`` are dense, float32 (n_items, n_items).
+    ``weights`` are float32 (n_items, n_items), dense; with ``neighbours``, CSR.
     """
 
     name: ClassVar[str] = "ease"
@@ -50,8 +67,14 @@ class Ease(HistoryRanker):
 
     @classmethod
     def cost(cls, config: EaseConfig, size: TableSize) -> Cost:
-        """The table by user and by item; one square matrix of the items, inverted in place."""
-        n, items = size.ratings, float(size.items)
+        """The table by user and by item; one square matrix of the items, inverted in place, or the sparse Gram matrix
+        and the neighbours."""
+        n, items, k = size.ratings, float(size.items), near_of(config, size.items)
+        if k:
+            near, entries = items * k, min(size.pairs_by_user, items**2)
+            memory = (2 * GROUPING + 2 * TURNED + 16) * n + 16 * entries + 40 * near + WORK + 24 * size.users
+            work = 10.0 * size.pairs_by_user + 0.3 * near * k**2
+            return Cost(memory, GROUPED * n + 8 * near, work, "I x neighbours^3", COMPILED)
         kept = GROUPED * n + 4 * items**2
         memory = max((2 * GROUPING) * n, (GROUPED + TURNED + 4) * n + 4 * items**2 + WORK) + 24 * size.users
         work = 0.05 * items**3 + 5 * size.pairs_by_user
@@ -59,12 +82,97 @@ class Ease(HistoryRanker):
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError, with a forecast, where the matrix would not fit ``max_gb``."""
-        check_memory(self.name, data.n_items, 1, self.config.max_gb)
+        k = near_of(self.config, data.n_items)
+        if not k:
+            check_memory(self.name, data.n_items, 1, self.config.max_gb)
         rows = self.begin(data)
-        return SolveStepper(lambda: self._solve(rows))
+        seed = int(rng.integers(2**63))
+        return SolveStepper(lambda: self._solve(rows, k, seed))
 
-    def _solve(self, rows: CSR) -> None:
-        self.weights = ease_weights(gram(rows), self.config.reg)
+    def _solve(self, rows: CSR, k: int, seed: int) -> None:
+        c = self.config
+        if k:
+            self.weights = near_weights(rows, k, c, np.random.default_rng([seed, 1]))
+            return
+        upper = gram(rows)
+        if c.dropout:
+            diagonal = np.einsum("ii->i", upper)
+            diagonal *= np.float32(1 / (1 - c.dropout))
+        self.weights = ease_weights(upper, c.reg)
+
+
+MANY, NEAREST = 8_000, 150
+"""From how many items on each is regressed on its nearest alone, and on how many."""
+USER_POWER = 0.5
+"""With neighbours a user's row counts its length to the minus this power."""
+LOCAL_REGS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""Penalties tried, in units of the mean of the diagonal."""
+_PART, _USERS = 0.15, 1500
+"""Items and users that the penalty is chosen on."""
+
+
+def near_of(config: EaseConfig, n_items: int) -> int:
+    """On how many nearest items each is regressed; 0: on all."""
+    if config.neighbours is not None:
+        return config.neighbours
+    dense = n_items <= MANY and 4e-9 * n_items**2 <= config.max_gb
+    return 0 if dense else NEAREST
+
+
+def near_weights(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> CSR:
+    """Ridge weights of each item on its ``k`` nearest; the penalty is chosen where it is not given."""
+    indptr = gram_entries(rows)
+    need = 8e-9 * indptr[-1]
+    if need > c.max_gb:
+        raise ConfigError(
+            f"ease needs {need:.1f} GB for the items that share users, more than max_gb={c.max_gb:g}; "
+            "raise max_gb, or take graph-filter, item-cosine or ials"
+        )
+    reg = _local_reg(rows, k, c, rng) if c.local_reg is None else c.local_reg
+    matrix = sparse_gram(by_length(rows), indptr)
+    return local_ridge(matrix, k, penalties(matrix, reg, c.dropout), 1.0)
+
+
+def by_length(rows: CSR) -> CSR:
+    """Rows weighted so that a user counts its number of entries to the minus ``USER_POWER``."""
+    weights = np.maximum(rows.counts, 1) ** (-USER_POWER / 2)
+    values = rows.values * np.repeat(weights, rows.counts)
+    return rows._replace(values=values.astype(np.float32))
+
+
+def penalties(matrix: CSR, reg: float, dropout: float) -> Array:
+    """float32 (n_items,): what is added to the diagonal; with EDLAE's part for ``dropout``."""
+    return np.float32(reg) + np.float32(dropout / (1 - dropout)) * diagonal_of(matrix)
+
+
+def _local_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> float:
+    """The penalty that ranks held-out entries best, among a part of the items: only these are regressed."""
+    split = hold_entries(rows, _USERS, 0.2, rng)
+    matrix = sparse_gram(by_length(split.rows), gram_entries(split.rows))
+    diagonal = diagonal_of(matrix)
+    mean = max(float(diagonal.mean(dtype=np.float64)), 1e-6)
+    part = np.sort(rng.permutation(rows.n_cols)[: max(round(_PART * rows.n_cols), min(rows.n_cols, 500))])
+    place = np.full(rows.n_cols, -1, dtype=np.int32)
+    place[part] = np.arange(len(part), dtype=np.int32)
+    some = _among(split, place, len(part))
+    best = (-1.0, mean * LOCAL_REGS[2])
+    for step in LOCAL_REGS:
+        weights = local_ridge(matrix, k, penalties(matrix, step * mean, c.dropout), 1.0, part)
+        scores = times(split.seen.take(some.users), weights)[:, part]
+        best = max(best, (inner_ndcg(some, scores[None], np.ones(1)), step * mean))
+    return best[1]
+
+
+def _among(split: InnerSplit, place: Array, n: int) -> InnerSplit:
+    """The same with items renumbered by ``place``, those of -1 left out; users (positions) with a wanted one."""
+
+    def renumbered(part: CSR) -> CSR:
+        kept = kept_entries(part, place[part.indices] >= 0)
+        return kept._replace(indices=place[kept.indices], n_cols=n)
+
+    wanted = renumbered(split.wanted)
+    users = np.flatnonzero(wanted.counts > 0)
+    return InnerSplit(split.rows, users, renumbered(split.seen).take(users), wanted.take(users))
 
 
 def check_memory(name: str, n_items: int, matrices: int, max_gb: float) -> None:

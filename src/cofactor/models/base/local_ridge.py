@@ -48,12 +48,12 @@ def diagonal_of(gram: CSR) -> Array:
     return out
 
 
-def local_ridge(gram: CSR, k: int, penalty: Array, shrink: float = 10.0) -> CSR:
+def local_ridge(gram: CSR, k: int, penalty: Array, shrink: float = 10.0, among: Array | None = None) -> CSR:
     """float32 CSR (n_items, n_items): row ``i`` says what having item ``i`` adds to each item of which it is one of the
     ``k`` nearest.
 
     ``penalty`` float32 (n_items,): added to the diagonal. ``shrink``: added to the denominator of the cosine, so that
-    rare items are not taken for near.
+    rare items are not taken for near. ``among``: only these items (codes) are regressed.
     """
     n = gram.n_rows
     k = min(k, max(n - 1, 1))
@@ -61,6 +61,10 @@ def local_ridge(gram: CSR, k: int, penalty: Array, shrink: float = 10.0) -> CSR:
     matrix = frozen(gram.indptr, gram.indices, gram.values)
     nearest = (*matrix, *frozen(diagonal_of(gram)), shrink, near, count)
     over_rows(lambda a, b: neighbour_rows(a, b, *nearest), gram.indptr)
+    if among is not None:
+        chosen = np.zeros(n, dtype=np.bool_)
+        chosen[among] = True
+        count[~chosen] = 0
     out = np.zeros((n, k), dtype=np.float32)
     given = (*matrix, *frozen(near, count, np.asarray(penalty, dtype=np.float32)), out)
     over_rows(lambda a, b: ridge_rows(a, b, *given), np.concatenate([[0], np.cumsum(count)]), per_row=k)

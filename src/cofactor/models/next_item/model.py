@@ -47,6 +47,7 @@ class NextItem(HistoryRanker):
 
     name: ClassVar[str] = "next-item"
     Config = NextItemConfig
+    scores_without = None  # type: ignore[assignment]  # each entry's weight depends on the others: see history_terms
 
     def __init__(self, config: NextItemConfig | None = None) -> None:
         super().__init__(config or NextItemConfig())

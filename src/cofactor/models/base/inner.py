@@ -1,0 +1,72 @@
+"""Settings chosen inside training: rows of some users held out of sparse rows, and how well scores rank them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR
+from cofactor.kernels.blend import ndcg_rows
+from cofactor.kernels.blocks import over_rows
+from cofactor.models.base.sparse import frozen
+
+Array = NDArray[Any]
+
+NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+class InnerSplit(NamedTuple):
+    """``rows``: what is left to train on, all users; ``users``: those of whom entries are held out, codes ascending;
+    ``seen``: what is left of theirs; ``wanted``: what is held out."""
+
+    rows: CSR
+    users: Array
+    seen: CSR
+    wanted: CSR
+
+
+def kept_entries(rows: CSR, keep: Array) -> CSR:
+    """The entries that ``keep`` (bool, nnz) marks."""
+    indptr = np.concatenate([[0], np.cumsum(keep)])[rows.indptr].astype(np.int64)
+    order = None if rows.order is None else rows.order[keep]
+    return CSR(indptr, rows.indices[keep], rows.values[keep], NO_ROWS, rows.n_cols, order)
+
+
+def hold_entries(rows: CSR, n_users: int, share: float, rng: np.random.Generator) -> InnerSplit:
+    """Hold a ``share`` of the entries of at most ``n_users`` users out (one at least, of users who have two).
+
+    Where weights differ, only entries of half the largest weight or more are wanted.
+    """
+    able = np.flatnonzero(rows.counts >= 2)
+    users = np.sort(rng.permutation(able)[:n_users])
+    chosen = np.zeros(rows.n_rows, dtype=np.bool_)
+    chosen[users] = True
+    row = np.repeat(np.arange(rows.n_rows), rows.counts)
+    lot = rng.random(len(row))
+    order = np.lexsort((lot, row))
+    rank = np.empty(len(row), dtype=np.int64)
+    rank[order] = np.arange(len(row)) - np.repeat(rows.indptr[:-1], rows.counts)
+    held = chosen[row] & (rank < np.maximum(np.round(share * rows.counts[row]), 1))
+    good = held & (rows.values >= 0.5 * rows.values.max(initial=0.0))
+    wanted = kept_entries(rows, good).take(users)
+    some = wanted.counts > 0
+    inner = kept_entries(rows, ~held)
+    return InnerSplit(inner, users[some], inner.take(users[some]), wanted.take(np.flatnonzero(some)))
+
+
+def inner_ndcg(split: InnerSplit, scores: Array, weights: Array, n: int = 20) -> float:
+    """Mean NDCG at ``n`` of the held-out entries, by ``weights @ scores``; ``scores`` float32 (parts, users, items)."""
+    if not len(split.users):
+        return 0.0
+    out = np.empty(len(split.users))
+    arrays: tuple[Any, ...] = (
+        scores,
+        np.asarray(weights, dtype=np.float64),
+        *frozen(split.seen.indptr, split.seen.indices, split.wanted.indptr, split.wanted.indices),
+        n,
+        out,
+    )
+    over_rows(lambda a, b: ndcg_rows(a, b, *arrays), split.seen.indptr, per_row=split.seen.n_cols)
+    return float(out.mean())

@@ -1,0 +1,236 @@
+"""``graph-filter``: filters on the graph of users and items, without training (Shen et al. 2021, GF-CF).
+
+Two of them: walks of two steps, from an item over its users to their items, with popularity held back on both sides
+(RP3beta, Paudel et al. 2017; Turbo-CF, Park et al. 2024), and the ideal low-pass filter, the first singular vectors of
+the normalised matrix. The exponent of popularity and the weight of the second are chosen inside training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import BundleError, ConfigError
+from cofactor.kernels.products import dots
+from cofactor.model import Cost, State, TableSize
+from cofactor.models.base.arrays import at, fitted, stored
+from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
+from cofactor.models.base.inner import InnerSplit, hold_entries, inner_ndcg
+from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight, weighted
+from cofactor.models.base.sparse import times, transposed
+from cofactor.models.base.spectrum import right_singular
+from cofactor.models.item_cosine import nearest
+
+Array = NDArray[Any]
+
+TO_POWERS = (0.1, 0.2, 0.3, 0.4, 0.5)
+LOW_PASS = (0.0, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0)
+_SPAN = 500
+"""Users whose scores set the scale of the two filters."""
+_WIDE = 64_000_000
+"""Numbers in the table of singular vectors, at most: fewer vectors are kept of very many items."""
+
+
+@dataclass(frozen=True)
+class GraphFilterConfig:
+    """Parameters of ``graph-filter``."""
+
+    n_factors: int = option(256, "singular vectors of the low-pass filter", Search(32, 512, log=True))
+    neighbours: int = option(500, "items kept for each item, the largest", Search(50, 1000, log=True))
+    from_power: float = option(0.7, "how much popular items of the history are held back, 0 to 1", Search(0.0, 1.0))
+    to_power: float | None = option(
+        None, "how much popular items of the list are held back, 0 to 1; none: chosen inside training"
+    )
+    user_power: float = option(1.0, "how much users with many items are held back, 0 to 1", Search(0.0, 1.0))
+    low_pass: float | None = option(None, "weight of the low-pass filter; none: chosen inside training")
+    min_rating_weight: float = option(
+        0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
+    )
+    users: int = option(1000, "users of whom rows are held out to choose by, at most")
+    max_users: int = option(200_000, "users that the singular vectors are found from, at most")
+
+    def __post_init__(self) -> None:
+        check_min_weight(self.min_rating_weight)
+        if min(self.n_factors, self.neighbours, self.users, self.max_users) < 1:
+            raise ConfigError(
+                f"n_factors={self.n_factors}, neighbours={self.neighbours}, users={self.users}, "
+                f"max_users={self.max_users}: all must be at least 1"
+            )
+        for name in ("from_power", "to_power", "user_power"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ConfigError(f"{name} is {value}; it must be between 0 and 1")
+        if self.low_pass is not None and not self.low_pass >= 0:
+            raise ConfigError(f"low_pass is {self.low_pass}; it must be 0 or more")
+
+
+class GraphFilter(HistoryRanker):
+    """Two-step walks and a low-pass filter on the graph of users and items.
+
+    ``weights``: the walks, CSR (n_items, n_items); ``inward`` and ``outward`` float32 (n_items, k): the low-pass filter
+    is ``inward @ outward.T``, at its weight. A user's state is the row of scores.
+    """
+
+    name: ClassVar[str] = "graph-filter"
+    Config = GraphFilterConfig
+
+    def __init__(self, config: GraphFilterConfig | None = None) -> None:
+        super().__init__(config or GraphFilterConfig())
+        self.inward: Array | None = None
+        self.outward: Array | None = None
+        self.chosen: tuple[float, float] | None = None
+
+    @classmethod
+    def cost(cls, config: GraphFilterConfig, size: TableSize) -> Cost:
+        """The table by user and by item, twice while choosing; the walks; tables of singular vectors."""
+        n, items = size.ratings, float(size.items)
+        near, k = items * min(config.neighbours, items), min(config.n_factors, items)
+        people = min(size.users, config.max_users)
+        memory = (2 * GROUPED + 2 * TURNED + GROUPING + 48) * n + 40 * near + 4 * (k + 32) * (5 * items + 2 * people)
+        memory += 12.0 * min(config.users, size.users) * items
+        work = 30.0 * size.pairs_by_user + 30 * items**2 + 20.0 * (k + 32) * n + 4 * (k + 32) ** 2 * items
+        kept = GROUPED * n + 8 * near + 8 * k * items
+        return Cost(memory, kept, work, "sum over users of (ratings of the user)^2; ratings x factors", COMPILED)
+
+    def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
+        """Nothing is computed before the first run."""
+        rows = self.begin(data)
+        seed = int(rng.integers(2**63))
+        return SolveStepper(lambda: self._solve(rows, seed))
+
+    def _solve(self, rows: CSR, seed: int) -> None:
+        c = self.config
+        to_power, low = c.to_power, c.low_pass
+        if to_power is None or low is None:
+            to_power, low = _chosen(rows, c, np.random.default_rng([seed, 1]))
+        self.chosen = (to_power, low)
+        some = np.sort(np.random.default_rng([seed, 2]).permutation(rows.n_rows)[:_SPAN])
+        walked = walks(rows, c.from_power, to_power, c.user_power, c.neighbours)
+        self.weights = _scaled(walked, 1 / _spread(times(rows.take(some), walked)))
+        if low > 0:
+            inward, outward = low_pass(rows, c, np.random.default_rng([seed, 3]))
+            outward *= np.float32(low / _spread(dots(times(rows.take(some), inward), outward)))
+        else:
+            inward = outward = np.zeros((rows.n_cols, 0), dtype=np.float32)
+        self.inward, self.outward = inward, outward
+
+    def fold_in(self, histories: CSR) -> Array:
+        """float32 (n, n_items): the scores of users with these ratings."""
+        popular, limits = fitted(self.popularity, self.name), fitted(self.range, self.name)
+        inward, outward = fitted(self.inward, self.name), fitted(self.outward, self.name)
+        assert self.weights is not None
+        rows = weighted(histories, limits, self.config.min_rating_weight)
+        out = times(rows, self.weights)
+        if inward.shape[1]:
+            out += dots(times(rows, inward), outward)
+        out[~out.any(axis=1)] = popular
+        return out
+
+    def _added(self, rated: Array, items: Array) -> Array:
+        inward, outward = fitted(self.inward, self.name), fitted(self.outward, self.name)
+        out = super()._added(rated, items)
+        return out + dots(inward[rated], outward[items]) if inward.shape[1] else out
+
+    def item_similarity(self, items: Array) -> Array:
+        """float32 (len(items), n_items): what having each of these adds to every item."""
+        items = np.asarray(items)
+        inward, outward = fitted(self.inward, self.name), fitted(self.outward, self.name)
+        out = super().item_similarity(items)
+        if inward.shape[1]:
+            out += dots(at(inward, items), outward)
+        known = items >= 0
+        out[np.flatnonzero(known), items[known]] = 0.0
+        return out
+
+    def state(self) -> State:
+        """``weights_...`` and ``history_...`` (CSR), ``inward``, ``outward``, ``popularity`` and ``range``."""
+        inward, outward = fitted(self.inward, self.name), fitted(self.outward, self.name)
+        return {**super().state(), "inward": inward, "outward": outward}
+
+    @classmethod
+    def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
+        """The same model again; BundleError where an array does not fit."""
+        model: Self = super().from_state(config, state)
+        assert model.popularity is not None
+        model.inward = stored(state, "inward", np.float32, (len(model.popularity), None))
+        model.outward = stored(state, "outward", np.float32, model.inward.shape)
+        if not isinstance(model.weights, CSR):
+            raise BundleError("the weights of the saved model are dense; those of graph-filter are sparse")
+        return model
+
+
+def degrees(rows: CSR) -> tuple[Array, Array]:
+    """float64 (n_users,) and (n_items,): sums of the weights, at least 1e-6."""
+    who = np.repeat(np.arange(rows.n_rows), rows.counts)
+    by_user = np.bincount(who, rows.values, minlength=rows.n_rows)
+    by_item = np.bincount(rows.indices, rows.values, minlength=rows.n_cols)
+    return np.maximum(by_user, 1e-6), np.maximum(by_item, 1e-6)
+
+
+def walks(rows: CSR, from_power: float, to_power: float, user_power: float, k: int) -> CSR:
+    """float32 CSR (n_items, n_items): ``i^-from_power * (sum over users of x_ui x_uj u^-user_power) * j^-to_power``,
+    with degrees for ``i``, ``u`` and ``j``; the ``k`` largest of each row."""
+    users, items = degrees(rows)
+    who = np.repeat(np.arange(rows.n_rows), rows.counts)
+    values = rows.values * users[who] ** (-user_power / 2) * items[rows.indices] ** -to_power
+    found = nearest(transposed(rows._replace(values=values.astype(np.float32))), k)
+    row = np.repeat(np.arange(found.n_rows), found.counts)
+    return found._replace(values=(found.values * items[row] ** (to_power - from_power)).astype(np.float32))
+
+
+def low_pass(rows: CSR, c: GraphFilterConfig, rng: np.random.Generator) -> tuple[Array, Array]:
+    """(inward, outward), float32 (n_items, k): the projection on the first singular vectors of the normalised rows,
+    from the space of the rows and back."""
+    users, items = degrees(rows)
+    if rows.n_rows > c.max_users:
+        some = np.sort(rng.permutation(rows.n_rows)[: c.max_users])
+        rows, users = rows.take(some), users[some]
+    who = np.repeat(np.arange(rows.n_rows), rows.counts)
+    values = rows.values * users[who] ** -0.5 * items[rows.indices] ** -0.5
+    k = max(min(c.n_factors, _WIDE // max(rows.n_cols, 1)), 1)
+    vectors, _ = right_singular(rows._replace(values=values.astype(np.float32)), k, rng)
+    root = np.where(items > 1e-6, np.sqrt(items), 0.0).astype(np.float32)[:, None]
+    inward = np.divide(vectors, root, out=np.zeros_like(vectors), where=root > 0)
+    return inward, np.ascontiguousarray(vectors * root)
+
+
+def _chosen(rows: CSR, c: GraphFilterConfig, rng: np.random.Generator) -> tuple[float, float]:
+    """(to_power, low_pass) by NDCG@20 of entries held out of the rows."""
+    split = hold_entries(rows, c.users, 0.2, rng)
+    powers = TO_POWERS if c.to_power is None else (c.to_power,)
+    weights = LOW_PASS if c.low_pass is None else (c.low_pass,)
+    scores = np.zeros((2, len(split.users), rows.n_cols), dtype=np.float32)
+    best = (-1.0, powers[len(powers) // 2], weights[0])
+    if max(weights) > 0 and len(split.users):
+        inward, outward = low_pass(split.rows, c, rng)
+        scores[1] = dots(times(split.seen, inward), outward)
+        scores[1] /= np.float32(_spread(scores[1]))
+    for power in powers:
+        walked = walks(split.rows, c.from_power, power, c.user_power, c.neighbours)
+        scores[0] = times(split.seen, walked)
+        scores[0] /= np.float32(_spread(scores[0]))
+        best = max(best, _best_weight(split, scores, power, weights))
+    return best[1], best[2]
+
+
+def _best_weight(
+    split: InnerSplit, scores: Array, power: float, weights: tuple[float, ...]
+) -> tuple[float, float, float]:
+    values = [inner_ndcg(split, scores, np.array([1.0, w])) for w in weights]
+    best = int(np.argmax(values))
+    return values[best], power, weights[best]
+
+
+def _spread(scores: Array) -> float:
+    """The mean over users of the deviation of their scores."""
+    return max(float(scores.std(axis=1, dtype=np.float64).mean()) if len(scores) else 0.0, 1e-30)
+
+
+def _scaled(weights: CSR, factor: float) -> CSR:
+    return weights._replace(values=(weights.values * factor).astype(np.float32))
