@@ -79,5 +79,5 @@ def test_it_cannot_take_over_a_name_nor_break_others(tmp_path):
 def test_unknown_names():
     assert all(is_registered(name) for name in REGISTRY)
     assert not is_registered("random-walkk")
-    with pytest.raises(ConfigError, match="no model 'bais'.*Did you mean 'bias'"):
+    with pytest.raises(ConfigError, match=r"no model 'bais'.*Did you mean 'bias'"):
         model_class("bais")
