@@ -273,15 +273,20 @@ def test_weights_of_a_blend_are_found_and_measured_on_other_users() -> None:
     signal = hits.astype(np.float32)
     scores = np.stack([signal + rng.normal(0, 0.7, hits.shape) for _ in range(2)] + [rng.normal(0, 1, hits.shape)])
     standing = mixing.Standing(scores.astype(np.float32), hits, relevant)
-    found = mixing.mixture(standing, seed=0)
+    found = mixing.mixture([standing], seed=0)
     assert found.weights.sum() == pytest.approx(1)
     assert found.weights[2] < 0.15
     assert min(found.weights[:2]) > 0.3
-    assert found.surely_better
+    assert found.as_good
     single = [mixing.ndcg_of(standing, np.eye(3)[k], 10).mean() for k in range(3)]
     assert found.value > max(single)
     useless = mixing.Standing(rng.normal(0, 1, (3, n_users, width)).astype(np.float32), hits, relevant)
-    assert not mixing.mixture(useless, seed=0).surely_better
+    useless.scores[0] += 3 * hits
+    alone = mixing.mixture([useless], seed=0)
+    assert alone.weights[0] > 0.7
+    split = mixing.mixture([standing.take(np.arange(0, 400, 2)), standing.take(np.arange(1, 400, 2))], seed=0)
+    assert split.weights == pytest.approx(found.weights, abs=0.2)
+    assert mixing.joined([standing.take(np.arange(9)), standing.take(np.arange(9, 400))]).relevant.shape == (400,)
 
 
 def test_standing_holds_what_full_scores_would_list() -> None:

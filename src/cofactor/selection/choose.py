@@ -27,7 +27,7 @@ from cofactor.models.specs import spec_text
 from cofactor.recommend.fitted import TRIALS
 from cofactor.selection.budget import counted, memory_limit
 from cofactor.selection.candidates import Candidate, Fit, candidate, default_fit
-from cofactor.selection.mixing import joined, mixture, standing_of
+from cofactor.selection.mixing import mixture, standing_of
 from cofactor.selection.plan import Cost, Plan, make_plan
 from cofactor.selection.subsamples import few_users, held_out_futures, measured_users, random_rows, some_users
 
@@ -125,7 +125,8 @@ def choose(
     ``clock`` only measures the seconds that the frame shows.
 
     The best rankers are also tried as a blend: its weights are found on one half of the validation users and measured
-    on the other. ``candidates`` are as in ``compare``, from the simplest up.
+    on the other. It is taken where it is as good there as the best of its parts, but for a standard error.
+    ``candidates`` are as in ``compare``, from the simplest up.
 
     Raises ConfigError for a task that is neither ``rating`` nor ``ranking``, DataError where no candidate gives a
     figure. Warns (ChoiceWarning) where the budget left nothing but the simplest to try.
@@ -177,7 +178,8 @@ def choose(
                 mixed[1]["status"] = f"tried, {TOO_DEAR} about {work:,.0f} s"
         step("", 1)
     lines = table if mixed is None else [*table, mixed[1]]
-    best = _best(lines, target)
+    # A blend that is as good as the best single one is taken: which single one is best has more of luck in it.
+    best = len(pool) if mixed is not None and mixed[1]["status"] == "tried" else _best(table, target)
     chosen = mixed[0] if mixed is not None and best == len(pool) else pool[best]
     frame = pl.DataFrame([{**line, "chosen": k == best} for k, line in enumerate(lines)], schema=TRIALS)
     if len(pool) > 1 and only_the_simplest(frame):
@@ -324,11 +326,11 @@ class _Trial:
             seen = part.train.by_user.take(users)
             scores = [each[at].scores for each in trained]
             standings.append(standing_of(scores, users, seen, who.items.take(rows), who.counts[rows]))
-        found = mixture(joined(standings), self.seed, self.target.n)
+        found = mixture(standings, self.seed, self.target.n)
         used = [k for k, weight in enumerate(found.weights) if weight > 0]
         models = tuple(_text(which[k]) for k in used)
         weights = tuple(float(round(found.weights[k], 6)) for k in used)
         one = candidate(("blend", {"models": models, "weights": weights}))
-        status = "tried" if found.surely_better else "tried, not surely better than the best of its parts"
-        line = self.line(one, status)
+        worse = "tried, worse than the best of its parts"
+        line = self.line(one, "tried" if found.as_good and len(used) > 1 else worse)
         return one, line | {"value": found.value, "seconds": self.clock() - start}

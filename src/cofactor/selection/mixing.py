@@ -1,4 +1,4 @@
-"""A blend of rankers that are trained already: weights by greedy selection on held-out rows (Caruana et al. 2004)."""
+"""A blend of trained rankers: weights by greedy selection on held-out rows, averaged over bags (Caruana et al. 2004)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ NEAR = 50
 """Each model's best items of a user that a blend may list."""
 BLOCK = 1 << 23
 """Scores of one model held at a time."""
-ROUNDS = 20
+ROUNDS, BAGS, BAG_USERS = 20, 4, 500
+"""Steps of a search for weights; how many searches each part gets, and on how many users at most."""
+LEAST = 0.05
+"""A model of less weight is left out."""
 
 
 @dataclass(frozen=True)
@@ -58,25 +61,49 @@ def joined(parts: Sequence[Standing]) -> Standing:
 @dataclass(frozen=True)
 class Mixture:
     """``weights`` float64 (models,), they sum to 1; ``value``: NDCG of weights that were found on other users;
-    ``surely_better``: whether that beats the best single model by more than a hundredth and than its standard error."""
+    ``as_good``: whether that is no less than the best single model has there, but for a standard error."""
 
     weights: Array
     value: float
-    surely_better: bool
+    as_good: bool
 
 
-def mixture(standing: Standing, seed: int, n: int = 10) -> Mixture:
-    """Weights from all users; their worth by cross-fitting: found on one half of the users, measured on the other."""
-    order = np.random.default_rng([seed, 8]).permutation(len(standing.relevant))
-    halves = [np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])]
-    values = np.empty(len(order))
-    for mine, other in (halves, halves[::-1]):
-        values[other] = ndcg_of(standing.take(other), greedy(standing.take(mine), n), n)
-    singles = [ndcg_of(standing, single, n) for single in np.eye(len(standing.scores))]
-    gain = values - max(singles, key=np.mean)
+def mixture(parts: Sequence[Standing], seed: int, n: int = 10) -> Mixture:
+    """Weights from all users of all parts (windows of time, say); their worth by cross-fitting: found on one half of
+    the users, measured on the other."""
+    rng = np.random.default_rng([seed, 8])
+    halves: list[tuple[Standing, Standing]] = []
+    for part in parts:
+        order = rng.permutation(len(part.relevant))
+        halves.append((part.take(np.sort(order[::2])), part.take(np.sort(order[1::2]))))
+    weights = bagged(parts, n, rng)
+    gains, values = [], []
+    for mine in (0, 1):
+        found = bagged([half[mine] for half in halves], n, rng)
+        others = joined([half[1 - mine] for half in halves])
+        singles = [ndcg_of(others, single, n) for single in np.eye(len(found))]
+        values.append(ndcg_of(others, found, n))
+        gains.append(values[-1] - max(singles, key=np.mean))
+    value, gain = np.concatenate(values), np.concatenate(gains)
     error = float(gain.std()) / np.sqrt(max(len(gain), 1))
-    best = float(values.mean() - gain.mean())
-    return Mixture(greedy(standing, n), float(values.mean()), bool(gain.mean() > max(error, 0.01 * best)))
+    return Mixture(weights, float(value.mean()), bool(gain.mean() > -error))
+
+
+def bagged(parts: Sequence[Standing], n: int, rng: np.random.Generator) -> Array:
+    """float64 (models,): the mean of the weights that are found on random halves of the users of each part.
+
+    Weights of a single search follow the luck of a few items that many users took (a hit of one week); those of many,
+    averaged, much less (bagged ensemble selection; Caruana et al. 2004, section 2.3).
+    """
+    found = []
+    for part in parts:
+        size = min(max(len(part.relevant) // 2, 1), BAG_USERS)
+        for _ in range(BAGS):
+            found.append(greedy(part.take(np.sort(rng.permutation(len(part.relevant))[:size])), n))
+    weights = np.mean(found, axis=0)
+    weights[weights < LEAST] = 0.0
+    mean: Array = weights / weights.sum()
+    return mean
 
 
 def greedy(standing: Standing, n: int, rounds: int = ROUNDS) -> Array:
@@ -84,15 +111,14 @@ def greedy(standing: Standing, n: int, rounds: int = ROUNDS) -> Array:
     where nothing has helped for three rounds."""
     counts = np.zeros(len(standing.scores))
     best, kept, idle = -1.0, counts, 0
+    summed = np.zeros(standing.hits.shape, dtype=np.float32)
     for _ in range(rounds):
-        values = []
-        for k in range(len(counts)):
-            counts[k] += 1
-            values.append(float(ndcg_of(standing, counts, n).mean()))
-            counts[k] -= 1
-        counts[int(np.argmax(values))] += 1
-        if max(values) > best * (1 + 1e-6):
-            best, kept, idle = max(values), counts.copy(), 0
+        values = [_ndcg(summed + scores, standing, n).mean() for scores in standing.scores]
+        added = int(np.argmax(values))
+        counts[added] += 1
+        summed += standing.scores[added]
+        if values[added] > best * (1 + 1e-6):
+            best, kept, idle = values[added], counts.copy(), 0
         else:
             idle += 1
             if idle == 3:
@@ -107,7 +133,11 @@ def ndcg_of(standing: Standing, weights: Array, n: int) -> Array:
     for scores, weight in zip(standing.scores, weights):
         if weight:
             summed += np.float32(weight) * scores
-    top = m.top_n(summed, min(n, len(summed[0]) if len(summed) else n))
+    return _ndcg(summed, standing, n)
+
+
+def _ndcg(summed: Array, standing: Standing, n: int) -> Array:
+    top = m.top_n(summed, min(n, summed.shape[1]))
     hits = np.take_along_axis(standing.hits, np.maximum(top, 0), axis=1) & (top >= 0)
     return m.ndcg(hits, standing.relevant)
 
