@@ -2,16 +2,18 @@
 #   make demo    the main job on bundled data: train, show, recommend, write report.html
 #   make test    the whole test suite
 #   make explore train on the bundled data and serve the web explorer; Ctrl-C ends it
+#   make test-spark  the tests on Spark, in an environment of their own in .venv-spark; they need Java
 #   make browser the explorer's tests in Debian's Chromium (skipped where it is not installed)
 #   make docs    the documentation site, in build/site; warnings are errors
 #   make check   style (ruff) and types (mypy --strict)
 #   make bench   rivals and cofactor side by side; writes benchmarks/results/
 PYTHON ?= python3
 VENV   ?= .venv
+SPARK  ?= .venv-spark
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 
-.PHONY: demo explore test browser docs check bench clean
+.PHONY: demo explore test test-spark browser docs check bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/cofactor demo
@@ -21,6 +23,11 @@ explore: $(VENV)/.core
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2
+
+test-spark: $(SPARK)/.spark
+	@command -v java >/dev/null || { echo "Spark needs Java: apt-get install openjdk-17-jre-headless"; exit 1; }
+	$(SPARK)/bin/python -m pytest tests/engines/test_spark.py tests/engines/test_engines.py -k spark -rs
+	$(SPARK)/bin/python examples/cluster.py
 
 browser: $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser -rs
@@ -50,6 +57,11 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(TORCH)
 	touch $@ $(VENV)/.core
 
+$(SPARK)/.spark: pyproject.toml
+	$(PYTHON) -m venv $(SPARK)
+	$(SPARK)/bin/python -m pip install --quiet --editable '.[spark]' 'pytest>=8.0' 'hypothesis>=6.100'
+	touch $@
+
 $(VENV)/.browser: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --editable '.[browser]'
 	touch $@
@@ -59,4 +71,4 @@ $(VENV)/.docs: $(VENV)/.dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(SPARK) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -84,7 +84,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Fitte
         here = None
         try:
             with files.opened(path) as folder:
-                here = os.fstat(folder)
+                here = folder.stat()
                 m = _manifest_of(folder, path)
                 arrays, ids = _contents(folder, m, path, verify)
             break
@@ -183,12 +183,12 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _manifest_of(folder: int, path: str | Path) -> manifest.Manifest:
+def _manifest_of(folder: files.Folder, path: str | Path) -> manifest.Manifest:
     return manifest.parse(files.contents(folder, files.MANIFEST, path, manifest.LIMIT), f"the manifest of {path}")
 
 
 def _contents(
-    folder: int, m: manifest.Manifest, path: str | Path, verify: bool
+    folder: files.Folder, m: manifest.Manifest, path: str | Path, verify: bool
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays by name, and (id map, side table) of "user" and "item", which may be unread."""
     ids = {}

@@ -18,7 +18,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,7 @@ def digest_of(data: bytes | memoryview) -> str:
 def digest_of_file(fd: int) -> str:
     """The same of a whole open file, piece by piece."""
     found, at = hashlib.blake2b(digest_size=32), 0
-    while piece := os.pread(fd, _PIECE, at):
+    while piece := read_at(fd, _PIECE, at):
         found.update(piece)
         at += len(piece)
     return found.hexdigest()
@@ -118,9 +118,24 @@ def digest_of_file(fd: int) -> str:
 # ---- reading
 
 
+class Folder(NamedTuple):
+    """An open bundle: a descriptor of its directory, or -1 where directories cannot be opened (Windows); its place."""
+
+    fd: int
+    place: Path
+
+    def stat(self) -> os.stat_result:
+        """Of the directory that was opened."""
+        return os.fstat(self.fd) if self.fd >= 0 else os.stat(self.place)
+
+
 @contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[int]:
-    """A descriptor of the bundle's directory, so that all files are read from one and the same while it is replaced."""
+def opened(path: str | Path) -> Iterator[Folder]:
+    """The bundle's directory, so that all files are read from one and the same while it is replaced.
+
+    On Windows, where a directory is not opened, each file is opened by its path. A bundle that is replaced meanwhile is
+    noticed by its digests, and read again.
+    """
     if not isinstance(path, (str, os.PathLike)):
         raise BundleError(f"a saved model is opened by its path, not by a {type(path).__name__}")
     place = Path(path)
@@ -128,23 +143,42 @@ def opened(path: str | Path) -> Iterator[int]:
     try:
         if not os.path.lexists(place) and is_bundle(aside):
             place = aside
-        fd = os.open(place, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        if relative_opening():
+            fd = os.open(place, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        elif stat.S_ISDIR(os.stat(place).st_mode):
+            fd = -1
+        else:
+            raise NotADirectoryError(errno.ENOTDIR, "not a directory")
     except NotADirectoryError:
         raise BundleError(f"{path} is not a saved model: it is a file, and a saved model is a directory") from None
     except (OSError, ValueError) as exc:
         raise BundleError(f"cannot open {path}: {getattr(exc, 'strerror', None) or exc}") from None
     try:
-        yield fd
+        yield Folder(fd, place)
     finally:
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
+
+
+def relative_opening() -> bool:
+    """Whether the system opens files relative to a directory."""
+    return os.open in os.supports_dir_fd
 
 
 @contextlib.contextmanager
-def regular(folder: int, name: str, path: str | Path, limit: int | None = None) -> Iterator[tuple[int, int]]:
+def regular(folder: Folder, name: str, path: str | Path, limit: int | None = None) -> Iterator[tuple[int, int]]:
     """(descriptor, size) of a plain file in the bundle; links, pipes, devices and what is above a limit are refused."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        fd = os.open(name, flags, dir_fd=folder)
+        if folder.fd >= 0:
+            fd = os.open(name, flags, dir_fd=folder.fd)
+        else:
+            facts = os.lstat(folder.place / name)
+            if stat.S_ISLNK(facts.st_mode):
+                raise OSError(errno.ELOOP, "it is a link")
+            if not stat.S_ISREG(facts.st_mode):
+                raise BundleError(f"{name} of {path} is not a plain file")
+            fd = os.open(folder.place / name, flags)
     except FileNotFoundError:
         raise BundleError(f"{path} is not a whole saved model: it has no {name}") from None
     except OSError as exc:
@@ -161,16 +195,24 @@ def regular(folder: int, name: str, path: str | Path, limit: int | None = None) 
         os.close(fd)
 
 
-def contents(folder: int, name: str, path: str | Path, limit: int) -> bytes:
+def contents(folder: Folder, name: str, path: str | Path, limit: int) -> bytes:
     """All of a file that may have ``limit`` bytes at most."""
     with regular(folder, name, path, limit) as (fd, size):
         return begun(fd, size)
 
 
+def read_at(fd: int, size: int, at: int) -> bytes:
+    """Up to ``size`` bytes of an open file from a position on."""
+    if hasattr(os, "pread"):
+        return os.pread(fd, size, at)
+    os.lseek(fd, at, os.SEEK_SET)
+    return os.read(fd, size)
+
+
 def begun(fd: int, size: int) -> bytes:
     """The first ``size`` bytes of an open file; fewer where it ends."""
-    found = os.pread(fd, size, 0)  # all of it at once, up to 2 GB
-    while len(found) < size and (piece := os.pread(fd, size - len(found), len(found))):
+    found = read_at(fd, size, 0)  # all of it at once, up to 2 GB
+    while len(found) < size and (piece := read_at(fd, size - len(found), len(found))):
         found += piece
     return found
 

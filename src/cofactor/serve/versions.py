@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cofactor.bundle import info
-from cofactor.bundle.files import MANIFEST, digest_of, opened, regular
+from cofactor.bundle.files import MANIFEST, digest_of, opened, read_at, regular
 from cofactor.bundle.manifest import FILES
 from cofactor.errors import BundleError
 from cofactor.serve.state_folder import StateFolder, sync
@@ -63,7 +63,7 @@ def _copy(source: int, target: int) -> None:
         fcntl.ioctl(target, _CLONE, source)
         return
     at = 0
-    while piece := os.pread(source, _PIECE, at):
+    while piece := read_at(source, _PIECE, at):
         view = memoryview(piece)
         while view:
             view = view[os.write(target, view) :]
