@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR
 from cofactor.models.base.sparse import times, transposed
 
@@ -21,6 +22,7 @@ OVERSAMPLED = 32
 """Directions beyond those asked for, which make those exact."""
 
 
+@one_thread()
 def right_singular(rows: CSR, k: int, rng: np.random.Generator, passes: int = 3) -> tuple[Array, Array]:
     """(float32 (n_cols, k), float32 (k,)): the first ``k`` right singular vectors, and their singular values,
     descending. Fewer than ``k`` where the matrix has no more."""
@@ -39,6 +41,7 @@ def right_singular(rows: CSR, k: int, rng: np.random.Generator, passes: int = 3)
     return np.ascontiguousarray(vectors), np.sqrt(np.maximum(values[kept], 0.0)).astype(np.float32)
 
 
+@one_thread()
 def _orthonormal(table: Array) -> Array:
     """An orthonormal basis of the columns; directions that are lost in rounding are left out."""
     values, vectors = np.linalg.eigh((table.T @ table).astype(np.float64))

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from cofactor._blas import one_thread
 from cofactor.data.interactions import Interactions
 
 Array = NDArray[Any]
@@ -110,6 +111,7 @@ def best_floor(by_user: Any, n_items: int, median: float, high: float) -> float:
     return best[0]
 
 
+@one_thread()
 def _ndcg(known: Any, own: Any, held: Any, users: Array) -> Array:
     """NDCG of each of these users' lists by the cosine of items."""
     norms = np.sqrt(known.multiply(known).sum(axis=0))
