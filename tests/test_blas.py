@@ -138,6 +138,12 @@ def test_callers_in_several_threads_do_not_undo_each_other() -> None:
 NUMPY = {"dot", "vdot", "inner", "tensordot", "matmul", "cov", "corrcoef", "polyfit"}
 
 
+def test_one_place_sets_the_threads_of_blas() -> None:
+    """``threadpool_limits`` is undone by other threads, and does nothing in any but the first that used it."""
+    root = Path(cofactor.__file__).parent
+    assert [p.name for p in root.rglob("*.py") if "threadpoolctl" in p.read_text(encoding="utf-8")] == ["_blas.py"]
+
+
 def products_outside(source: str) -> list[int]:
     """Lines of products that BLAS or LAPACK may take and that stand in no ``one_thread()``, as context or decorator."""
     found: list[int] = []

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR
@@ -29,15 +28,14 @@ def right_singular(rows: CSR, k: int, rng: np.random.Generator, passes: int = 3)
     columns = transposed(rows)
     width = min(k + OVERSAMPLED, rows.n_cols, rows.n_rows)
     basis = rng.standard_normal((rows.n_cols, width), dtype=np.float32)
-    with threadpool_limits(limits=1, user_api="blas"):
-        for _ in range(passes):
-            basis = _orthonormal(times(columns, times(rows, basis)))
-        basis = _orthonormal(basis)
-        left = times(rows, basis)
-        values, turn = np.linalg.eigh((left.T @ left).astype(np.float64))
-        k = min(k, int((values > 1e-6 * max(float(values.max(initial=0.0)), 1e-30)).sum()))
-        kept = np.argsort(-values, kind="stable")[:k]
-        vectors: Array = basis @ turn[:, kept].astype(np.float32)
+    for _ in range(passes):
+        basis = _orthonormal(times(columns, times(rows, basis)))
+    basis = _orthonormal(basis)
+    left = times(rows, basis)
+    values, turn = np.linalg.eigh((left.T @ left).astype(np.float64))
+    k = min(k, int((values > 1e-6 * max(float(values.max(initial=0.0)), 1e-30)).sum()))
+    kept = np.argsort(-values, kind="stable")[:k]
+    vectors: Array = basis @ turn[:, kept].astype(np.float32)
     return np.ascontiguousarray(vectors), np.sqrt(np.maximum(values[kept], 0.0)).astype(np.float32)
 
 
