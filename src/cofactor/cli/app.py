@@ -66,7 +66,7 @@ COMMANDS = {
     ),
     "report": (
         "report:command",
-        "Write a self-contained HTML report: data, learning curves, biases, map, neighbours, recommendations.",
+        "Write a self-contained HTML report: a verdict, data, learning curves, a map, recommendations with reasons.",
     ),
     "export": (
         "export:command",

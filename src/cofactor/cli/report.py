@@ -16,6 +16,7 @@ from cofactor.report.report import write_report
 def command(
     model: str = typer.Argument(help="A saved model."),
     test: str | None = typer.Option(None, "--test", help="Held-out ratings, for quality with intervals."),
+    beside: str | None = typer.Option(None, "--beside", help="Another saved model, judged on the same rows."),
     out: str = typer.Option("report.html", "--out", "-o", help="Where to write the page."),
     user: str | None = User,
     item: str | None = Item,
@@ -26,10 +27,10 @@ def command(
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Write a self-contained HTML report: data, learning curves, biases, map, neighbours, recommendations."""
+    """Write a self-contained HTML report: a verdict, data, learning curves, a map, recommendations with reasons."""
     check_page(out)
     rec, held_out = load(model), None
     if test is not None:
         held_out = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
-    write_report(rec, out, test=held_out)
+    write_report(rec, out, test=held_out, beside=None if beside is None else load(beside))
     print_json({"report": out}) if as_json else say(f"wrote {out}")

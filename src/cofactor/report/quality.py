@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.errors import ConfigError
+from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation import evaluate
 from cofactor.evaluation.held_out import HeldOut, held_out_rows
 from cofactor.model import Posterior
@@ -21,9 +21,13 @@ def quality(rec: Recommender, test: Any) -> dict[str, Any]:
     """``figures``: rows of :func:`cofactor.evaluate`; ``plain``: what the mean of the training ratings alone would
     reach; ``reliability``: (mean predicted, mean observed) by tenths of the predictions; ``coverage``: (level promised,
     share observed). ``test``: Interactions, a Split, a path or a frame."""
+    try:
+        found = evaluate(rec, test).iter_rows(named=True)
+    except DataError:  # no list can be measured on these rows; the verdict says why
+        found = iter(())
     figures = [
         {key: row[key] for key in ("metric", "value", "low", "high", "note")}
-        for row in evaluate(rec, test).iter_rows(named=True)
+        for row in found
         if row["value"] is not None and np.isfinite(row["value"])
     ]
     rows = held_out_rows(test, rec.data)

@@ -25,6 +25,7 @@ from cofactor.recommender import Recommender
 from cofactor.report.factors import genre_table, name_factors
 from cofactor.report.maps import item_map, neighbours_among
 from cofactor.report.quality import quality
+from cofactor.report.verdict import verdict
 
 Array = NDArray[Any]
 MAPPED = 2000
@@ -40,22 +41,24 @@ def write_report(
     users: Sequence[Any] | None = None,
     neighbours: Recommender | None = None,
     test: Any = None,
+    beside: Recommender | None = None,
 ) -> Path:
     """Write the page to ``path`` in one step: a crash leaves what was there.
 
     ``users`` are shown as examples. ``neighbours`` may be a second model of the same data, such as a ranker: the map
     and the neighbours of an item are then its own. With ``test``, held-out ratings (Interactions, a path, a
-    frame), the page shows quality with confidence intervals, and calibration.
+    frame), the page shows quality with confidence intervals, and calibration. ``beside`` is another model to be judged
+    on the same rows. The page begins with a verdict in words.
     """
     path = check_file(path, "the report")
     if title is not None and not isinstance(title, str):
         raise ConfigError(f"title is {title!r}; give a text")
-    for given in (rec, *([] if neighbours is None else [neighbours])):
+    for given in (rec, *(one for one in (neighbours, beside) if one is not None)):
         if not hasattr(given, "recommend_all"):
             raise ConfigError(f"a report is about a Recommender, not about {given!r}; fit a model first")
     if users is not None:
         check_iterable("users", users, "a list of user ids")
-    page = render(report_data(rec, title=title, users=users, neighbours=neighbours, test=test))
+    page = render(report_data(rec, title=title, users=users, neighbours=neighbours, test=test, beside=beside))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(page, encoding="utf-8", errors="replace")
@@ -87,6 +90,7 @@ def report_data(
     users: Sequence[Any] | None = None,
     neighbours: Recommender | None = None,
     test: Any = None,
+    beside: Recommender | None = None,
 ) -> dict[str, Any]:
     """Everything the page shows, in types that JSON knows."""
     data = rec.data
@@ -97,6 +101,7 @@ def report_data(
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
         "model": {"name": rec.name, "task": model.task, "config": asdict(model.config), "seed": rec.seed},
+        "verdict": verdict(rec, test, beside),
         "data": at_a_glance(rec),
         "history": [[_number(x) for x in row] for row in rec.history],
         "metrics": {k: _number(v) for k, v in rec.metrics.items()},

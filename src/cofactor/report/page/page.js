@@ -45,7 +45,7 @@ const MEANING = {
   interval_width: "mean width of the intervals; narrow is good where the coverage holds",
   interval_score: "width of the interval plus a penalty for each rating outside it, so that neither wide nor wrong intervals win; lower is better",
   valid_rmse: "error on rows held out of training, on the scale of the ratings",
-  inner_rmse: "error on a held-out tenth of the training rows, by which this model was chosen: a little rosy",
+  inner_rmse: "error on a held-out tenth of the training rows, by which this model was chosen, so slightly optimistic",
   ndcg: "how near the lists are to the best ones possible, from 0 to 1",
 };
 const meaning = (name) => MEANING[name] || MEANING[name.split("@")[0].replace("inner_", "")] || null;
@@ -81,6 +81,20 @@ function figures(list) {
   section("quality", "Quality", "How well it learned", note, list.length ? figures(list) : null,
     known.length ? el("details", { class: "glossary" }, el("summary", {}, "What these figures mean"), el("dl", {}, known.flatMap((f) => [el("dt", {}, heading(f.metric)), el("dd", {}, meaning(f.metric))]))) : null,
     el("div", { class: "grid" }, graphs, el("div", {}, el("h3", { class: "first" }, "Parameters"), el("ul", { class: "chips params" }, [["model", D.model.name], ...Object.entries(D.model.config), ["seed", D.model.seed]].map(([k, v]) => el("li", {}, k, " ", el("b", {}, typeof v === "string" ? v : JSON.stringify(v))))))));
+}
+
+/* ---- verdict: the first thing on the page */
+{
+  const v = D.verdict, metrics = [...new Set(v.models.flatMap((m) => m.figures.map((f) => f.metric)))];
+  const range = (f) => (f ? [fix(f.value, 4), " ", el("span", { class: "sub" }, f.low === null ? "" : `${fix(f.low, 4)} to ${fix(f.high, 4)}`)] : "–");
+  const table = metrics.length ? el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), metrics.map((m) => el("th", { scope: "col", class: "n" }, heading(m))))),
+    el("tbody", {}, v.models.map((m) => el("tr", {}, el("th", { scope: "row" }, m.name), metrics.map((name) => el("td", { class: "n" }, range(m.figures.find((f) => f.metric === name))))))))) : null;
+  const activity = v.activity.length ? el("div", {}, el("h3", { class: "first" }, "By how much users rated"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, `${RATINGS} in training`), el("th", { scope: "col", class: "n" }, "held out"), el("th", { scope: "col", class: "n" }, heading(v.activity[0].metric)))),
+    el("tbody", {}, v.activity.map((a) => el("tr", {}, el("th", { scope: "row" }, a.from === a.to ? big(a.from) : `${big(a.from)} to ${big(a.to)}`), el("td", { class: "n" }, big(a.rows)), el("td", { class: "n" }, range(a))))))) : null;
+  const lists = v.lists.length ? el("div", {}, el("h3", { class: "first" }, "What the lists hold"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), el("th", { scope: "col", class: "n" }, "of the catalogue"), el("th", { scope: "col", class: "n" }, "popularity"), el("th", { scope: "col", class: "n" }, `of all ${RATINGS}`))),
+    el("tbody", {}, v.lists.map((l) => el("tr", {}, el("th", { scope: "row" }, l.name), el("td", { class: "n" }, percent(l.catalogue)), el("td", { class: "n" }, percent(l.popular)), el("td", { class: "n" }, percent(l.typical))))))) : null;
+  section("verdict", "Verdict", "Verdict", null, el("ul", { class: "verdict" }, v.sentences.map((s) => el("li", {}, s))), table, el("div", { class: "grid" }, activity, lists));
+  for (const place of [main, document.getElementById("nav")]) place.prepend(place.lastChild);
 }
 
 /* ---- map and neighbours */

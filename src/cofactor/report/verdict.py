@@ -1,0 +1,166 @@
+"""What the report says first: how good the model is, in words, beside the simplest one and beside another model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.errors import DataError
+from cofactor.evaluation import evaluate
+from cofactor.evaluation.held_out import held_out_rows
+from cofactor.fitting.fit import fit_named
+from cofactor.recommender import Recommender
+
+Array = NDArray[Any]
+SAMPLE = 500
+"""Users whose lists say how much of the catalogue is recommended, and how popular that is."""
+PARTS = ("few", "some", "many")
+LOWER = ("rmse", "mae", "mse")
+"""Metrics of which less is better."""
+
+
+def verdict(rec: Recommender, test: Any = None, beside: Recommender | None = None) -> dict[str, Any]:
+    """``sentences``; ``models``: {name, figures: [{metric, value, low, high}]} of the model, the simplest one of its
+    kind and ``beside``; ``lists``: {name, catalogue, popular, typical} by the top tens of some users; ``activity``:
+    (how many ratings the users gave, ratings from, to, metric, value), by thirds of the test users."""
+    models = [rec, *([beside] if beside is not None else [])]
+    out: dict[str, Any] = {"sentences": [], "models": [], "activity": [], "lists": [_lists(m) for m in models]}
+    if test is not None:
+        simplest = simplest_of(rec)
+        for model in [*models, *([simplest] if simplest is not None else [])]:
+            figures, note = _figures(model, test)
+            out["models"].append({"name": _name(model, rec, beside), "figures": figures, "note": note})
+        out["activity"] = _by_activity(rec, test)
+        out["sentences"] += _judged(out["models"])
+    else:
+        out["sentences"].append(
+            "Nothing was held out for this page, so nothing is claimed about how good the model is: give held-out"
+            " ratings (cofactor report MODEL --test RATINGS)."
+        )
+    out["sentences"] += [_said(line) for line in out["lists"]]
+    return out
+
+
+def simplest_of(rec: Recommender) -> Recommender | None:
+    """``bias`` for ratings, ``popular`` for lists, on the same training rows; None where it is that model itself."""
+    name = "bias" if rec.model.task == "rating" else "popular"
+    return None if rec.name == name else Recommender.of(fit_named(rec.data, name, seed=rec.seed, calibrate=False))
+
+
+def _name(model: Recommender, rec: Recommender, beside: Recommender | None) -> str:
+    if beside is None or beside.name != rec.name:
+        return model.name
+    return f"{model.name}, {'this one' if model is rec else 'the other'}" if model in (rec, beside) else model.name
+
+
+def _figures(model: Recommender, test: Any) -> tuple[list[dict[str, Any]], str]:
+    """The figures that decide, with their intervals; or none, and why."""
+    wanted = ["rmse", "ndcg"] if model.model.task == "rating" else ["ndcg", "recall"]
+    try:
+        found = evaluate(model, test, metrics=wanted)
+    except DataError as exc:
+        wanted = ["rmse"] if model.model.task == "rating" else []
+        if not wanted:
+            return [], str(exc)
+        found = evaluate(model, test, metrics=wanted)
+    kept = found.filter(pl.col("value").is_finite())
+    return kept.select("metric", "value", "low", "high").to_dicts(), ""
+
+
+def _judged(models: list[dict[str, Any]]) -> list[str]:
+    """The first model against each other one, by the first metric that both have."""
+    first, *others = models
+    if not first["figures"]:
+        return [f"It could not be measured: {first['note']}."]
+    lead = first["figures"][0]
+    said = [
+        f"{_title(lead['metric'])} {lead['value']:.4f} ({lead['low']:.4f} to {lead['high']:.4f}) on held-out ratings."
+    ]
+    for other in others:
+        mine = {f["metric"]: f for f in first["figures"]}
+        for theirs in other["figures"]:
+            if theirs["metric"] not in mine:
+                continue
+            own = mine[theirs["metric"]]
+            less = theirs["metric"].partition("@")[0] in LOWER
+            apart = own["high"] < theirs["low"] or theirs["high"] < own["low"]
+            better = (own["value"] < theirs["value"]) == less
+            how = f"Clearly {'better' if better else 'worse'} than" if apart else "Not to be told apart from"
+            said.append(
+                f"{how} {other['name']} in {_title(theirs['metric'])}: {own['value']:.4f} and"
+                f" {theirs['value']:.4f} ({'their intervals do not meet' if apart else 'their intervals meet'})."
+            )
+            break
+    return said
+
+
+def _title(metric: str) -> str:
+    name, at, n = metric.partition("@")
+    return (name.upper() if name in (*LOWER, "ndcg", "map") else name.replace("_", " ")) + at + n
+
+
+def _lists(model: Recommender) -> dict[str, Any]:
+    """Of the top tens of some users: the share of the catalogue in them, how popular what they hold is (the mean share
+    of items that fewer rated), and the same of the training ratings."""
+    data = model.data
+    active = np.flatnonzero(data.by_user.counts > 0)
+    some = active[:: max(1, len(active) // SAMPLE)][:SAMPLE]
+    lists = model.recommend_all(n=10, users=data.user_ids.decode(some).to_list())
+    assert lists is not None
+    codes = data.item_ids.encode(lists[data.columns.item if data.columns.item in lists.columns else "item"])
+    counts = data.by_item.counts
+    rank = np.argsort(np.argsort(counts, kind="stable"), kind="stable") / max(len(counts) - 1, 1)
+    return {
+        "name": model.name,
+        "catalogue": len(np.unique(codes)) / max(int((counts > 0).sum()), 1),
+        "popular": float(rank[codes].mean()) if len(codes) else 0.0,
+        "typical": float((rank * counts).sum() / max(counts.sum(), 1)),
+        "users": len(some),
+    }
+
+
+def _said(line: dict[str, Any]) -> str:
+    more = line["popular"] - line["typical"]
+    way = "more popular than" if more > 0.02 else "less popular than" if more < -0.02 else "as popular as"
+    held, popular, typical = (f"{100 * line[key]:.0f} %" for key in ("catalogue", "popular", "typical"))
+    return (
+        f"{line['name']}'s lists for {line['users']:,} users hold {held} of the catalogue; what they recommend is {way}"
+        f" what is rated (it has more ratings than {popular} of the items, against {typical})."
+    )
+
+
+def _by_activity(rec: Recommender, test: Any) -> list[dict[str, Any]]:
+    """The first figure for users with few, some and many training ratings."""
+    rows = held_out_rows(test, rec.data)
+    counts = np.where(rows.users >= 0, rec.data.by_user.counts[np.maximum(rows.users, 0)], 0)
+    known = counts[rows.users >= 0]
+    if len(np.unique(known)) < 3:
+        return []
+    low, high = np.quantile(known, [1 / 3, 2 / 3])
+    groups = [(counts > 0) & (counts <= low), (counts > low) & (counts <= high), counts > high]
+    found = []
+    for name, keep in zip(PARTS, groups, strict=True):
+        at = np.flatnonzero(keep & (rows.users >= 0) & (rows.items >= 0))
+        if not len(at):
+            continue
+        frame = pl.DataFrame(
+            {
+                "user": rec.data.user_ids.decode(rows.users[at]),
+                "item": rec.data.item_ids.decode(rows.items[at]),
+                "rating": rows.values[at],
+            }
+        )
+        if rows.times is not None:
+            frame = frame.with_columns(time=rows.times[at])
+        columns = {role: getattr(rec.data.columns, role) or role for role in frame.columns}
+        frame = frame.rename(columns)
+        try:
+            figure = evaluate(rec, frame, metrics=["rmse" if rec.model.task == "rating" else "ndcg"]).to_dicts()[0]
+        except DataError:
+            continue
+        span = {"from": int(counts[at].min()), "to": int(counts[at].max()), "rows": len(at)}
+        found.append({"part": name, **span, **{k: figure[k] for k in ("metric", "value", "low", "high")}})
+    return [line for line in found if line["value"] is not None and np.isfinite(line["value"])]
