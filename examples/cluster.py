@@ -1,7 +1,7 @@
 """From a folder of Parquet to lists for everybody, on Spark (here on two cores of this machine).
 
-    pip install 'cofactor[spark]'     # and Java 17 or later
-    python examples/cluster.py
+pip install 'cofactor[spark]'     # and Java 17 or later
+python examples/cluster.py
 """
 
 import os
