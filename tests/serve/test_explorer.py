@@ -333,3 +333,21 @@ def test_forced_colours_leave_what_is_said_by_colour(chromium, server):
                 [[selector, name], ["body", "background-color"]],
             )
             assert colours[0] not in (colours[1], "rgba(0, 0, 0, 0)")
+
+
+def test_counts_are_liked_and_not_graded(chromium, tmp_path):
+    """Of a table of plays one says what one likes; reasons and lists speak of plays, never of stars."""
+    rng = np.random.default_rng(1)
+    users, items = np.nonzero(rng.random((60, 40)) < 0.3)
+    frame = pl.DataFrame({"user": users, "artist": items, "plays": 1 + (rng.pareto(1.0, len(users)) * 20).astype(int)})
+    bundle = tmp_path / "plays.cofactor"
+    cf.fit(cf.read(frame, "user", "artist", count="plays"), model="ease").save(bundle)
+    with serving(bundle, tmp_path / "s") as (url, _), page_of(chromium) as page:
+        page.goto(url)
+        assert len(settled(page)) == 10
+        assert page.locator(".rec .heart").count() == 10
+        assert page.locator(".stars, .rate").count() == 0
+        page.goto(url + "#/user/3")
+        page.wait_for_selector(".rated .own")
+        assert "×" in page.locator(".rated .own .value").first.inner_text()
+        assert "rated" not in page.inner_text(".recs")

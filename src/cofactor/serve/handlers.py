@@ -206,6 +206,7 @@ def about(live: Live) -> dict[str, Any]:
         "items": data.n_items,
         "ratings": len(data),
         "newer_ratings": rec.updates.n_ratings,
+        "kind": data.kind,
         "scale": {"low": scale.low, "high": scale.high, "step": served.catalogue.step, "liked": scale.liked},
         "titles": rec.items.titles is not None,
         "item_columns": [] if table is None else [c for c in table.columns if c != data.columns.item],

@@ -4,7 +4,7 @@ import { get, idOf, nameOf } from "./api.js";
 import { histogram, shareBar } from "./charts.js";
 import { aside, big, el, empty, facts, fix, head, known, lede, many, note, replace, section, short, signed, skeleton, trouble, words } from "./dom.js";
 import { createMap } from "./atlas.js";
-import { levelsOf, rater } from "./rating.js";
+import { graded, levelsOf, rater } from "./rating.js";
 import { href } from "./route.js";
 import { itemLink, itemSearch } from "./search.js";
 import * as tastes from "./tastes.js";
@@ -25,7 +25,7 @@ function choose(root, { title, info }) {
 	async function load() {
 		try {
 			const { items } = await get("items", { limit: 14 });
-			replace(most, el("ul", { class: "plain lines" }, items.map((item) => row(item, `${big(item.ratings)} · mean ${short(item.mean)}`))));
+			replace(most, el("ul", { class: "plain lines" }, items.map((item) => row(item, graded(info) ? `${big(item.ratings)} · mean ${short(item.mean)}` : many(item.ratings, "user")))));
 		} catch (error) { replace(most, trouble(error, load)); }
 	}
 	async function biases() {
@@ -77,12 +77,12 @@ function one(root, item, { info, title }) {
 	function show(found) {
 		const table = Object.entries(found.table ?? {}).map(([name, value]) => [name, info.groups.includes(name) && typeof value === "string" ? value.split("|") : value]).filter(([name, value]) => !["title", "item"].includes(name) && value !== null && value !== "" && !(Array.isArray(value) && !value.length));
 		replace(body,
-			facts([["ratings", big(found.ratings)], known(found.mean) ? ["mean rating", short(found.mean)] : null,
+			facts([["ratings", big(found.ratings)], known(found.mean) && graded(info) ? ["mean rating", short(found.mean)] : null,
 				known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "liked, whoever rates" : "disliked, whoever rates"] : null,
 				found.title !== null && found.title !== undefined ? ["id", String(found.item)] : null]),
 			el("div", { class: "columns even" },
 				el("div", { class: "pile" },
-					found.histogram?.length > 1 ? section("How it was rated", null, histogram(whole(found.histogram, info.scale))) : null,
+					found.histogram?.length > 1 && graded(info) ? section("How it was rated", null, histogram(whole(found.histogram, info.scale))) : null,
 					table.length ? section("From the table of items", null, el("dl", { class: "pairs" }, table.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? el("ul", { class: "chips" }, value.map((v) => el("li", { class: "chip still" }, words(String(v))))) : words(String(value), "span"))]))) : null,
 					info.can.fold_in ? section("Your rating", "It joins your taste, in this tab only.", mine(found)) : null),
 				el("div", { class: "pile" },

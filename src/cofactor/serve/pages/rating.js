@@ -13,6 +13,7 @@ export function levelsOf(scale) {
 
 export function kindOf(info) {
 	const scale = info.scale;
+	if (info.kind && info.kind !== "ratings") return "like"; // counts and events are no grades to give
 	if (!scale || scale.low >= scale.high) return "like";
 	const levels = levelsOf(scale);
 	if (levels.length && scale.low >= 0 && scale.high <= 10 && (scale.step === 1 || scale.step === 0.5) && levels.length <= 11) return "stars";
@@ -92,3 +93,12 @@ function heart(title, value, give) {
 	const on = value !== undefined;
 	return button({ class: "heart" + (on ? " on" : ""), "aria-pressed": String(on), "aria-label": `You like ${title}`, title: "Like", onclick: () => give(null) }, svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: HEART })));
 }
+
+/** What a value of the data is, in words: a grade, how often, or nothing but that it happened. */
+export function inWords(info, value) {
+	if (value === null || value === undefined) return "liked";
+	if (info.kind === "counts") return `${short(value)} ×`;
+	return info.kind === "events" || info.scale.low >= info.scale.high ? "chosen" : short(value);
+}
+/** Whether a mean of the values is something to show. */
+export const graded = (info) => (!info.kind || info.kind === "ratings") && info.scale.low < info.scale.high;

@@ -2,7 +2,7 @@
 
 import { get, nameOf } from "./api.js";
 import { combobox } from "./combobox.js";
-import { aside, el, many, short, words } from "./dom.js";
+import { aside, el, many, words } from "./dom.js";
 import { href } from "./route.js";
 
 export function itemSearch(label, take, placeholder = "Type a title …") {
@@ -11,7 +11,7 @@ export function itemSearch(label, take, placeholder = "Type a title …") {
 		placeholder,
 		take,
 		find: async (q, signal) => { const found = await get("items", { q, limit: 12 }, signal); return { rows: found.items, total: found.total }; },
-		draw: (row) => [words(nameOf(row)), aside(row.ratings ? `${many(row.ratings, "rating")}, mean ${short(row.mean)}` : "no ratings")],
+		draw: (row) => [words(nameOf(row)), aside(row.ratings ? many(row.ratings, "rating") : "no ratings")],
 	});
 }
 

@@ -3,7 +3,7 @@
 import { get, idOf, nameOf, post, remove } from "./api.js";
 import { announce, aside, big, button, el, empty, head, known, lede, many, note, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
 import * as shape from "./options.js";
-import { rater } from "./rating.js";
+import { graded, rater, inWords } from "./rating.js";
 import { recommendations } from "./recommendations.js";
 import { href, settle, step, unstep } from "./route.js";
 import { itemLink, itemSearch, userSearch } from "./search.js";
@@ -57,7 +57,7 @@ function person(root, route, { info, title, refreshInfo }) {
 	async function load() {
 		try {
 			const found = await whole();
-			replace(about, lede(`${many(found.total, "rating")}${known(found.mean) && info.scale.low < info.scale.high ? `, ${short(found.mean)} on average` : ""}; ${found.status === "known" ? "known to the model" : found.status}.`));
+			replace(about, lede(`${many(found.total, "rating")}${known(found.mean) && graded(info) ? `, ${short(found.mean)} on average` : ""}; ${found.status === "known" ? "known to the model" : found.status}.`));
 			draw(found);
 		} catch (error) {
 			replace(about);
@@ -80,7 +80,7 @@ function person(root, route, { info, title, refreshInfo }) {
 		replace(list, found.ratings.length ? el("ul", { class: "rated" }, rows.map((row) => el("li", { class: "own" },
 			itemLink(row, "title"),
 			row.newer ? el("span", { class: "tag", title: row.time ? when(row.time) : null }, "newer") : null,
-			el("span", { class: "value", title: row.time ? when(row.time) : null }, known(row.rating) ? short(row.rating) : "liked")))) : empty("No ratings yet"),
+			el("span", { class: "value", title: row.time ? when(row.time) : null }, inWords(info, row.rating))))) : empty("No ratings yet"),
 		found.ratings.length > SHOWN && !all ? button({ class: "button quiet", onclick: () => { all = true; draw(found); list.querySelectorAll("a")[SHOWN]?.focus(); } }, `Show all ${big(found.ratings.length)}`) : null,
 		newer && writable ? el("p", {}, button({ class: "button quiet", onclick: () => forget(found.ratings.filter((r) => r.newer)) }, `Forget the ${many(newer, "newer rating")}`)) : null);
 	}

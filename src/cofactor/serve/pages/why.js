@@ -3,6 +3,7 @@
 import { nameOf, newest, post, stale } from "./api.js";
 import { shareBar } from "./charts.js";
 import { announce, aside, big, button, digitsFor, el, fix, fresh, known, many, note, replace, short, signed, skeleton, trouble, words } from "./dom.js";
+import { graded, inWords } from "./rating.js";
 import { href } from "./route.js";
 import { itemLink } from "./search.js";
 import { waterfall } from "./waterfall.js";
@@ -75,7 +76,7 @@ export function openWhy({ info, person, item, title, closed }) {
 		const part = (list, way) => (list.length ? [{ label: `${many(list.length, "other rating")} ${way} it`, value: list.reduce((t, r) => t + r.contribution, 0) }] : []);
 		return [...part(rest.filter((r) => r.contribution >= 0), "for"), ...part(rest.filter((r) => r.contribution < 0), "against")];
 	}
-	function given(row) { return row.stated === false ? "liked" : short(row.rating); }
+	function given(row) { return row.stated === false ? "liked" : inWords(info, row.rating); }
 
 	function labelOf(row) { return known(row.rating) && info.scale.low < info.scale.high ? `${nameOf(row)} · ${given(row)}` : nameOf(row); }
 
@@ -142,6 +143,6 @@ export function openWhy({ info, person, item, title, closed }) {
 	function neighbours(found) {
 		if (!found.neighbours?.length) return null;
 		return el("details", { class: "more" }, el("summary", {}, "Most like it among what was rated"),
-			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `rated ${short(r.rating)}`}, alike ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
+			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `${graded(info) ? "rated " : ""}${inWords(info, r.rating)}`}, alike ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
 	}
 }
