@@ -216,6 +216,7 @@ class Recommender(Fitted):
         """The same model and config (apart from what ``config`` changes) trained on more ``ratings``.
 
         ``ratings``: by default the training data with the newer ratings; or anything that :func:`cofactor.fit` takes.
+        ``user_features`` and ``item_features`` are as there.
         Models that train in sweeps over tables of vectors (als, svd++, ials) begin with the old ones, so that fewer
         ``epochs`` do; the chains of bayes-mf begin at their last samples, with a sixth of the burn-in and half of the
         sweeps. Those that learn by gradient steps (dot-bias, neural, bpr, warp) go on only with ``warm=True``, for a

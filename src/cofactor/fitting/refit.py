@@ -37,7 +37,9 @@ def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool
     going_on = not by_gradient(old) if warm is None else warm
     config = {f.name: getattr(old, f.name) for f in dataclasses.fields(old)}
     shorter = continued(old) if going_on else {}
-    data = enlarged(rec) if ratings is None else prepared(ratings, None, None)
+    changes = dict(changes)
+    features = (changes.pop(name, None) for name in ("user_features", "item_features"))
+    data = prepared(enlarged(rec) if ratings is None else ratings, *features)
     train, valid = (data.train, data.valid) if isinstance(data, Split) else (data, None)
     found = fit_named(
         train,
@@ -52,7 +54,7 @@ def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool
     began = found.metrics.setdefault("warm_start", 0.0)
     if shorter:
         if not began:  # there was nothing to go on from, so it needs its usual epochs
-            return refit(rec, ratings, seed, False, verbose, changes)
+            return refit(rec, data, seed, False, verbose, changes)
         usual = {name: getattr(old, name) for name in shorter if name not in changes}
         found.model.config = dataclasses.replace(found.model.config, **usual)
         if rec.intervals is not None and len(found.data) >= 100:  # by a model with the usual epochs, as ever
