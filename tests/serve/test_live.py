@@ -394,3 +394,37 @@ def test_a_refit_with_new_items_keeps_the_names_and_the_table():
     assert data.n_items == frame.n_items + 1
     assert len(data) == len(frame) + 1
     assert data.item_table["title"].to_list() == [*frame.item_table["title"], None]
+
+
+def test_lists_are_kept_until_there_are_newer_ratings(bundle, tmp_path, monkeypatch):
+    from cofactor.serve import handlers
+
+    calls, real = [], handlers._recommend
+
+    def counted(*args):
+        calls.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(handlers, "_recommend", counted)
+    body = {"user": 5, "n": 3}
+    with client(bundle) as http:
+        first, other = ok(http.get("/v1/recommend?user=5")), ok(http.post("/v1/recommend", json=body))
+        assert ok(http.get("/v1/recommend?user=5")) == first
+        assert ok(http.post("/v1/recommend", json=body)) == other
+        assert len(calls) == 2
+        ok(http.post("/v1/events", json={"events": [{"user": 6, "item": 101, "rating": 1}]}))
+        ok(http.get("/v1/recommend?user=5"))
+        assert len(calls) == 2
+        for delete in (False, True):  # newer ratings of the user: another list; without them the old one
+            if delete:
+                ok(http.delete("/v1/events?user=5"))
+            else:
+                ok(http.post("/v1/events", json={"events": [{"user": 5, "item": 101, "rating": 1}]}))
+            found = ok(http.get("/v1/recommend?user=5"))
+            assert (found == first) is delete
+            assert found["recommendations"] == http.app.state.live.now.rec.recommend(5).to_dicts()
+        before = len(calls)
+        saved(tmp_path, "popular", bundle.name)
+        ok(http.post("/v1/reload", json={}))
+        assert ok(http.get("/v1/recommend?user=5"))["version"] == 2
+        assert len(calls) == before + 1

@@ -239,6 +239,8 @@ class IdMap:
                 raise DataError(self._damaged()) from None
             return pl.Series(self.kind, found, dtype=pl.String)
         if known.all():
+            if self.dtype.is_integer() and len(codes) <= _FEW:  # the way through numpy is ten times quicker
+                return pl.Series(self.values.name, self.values.to_numpy()[codes], dtype=self.dtype)
             return self.values.gather(codes)
         return self.values.gather(pl.Series(codes).set(pl.Series(~known), None).cast(pl.UInt32))
 

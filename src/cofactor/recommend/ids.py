@@ -17,6 +17,10 @@ from cofactor.recommend.updates import Updates
 
 Array = NDArray[Any]
 SEVERAL = -2
+_LISTED = 1 << 18
+"""Up to this many items have their labels in a list."""
+_FEW = 2048
+"""Up to this many titles are looked up one by one."""
 
 
 class Items:
@@ -87,15 +91,33 @@ class Items:
 
     def labels(self, codes: Array) -> list[str]:
         """What to call these items in words: their titles, or else their ids."""
+        if len(self.ids) <= _LISTED:
+            listed = self._labels
+            return [listed[code] for code in np.asarray(codes).tolist()]
+        return self._labelled(codes)
+
+    @cached_property
+    def _labels(self) -> list[str]:
+        """All labels by code, for catalogues that are not large: a list is read many times faster than a series."""
+        return self._labelled(np.arange(len(self.ids)))
+
+    def _labelled(self, codes: Array) -> list[str]:
         ids = [str(i) for i in self.ids.decode(codes)]
         if self.titles is None:
             return ids
         return [t if t is not None else i for t, i in zip(self.titles.gather(codes), ids, strict=True)]
 
+    @cached_property
+    def _title_list(self) -> list[str | None]:
+        return [] if self.titles is None else self.titles.to_list()
+
     def columns(self, codes: Array) -> list[pl.Series]:
         """``item`` ids and, where the side table names them, ``title``, for frames."""
         columns = [self.ids.decode(codes).alias("item")]
-        if self.titles is not None:
+        if self.titles is not None and len(self.ids) <= _LISTED and len(codes) <= _FEW:
+            listed = self._title_list
+            columns.append(pl.Series("title", [listed[code] for code in np.asarray(codes).tolist()], dtype=pl.String))
+        elif self.titles is not None:
             columns.append(self.titles.gather(codes).alias("title"))
         return columns
 

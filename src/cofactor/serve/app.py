@@ -196,7 +196,14 @@ class Api:
             if not self.live.ready:
                 await self._load()
             body = (await receive()).get("body", b"") if route.body is not None else b""
-            content = await (self._once(route, scope) if route.heavy else self._run(route, scope, body))
+            sent = (body or scope["query_string"]) if route.kept else b""
+            kept = self.live.now.catalogue.lists.find(sent, self.live.now.rec) if sent else None
+            if kept is not None:
+                content = kept
+            elif route.heavy:
+                content = await self._once(route, scope)
+            else:
+                content = await self._run(route, scope, body, sent)
         except Refused:
             raise
         except Exception as exc:
@@ -207,13 +214,19 @@ class Api:
         await send({"type": "http.response.start", "status": route.status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    async def _run(self, route: Route, scope: Scope, body: bytes) -> bytes:
+    async def _run(self, route: Route, scope: Scope, body: bytes, sent: bytes) -> bytes:
         late = time.monotonic() + self.settings.body_seconds
 
         def work() -> bytes:
             if time.monotonic() > late:
                 raise Refused(503, "the server is too busy; try again in a moment", retry_after="1")
-            return answer(route, self._asked(route, scope, body))
+            asked, served = self._asked(route, scope, body), self.live.now
+            content = answer(route, asked)
+            if sent and asked.what.user is not None and self.live.now is served:
+                user = asked.what.user
+                user = served.rec.data.user_ids.parse(user) if route.query is not None else user
+                served.catalogue.lists.keep(sent, served.rec, user, content)
+            return content
 
         return await asyncio.get_running_loop().run_in_executor(self.pool, work)
 

@@ -23,11 +23,39 @@ GROUP_VALUES = 40
 """That a page offers to filter by."""
 
 
+LISTS = 20_000
+"""Answers with lists that are kept for each model."""
+
+
+class Lists:
+    """Answers with lists of known users, by what was asked, as bytes. They hold as long as the user's newer ratings
+    are those that it was made with."""
+
+    def __init__(self) -> None:
+        self._kept: dict[bytes, tuple[int, Any, bytes]] = {}
+
+    def find(self, asked: bytes, rec: Recommender) -> bytes | None:
+        """The answer to a request as it was sent; None where it has to be made."""
+        found = self._kept.get(asked)
+        if found is None or rec.updates.users.get(found[0]) is not found[1]:
+            return None
+        return found[2]
+
+    def keep(self, asked: bytes, rec: Recommender, user: Any, answer: bytes) -> None:
+        """Keep an answer about a user; the oldest ones make room."""
+        code = rec.users.code(user)
+        if code >= 0 and len(asked) <= 500:
+            while len(self._kept) >= LISTS:
+                self._kept.pop(next(iter(self._kept)), None)
+            self._kept[asked] = code, rec.updates.users.get(code), answer
+
+
 class Catalogue:
     """Of the training data, without newer ratings."""
 
     def __init__(self, rec: Recommender) -> None:
         self.rec = rec
+        self.lists = Lists()
         self._map: tuple[Array, Array] | None = None
         self._lock = threading.Lock()
 

@@ -400,7 +400,6 @@ class Live:
                 drift,
                 0,
                 None,
-                None,
             )
             if self.settings.shared:
                 versions.put(store, contents, scratch)

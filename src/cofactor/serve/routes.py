@@ -20,7 +20,8 @@ REF = "#/components/schemas/{model}"
 
 
 class Route(NamedTuple):
-    """``run`` answers, in a thread. ``shape`` is the schema of the answer. ``heavy``: computed once for all, apart."""
+    """``run`` answers, in a thread. ``shape`` is the schema of the answer. ``heavy``: computed once for all, apart.
+    ``kept``: about a user, and the same until there are newer ratings of theirs."""
 
     method: str
     path: str
@@ -32,6 +33,7 @@ class Route(NamedTuple):
     status: int = 200
     more: tuple[int, ...] = ()
     heavy: bool = False
+    kept: bool = False
 
 
 def _object(**fields: Any) -> Schema:
@@ -70,9 +72,9 @@ ROUTES = (
           _object(deleted=WHOLE, versions=_list(WHOLE), held=_list(WORDS), refit=FLAG),
           query=schemas.EraseQuery, more=(404, 409)),
     Route("GET", "/v1/recommend", "The best items for a user", handlers.recommend_known,
-          LISTS, query=schemas.ListQuery, more=(404,)),
+          LISTS, query=schemas.ListQuery, more=(404,), kept=True),
     Route("POST", "/v1/recommend", "The best items for a user, or for anybody with a history", handlers.recommend,
-          LISTS, body=schemas.Recommend, more=(404,)),
+          LISTS, body=schemas.Recommend, more=(404,), kept=True),
     Route("POST", "/v1/recommend-many", "Lists for many users or histories", handlers.recommend_many,
           _object(version=WHOLE, lists=_list(_list(LISTED))), body=schemas.RecommendMany, more=(404,)),
     Route("POST", "/v1/predict", "Ratings of pairs", handlers.predict,
@@ -97,7 +99,8 @@ ROUTES = (
     Route("GET", "/v1/versions", "The models that were live", lambda a: handlers.versions(a.live),
           _object(versions=_list(_object(version=WHOLE, active=FLAG, model=WORDS)), busy=MAYBE)),
     Route("POST", "/v1/reload", "Serve a saved model", handlers.reload, MOVED, body=schemas.Reload, more=(409,)),
-    Route("POST", "/v1/rollback", "Go back to a version", handlers.rollback, MOVED, body=schemas.Rollback, more=(404, 409)),
+    Route("POST", "/v1/rollback", "Go back to a version", handlers.rollback, MOVED,
+          body=schemas.Rollback, more=(404, 409)),
     Route("POST", "/v1/refit", "Train again on everything told", handlers.refit,
           _object(started=FLAG), body=schemas.Refit, status=202, more=(409,)),
 )  # fmt: skip

@@ -200,21 +200,6 @@ class NewRatings(Strict):
     key: Annotated[Text, Field(min_length=1)] | None = None
 
 
-class Outcome(Strict):
-    """What became of an item of a list: ``request`` is the id that the answer with the list had (X-Request-Id)."""
-
-    request: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
-    item: Id
-    kind: Literal["shown", "clicked", "bought"]
-    place: Annotated[StrictInt, Field(ge=1, le=MOST_ITEMS)] | None = None
-
-
-class Outcomes(Strict):
-    """All are accepted or none."""
-
-    outcomes: Annotated[list[Outcome], Field(min_length=1, max_length=1000)]
-
-
 class Reload(Strict):
     """By default the bundle that the server was started with."""
 

@@ -68,7 +68,6 @@ class Settings:
     tokens: Path | None = None
     management: int | None = None
     access_log: bool = False
-    require_better: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", check_path(self.model, "the model"))

@@ -197,9 +197,6 @@ def _rebuilt(
             for table, found in ((t.events, events), (t.answered, answered), (t.versions, whole)):
                 for at in range(0, len(found), _BATCH):
                     db.execute(table.insert(), [dict(r._mapping) for r in found[at : at + _BATCH]])
-            outcomes = saved.get(t.outcomes.name, [])
-            if outcomes:
-                db.execute(t.outcomes.insert(), [dict(r._mapping) for r in outcomes])
             found_on_disk = [p for p in folder.own() if p.name not in known and p.name[:6].isdigit()]
             number = max([counters.get("versions", 0), *(int(p.name[:6]) for p in found_on_disk)])
             activation = max(
@@ -212,7 +209,7 @@ def _rebuilt(
                         contents, activation = versions.origin_of(place), activation + 1
                         version = Version(
                             int(place.name[:6]), "repair", contents, place.name, contents, facts_of["model"],
-                            facts_of["created"], 0, None, activation, time.time(), None,
+                            facts_of["created"], 0, None, activation, time.time(),
                         )  # fmt: skip
                         db.execute(t.versions.insert().values(t.with_digest(**version._asdict())))
             lost = last_event - len(events) - counters.get("deleted", 0) if counters or marked else None
@@ -220,7 +217,6 @@ def _rebuilt(
                 "events": last_event, "deleted": last_event - len(events),
                 "versions": number, "activations": activation,
                 "requests": max([counters.get("requests", 0), *(r.request for r in answered)]),
-                "outcomes": max([counters.get("outcomes", 0), *(r.id for r in outcomes)]),
             }  # fmt: skip
             for name in t.COUNTERS:
                 value = values.get(name, 0)
@@ -258,7 +254,7 @@ def _salvaged(path: Path) -> dict[str, list[Any]]:
     db = sqlite3.connect(path)
     db.text_factory = lambda b: b.decode("utf-8", "replace")
     try:
-        for table in (t.meta, t.counters, t.events, t.answered, t.versions, t.outcomes):
+        for table in (t.meta, t.counters, t.events, t.answered, t.versions):
             names = [c.name for c in table.columns]
             columns = ", ".join(names)
             try:
@@ -327,7 +323,7 @@ def _snapshot(store: Store) -> dict[str, Any]:
 
 
 def _copy_rows(db: sa.Connection, into: sa.Connection, old: Store) -> None:
-    for table in (t.meta, t.counters, t.events, t.answered, t.versions, t.outcomes):
+    for table in (t.meta, t.counters, t.events, t.answered, t.versions):
         into.execute(table.delete())
         rows = db.execution_options(yield_per=_BATCH).execute(table.select())
         for part in rows.partitions(_BATCH):

@@ -40,19 +40,6 @@ class Event(NamedTuple):
     time: int
 
 
-class Outcome(NamedTuple):
-    """What became of a list: one of its items was shown, clicked or bought."""
-
-    request: str
-    kind: str
-    user: Any
-    item: Any
-    place: int | None
-    version: int | None
-    arm: str | None
-    time: int
-
-
 class Version(NamedTuple):
     """A model that was live. ``origin`` is the digest of the manifest that it came from, ``contents`` that of its own
     ("": kept by an earlier cofactor); events up to ``through`` are in its training data; the one with the highest
@@ -69,7 +56,6 @@ class Version(NamedTuple):
     drift: float | None
     activation: int
     activated: float | None
-    trial: str | None
 
 
 class Appended(NamedTuple):
@@ -321,17 +307,16 @@ class Store:
 
     def forget(self, user: Any) -> int:
         """Delete the events of a user, so that nothing of them stays in the file; how many there were."""
-        return self._delete(t.events.c.user_id == t.written(user), t.outcomes.c.user_id == t.written(user))
+        return self._delete(t.events.c.user_id == t.written(user))
 
     def expire(self, before: int) -> int:
         """Delete the events that happened before a time; how many there were."""
-        return self._delete(t.events.c.time < before, t.outcomes.c.time < before)
+        return self._delete(t.events.c.time < before)
 
-    def _delete(self, of_events: Any, of_outcomes: Any) -> int:
+    def _delete(self, which: Any) -> int:
         def delete() -> int:
             with self._write() as db:
-                found = int(db.execute(t.events.delete().where(of_events)).rowcount)
-                db.execute(t.outcomes.delete().where(of_outcomes))
+                found = int(db.execute(t.events.delete().where(which)).rowcount)
                 _add(db, "deleted", found)
                 _add(db, "erasures", 1)
                 return found
@@ -412,55 +397,6 @@ class Store:
         """Forget one; its number does not come again."""
         with self._write() as db:
             db.execute(t.versions.delete().where(t.versions.c.version == version))
-
-    # ---- settings that all processes share
-
-    def get(self, name: str) -> Any:
-        """A value under a name; None where there is none."""
-        with self._read() as db:
-            found = db.execute(sa.select(t.meta.c.value).where(t.meta.c.name == f"set.{name}")).scalar()
-        return None if found is None else json.loads(found)
-
-    def put(self, name: str, value: Any) -> None:
-        """Keep a value under a name, and let the others know."""
-        with self._write() as db:
-            _put(db, f"set.{name}", json.dumps(value))
-            _add(db, "settings", 1)
-
-    # ---- outcomes
-
-    def append_outcomes(self, found: Sequence[Outcome]) -> int:
-        """Keep these, all or none; how many there are."""
-        with self._write() as db:
-            last = _add(db, "outcomes", len(found))
-            names = [c.name for c in t.outcomes.columns]
-            rows = [
-                dict(
-                    zip(
-                        names,
-                        (
-                            n,
-                            o.request,
-                            o.kind,
-                            None if o.user is None else t.written(o.user),
-                            t.written(o.item),
-                            *o[4:],
-                        ),
-                        strict=True,
-                    )
-                )
-                for n, o in enumerate(found, last - len(found) + 1)
-            ]
-            db.execute(t.outcomes.insert(), rows)
-        return last
-
-    def outcomes(self, after: int = 0) -> Iterator[Outcome]:
-        """All of them in order."""
-        with self._read() as db:
-            for row in db.execute(t.outcomes.select().where(t.outcomes.c.id > after).order_by(t.outcomes.c.id)):
-                user = None if row.user_id is None else json.loads(row.user_id)
-                item = json.loads(row.item_id)
-                yield Outcome(row.request, row.kind, user, item, row.place, row.version, row.arm, row.time)
 
     # ---- one at a time, over all processes
 

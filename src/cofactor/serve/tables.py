@@ -37,9 +37,8 @@ counters = Table(
 )
 """``events``: the number of the last event; ``deleted``: how many events are gone; ``erasures``: how often any were
 deleted; ``activations``: how often a version went live; ``versions``: the number of the last version; ``requests``: how
-many requests with a key there were; ``outcomes``: the number of the last outcome; ``settings``: changes of the
-experiment."""
-COUNTERS = ("events", "deleted", "erasures", "activations", "versions", "requests", "outcomes", "settings")
+many requests with a key there were."""
+COUNTERS = ("events", "deleted", "erasures", "activations", "versions", "requests")
 
 events = Table(
     f"{PREFIX}events",
@@ -78,7 +77,6 @@ versions = Table(
     Column("drift", Double),
     Column("activation", BigInteger, nullable=False),
     Column("activated", Double),
-    Column("trial", Text),
     Column("digest", BigInteger, nullable=False),
 )
 
@@ -91,22 +89,6 @@ pieces = Table(
     Column("data", LargeBinary, nullable=False),
 )
 """The files of versions where hosts share a database; with SQLite versions are folders."""
-
-outcomes = Table(
-    f"{PREFIX}outcomes",
-    metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("request", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("user_id", Text),
-    Column("item_id", Text, nullable=False),
-    Column("place", BigInteger),
-    Column("version", BigInteger),
-    Column("arm", Text),
-    Column("time", BigInteger, nullable=False),
-)
-Index(f"{PREFIX}outcomes_request", outcomes.c.request)
-Index(f"{PREFIX}outcomes_user", outcomes.c.user_id)
 
 
 def written(value: Any) -> str:
@@ -191,7 +173,7 @@ def _from_first(db: Connection, facts: dict[str, str]) -> None:
     for order, row in enumerate(old, 1):
         columns = ("version", "source", "origin", "folder", "model", "created", "through", "drift", "activated")
         values = dict(zip(columns, row[:9], strict=True))
-        db.execute(versions.insert().values(with_digest(**values, contents="", activation=order, trial=None)))
+        db.execute(versions.insert().values(with_digest(**values, contents="", activation=order)))
 
 
 MIGRATIONS: dict[int, Callable[[Connection, dict[str, str]], None]] = {1: _from_first}
