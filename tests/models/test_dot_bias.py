@@ -43,7 +43,7 @@ def dense(
     p = [x.astype(np.float64) for x in p]
     m, v = [np.zeros_like(x) for x in p], [np.zeros_like(x) for x in p]
     losses = []
-    for t, (lr, b1) in enumerate(zip(hyper.lr, hyper.mom), start=1):
+    for t, (lr, b1) in enumerate(zip(hyper.lr, hyper.momentum), start=1):
         batch = rows[(t - 1) * hyper.batch_size : t * hyper.batch_size]
         u, i, y = data.users[batch], data.items[batch], data.values[batch].astype(np.float64)
         z = (p[0][u] * p[1][i]).sum(1) + p[2][u] + p[3][i]
@@ -56,7 +56,7 @@ def dense(
         np.add.at(g[2], u, e)
         np.add.at(g[3], i, e)
         for x, mx, vx, gx in zip(p, m, v, g):
-            x *= 1 - lr * hyper.wd
+            x *= 1 - lr * hyper.weight_decay
             mx *= b1
             mx += (1 - b1) * gx
             vx *= 0.99
@@ -109,7 +109,7 @@ def test_whole_run_and_batches_give_the_same_bits(chunk: int) -> None:
     stepper = model.stepper(data, np.random.default_rng(3))
     parts = []
     for at in range(0, len(hyper.lr), chunk):
-        piece = Hyper(hyper.lr[at : at + chunk], hyper.mom[at : at + chunk], hyper.wd, hyper.batch_size)
+        piece = Hyper(hyper.lr[at : at + chunk], hyper.momentum[at : at + chunk], hyper.weight_decay, hyper.batch_size)
         parts.append(stepper.run(rows[at * 32 : (at + len(piece.lr)) * 32], piece))
     np.testing.assert_array_equal(np.concatenate(parts), losses)
     for name, view in model.views().items():
@@ -240,7 +240,6 @@ def test_fold_in_predicts_held_out_users_like_trained_ones(loss: str, y_range: A
 
     together = rmse(trained(~held | half).predict(test.users, test.items))
     model = trained(~held)
-    assert isinstance(model)
     rows = model.fold_in(data.take(held & half).by_user)
     folded = rmse(model.scores_from(rows)[test.users, test.items])
     unknown = rmse(model.predict(np.full(len(test), -1), test.items))

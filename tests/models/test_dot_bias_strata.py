@@ -50,7 +50,7 @@ def serially(data: Interactions, hyper: Hyper) -> tuple[Any, Array]:
     turns = list(cut.turns(SEED, hyper.batch_size))
     steps = sum(turn.steps for turn in turns)
     at = np.arange(steps) * len(hyper.lr) // steps
-    lr, mom = hyper.lr[at], hyper.mom[at]
+    lr, mom = hyper.lr[at], hyper.momentum[at]
     order = [  # every round's batches: a share of each stratum
         np.concatenate([column[len(column) * t // n : len(column) * (t + 1) // n] for column in columns])
         for turn in turns
@@ -67,7 +67,7 @@ def serially(data: Interactions, hyper: Hyper) -> tuple[Any, Array]:
         if t in starts:
             plain.flush()
         rows = np.arange(done, done + len(users), dtype=np.int32)
-        losses.append(plain.run(rows, Hyper(lr[t : t + 1], mom[t : t + 1], hyper.wd, len(rows)))[0])
+        losses.append(plain.run(rows, Hyper(lr[t : t + 1], mom[t : t + 1], hyper.weight_decay, len(rows)))[0])
         done += len(rows)
     assert done == len(data)
     plain.flush()
@@ -81,17 +81,17 @@ def serially(data: Interactions, hyper: Hyper) -> tuple[Any, Array]:
 def test_strata_are_the_batches_in_turn_bit_for_bit(power: float, wd: float, loss: str) -> None:
     data = toy(n=6010, power=power)
     _, hyper = job(data, 16, 5e-3, wd, 1)
-    hyper = Hyper(np.full_like(hyper.lr, 2e-2), hyper.mom, wd, 16) if wd > 1 else hyper
+    hyper = Hyper(np.full_like(hyper.lr, 2e-2), hyper.momentum, wd, 16) if wd > 1 else hyper
     want, want_losses = serially(data, hyper)
     got = stepped(data, "on")
-    losses = got.whole(SEED, hyper)
+    losses = got.run_epoch(SEED, hyper)
     np.testing.assert_array_equal(got.table, want.table)
     np.testing.assert_array_equal(got.ms, want.ms)
     np.testing.assert_array_equal(got.clock[0], want.clock[0])
     np.testing.assert_allclose(losses, want_losses, rtol=1e-6)
-    again, other = got.whole([3, 1, 1], hyper), stepped(data, "on")  # and it goes on from there
+    again, other = got.run_epoch([3, 1, 1], hyper), stepped(data, "on")  # and it goes on from there
     assert wd > 1 or again.mean() < losses.mean()
-    other.whole([3, 1, 1], hyper)
+    other.run_epoch([3, 1, 1], hyper)
     assert (other.table != want.table).any()
 
 
@@ -110,7 +110,7 @@ def test_every_rating_is_trained_once_in_rounds_that_share_no_row(n_users: int, 
         parts = pieces(cut, turn)
         assert turn.sizes == [len(users) for users, _, _ in parts]
         assert turn.whole().sum() == sum(turn.sizes)
-        assert turn.whole().max() <= 16 + len(parts)
+        assert turn.run_epoch().max() <= 16 + len(parts)
         for (u, i), (users, items, _) in zip(turn.pairs, parts):
             assert (np.searchsorted(cut.user_cuts, users, "right") == u + 1).all()
             assert (np.searchsorted(cut.item_cuts, items, "right") == i + 1).all()
@@ -172,7 +172,7 @@ from toys import batches as job
 from toys import strata_stepper as stepped, planted_factors as toy
 data = toy(n=6010, power=2.0)
 got = stepped(data, "on")
-losses = got.whole([0, 1, 0], job(data, 16, 5e-3, 0.1, 1)[1])
+losses = got.run_epoch([0, 1, 0], job(data, 16, 5e-3, 0.1, 1)[1])
 print(hashlib.sha256(got.table.tobytes() + got.ms.tobytes() + losses.tobytes()).hexdigest())
 """
 
@@ -241,7 +241,7 @@ def test_few_users_and_one_that_rated_nearly_everything() -> None:
     data = toy(n=4000, n_users=3, n_items=50)
     users = np.where(np.arange(4000) % 50 == 0, data.users, 1).astype(np.int32)
     got = stepped(data.replace(users=users), "on")
-    losses = [got.whole([0, 1, e], job(data, 16, 5e-3, 0.1, 1)[1]) for e in range(3)]
+    losses = [got.run_epoch([0, 1, e], job(data, 16, 5e-3, 0.1, 1)[1]) for e in range(3)]
     assert got.strata.blocks == (3, 3)
     assert np.mean(losses[2]) < np.mean(losses[0])
 

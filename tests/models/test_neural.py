@@ -39,7 +39,6 @@ def test_follows_the_protocols_and_learns(toy):
     parts = split.random(toy, 0.2)
     learn = trained(parts, epochs=12)
     assert isinstance(learn.model, Model)
-    assert isinstance(learn.model)
     assert learn.recorder.values[-1][1] < 0.7 * float(np.var(parts.valid.values))
     low, high = learn.model.y_range
     scores = learn.model.scores(np.arange(toy.n_users))

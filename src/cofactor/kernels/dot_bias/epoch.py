@@ -23,8 +23,8 @@ the flush, first live column. ``fade[g]`` is ``b2 ** g``, as long as ``past`` ha
 A row holds ``factors, bias, 1`` (users) or ``factors, 1, bias`` (items) and zeros up to a multiple of 16 floats, so
 that one dot product includes both biases. ``w`` float32 (n, stride) holds the users, then the items; ``ms`` float32
 (n, 2, stride) ``m`` and the root of ``v``; ``last`` int32 (n,) the step of the last touch; ``mask`` (2, stride) is 1 in
-the columns that learn, for users and for items. ``lanes`` is a tuple of ``stride / 16`` zeros: its length makes the
-stride a constant for the compiler.
+the columns that learn, for users and for items. ``lanes`` is ``stride / 16``: a number, so that one compiled function
+serves every width.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cofactor.kernels.dot_bias.loss import FAST, batch_loss
-from cofactor.kernels.dot_bias.rows import dot, prefetch, settle, step, step_pair
+from cofactor.kernels.dot_bias.rows import catch_up, dot_of, gather_gradient, prefetch, settle, step, step_pair
 
 Array = NDArray[Any]
 Real = Any
@@ -128,31 +128,6 @@ def advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real,
     past[3, now] = 0.0
 
 
-@njit(inline="always")
-def catch_up(
-    w: Array,
-    ms: Array,
-    mask: Array,
-    row: int,
-    side: int,
-    past: Array,
-    then: int,
-    faded: Real,
-    so_far: Real,
-    tiny: Real,
-    lanes: Any,
-) -> None:
-    """Bring weights and moments of a row up to date; ``then`` is the column of its last step, ``so_far`` the decay."""
-    q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
-    shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
-    km, ks = np.float32(past[0, then]), np.float32(math.sqrt(faded))
-    for j in range(16 * len(lanes)):
-        move = w[row, j] * shrink - s0 * ms[row, 0, j] / (ms[row, 1, j] * q + tiny)
-        w[row, j] += mask[side, j] * move
-        ms[row, 0, j] *= km
-        ms[row, 1, j] *= ks
-
-
 @njit(error_model="numpy", fastmath=FAST)
 def settle_all(
     span: Any,
@@ -165,14 +140,18 @@ def settle_all(
     last: Array,
     mask: Array,
     tiny: Real,
-    lanes: Any,
+    lanes: int,
 ) -> None:
     """Bring the rows of ``span`` (first, last) up to step ``now``, and their clock back to 0."""
     for row in range(span[0], span[1]):
         then = last[row]
         last[row] = 0
         if then != now:
-            catch_up(w, ms, mask, row, side, past, then, fade[now - then], past[4, now], tiny, lanes)
+            so_far = past[4, now]
+            q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
+            shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
+            km, ks = np.float32(past[0, then]), np.float32(math.sqrt(fade[now - then]))
+            catch_up(w, ms, mask, row, side, shrink, s0, q, tiny, km, ks, lanes)
 
 
 @njit(error_model="numpy")
@@ -204,7 +183,7 @@ def flush(
     mask: Array,
     n_users: int,
     eps: Real,
-    lanes: Any,
+    lanes: int,
 ) -> None:
     """Bring every row up to date and begin a new ``past``."""
     if clock[1] > 0:
@@ -214,7 +193,7 @@ def flush(
 
 
 @njit(inline="always")
-def scratch(bs: int, lanes: Any) -> Any:
+def scratch(bs: int, lanes: int) -> Any:
     """What one batch needs: outputs, ratings, gradients by output, rows, ``at``, ``left``, ``keep``, gradients."""
     return (
         np.empty(bs, np.float32),
@@ -224,7 +203,7 @@ def scratch(bs: int, lanes: Any) -> Any:
         np.empty((bs, 2), np.int32),
         np.zeros((bs, 2), np.int32),
         np.empty((bs, 2, 2), np.float32),
-        np.empty((bs, 2, 16 * len(lanes)), np.float32),
+        np.empty((bs, 2, 16 * lanes), np.float32),
     )
 
 
@@ -258,7 +237,7 @@ def batch(
     hi: Real,
     ranged: bool,
     space: Any,
-    lanes: Any,
+    lanes: int,
 ) -> Real:
     """Train the ratings ``rows[start : start + bs]``, of a batch of ``whole``, as step ``now`` (since the flush).
 
@@ -289,7 +268,7 @@ def batch(
                 q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
                 shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
                 settle(w, ms, mask, one, side, shrink, s0, q, tiny, lanes)
-        z[b] = dot(w, u, i, lanes)
+        z[b] = dot_of(w, u, w, i, lanes)
         _ask(rows, start + b, bs, users, items, values, base, w, ms)
     mean = batch_loss(z[:bs], y[:bs], e[:bs], whole, loss, lo, hi, ranged)
     scalars = (
@@ -309,13 +288,7 @@ def batch(
             continue
         for side in range(2):
             p = at[b, side]
-            other = row[b, 1 - side]
-            if p == b:
-                for j in range(16 * len(lanes)):
-                    g[p, side, j] = eb * w[other, j]
-            else:
-                for j in range(16 * len(lanes)):
-                    g[p, side, j] += eb * w[other, j]
+            gather_gradient(g, 2 * np.int64(p) + side, eb, w, np.int64(row[b, 1 - side]), p == b, lanes)
         for side in range(2):
             p = np.int64(at[b, side])
             left[p, side] -= 1
@@ -350,7 +323,7 @@ def train(
     hi: Real,
     ranged: bool,
     losses: Array,
-    lanes: Any,
+    lanes: int,
 ) -> None:
     """Train ``len(lr)`` consecutive batches of ``len(rows) / len(lr)`` ratings, the loss of each into ``losses``.
 

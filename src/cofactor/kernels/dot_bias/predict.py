@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cofactor.kernels.dot_bias.loss import FAST, sigmoid
+from cofactor.kernels.dot_bias.rows import dot_of
 
 Array = NDArray[Any]
 Real = Any
@@ -25,20 +26,20 @@ def predict(
     hi: Real,
     ranged: bool,
     out: Array,
-    lanes: Any,
+    lanes: int,
 ) -> None:
     """Predictions of pairs into ``out`` float32 (n,). Code -1 takes its side of ``unknown`` (2, stride)."""
     low, width = np.float32(lo), np.float32(hi - lo)
     for n in range(len(users)):
-        u, i = users[n], items[n]
-        total = np.float32(0.0)
+        u, i = np.int64(users[n]), np.int64(items[n])
         if u >= 0 and i >= 0:
-            for j in range(16 * len(lanes)):
-                total += u_w[u, j] * i_w[i, j]
+            out[n] = dot_of(u_w, u, i_w, i, lanes)
+        elif u >= 0:
+            out[n] = dot_of(u_w, u, unknown, 1, lanes)
+        elif i >= 0:
+            out[n] = dot_of(unknown, 0, i_w, i, lanes)
         else:
-            for j in range(16 * len(lanes)):
-                total += (u_w[u, j] if u >= 0 else unknown[0, j]) * (i_w[i, j] if i >= 0 else unknown[1, j])
-        out[n] = total
+            out[n] = dot_of(unknown, 0, unknown, 1, lanes)
     if ranged:
         for n in range(len(out)):
             out[n] = low + width * sigmoid(out[n])

@@ -7,7 +7,8 @@ the vectors are spelled out: ``<16 x float>`` is one AVX-512 register, two of AV
 Square roots and divisions stay exact: estimates with a Newton step were measured, and are slower (they fill the ports
 that the multiplications need).
 
-``lanes`` is a tuple of ``stride / 16`` zeros; rows are counted in strides of the flattened array.
+``lanes`` is ``stride / 16``, the vectors in a row; rows are counted in strides of the flattened array. It is a number, not
+a type, so that one compiled function serves every width.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ F32, I64 = ir.FloatType(), ir.IntType(64)
 VECTOR = ir.VectorType(F32, WIDTH)
 FLAGS = ("contract", "nsz", "arcp")
 
-Rows = Callable[[int], Any]
+Rows = Callable[[Any], Any]
 
 
 class _Emit:
@@ -39,15 +40,25 @@ class _Emit:
         self.context = context
         self.b = builder
 
-    def rows(self, kind: Any, array: Any, row: Any, stride: int) -> Rows:
-        """Pointers to the vectors of a row."""
+    def rows(self, kind: Any, array: Any, row: Any, vectors: Any) -> Rows:
+        """Pointers to the vectors of a row that has so many of them."""
         data = self.context.make_array(kind)(self.context, self.b, array).data
-        start = self.b.gep(data, [self.b.mul(row, I64(stride))])
+        start = self.b.gep(data, [self.b.mul(self.b.mul(row, vectors), I64(WIDTH))])
 
-        def pointer(chunk: int) -> Any:
-            return self.b.bitcast(self.b.gep(start, [I64(WIDTH * chunk)]), VECTOR.as_pointer())
+        def pointer(chunk: Any) -> Any:
+            return self.b.bitcast(self.b.gep(start, [self.b.mul(chunk, I64(WIDTH))]), VECTOR.as_pointer())
 
         return pointer
+
+    def each(self, count: Any) -> Any:
+        """A loop over the vectors of a row; its ``index`` is the vector under way."""
+        return cgutils.for_range(self.b, count)
+
+    def twice(self, x: Any) -> Any:
+        return self.b.mul(x, I64(2))
+
+    def after(self, x: Any, chunk: Any) -> Any:
+        return self.b.add(x, chunk)
 
     def load(self, pointer: Any) -> Any:
         return self.b.load(pointer, align=4)
@@ -100,19 +111,20 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @_intrinsic
-def dot(typingctx: Any, w: Any, a: Any, c: Any, lanes: Any) -> Any:
-    """``w[a] . w[c]``"""
-    n = lanes.count
+def dot_of(typingctx: Any, u: Any, a: Any, w: Any, c: Any, lanes: Any) -> Any:
+    """``u[a] . w[c]``"""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        e = _Emit(context, builder)
-        left, right = (e.rows(signature.args[0], args[0], row, WIDTH * n) for row in args[1:3])
-        total = e.mul(e.load(left(0)), e.load(right(0)))
-        for chunk in range(1, n):
-            total = e.add(total, e.mul(e.load(left(chunk)), e.load(right(chunk))))
-        return e.total(total)
+        e, n = _Emit(context, builder), args[4]
+        left, right = (e.rows(signature.args[j], args[j], args[j + 1], n) for j in (0, 2))
+        total = cgutils.alloca_once(builder, VECTOR)
+        builder.store(ir.Constant(VECTOR, [0.0] * WIDTH), total)
+        with e.each(n) as loop:
+            product = e.mul(e.load(left(loop.index)), e.load(right(loop.index)))
+            builder.store(e.add(builder.load(total), product), total)
+        return e.total(builder.load(total))
 
-    return types.float32(w, types.int64, types.int64, lanes), codegen
+    return types.float32(u, types.int64, w, types.int64, types.int64), codegen
 
 
 @_intrinsic
@@ -120,36 +132,95 @@ def settle(
     typingctx: Any, w: Any, ms: Any, mask: Any, row: Any, side: Any, shrink: Any, s0: Any, q: Any, eps: Any, lanes: Any
 ) -> Any:
     """``w[row] += mask[side] * (w[row] * shrink - s0 * m / (s * q + eps))``: what a row missed since its last touch."""
-    n = lanes.count
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        e = _Emit(context, builder)
-        kinds, stride = signature.args, WIDTH * n
-        weights = e.rows(kinds[0], args[0], args[3], stride)
-        moments = e.rows(kinds[1], args[1], args[3], 2 * stride)
-        learns = e.rows(kinds[2], args[2], args[4], stride)
+        e, n, kinds = _Emit(context, builder), args[9], signature.args
+        weights = e.rows(kinds[0], args[0], args[3], n)
+        moments = e.rows(kinds[1], args[1], args[3], e.twice(n))
+        learns = e.rows(kinds[2], args[2], args[4], n)
         shrink, s0, q, eps = (e.splat(x) for x in args[5:9])
-        for chunk in range(n):
+        with e.each(n) as loop:
+            chunk = loop.index
             x = e.load(weights(chunk))
-            move = e.div(e.mul(s0, e.load(moments(chunk))), e.add(e.mul(e.load(moments(n + chunk)), q), eps))
+            missed = e.add(e.mul(e.load(moments(e.after(n, chunk))), q), eps)
+            move = e.div(e.mul(s0, e.load(moments(chunk))), missed)
             e.store(e.add(x, e.mul(e.load(learns(chunk)), e.sub(e.mul(x, shrink), move))), weights(chunk))
         return context.get_dummy_value()
 
     f = types.float32
-    return types.void(w, ms, mask, types.int64, types.int64, f, f, f, f, lanes), codegen
+    return types.void(w, ms, mask, types.int64, types.int64, f, f, f, f, types.int64), codegen
+
+
+@_intrinsic
+def catch_up(
+    typingctx: Any,
+    w: Any,
+    ms: Any,
+    mask: Any,
+    row: Any,
+    side: Any,
+    shrink: Any,
+    s0: Any,
+    q: Any,
+    eps: Any,
+    keep_m: Any,
+    keep_s: Any,
+    lanes: Any,
+) -> Any:
+    """:func:`settle`, and the moments of the row as they are now: ``m * keep_m`` and ``s * keep_s``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, n, kinds = _Emit(context, builder), args[11], signature.args
+        weights = e.rows(kinds[0], args[0], args[3], n)
+        moments = e.rows(kinds[1], args[1], args[3], e.twice(n))
+        learns = e.rows(kinds[2], args[2], args[4], n)
+        shrink, s0, q, eps, keep_m, keep_s = (e.splat(x) for x in args[5:11])
+        with e.each(n) as loop:
+            chunk = loop.index
+            roots = moments(e.after(n, chunk))
+            x, m, s = e.load(weights(chunk)), e.load(moments(chunk)), e.load(roots)
+            move = e.div(e.mul(s0, m), e.add(e.mul(s, q), eps))
+            e.store(e.add(x, e.mul(e.load(learns(chunk)), e.sub(e.mul(x, shrink), move))), weights(chunk))
+            e.store(e.mul(m, keep_m), moments(chunk))
+            e.store(e.mul(s, keep_s), roots)
+        return context.get_dummy_value()
+
+    f = types.float32
+    return types.void(w, ms, mask, types.int64, types.int64, f, f, f, f, f, f, types.int64), codegen
+
+
+@_intrinsic
+def gather_gradient(typingctx: Any, g: Any, at: Any, factor: Any, w: Any, row: Any, begins: Any, lanes: Any) -> Any:
+    """``g[at] = factor * w[row]`` where ``begins``, else ``g[at] += factor * w[row]``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, n, kinds = _Emit(context, builder), args[6], signature.args
+        target, source = e.rows(kinds[0], args[0], args[1], n), e.rows(kinds[3], args[3], args[4], n)
+        factor = e.splat(args[2])
+        with builder.if_else(builder.trunc(args[5], ir.IntType(1))) as (then, otherwise):
+            with then, e.each(n) as loop:
+                e.store(e.mul(factor, e.load(source(loop.index))), target(loop.index))
+            with otherwise, e.each(n) as loop:
+                added = e.mul(factor, e.load(source(loop.index)))
+                e.store(e.add(e.load(target(loop.index)), added), target(loop.index))
+        return context.get_dummy_value()
+
+    kind = types.void(g, types.int64, types.float32, w, types.int64, types.boolean, types.int64)
+    return kind, codegen
 
 
 def _adam(
-    e: _Emit, scalars: Any, keep: Any, weights: Rows, moments: Rows, learns: Rows, n: int, chunk: int, x: Any, g: Any
+    e: _Emit, scalars: Any, keep: Any, weights: Rows, moments: Rows, learns: Rows, n: Any, chunk: Any, x: Any, g: Any
 ) -> None:
     """One Adam step of one vector ``x`` of weights with gradient ``g``."""
     new_m, new_v, rate, root, eps, shrink = scalars
     keep_m, keep_v = keep
     m = e.add(e.mul(keep_m, e.load(moments(chunk))), e.mul(new_m, g))
-    s = e.load(moments(n + chunk))
+    roots = moments(e.after(n, chunk))
+    s = e.load(roots)
     s = e.sqrt(e.add(e.mul(e.mul(keep_v, s), s), e.mul(e.mul(new_v, g), g)))
     e.store(m, moments(chunk))
-    e.store(s, moments(n + chunk))
+    e.store(s, roots)
     move = e.div(e.mul(rate, m), e.add(e.mul(s, root), eps))
     e.store(e.add(x, e.mul(e.load(learns(chunk)), e.sub(e.mul(x, shrink), move))), weights(chunk))
 
@@ -170,24 +241,23 @@ def step(
 ) -> Any:
     """One Adam step of one row with the gradient ``g[at]`` (in strides). ``keep``: what is left of m and v;
     ``scalars``: new_m, new_v, rate, root, eps, shrink."""
-    n = lanes.count
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        e = _Emit(context, builder)
-        kinds, stride = signature.args, WIDTH * n
-        weights = e.rows(kinds[0], args[0], args[3], stride)
-        moments = e.rows(kinds[1], args[1], args[3], 2 * stride)
-        learns = e.rows(kinds[2], args[2], args[4], stride)
-        gradient = e.rows(kinds[5], args[5], args[6], stride)
+        e, n, kinds = _Emit(context, builder), args[9], signature.args
+        weights = e.rows(kinds[0], args[0], args[3], n)
+        moments = e.rows(kinds[1], args[1], args[3], e.twice(n))
+        learns = e.rows(kinds[2], args[2], args[4], n)
+        gradient = e.rows(kinds[5], args[5], args[6], n)
         left = [e.splat(builder.extract_value(args[7], j)) for j in range(2)]
         numbers = [e.splat(builder.extract_value(args[8], j)) for j in range(6)]
-        for chunk in range(n):
-            _adam(e, numbers, left, weights, moments, learns, n, chunk, e.load(weights(chunk)), e.load(gradient(chunk)))
+        with e.each(n) as loop:
+            x, g = e.load(weights(loop.index)), e.load(gradient(loop.index))
+            _adam(e, numbers, left, weights, moments, learns, n, loop.index, x, g)
         return context.get_dummy_value()
 
     f = types.float32
     pair, six = types.UniTuple(f, 2), types.UniTuple(f, 6)
-    return types.void(w, ms, mask, types.int64, types.int64, g, types.int64, pair, six, lanes), codegen
+    return types.void(w, ms, mask, types.int64, types.int64, g, types.int64, pair, six, types.int64), codegen
 
 
 @_intrinsic
@@ -205,24 +275,22 @@ def step_pair(
     lanes: Any,
 ) -> Any:
     """One Adam step of two rows that meet in one rating only: the gradient of each is ``err`` times the other."""
-    n = lanes.count
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        e = _Emit(context, builder)
-        kinds, stride = signature.args, WIDTH * n
-        weights = [e.rows(kinds[0], args[0], args[3 + s], stride) for s in range(2)]
-        moments = [e.rows(kinds[1], args[1], args[3 + s], 2 * stride) for s in range(2)]
-        learns = [e.rows(kinds[2], args[2], I64(s), stride) for s in range(2)]
+        e, n, kinds = _Emit(context, builder), args[9], signature.args
+        weights = [e.rows(kinds[0], args[0], args[3 + s], n) for s in range(2)]
+        moments = [e.rows(kinds[1], args[1], args[3 + s], e.twice(n)) for s in range(2)]
+        learns = [e.rows(kinds[2], args[2], I64(s), n) for s in range(2)]
         left = [[e.splat(builder.extract_value(args[6 + s], j)) for j in range(2)] for s in range(2)]
         numbers = [e.splat(builder.extract_value(args[8], j)) for j in range(6)]
         err = e.splat(args[5])
-        for chunk in range(n):
-            x = [e.load(weights[s](chunk)) for s in range(2)]
+        with e.each(n) as loop:
+            x = [e.load(weights[s](loop.index)) for s in range(2)]
             for s in range(2):
                 g = e.mul(err, x[1 - s])
-                _adam(e, numbers, left[s], weights[s], moments[s], learns[s], n, chunk, x[s], g)
+                _adam(e, numbers, left[s], weights[s], moments[s], learns[s], n, loop.index, x[s], g)
         return context.get_dummy_value()
 
     f = types.float32
     pair, six = types.UniTuple(f, 2), types.UniTuple(f, 6)
-    return types.void(w, ms, mask, types.int64, types.int64, f, pair, pair, six, lanes), codegen
+    return types.void(w, ms, mask, types.int64, types.int64, f, pair, pair, six, types.int64), codegen

@@ -129,7 +129,7 @@ def train_stratum(
     hi: Real,
     ranged: bool,
     losses: Array,
-    lanes: Any,
+    lanes: int,
 ) -> None:
     """Train a stratum for a round: of its ``words``, step t of T takes those from n t / T to n (t + 1) / T.
 

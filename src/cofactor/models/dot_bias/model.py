@@ -318,9 +318,9 @@ class DotBias(FromRows):
         return (0.0, 1.0, False) if self.y_range is None else (*self.y_range, True)
 
 
-def lanes(table: Array) -> tuple[int, ...]:
-    """The length of a row as a type: a tuple with one zero for every 16 floats."""
-    return (0,) * (int(table.shape[1]) // 16)
+def lanes(table: Array) -> int:
+    """How many vectors of 16 floats are in a row."""
+    return int(table.shape[1]) // 16
 
 
 class DotBiasStepper(Stepper):
