@@ -6,6 +6,7 @@ import threading
 import urllib.request
 
 import cofactor as cf
+from cofactor.client import Client
 from cofactor.serve import Settings, run
 
 ratings = cf.load_dataset("movietweetings-demo", item="title")
@@ -31,3 +32,7 @@ for row in ask("/v1/recommend", {"history": somebody, "n": 3, "interval": 0.9})[
 ask("/v1/events", {"events": [{"user": 8, "item": "Inception (2010)", "rating": 2}], "key": "message 17"})
 print(ask("/v1/recommend?user=8&n=3")["recommendations"])  # knows it
 print(ask("/v1/explain", {"user": 8, "item": "Skyfall (2012)"})["because"])
+
+with Client(url) as films:
+    films.tell([{"user": 8, "item": "Inception (2010)", "rating": 3}])
+    print(films.recommend(8, n=3))
