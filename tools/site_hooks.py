@@ -98,6 +98,11 @@ def on_config(config: Any) -> Any:
         },
         {"Project": [n for n in ("changelog.md", "contributing.md", "security.md", "code-of-conduct.md") if n in made]},
     ]
+    named = str(config["nav"])
+    left = sorted(p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md"))
+    for entry in config["nav"]:  # a page that the navigation does not name yet is found all the same
+        if "How to" in entry:
+            entry["How to"] += [name for name in left if f"'{name}'" not in named]
     config["nav"] = [entry for entry in config["nav"] if "Reference" not in entry] + order
     return config
 
