@@ -61,11 +61,21 @@ def site_tool(name):
     return module
 
 
+def site_tool_public():
+    """The public modules, as tests/test_public.py lists them."""
+    spec = importlib.util.spec_from_file_location("public_list", ROOT / "tests" / "test_public.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {*module.PUBLIC, *module.WHOLE}
+
+
 def test_every_public_name_has_an_entry():
     reference = site_tool("reference")
     entries = reference.entries()
     modules = reference.modules()
     assert {"cofactor", "cofactor.split", "cofactor.train", "cofactor.errors"} <= set(modules)
+    public = site_tool_public()
+    assert set(reference.PUBLIC) == public
     missing = [
         f"{m}.{n}" for m, module in modules.items() for n in reference.names(module) if f"{m}.{n}" not in entries
     ]
