@@ -111,8 +111,8 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
         create_app(Settings(tmp_path / "m"))
 
 
-def test_the_demo_ends_with_a_bundle_and_serves_it_when_asked(tmp_path):
-    """One run of the demo: it prints the address, answers, and ends with Ctrl-C."""
+def test_the_demo_serves_its_bundle_when_asked(tmp_path):
+    """It prints the address, answers with figures and lists, and ends with Ctrl-C."""
     command = [sys.executable, "-m", "cofactor", "demo", "--serve", "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(command, env=NO_TOKEN, cwd=tmp_path, **pipes)
@@ -121,10 +121,10 @@ def test_the_demo_ends_with_a_bundle_and_serves_it_when_asked(tmp_path):
     found = get(f"{url}/v1/recommend", {"history": history, "n": 10})["recommendations"]
     assert len(found) == 10
     assert "The Godfather (1972)" in found[0]["reason"]
+    assert {f["rows"] for f in get(f"{url}/v1/info")["figures"]} == {"the last fifth of the demo, by time"}
     with urllib.request.urlopen(url + "/", timeout=60) as page:
         assert b"explorer.js" in page.read()
     code, _, err = ended(process, signal.SIGINT)
     assert code == 0
     assert "Traceback" not in err
     assert (tmp_path / "demo.cofactor").is_dir()
-    assert (tmp_path / "report.html").exists()

@@ -34,12 +34,17 @@ def command(
 ) -> None:
     """Learn from 68,000 real film ratings, show what was learned, recommend, and write report.html; no network.
 
-    It ends with a saved model, which --serve serves at once: rate films in the browser, and watch the list change.
+    It ends with a saved model that makes lists. With --serve that model alone is trained, and served: rate films
+    in the browser, and watch the list change.
     """
     check_page(out)
     check_writable(bundle)
     if serve:
         needs_server()
+        split = splits.temporal(load_dataset("movietweetings-demo"), valid=0.2)
+        _save(fit(split.train, model="ease", seed=seed), split, bundle)
+        serve_bundle(bundle, port)
+        return
     start = time.perf_counter()
     ratings = load_dataset("movietweetings-demo")
     split = splits.temporal(ratings, valid=0.2)
@@ -54,8 +59,7 @@ def command(
     chosen = fit(split.train, model="auto-ranking", seed=seed, verbose=not as_json)
     baselines = _ladder(split, seed, learn.recommender(), rec, ranker, chosen)
     write_report(rec, out, title="What 4,333 people said about 2,414 films", neighbours=ranker, test=split.valid)
-    ranker = with_figures(ranker, evaluate(ranker, split.valid, relevant=8.0), "the last fifth of the demo, by time")
-    ranker.save(bundle)
+    _save(ranker, split, bundle)
     if as_json:
         print_json(
             {"report": out, "bundle": bundle, "seconds": time.perf_counter() - start, "figures": baselines.to_dicts()}
@@ -76,10 +80,13 @@ def command(
     liked = ", ".join(f"{title} {rating}" for title, rating in HISTORY.items())
     show(_by_title(ranker.recommend(history=HISTORY, n=5)), f"\nFor somebody new who rated {liked}")
     say(f"\nDone in {time.perf_counter() - start:.1f} s. Open {out} in a browser: it works offline.")
-    if serve:
-        serve_bundle(bundle, port)
-    else:
-        say(f"{bundle} makes the lists. Rate films and watch its list change: cofactor serve {bundle}")
+    say(f"{bundle} makes the lists. Rate films and watch its list change: cofactor serve {bundle}")
+
+
+def _save(ranker: Recommender, split: Split, bundle: str) -> None:
+    """The bundle, with its figures on the held-out rows."""
+    found = evaluate(ranker, split.valid, relevant=8.0)
+    with_figures(ranker, found, "the last fifth of the demo, by time").save(bundle)
 
 
 def needs_server() -> None:
