@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -100,5 +101,20 @@ def test_the_work_never_exceeds_the_budget(
 def test_one_of_each_family_is_tried_where_the_budget_allows_their_training(seconds: float | None) -> None:
     costs = [Cost(1, 1, 1), *(Cost(fit, fit, 1) for fit in (30, 35, 40, 45))]
     found = make_plan(costs, ["p", "a", "b", "c", "d"], seconds=seconds)
-    assert found.order == (0, 1, 2, 3, 4)
+    assert found.order == ((0, 1, 2, 3) if seconds == 60 else (0, 1, 2, 3, 4))
     assert found.share < 1 or seconds == 600
+
+
+def test_the_dearest_is_only_compared_before_the_sample_gets_small() -> None:
+    costs = [Cost(1, 1, 1), Cost(3, 3, 1), Cost(8, 8, 1), Cost(36, 36, 1), Cost(53, 52, 1)]
+    found = make_plan(costs, ["p", "a", "b", "c", "d"], seconds=60)
+    assert found.order == (0, 1, 2, 3, 4)
+    assert found.too_dear == {4}
+    assert found.share == 0.125
+    assert found.work + 36 <= 60
+
+
+def test_a_small_sample_has_fewer_users_to_measure_on() -> None:
+    costs = [Cost(0.1, 0.1, 2.0, crowd=10), Cost(3, 3, 2.0, crowd=10)]
+    assert make_plan(costs, ["p", "a"], seconds=4).order == (0, 1)
+    assert make_plan([dataclasses.replace(cost, crowd=math.inf) for cost in costs], ["p", "a"], seconds=4).order == (0,)

@@ -232,9 +232,9 @@ def _sampled(split: Split, task: Task, share: float, measured: int, seed: int) -
 def _cost(one: Candidate, size: TableSize, newest: Split, task: Task, measured: int) -> Cost:
     seconds, memory = counted(one.model, one.config, size)
     inner, _ = counted(one.model, one.config, size.part(len(newest.train) / size.ratings))
-    users = min(measured, len(np.unique(newest.valid.users)))
-    score = 1e-8 * (users * size.items if task == "ranking" else 10 * len(newest.valid))
-    return Cost(seconds, inner, score, memory)
+    users = len(np.unique(newest.valid.users))
+    score = 1e-8 * (min(measured, users) * size.items if task == "ranking" else 10 * len(newest.valid))
+    return Cost(seconds, inner, score, memory, max(users / measured, 1.0))
 
 
 def _more_effort(more: Candidate, less: Candidate) -> bool:

@@ -1,4 +1,4 @@
-"""A blend of trained rankers: weights by greedy selection on held-out rows, averaged over bags (Caruana et al. 2004)."""
+"""A blend of trained rankers: weights by bagged greedy selection on held-out rows (Caruana et al. 2004)."""
 
 from __future__ import annotations
 

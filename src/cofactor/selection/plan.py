@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SHARES = (1.0, 0.5, 0.25)
-"""Samples of users on which every candidate may be tried; on smaller ones only one of each family is."""
+SHARES = (1.0, 0.5, 0.25, 0.125)
+"""Samples of users on which candidates are tried; on smaller ones only the cheapest family is."""
 DEFAULT_SECONDS, MOST_SECONDS = 60.0, 900.0
 """The budget where none is given, and how far it grows on a table that is too large for it."""
 
@@ -21,6 +21,8 @@ class Cost:
     inner: float
     score: float
     bytes: float = 0.0
+    crowd: float = math.inf
+    """How many times more users there are to measure on than are measured: small samples have fewer."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,21 @@ def make_plan(
     tried = _Tried(costs, affordable)
     ways = [(1.0, windows), *((share, 1) for share in SHARES)]
     way = next(((s, w) for s, w in ways if tried.work([0, *affordable], s, w) <= budget), None)
-    chosen = list(affordable)
+    chosen, takeable = list(affordable), list(affordable)
     if way is None:
-        chosen, share = [k for k in first if k in affordable], 1.0
-        while tried.work([0, *chosen], share) > budget and share > smallest:
-            share = max(share / 2, smallest)
-        way = share, 1
-        while chosen and tried.work([0, *chosen], share) > budget:
-            chosen = chosen[:-1]  # the dearest
-    for k in [*first, *affordable]:  # what shows what a larger budget would buy comes before the rest
+        # The dearest families give way before the sample gets small: then they are only tried to compare, if at all.
+        takeable = [k for k in first if k in affordable]
+        found = [(n, s) for n in range(len(takeable), 0, -1) for s in SHARES if _fits(costs, takeable[:n], s, budget)]
+        n, share = found[0] if found else (1, _smaller(costs, takeable[:1], budget, smallest))
+        takeable = takeable[:n]
+        every = _Tried(costs, takeable)
+        lower = next((s for s in SHARES if s < share), share)
+        if every.work([0, *first], share) > budget >= every.work([0, *first], lower):
+            share = lower  # one step smaller, and every family is tried
+        way, chosen = (share, 1), takeable if _fits(costs, takeable, share, budget) else []
+        takeable = [*chosen, *(k for k in affordable if costs[k].fit <= _Tried(costs, chosen).last([0, *chosen]))]
+    tried = _Tried(costs, takeable)
+    for k in [*first, *affordable]:
         if k not in chosen and tried.work([0, *chosen, k], *way) <= budget:
             chosen = [*chosen, k]
     for k in able:
@@ -98,22 +106,34 @@ def make_plan(
             skipped[k] = f"skipped: the budget of {_said(budget)} was used up by cheaper ones"
     order = [0, *(k for k in able if k in chosen)]
     work = tried.work(order, *way) - tried.last(order)
-    return Plan(tuple(order), *way, skipped, work, budget, frozenset(k for k in order[1:] if k not in affordable))
+    return Plan(tuple(order), *way, skipped, work, budget, frozenset(k for k in order[1:] if k not in takeable))
 
 
 @dataclass(frozen=True)
 class _Tried:
     costs: Sequence[Cost]
-    affordable: Sequence[int]
+    takeable: Sequence[int]
 
     def last(self, which: Sequence[int]) -> float:
         """Counted seconds to train the dearest that may be taken on all rows."""
-        return max(self.costs[k].fit for k in which if k == 0 or k in self.affordable)
+        return max(self.costs[k].fit for k in which if k == 0 or k in self.takeable)
 
     def work(self, which: Sequence[int], share: float, windows: int = 1) -> float:
         """Counted seconds to try these, and to train the dearest once more."""
-        each = (self.costs[k].inner * share + self.costs[k].score for k in which)
+        each = (c.inner * share + c.score * min(1.0, share * c.crowd) for c in (self.costs[k] for k in which))
         return windows * sum(each) + self.last(which)
+
+
+def _fits(costs: Sequence[Cost], which: Sequence[int], share: float, budget: float) -> bool:
+    return _Tried(costs, which).work([0, *which], share) <= budget
+
+
+def _smaller(costs: Sequence[Cost], which: Sequence[int], budget: float, smallest: float) -> float:
+    """A share of the users on which these fit into the budget, or the smallest."""
+    share = SHARES[-1]
+    while not _fits(costs, which, share, budget) and share > smallest:
+        share = max(share / 2, smallest)
+    return share
 
 
 def _first_of_each(able: Sequence[int], families: Sequence[str]) -> list[int]:
@@ -127,7 +147,7 @@ def _first_of_each(able: Sequence[int], families: Sequence[str]) -> list[int]:
 
 def _grown(costs: Sequence[Cost], first: Sequence[int], smallest: float) -> float:
     within = [k for k in first if costs[k].fit <= MOST_SECONDS / 2]
-    needed = _Tried(costs, within).work([0, *within], max(SHARES[-1], smallest))
+    needed = _Tried(costs, within).work([0, *within], max(0.25, smallest))
     return min(max(DEFAULT_SECONDS, needed), MOST_SECONDS)
 
 
