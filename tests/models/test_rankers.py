@@ -15,6 +15,7 @@ from cofactor.model import HasFactors, HasSimilarity, Model
 from cofactor.models import model_class
 from cofactor.models.base.rankers import stored_csr
 from cofactor.models.base.strength import strengths
+from cofactor.models.ials import IalsConfig
 from toys import RANKERS, blocks, noise
 from toys import SMALL_RANKERS as SMALL
 from toys import interactions as table
@@ -195,3 +196,13 @@ def test_user_who_has_everything() -> None:
     data = table([0] * 4 + [1], [0, 1, 2, 3, 0], np.ones(5), 2, 4)
     for name in RANKERS:
         assert np.isfinite(fitted(name, data).scores(np.array([0, 1]))).all()
+
+
+def test_constants_of_ials_follow_the_density():
+    dense, sparse = IalsConfig().for_table(100_000, 943, 1682), IalsConfig().for_table(810_128, 29_858, 40_981)
+    assert tuple(dense) == (64, 4.0, 20.0, 0.5)
+    assert sparse == (256, pytest.approx(20.0, rel=0.1), 30.0, 1.0)
+    given = IalsConfig(n_factors=8, alpha=1.0, reg=2.0, nu=0.25)
+    assert tuple(given.for_table(810_128, 29_858, 40_981)) == (8, 1.0, 2.0, 0.25)
+    assert IalsConfig().for_table(0, 0, 0).n_factors == 64
+    assert IalsConfig().for_table(10**8, 5_000_000, 500_000).n_factors == 64

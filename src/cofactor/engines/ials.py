@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 from typing import Any
 
@@ -22,7 +23,8 @@ Array = NDArray[Any]
 
 def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
     """The model's state, and the losses of each sweep."""
-    c, k = config, -(-config.n_factors // 16) * 16
+    constants = config.for_table(data.rows, data.size("user"), data.size("item"))
+    c, k = dataclasses.replace(config, **constants._asdict()), -(-constants.n_factors // 16) * 16
     limits, counts = strength(work, data), item_counts(work, data)
     begin = {"folder": data.folder, "cuts": data.cuts, "k": c.n_factors, "seed": seed, "counts": counts}
     work.step("ials-000", begin_task, [begin])

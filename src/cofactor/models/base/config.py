@@ -94,7 +94,7 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
         return None
     if isinstance(value, str) and ("str |" in kind or kind == "str"):
         return value
-    if kind == "int":
+    if kind in ("int", "int | None"):
         if check_int(name, value, -(2**31)) >= 2**31:
             raise ConfigError(f"{name} is {value}; it must be below {2**31:,}")
         return value
