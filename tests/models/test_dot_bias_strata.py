@@ -46,7 +46,7 @@ def pieces(cut: Any, turn: Any, seed: list[int] = SEED) -> list[tuple[Array, Arr
 def serially(data: Interactions, hyper: Hyper) -> tuple[Any, Array]:
     """The plain kernel over the batches in turn, a batch a call, all rows up to date between the rounds."""
     plain = stepped(data, "off")
-    cut = strata.Strata(data, plain.table.shape[1])
+    cut = strata.Strata(data, data.values, plain.table.shape[1])
     turns = list(cut.turns(SEED, hyper.batch_size))
     steps = sum(turn.steps for turn in turns)
     at = np.arange(steps) * len(hyper.lr) // steps
@@ -100,7 +100,7 @@ def test_every_rating_is_trained_once_in_rounds_that_share_no_row(n_users: int, 
     data = toy(n=5000, n_users=n_users, n_items=n_items, power=2.0)
     if not codes:
         data = data.replace(values=np.random.default_rng(0).random(5000, np.float32))
-    cut = strata.Strata(data, 32)
+    cut = strata.Strata(data, data.values, 32)
     assert (cut.levels is None) == (not codes)
     assert cut.packed.dtype == (np.uint32 if codes else np.uint64)
     assert (cut.user_cuts[0], cut.user_cuts[-1], cut.item_cuts[-1]) == (0, n_users, n_items)

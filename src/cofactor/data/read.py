@@ -419,6 +419,10 @@ def _label(source: Any, name: str | None) -> str:
     return re.sub(r"(\.(csv|tsv|txt|dat|data|parquet|arrow|feather))?(\.gz)?$", "", Path(source).name)
 
 
+LARGEST = 1e15
+"""Values above this are not learned from: sums of their squares leave single precision."""
+
+
 def check_trainable(data: Interactions) -> None:
     """DataError where there is nothing to learn: no rows, one user, one item, or the same rating everywhere.
 
@@ -432,6 +436,11 @@ def check_trainable(data: Interactions) -> None:
                 f"only one {kind} ({ids.values[int(codes[0])]!r}); at least two are needed to learn anything"
             )
     low, high = data.range
+    if max(abs(low), abs(high)) > LARGEST:
+        raise DataError(
+            f"values reach {max(abs(low), abs(high)):g}, more than {LARGEST:g}, whose squares no model can hold; divide"
+            " the column by a power of ten"
+        )
     if low == high and data.columns.rating is not None and data.kind == "ratings":
         raise DataError(
             f"every rating is {low:g}; nothing to learn; choose another rating column, or rating=False for implicit"

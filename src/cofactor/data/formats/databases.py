@@ -78,7 +78,8 @@ class _libraries:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, ImportError):
-            raise DataError(f"reading this database needs {error.name or 'connectorx'}; install it: pip install {error.name or 'connectorx'}") from None
+            library = error.name or "connectorx"
+            raise DataError(f"reading this database needs {library}; install it: pip install {library}") from None
         if isinstance(error, Exception) and not isinstance(error, (DataError, pl.exceptions.PolarsError)):
             raise DataError(
                 f"the database says: {str(error).strip().splitlines()[0] if str(error).strip() else error!r}"

@@ -71,7 +71,15 @@ def square_nodes(table: Array, spread: Array, centre: Array, first: int = 0) -> 
 
 def measured_prior(squares: Array | None, n: int, floor: float) -> Array:
     """float64 (k + 1,): the prior's variances, from the sums of squares of ``n`` rows."""
-    return np.asarray((0.0 if squares is None else squares) / max(n, 1) + floor)
+    if squares is None:
+        return np.asarray(floor)
+    return np.asarray(squares / max(n, 1) + prior_floor(len(squares), floor))
+
+
+def prior_floor(d: int, floor: float) -> Array:
+    """float64 (d,): the floor of the prior's variances, of the factors and then of the bias. A bias has the unit of the
+    ratings, factors its square root: so ratings learn the same in any unit."""
+    return np.append(np.full(d - 1, 1e-3 * floor**0.5), floor)
 
 
 def measured_noise(error: float, uncertainty: float, n: int, floor: float) -> float:
@@ -86,7 +94,9 @@ def initial_variance(left: float) -> float:
 
 def first_prior(side: str, d: int, left: float) -> Array:
     """float64 (d,): the prior's variances before anything is measured."""
-    return np.append(np.full(d - 1, initial_variance(left)), left * FIRST_BIAS[side]) + noise_floor(left)
+    return np.append(np.full(d - 1, initial_variance(left)), left * FIRST_BIAS[side]) + prior_floor(
+        d, noise_floor(left)
+    )
 
 
 def solve_side(
@@ -143,4 +153,4 @@ def begin_sides(
 
 def noise_floor(variance: float) -> float:
     """No variance is taken to be below this, so that ratings without noise can be learned too."""
-    return 1e-6 * max(variance, 1e-6)
+    return 1e-6 * max(variance, 1e-20)

@@ -226,7 +226,8 @@ class DotBias(FromRows):
             codes, ratings = histories.row(r)
             design = np.ones((len(codes), k + 1))
             design[:, :k] = items[codes, :k]
-            loss = losses_of(ratings.astype(np.float64), c.loss, self.y_range)
+            y, (lo, hi, ranged) = self.in_units(ratings.astype(np.float64))
+            loss = losses_of(y, c.loss, (lo, hi) if ranged else None)
             rows[r, : k + 1] = fold(design, items[codes, k + 1].astype(np.float64), loss, mean, pull)
         return rows
 
@@ -308,7 +309,8 @@ class DotBias(FromRows):
         self._unknown[1] = items[counts_of(d.items, len(items)) > 0].mean(0, dtype=np.float64)
         some = slice(None, None, 1 + len(d) // 100_000)
         predicted = self.predict(d.users[some], d.items[some])
-        weight = prior_weight(self.config.loss, self.y_range, d.values[some], predicted)
+        y, (lo, hi, ranged) = self.in_units(d.values[some])
+        weight = prior_weight(self.config.loss, (lo, hi) if ranged else None, y, self.in_units(predicted)[0])
         mean, variance = rows.mean(0)[: k + 1], rows.var(0)[: k + 1]
         pull = max(weight, 1e-6) / np.maximum(variance, 1e-6)
         self._prior = np.stack([mean, np.minimum(pull, 1e14)])  # counts up to a million, say: still a number to save
@@ -316,6 +318,21 @@ class DotBias(FromRows):
 
     def _range(self) -> tuple[float, float, bool]:
         return (0.0, 1.0, False) if self.y_range is None else (*self.y_range, True)
+
+    @property
+    def unit(self) -> float:
+        """What ratings are divided by while the model learns, so that Adam's epsilon means the same for all: 1 on usual
+        scales, a power of 2 (exact) where the range is very small or very large."""
+        if self.y_range is None or 0.01 <= self.y_range[1] - self.y_range[0] <= 1e4:
+            return 1.0
+        return float(2.0 ** np.round(np.log2((self.y_range[1] - self.y_range[0]) / 4)))
+
+    def in_units(self, values: Array) -> tuple[Array, tuple[float, float, bool]]:
+        """Ratings and the range, in units."""
+        lo, hi, ranged = self._range()
+        if self.unit == 1.0:
+            return values, (lo, hi, ranged)
+        return (values.astype(np.float64) / self.unit).astype(values.dtype), (lo / self.unit, hi / self.unit, ranged)
 
 
 def lanes(table: Array) -> int:
@@ -330,6 +347,7 @@ class DotBiasStepper(Stepper):
         k, (n, stride) = model.config.n_factors, table.shape
         self.model = model
         self.data = data
+        self.values, self.limits = model.in_units(data.values)
         self.table = table
         self.ms = aligned((n, 2, stride))
         self.last, self.first = np.zeros(n, np.int32), np.zeros(n, np.int32)
@@ -352,12 +370,12 @@ class DotBiasStepper(Stepper):
             raise ConfigError(f"{len(rows)} rows are not {n} batches of {hyper.batch_size}")
         rows = np.ascontiguousarray(rows, np.int32 if len(self.data) < 2**31 else np.int64)
         losses = np.empty(n, np.float64)
-        d, (lo, hi, ranged) = self.data, self.model._range()
+        d, (lo, hi, ranged) = self.data, self.limits
         kernel.train(
             rows,
             d.users,
             d.items,
-            d.values,
+            self.values,
             self.clock,
             self.past,
             self.fade,
@@ -379,7 +397,7 @@ class DotBiasStepper(Stepper):
             losses,
             lanes(self.table),
         )
-        return losses
+        return losses * self._loss_unit()
 
     def run_epoch(self, seed: Sequence[int], hyper: Hyper) -> Array | None:
         """Train an epoch by strata, in the order that ``seed`` gives, and return its losses; None where the plain
@@ -388,8 +406,13 @@ class DotBiasStepper(Stepper):
         if parallel == "off" or (parallel == "auto" and len(self.data) < AUTO_ROWS):
             return None
         if self.strata is None:
-            self.strata = Strata(self.data, self.table.shape[1])
-        return run_epoch(self, self.strata, seed, hyper, BETA2, EPS, LOSSES[self.model.config.loss])
+            self.strata = Strata(self.data, self.values, self.table.shape[1])
+        found = run_epoch(self, self.strata, seed, hyper, BETA2, EPS, LOSSES[self.model.config.loss])
+        return found * self._loss_unit()
+
+    def _loss_unit(self) -> float:
+        """What a loss in units is multiplied by to be one of ratings."""
+        return {"mse": self.model.unit**2, "bce": 1.0}.get(self.model.config.loss, self.model.unit)
 
     def flush(self) -> None:
         """Bring every row up to date; nothing to do when the last step was followed by a flush."""

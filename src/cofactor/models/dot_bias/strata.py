@@ -93,16 +93,16 @@ class Turn(NamedTuple):
 class Strata:
     """The ratings by stratum, and the blocks."""
 
-    def __init__(self, data: Interactions, stride: int) -> None:
+    def __init__(self, data: Interactions, values: Array, stride: int) -> None:
         self.blocks = n_blocks(data.n_users, data.n_items, stride)
         sides = ((data.users, data.n_users), (data.items, data.n_items))
         self.user_cuts, self.item_cuts = cuts = [cuts_of(c, n, b) for (c, n), b in zip(sides, self.blocks)]
         user_block, item_block = (np.repeat(np.arange(len(c) - 1, dtype=np.uint16), np.diff(c)) for c in cuts)
-        marks, self.levels = coded(data.values)
+        marks, self.levels = coded(values)
         user_bits, item_bits = (int(np.diff(c).max() - 1).bit_length() for c in cuts)
         self.shifts = (0, user_bits, user_bits + item_bits)
         if self.levels is None or len(self.levels).bit_length() + self.shifts[2] > 32:
-            marks, self.levels, self.shifts = data.values.view(np.uint32), None, (0, 16, 32)
+            marks, self.levels, self.shifts = values.view(np.uint32), None, (0, 16, 32)
         self.starts = np.zeros(self.blocks[0] * self.blocks[1] + 1, np.int64)
         self.packed = np.empty(len(data), np.uint64 if self.levels is None else np.uint32)
         kernel.group(
@@ -171,7 +171,7 @@ def run_epoch(
             n, whole = turn.steps, turn.whole()
             plan, shares, at = np.empty((4, n)), np.zeros((width, n)), batch_of(done + np.arange(n), hyper, steps)
             kernel.schedule(lr[at], mom[at], hyper.weight_decay, b2, int(s.clock[0]), plan)
-            rest = (b2, eps, loss, *s.model._range())
+            rest = (b2, eps, loss, *s.limits)
             tasks = [
                 pool.submit(_train, s, strata, keys, turn, pair, whole, plan, rest, share)
                 for pair, share in zip(turn.pairs, shares)
