@@ -16,7 +16,7 @@ from cofactor.errors import ConfigError
 Kind = Literal["ratings", "counts", "events"]
 KINDS: tuple[Kind, ...] = ("ratings", "counts", "events")
 
-SAMPLE = 1_000_000
+SAMPLE = 200_000
 """How many values are looked at, evenly spaced in the table."""
 GRID = 24
 """A scale of grades has at most so many different values (0.5 to 10 in halves has 20)."""
@@ -105,7 +105,7 @@ def guess_kind(values: NDArray[Any], column: str | None = "rating") -> Guess:
     """The kind of these values and the reason, from their distribution and from the name of their ``column``.
 
     ``column=None``: the table has no column of values. Codes that stand apart (99 beside 1 to 5) are left out first.
-    The guess does not depend on the unit of the values nor, up to a million rows, on their order.
+    The guess does not depend on the unit of the values nor, up to 200,000 rows, on their order.
     """
     if column is None:
         return Guess("events", "there is no column of values")

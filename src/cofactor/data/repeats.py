@@ -93,7 +93,9 @@ def _one_a_pair(data: Interactions, policy: Duplicates, repeated: int) -> Intera
     order = np.empty(n, dtype=position)
     group.group(data.users, starts, order)
     keep = np.ones(n, dtype=np.bool_)
-    sums, counts = data.values.astype(np.float64), np.ones(n, dtype=np.int32)
+    added = policy in ("mean", "sum", "count")
+    sums = data.values.astype(np.float64) if added else np.empty(0)
+    counts = np.ones(n if added else 0, dtype=np.int32)
     when = data.times if data.times is not None else np.empty(0, dtype=np.int64)
     group.resolve_repeats(
         starts, order, data.items, when, data.values, data.n_items, policy == "first", keep, sums, counts
@@ -105,9 +107,8 @@ def _one_a_pair(data: Interactions, policy: Duplicates, repeated: int) -> Intera
             f"{repeated:,} rows repeat a user and item, such as user {who!r} with item {what!r} (row {row + 1});"
             f" remove them or choose duplicates='last', 'first' or 'mean'"
         )
-    by: dict[str, Array] = {"mean": sums / counts, "sum": sums, "count": counts}
-    values = by.get(policy)
-    if values is not None:
+    if added:
+        values: Array = counts if policy == "count" else sums / counts if policy == "mean" else sums
         with np.errstate(over="ignore"):
             data = data.replace(values=values.astype(np.float32))
     return data.take(keep)

@@ -147,8 +147,8 @@ def resolve_repeats(
     """Choose one row of each repeated pair and mark the others False in ``keep``.
 
     The latest time wins (``first``: the earliest), by position where times are equal or absent (``times`` empty).
-    ``sums`` and ``counts`` get, at the row that is kept, the sum of the values of its pair and how many there are.
-    ``order`` groups the rows by user.
+    Unless they are empty, ``sums`` and ``counts`` get, at the row that is kept, the sum of the values of its pair and
+    how many there are. ``order`` groups the rows by user.
     """
     owner = np.full(n_items, -1, dtype=np.int64)
     best = np.zeros(n_items, dtype=np.int64)
@@ -175,8 +175,9 @@ def resolve_repeats(
                 best[item] = i
             total[item] += values[i]
             count[item] += 1
-            sums[best[item]] = total[item]
-            counts[best[item]] = count[item]
+            if len(sums):
+                sums[best[item]] = total[item]
+                counts[best[item]] = count[item]
 
 
 @njit(cache=True, nogil=True)
