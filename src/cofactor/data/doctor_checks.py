@@ -165,6 +165,11 @@ def duplicates(data: Interactions) -> Iterator[Finding]:
     later, earlier = order[1:][same], order[:-1][same]
     differ = data.values[later] != data.values[earlier]
     conflicts = int(differ.sum())
+    if data.kind != "ratings":
+        what = f"{n:,} rows repeat a user and item"
+        todo = "nothing: they add up (duplicates='count', 'last' ... says otherwise), and splits by time cut them first"
+        yield Finding("note", "duplicates", "rows", what, n, _pairs(data, later), todo)
+        return
     if n - conflicts:
         what = f"{n - conflicts:,} rows repeat a user, item and rating"
         shown = _pairs(data, later[~differ])
