@@ -70,3 +70,17 @@ def test_wrong_values_are_one_line(args: list[str], words: str, typed: Any) -> N
     assert code == 2
     assert words in err
     assert "Traceback" not in err
+
+
+def test_ids_may_stand_in_a_file(typed: Any, tmp_path: Path) -> None:
+    model, ids = tmp_path / "m.cofactor", tmp_path / "sold_out.txt"
+    typed("fit", str(TABLES / "ml.inter"), "--model", "popular", "--out", str(model))
+    code, out, _ = typed("recommend", str(model), "--user", "1", "-n", "5", "--seen", "--json")
+    best = [row["item"] for row in json.loads(out)]
+    ids.write_text("\n".join(map(str, [best[0], best[1], 99_999])) + "\n")
+    code, out, err = typed("recommend", str(model), "--user", "1", "-n", "3", "--seen", "--deny", str(ids), "--json")
+    assert code == 0, err
+    assert [row["item"] for row in json.loads(out)] == best[2:5]
+    assert "1 of 3 ids are not known and are left out" in err
+    code, out, _ = typed("recommend", str(model), "--user", "1", "--seen", "--allow", str(ids), "--json")
+    assert [row["item"] for row in json.loads(out)] == best[:2]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from cofactor.cli.common import read_lines, say
 from cofactor.errors import ConfigError
 from cofactor.recommend.ids import Items
 from cofactor.recommend.options import OPTIONS, Kind
@@ -26,7 +28,11 @@ _TYPES: dict[Kind, Any] = {
     "seed": int,
     "policy": str,
 }
-_MORE: dict[Kind, str] = {"ids": " Repeat it.", "cap": " As genres=3.", "grouped strength": " Or genres=0.5."}
+_MORE: dict[Kind, str] = {
+    "ids": " Repeat it, or name a file with one a line.",
+    "cap": " As genres=3.",
+    "grouped strength": " Or genres=0.5.",
+}
 
 
 def with_list_flags(command: Callable[..., None]) -> Callable[..., None]:
@@ -61,7 +67,19 @@ def _as_it_is(name: str, value: Any, items: Items) -> Any:
 
 
 def _ids(name: str, value: Any, items: Items) -> Any:
-    return [items.ids.parse(item) for item in value] if value else None
+    """Ids or titles, and files that hold one a line: those in a file that are not known are counted and left out."""
+    found: list[Any] = []
+    for item in value or []:
+        named = items.ids.parse(item)
+        if items.find(named) >= 0 or not Path(item).is_file():
+            found.append(named)
+            continue
+        listed = [items.ids.parse(line) for line in read_lines(item)]
+        known = [one for one in listed if items.find(one) >= 0]
+        if len(known) < len(listed):
+            say(f"--{name} {item}: {len(listed) - len(known):,} of {len(listed):,} ids are not known and are left out")
+        found += known
+    return found if value else None
 
 
 def _number(name: str, value: str, such_as: str) -> float:
