@@ -22,17 +22,34 @@ import cofactor as cf
 SECONDS = 0.5 if QUICK else 5.0
 DATA = "movietweetings-demo" if QUICK else "ml-1m"
 MODELS: dict[str, dict[str, Any]] = {"als": {}, "ease": {}, "bayes-mf": {}}
-QUESTIONS = ("a known user", "a history of 20", "why", "a newer rating")
+QUESTIONS = ("a known user", "a known user again", "a history of 20", "why", "a newer rating", "100 newer ratings")
+EMPTY = """
+import socket, sys, uvicorn
+from fastapi import FastAPI
+app = FastAPI()
+
+@app.get("/v1/nothing")
+def nothing():
+    return {}
+
+listener = socket.create_server(("127.0.0.1", 0))
+print(f"at http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+uvicorn.Server(uvicorn.Config(app, http="h11", log_level="warning", access_log=False)).run(sockets=[listener])
+"""
+"""What the processor time of every answer is compared with: FastAPI as in its first example, in the same run."""
 
 
 @contextmanager
-def serving(bundle: Path) -> Iterator[int]:
-    """A server in a process of its own; its port."""
+def serving(bundle: Path | None) -> Iterator[tuple[int, int]]:
+    """A server in a process of its own, without a bundle the empty one; its port and process."""
     command = [OURS, "-m", "cofactor", "serve", str(bundle), "--port", "0", "--no-watch"]
+    if bundle is None:
+        command = [OURS, "-c", EMPTY]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield next(int(found[1]) for line in process.stdout if (found := re.search(r"at http://.*:(\d+)", line)))
+            found = (re.search(r"at http://.*:(\d+)", line) for line in process.stdout)
+            yield next(int(port[1]) for port in found if port), process.pid
         finally:
             process.terminate()
 
@@ -40,19 +57,36 @@ def serving(bundle: Path) -> Iterator[int]:
 def question(what: str, users: list[Any], items: list[Any], rng: random.Random) -> tuple[str, str, str | None]:
     """(method, path, body) of a request about somebody."""
     user = rng.choice(users)
-    if what == "a known user":
-        return "GET", f"/v1/recommend?user={user}", None
+    if what == "nothing":
+        return "GET", "/v1/nothing", None
+    if what == "a known user":  # each time another list, so that none is kept from before
+        return "GET", f"/v1/recommend?user={user}&n={rng.randint(10, 12)}&seen={rng.choice(('true', 'false'))}", None
+    if what == "a known user again":
+        return "GET", f"/v1/recommend?user={users[rng.randrange(20)]}", None
     if what == "a history of 20":
         history = [{"item": item, "rating": rng.choice((3, 4, 5))} for item in rng.sample(items, 20)]
         return "POST", "/v1/recommend", json.dumps({"history": history})
     if what == "why":
         return "POST", "/v1/explain", json.dumps({"user": user, "item": rng.choice(items)})
-    event = {"user": user, "item": rng.choice(items), "rating": rng.choice((3, 4, 5))}
-    return "POST", "/v1/events", json.dumps({"events": [event]})
+    events = [
+        {"user": rng.choice(users), "item": rng.choice(items), "rating": rng.choice((3, 4, 5))}
+        for _ in range(100 if what == "100 newer ratings" else 1)
+    ]
+    return "POST", "/v1/events", json.dumps({"events": events})
 
 
-def measured(port: int, clients: int, what: str, users: list[Any], items: list[Any]) -> tuple[float, float, float]:
-    """(median, 99 % in milliseconds, answers a second); an answer that is no success ends the benchmark."""
+def processor_seconds(process: int) -> float:
+    """What a process has used so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measured(
+    port: int, process: int, clients: int, what: str, users: list[Any], items: list[Any]
+) -> tuple[float, float, float, float]:
+    """(median, 99 % in milliseconds, answers a second, processor milliseconds of the server for one); an answer that is
+    not a success ends the benchmark."""
+    used = processor_seconds(process)
     took: list[float] = []
     wrong: list[bytes] = []
 
@@ -79,7 +113,8 @@ def measured(port: int, clients: int, what: str, users: list[Any], items: list[A
         raise SystemExit(f"{what}: {wrong[0].decode()}")
     rate = len(took) / (time.perf_counter() - start)
     took.sort()
-    return 1000 * took[len(took) // 2], 1000 * took[int(len(took) * 0.99)], rate
+    used = processor_seconds(process) - used
+    return 1000 * took[len(took) // 2], 1000 * took[int(len(took) * 0.99)], rate, 1000 * used / len(took)
 
 
 def main() -> None:
@@ -92,17 +127,28 @@ def main() -> None:
         " A newer rating is on disk (flushed) and folded in when the answer comes."
     )
     rows = []
+    with serving(None) as (port, process):
+        measured(port, process, 1, "nothing", users, items)
+        found = [measured(port, process, clients, "nothing", users, items) for clients in (1, 8)]
+        empty = found[0][3]
+        rows.append(
+            ["FastAPI alone", "an empty answer", *(f"{x:.1f}" for f in found for x in f[:3]), f"{empty:.2f}", "1.0"]
+        )
     with folder() as there:
         for name, config in MODELS.items():
             bundle = there / f"{name}.cofactor"
             cf.fit(data, model=name, seed=0, **config | ({"epochs": 35} if name == "bayes-mf" else {})).save(bundle)
-            with serving(bundle) as port:
+            with serving(bundle) as (port, process):
                 for what in QUESTIONS:
-                    measured(port, 1, what, users, items)  # kernels compiled, caches filled
-                    found = [measured(port, clients, what, users, items) for clients in (1, 8)]
-                    rows.append([f"`{name}`", what, *(f"{x:.1f}" for f in found for x in f)])
+                    measured(port, process, 1, what, users, items)  # kernels compiled, caches filled
+                    found = [measured(port, process, clients, what, users, items) for clients in (1, 8)]
+                    used = found[0][3]
+                    times = [f"{x:.1f}" for f in found for x in f[:3]]
+                    rows.append([f"`{name}`", what, *times, f"{used:.2f}", f"{used / empty:.1f}"])
     columns = ("median ms", "99 % ms", "a second")
-    page.show(table(["model", "question", *(f"{c}, {n}" for n in ("1 client", "8 clients") for c in columns)], rows))
+    heads = [f"{c}, {n}" for n in ("1 client", "8 clients") for c in columns]
+    page.say("Processor time is that of the server for one answer with one client, beside that of FastAPI alone.")
+    page.show(table(["model", "question", *heads, "processor ms", "times FastAPI alone"], rows))
     page.write()
 
 
