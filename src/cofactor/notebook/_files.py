@@ -194,7 +194,7 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 def _place(learn: Any, file: Any, ext: str) -> Path:
     name = str(file)
-    known = (".pth", ".pt", ".safetensors")
+    known = (".pth", ".pt", ".safetensors", ".pkl")
     return Path(learn.path / learn.model_dir / (name if name.endswith(known) else f"{name}{ext}"))
 
 

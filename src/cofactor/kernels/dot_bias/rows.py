@@ -7,8 +7,8 @@ the vectors are spelled out: ``<16 x float>`` is one AVX-512 register, two of AV
 Square roots and divisions stay exact: estimates with a Newton step were measured, and are slower (they fill the ports
 that the multiplications need).
 
-``lanes`` is ``stride / 16``, the vectors in a row; rows are counted in strides of the flattened array. It is a number, not
-a type, so that one compiled function serves every width.
+``lanes`` is ``stride / 16``, the vectors in a row; rows are counted in strides of the flattened array. It is a number,
+not a type, so that one compiled function serves every width.
 """
 
 from __future__ import annotations

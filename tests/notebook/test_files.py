@@ -1,0 +1,101 @@
+"""Files of the notebook's Learners: what is read, what is refused, and that nothing in a file runs."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the torch extra is not installed")
+pytest.importorskip("pandas", reason="the torch extra is not installed")
+
+import cofactor.notebook as nb  # noqa: E402
+from cofactor.errors import BundleError  # noqa: E402
+
+
+class Trap:
+    """A pickle that would make a file where it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.fixture
+def learn(toy, tmp_path):
+    dls = nb.CollabDataLoaders.from_df(toy.to_frame().to_pandas(), seed=3, bs=16, device="cpu")
+    found = nb.collab_learner(dls, n_factors=4, y_range=(0, 5.5), seed=1, path=tmp_path, verbose=False)
+    found.fit_one_cycle(1, 5e-3)
+    return found
+
+
+def test_a_learner_comes_back_whole_whatever_the_file_is_called(learn, toy):
+    place = learn.export("export.pkl")
+    assert place.read_bytes().startswith(b"cofactor learner 1: a zip archive of data, no code;")
+    again = nb.load_learner(place)
+    row = toy.to_frame().to_pandas().iloc[0]
+    assert float(again.predict(row)[1]) == pytest.approx(float(learn.predict(row)[1]), abs=1e-6)
+    rows = toy.to_frame().to_pandas().head(7)
+    ours, theirs = (one.get_preds(dl=one.dls.test_dl(rows))[0] for one in (learn, again))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+    assert list(again.dls.classes["title"]) == list(learn.dls.classes["title"])
+    assert again.recommender().recommend(user=int(row["user"]), n=2).height == 2
+    again.dls = learn.dls
+    torch.testing.assert_close(again.get_preds()[0], learn.get_preds()[0], rtol=0, atol=1e-6)
+
+
+def test_a_pickle_is_refused_and_does_not_run(learn, tmp_path):
+    trap, mark = tmp_path / "real.pkl", tmp_path / "was here"
+    trap.write_bytes(pickle.dumps(Trap(mark)))
+    torch.save(Trap(mark), tmp_path / "models.pth")
+    for read in (
+        lambda: nb.load_learner(trap),
+        lambda: nb.load_learner(tmp_path / "models.pth"),
+        lambda: learn.load(trap),
+        lambda: learn.load(tmp_path / "models"),
+    ):
+        with pytest.raises(BundleError, match="is a pickle|cannot be read"):
+            read()
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("change", ["cut", "other", "text", "missing"])
+def test_damaged_files_are_refused(learn, tmp_path, change):
+    place = learn.export("m.pkl")
+    data = place.read_bytes()
+    if change == "cut":
+        place.write_bytes(data[: len(data) // 2])
+    elif change == "other":
+        place.write_bytes(data.replace(b"learner 1", b"learner 9", 1))
+    elif change == "text":
+        place.write_text("hello")
+    else:
+        place.write_bytes(data[: data.index(b"\n") + 1])
+        with zipfile.ZipFile(place, "a") as z:
+            z.writestr("learner.json", "{}")
+    with pytest.raises(BundleError):
+        nb.load_learner(place)
+
+
+def test_weights_of_another_module_are_refused(learn):
+    learn.save("w", with_opt=False)
+    other = nb.collab_learner(learn.dls, n_factors=9, y_range=(0, 5.5), path=learn.path, verbose=False)
+    with pytest.raises(BundleError, match="another module"):
+        other.load("w")
+    network = nb.collab_learner(learn.dls, use_nn=True, path=learn.path, verbose=False)
+    with pytest.raises(BundleError, match="only in one of them"):
+        network.load("w")
+    network.load("w", strict=False)
+
+
+def test_a_width_costs_no_compiling(learn):
+    from cofactor.kernels.dot_bias import epoch
+
+    before = len(epoch.train.signatures)
+    for width in (3, 20, 50):
+        nb.collab_learner(learn.dls, n_factors=width, y_range=(0, 5.5), verbose=False).fit(1)
+    assert len(epoch.train.signatures) == before
