@@ -58,7 +58,7 @@ def test_a_pickle_is_refused_and_does_not_run(learn, tmp_path):
         lambda: learn.load(trap),
         lambda: learn.load(tmp_path / "models"),
     ):
-        with pytest.raises(BundleError, match="is a pickle|cannot be read"):
+        with pytest.raises(BundleError, match=r"is a pickle|cannot be read"):
             read()
     assert not mark.exists()
 
