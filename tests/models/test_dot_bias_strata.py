@@ -110,7 +110,7 @@ def test_every_rating_is_trained_once_in_rounds_that_share_no_row(n_users: int, 
         parts = pieces(cut, turn)
         assert turn.sizes == [len(users) for users, _, _ in parts]
         assert turn.whole().sum() == sum(turn.sizes)
-        assert turn.run_epoch().max() <= 16 + len(parts)
+        assert turn.whole().max() <= 16 + len(parts)
         for (u, i), (users, items, _) in zip(turn.pairs, parts):
             assert (np.searchsorted(cut.user_cuts, users, "right") == u + 1).all()
             assert (np.searchsorted(cut.item_cuts, items, "right") == i + 1).all()
