@@ -97,7 +97,9 @@ class TorchStepper(Stepper):
         self.optimizer.restore(
             {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
         )
-        self.rng = [torch.from_numpy(np.array(state[f"rng.{i}"])) for i in range(len(self.rng))]
+        # a checkpoint from a CPU says nothing of a GPU's generator, which then begins as it was seeded
+        kept = enumerate(self.rng)
+        self.rng = [torch.from_numpy(np.array(state[f"rng.{i}"])) if f"rng.{i}" in state else r for i, r in kept]
 
 
 def pairs(users: Array, items: Array, offset: int, device: torch.device) -> Tensor:
@@ -160,16 +162,20 @@ def work(module: nn.Module, rows: int) -> float:
 @contextmanager
 def own_rng(device: torch.device) -> Iterator[None]:
     """Whatever is drawn inside leaves torch's global generators as they were."""
-    devices = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    before = rng_state(device)
+    try:
         yield
+    finally:
+        set_rng_state(before, device)
 
 
 def rng_state(device: torch.device) -> list[Tensor]:
-    """The states of the generators that a module on this device draws from."""
+    """The states of the generators that a module on this device draws from: the CPU's, and the GPU's own."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
+    elif device.type == "mps":
+        states.append(torch.mps.get_rng_state())
     return states
 
 
@@ -178,12 +184,16 @@ def seed_rng(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def set_rng_state(states: Sequence[Tensor], device: torch.device) -> None:
     torch.set_rng_state(states[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(states[1])
 
 
 def module_state(module: nn.Module) -> State:
