@@ -283,12 +283,14 @@ def test_sources_that_cannot_be_used(folder: Path, tmp_path: Path) -> None:
     pl.DataFrame({"user": [1, 2], "item": [2, 3], "rating": [1.0, 2.0], "time": [1, 2]}).write_parquet(
         tmp_path / "numbers.parquet"
     )
+    pl.DataFrame({"user": [1, 1], "item": [2, 3], "rating": [1.0, 2.0]}).write_parquet(tmp_path / "alone.parquet")
     for source, words in (
         (tmp_path / "none", "holds no Parquet file"),
         (tmp_path / "gone.parquet", "no file"),
         ([], "list of files is empty"),
         (7, "cannot train from a int"),
         ([tmp_path / "odd.parquet"], "odd.parquet: the rating in row 1"),
+        ([tmp_path / "alone.parquet"], "only one user"),
         ([folder / "day=1" / "part.parquet", tmp_path / "numbers.parquet"], "user ids are int64 and text"),
     ):
         work = tmp_path / f"w{len(list(tmp_path.iterdir()))}"

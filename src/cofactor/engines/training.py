@@ -22,7 +22,7 @@ from cofactor.engines import als, bias, ials, item_cosine, popular
 from cofactor.engines.executors import Executor, Here
 from cofactor.engines.prepare import SIDES, Prepared, parts_of, prepare, stored_ids
 from cofactor.engines.work import Work, take
-from cofactor.errors import ConfigError
+from cofactor.errors import ConfigError, DataError
 from cofactor.fitting.fit import check_values
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
@@ -114,6 +114,9 @@ def fit(
     }
     folder = Work(work, key, executor, resume=resume)
     prepared = prepare(folder, todo, data, block_rows, duplicates, kind)
+    for side in SIDES:
+        if prepared.size(side) < 2:
+            raise DataError(f"only one {side}; at least two are needed to learn anything")
     check_values(model, model_class(model).task, prepared.kind, prepared.limits, prepared.columns)
     state, history = MODELS[model](folder, prepared, settings, int(seed))
     rows = _interactions(folder, prepared, data)
