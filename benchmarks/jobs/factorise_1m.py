@@ -7,7 +7,13 @@ from factorisation import Side, write
 import cofactor as cf
 
 SIDES = [
-    Side("cofactor dot-bias", "dot-bias", {"batch_size": 256, "lr": 5e-3, "weight_decay": 0.1}, {"epochs": [3, 4, 5, 8]}, 17),
+    Side(
+        "cofactor dot-bias",
+        "dot-bias",
+        {"batch_size": 256, "lr": 5e-3, "weight_decay": 0.1},
+        {"epochs": [3, 4, 5, 8]},
+        17,
+    ),
     Side("cofactor als", "als", {}, {"epochs": [3, 5, 10, 15]}, 3),
     Side("cofactor bayes-mf, ratings alone", "bayes-mf", {"implicit": False}, {"epochs": [40]}, 0, rounds=1),
     Side("libmf", "libmf", {"k": 64, "reg": 0.06, "eta": 0.05}, {"nr_iters": [20, 40, 60, 80]}, 10),
