@@ -123,9 +123,10 @@ class Recommender(Fitted):
 
         ``users`` (ids): lists for these alone, in this order, each once; ``unknown="skip"`` leaves out those that are
         not known. ``options`` are those of :meth:`recommend` (``allow``, ``deny``, ``where``, ``per_group`` ...). With
-        ``out`` a Parquet file is written (CSV or TSV where its name says so, from memory); one that holds another table,
-        such as the ratings, is not replaced. Memory is bounded, the file appears whole at the end, and a run that was killed goes on where it was
-        when it is started again with the same model and options. Parts stand in ``<out>.parts`` meanwhile.
+        ``out`` a Parquet file is written (CSV or TSV where its name says so, from memory). A file that holds another
+        table, such as the ratings, is not replaced. Memory is bounded, and the file appears whole at the end. A run
+        that was killed goes on where it was when it is started again with the same model and options; until then its
+        parts are in ``<out>.parts``.
         """
         from cofactor.recommend.batch.recommend_all import recommend_all
 

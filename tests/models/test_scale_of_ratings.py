@@ -1,4 +1,4 @@
-"""What must not matter to a model does not: unit and origin of the ratings, order of rows, type of ids. No NaN is learned."""
+"""What must not matter to a model does not: unit and origin of ratings, order of rows, type of ids; no NaN."""
 
 from __future__ import annotations
 
