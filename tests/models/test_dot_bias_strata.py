@@ -62,6 +62,7 @@ def serially(data: Interactions, hyper: Hyper) -> tuple[Any, Array]:
     plain.data = data.replace(
         **{name: np.concatenate(x) for name, x in zip(("users", "items", "values"), zip(*batches))}
     )
+    plain.values = plain.data.values
     losses, done, starts = [], 0, set(np.cumsum([turn.steps for turn in turns]).tolist())
     for t, (users, _, _) in enumerate(batches):
         if t in starts:
