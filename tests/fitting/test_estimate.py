@@ -89,17 +89,17 @@ def test_what_does_not_fit_is_refused_with_what_would() -> None:
     rng = np.random.default_rng(1)
     pairs = np.unique(rng.integers(0, 40_000 * 9000, 300_000))
     data = cf.read(pl.DataFrame({"user": pairs // 9000, "item": pairs % 9000, "rating": 1.0 + pairs % 5}))
-    config = model_class("ease").Config()
-    refuse_what_does_not_fit("ease", config, data, free=2e9)
-    with pytest.raises(ConfigError, match=r"ease needs about .* what would fit: .*item-cosine \(.*MB\)"):
-        refuse_what_does_not_fit("ease", config, data, free=2e8)
+    config = model_class("slim").Config()
+    refuse_what_does_not_fit("slim", config, data, free=2e9)
+    with pytest.raises(ConfigError, match=r"slim needs about .* what would fit: .*item-cosine \(.*MB\)"):
+        refuse_what_does_not_fit("slim", config, data, free=2e8)
     with pytest.raises(ConfigError, match=r"als on \d+ % of the users"):
         refuse_what_does_not_fit("als", model_class("als").Config(n_factors=400), data, free=2e8)
     with pytest.raises(ConfigError, match="no model"):
         refuse_what_does_not_fit("als", model_class("als").Config(n_factors=400), data, free=1e5)
-    with pytest.raises(ConfigError, match=r"ease needs about .*; take fewer rows, users or factors"):
-        check_memory(model_class("ease")(), data, free=2e8)
-    check_memory(model_class("ease")(), data, free=2e9)
+    with pytest.raises(ConfigError, match=r"slim needs about .*; take fewer rows, users or factors"):
+        check_memory(model_class("slim")(), data, free=2e8)
+    check_memory(model_class("slim")(), data, free=2e9)
 
 
 def write(root: Path, name: str, text: str) -> None:

@@ -1,11 +1,13 @@
-"""Counting sorts and one-pass scans over a table of codes. O(n), no comparison, one thread each."""
+"""Counting sorts and one-pass scans over a table of codes. O(n), no comparison."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -32,7 +34,12 @@ def group(codes: Array, starts: Array, order: Array) -> None:
         cursor[c] += 1
 
 
-@njit(cache=True)
+MOST = 4
+"""Threads of a grouping at most: memory is soon what they wait for."""
+SMALL = 400_000
+"""Rows that one thread groups as fast."""
+
+
 def to_csr(
     rows: Array,
     cols: Array,
@@ -43,20 +50,81 @@ def to_csr(
     out_values: Array,
     out_rows: Array,
 ) -> None:
-    """Group by row with columns ascending: grouped by column first, then, in that order, by row."""
-    n = len(rows)
+    """Group by row with columns ascending: grouped by column first, then, in that order, by row.
+
+    A counting sort on several threads: each has a piece of the input, and knows how many entries of each code come in
+    the pieces before its own. So every entry has the place that it has with one thread.
+    """
+    n, n_rows, n_cols = len(rows), len(row_start) - 1, len(col_start) - 1
+    threads = int(min(config.NUMBA_NUM_THREADS, MOST, n // (2 * max(n_rows, n_cols, 1)))) if n >= SMALL else 1  # type: ignore[attr-defined]
+    cuts = np.linspace(0, n, max(threads, 1) + 1).astype(np.int64)
     row_at, value_at, position = np.empty(n, np.int32), np.empty(n, np.float32), np.empty(n, np.int64)
-    cursor = col_start[:-1].copy()
-    for i in range(n):
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+
+        def each(work: Callable[..., object], cursors: Array, *args: Array) -> None:
+            list(pool.map(lambda t: work(int(cuts[t]), int(cuts[t + 1]), cursors[t], *args), range(len(cursors))))
+
+        each(_by_column, _cursors(each, cols, col_start, cuts), rows, cols, values, row_at, value_at, position)
+        cursors = _cursors(each, row_at, row_start, cuts)
+        each(_by_row, cursors, row_at, value_at, position, col_start, out_cols, out_values, out_rows)
+
+
+def _cursors(each: Callable[..., None], codes: Array, starts: Array, cuts: Array) -> Array:
+    """int64 (pieces, codes): where the first entry of each code in each piece goes."""
+    counts = np.zeros((len(cuts) - 1, len(starts) - 1), dtype=np.int64)
+    if len(counts) == 1:
+        counts[0] = starts[:-1]
+        return counts
+    each(_count, counts, codes)
+    places = np.cumsum(counts, axis=0) - counts
+    places += starts[:-1]
+    return places
+
+
+@njit(cache=True, nogil=True)
+def _count(first: int, last: int, counts: Array, codes: Array) -> None:
+    for i in range(first, last):
+        counts[codes[i]] += 1
+
+
+@njit(cache=True, nogil=True)
+def _by_column(
+    first: int,
+    last: int,
+    cursor: Array,
+    rows: Array,
+    cols: Array,
+    values: Array,
+    row_at: Array,
+    value_at: Array,
+    position: Array,
+) -> None:
+    for i in range(first, last):
         at = cursor[cols[i]]
         cursor[cols[i]] = at + 1
         row_at[at], value_at[at], position[at] = rows[i], values[i], i
-    cursor = row_start[:-1].copy()
-    for c in range(len(col_start) - 1):
-        for j in range(col_start[c], col_start[c + 1]):
-            at = cursor[row_at[j]]
-            cursor[row_at[j]] = at + 1
-            out_cols[at], out_values[at], out_rows[at] = c, value_at[j], position[j]
+
+
+@njit(cache=True, nogil=True)
+def _by_row(
+    first: int,
+    last: int,
+    cursor: Array,
+    row_at: Array,
+    value_at: Array,
+    position: Array,
+    col_start: Array,
+    out_cols: Array,
+    out_values: Array,
+    out_rows: Array,
+) -> None:
+    c = np.searchsorted(col_start, first, side="right") - 1
+    for j in range(first, last):
+        while j >= col_start[c + 1]:
+            c += 1
+        at = cursor[row_at[j]]
+        cursor[row_at[j]] = at + 1
+        out_cols[at], out_values[at], out_rows[at] = c, value_at[j], position[j]
 
 
 @njit(cache=True, nogil=True)

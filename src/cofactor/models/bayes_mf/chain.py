@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
-from cofactor.data.interactions import CSR
+from cofactor.data.interactions import CSR, csr
 from cofactor.kernels.gibbs.features import draw_weights
 from cofactor.kernels.gibbs.rows import draw_rows, residuals, weighted_squares
 from cofactor.models.bayes_mf.ordinal import Cuts
@@ -75,28 +75,26 @@ def make_design(implicit: CSR | None, features: CSR | None, blocks: Sequence[int
     rows, cols, values, n_implicit = [], [], [], 0
     if implicit is not None:
         n_implicit = implicit.n_cols
-        rows.append(np.repeat(np.arange(n_rows), implicit.counts))
-        cols.append(implicit.indices.astype(np.int64))
+        rows.append(np.repeat(np.arange(n_rows, dtype=np.int32), implicit.counts))
+        cols.append(implicit.indices)
         values.append(np.repeat(1.0 / np.sqrt(np.maximum(implicit.counts, 1)), implicit.counts))
     if features is not None and features.n_cols:
-        rows.append(np.repeat(np.arange(n_rows), features.counts))
-        cols.append(features.indices.astype(np.int64) + n_implicit)
+        rows.append(np.repeat(np.arange(n_rows, dtype=np.int32), features.counts))
+        cols.append(features.indices + np.int32(n_implicit))
         values.append(features.values.astype(np.float64))
     n_columns = n_implicit + (features.n_cols if features is not None else 0)
     if not n_columns:
         return None
-    r, c, v = np.concatenate(rows), np.concatenate(cols), np.concatenate(values)
-    order = np.lexsort((r, c))
-    indptr = np.zeros(n_columns + 1, dtype=np.int64)
-    np.cumsum(np.bincount(c, minlength=n_columns), out=indptr[1:])
+    r, c, v = (parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in (rows, cols, values))
+    by_column = csr(c, r, v, n_columns, n_rows)
     sizes = ([n_implicit] if n_implicit else []) + [b for b in blocks if b]
     means = np.bincount(c, v, minlength=n_columns) / max(n_rows, 1)
     if implicit is not None:
         means[:n_implicit] *= n_rows / max(int(np.count_nonzero(implicit.counts)), 1)
     return Design(
-        indptr,
-        r[order].astype(np.int32),
-        v[order].astype(F32),
+        by_column.indptr,
+        by_column.indices,
+        by_column.values,
         np.bincount(c, v * v, minlength=n_columns).astype(F32),
         np.repeat(np.arange(len(sizes)), sizes).astype(np.int32),
         n_implicit,

@@ -66,7 +66,7 @@ class BayesMF:
         samples = n_samples * each
         timed = size.timed and c.time
         a_row = 128 + 58 * c.chains if timed else 64 + 36 * c.chains  # layouts; targets, errors, drifts by chain
-        layouts, tables = 152, 36  # while the layouts are made; nine tables a chain, most of them while one is drawn
+        layouts, tables = 140, 36  # while the layouts are made; nine tables a chain, most of them while one is drawn
         if not c.implicit:
             a_row, layouts, tables = a_row - 48, 110, 24
         kept = samples + c.chains * tables * rows * width + 150 * rows

@@ -249,7 +249,10 @@ def layouts(data: Interactions, y: Array, implicit: bool, time: bool, ordinal: b
     """The data from both sides (see ``Parts``)."""
     timed = time and data.times is not None and len(data) > 0
     times = data.times if timed else None
-    order = np.lexsort((data.items, data.users) if times is None else (data.items, times, data.users))
+    if times is None:
+        order = csr(data.users, data.items, data.values, data.n_users, data.n_items).rows
+    else:
+        order = np.lexsort((data.items, times, data.users))
     u, i, y = data.users[order], data.items[order], y[order].astype(F32)
     counts = np.bincount(u, minlength=data.n_users)
     user_drifts, item_drifts = None, None
