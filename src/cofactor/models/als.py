@@ -68,7 +68,7 @@ class ALS(BiasedFactors):
         tables = 4 * (k + 1) * rows * (1 if config.reg > 0 else 2)
         kept = 2 * GROUPED * n + 16 * rows + tables
         sweep = kept + 4 * n + 4 * (k + 2) * max(size.users, size.items) + 32 * rows
-        memory = max((GROUPED + GROUPING) * n + 48 * rows + 4 * (k + 1) * rows, sweep)
+        memory = max((GROUPED + GROUPING + 6) * n + 80 * rows + 4 * (k + 1) * rows, sweep) + 2e6
         return Cost(memory, kept, 2.0 * config.epochs * n * k**2, f"{config.epochs} sweeps x n x k^2, k={k}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> ALSStepper:

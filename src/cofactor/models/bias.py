@@ -17,6 +17,7 @@ from cofactor.kernels.bias import mean_value, shrunk_mean, sweep
 from cofactor.model import Cost, Hyper, Kind, State, Stepper, TableSize, Task, Terms
 from cofactor.models.base.arrays import at, check_at_least, clipped_terms, fitted, stored, stored_range
 from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
 
 Array = NDArray[Any]
 
@@ -53,9 +54,10 @@ class Bias:
 
     @classmethod
     def cost(cls, config: BiasConfig, size: TableSize) -> Cost:
-        """Residuals in float64, and copies of them and of the codes while they are summed."""
+        """Both groupings of the table, and residuals."""
         n, rows, sweeps = size.ratings, size.users + size.items, config.epochs
-        return Cost(28 * n + 32 * rows, 16 * rows, 15.0 * sweeps * n, f"{sweeps} passes x n")
+        memory, kept = (GROUPED + GROUPING + 6) * n + 64 * rows, 2 * GROUPED * n + 32 * rows
+        return Cost(memory, kept, 15.0 * sweeps * n, f"{sweeps} passes x n", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BiasStepper:
         """Begin with every bias at zero."""

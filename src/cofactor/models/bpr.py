@@ -78,7 +78,7 @@ class Bpr(FactorRanker):
         trials = isinstance(config, WarpConfig)
         work = (18.0 if trials else 8.0) * config.epochs * n * k
         more = ", more as it gets better" if trials else ""
-        memory = kept + 64 * size.users + max(8 * n, 4 * k * max(size.users, size.items))
+        memory = kept + 6 * n + 64 * size.users + max(8 * n, 4 * k * max(size.users, size.items))
         return Cost(memory, kept, work, f"{config.epochs} epochs x n x k={k}{more}", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> BprStepper:

@@ -70,7 +70,7 @@ class ItemCosine(HistoryRanker):
     def cost(cls, config: ItemCosineConfig, size: TableSize) -> Cost:
         """The table by user, by item and by user again, with weights; the neighbours."""
         n, near = size.ratings, size.items * min(config.neighbours, size.items)
-        memory = max((GROUPED + TURNED + GROUPING + 12) * n, (GROUPED + 2 * TURNED + 8) * n + 18 * near)
+        memory = (GROUPED + TURNED + GROUPING + 22) * n + 18 * near + 32 * (size.users + size.items)
         work = 8.0 * size.pairs_by_user + 2.5 * float(size.items) ** 2
         words = "sum over users of (ratings of the user)^2, and I^2"
         return Cost(memory, GROUPED * n + 8 * near, work, words, COMPILED)

@@ -14,6 +14,7 @@ from cofactor.errors import ConfigError
 from cofactor.model import Cost, Kind, State, TableSize, Task
 from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.config import Search, option
+from cofactor.models.base.cost import COMPILED
 from cofactor.models.base.rankers import SolveStepper, check_min_weight
 from cofactor.models.base.strength import strength_of, strengths
 
@@ -58,8 +59,8 @@ class Popular:
     def cost(cls, config: PopularConfig, size: TableSize) -> Cost:
         """Counts of the rows, with their weights."""
         n = size.ratings
-        a_row = 38 if config.half_life else 24 if config.min_rating_weight < 1 else 21
-        return Cost(a_row * n + 24 * size.items, 4 * size.items, 80.0 * n, "n")
+        a_row = 60 if config.half_life else 44
+        return Cost(a_row * n + 32 * (size.users + size.items), 4 * size.items, 80.0 * n, "n", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError where a half-life is set and the data have no times."""

@@ -69,7 +69,7 @@ class SVDpp(BiasedFactors):
         kept = 2 * GROUPED * n + 16 * rows + 16 * (k + 1) * rows
         larger = max(size.users, size.items) if config.flipped else size.items
         sweep = kept + 4 * n + 4 * (k + 2) * 6 * larger
-        memory = max((GROUPED + GROUPING) * n + 48 * rows + 4 * (k + 1) * rows, sweep)
+        memory = max((GROUPED + GROUPING + 6) * n + 80 * rows + 4 * (k + 1) * rows, sweep)
         work = 3.5 * config.epochs * n * k**2
         return Cost(memory, kept, work, f"{config.epochs} sweeps x n x k^2, k={k}", COMPILED)
 

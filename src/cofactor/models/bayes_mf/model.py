@@ -65,10 +65,10 @@ class BayesMF:
         n_samples, each = kept_samples(c, size.users, size.items)
         samples = n_samples * each
         timed = size.timed and c.time
-        a_row = 128 + 58 * c.chains if timed else 64 + 36 * c.chains  # layouts; targets, errors, drifts by chain
+        a_row = 128 + 58 * c.chains if timed else 64 + 18 * c.chains  # layouts; targets, errors, drifts by chain
         layouts, tables = 140, 36  # while the layouts are made; nine tables a chain, most of them while one is drawn
         if not c.implicit:
-            a_row, layouts, tables = a_row - 48, 110, 24
+            a_row, layouts, tables = a_row - 24, 110, 24
         kept = samples + c.chains * tables * rows * width + 150 * rows
         memory = max(layouts * n + 150 * rows, a_row * n + kept)
         work = c.chains * c.epochs * ((18 if timed else 8) * n * c.n_factors + 0.2 * rows * c.n_factors**3)

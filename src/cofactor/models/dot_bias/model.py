@@ -142,7 +142,7 @@ class DotBias(FromRows):
         n, rows, k = size.ratings, size.users + size.items, config.n_factors
         kept = 12 * stride_of(k) * rows + 40 * rows
         strata = config.parallel == "on" or (config.parallel == "auto" and n >= AUTO_ROWS)
-        order = 6 * n + 16 * min(n, CHUNK) if strata else 24 * n + 24 * n / config.batch_size
+        order = 6 * n + 24 * min(n, CHUNK) if strata else 24 * n + 24 * n / config.batch_size
         memory = kept + max(order, 8 * stride_of(k) * size.users)  # the mean user, in float64
         work = 15.0 * config.epochs * n * k
         return Cost(memory, kept + (8 if strata else 0) * n, work, f"{config.epochs} epochs x n x k={k}", COMPILED)

@@ -87,16 +87,9 @@ class _KNN:
         n, rows = size.ratings, size.items if cls.of_items else size.users
         lists = 8 * rows * min(config.k, rows)
         kept = (GROUPED + TURNED) * n + 2 * lists
-        memory = (GROUPED + TURNED + GROUPING + 10) * n + 2 * lists + WORK
-        pairs, words = (
-            (
-                size.pairs_by_user,
-                "users",
-            )
-            if cls.of_items
-            else (size.pairs_by_item, "items")
-        )
-        return Cost(memory, kept, 20 * pairs, f"sum over {words} of (ratings of the {words[:-1]})^2", COMPILED)
+        memory = (GROUPED + TURNED + GROUPING + 14) * n + 2 * lists + WORK
+        pairs, each = (size.pairs_by_user, "user") if cls.of_items else (size.pairs_by_item, "item")
+        return Cost(memory, kept, 20 * pairs, f"sum over {each}s of (ratings of the {each})^2", COMPILED)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> KNNStepper:
         """Begin without neighbours; everything is computed in one run."""
