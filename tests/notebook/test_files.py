@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 import zipfile
 
 import pytest
@@ -99,3 +100,28 @@ def test_a_width_costs_no_compiling(learn):
     for width in (3, 20, 50):
         nb.collab_learner(learn.dls, n_factors=width, y_range=(0, 5.5), verbose=False).fit(1)
     assert len(epoch.train.signatures) == before
+
+
+class OwnDot(nb.Module):
+    def __init__(self, n_users, n_items, n_factors, y_range=(0, 5.5)):
+        self.users, self.items = nb.Embedding(n_users, n_factors), nb.Embedding(n_items, n_factors)
+        self.y_range = y_range
+
+    def forward(self, x):
+        return nb.sigmoid_range((self.users(x[:, 0]) * self.items(x[:, 1])).sum(1), *self.y_range)
+
+
+def test_a_module_of_ones_own_is_made_again_where_its_class_is_imported(toy, tmp_path, monkeypatch):
+    dls = nb.CollabDataLoaders.from_df(toy.to_frame().to_pandas(), seed=3, bs=16, device="cpu")
+    module = OwnDot(len(dls.classes["user"]), len(dls.classes["title"]), 4, y_range=(0, 6))
+    learn = nb.Learner(dls, module, loss_func=nb.MSELossFlat(), path=tmp_path, verbose=False)
+    learn.fit_one_cycle(1, 5e-3)
+    monkeypatch.setitem(sys.modules, OwnDot.__module__, sys.modules.get(OwnDot.__module__) or nb)
+    monkeypatch.setattr(sys.modules[OwnDot.__module__], "OwnDot", OwnDot, raising=False)
+    again = nb.load_learner(learn.export("own.pkl"))
+    assert type(again.model) is OwnDot
+    assert tuple(again.model.y_range) == (0, 6)
+    torch.testing.assert_close(again.get_preds(dl=dls.valid)[0], learn.get_preds()[0], rtol=0, atol=1e-6)
+    monkeypatch.delattr(sys.modules[OwnDot.__module__], "OwnDot")
+    with pytest.raises(BundleError, match="import its class first"):
+        nb.load_learner(tmp_path / "own.pkl")

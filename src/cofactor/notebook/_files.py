@@ -523,7 +523,7 @@ def module_of(m: Mapping[str, Any], given: Any, path: Path) -> Any:
         return TabularModel(sizes, m["n_cont"], m["out_sz"], **options)
     where, name = m["class"]
     found = _imported(where, name)
-    if isinstance(found, type) and issubclass(found, nn.Module) and m["args"] is not None:
+    if isinstance(found, type) and issubclass(found, layers.Module) and m["args"] is not None:
         args, kwargs = m["args"]
         return found(*args, **kwargs)
     raise BundleError(

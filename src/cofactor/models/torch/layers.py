@@ -25,6 +25,8 @@ class Module(nn.Module):
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         new = super().__new__(cls)
         nn.Module.__init__(new)
+        new.__dict__["_made_with"] = [list(args), kwargs]
+        """The arguments: a file that holds no code can say them."""
         return new
 
     def __init__(self) -> None:
