@@ -206,7 +206,7 @@ def test_drifts_have_terms_and_states_and_fade(drifting: tuple[Drifting, BayesMF
 
 def test_a_state_from_before_drifts_loads(planted: Planted) -> None:
     without = fit(planted.train, replace(SMALL, item_time_scales=()))
-    state = {name: array for name, array in without.state().items() if not name.startswith("drift_")}
+    state = {name: array for name, array in without.state().items() if not name.startswith("item_drift_")}
     state["implicit"] = state["implicit"][:-1]
     history = planted.test.by_user.take(np.arange(3))
     assert BayesMF.from_state(SMALL, state).fold_in(history).shape == without.fold_in(history).shape
@@ -214,7 +214,7 @@ def test_a_state_from_before_drifts_loads(planted: Planted) -> None:
     args = planted.test.users, planted.test.items, planted.test.times
     np.testing.assert_array_equal(copy.predict(*args), without.predict(*args))
     partly = state | {"item_drift_numbers": np.zeros((0, 3), np.float32)}
-    with pytest.raises(BundleError, match="drift_indptr"):
+    with pytest.raises(BundleError, match="item_drift_indptr"):
         BayesMF.from_state(SMALL, partly)
 
 
@@ -456,7 +456,7 @@ def test_leaving_out_is_solving_again_without(planted: Planted, implicit: bool, 
         model = fit(data, BayesMFConfig(n_factors=3, epochs=20, burn_in=10, noise_df=noise_df, implicit=implicit))
         expected = model.scores_from(model.fold_in(left_out(history, positions)))
         for item in (int(whole.indices[-1]), 7):
-            found = model.scores_without(history, positions, item)
+            found = model.scores_without(history, positions, np.array([item]))[0]
             np.testing.assert_allclose(found[0], expected[0, item], atol=1e-5)
             np.testing.assert_allclose(found, expected[:, item], atol=most)
 
@@ -508,7 +508,7 @@ def test_memory_for_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = model.state()
     kept = sum(a.nbytes for a in arrays.values() if a.ndim == 2 and len(a) in (30, 31, 61))
     assert 20_000 < kept < 40_000
-    in_time = sum(a.nbytes for n, a in arrays.items() if n.startswith(("mood", "drift")))
+    in_time = sum(a.nbytes for n, a in arrays.items() if n.startswith(("user_drift", "item_drift")))
     rows = len(Planted(60, 30, 20).train)
     assert sum(a.nbytes for a in arrays.values()) < kept + in_time + model.traces.nbytes + 2_000
     assert in_time < 16 * rows + 1_000
@@ -527,7 +527,7 @@ def test_memory_for_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         {"n_factors": 0},
         {"burn_in": 40},
         {"chains": 0},
-        {"kept": 0},
+        {"n_samples": 0},
         {"noise_df": -1.0},
         {"noise_df": 1.5},
         {"user_time_scales": (0.0,)},

@@ -233,7 +233,7 @@ class BayesMF:
             if time is not None and len(a[f"{kind}_mean"]):
                 value = np.zeros(1)
                 self._add_process(kind, rows, np.array([time]), value, np.zeros(1))
-                in_time[f"{kind} at the time"] = float(a["scale"]) * float(value[0])
+                in_time[f"{kind.replace('_', ' ')} at the time"] = float(a["scale"]) * float(value[0])
         parts = self._parts()
         factors = parts.user_factors[user] if user >= 0 else None
         own = float(parts.user_bias[user]), factors, float(a["user_noise"][user])
