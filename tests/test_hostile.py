@@ -203,7 +203,7 @@ def run(monkeypatch: pytest.MonkeyPatch, typed: Any, tmp_path: Path, toy: Any) -
         (("recommend", "\udcff", "--user", 1), "No such file"),
         (("export", "m.cofactor", "m.cofactor", "--format", "hf"), "is a saved model"),
         (("export", "m.cofactor", "m.cofactor", "--format", "npy"), "is a saved model"),
-        (("report", "m.cofactor", "--test", "r.csv", "--out", "r.csv"), "r.csv is there already and is not a page"),
+        (("report", "m.cofactor", "--test", "r.csv", "--out", "r.csv"), "r.csv already exists and is not an HTML page"),
         (("report", "m.cofactor", "--test", "m.cofactor"), "is a directory"),
         (("fit", "r.csv", "--model", "bias", "--checkpoint", "./r.csv"), "write the checkpoint to another file"),
         (("fit", "r.csv", "--model", "als", "--n-factors", 2**31), "must be below"),

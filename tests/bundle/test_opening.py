@@ -296,13 +296,14 @@ def test_reading_a_file_that_ends_early(tmp_path):
         assert files.held(fd, 10).flags.writeable
     finally:
         os.close(fd)
-    folder = os.open(tmp_path, os.O_RDONLY)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    folder = files.Folder(fd, tmp_path)
     try:
         assert files.contents(folder, "f", tmp_path, 100) == bytes(range(100))
         with pytest.raises(BundleError, match="at most 99 are allowed"):
             files.contents(folder, "f", tmp_path, 99)
     finally:
-        os.close(folder)
+        os.close(fd)
 
 
 @pytest.mark.parametrize("values", [[1, 2, 2, 3], [3, 1, 3], ["a", "b", "b"], ["b", "a", "b"], [1.0, 1.0]])

@@ -106,10 +106,10 @@ def test_no_table_of_others_is_replaced(folder):
     for args, words in (
         (
             ("recommend", "m.cofactor", "--all", "--out", "ratings.csv"),
-            "ratings.csv is there already and holds no lists",
+            "ratings.csv already exists and does not hold lists",
         ),
-        (("recommend", "m.cofactor", "--user", 3, "--out", "mine.parquet"), "mine.parquet is there already"),
-        (("report", "m.cofactor", "--out", "ratings.csv"), "ratings.csv is there already and is not a page"),
+        (("recommend", "m.cofactor", "--user", 3, "--out", "mine.parquet"), "mine.parquet already exists"),
+        (("report", "m.cofactor", "--out", "ratings.csv"), "ratings.csv already exists and is not an HTML page"),
     ):
         failed = run(*args, cwd=folder)
         assert failed.returncode == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import cofactor as cf
@@ -93,7 +93,10 @@ def test_a_cut_in_time_equals_reading_each_part(events: list[tuple[int, ...]], p
     if not len(before) or not len(after):
         return
     data = cf.read(frame, kind="counts", duplicates=policy)  # type: ignore[arg-type]
-    split = cf.split.temporal(data, cutoff=cutoff)
+    try:
+        split = cf.split.temporal(data, cutoff=cutoff)
+    except DataError:  # a part would hold nobody that the other one knows
+        assume(False)
     for part, own in ((split.train, before), (split.valid, after)):
         alone = cf.read(own, kind="counts", duplicates=policy)  # type: ignore[arg-type]
         assert rows(part) == rows(alone)

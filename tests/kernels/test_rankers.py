@@ -146,7 +146,7 @@ def test_ease_single_precision_is_enough() -> None:
 
 
 def test_ease_forecasts_memory() -> None:
-    with pytest.raises(ConfigError, match=r"ease needs 0\.0 GB for 40 items, more than max_gb"):
+    with pytest.raises(ConfigError, match=r"ease needs 0\.0 GB for .*items.*, more than max_gb"):
         fitted("ease", noise(), max_gb=1e-9)
 
 
