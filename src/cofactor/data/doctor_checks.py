@@ -349,7 +349,7 @@ def leaks(train: Interactions, valid: Interactions) -> Iterator[Finding]:
             what = f"{kind} ids are {a[name].dtype} in the training part and {b[name].dtype} in the other"
             yield Finding("error", "leakage", f"{kind}s", what, len(b), (), "read both with the same types")
             return
-    if train.times is not None and valid.times is not None:  # taken again at a later time is no leak
+    if train.times is not None and valid.times is not None:  # taken again at a later time is not a leak
         a, b = a.with_columns(t=pl.Series(train.times)), b.with_columns(w=pl.Series(valid.times))
         last = a.group_by("u", "i").agg(pl.col("t").max())
         both = b.join(last, on=["u", "i"], how="inner").filter(pl.col("w") <= pl.col("t")).select("u", "i")

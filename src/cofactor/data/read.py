@@ -183,7 +183,7 @@ def cleaned(
             before = frame[name].n_unique()
             frame = frame.with_columns(folded)
             if (fewer := before - folded.n_unique()) > 0:
-                notes.append(f"{fewer:,} ids of column {name!r} are the same as others but for case and blanks")
+                notes.append(f"{fewer:,} ids of column {name!r} are the same as others apart from case and blanks")
     table = loaded(frame, table.label, table.notes, table.headed)
     return table, found._replace(columns=columns), notes
 

@@ -91,7 +91,7 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
         shown = ", ".join(f"{v:g}" for v in codes)
         raise DataError(
             f"{table.label} is a wide table in which {shown} stands apart from the other values; say missing=[{shown}]"
-            f" (--missing {shown}) if that is no rating, or missing=[] if it is one"
+            f" (--missing {shown}) if that is not a rating, or missing=[] if it is one"
         )
     if gone:
         body = body.with_columns(pl.when(pl.all().is_in(gone)).then(None).otherwise(pl.all()).name.keep())

@@ -128,7 +128,7 @@ def repeated_later(test: HeldOut, train: Interactions) -> Array:
 
 
 def leaked(test: HeldOut, train: Interactions) -> int:
-    """How many test rows are training rows too, but for those of a later time; warns (LeakWarning) where there are
+    """How many test rows are training rows too, except those of a later time; warns (LeakWarning) where there are
     any."""
     n = int((in_training(test.users, test.items, train) & ~repeated_later(test, train)).sum())
     if n:

@@ -456,7 +456,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], Any, Any]:
     if not head.startswith(b"cofactor learner"):
         if head[:1] == b"\x80" or head[:2] == b"PK":
             raise BundleError(PICKLE.format(path))
-        raise BundleError(f"{path} is no exported learner")
+        raise BundleError(f"{path} is not an exported learner")
     if head != FIRST_LINE:
         raise BundleError(f"{path} was written by another version of cofactor: {head[:20]!r}")
     try:
@@ -470,7 +470,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], Any, Any]:
     except Exception as exc:
         raise BundleError(f"{path} is damaged: {exc}") from None
     if not isinstance(facts, dict) or facts.get("format") != "cofactor-learner":
-        raise BundleError(f"{path} is no exported learner")
+        raise BundleError(f"{path} is not an exported learner")
     return facts, weights, rows
 
 

@@ -62,7 +62,11 @@ def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
     if not entries_compared(rec.model, len(who.items)):
         return _nearest(rec, who, items)
     _, found = contributions(rec.model, as_rows([who.history], rec.data.n_items), np.asarray(items))
-    return strongest(rec, who, found)
+    given = strongest(rec, who, found)
+    if who.described is None:
+        return given
+    features = who.described.reasons(items)  # for items that no rating speaks for
+    return [one if one.position >= 0 else Reason(text) for one, text in zip(given, features, strict=True)]
 
 
 def strongest(rec: Fitted, who: UserProfile, found: Array) -> list[Reason]:

@@ -260,7 +260,7 @@ def _text(one: Candidate) -> str:
 
 
 def _best(table: Sequence[Mapping[str, Any]], target: metric_names.Metric) -> int:
-    """The first of those as good as the best, but for ties."""
+    """The first of those as good as the best, up to ties."""
     sign = 1.0 if target.lower_is_better else -1.0
     losses = [sign * line["value"] if line["status"] == "tried" else math.inf for line in table]
     least = min(losses)

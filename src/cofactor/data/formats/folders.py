@@ -27,7 +27,7 @@ def matching(path: Path) -> list[Path]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files of a dataset, in order: all in the folder and the folders below, but for hidden ones, empty ones and
+    """The files of a dataset, in order: all in the folder and the folders below, except hidden ones, empty ones and
     those whose name begins with ``_`` (``_SUCCESS``, ``_metadata``)."""
     found = []
     for path in sorted(folder.rglob("*")):
