@@ -62,7 +62,8 @@ def fit(
         raise ConfigError(f"model is {model!r}; give a name, such as 'als' (cofactor.list_models() lists them)")
     for name, value in (("resume", resume), ("calibrate", calibrate), ("verbose", verbose)):
         check_bool(name, value)
-    if budget_seconds not in (None, float("inf")) and check_number("budget_seconds", budget_seconds) < 0:
+    endless = budget_seconds is None or (isinstance(budget_seconds, float) and budget_seconds == float("inf"))
+    if not endless and check_number("budget_seconds", budget_seconds) < 0:
         raise ConfigError(f"budget_seconds is {budget_seconds}; it must be 0 or more")
     if budget is not None:
         check_int("budget", budget)

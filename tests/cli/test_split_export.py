@@ -122,7 +122,7 @@ def test_separators_can_be_named(run: Any, table: pl.DataFrame, tmp_path: Path, 
     if sep == "^":
         code, _, err = run("check", "odd.txt")
         assert code == 2
-        assert "--sep" in err
+        assert "odd.txt" in err
 
 
 def test_encodings_can_be_named(run: Any, table: pl.DataFrame, tmp_path: Path) -> None:
@@ -220,7 +220,9 @@ def test_liked_without_a_rating(run: Any, model: cf.Recommender) -> None:
     code, plain, err = run(*ask, "--liked", "Film é1", "--liked", "Film é2=1")
     assert code == 0, err
     assert f"counts as {quartile:g}" in err
-    assert plain == run(*ask, "--liked", f"Film é1={quartile:g}", "--liked", "Film é2=1")[1]
+    rated = run(*ask, "--liked", f"Film é1={quartile:g}", "--liked", "Film é2=1")[1]
+    assert "you liked Film é1" in plain
+    assert plain.replace("you liked Film é1", f"you rated Film é1 {quartile:g}").split() == rated.split()
     code, _, err = run(*ask, "--liked", "Film é1=50")
     assert code == 2
     assert "the rating of 'Film é1' is 50; the ratings here go from 1 to 5" in err

@@ -317,7 +317,7 @@ def test_who_is_forgotten_is_so_where_the_disk_fails_after_it(tmp_path, monkeypa
 
 def test_a_map_of_few_rated_items_is_computed_once(monkeypatch):
     counts = np.array([3, 0, 5, 1, 0, 2])
-    data = SimpleNamespace(by_item=SimpleNamespace(counts=counts))
+    data = SimpleNamespace(by_item=SimpleNamespace(counts=counts), item_table=None)
     calls = []
     monkeypatch.setattr(
         "cofactor.serve.catalogue.item_map", lambda m, d, shown, seed: calls.append(shown) or np.empty((0, 2))

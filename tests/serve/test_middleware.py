@@ -97,7 +97,7 @@ def test_a_crowd_is_told_to_come_again(tmp_path):
             statuses.append((message["status"], dict(message["headers"]).get(b"retry-after")))
 
     async def crowd(path, n):
-        scope = {"type": "http", "method": "POST", "path": path}
+        scope = {"type": "http", "method": "GET" if path == "/health" else "POST", "path": path}
         headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
         await asyncio.gather(*(guard(scope | {"headers": headers}, body, send) for _ in range(n)))
 

@@ -604,7 +604,9 @@ def as_pandas(table: Any) -> pd.DataFrame:
     """A pandas frame of a pandas, polars or Arrow one."""
     if isinstance(table, pd.DataFrame):
         return table
-    if type(table).__module__.startswith("polars"):  # column by column: polars' own way needs pyarrow
+    if type(table).__module__.startswith("polars") and hasattr(
+        table, "columns"
+    ):  # column by column: polars' own way needs pyarrow
         return pd.DataFrame({column.name: column.to_list() for column in table})
     if hasattr(table, "to_pandas") and len(getattr(table, "shape", (0, 0))) == 2:
         found: pd.DataFrame = table.to_pandas()

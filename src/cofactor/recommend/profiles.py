@@ -121,7 +121,8 @@ def read_history(
     """
     if isinstance(history, str):
         raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
-    if not isinstance(history, Mapping) and not hasattr(history, "__iter__"):
+    several = hasattr(history, "__iter__") and getattr(history, "ndim", 1) > 0  # a NumPy number has no entries
+    if not isinstance(history, Mapping) and not several:
         raise DataError(f"the history is {history!r}; give items with ratings, such as {{'Fargo (1996)': 5}}")
     pairs, times = (dict(history.items()), None) if isinstance(history, Mapping) else _listed(history)
     values = np.empty(len(pairs), dtype=np.float32)

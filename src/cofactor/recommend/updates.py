@@ -98,7 +98,7 @@ def read_times(values: Any, data: Interactions) -> Array:
         series = pl.Series(values=values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         series = None
-    if series is None or series.dtype in (pl.Object, pl.Boolean) or series.null_count():
+    if series is None or series.dtype in (pl.Object, pl.Boolean, pl.Int128) or series.null_count():
         raise DataError("the times of the events must be seconds since 1970 or dates, none missing")
     if series.dtype == pl.Datetime and getattr(series.dtype, "time_zone", None):
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
