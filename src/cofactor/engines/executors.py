@@ -237,7 +237,7 @@ class Spark:
     def __init__(self, session: Any) -> None:
         try:
             self.context = session.sparkContext
-        except Exception:
+        except (AttributeError, NotImplementedError):  # as PySpark says so, whose errors are these
             raise ConfigError(
                 "this Spark session has no sparkContext (Spark Connect has none); take a session of a cluster, or"
                 " engines.processes(n) on one machine"
