@@ -1,6 +1,7 @@
 # Everything sets itself up: a virtual environment in .venv, made once, remade when pyproject.toml changes.
 #   make demo    the main job on bundled data: train, show, recommend, write report.html
-#   make test    the whole test suite
+#   make test    the tests, except those that watch the clock or take long
+#   make test-slow   those, one after the other
 #   make explore train on the bundled data and serve the web explorer; Ctrl-C ends it
 #   make test-spark  the tests on Spark, in an environment of their own in .venv-spark; they need Java
 #   make browser the explorer's tests in Debian's Chromium (skipped where it is not installed)
@@ -13,7 +14,7 @@ SPARK  ?= .venv-spark
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 
-.PHONY: demo explore test test-spark browser docs check bench clean
+.PHONY: demo explore test test-slow test-spark browser docs check bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/cofactor demo
@@ -22,7 +23,10 @@ explore: $(VENV)/.core
 	$(BIN)/cofactor demo --serve
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m 'not clock and not slow and not browser'
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m 'clock or slow'
 
 test-spark: $(SPARK)/.spark
 	@command -v java >/dev/null || { echo "Spark needs Java: apt-get install openjdk-17-jre-headless"; exit 1; }

@@ -21,7 +21,7 @@ import pytest
 
 from cofactor import api as fitting
 from cofactor.bundle import files, id_tables, info, manifest, save
-from cofactor.bundle import parquet_footer as footer
+from cofactor.bundle.parquet import footer
 from cofactor.data.features import with_features
 from cofactor.data.ids import IdMap
 from cofactor.errors import BundleError, CofactorError

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 import cofactor as cf
 from cofactor import _tensors
-from cofactor.bundle import files, id_tables, manifest, parquet_footer
+from cofactor.bundle import files, id_tables, manifest
+from cofactor.bundle.parquet import footer
 from cofactor.data.ids import IdMap
 from cofactor.errors import BundleError
 from cofactor.train.checkpoint import load_checkpoint, save_checkpoint
@@ -90,12 +91,12 @@ def test_what_a_dictionary_comes_to(texts: list[str]) -> None:
     held = io.BytesIO()
     pq.write_table(pa.table({"id": pa.array(texts)}), held, compression="none", dictionary_pagesize_limit=8 << 20)
     data = held.getvalue()
-    facts = parquet_footer._Reader(data[len(data) - 8 - int.from_bytes(data[-8:-4], "little") : -8]).struct(0, 0).value
-    (leaf,) = parquet_footer.levels(facts[2])
+    facts = footer._Reader(data[len(data) - 8 - int.from_bytes(data[-8:-4], "little") : -8]).struct(0, 0).value
+    (leaf,) = footer.levels(facts[2])
     meta = facts[4][0][1][0][3]
     start = min(meta[9], meta.get(11, meta[9]))
-    struct = parquet_footer._Reader(data).struct
-    counted = parquet_footer.check_chunk(data, start, start + meta[7], len(texts), leaf, struct)
+    struct = footer._Reader(data).struct
+    counted = footer.check_chunk(data, start, start + meta[7], len(texts), leaf, struct)
     exact = 16 * len(texts) + sum(map(len, texts))
     assert exact <= counted <= exact + 8 * max(map(len, texts)) + (1 << 17) + 4 * len(texts)
 

@@ -420,6 +420,7 @@ def test_residual_intervals_with_few_or_equal_predictions() -> None:
             residual_interval(bad, truth)
 
 
+@pytest.mark.clock
 def test_speed_of_the_bootstrap() -> None:
     cells = [UserSums(np.random.default_rng(i).random((6040, 1)), np.ones((6040, 1))) for i in range(10)]
     start = time.perf_counter()

@@ -71,6 +71,7 @@ def test_folding_in_is_within_two_percent_of_training(split, name):
 
 @pytest.mark.movielens
 @pytest.mark.parametrize("name", ["als", "ease", "ials", "item-knn"])
+@pytest.mark.clock
 def test_a_list_from_a_history_takes_milliseconds(split, name):
     rec = cf.fit(split.train, model=name, seed=0, calibrate=False, **({"epochs": 3} if name in ("als", "ials") else {}))
     history = dict(zip(split.train.item_ids.values[:50].to_list(), [5.0, 3.0] * 25, strict=True))

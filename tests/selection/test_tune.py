@@ -88,6 +88,7 @@ def test_a_trial_that_was_cut_off_is_done_again(data: Interactions, tmp_path: An
     assert resumed.frame.drop("seconds").equals(whole.frame.drop("seconds"))
 
 
+@pytest.mark.clock
 def test_the_budget_is_kept(data: Interactions) -> None:
     def slow(*args: Any, **given: Any) -> Any:
         time.sleep(0.05)

@@ -228,6 +228,7 @@ def test_who_is_forgotten_while_it_trains_is_not_learned(tmp_path, monkeypatch):
         assert rated[102] == 1.0
 
 
+@pytest.mark.clock
 def test_an_end_does_not_wait_for_a_training(tmp_path, monkeypatch):
     bundle = saved(tmp_path)
     begun, go_on = slow_refit(monkeypatch)

@@ -180,7 +180,7 @@ def test_an_application_mounted_in_another_loads_its_model(bundle, tmp_path):
 # ---- nobody can stop it
 
 
-def healthy(port, seconds, worst=0.05):
+def healthy(port, seconds):
     """Ask for its health again and again; the slowest of nine tenths of the answers."""
     took, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
@@ -191,6 +191,7 @@ def healthy(port, seconds, worst=0.05):
     return sorted(took)[int(0.9 * len(took))]
 
 
+@pytest.mark.clock
 def test_slow_bodies_hold_no_place(server):
     port, _ = server
     slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(12)]
@@ -209,6 +210,7 @@ def test_slow_bodies_hold_no_place(server):
             sock.close()
 
 
+@pytest.mark.clock
 def test_public_paths_take_no_body(server):
     port, _ = server
     for path in ("/", "/health", "/ready", "/assets/base.css"):
@@ -229,6 +231,7 @@ def test_more_connections_than_there_may_be_make_room(server):
             sock.close()
 
 
+@pytest.mark.clock
 def test_health_is_answered_while_all_threads_work(bundle, monkeypatch):
     from cofactor.serve import handlers
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from cofactor.bundle import files
-from cofactor.bundle import parquet_footer as footer
+from cofactor.bundle.parquet import footer
 from cofactor.data.ids import IdMap
 from cofactor.errors import BundleError, DataError
 

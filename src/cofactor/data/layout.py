@@ -83,7 +83,7 @@ def comment_lines(lines: Sequence[str]) -> int:
 
 
 def has_header(rows: Sequence[Sequence[str]], label: str, named: Sequence[str] = ()) -> tuple[bool, bool]:
-    """(whether the first row is no data, whether it holds names). ``named``: names that the caller gave to columns.
+    """(whether the first row is not data, whether it holds names). ``named``: names that the caller gave to columns.
 
     It holds names where a column of numbers or dates begins with something else; it is data where a number or a date
     stands in it, or where its texts come again below; it counts the columns where it is 0, 1, 2 and those ids do not

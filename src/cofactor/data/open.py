@@ -46,7 +46,7 @@ def open_table(
     sheet, which table of a database (or a SELECT). ``named``: names that the caller gives to columns, which a header
     has.
 
-    DataError where there is no such file, it is empty, or it is no table.
+    DataError where there is no such file, it is empty, or it is not a table.
     """
     check_threads()
     for name, value in (("sep", sep), ("encoding", encoding), ("table", table)):
@@ -82,7 +82,7 @@ def _open_rows(source: Sequence[Any]) -> Table:
         try:
             return open_frame(pl.DataFrame(list(source), infer_schema_length=None))
         except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-            raise DataError(f"this list of dicts is no table: {error}") from None
+            raise DataError(f"this list of dicts is not a table: {error}") from None
     if (
         isinstance(source, tuple)
         and 2 <= len(source) <= 4
@@ -94,7 +94,7 @@ def _open_rows(source: Sequence[Any]) -> Table:
     elif all(isinstance(row, (list, tuple)) and len(row) == len(first) and 2 <= len(row) <= 4 for row in source):
         columns = [list(column) for column in zip(*source)]
     else:
-        raise DataError("this list is no table; give (user, item, rating) rows of one length, dicts, or paths of files")
+        raise DataError("this list is not a table; give (user, item, rating) rows of one length, dicts, or paths of files")
     try:
         frame = pl.DataFrame({f"column_{at}": column for at, column in enumerate(columns)}, strict=True)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:

@@ -188,7 +188,7 @@ def _by_name(names: Sequence[str], role: str) -> str | None:
 def _by_content(
     table: Table, roles: Sequence[str], chosen: Mapping[str, str], behaviour: str | None, may_behave: bool
 ) -> Roles:
-    """Columns without names: u.data's order (user, item, rating, time), but for columns that cannot be what their place
+    """Columns without names: u.data's order (user, item, rating, time), except columns that cannot be what their place
     says: times, behaviours, coordinates, categories, columns of one value, and ids that are missing in some rows."""
     sample, said = table.sample, list[str]()
     free = [name for name in table.names if name not in chosen.values() and name != behaviour]

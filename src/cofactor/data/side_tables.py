@@ -21,7 +21,7 @@ def align(
     """One row for each id, in order of the codes, the id column (named ``column``) first; nulls where nothing is known.
 
     The id column of ``source`` is the one named like ``column``, else one named like a user or item, else the first.
-    Rows that repeat an id are dropped but for the first. The column with the names of items (``title``, or one of the
+    Of rows that repeat an id, the first is kept. The column with the names of items (``title``, or one of the
     usual names) is called ``title``. DataError where no id matches.
     """
     table = open_table(source, encoding=encoding, named=[title] if title else [])

@@ -166,7 +166,7 @@ def _one_unit(numbers: Array, divisor: int, unit: str, name: str) -> None:
 
 
 def _from_digits(numbers: Array) -> Array | None:
-    """Dates written as the digits of a number; None where one is no date."""
+    """Dates written as the digits of a number; None where one is not a date."""
     years, months, days = numbers // 10_000, numbers // 100 % 100, numbers % 100
     if not ((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all():
         return None

@@ -52,7 +52,7 @@ class GraphFilterConfig:
     min_rating_weight: float = option(
         0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
     )
-    users: int = option(1000, "users of whom rows are held out to choose by, at most")
+    users: int = option(1000, "users whose rows are held out for the choice, at most")
     max_users: int = option(200_000, "users that the singular vectors are found from, at most")
 
     def __post_init__(self) -> None:

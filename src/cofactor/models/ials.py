@@ -221,7 +221,7 @@ def padded(table: Array) -> Array:
 
 
 def width_of(block: int, k: int) -> int:
-    """The largest multiple of 16 that divides ``k`` and is no wider than ``block`` (0: ``k``; 16 at least)."""
+    """The largest multiple of 16 that divides ``k`` and is not wider than ``block`` (0: ``k``; 16 at least)."""
     fits = [w for w in range(LANES, k + 1, LANES) if k % w == 0 and (w <= block or block == 0)]
     return max(fits, default=LANES)
 

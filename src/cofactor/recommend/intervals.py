@@ -48,7 +48,7 @@ def residual_quantiles(
 
 def _quantiles(residuals: Array, widest: float) -> Array:
     # Place ceil((n + 1) p) of n for upper quantiles and floor for lower ones keep the promise for finite n
-    # (Lei et al. 2018); where that is no place at all there are too few residuals to say, and the bound is
+    # (Lei et al. 2018); where that place does not exist there are too few residuals to say, and the bound is
     # the whole range.
     n = len(residuals)
     reach = max(widest, float(np.abs(residuals).max()))

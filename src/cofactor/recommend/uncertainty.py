@@ -24,7 +24,7 @@ def confidence_bound_scores(rec: Fitted, who: UserProfile, scores: Array, option
     where they would all be alike.
     """
     if who.code < 0 and who.state is None and who.shift is None:
-        return scores  # nobody in particular: popularity, of which there is no uncertainty to speak of
+        return scores  # no user is given: the scores are popularity, which has no uncertainty here
     if options["explore"] == "draw":
         return drawn(rec, who, options["seed"])
     level = options["sure"] if options["sure"] is not None else float(options["explore"] or 0)

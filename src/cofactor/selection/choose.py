@@ -125,7 +125,7 @@ def choose(
     ``clock`` only measures the seconds that the frame shows.
 
     The best rankers are also tried as a blend: its weights are found on one half of the validation users and measured
-    on the other. It is taken where it is as good there as the best of its parts, but for a standard error.
+    on the other. It is taken where it is as good there as the best of its parts, within a standard error.
     ``candidates`` are as in ``compare``, from the simplest up.
 
     Raises ConfigError for a task that is neither ``rating`` nor ``ranking``, DataError where no candidate gives a

@@ -108,5 +108,5 @@ def _lists(lines: pl.Series, label: str) -> Table:
     )
     frame = frame.explode("item")
     if frame.null_count().sum_horizontal()[0]:
-        raise DataError(f"{label} is not a list of items a line: some field is no whole number")
+        raise DataError(f"{label} is not a list of items a line: some field is not a whole number")
     return loaded(frame, label, ["a user and all of its items in each line"])

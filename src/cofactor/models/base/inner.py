@@ -18,7 +18,7 @@ NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 class InnerSplit(NamedTuple):
-    """``rows``: what is left to train on, all users; ``users``: those of whom entries are held out, codes ascending;
+    """``rows``: what is left to train on, all users; ``users``: those with held-out entries, codes ascending;
     ``seen``: what is left of theirs; ``wanted``: what is held out."""
 
     rows: CSR

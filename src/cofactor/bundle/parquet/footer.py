@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cofactor.bundle.parquet_pages import BadPage, check_chunk, levels
+from cofactor.bundle.parquet.pages import BadPage, check_chunk, levels
 from cofactor.errors import BundleError
 
 _DEPTH, _ITEMS = 24, 2_000_000
