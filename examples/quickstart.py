@@ -8,7 +8,7 @@ split = cf.split.random(ratings, valid=0.2, seed=42)
 ranker = cf.fit(split.train, model="ease")  # for lists; model="auto-ranking" chooses one
 print(cf.evaluate(ranker, split.valid, metrics=["ndcg", "hit_rate"]))
 print(ranker.recommend(user=8, n=5))
-print(ranker.recommend(history={"Inception (2010)": 9, "The Godfather (1972)": 10}, n=5))  # somebody new
+print(ranker.recommend(history={"Inception (2010)": 9, "The Godfather (1972)": 10}, n=5))  # a new user
 print(ranker.similar_items("The Dark Knight (2008)", n=5))
 print(ranker.explain(user=8, item="The Dark Knight (2008)"))
 

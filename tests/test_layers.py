@@ -63,9 +63,7 @@ START_UP = {
     "models.neural.network": "it brings kernels, and few load a network",
     "fitting": "a saved model answers without the modules that train",
     "explain": "a saved model makes lists without the modules that explain",
-    "recommend.ann.search": "an index is asked for",
-    "recommend.batch.recommend_all": "one list needs no job",
-    "recommend.cold_start.items": "new items are rare",
+    "recommend": "a saved model opens before the modules of what is asked of it load",
     "serve": "FastAPI and uvicorn are an extra",
 }
 """What may be imported inside a function, for start-up time, and why. Nothing else may."""

@@ -214,7 +214,7 @@ class Client(_Base):
         features: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> list[Recommendation]:
-        """The best items for a user, or for anybody with a history or features; options as for
+        """The best items for a user, or for a new one with a history or features; options as for
         :meth:`cofactor.recommender.Recommender.recommend`."""
         return list(self._ask(_recommend(user, history, features, options))["recommendations"])
 
@@ -235,7 +235,7 @@ class Client(_Base):
     def explain(
         self, item: Id, user: Id | None = None, *, history: History | None = None, n: int = 5
     ) -> dict[str, Any]:
-        """Why somebody gets a prediction."""
+        """Why a user gets a prediction."""
         body = _given(user=user, history=_history(history), item=item, n=n)
         return dict(self._ask(_Asked("POST", "/v1/explain", body=body)))
 

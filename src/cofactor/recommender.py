@@ -23,12 +23,8 @@ from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.forget import forgotten
 from cofactor.recommend.options import ListOptions, Unknown, list_options
 from cofactor.recommend.parameters import biases_frame, embeddings_frame
-from cofactor.recommend.predict import predict_codes, predict_frame, predict_interval
-from cofactor.recommend.profiles import resolve_user
-from cofactor.recommend.recommend import recommend_frame
 from cofactor.recommend.similar import SHRINK
 from cofactor.recommend.similar_items import similar_frame
-from cofactor.recommend.update import apply_updates, enlarged
 
 if TYPE_CHECKING:
     from cofactor.explain.explanation import Explanation
@@ -65,14 +61,20 @@ class Recommender(Fitted):
         were not in training: ``error``, ``skip`` (leave the row out), or ``popular`` (predict without knowing the user
         or item, and say so in ``status``). ``times`` are seconds since 1970, for models that use time.
         """
+        from cofactor.recommend.predict import predict_frame
+
         return predict_frame(self, pairs, interval=interval, level=level, times=times, unknown=unknown)
 
     def predict_codes(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 predictions for codes of the training data (-1: not known)."""
+        from cofactor.recommend.predict import predict_codes
+
         return predict_codes(self, users, items, times)
 
     def predict_interval(self, users: Array, items: Array, level: float = 0.9, times: Array | None = None) -> Interval:
         """Predictions with bounds, from the posterior where the model has one, or else from held-out residuals."""
+        from cofactor.recommend.predict import predict_interval
+
         return predict_interval(self, users, items, level, times)
 
     # ---- recommendations
@@ -85,7 +87,7 @@ class Recommender(Fitted):
         features: Mapping[str, Any] | None = None,
         **options: Unpack[ListOptions],
     ) -> pl.DataFrame:
-        """The ``n`` best items for a user of the training data, or for anybody with a ``history`` or ``features``.
+        """The ``n`` best items for a user of the training data, or for a new one with a ``history`` or ``features``.
 
         Returns a frame rank, item, [title,] score, [low, high,] reason, status. Nothing is retrained.
         ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
@@ -109,6 +111,8 @@ class Recommender(Fitted):
 
         ConfigError for an option that does not exist or makes no sense, UnknownIdError for an unknown id.
         """
+        from cofactor.recommend.recommend import recommend_frame
+
         return recommend_frame(self, user, history, features, list_options(**options))
 
     def recommend_all(
@@ -191,6 +195,8 @@ class Recommender(Fitted):
         fixed, which takes milliseconds; the model is shared. ``unknown="skip"`` leaves out ratings of items that the
         model does not know. An updated Recommender cannot be saved: :meth:`refit` it first.
         """
+        from cofactor.recommend.update import apply_updates
+
         return self.replace(updates=apply_updates(self, events, unknown))
 
     def forget(self, user: Any) -> Recommender:
@@ -203,6 +209,8 @@ class Recommender(Fitted):
 
     def ratings(self) -> Interactions:
         """The training data with the newer ratings among them."""
+        from cofactor.recommend.update import enlarged
+
         return enlarged(self)
 
     def refit(
@@ -251,7 +259,7 @@ class Recommender(Fitted):
     def biases(self, n: int = 5, which: Literal["item", "user"] = "item") -> pl.DataFrame:
         """The ``n`` lowest and ``n`` highest biases: a frame end, item (or user), bias, ratings.
 
-        A low one is disliked whoever rates; the highest come first among the highest.
+        An item with a low bias is rated low by all users; the highest come first among the highest.
         """
         return biases_frame(self, n, which)
 
@@ -270,11 +278,12 @@ class Recommender(Fitted):
         history: Mapping[Any, float] | Iterable[Any] | None = None,
         n: int = 5,
     ) -> Explanation:
-        """Why a user, or somebody with this ``history``, gets this prediction for ``item``.
+        """Why a user, or a new one with this ``history``, gets this prediction for ``item``.
 
         Terms that sum to it, what each rated item does to it, and the ``n`` rated items most like this one.
         """
         from cofactor.explain.explanation import explain
+        from cofactor.recommend.profiles import resolve_user
 
         if item is None:
             raise ConfigError("name the item to explain: explain(user=..., item=...)")
@@ -294,6 +303,7 @@ class Recommender(Fitted):
         A frame item, [title,] rank_before, rank_after, score_before, score_after.
         """
         from cofactor.explain.what_if import what_if
+        from cofactor.recommend.profiles import resolve_user
 
         return what_if(self, resolve_user(self, user, history), without, instead, n)
 

@@ -22,8 +22,8 @@ import pytest
 from cofactor import api as fitting
 from cofactor.bundle import files, id_tables, info, manifest, save
 from cofactor.bundle.parquet import footer
-from cofactor.data.features import with_features
 from cofactor.data.ids import IdMap
+from cofactor.data.with_features import with_features
 from cofactor.errors import BundleError, CofactorError
 from cofactor.recommender import load
 

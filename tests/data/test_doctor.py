@@ -11,9 +11,9 @@ import pytest
 
 from cofactor.data import splits
 from cofactor.data.doctor import Report, k_cores
-from cofactor.data.features import with_features
 from cofactor.data.interactions import Interactions
 from cofactor.data.read import read
+from cofactor.data.with_features import with_features
 from cofactor.errors import ConfigError, DataError
 from cofactor.fitting.estimate import check
 

@@ -250,7 +250,7 @@ def test_matrices_and_arrays(tmp_path: Path) -> None:
     full = np.full((50, 40), np.nan)
     full[U, I] = R
     assert sorted(cf.read(full).to_frame().rows()) == expected
-    with pytest.raises(DataError, match="nobody can tell 0 from nothing"):
+    with pytest.raises(DataError, match="a 0 cannot be told from nothing"):
         cf.read(np.nan_to_num(full))
     np.save(tmp_path / "o.npy", np.array([{"a": 1}], dtype=object))
     with pytest.raises(DataError, match="not a numpy array"):
@@ -363,7 +363,7 @@ def test_what_the_first_line_is(tmp_path: Path) -> None:
         read(table)
     assert len(read(lines(people, films, iso(T)))) == 300  # no header, all of it text
     assert len(read("anna,Matrix\nbob,Alien\nanna,Heat\nbob,Matrix\n")) == 4
-    with pytest.raises(DataError, match="nobody can tell whether the first line .*header=False.*--no-header"):
+    with pytest.raises(DataError, match="it is not clear whether the first line .*header=False.*--no-header"):
         read("anna,Matrix\nbob,Alien\ncarl,Heat\ndora,Up\n")
     assert len(read("anna,Matrix\nbob,Alien\ncarl,Heat\ndora,Up\n", header=False)) == 4
     assert len(read("anna,Matrix\nbob,Alien\ncarl,Heat\ndora,Up\n", header=True, user=0, item=1)) == 3

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.data.features import with_features
+from cofactor.data.with_features import with_features
 from cofactor.errors import ConfigError, DataError
 from cofactor.models import REGISTRY
 from cofactor.recommend.cold_start import users as described
@@ -303,8 +303,8 @@ def test_over_http(tmp_path):
         bounded = ask(features=features, interval=0.9).json()["recommendations"]
         assert all(row["low"] < row["score"] <= row["high"] for row in bounded)
         for body, words in (
-            ({"user": 3, "features": features}, "(or features) of somebody new, and not both"),
-            ({}, "(or features) of somebody new, and not both"),
+            ({"user": 3, "features": features}, "(or features) of a new user, and not both"),
+            ({}, "(or features) of a new user, and not both"),
             ({"features": {"klub": 1}}, "no column 'klub'"),
             ({"features": {"club": {"a": 1}}}, "features.club"),
         ):

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.data.features import with_features
+from cofactor.data.with_features import with_features
 from cofactor.errors import BundleError, ConfigError, DataError, UnknownIdError
 from cofactor.fitting.refit import mean_turn, procrustes, turned
 from toys import two_tastes as table

@@ -1,6 +1,6 @@
 """Trained models on disk: a directory with a manifest, arrays, and ids. The format is described in ``docs/bundle.md``.
 
-Nothing in a bundle is executed: it holds JSON, raw numbers and Parquet. Whatever is wrong with one, and whoever made
+Nothing in a bundle is executed: it holds JSON, raw numbers and Parquet. Whatever is wrong with one, and whoever wrote
 it, ends in :class:`BundleError`.
 """
 

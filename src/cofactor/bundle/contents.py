@@ -19,7 +19,6 @@ from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 from cofactor.model import HasFactors
 from cofactor.models import is_registered, model_class
-from cofactor.models.torch.module import TorchModule
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.intervals import residual_interval
 
@@ -167,8 +166,9 @@ def nothing_left(arrays: Mapping[str, Array], path: str | Path) -> None:
 
 
 def _class(name: str, path: str | Path) -> type[Any]:
-
     if name == _OWN_MODULE:
+        from cofactor.models.torch.module import TorchModule
+
         return TorchModule
     if not is_registered(name):
         raise BundleError(f"{path} holds a model {name[:60]!r}, which this cofactor does not have; update cofactor")

@@ -45,7 +45,7 @@ COMMANDS = {
     ),
     "recommend": (
         "recommend:command",
-        'Recommend items: to --user ID, to somebody new by --liked "ITEM=5" or --liked ITEM, or to --all users.',
+        'Recommend items: to --user ID, to a new user by --liked "ITEM=5" or --liked ITEM, or to --all users.',
     ),
     "predict": (
         "predict:command",

@@ -73,12 +73,12 @@ def command(
         "Predicting ratings and making lists are two tasks. In lists of what comes next, what is new counts most here:"
         f"\nauto-ranking found that out on earlier weeks and took {_what(chosen)}."
     )
-    show(_by_title(rec.biases(5)), "\nLiked and disliked, whoever rates")
+    show(_by_title(rec.biases(5)), "\nItems that all users like more and less")
     for film in FILMS:
         near = ranker.similar_items(film, 5)["title"].to_list()
         console().print(f"\nNear [bold]{film}[/]: {', '.join(near)}", highlight=False)
     liked = ", ".join(f"{title} {rating}" for title, rating in HISTORY.items())
-    show(_by_title(ranker.recommend(history=HISTORY, n=5)), f"\nFor somebody new who rated {liked}")
+    show(_by_title(ranker.recommend(history=HISTORY, n=5)), f"\nFor a new user who rated {liked}")
     say(f"\nDone in {time.perf_counter() - start:.1f} s. Open {out} in a browser: it works offline.")
     say(f"{bundle} makes the lists. Rate films and watch its list change: cofactor serve {bundle}")
 

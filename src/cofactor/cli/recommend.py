@@ -1,4 +1,4 @@
-"""``cofactor recommend``: the best items for a user, for somebody new, or for everybody."""
+"""``cofactor recommend``: the best items for a user, for a new user, or for everybody."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from cofactor.cli.list_flags import list_options_of, with_list_flags
 from cofactor.errors import ConfigError
 from cofactor.recommender import Recommender, load
 
-Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for somebody new; repeat it.")
-Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of users, for somebody new; repeat it.")
+Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for a new user; repeat it.")
+Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of users, for a new user; repeat it.")
 
 
 @with_list_flags
@@ -41,9 +41,9 @@ def command(
     as_json: bool = Json,
     **flags: Any,
 ) -> None:
-    """Recommend items: to --user ID, to somebody new by --liked "ITEM=5" or --liked ITEM, or to --all users.
+    """Recommend items: to --user ID, to a new user by --liked "ITEM=5" or --liked ITEM, or to --all users.
 
-    Of somebody new --feature age=31 says more, or all that is known. With --all the lists go into --out recs.parquet.
+    For a new user, --feature age=31 says more, or all that is known. With --all the lists go into --out recs.parquet.
     """
     if sum((user is not None, bool(liked or feature), everybody)) != 1:
         raise ConfigError(

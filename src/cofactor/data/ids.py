@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
 from typing import Any, Self
 
 import numpy as np
@@ -255,8 +256,6 @@ class IdMap:
         return f" (from {self.values.min()!r} to {self.values.max()!r})"
 
     def _encode_integers(self, series: pl.Series) -> Array:
-        from cofactor.kernels import group
-
         if not len(self) or not len(series):
             return np.full(len(series), -1, dtype=np.int32)
         gaps = series.null_count() > 0
@@ -268,7 +267,7 @@ class IdMap:
         lowest, table = self._table
         if len(table):
             codes = np.empty(len(asked), dtype=np.int32)
-            group.look_up(asked, lowest, table, codes)
+            _kernels().look_up(asked, lowest, table, codes)
         else:
             mine = _int64(self.values)
             order = np.argsort(mine, kind="stable")
@@ -282,6 +281,12 @@ class IdMap:
         known = pl.DataFrame({"id": self.values, "code": np.arange(len(self), dtype=np.int32)})
         joined = series.alias("id").to_frame().join(known, on="id", how="left", maintain_order="left")
         return joined["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
+
+
+def _kernels() -> ModuleType:
+    from cofactor.kernels import group
+
+    return group
 
 
 def id_map(values: pl.Series, kind: str) -> IdMap:
@@ -305,8 +310,6 @@ def factorize(values: pl.Series, kind: str) -> tuple[IdMap, Array]:
 def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[IdMap, Array] | None:
     """The same of a column that comes in parts, by a direct table; None where the ids are no integers that lie near
     each other, or one is missing."""
-    from cofactor.kernels import group
-
     codes, start = np.empty(rows, dtype=np.int32), 0
     lowest, highest, base = 1 << 64, -1 << 64, 0
     kept: pl.DataType = pl.Int64()
@@ -329,10 +332,11 @@ def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[I
     if not rows or start != rows:
         return None
     table = np.zeros(highest - lowest + 1, dtype=np.int32)
-    group.mark(codes, lowest - base, table)
+    kernels = _kernels()
+    kernels.mark(codes, lowest - base, table)
     found = np.flatnonzero(table)
     table[found] = np.arange(len(found), dtype=np.int32)
-    group.look_up(codes, lowest - base, table, codes)
+    kernels.look_up(codes, lowest - base, table, codes)
     return IdMap(pl.Series(kind, found + lowest).cast(kept), kind), codes
 
 

@@ -175,8 +175,8 @@ def _is_code(values: NDArray[Any], counts: NDArray[Any]) -> bool:
 
 def no_rating(values: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.bool_]:
     """Which of the distinct ``values`` probably mean "no rating": those that stand :func:`apart`, and a 0 below a scale
-    of few grades: one of five stars (or of halves of them), or one whose grades get rarer towards its end, except for the
-    0."""
+    of few grades: one of five stars (or of halves of them), or one whose grades get rarer towards its end, 0 aside.
+    """
     marks = apart(values, counts)
     rest, often = values[~marks], counts[~marks]
     if not 4 <= len(rest) <= GRID or rest[0] != 0:

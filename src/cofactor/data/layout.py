@@ -127,7 +127,7 @@ def has_header(rows: Sequence[Sequence[str]], label: str, named: Sequence[str] =
         return True, True
     shown = ", ".join(repr(c) for c in first[:4])
     raise DataError(
-        f"nobody can tell whether the first line of {label} ({shown}) holds names; say header=True or header=False (on"
+        f"it is not clear whether the first line of {label} ({shown}) holds names; say header=True or header=False (on"
         " the command line --header or --no-header)"
     )
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 BLOCK = 1 << 18
 """Bytes that are read and looked at together: few enough to stay in cache."""
@@ -13,23 +14,19 @@ BLOCK = 1 << 18
 
 def in_text(text: bytes, sep: int, quote: int) -> bool:
     """In a text in memory; ``sep`` and ``quote`` are bytes."""
-    from cofactor.kernels.group import has_leading_zero
-
-    return _zero_first(text[:2]) or bool(has_leading_zero(np.frombuffer(text, np.uint8), sep, quote))
+    return _zero_first(text[:2]) or _within(np.frombuffer(text, np.uint8), sep, quote)
 
 
 def in_file(path: Path, sep: int, quote: int) -> bool:
     """In a file, of which two threads read one half each; no more than a block of either is in memory."""
 
     def within(low: int, high: int) -> bool:
-        from cofactor.kernels.group import has_leading_zero
-
         block = np.empty(BLOCK, dtype=np.uint8)
         with path.open("rb") as file:
             for at in range(low, high, BLOCK - 2):  # a block begins with the two last bytes of the one before
                 file.seek(at)
                 read = file.readinto(block.data)
-                if (at == 0 and _zero_first(block[:read][:2].tobytes())) or has_leading_zero(block[:read], sep, quote):
+                if (at == 0 and _zero_first(block[:read][:2].tobytes())) or _within(block[:read], sep, quote):
                     return True
         return False
 
@@ -37,6 +34,12 @@ def in_file(path: Path, sep: int, quote: int) -> bool:
     half = size // 2
     with ThreadPoolExecutor(2) as pool:
         return any(pool.map(within, (0, half), (half, size)))
+
+
+def _within(text: NDArray[np.uint8], sep: int, quote: int) -> bool:
+    from cofactor.kernels.group import has_leading_zero
+
+    return bool(has_leading_zero(text, sep, quote))
 
 
 def _zero_first(start: bytes) -> bool:

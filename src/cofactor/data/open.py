@@ -94,7 +94,9 @@ def _open_rows(source: Sequence[Any]) -> Table:
     elif all(isinstance(row, (list, tuple)) and len(row) == len(first) and 2 <= len(row) <= 4 for row in source):
         columns = [list(column) for column in zip(*source)]
     else:
-        raise DataError("this list is not a table; give (user, item, rating) rows of one length, dicts, or paths of files")
+        raise DataError(
+            "this list is not a table; give (user, item, rating) rows of one length, dicts, or paths of files"
+        )
     try:
         frame = pl.DataFrame({f"column_{at}": column for at, column in enumerate(columns)}, strict=True)
     except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:

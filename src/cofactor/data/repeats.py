@@ -1,7 +1,7 @@
 """Rows that repeat a user and item: how many there are, and one row for each pair.
 
 A table keeps its rows as events (:attr:`Interactions.events`); what is merged here is what models learn from. Splits by
-time cut the events and merge each part, so that the past of whoever comes again is not lost to the future.
+time cut the events and merge each part, so that the past of a user who comes again is not lost to the future.
 """
 
 from __future__ import annotations

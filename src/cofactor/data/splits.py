@@ -98,7 +98,7 @@ def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Spli
     ``cutoff`` (seconds, a date, a date-time or ISO text, UTC): rows from then on are for validation. Without
     it, the moment is the one that leaves the last share ``valid`` of the rows; rows of that very moment are
     all for validation. The rows are cut as they were before those of the same user and item were merged, and each
-    part is merged then: whoever bought an item before and after has bought it in both.
+    part is merged then: a user who bought an item before and after has bought it in both.
     """
     _times(data, "temporal")
     times = _times(data.events, "temporal")

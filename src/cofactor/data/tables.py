@@ -103,6 +103,6 @@ _WORDS = {
 
 
 def in_words(error: BaseException) -> str:
-    """What polars said, in words for whoever has the file."""
+    """What polars said, in words for the owner of the file."""
     said = first_line(error)
     return next((words for start, words in _WORDS.items() if said.startswith(start)), said)

@@ -74,7 +74,7 @@ def to_seconds(values: pl.Series, name: str, *, in_order: bool = False) -> tuple
     Numbers are told apart by their size over the whole column: seconds, milli-, micro- or nanoseconds, dates such as
     20200705, years, days of a spreadsheet, or (below 100,000,000) a mere order, which stays as it is; ``in_order`` says
     that it is one. Text without an offset is UTC. DataError for the first row that is missing or no time, for columns
-    of several units, and for dates of which nobody can tell the day from the month.
+    of several units, and for dates whose day cannot be told from the month.
     """
     if values.dtype == pl.String:
         values, note = _parse(values, name)
@@ -295,7 +295,7 @@ def _written(text: pl.Series, present: pl.Series, name: str) -> tuple[pl.Series,
         )
     if not day_first and not month_first and mark.drop_nulls()[0] != ".":
         raise DataError(
-            f"nobody can tell the day from the month in the dates of column {name!r}, such as {present[0]!r}; write ISO"
+            f"the day cannot be told from the month in the dates of column {name!r}, such as {present[0]!r}; write ISO"
             " dates (2019-12-31), or pass time=False"
         )
     order = "month first" if month_first else "day first"

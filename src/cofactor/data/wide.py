@@ -53,9 +53,9 @@ def _mixed(body: pl.DataFrame) -> bool:
 
 
 def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] | None) -> Table:
-    """The long form. The users' ids stand in the column ``user``, else in one that is named like users or is not a number,
-    else in the first; a first column that counts the values of its row numbers the users by row. Empty cells, NaN and
-    values that are ``missing`` are left out."""
+    """The long form. The users' ids stand in the column ``user``, else in one that is named like users or is not a
+    number, else in the first; a first column that counts the values of its row numbers the users by row. Empty cells,
+    NaN and values that are ``missing`` are left out."""
     frame = table.load(table.names, [])
     notes = [*table.notes]
     key = _user_column(table, frame, user)

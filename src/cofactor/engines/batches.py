@@ -19,8 +19,8 @@ def lists_of(
 ) -> Iterator[pl.DataFrame]:
     """Frames user, rank, item, [title,] score, status for ``frames`` of ratings, each user's rows together.
 
-    Every user is folded in; what the training data hold of a user counts too. Whoever has no row of a known item (with
-    ``unknown="skip"``) gets no list.
+    Every user is folded in; what the training data hold of a user counts too. A user without a row of a known item gets
+    no list with ``unknown="skip"``.
     """
     user = rec.data.columns.user
     for block in whole_users(frames, user, USERS_AT_ONCE):

@@ -88,7 +88,7 @@ def bias_task(job: dict[str, Any]) -> Done:
 
 
 def bias_sweeps(work: Work, data: Prepared, mean: float, sweeps: int, reg_user: float, reg_item: float) -> list[float]:
-    """Sweeps over all biases; gives the mean squared error after each. The last ones stay in the folder."""
+    """Sweeps over all biases; returns the mean squared error after each. The last ones stay in the folder."""
     losses = []
     for n in range(sweeps):
         for side, reg in (("item", reg_item), ("user", reg_user)):

@@ -38,7 +38,7 @@ class Done(NamedTuple):
 
 
 def put(folder: str | Path, name: str, array: Array) -> tuple[str, int, str]:
-    """Write an array as ``name.npy``, whole or not at all; gives what a step's record says of it."""
+    """Write an array as ``name.npy``, whole or not at all; returns what a step's record says of it."""
     place = Path(folder) / f"{name}.npy"
     scratch = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
     hashed = hashlib.blake2b(digest_size=16)

@@ -57,7 +57,7 @@ def evaluate(
     ``low`` and ``high`` bound each figure at ``confidence`` by ``draws`` bootstrap draws of users (0: none).
 
     Raises ConfigError for a metric that does not exist or that this model cannot give, DataError for unusable
-    test rows, or where nobody has a relevant one. Warns (LeakWarning) where test rows are training rows, and
+    test rows, or where no user has a relevant one. Warns (LeakWarning) where test rows are training rows, and
     (RelevanceWarning) where fewer than a tenth of the test users have a relevant row.
     """
     check_threads()

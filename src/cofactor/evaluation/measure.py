@@ -265,7 +265,7 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
 
 
 def check_relevant(who: Relevant, train: Interactions, choices: EvaluationProtocol) -> None:
-    """DataError where nobody has a relevant row, so that no list can be measured."""
+    """DataError where no user has a relevant row, so that no list can be measured."""
     if not len(who.users):
         raise DataError(
             "no list can be measured: no test user has training rows; new_users='popular' (--new-users popular) gives"

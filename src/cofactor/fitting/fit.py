@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from cofactor.data.features import with_features
 from cofactor.data.interactions import Columns, Interactions, Split
 from cofactor.data.kind import Kind
 from cofactor.data.read import check_trainable, read
+from cofactor.data.with_features import with_features
 from cofactor.errors import DataError
 from cofactor.fitting.calibrate import calibrate_intervals, rmse
 from cofactor.fitting.estimate import refuse_what_does_not_fit

@@ -59,7 +59,7 @@ def epoch(
     state: Array,
     learn_items: bool,
 ) -> float:
-    """Visit the entries of a CSR matrix (users over items) in ``order``; gives the mean loss of a visit.
+    """Visit the entries of a CSR matrix (users over items) in ``order``; returns the mean loss of a visit.
 
     ``owner`` int32 (nnz,) is the user of each entry, ``weights`` float32 (nnz,) what it counts. ``trials`` is 0 for
     BPR, and for WARP how many other items are drawn at most. Factors float32 (n, k) and ``bias`` (n_items,) are

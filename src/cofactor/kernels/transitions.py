@@ -36,7 +36,7 @@ def transition_rows(
     weight: Array,
     count: Array,
 ) -> None:
-    """Weighted counts of the items ``j`` that follow item ``i`` in somebody's sequence (or, times ``backward``, precede
+    """Weighted counts of the items ``j`` that follow item ``i`` in a user's sequence (or, times ``backward``, precede
     it), by ``row_scale[i] * column_scale[j]``: the largest of each row.
 
     Item ``i`` occurs at ``places[item_starts[i]:item_starts[i + 1]]`` of the flat sequences; the sequence of a place

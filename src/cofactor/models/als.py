@@ -116,7 +116,7 @@ class ALSStepper(Stepper):
         model.spread, model.ridge = self.items.spread, self._ridge(self.users, model.config.reg_user)
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One sweep; gives the training mean squared error."""
+        """One sweep; returns the training mean squared error."""
         c, users, items, noise = self.model.config, self.users, self.items, float(self.noise[0])
         growth = self.model.growth
         ridge = self._ridge(items, c.reg_item)

@@ -147,7 +147,7 @@ class BiasStepper(Stepper):
         model.item_bias = np.zeros(data.n_items, dtype=np.float32)
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One sweep; gives the training mean squared error."""
+        """One sweep; returns the training mean squared error."""
         c = self.model.config
         loss = sweep(self.by_user, self.by_item, self.mean, self.user_bias, self.item_bias, c.reg_user, c.reg_item)
         self._write()

@@ -126,7 +126,7 @@ class BprStepper(Stepper):
         self.passes = 0
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One pass; gives its mean loss."""
+        """One pass; returns its mean loss."""
         order = np.random.default_rng([int(self.random[0]), self.passes]).permutation(len(self.owner))
         m = self.model
         users, items, bias = m.factors("user"), m.factors("item"), m.bias("item")

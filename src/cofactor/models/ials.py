@@ -184,7 +184,7 @@ class IalsStepper(Stepper):
         self._write()
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One sweep over the users, one over the items; gives the objective, with its penalties, a training row."""
+        """One sweep over the users, one over the items; returns the objective, with its penalties, a training row."""
         c = self.model.config
         how = {"steps": c.steps} if c.solver == "cg" else {"width": width_of(c.block, self.users.shape[1])}
         alpha = self.constants.alpha
@@ -269,8 +269,8 @@ def improve(
     steps: int = 0,
     width: int = 0,
 ) -> Array:
-    """One pass over all rows, by ``steps`` of conjugate gradients or in blocks of ``width``; gives what is left of each
-    row's sum, float64 (n,)."""
+    """One pass over all rows, by ``steps`` of conjugate gradients or in blocks of ``width``; returns what is left of
+    each row's sum, float64 (n,)."""
     losses = np.zeros(rows.n_rows)
     weights = rows.values * np.float32(alpha)
     indptr, indices, weights, other, gram, ridge = frozen(rows.indptr, rows.indices, weights, other, gram, ridge)

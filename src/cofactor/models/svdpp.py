@@ -161,7 +161,7 @@ class SVDppStepper(Stepper):
         model.summed = self.of_items
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One sweep; gives the training mean squared error."""
+        """One sweep; returns the training mean squared error."""
         users, items, noise, reg = self.users, self.items, float(self.noise[0]), self.model.config.reg
         if self.sweeps[0] > 0 and self.model.config.flipped:
             self.of_users[:] = regress(items.ratings, users.ratings, items.table, self.of_users, reg)

@@ -25,7 +25,7 @@ FROM_HISTORY, UNKNOWN = "from the history", "unknown user: most rated"
 
 class UserProfile(NamedTuple):
     """``code`` in the training data or updates (-1: none there), what was rated, the folded-in state (or None), and
-    how well they are known, in words. Of somebody with features: ``described``, and what this adds to the scores (to
+    how well they are known, in words. For a user with features: ``described``, and what this adds to the scores (to
     those of the state where there is one)."""
 
     code: int
@@ -57,7 +57,7 @@ def known_user(rec: Fitted, code: int) -> UserProfile:
 
 
 def find_user(rec: Fitted, user: object, unknown: Unknown) -> UserProfile | None:
-    """A user by id; for one that is not known an error, None (``skip``) or nobody in particular (``popular``)."""
+    """A user by id; for one that is not known an error, None (``skip``) or the average user (``popular``)."""
     code = rec.users.code(user)
     if code >= 0:
         return known_user(rec, code)
@@ -73,7 +73,7 @@ def new_user(
     unknown: Unknown,
     features: Mapping[str, Any] | None = None,
 ) -> UserProfile:
-    """Somebody with these ratings, folded in, and these features. Unknown items are an error, or left out and counted
+    """A new user with these ratings, folded in, and these features. Unknown items are an error, or left out and counted
     in the status, which also says what of the features was of no use."""
     items, values, missing, stated, order = read_history(rec, {} if history is None else history, unknown)
     described, said = (None, "") if features is None else describe(rec, features, unknown)
@@ -100,7 +100,7 @@ def profile_from_features(
 
 
 def resolve_user(rec: Fitted, user: object, history: Mapping[Any, float] | Iterable[Any] | None) -> UserProfile:
-    """A known user, or anybody with a history: one of the two must be given."""
+    """A known user, or a new one with a history: one of the two must be given."""
     if (user is None) == (history is None):
         raise ConfigError("give either a user of the training data, or a history of items, and not both")
     if history is not None:
@@ -141,7 +141,7 @@ def read_history(
 
 
 def rating_of(rec: Fitted, item: object, value: Any) -> float:
-    """A rating that somebody wrote; DataError where it is not a number, or off the scale."""
+    """A rating that was written by hand; DataError where it is not a number, or off the scale."""
     try:
         number = float("" if isinstance(value, (bool, np.bool_)) else value)
     except (TypeError, ValueError, OverflowError):
@@ -181,7 +181,7 @@ def fold_in(rec: Fitted, histories: CSR) -> Array:
 
 
 def scores_of(rec: Fitted, who: UserProfile) -> Array:
-    """float32 (n_items,), a copy: how the model scores every item; how many rated it, for nobody in particular."""
+    """float32 (n_items,), a copy: how the model scores every item; how many rated it, where no user is given."""
     if who.state is not None:
         scores = np.array(rec.model.scores_from(who.state)[0], dtype=np.float32)
         return scores if who.shift is None else scores + who.shift
@@ -214,5 +214,5 @@ def scores_of_many(rec: Fitted, codes: Array, keep: Array | None = None) -> Arra
 
 
 def popularity(rec: Fitted) -> Array:
-    """What to rank by for somebody about whom nothing is known: how many rated an item."""
+    """What to rank by for a user about whom nothing is known: how many rated an item."""
     return rec.data.by_item.counts.astype(np.float32)

@@ -56,7 +56,7 @@ def recommend_frame(
     new = history is not None or features is not None
     if (user is not None) == new:
         raise ConfigError(
-            "give either a user of the training data, or a history of items (or features) of somebody new, and not both"
+            "give either a user of the training data, or a history of items (or features) of a new user, and not both"
         )
     rules = rules_of(rec, options)
     who = new_user(rec, history, options["unknown"], features) if new else find_user(rec, user, options["unknown"])

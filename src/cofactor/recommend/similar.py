@@ -31,9 +31,7 @@ def similarity_among(model: Model, data: Interactions, items: Array, others: Arr
     factors = _factors(model)
     if factors is None:
         return co_ratings_among(data, items, others)
-    from cofactor.kernels.products import dots
-
-    return dots(unit(factors[items]), unit(factors[others]))
+    return _dots(unit(factors[items]), unit(factors[others]))
 
 
 def neighbour_similarity(
@@ -70,10 +68,14 @@ def unit(rows: Array) -> Array:
 
 def cosine(factors: Array, items: Array) -> Array:
     """Cosines between the rows ``items`` and all rows; 0 for a row of zeros."""
+    every = unit(factors)
+    return _dots(every[items], every)
+
+
+def _dots(left: Array, right: Array) -> Array:
     from cofactor.kernels.products import dots
 
-    every = unit(factors)
-    return dots(every[items], every)
+    return dots(left, right)
 
 
 def co_ratings(data: Interactions, items: Array) -> Array:

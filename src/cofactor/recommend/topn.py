@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,19 +25,21 @@ def blocks(n_rows: int, n_items: int) -> Iterator[slice]:
         yield slice(first, min(first + step, n_rows))
 
 
+def _topk() -> ModuleType:
+    from cofactor.kernels import topk
+
+    return topk
+
+
 def mask_rows(scores: Array, seen: CSR) -> None:
     """Set the scores of each row's entries in ``seen`` to -inf, in place."""
-    from cofactor.kernels.topk import mask_seen
-
-    mask_seen(scores, seen.indptr, seen.indices)
+    _topk().mask_seen(scores, seen.indptr, seen.indices)
 
 
 def mask_items(scores: Array, keep: Array | None) -> None:
     """Set the scores of all items where ``keep`` (bool, n_items) is False to -inf, in place. None keeps all."""
-    from cofactor.kernels.topk import mask_columns
-
     if keep is not None:
-        mask_columns(scores, keep)
+        _topk().mask_columns(scores, keep)
 
 
 def top_n(scores: Array, n: int) -> tuple[Array, Array]:
@@ -46,7 +49,6 @@ def top_n(scores: Array, n: int) -> tuple[Array, Array]:
     are shared out among threads; the result does not depend on how.
     """
     from cofactor.kernels.blocks import over_rows
-    from cofactor.kernels.topk import select
 
     rows, columns = scores.shape
     n = min(n, columns)
@@ -59,7 +61,7 @@ def top_n(scores: Array, n: int) -> tuple[Array, Array]:
     def work(first: int, last: int) -> None:
         part = slice(first, last)
         bad[first] = np.isnan(scores[part].max())  # the highest of numbers and NaN is NaN
-        select(scores[part], codes[part], best[part])
+        _topk().select(scores[part], codes[part], best[part])
 
     over_rows(work, np.arange(rows + 1) * columns, small=200_000)
     if bad.any():

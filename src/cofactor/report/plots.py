@@ -135,7 +135,7 @@ def item_map(rec: Recommender, *, items: int = 2000, labels: int = 15) -> Any:
 
 
 def biases(rec: Recommender, n: int = 10) -> Any:
-    """The ``n`` items disliked most, and liked most, whoever rates; a matplotlib Axes."""
+    """The ``n`` items with the lowest and the highest biases; a matplotlib Axes."""
     frame = rec.biases(n)
     name = "title" if "title" in frame.columns else "item"
     highest, lowest = frame.filter(frame["end"] == "highest"), frame.filter(frame["end"] == "lowest")
@@ -147,7 +147,7 @@ def biases(rec: Recommender, n: int = 10) -> Any:
     ax.axvline(0, color=GRAY, linewidth=0.8)
     ax.invert_yaxis()
     ax.margins(y=0.01)
-    ax.set(xlabel="bias, on the scale of the ratings", title="liked and disliked, whoever rates")
+    ax.set(xlabel="bias, on the scale of the ratings", title="items that all users like more and less")
     return ax
 
 

@@ -42,7 +42,7 @@ def counted(model: str, config: Mapping[str, Any], size: TableSize) -> tuple[flo
     """(seconds of one ordinary core, bytes) that training a model with these settings takes, from the number of rows,
     users and items alone: nothing is run."""
     cls = model_class(model)
-    if not issubclass(cls, HasCost):  # a model of somebody's own
+    if not issubclass(cls, HasCost):  # a model of a third party
         return 2e-7 * size.ratings * float(config.get("epochs", 10)), 256.0 * (size.users + size.items)
     found = cls.cost(make_config(cls.Config, dict(config)), size)  # type: ignore[attr-defined]
     return 1e-9 * found.operations, found.memory

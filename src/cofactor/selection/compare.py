@@ -91,7 +91,7 @@ def compare(
     Bounds and p-values are by paired bootstrap over users (``draws``), corrected by Holm at ``alpha``. A
     model that cannot be trained here (a missing extra, no times) is left out, and the verdict says why. Warns
     (LeakWarning) where test rows are training rows, and (RelevanceWarning) where fewer than a tenth of the test users
-    have a relevant row. Raises ConfigError for a model that was tuned on test rows, DataError where nobody has a
+    have a relevant row. Raises ConfigError for a model that was tuned on test rows, DataError where no user has a
     relevant row and only lists are measured.
     """
     check_threads()

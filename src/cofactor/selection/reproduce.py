@@ -9,8 +9,8 @@ import polars as pl
 
 from cofactor.data import splits
 from cofactor.data.datasets import folds, load_dataset
-from cofactor.data.features import with_features
 from cofactor.data.interactions import Interactions, Split
+from cofactor.data.with_features import with_features
 from cofactor.errors import ConfigError, did_you_mean
 from cofactor.evaluation.metric_names import metric
 from cofactor.fitting.fit import fit_named

@@ -86,7 +86,7 @@ def similar(asked: Asked) -> dict[str, Any]:
 
 
 def explain(asked: Asked) -> dict[str, Any]:
-    """Why somebody gets a prediction."""
+    """Why a user gets a prediction."""
     served, what = asked.live.now, asked.what
     within("history", len(what.history or ()), asked.live.settings.max_history)
     found = served.rec.explain(what.user, what.item, history=what.ratings(), n=what.n)

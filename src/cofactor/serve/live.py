@@ -1,6 +1,6 @@
 """The recommender that is live: newer ratings go into it, other models take its place, and one can go back.
 
-Whoever asks takes ``live.now`` once and works with that: it never changes. Whoever writes makes another one and puts it
+A reader takes ``live.now`` once and works with that: it never changes. A writer makes another one and puts it
 there in one assignment, after the store has it on disk. Other processes of the same state are followed: their events,
 changes of models and erasures arrive here within a second or two.
 """
@@ -49,7 +49,7 @@ _Stamp = tuple[int, int, int]
 
 
 class _Forgotten(Exception):
-    """Somebody was forgotten whom the model that is to go live has learned."""
+    """A user was forgotten whose rows the model that is to go live has learned."""
 
 
 class Busy(CofactorError):
@@ -214,7 +214,7 @@ class Live:
         that what is live has learned nothing of them. UnknownIdError where nobody has this id.
         """
         store = self._writable()
-        with self._change("forgetting somebody"):
+        with self._change("forgetting a user"):
             deleted = store.forget(user)
             written, held = [], []
             for version in store.versions():
@@ -357,7 +357,7 @@ class Live:
             if self._stop.is_set():
                 return
             if store.position()["erasures"] != erasures:
-                continue  # somebody whom this model has learned was forgotten meanwhile: train again, without
+                continue  # a user whose rows this model has learned was forgotten meanwhile: train again, without
             try:
                 found.save(scratch)
                 self._install(scratch, "refit", now.through, found.metrics.get("embedding_shift"), erasures=erasures)

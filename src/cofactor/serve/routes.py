@@ -73,7 +73,7 @@ ROUTES = (
           query=schemas.EraseQuery, more=(404, 409)),
     Route("GET", "/v1/recommend", "The best items for a user", handlers.recommend_known,
           LISTS, query=schemas.ListQuery, more=(404,), kept=True),
-    Route("POST", "/v1/recommend", "The best items for a user, or for anybody with a history", handlers.recommend,
+    Route("POST", "/v1/recommend", "The best items for a user, or for a new one with a history", handlers.recommend,
           LISTS, body=schemas.Recommend, more=(404,), kept=True),
     Route("POST", "/v1/recommend-many", "Lists for many users or histories", handlers.recommend_many,
           _object(version=WHOLE, lists=_list(_list(LISTED))), body=schemas.RecommendMany, more=(404,)),

@@ -57,20 +57,20 @@ History = Annotated[list[Rated], Field(max_length=5000)]
 
 
 class Person(Strict):
-    """A known user, or anybody with a history. ``somebody``: what tells of somebody new, in words."""
+    """A known user, or a new one with a history. ``new_user``: what tells of a new user, in words."""
 
-    somebody: ClassVar[str] = "a history of items"
+    new_user: ClassVar[str] = "a history of items"
     user: Id | None = None
     history: History | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Person:
         if (self.user is not None) == self.is_new():
-            raise ValueError(f"give either a user, or {self.somebody}, and not both")
+            raise ValueError(f"give either a user, or {self.new_user}, and not both")
         return self
 
     def is_new(self) -> bool:
-        """Whether it tells of somebody new."""
+        """Whether it tells of a new user."""
         return self.history is not None
 
     def ratings(self) -> dict[Any, float | None] | None:
@@ -89,11 +89,11 @@ Ids = Annotated[list[Id], Field(max_length=100_000)]
 class _Recommend(Person):
     """See :meth:`Recommender.recommend`."""
 
-    somebody: ClassVar[str] = "a history of items (or features) of somebody new"
+    new_user: ClassVar[str] = "a history of items (or features) of a new user"
     features: Annotated[dict[Text, Feature], Field(max_length=1000)] | None = None
 
     def is_new(self) -> bool:
-        """Whether it tells of somebody new."""
+        """Whether it tells of a new user."""
         return self.history is not None or self.features is not None
 
 
@@ -122,7 +122,7 @@ else:
 
 
 class RecommendMany(Strict):
-    """Lists for many at once: known ``users``, or ``histories`` of anybody. The other options are those of one list."""
+    """Lists for many at once: known ``users``, or ``histories`` of new ones. Other options are those of one list."""
 
     users: Annotated[list[Id], Field(min_length=1, max_length=10_000)] | None = None
     histories: Annotated[list[History], Field(min_length=1, max_length=10_000)] | None = None

@@ -92,7 +92,7 @@ class Settings:
             raise ConfigError("the token must have at least 16 printable ASCII characters; make it long and random")
         if self.token is None and self.tokens is None and not is_loopback(self.host):
             raise ConfigError(
-                f"host {self.host} can be reached from elsewhere, and whoever finds it would see what people rated; set"
+                f"host {self.host} can be reached from elsewhere, and anyone there would see what people rated; set"
                 " a token of 16 characters or more in the environment variable COFACTOR_TOKEN"
             )
 

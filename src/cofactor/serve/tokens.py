@@ -43,7 +43,7 @@ class Tokens:
 
     @property
     def asked_for(self) -> bool:
-        """Whether nobody may ask without one."""
+        """Whether a token is needed."""
         return bool(self._own) or self._file is not None
 
     def find(self, token: str) -> Token | None:

@@ -117,7 +117,7 @@ def _dense(array: np.ndarray[Any, Any], label: str) -> Table:
     values = array.astype(np.float64)
     if not np.isnan(values).any():
         raise DataError(
-            f"{label} is a full matrix of {array.shape[0]:,} by {array.shape[1]:,}, in which nobody can tell 0 from"
+            f"{label} is a full matrix of {array.shape[0]:,} by {array.shape[1]:,}, in which a 0 cannot be told from"
             " nothing; give a scipy.sparse matrix, or NaN where there is nothing"
         )
     users, items = np.nonzero(~np.isnan(values))

@@ -68,7 +68,7 @@ def make_config(cls: type[Any], values: dict[str, Any]) -> Any:
 
 
 def parse_value(field: dataclasses.Field[Any], text: str, name: str | None = None) -> Any:
-    """The value of a parameter that somebody typed, by the type of its default; ConfigError (which calls it ``name``)
+    """The value of a parameter that was typed, by the type of its default; ConfigError (which calls it ``name``)
     where it cannot be one."""
     lowered, default, name = text.lower(), field.default, name or field.name
     if isinstance(default, bool) and lowered in ("true", "false", "yes", "no"):

@@ -50,7 +50,7 @@ def weighted(rows: CSR, strength: Array, low: float) -> CSR:
 
 
 def stored_strength(state: Mapping[str, Array]) -> Array:
-    """The ``range`` of a state, as :func:`strength_of` gives it; BundleError where it is none."""
+    """The ``range`` of a state, as :func:`strength_of` gives it; BundleError where it is not one."""
     found = stored(state, "range", np.float32, (None,))
     if len(found) not in (2, 3) or not np.isfinite(found).all():
         raise BundleError("the array 'range' of the saved model does not say what values weigh")
@@ -73,7 +73,7 @@ def scored_pairs(scores: Any, users: Array, items: Array) -> Array:
 
 
 def stored_csr(state: Mapping[str, Array], prefix: str, n_cols: int) -> CSR:
-    """A CSR matrix of a state: ``<prefix>_indptr``, ``_indices``, ``_values``; BundleError where it is none."""
+    """A CSR matrix of a state: ``<prefix>_indptr``, ``_indices``, ``_values``; BundleError where it is not one."""
     indptr = stored(state, f"{prefix}_indptr", np.int64, (None,))
     indices = stored(state, f"{prefix}_indices", np.int32, (None,))
     values = stored(state, f"{prefix}_values", np.float32, (len(indices),))
@@ -107,7 +107,7 @@ class HistoryRanker:
         self.range: Array | None = None
 
     def begin(self, data: Interactions) -> CSR:
-        """Keep what scoring needs of the training data; gives the users' rows with weights for ratings."""
+        """Keep what scoring needs of the training data; returns the users' rows with weights for ratings."""
         self.history = data.by_user._replace(rows=np.empty(0, dtype=np.int64))
         self.popularity = popularity(data)
         self.range = strength_of(data)
@@ -320,7 +320,7 @@ class SolveStepper(Stepper):
         return np.empty(0)
 
     def snapshot(self) -> State:
-        """Whether it has run; solving again gives the same."""
+        """Whether it has run; solving again returns the same."""
         return {"done": np.array(self.done)}
 
     def restore(self, state: Mapping[str, Array]) -> None:

@@ -20,9 +20,7 @@ class BayesMFConfig:
     burn_in: int = option(30, "sweeps of each chain before samples count")
     chains: int = option(2, "independent chains, each on a thread of its own")
     n_samples: int = option(60, "posterior samples kept over all chains (fewer where they would take over 256 MB)")
-    implicit: bool = option(
-        True, "use which items were rated, and by whom, as implicit feedback", Search(choices=(True, False))
-    )
+    implicit: bool = option(True, "use which user rated which item as implicit feedback", Search(choices=(True, False)))
     time: bool = option(True, "user drift in time, where the data have times", Search(choices=(True, False)))
     likelihood: str = option(
         "gaussian", "'gaussian', or 'ordinal': ordered probit, for few distinct ratings", Search(choices=LIKELIHOODS)

@@ -250,7 +250,7 @@ class BayesMF:
         return self._terms((bias, factors, noise), item, latent, {})
 
     def _terms(self, own: tuple[float, Array | None, float], item: int, latent: float, more: dict[str, float]) -> Terms:
-        """``own``: a user's bias, factors (None: of nobody in particular) and size of the noise."""
+        """``own``: a user's bias, factors (None: of the average user) and size of the noise."""
         a, parts = self._fitted(), self._parts()
         bias, factors, noise = own
         mean, scale = float(a["mean"]), float(a["scale"])

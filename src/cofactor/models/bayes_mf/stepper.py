@@ -55,7 +55,7 @@ class BayesStepper(Stepper):
         samples.adopt(self.arrays, 0, trace_names(*self._processes(), len(self.watched[0])))
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        """One sweep of every chain; gives the training mean squared error of the draws (mean over the chains)."""
+        """One sweep of every chain; returns the training mean squared error of the draws (mean over the chains)."""
         c = self.config
         self._sweep()
         self.done += 1

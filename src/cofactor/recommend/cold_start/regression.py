@@ -3,7 +3,7 @@
 For each user the scores of the rated items are regressed on the items' features (ridge regression; Hoerl & Kennard
 1970). A score is a sum over a model's own numbers of an item, so this is the same as to predict these numbers from the
 features, whatever the model is. The more ratings an item has the more it counts (by the square root): scores of items
-that hardly anybody rated say little, and a new item is more like one that somebody wanted.
+that few users rated say little, and a new item is more like one that some users wanted.
 """
 
 from __future__ import annotations

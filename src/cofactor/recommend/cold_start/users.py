@@ -56,7 +56,7 @@ class FeaturePrior(NamedTuple):
 
 
 class FeatureEffects(NamedTuple):
-    """``expected`` (n_items,) scores of somebody, and what each column with its value (``columns``) adds to them, in
+    """``expected`` (n_items,) scores of a user, and what each column with its value (``columns``) adds to them, in
     ``parts`` (columns, n_items); float32."""
 
     expected: Array
@@ -161,7 +161,7 @@ def without_expected(rec: Fitted, history: CSR, shift: Array) -> CSR:
 
 
 def added(rec: Fitted, described: FeatureEffects) -> Array:
-    """float32 (n_items,): what is added to the scores of somebody who was folded in."""
+    """float32 (n_items,): what is added to the scores of a user who was folded in."""
     if rec.model.task == "rating":
         return np.asarray(described.expected - feature_prior(rec).nobody)
     counts = rec.data.by_user.counts

@@ -146,7 +146,7 @@ if (D.biases) {
   const widest = Math.max(...[...D.biases.lowest, ...D.biases.highest].map((b) => Math.abs(b[1])), 1e-9);
   const table = (rows, low, caption) => el("div", {}, el("h3", {}, caption), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "item"), el("th", { scope: "col", class: "n" }, "bias"), el("th", { scope: "col", class: "n" }, RATINGS))),
     el("tbody", {}, rows.map(([label, bias, n]) => el("tr", {}, el("td", {}, label), el("td", { class: "n" }, el("span", { class: "meter" + (low ? " low" : ""), "aria-hidden": "true" }, el("i", { style: `width:${(100 * Math.abs(bias)) / widest}%` })), " ", signed(bias)), el("td", { class: "n" }, big(n)))))));
-  section("biases", "Biases", IMPLICIT ? "Chosen often and seldom, whoever chooses" : "Liked and disliked, whoever rates", "The bias is what the model adds to any user's prediction for an item: taste and generosity are already accounted for.",
+  section("biases", "Biases", IMPLICIT ? "Chosen often and seldom, whoever chooses" : "Items that all users like more and less", "The bias is what the model adds to any user's prediction for an item: taste and generosity are already accounted for.",
     el("div", { class: "grid" }, table(D.biases.highest, false, "Highest"), table(D.biases.lowest, true, "Lowest")));
 }
 

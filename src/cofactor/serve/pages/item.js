@@ -21,7 +21,7 @@ function choose(root, { title, info }) {
 	const ends = el("div", { class: "halves" });
 	const search = itemSearch("Find an item", (found) => { location.hash = href("item", found.item); });
 	replace(root, head("Items"), lede(`What ${many(info.users, "user")} made of ${many(info.items, "item")}.`),
-		el("div", { class: "columns even" }, el("section", { class: "panel", "aria-label": "Find an item" }, search.node, el("h2", { class: "sub" }, "Most rated"), most), el("section", { class: "panel", "aria-label": "Whoever rates" }, ends)));
+		el("div", { class: "columns even" }, el("section", { class: "panel", "aria-label": "Find an item" }, search.node, el("h2", { class: "sub" }, "Most rated"), most), el("section", { class: "panel", "aria-label": "Biases" }, ends)));
 	async function load() {
 		try {
 			const { items } = await get("items", { limit: 14 });
@@ -34,7 +34,7 @@ function choose(root, { title, info }) {
 			const found = (await get("biases", { n: 6 })).biases;
 			const widest = Math.max(...found.map((b) => Math.abs(b.bias)), 1e-9);
 			const part = (end, heading) => [el("h2", { class: "sub" }, heading), el("ul", { class: "plain lines" }, found.filter((b) => b.end === end).map((b) => el("li", {}, itemLink(b), el("span", { class: "meter" }, shareBar(Math.abs(b.bias) / widest, b.bias < 0)), el("span", { class: "aside n" }, signed(b.bias)))))];
-			replace(ends, note("slim", "What the model adds to anybody's prediction: taste and generosity are accounted for already."), part("highest", "Liked, whoever rates"), part("lowest", "Disliked, whoever rates"));
+			replace(ends, note("slim", "What the model adds to the prediction for any user: taste and generosity are accounted for already."), part("highest", "Liked by all users"), part("lowest", "Disliked by all users"));
 		} catch (error) {
 			replace(ends, error.status === 422 || error.status === 404 || error.status === 400 ? empty("No biases", error.message) : trouble(error, biases));
 		}
@@ -78,7 +78,7 @@ function one(root, item, { info, title }) {
 		const table = Object.entries(found.table ?? {}).map(([name, value]) => [name, info.groups.includes(name) && typeof value === "string" ? value.split("|") : value]).filter(([name, value]) => !["title", "item"].includes(name) && value !== null && value !== "" && !(Array.isArray(value) && !value.length));
 		replace(body,
 			facts([["ratings", big(found.ratings)], known(found.mean) && graded(info) ? ["mean rating", short(found.mean)] : null,
-				known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "liked, whoever rates" : "disliked, whoever rates"] : null,
+				known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "liked by all users" : "disliked by all users"] : null,
 				found.title !== null && found.title !== undefined ? ["id", String(found.item)] : null]),
 			el("div", { class: "columns even" },
 				el("div", { class: "pile" },
