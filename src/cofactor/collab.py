@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from cofactor._validate import check_int
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
 from cofactor.errors import ConfigError
 from cofactor.model import Model
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig, infer_range
-from cofactor.models.neural.model import Neural, NeuralConfig
-from cofactor.models.torch.module import TorchModule, TorchModuleConfig, device_of, need_torch
-from cofactor.recommender import Recommender
+from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
 from cofactor.train import learner
 from cofactor.train.callbacks import Callback
+
+if TYPE_CHECKING:
+    from cofactor.recommender import Recommender
 
 
 class Learner(learner.Learner):
@@ -23,6 +24,8 @@ class Learner(learner.Learner):
 
     def recommender(self) -> Recommender:
         """A Recommender around the model as it is now."""
+        from cofactor.recommender import Recommender
+
         return Recommender.from_learner(self)
 
 
@@ -58,68 +61,25 @@ def collab_learner(
         raise ConfigError(f"loss is {loss!r}; give mse, mae, huber, bce, or a function of two tensors")
     n_factors, bs = check_int("n_factors", n_factors), check_int("bs", bs)
     bounds = y_range if y_range is None or isinstance(y_range, str) else y_bounds(y_range)
+    if use_nn and not isinstance(loss, str):
+        raise ConfigError("use_nn takes a loss by name (mse, mae, huber); for your own, use TorchModule")
+    model: Model
     if use_nn:
-        if not isinstance(loss, str):
-            raise ConfigError("use_nn takes a loss by name (mse, mae, huber); for your own, use TorchModule")
-        model = _network(n_factors, bounds, layers, emb_szs, dropout, loss, bs, device)
+        widths = [n_factors] if layers is None else hidden(layers)
+        model = _networks().embedding_network(widths, bounds, emb_szs, dropout, loss, bs, device)
     elif layers is not None or emb_szs is not None or dropout:
         raise ConfigError("layers, emb_szs and dropout are the network's; add use_nn=True")
     elif isinstance(loss, str):
         model = DotBias(DotBiasConfig(n_factors=n_factors, y_range=bounds, loss=loss, batch_size=bs))
     else:
-        model = _own_loss(data, n_factors, bounds, loss, bs, device)
+        model = _networks().own_loss(data, n_factors, bounds, loss, bs, device)
     return Learner(data, model, seed=seed, bs=bs, callbacks=callbacks, verbose=verbose)
 
 
-def _network(
-    n_factors: int,
-    bounds: tuple[float, float] | str | None,
-    layers: Sequence[int] | None,
-    emb_szs: Sequence[int] | None,
-    dropout: float,
-    loss: str,
-    bs: int,
-    device: Any,
-) -> Model:
+def _networks() -> ModuleType:
+    from cofactor import collab_networks
 
-    need_torch("collab_learner(use_nn=True)")
-    device_of(device)
-    widths = (0, 0) if emb_szs is None else tuple(emb_szs) if isinstance(emb_szs, (list, tuple)) else ()
-    if len(widths) != 2:
-        raise ConfigError(f"emb_szs must be two widths, the user's and the item's, not {emb_szs!r}")
-    config = NeuralConfig(
-        layers=tuple(hidden(layers)) if layers is not None else (n_factors,),
-        user_factors=widths[0],
-        item_factors=widths[1],
-        y_range=bounds,
-        dropout=dropout,
-        loss=loss,
-        batch_size=bs,
-    )
-    return Neural(config, device=device)
-
-
-def _own_loss(
-    data: Split | Interactions,
-    n_factors: int,
-    bounds: tuple[float, float] | str | None,
-    loss: Callable[..., Any],
-    bs: int,
-    device: Any,
-) -> Model:
-
-    need_torch("a loss function of your own")
-    device_of(device)
-    from cofactor.models.torch.layers import EmbeddingDotBias
-
-    train = data.train if isinstance(data, Split) else data
-    found = infer_range(train, "mse") if isinstance(bounds, str) else bounds
-    return TorchModule(
-        TorchModuleConfig(loss="own", batch_size=bs),
-        lambda n_users, n_items: EmbeddingDotBias(n_factors, n_users, n_items, found),
-        loss=loss,
-        device=device,
-    )
+    return collab_networks
 
 
 def hidden(layers: Any) -> list[int]:

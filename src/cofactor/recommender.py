@@ -23,6 +23,7 @@ from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.forget import forgotten
 from cofactor.recommend.options import ListOptions, Unknown, list_options
 from cofactor.recommend.parameters import biases_frame, embeddings_frame
+from cofactor.recommend.predict import predict_codes, predict_frame, predict_interval
 from cofactor.recommend.similar import SHRINK
 from cofactor.recommend.similar_items import similar_frame
 
@@ -61,20 +62,14 @@ class Recommender(Fitted):
         were not in training: ``error``, ``skip`` (leave the row out), or ``popular`` (predict without knowing the user
         or item, and say so in ``status``). ``times`` are seconds since 1970, for models that use time.
         """
-        from cofactor.recommend.predict import predict_frame
-
         return predict_frame(self, pairs, interval=interval, level=level, times=times, unknown=unknown)
 
     def predict_codes(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 predictions for codes of the training data (-1: not known)."""
-        from cofactor.recommend.predict import predict_codes
-
         return predict_codes(self, users, items, times)
 
     def predict_interval(self, users: Array, items: Array, level: float = 0.9, times: Array | None = None) -> Interval:
         """Predictions with bounds, from the posterior where the model has one, or else from held-out residuals."""
-        from cofactor.recommend.predict import predict_interval
-
         return predict_interval(self, users, items, level, times)
 
     # ---- recommendations
