@@ -23,7 +23,7 @@ explore: $(VENV)/.core
 	$(BIN)/cofactor demo --serve
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -m 'not clock and not slow and not browser'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not clock and not slow and not browser'
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m 'clock or slow'

@@ -54,6 +54,7 @@ def test_readme_has_examples():
     assert len(blocks(ROOT / "README.md")) >= 2
 
 
+@pytest.mark.slow
 def test_readme_shows_what_the_demo_prints(tmp_path):
     """Its words as they stand, its figures within what another processor's rounding may change."""
     command = [sys.executable, "-m", "cofactor", "demo"]

@@ -1,32 +1,57 @@
-"""The program as people run it: in a process of its own, by its exit codes and what it prints."""
+"""The program as people run it: by its exit codes and what it prints."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import polars as pl
 import pytest
 
+from cofactor.cli import main
+
 COFACTOR = [sys.executable, "-m", "cofactor"]
 
 
-def run(*args, cwd=None, **env):
-    done = subprocess.run(
-        [*COFACTOR, *map(str, args)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=300,
-        env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1", **env},
-    )
+def run(*args, cwd=None, apart=False, **env):
+    """The program with these arguments -> exit code, stdout, stderr. ``apart``: in a process of its own, which takes
+    a second to start."""
+    env = {"COLUMNS": "120", "NO_COLOR": "1", **env}
+    done = (_apart if apart else _here)([str(arg) for arg in args], cwd, env)
     assert "Traceback" not in done.stderr, done.stderr
     return done
+
+
+def _apart(args, cwd, env):
+    return subprocess.run(
+        [*COFACTOR, *args], capture_output=True, text=True, cwd=cwd, timeout=300, env={**os.environ, **env}
+    )
+
+
+def _here(args, cwd, env):
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    with (
+        mock.patch.dict(os.environ, env),
+        mock.patch.object(sys, "argv", ["cofactor", *args]),
+        contextlib.chdir(cwd or "."),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(action="default"),
+        pytest.raises(SystemExit) as end,
+    ):
+        main()
+    return subprocess.CompletedProcess(
+        args, int(end.value.code or 0), *(x.buffer.getvalue().decode() for x in (out, err))
+    )
 
 
 def refused(done, *words):
@@ -48,7 +73,18 @@ def folder(tmp_path_factory):
     frame = pl.DataFrame({"user": users + 1, "title": [f"Film {i}" for i in items], "rating": ratings})
     frame.write_csv(path / "ratings.csv")
     done = run(
-        "fit", "ratings.csv", "--item", "title", "--model", "als", "--n-factors", 3, "--out", "m.cofactor", cwd=path
+        "fit",
+        "ratings.csv",
+        "--item",
+        "title",
+        "--model",
+        "als",
+        "--n-factors",
+        3,
+        "--out",
+        "m.cofactor",
+        cwd=path,
+        apart=True,
     )
     assert done.returncode == 0, done.stderr
     return path
@@ -62,8 +98,8 @@ def bytes_of(bundle: Path) -> dict[str, bytes]:
 
 
 def test_help_and_version():
-    assert "recommend" in run("--help").stdout
-    assert run("--version").stdout.startswith("cofactor ")
+    assert "recommend" in run("--help", apart=True).stdout
+    assert run("--version", apart=True).stdout.startswith("cofactor ")
     for command in ("demo", "fit", "check", "recommend", "similar", "explain", "info", "compare", "evaluate"):
         assert run(command, "--help").returncode == 0
 
@@ -183,14 +219,26 @@ def test_evaluate_and_check(folder):
 def test_one_seed_one_model(folder):
     args = ("fit", "ratings.csv", "--item", "title", "--model", "dot-bias", "--epochs", 2, "--seed", 5, "--json")
     for threads in ("1", "2"):
-        done = run(*args, "--out", f"t{threads}.cofactor", cwd=folder, NUMBA_NUM_THREADS=threads)
+        done = run(*args, "--out", f"t{threads}.cofactor", cwd=folder, apart=True, NUMBA_NUM_THREADS=threads)
         assert done.returncode == 0, done.stderr
     one, two = (bytes_of(folder / f"t{t}.cofactor") for t in "12")
     assert one["arrays.safetensors"] == two["arrays.safetensors"]
 
 
 def test_quiet_off_a_terminal(folder):
-    done = run("fit", "ratings.csv", "--item", "title", "--model", "bias", "--out", "q.cofactor", "--json", cwd=folder)
+    done = run(
+        "fit",
+        "ratings.csv",
+        "--item",
+        "title",
+        "--model",
+        "bias",
+        "--out",
+        "q.cofactor",
+        "--json",
+        cwd=folder,
+        apart=True,
+    )
     assert json.loads(done.stdout)["model"] == "bias"
     assert "\x1b" not in done.stdout + done.stderr
 
@@ -237,7 +285,7 @@ def test_bad_columns_and_options(folder):
 
 
 def test_unknown_ids(folder):
-    refused(run("recommend", "m.cofactor", "--user", "Bob", cwd=folder), "Bob")
+    refused(run("recommend", "m.cofactor", "--user", "Bob", cwd=folder, apart=True), "Bob")
     refused(run("recommend", "m.cofactor", "--user", 999, cwd=folder), "999")
     refused(run("similar", "m.cofactor", "Flim 3", cwd=folder), "Did you mean", "Film 3")
 
