@@ -36,3 +36,9 @@ print(ask("/v1/explain", {"user": 8, "item": "Skyfall (2012)"})["because"])
 with Client(url) as films:
     films.tell([{"user": 8, "item": "Inception (2010)", "rating": 3}])
     print(films.recommend(8, n=3))
+
+with Client(url) as films:
+    found = films.recommend_list(8, n=3)  # items, version and the id of the request
+    items = [row["item"] for row in found["recommendations"]]
+    films.feedback([{"what": "shown", "request": found["request"], "version": found["version"], "items": items}])
+    films.feedback([{"what": "clicked", "request": found["request"], "item": items[0]}])  # or "bought"

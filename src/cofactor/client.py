@@ -44,6 +44,14 @@ class Recommendation(TypedDict):
     status: str
 
 
+class ListOf(TypedDict):
+    """A list, the version of the model that gave it, and the id of its request, for :meth:`Client.feedback`."""
+
+    recommendations: list[Recommendation]
+    version: int
+    request: str
+
+
 class Prediction(TypedDict):
     """One predicted pair."""
 
@@ -88,15 +96,20 @@ class _Asked:
         self.method, self.path = method, path
         self.query = {k: _text(v) for k, v in (query or {}).items() if v is not None}
         self.body = body
+        self.request: str | None = None
         self.safe = method == "GET" or path in _ASKING or (body is not None and "key" in body)
         """Whether sending it twice is like sending it once."""
 
     def arguments(self) -> dict[str, Any]:
         found: dict[str, Any] = {"params": self.query}
+        if self.request is not None:
+            found["headers"] = {"X-Request-Id": self.request}
         return found if self.body is None else found | {"json": self.body}
 
 
-_ASKING = ("/v1/recommend", "/v1/recommend-many", "/v1/predict", "/v1/explain", "/v1/what-if")
+_ASKING = (
+    "/v1/recommend", "/v1/recommend-many", "/v1/predict", "/v1/explain", "/v1/what-if", "/v1/feedback",
+)  # fmt: skip
 
 
 def _text(value: Any) -> str:
@@ -138,6 +151,22 @@ def _recommend(
 ) -> _Asked:
     people = _given(user=user, history=_history(history), features=features)
     return _Asked("POST", "/v1/recommend", body=people | dict(options))
+
+
+def _list(
+    user: Id | None, history: History | None, features: Mapping[str, Any] | None, options: Mapping[str, Any]
+) -> _Asked:
+    asked = _recommend(user, history, features, options)
+    asked.request = uuid.uuid4().hex
+    return asked
+
+
+def _listed(asked: _Asked, answer: Any) -> ListOf:
+    return {
+        "recommendations": list(answer["recommendations"]),
+        "version": int(answer["version"]),
+        "request": str(asked.request),
+    }
 
 
 def _many(users: Sequence[Id] | None, histories: Sequence[History] | None, options: Mapping[str, Any]) -> _Asked:
@@ -217,6 +246,24 @@ class Client(_Base):
         """The best items for a user, or for a new one with a history or features; options as for
         :meth:`cofactor.recommender.Recommender.recommend`."""
         return list(self._ask(_recommend(user, history, features, options))["recommendations"])
+
+    def recommend_list(
+        self,
+        user: Id | None = None,
+        *,
+        history: History | None = None,
+        features: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> ListOf:
+        """The same with the version of the model and the id of the request, for :meth:`feedback`."""
+        asked = _list(user, history, features, options)
+        return _listed(asked, self._ask(asked))
+
+    def feedback(self, events: Iterable[Mapping[str, Any]]) -> int:
+        """What came of lists: ``{"what": "shown", "request", "version", "items"}``, and ``"clicked"`` or ``"bought"``
+        with ``request`` and ``item``; how many of these were new. The same again changes nothing."""
+        listed = [dict(event) for event in events]
+        return int(self._ask(_Asked("POST", "/v1/feedback", body={"events": listed}))["accepted"])
 
     def recommend_many(
         self, users: Sequence[Id] | None = None, *, histories: Sequence[History] | None = None, **options: Any
@@ -312,6 +359,23 @@ class AsyncClient(_Base):
     ) -> list[Recommendation]:
         """See :meth:`Client.recommend`."""
         return list((await self._ask(_recommend(user, history, features, options)))["recommendations"])
+
+    async def recommend_list(
+        self,
+        user: Id | None = None,
+        *,
+        history: History | None = None,
+        features: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> ListOf:
+        """See :meth:`Client.recommend_list`."""
+        asked = _list(user, history, features, options)
+        return _listed(asked, await self._ask(asked))
+
+    async def feedback(self, events: Iterable[Mapping[str, Any]]) -> int:
+        """See :meth:`Client.feedback`."""
+        listed = [dict(event) for event in events]
+        return int((await self._ask(_Asked("POST", "/v1/feedback", body={"events": listed})))["accepted"])
 
     async def recommend_many(
         self, users: Sequence[Id] | None = None, *, histories: Sequence[History] | None = None, **options: Any

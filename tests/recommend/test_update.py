@@ -73,6 +73,59 @@ def test_many_events_at_once_end_as_one_after_the_other(rec):
     assert together.updates.n_ratings == apart.updates.n_ratings == 6
 
 
+@pytest.mark.parametrize("kind", ["ratings", "counts"])
+def test_what_is_known_of_a_user_does_not_depend_on_when_it_was_asked(kind):
+    """Events one by one, in parts, at once, and with questions in between; with the result of a plain loop."""
+    rng = np.random.default_rng(5)
+    data = table() if kind == "ratings" else table().replace(kind="counts", duplicates="sum", values=np.round(table().values))
+    one = cf.fit(data, model="bias" if kind == "ratings" else "item-cosine", calibrate=False)
+    ids = data.item_ids.values.to_list()
+    events = [
+        (int(rng.choice([5, 6, 998, 999])), ids[rng.integers(6)], float(rng.integers(1, 6)), 1_700_000_000 + int(t))
+        for t in rng.permutation(60)
+    ]
+    once, single, parts = one.update(events), one, one
+    for event in events:
+        single = single.update([event])
+    for at in range(0, 60, 7):
+        parts = parts.update(events[at : at + 7])
+        parts.recommend(6, n=3)
+    for user in (5, 6, 998, 999):
+        plain = dict(_rated_by(one, user))
+        for who, item, value, _ in events:
+            if who == user:
+                plain[item] = value + (plain.get(item, 0.0) if kind == "counts" else 0.0)
+        for rec in (once, single, parts):
+            rated = rec.updates.users[rec.users.code(user)].rated
+            assert dict(zip(data.item_ids.decode(rated.items).to_list(), rated.values.tolist(), strict=True)) == plain
+            first = once.updates.users[once.users.code(user)]
+            for ours, theirs in zip(rated, first.rated, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+            np.testing.assert_array_equal(rec.updates.users[rec.users.code(user)].state, first.state)
+    new = {(who, item) for who, item, _, _ in events}
+    assert {rec.updates.n_ratings for rec in (once, single, parts)} == {len(new)}
+
+
+def _rated_by(rec, user):
+    code = rec.data.user_ids.code(user)
+    if code < 0:
+        return []
+    items, values = rec.data.by_user.row(code)
+    return zip(rec.data.item_ids.decode(items).to_list(), values.tolist(), strict=True)
+
+
+def test_many_users_with_newer_ratings_are_kept_in_layers(rec):
+    """Thousands of users, some each time: as a plain dictionary would have them."""
+    newer, plain = rec, {}
+    for at in range(0, 3000, 60):
+        events = [(10_000 + (at + k) % 2000, 101 + k % 20, float(1 + k % 5)) for k in range(60)]
+        newer = newer.update(events)
+        plain |= {user: None for user, _, _ in events}
+    assert len(newer.updates.users) == len(plain) == len(list(newer.updates.users))
+    assert sorted(newer.updates.users) == sorted(newer.users.code(user) for user in plain)
+    assert newer.updates.n_ratings == sum(len(user.newer) for user in newer.updates.users.values())
+
+
 def test_what_is_known_of_the_items_is_shared(rec):
     newer = rec.update([(999, 130, 5.0)])
     assert newer.items is rec.items
@@ -100,7 +153,8 @@ def test_of_two_ratings_the_later_counts(rec):
     one = rec.update([(5, 120, 1.0), (5, 120, 5.0)])
     other = rec.update([(5, 120, 3.0)]).update([(5, 120, 5.0)])
     np.testing.assert_array_equal(one.updates.users[4].state, other.updates.users[4].state)
-    assert one.updates.users[4].values[one.updates.users[4].items == 20].tolist() == [5.0]
+    rated = one.updates.users[4].rated
+    assert rated.values[rated.items == 20].tolist() == [5.0]
 
 
 def test_events_from_frames(rec):

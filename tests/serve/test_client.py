@@ -41,6 +41,10 @@ def test_it_says_what_the_recommender_says(url, bundle):
         assert films.similar(101, 3) == rec.similar_items(101, 3).to_dicts()
         assert films.explain(101, 5)["because"] == rec.explain(5, 101).because()
         assert films.info()["model"] == "bias"
+        found = films.recommend_list(5, n=3)
+        assert found["recommendations"] == rec.recommend(5, n=3).to_dicts()
+        shown = {"what": "shown", "request": found["request"], "version": found["version"], "items": [101, 102]}
+        assert films.feedback([shown, {"what": "clicked", "request": found["request"], "item": 102}]) == 2
         assert films.versions()["busy"] is None
         with pytest.raises(ServerError, match="unknown user 999") as found:
             films.recommend(999)

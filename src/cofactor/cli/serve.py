@@ -36,6 +36,12 @@ def command(
         None, "--management-port", help="A port of its own for /metrics and all that changes models."
     ),
     access_log: bool = typer.Option(False, "--access-log", help="Write a line of JSON for each request."),
+    require_better: bool = typer.Option(
+        False, "--require-better", help="A refit or new bundle goes live only if it is better on the latest events."
+    ),
+    require_not_worse: bool = typer.Option(
+        False, "--require-not-worse", help="The same, if it is not worse beyond chance."
+    ),
     keep: int = typer.Option(5, "--keep", help="Versions of the model that are kept."),
     threads: int = typer.Option(4, "--threads", help="Requests that a process works on at once."),
     max_requests: int = typer.Option(64, "--max-requests", help="Requests at once; more are told to come again."),
@@ -72,6 +78,7 @@ def command(
         tokens=None if tokens is None else Path(tokens),
         management=management,
         access_log=access_log,
+        require="better" if require_better else "not-worse" if require_not_worse else "nothing",
         keep=keep,
         threads=threads,
         max_requests=max_requests,

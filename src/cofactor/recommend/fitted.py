@@ -176,5 +176,5 @@ class Fitted:
         rows = []
         for code in np.asarray(users).tolist():
             newer = self.updates.users.get(code)
-            rows.append(self.data.by_user.row(code) if newer is None else (newer.items, newer.values))
+            rows.append(self.data.by_user.row(code) if newer is None else newer.history[:2])
         return as_rows(rows, self.data.n_items)

@@ -16,7 +16,7 @@ from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import ConfigError
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommend.updates import Updates
+from cofactor.recommend.updates import Layers, UpdatedUser, Updates
 
 Array = NDArray[Any]
 
@@ -26,21 +26,23 @@ def forgotten(rec: Fitted, user: Any) -> dict[str, Any]:
     code = rec.users.code(user)
     if code < 0:
         rec.data.user_ids.index(user)  # which says so
-    changes: dict[str, Any] = {"updates": _without(rec.updates, code, rec.data.user_ids)}
-    if code < rec.data.n_users:
-        changes["data"] = _rows_without(rec.data, code)
-    return changes
+    data = _rows_without(rec.data, code) if code < rec.data.n_users else rec.data
+    return {"data": data, "updates": _without(rec, data, code)}
 
 
-def _without(updates: Updates, code: int, ids: IdMap) -> Updates:
-    """The newer ratings without those of a user."""
-    users = {c: u for c, u in updates.users.items() if c != code}
-    at = code - len(ids)
-    if at < 0:
-        return Updates(users, updates.new_ids, updates.new_codes)
-    new_ids = (*updates.new_ids[:at], *updates.new_ids[at + 1 :])  # those after move up
-    moved = {c - (c > code): user for c, user in users.items()}
-    return Updates(moved, new_ids, {i: c - (c > code) for i, c in updates.new_codes.items() if c != code})
+def _without(rec: Fitted, data: Interactions, code: int) -> Updates:
+    """The newer ratings without those of a user, beside other training data."""
+    updates, at = rec.updates, code - rec.data.n_users
+    new_ids, new_codes = updates.new_ids, updates.new_codes
+    if at >= 0:  # those after move up
+        new_ids = (*new_ids[:at], *new_ids[at + 1 :])
+        new_codes = {user: c - (c > code) for user, c in new_codes.items() if c != code}
+    users = {}
+    for old, user in updates.users.items():
+        if old != code:
+            moved = old - (at >= 0 and old > code)
+            users[moved] = UpdatedUser(data, rec.model, moved, user.newer)
+    return Updates(Layers(users, {}), new_ids, new_codes, sum(len(user.newer) for user in users.values()))
 
 
 def _rows_without(data: Interactions, code: int) -> Interactions:

@@ -60,7 +60,7 @@ def predict_frame(
 
 def _status(rec: Fitted, users: Array, items: Array) -> pl.Series:
     """``known``, or what is not: an id never seen, or one that the training rows do not hold."""
-    touched = np.isin(users, rec.updates.codes)
+    touched = rec.updates.among(users)
     of_user = _how_known(np.where(touched, 0, users), rec.data.by_user.counts) * ~touched
     of_item = _how_known(items, rec.data.by_item.counts)
     words = np.array([_words(u, i) for u in range(3) for i in range(3)], dtype=object)
@@ -132,7 +132,8 @@ def _trained(rec: Fitted, users: Array) -> Array:
 
 def _touched(rec: Fitted, users: Array, items: Array) -> Iterable[tuple[int, Array]]:
     """(code, rows) of each user with newer ratings, rows with an item that is known."""
-    for code in np.intersect1d(users, rec.updates.codes).tolist():
+    codes = np.unique(users)
+    for code in codes[rec.updates.among(codes)].tolist():
         yield code, np.flatnonzero((users == code) & (items >= 0))
 
 

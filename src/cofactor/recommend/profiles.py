@@ -15,7 +15,7 @@ from cofactor.recommend.cold_start.users import FeatureEffects, added, describe,
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import Unknown
 from cofactor.recommend.rating_scale import check_on_scale
-from cofactor.recommend.updates import as_rows, read_times, trained_on
+from cofactor.recommend.updates import as_rows, folded, read_times, states_of, trained_on
 
 Array = NDArray[Any]
 KNOWN, UPDATED, NO_RATINGS = "known", "known, with newer ratings", "user without ratings"
@@ -50,7 +50,8 @@ def known_user(rec: Fitted, code: int) -> UserProfile:
     """A user by code."""
     touched = rec.updates.users.get(code)
     if touched is not None:
-        return UserProfile(code, touched.items, touched.values, touched.state[None], UPDATED, order=touched.order)
+        items, values, order = touched.history
+        return UserProfile(code, items, values, touched.state[None], UPDATED, order=order)
     rated = trained_on(rec.data, code)
     status = KNOWN if len(rated.items) else NO_RATINGS
     return UserProfile(code, rated.items, rated.values, None, status, order=rated.order)
@@ -174,10 +175,7 @@ def _listed(history: Iterable[Any]) -> tuple[dict[Any, Any], list[Any] | None]:
 
 def fold_in(rec: Fitted, histories: CSR) -> Array:
     """The model's states of users that were not in training."""
-    try:
-        return rec.model.fold_in(histories)
-    except np.linalg.LinAlgError as exc:
-        raise ConfigError(f"the model cannot be solved for this history ({exc}); its weights are of no use") from exc
+    return folded(rec.model, histories)
 
 
 def scores_of(rec: Fitted, who: UserProfile) -> Array:
@@ -197,7 +195,7 @@ def scores_of_many(rec: Fitted, codes: Array, keep: Array | None = None) -> Arra
     leaves out may come as -inf."""
     trained = np.where(codes < rec.data.n_users, codes, -1).astype(np.int32)
     rows = [r for r, code in enumerate(codes.tolist()) if code in rec.updates.users] if rec.updates.users else []
-    newer = np.stack([rec.updates.users[int(codes[r])].state for r in rows]) if rows else None
+    newer = np.stack(states_of([rec.updates.users[int(codes[r])] for r in rows])) if rows else None
     model = rec.model
     if keep is not None and isinstance(model, ScoresSome):
         states = model.user_state(trained)

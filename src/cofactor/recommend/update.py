@@ -1,4 +1,4 @@
-"""Applying newer ratings: read events, merge them with each user's history, fold the histories in."""
+"""Applying newer ratings: read events, and add them to those of their users."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from cofactor._validate import check_iterable
 from cofactor.data.frames import select_columns
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions
-from cofactor.data.repeats import usual_policy
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import Unknown, check_policy
 from cofactor.recommend.rating_scale import check_on_scale, on_scale
-from cofactor.recommend.updates import NO_TIME, UpdatedUser, Updates, as_rows, positions_in_time, read_times, trained_on
+from cofactor.recommend.updates import NEWER, NO_TIME, UpdatedUser, Updates, adds_up, read_times
 
 Array = NDArray[Any]
-_NONE = np.empty(0, dtype=np.int64)
 
 
 class Events(NamedTuple):
@@ -34,40 +32,55 @@ class Events(NamedTuple):
 
 
 def apply_updates(rec: Fitted, events: Any, unknown: Unknown) -> Updates:
-    """The updates of a recommender after these events; the work of :meth:`Recommender.update`."""
+    """The updates of a recommender after these events (``Events``, or what :func:`read_events` takes); the work of
+    :meth:`Recommender.update`."""
     check_policy(unknown)
     if unknown == "popular":
         raise ConfigError(
             "update() learns from ratings, so an unknown item can only be an 'error' or be left out ('skip')"
         )
-    columns = read_events(rec, events)
+    columns = events if isinstance(events, Events) else read_events(rec, events)
     for at in np.flatnonzero(~on_scale(rec.scale, columns.values))[:1]:
         check_on_scale(rec.scale, columns.items[int(at)], float(columns.values[at]))
-    codes, new_ids, new_codes = _user_codes(rec, columns.users)
     items = _item_codes(rec, columns.items, unknown)
-    if len(new_ids) > len(rec.updates.new_ids) and (items < 0).any():  # a user without a usable event stays unknown
-        codes[items < 0] = -1
-        codes[items >= 0], new_ids, new_codes = _user_codes(rec, columns.users.filter(pl.Series(items >= 0)))
-    times = np.full(len(codes), NO_TIME) if columns.times is None else columns.times
-    old, fresh = rec.updates, {}
-    for mine in _by_user(codes, items >= 0):
-        code = int(codes[mine[0]])
-        fresh[code] = _merged(rec, code, items[mine], columns.values[mine], times[mine])
-    rows = list(fresh.values())
-    states: Array | list[Array] = (
-        rec.model.fold_in(as_rows([(r.items, r.values, r.order) for r in rows], rec.data.n_items)) if rows else []
-    )
-    users = dict(old.users) | {
-        c: r._replace(state=np.array(s)) for (c, r), s in zip(fresh.items(), states, strict=True)
-    }
-    return Updates(users, new_ids, new_codes)
+    times = np.full(len(items), NO_TIME) if columns.times is None else columns.times
+    return with_events(rec, columns.users, items, columns.values, times)
 
 
-def _by_user(codes: Array, usable: NDArray[np.bool_]) -> list[Array]:
-    """The places of each user's usable events, in the order they came."""
-    order = np.argsort(codes, kind="stable")
-    order = order[usable[order]]
-    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []
+def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, times: Array) -> Updates:
+    """The updates of a recommender after events in columns: ids of users, codes of items (-1: left out), values,
+    seconds since 1970 or ``NO_TIME``. DataError where a user's id is of another type than the known ones."""
+    codes, new_ids, new_codes = _user_codes(rec, users)
+    usable = items >= 0
+    if len(new_ids) > len(rec.updates.new_ids) and not usable.all():  # a user without a usable event stays unknown
+        codes[usable], new_ids, new_codes = _user_codes(rec, users.filter(pl.Series(usable)))
+    place = np.argsort(codes, kind="stable")
+    place = place[usable[place]]
+    log = np.empty(len(place), dtype=NEWER)
+    log["item"], log["value"], log["time"] = items[place], values[place], times[place]
+    codes = codes[place]
+    bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)] if len(codes) else [0]
+    old, fresh, more, summed = rec.updates, {}, 0, adds_up(rec.data)
+    for code, begin, end in zip(codes[bounds[:-1]].tolist(), bounds[:-1], bounds[1:], strict=True):
+        before = old.users.get(code)
+        every = log[begin:end].copy() if before is None else np.concatenate([before.newer, log[begin:end]])
+        fresh[code] = UpdatedUser(rec.data, rec.model, code, _each_once(every, summed))
+        more += len(fresh[code].newer) - (0 if before is None else len(before.newer))
+    return Updates(old.users.over(fresh), new_ids, new_codes, old.n_ratings + more)
+
+
+def _each_once(log: Array, summed: bool) -> Array:
+    """Each item once, in the order of their last events; the values added up, or the last one."""
+    items = log["item"].tolist()
+    last = {item: at for at, item in enumerate(items)}
+    if len(last) == len(items):
+        return log
+    kept = np.array(sorted(last.values()))
+    found: Array = log[kept]
+    if summed:
+        names, which = np.unique(log["item"], return_inverse=True)
+        found["value"] = np.bincount(which, weights=log["value"])[np.searchsorted(names, found["item"])]
+    return found
 
 
 def read_events(rec: Fitted, events: Any) -> Events:
@@ -91,7 +104,7 @@ def read_events(rec: Fitted, events: Any) -> Events:
     for at, event in enumerate(tuples):
         if isinstance(event, str) or not hasattr(event, "__len__") or not 2 <= len(event) <= 4:
             raise DataError(f"event {at + 1} is {event!r}; give (user, item, rating) or (user, item, rating, time)")
-    users = _one_type([e[0] for e in tuples], "user")
+    users = one_type([e[0] for e in tuples], "user")
     items = [e[1] for e in tuples]
     timed = [len(e) == 4 for e in tuples]
     if any(timed) and not all(timed):
@@ -102,7 +115,8 @@ def read_events(rec: Fitted, events: Any) -> Events:
     return Events(users, items, values, read_times([e[3] for e in tuples], rec.data) if any(timed) else None)
 
 
-def _one_type(values: list[Any], what: str) -> pl.Series:
+def one_type(values: list[Any], what: str) -> pl.Series:
+    """Ids as a series; DataError where they mix types."""
     try:
         return pl.Series(values=values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
@@ -122,14 +136,17 @@ def _values(values: Iterable[Any], items: Any) -> Array:
     return out
 
 
-def _user_codes(rec: Fitted, users: pl.Series) -> tuple[Array, tuple[Any, ...], dict[Any, int]]:
+def _user_codes(rec: Fitted, users: pl.Series) -> tuple[Array, tuple[Any, ...], Mapping[Any, int]]:
     """Codes of the users, those that are new given the next ones; DataError where their ids are of another type."""
     ids, old = rec.data.user_ids, rec.updates
     if users.null_count():
         raise DataError(f"the user in event {int(users.is_null().arg_max() or 0) + 1} is missing")
     codes = np.array(ids.encode(users), dtype=np.int64)
+    unknown = np.flatnonzero(codes < 0)
+    if not len(unknown):
+        return codes, old.new_ids, old.new_codes
     new_ids, new_codes = list(old.new_ids), dict(old.new_codes)
-    for at in np.flatnonzero(codes < 0):
+    for at in unknown:
         user = users[int(at)]
         if not isinstance(user, Hashable) or isinstance(user, pl.Series):
             raise DataError(f"event {at + 1}: the user is {user!r}; give one id")
@@ -163,27 +180,15 @@ def _item_codes(rec: Fitted, items: pl.Series | list[Any], unknown: Unknown) -> 
     return np.array([find(item) for item in listed], dtype=np.int32)
 
 
-def _merged(rec: Fitted, code: int, items: Array, values: Array, times: Array) -> UpdatedUser:
-    """Old and new ratings of one user; of two for the same item the later one counts, or their sum where the training
-    table adds them up (counts, events). Without a state yet."""
-    before = rec.updates.users.get(code) or trained_on(rec.data, code)
-    every = [np.concatenate(pair) for pair in zip(before[:4], (items, values, times, np.ones(len(items), dtype=bool)))]
-    last = len(every[0]) - 1 - np.unique(every[0][::-1], return_index=True)[1]  # items ascending, the last of each
-    found = [column[last] for column in every]
-    if (rec.data.duplicates or usual_policy(rec.data.kind)) in ("sum", "count"):
-        found[1] = np.bincount(np.unique(every[0], return_inverse=True)[1], weights=every[1])
-    newest = len(before.order) and int(before.order.max()) + 1
-    arrival = np.concatenate([before.order, newest + np.arange(len(items))])[last]
-    order = positions_in_time(found[2], found[3], arrival)
-    return UpdatedUser(found[0].astype(np.int32), found[1].astype(np.float32), found[2], found[3], _NONE, order)
-
-
 def enlarged(rec: Fitted) -> Interactions:
     """The training data with the newer ratings: those of a pair that was rated before take its place."""
     data, updates = rec.data, rec.updates
     if not updates.users:
         return data
-    newer = [(code, t.items[t.new], t.values[t.new], t.times[t.new]) for code, t in updates.users.items()]
+    newer = []
+    for code, user in updates.users.items():
+        rated = user.rated
+        newer.append((code, rated.items[rated.new], rated.values[rated.new], rated.times[rated.new]))
     users = np.concatenate([np.full(len(items), code, np.int32) for code, items, _, _ in newer])
     items, values, times = (np.concatenate([n[at] for n in newer]) for at in (1, 2, 3))
     pair = data.users.astype(np.int64) * data.n_items + data.items

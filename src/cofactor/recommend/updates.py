@@ -1,8 +1,8 @@
-"""Ratings newer than the model: the whole history of each user that they touch, folded in with the items held fixed."""
+"""Ratings newer than the model: those of each user that they touch, whose whole history is folded in when asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,15 +11,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
+from cofactor.data.repeats import usual_policy
 from cofactor.data.timestamps import is_order, to_seconds
-from cofactor.errors import DataError
+from cofactor.errors import ConfigError, DataError
+from cofactor.model import Model
 
 Array = NDArray[Any]
 _NONE = np.empty(0, dtype=np.int64)
 
 
-class UpdatedUser(NamedTuple):
-    """A user with newer ratings: all ratings by item (codes ascending), and what the model makes of them (d,).
+NO_TIME = np.iinfo(np.int64).min
+NEWER = np.dtype([("item", np.int32), ("value", np.float64), ("time", np.int64)])
+"""One newer rating: the item's code, the value (float64, since counts are added up), seconds since 1970 or NO_TIME."""
+
+
+class Rated(NamedTuple):
+    """All ratings of a user, by item (codes ascending).
 
     ``times`` int64, ``NO_TIME`` where none is known; ``new`` is True where a rating is not in the training data;
     ``order`` int64, positions in time: larger is newer, equal where the times are.
@@ -29,30 +36,105 @@ class UpdatedUser(NamedTuple):
     values: Array
     times: Array
     new: Array
-    state: Array
-    order: Array = _NONE
+    order: Array
 
 
-NO_TIME = np.iinfo(np.int64).min
+class UpdatedUser:
+    """A user with newer ratings: these in the order they came (``NEWER``), each item once.
+
+    What comes of them, all ratings and what the model makes of them, is computed when first asked for, and kept: most
+    events are about users who are not asked about before the next one. It depends on the ratings alone.
+    """
+
+    __slots__ = ("_data", "_model", "_rated", "_state", "code", "newer")
+
+    def __init__(self, data: Interactions, model: Model, code: int, newer: Array) -> None:
+        self.code, self.newer = code, newer
+        self._data, self._model = data, model
+        self._rated: Rated | None = None
+        self._state: Array | None = None
+
+    @property
+    def rated(self) -> Rated:
+        """All ratings, those of the training data included."""
+        if self._rated is None:
+            self._rated = _merged(self._data, self.code, self.newer)
+        return self._rated
+
+    @property
+    def history(self) -> tuple[Array, Array, Array]:
+        """(items, values, order), as :func:`as_rows` takes them."""
+        return self.rated.items, self.rated.values, self.rated.order
+
+    @property
+    def state(self) -> Array:
+        """(d,): the whole history folded in, with the items held fixed."""
+        return states_of([self])[0]
+
+
+def states_of(users: Sequence[UpdatedUser]) -> list[Array]:
+    """The state of each of these users (of one model); those that nobody asked for yet are folded in together."""
+    fresh = [user for user in users if user._state is None]
+    if fresh:
+        model, data = fresh[0]._model, fresh[0]._data
+        for user, row in zip(fresh, folded(model, as_rows([u.history for u in fresh], data.n_items)), strict=True):
+            user._state = np.array(row)
+    return [user._state for user in users if user._state is not None]
+
+
+def folded(model: Model, histories: CSR) -> Array:
+    """The model's states of users with these histories."""
+    try:
+        return model.fold_in(histories)
+    except np.linalg.LinAlgError as exc:
+        raise ConfigError(f"the model cannot be solved for this history ({exc}); its weights are of no use") from exc
+
+
+class Layers(Mapping[int, UpdatedUser]):
+    """A large mapping and a small one over it, so that a change copies the small one alone."""
+
+    __slots__ = ("_base", "_top")
+
+    def __init__(self, base: dict[int, UpdatedUser], top: dict[int, UpdatedUser]) -> None:
+        self._base, self._top = base, top
+
+    def __getitem__(self, code: int) -> UpdatedUser:
+        found = self._top.get(code)
+        return self._base[code] if found is None else found
+
+    def __contains__(self, code: object) -> bool:
+        return code in self._top or code in self._base
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self._base
+        yield from (code for code in self._top if code not in self._base)
+
+    def __len__(self) -> int:
+        return len(self._base) + sum(code not in self._base for code in self._top)
+
+    def over(self, fresh: dict[int, UpdatedUser]) -> Layers:
+        """The same with these entries in place of those of the same codes."""
+        top = self._top | fresh
+        if len(top) ** 2 > 16 * (len(self._base) + 256):
+            return Layers(self._base | top, {})
+        return Layers(self._base, top)
 
 
 @dataclass(frozen=True)
 class Updates:
-    """``users`` by code; users that were not in training have codes from ``n_users`` on, in order of ``new_ids``."""
+    """``users`` by code; users that were not in training have codes from ``n_users`` on, in order of ``new_ids``.
+    ``n_ratings``: how many pairs of a user and an item they have rated since."""
 
-    users: Mapping[int, UpdatedUser] = field(default_factory=dict)
+    users: Layers = field(default_factory=lambda: Layers({}, {}))
     new_ids: tuple[Any, ...] = ()
     new_codes: Mapping[Any, int] = field(default_factory=dict)
+    n_ratings: int = 0
 
-    @property
-    def codes(self) -> Array:
-        """int64: the codes of all touched users."""
-        return np.fromiter(self.users, dtype=np.int64, count=len(self.users))
-
-    @property
-    def n_ratings(self) -> int:
-        """How many ratings are newer than the training data."""
-        return sum(int(np.count_nonzero(t.new)) for t in self.users.values())
+    def among(self, codes: Array) -> NDArray[np.bool_]:
+        """Which of these codes are users with newer ratings."""
+        if not self.users:
+            return np.zeros(len(codes), dtype=bool)
+        return np.fromiter((code in self.users for code in codes.tolist()), dtype=bool, count=len(codes))
 
 
 def as_rows(histories: Sequence[tuple[Any, ...]], n_items: int) -> CSR:
@@ -79,16 +161,40 @@ def positions_in_time(times: Array, new: Array, arrival: Array) -> Array:
     return out
 
 
-def trained_on(data: Interactions, code: int) -> UpdatedUser:
-    """What a user rated in the training data, nothing of it new; without a state. Nothing at all for a later user."""
+def trained_on(data: Interactions, code: int) -> Rated:
+    """What a user rated in the training data; nothing at all for a later user."""
     if code >= data.n_users:
-        return UpdatedUser(_NONE, _NONE, _NONE, np.zeros(0, dtype=bool), _NONE, _NONE)
+        return Rated(_NONE.astype(np.int32), _NONE.astype(np.float32), _NONE, np.zeros(0, dtype=bool), _NONE)
     items, values = data.by_user.row(code)
     row = slice(data.by_user.indptr[code], data.by_user.indptr[code + 1])
     times = np.full(len(items), NO_TIME) if data.times is None else data.times[data.by_user.rows[row]]
     new = np.zeros(len(items), dtype=bool)
-    order = positions_in_time(times, new, data.by_user.rows[row])
-    return UpdatedUser(items, values, times, new, _NONE, order)
+    return Rated(items, values, times, new, positions_in_time(times, new, data.by_user.rows[row]))
+
+
+def adds_up(data: Interactions) -> bool:
+    """Whether ratings of the same user and item are summed (counts, events), or the last one counts."""
+    return (data.duplicates or usual_policy(data.kind)) in ("sum", "count")
+
+
+def _merged(data: Interactions, code: int, newer: Array) -> Rated:
+    """Old and newer ratings of a user; of two for the same item the newer one counts, or their sum."""
+    before, n = trained_on(data, code), len(newer)
+    items, values, kept = newer["item"], newer["value"].copy(), np.ones(len(before.items), dtype=bool)
+    if len(kept):
+        at = np.minimum(np.searchsorted(before.items, items), len(kept) - 1)
+        again = before.items[at] == items
+        kept[at[again]] = False
+        if adds_up(data):
+            values[again] += before.values[at[again]]
+    every = np.concatenate([before.items[kept], items])
+    by_item = np.argsort(every, kind="stable")
+    times = np.concatenate([before.times[kept], newer["time"]])[by_item]
+    new = by_item >= len(every) - n
+    newest = len(before.order) and int(before.order.max()) + 1
+    arrival = np.concatenate([before.order[kept], newest + np.arange(n)])[by_item]
+    both = np.concatenate([before.values[kept], values.astype(np.float32)])[by_item]
+    return Rated(every[by_item], both, times, new, positions_in_time(times, new, arrival))
 
 
 def read_times(values: Any, data: Interactions) -> Array:

@@ -25,7 +25,7 @@ from cofactor._json import to_jsonable
 from cofactor._version import __version__
 from cofactor.errors import BundleError, CofactorError, ConfigError, MissingExtraError, UnknownIdError
 from cofactor.serve.handlers import Asked
-from cofactor.serve.live import Busy, Live, opened_store
+from cofactor.serve.live import Busy, Live, NotBetter, opened_store
 from cofactor.serve.metrics import Metrics
 from cofactor.serve.middleware import App, Guard, Receive, Refused, Scope, Send, problem
 from cofactor.serve.routes import BY_PATH, Route, openapi, takes_body
@@ -36,6 +36,10 @@ from cofactor.serve.tokens import ADMIN
 
 log = logging.getLogger("cofactor.serve")
 PAGES = Path(__file__).parent / "pages"
+_HEAVY_KEPT = 4
+"""Heavy answers that are kept, with other parameters each."""
+_SHADOWS = 4
+"""Questions to a version in the shadow that may wait."""
 _JSON = [(b"content-type", b"application/json")]
 
 
@@ -73,7 +77,7 @@ def create_app(settings: Settings, live: Live | None = None, *, management: bool
     _plain_routes(app, live, metrics)
     for kind in (HTTPException, Exception):
         app.add_exception_handler(kind, _failed)
-    app.add_middleware(Api, live=live, settings=settings)
+    app.add_middleware(Api, live=live, settings=settings, metrics=metrics)
     app.add_middleware(Guard, settings=settings, metrics=metrics, bodies=takes_body, management=management)
     return app
 
@@ -149,6 +153,7 @@ def _status(exc: Exception) -> tuple[int, str]:
 _STATUSES = (
     (UnknownIdError, 404),
     (Busy, 409),
+    (NotBetter, 409),
     (KeyReused, 409),
     (BundleError, 409),
     (MissingExtraError, 501),
@@ -174,8 +179,9 @@ _KINDS = ("int", "str", "datetime", "float", "bool")
 class Api:
     """The routes under /v1: what is asked is read, answered in a thread, and made JSON there."""
 
-    def __init__(self, app: App, live: Live, settings: Settings) -> None:
-        self.app, self.live, self.settings = app, live, settings
+    def __init__(self, app: App, live: Live, settings: Settings, metrics: Metrics) -> None:
+        self.app, self.live, self.settings, self.metrics = app, live, settings, metrics
+        self._in_shadow = 0
         self.pool = ThreadPoolExecutor(settings.threads, "cofactor-answer")
         self.apart = ThreadPoolExecutor(1, "cofactor-heavy")
         self._heavy: dict[Any, asyncio.Future[bytes]] = {}
@@ -197,7 +203,7 @@ class Api:
                 await self._load()
             body = (await receive()).get("body", b"") if route.body is not None else b""
             sent = (body or scope["query_string"]) if route.kept else b""
-            kept = self.live.now.catalogue.lists.find(sent, self.live.now.rec) if sent else None
+            kept = self._kept(sent) if sent else None
             if kept is not None:
                 content = kept
             elif route.heavy:
@@ -220,15 +226,52 @@ class Api:
         def work() -> bytes:
             if time.monotonic() > late:
                 raise Refused(503, "the server is too busy; try again in a moment", retry_after="1")
-            asked, served = self._asked(route, scope, body), self.live.now
+            asked = self._asked(route, scope, body)
+            user = asked.what.user if sent else None
+            if user is not None and route.query is not None:
+                user = self.live.now.rec.data.user_ids.parse(user)
+            served = self.live.serving(user)
             content = answer(route, asked)
-            if sent and asked.what.user is not None and self.live.now is served:
-                user = asked.what.user
-                user = served.rec.data.user_ids.parse(user) if route.query is not None else user
+            if user is not None and self.live.serving(user) is served:
                 served.catalogue.lists.keep(sent, served.rec, user, content)
+                self._shadow(route, asked, user, content)
             return content
 
         return await asyncio.get_running_loop().run_in_executor(self.pool, work)
+
+    def _kept(self, sent: bytes) -> bytes | None:
+        """An answer that was given before, by whichever version answers this user; None while one is in the shadow."""
+        second, now = self.live.second, self.live.now
+        if second is None:
+            return now.catalogue.lists.find(sent, now.rec)
+        if second.experiment.mode == "shadow":
+            return None
+        mine = second.served.catalogue.lists.find(sent, second.served.rec)
+        return mine if mine is not None else now.catalogue.lists.find(sent, now.rec)
+
+    def _shadow(self, route: Route, asked: Asked, user: Any, content: bytes) -> None:
+        """Ask the version in the shadow the same, apart and where there is time for it; nobody waits for it."""
+        second = self.live.second
+        if second is None or second.experiment.mode != "shadow" or not second.experiment.takes(user):
+            return
+        if self._in_shadow >= _SHADOWS:
+            return
+        self._in_shadow += 1
+
+        def compare() -> None:
+            try:
+                shown, other = (
+                    {row["item"] for row in orjson.loads(text)["recommendations"]}
+                    for text in (content, answer(route, asked._replace(beside=second.served)))
+                )
+                self.metrics.shadow.observe(len(shown & other) / max(len(shown), 1))
+            except Exception as exc:
+                self.metrics.shadow_errors.inc()
+                log.warning("the version in the shadow gives no list: %s", exc)
+            finally:
+                self._in_shadow -= 1
+
+        self.apart.submit(compare)
 
     def _asked(self, route: Route, scope: Scope, body: bytes) -> Asked:
         what = None
@@ -244,7 +287,8 @@ class Api:
         key = (self.live.now.catalogue, route.path, asked.what)
         found = self._heavy.get(key)
         if found is None or (found.done() and found.exception() is not None):
-            self._heavy = {k: f for k, f in self._heavy.items() if k[0] is key[0]}  # of another model: let go
+            mine = [(k, f) for k, f in self._heavy.items() if k[0] is key[0]]  # those of another model go
+            self._heavy = dict(mine[-_HEAVY_KEPT:])
             found = asyncio.get_running_loop().run_in_executor(self.apart, answer, route, asked)
             self._heavy[key] = found
         try:

@@ -25,6 +25,8 @@ GROUP_VALUES = 40
 
 LISTS = 20_000
 """Answers with lists that are kept for each model."""
+LISTS_BYTES = 64 << 20
+"""Bytes that these may have together; one of them at most a thousandth of that."""
 
 
 class Lists:
@@ -33,6 +35,8 @@ class Lists:
 
     def __init__(self) -> None:
         self._kept: dict[bytes, tuple[int, Any, bytes]] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
 
     def find(self, asked: bytes, rec: Recommender) -> bytes | None:
         """The answer to a request as it was sent; None where it has to be made."""
@@ -44,10 +48,15 @@ class Lists:
     def keep(self, asked: bytes, rec: Recommender, user: Any, answer: bytes) -> None:
         """Keep an answer about a user; the oldest ones make room."""
         code = rec.users.code(user)
-        if code >= 0 and len(asked) <= 500:
-            while len(self._kept) >= LISTS:
-                self._kept.pop(next(iter(self._kept)), None)
+        if code < 0 or len(asked) > 500 or len(answer) > LISTS_BYTES // 1000:
+            return
+        with self._lock:
+            old = self._kept.pop(asked, None)
+            self._bytes -= 0 if old is None else len(old[2])
+            while self._kept and (len(self._kept) >= LISTS or self._bytes + len(answer) > LISTS_BYTES):
+                self._bytes -= len(self._kept.pop(next(iter(self._kept)))[2])
             self._kept[asked] = code, rec.updates.users.get(code), answer
+            self._bytes += len(answer)
 
 
 class Catalogue:

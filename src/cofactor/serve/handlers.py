@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,19 +19,29 @@ from cofactor.recommend.profiles import find_user
 from cofactor.recommend.update import holds
 from cofactor.recommend.updates import NO_TIME, trained_on
 from cofactor.serve import schemas
+from cofactor.serve.experiment import Experiment, Outcome, Reaction, Shown, difference, take
+from cofactor.serve.experiment import outcomes as lists_by_version
 from cofactor.serve.live import Live, Served
 from cofactor.serve.store import Event
 
 SHOWN_RATINGS = 500
+MOST_SHOWN = 2000
+"""Items in the lists that one request says were shown."""
 
 
 class Asked(NamedTuple):
-    """A request: its query or body, what the one who asks may do, and its id."""
+    """A request: its query or body, what the one who asks may do, and its id. ``beside``: what answers in place of what
+    is live, for a comparison that nobody sees."""
 
     live: Live
     what: Any
     scopes: frozenset[str]
     request: str
+    beside: Served | None = None
+
+    def serving(self, user: Any) -> Served:
+        """What answers a user."""
+        return self.live.serving(user) if self.beside is None else self.beside
 
 
 def within(name: str, count: int, most: int) -> None:
@@ -41,23 +52,33 @@ def within(name: str, count: int, most: int) -> None:
 
 def recommend_known(asked: Asked) -> dict[str, Any]:
     """The best items for a user."""
-    what, served = asked.what, asked.live.now
-    user = served.rec.data.user_ids.parse(what.user)
+    what = asked.what
+    user = asked.live.now.rec.data.user_ids.parse(what.user)
     known = schemas.Recommend.model_construct(user=user, n=what.n, seen=what.seen, where=what.where)
-    return _recommend(served, known)
+    return _recommend(asked.serving(user), known)
 
 
 def recommend(asked: Asked) -> dict[str, Any]:
     """The best items for a user or a history."""
     within("history", len(asked.what.history or ()), asked.live.settings.max_history)
-    return _recommend(asked.live.now, asked.what)
+    return _recommend(asked.serving(asked.what.user), asked.what)
 
 
 def recommend_many(asked: Asked) -> dict[str, Any]:
     """Lists for many users or histories."""
-    what, served = asked.what, asked.live.now
-    within("users" if what.users else "histories", len(what.people()), asked.live.settings.max_users)
-    return {"version": served.version, "lists": [_recommend(served, p)["recommendations"] for p in what.people()]}
+    what, served, settings = asked.what, asked.live.now, asked.live.settings
+    people = what.people()
+    within("users" if what.users else "histories", len(people), settings.max_users)
+    lists: list[Any] = []
+    begun = time.thread_time()
+    for person in people:
+        if time.thread_time() - begun > settings.work_seconds:
+            raise ConfigError(
+                f"{len(people)} lists take more than {settings.work_seconds:g} s of processor time (the time was over"
+                f" after {len(lists)}); send several requests"
+            )
+        lists.append(_recommend(served, person)["recommendations"])
+    return {"version": served.version, "lists": lists}
 
 
 def _recommend(served: Served, asked: schemas.Recommend) -> dict[str, Any]:
@@ -152,7 +173,7 @@ def users(asked: Asked) -> dict[str, Any]:
     rec, part = served.rec, text.strip().lower()
     rows = zip(rec.data.user_ids.decode(codes).to_list(), rec.data.by_user.counts[codes].tolist(), strict=True)
     newer = [
-        (user, len(rec.updates.users[code].items))
+        (user, len(rec.updates.users[code].newer))
         for user, code in rec.updates.new_codes.items()
         if part in str(user).lower() and code in rec.updates.users
     ]
@@ -166,7 +187,8 @@ def user(asked: Asked) -> dict[str, Any]:
     name = rec.data.user_ids.parse(asked.what.user)
     who = find_user(rec, name, "error")
     assert who is not None
-    rated = rec.updates.users.get(who.code) or trained_on(rec.data, who.code)
+    touched = rec.updates.users.get(who.code)
+    rated = trained_on(rec.data, who.code) if touched is None else touched.rated
     timed = bool((rated.times > NO_TIME).any())
     order = np.argsort(-rated.times.astype(np.float64) if timed else -rated.values, kind="stable")
     order = order[asked.what.offset : asked.what.offset + SHOWN_RATINGS]
@@ -251,22 +273,27 @@ def versions(live: Live) -> dict[str, Any]:
             "events": live.store.count_through(v.through) if v.through else 0,
             "drift": v.drift,
         }
-        for v in live.store.versions()
+        for v in live.store.versions(candidates=True)
     ]
     return {"versions": rows, "busy": live.busy}
 
 
-def known_items(served: Served, names: list[Any]) -> list[Any]:
-    """The ids of items that are known by id or title; others as they are. UnknownIdError for an id of another type (or
-    too large for it), which is a mistake, where an item that is too new is none."""
-    rec, found = served.rec, []
-    ids = rec.data.item_ids
+def known_items(served: Served, names: list[Any]) -> tuple[list[Any], list[Any]]:
+    """(the ids of items that are named by id or title, those among them that the model does not know). UnknownIdError
+    for an id of another type (or too large for it), which is a mistake, where an item that is too new is none."""
+    items, ids = served.rec.items, served.rec.data.item_ids
+    found, new = [], []
     for name in names:
-        code = rec.items.find(name)
-        if code < 0 and (isinstance(name, str) != (ids.text == "text") or not holds(ids.values.dtype, name)):
-            raise UnknownIdError(ids.unknown(name))
-        found.append(name if code < 0 else ids.values[code])
-    return found
+        if ids.code(name) < 0:
+            code = items.find(name)
+            if code >= 0:
+                name = ids.values[code]
+            elif isinstance(name, str) != (ids.text == "text") or not holds(ids.values.dtype, name):
+                raise UnknownIdError(ids.unknown(name))
+            else:
+                new.append(name)
+        found.append(name)
+    return found, list(dict.fromkeys(new))
 
 
 # ---- writing
@@ -277,8 +304,7 @@ def tell(asked: Asked) -> dict[str, Any]:
     live, told = asked.live, asked.what
     within("events", len(told.events), live.settings.max_events)
     served, now = live.now, int(time.time())
-    names = known_items(served, [e.item for e in told.events])
-    new = [name for name in dict.fromkeys(names) if served.rec.items.find(name) < 0]
+    names, new = known_items(served, [e.item for e in told.events])
     liked = served.rec.scale.liked
     events = [
         Event(e.user, name, liked if e.rating is None else e.rating, e.time if isinstance(e.time, int) else now)
@@ -302,7 +328,8 @@ def erase(asked: Asked) -> dict[str, Any]:
 
 def reload(asked: Asked) -> dict[str, Any]:
     """Serve a saved model."""
-    return {"version": asked.live.reload(None if asked.what.path is None else Path(asked.what.path))}
+    path = None if asked.what.path is None else Path(asked.what.path)
+    return {"version": asked.live.reload(path, force=asked.what.force)}
 
 
 def rollback(asked: Asked) -> dict[str, Any]:
@@ -312,5 +339,73 @@ def rollback(asked: Asked) -> dict[str, Any]:
 
 def refit(asked: Asked) -> dict[str, Any]:
     """Train again on everything told."""
-    asked.live.refit(asked.what.warm)
+    asked.live.refit(asked.what.warm, force=asked.what.force)
     return {"started": True}
+
+
+# ---- two versions beside each other
+
+
+def feedback(asked: Asked) -> dict[str, Any]:
+    """Take in what was shown, clicked and bought."""
+    told = asked.what.events
+    within("items", sum(len(one.items) for one in told if one.what == "shown"), MOST_SHOWN)
+    store = asked.live.writable()
+    return take(
+        store,
+        [
+            Shown(one.request, one.version, one.items)
+            if one.what == "shown"
+            else Reaction(one.request, one.item, one.what)
+            for one in told
+        ],
+    )
+
+
+def begin_experiment(asked: Asked) -> dict[str, Any]:
+    """Try a version on a share of the users."""
+    what, live = asked.what, asked.live
+    path = None if what.path is None else Path(what.path)
+    return {"experiment": described(live.begin_experiment(what.version, path, what.share, what.mode))}
+
+
+def end_experiment(asked: Asked) -> dict[str, Any]:
+    """Everybody gets the live version again."""
+    return {"ended": described(asked.live.end_experiment())}
+
+
+def described(experiment: Experiment | None) -> dict[str, Any] | None:
+    """An experiment for JSON."""
+    if experiment is None:
+        return None
+    return experiment._asdict() | {"started": _iso(int(experiment.started))}
+
+
+def outcomes(asked: Asked) -> dict[str, Any]:
+    """What came of the lists of each version, the difference of the two of an experiment, and drift."""
+    live = asked.live
+    store, served = live.writable(), live.now
+    second = live.second
+    whole, daily = lists_by_version(store)
+    of = {one.version: one for one in whole}
+    compared = None
+    if second is not None and served.version in of and second.served.version in of:
+        compared = difference(of[served.version], of[second.served.version])
+    trials = {v.version: store.note(f"trial {v.version}") for v in store.versions(candidates=True)}
+    return {
+        "live": served.version,
+        "experiment": None if second is None else described(second.experiment),
+        "versions": [_outcome(one, served.rec.data.n_items) for one in whole],
+        "days": [_outcome(one, served.rec.data.n_items) for one in daily],
+        "difference": compared,
+        "trials": {str(version): json.loads(text) for version, text in trials.items() if text is not None},
+        "last_trial": live.last_trial,
+        "drift": live.drift()._asdict(),
+    }
+
+
+def _outcome(one: Outcome, n_items: int) -> dict[str, Any]:
+    found = {name: getattr(one, name) for name in ("version", "lists", "clicked", "bought", "hit_rate", "ndcg")}
+    if one.day is None:
+        return found | {"coverage": min(1.0, one.items / n_items)}
+    return found | {"day": dt.date.fromordinal(one.day + dt.date(1970, 1, 1).toordinal()).isoformat()}

@@ -11,26 +11,35 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST
 from cofactor.errors import BundleError, CofactorError, ConfigError, UnknownIdError
 from cofactor.recommend.cold_start.users import feature_prior
+from cofactor.recommend.update import Events, one_type
+from cofactor.recommend.updates import read_times
 from cofactor.recommender import Recommender, load
+from cofactor.serve import drift as drifting
 from cofactor.serve import versions
 from cofactor.serve.catalogue import Catalogue
+from cofactor.serve.drift import Drift
+from cofactor.serve.experiment import NOTE, Experiment, Mode
+from cofactor.serve.experiment import read as read_experiment
 from cofactor.serve.refit import grown
 from cofactor.serve.settings import Settings
 from cofactor.serve.state_folder import StateFolder
-from cofactor.serve.store import Event, Store, StoreError, Version
+from cofactor.serve.store import Event, Store, Version
+from cofactor.serve.trial import HELD_OUT, LATEST, Trial, refused, tried
 
 log = logging.getLogger("cofactor.serve")
 _PATIENCE = 5.0
@@ -72,6 +81,17 @@ class Served:
     contents: str = ""
 
 
+class Second(NamedTuple):
+    """The version that is tried beside the live one."""
+
+    experiment: Experiment
+    served: Served
+
+
+class NotBetter(ConfigError):
+    """A model was tried on the latest events, and does not go live."""
+
+
 class Live:
     """One for each process. ``open`` it, and ``close`` it at the end."""
 
@@ -80,6 +100,7 @@ class Live:
         self.store: Store | None = None
         self.folder: StateFolder | None = None
         self.last_error: str | None = None
+        self.last_trial: str | None = None
         self._busy: str | None = None
         self._lock = threading.RLock()
         self._changing = threading.Lock()
@@ -87,6 +108,8 @@ class Live:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._now: Served | None = None
+        self._second: Second | None = None
+        self._drift: tuple[tuple[int, int], Drift] | None = None
         self._seen: _Stamp | None = None
 
     @property
@@ -100,6 +123,18 @@ class Live:
     def ready(self) -> bool:
         """Whether there is a model."""
         return self._now is not None
+
+    @property
+    def second(self) -> Second | None:
+        """The version that is tried beside the live one, where there is an experiment."""
+        return self._second
+
+    def serving(self, user: Any) -> Served:
+        """What answers a user: the live version, or in an A/B experiment the one that is tried."""
+        second = self._second
+        if second is None or second.experiment.mode != "ab" or user is None or not second.experiment.takes(user):
+            return self.now
+        return second.served
 
     @property
     def busy(self) -> str | None:
@@ -148,6 +183,18 @@ class Live:
                 if not self.settings.leads:
                     raise
                 trouble = f"version {live.version} cannot be opened ({exc}); the bundle is loaded again"
+        if live is not None and trouble is None and self.settings.require != "nothing":  # the new bundle is tried
+            try:
+                self._go_live(live, activate=False)
+                with self._change("loading"):
+                    self._install(self.settings.model, "given", 0, None, bundle_seen=origin, tried=True)
+                return
+            except NotBetter as exc:
+                trouble = f"the new {self.settings.model.name} is not served: {exc}"
+                self._note(trouble)
+                return
+            except BundleError as exc:
+                trouble = str(exc)
         with self._change("loading"):
             self._install(self.settings.model, "given", 0, None, bundle_seen=origin)
         if trouble is not None:
@@ -158,7 +205,7 @@ class Live:
         assert self.store is not None
         assert self.folder is not None
         with self.store.leading() as alone:
-            known = {v.folder for v in self.store.versions()}
+            known = {v.folder for v in self.store.versions(candidates=True)}
             for stray in list(self.folder.own()) if alone else []:
                 if stray.name not in known:
                     self.folder.remove(stray.name)
@@ -189,7 +236,7 @@ class Live:
         if key is not None and (before := store.answered(key, body)) is not None:
             return _object(before)
         now = self.now
-        rec = now.rec.update([tuple(e) for e in events], unknown="skip")
+        rec = now.rec.update(_columns(now.rec, events), unknown="skip")
         said = {"accepted": len(events), "version": now.version, "new_items": list(new)}
         appended = store.append(events, key, body, lambda total: said | {"events": total})
         if appended.first:
@@ -217,7 +264,7 @@ class Live:
         with self._change("forgetting a user"):
             deleted = store.forget(user)
             written, held = [], []
-            for version in store.versions():
+            for version in store.versions(candidates=True):
                 rec = load(self._place(version))
                 if user not in rec.data.user_ids:
                     continue
@@ -233,6 +280,8 @@ class Live:
                 self._go_live(self._version(self.now.version), activate=False)
             else:
                 self._rebuild()
+            if self._second is not None and self._second.served.version in written:
+                self._second = self._loaded_second(self._second.experiment)
         if self._names(self.settings.model, user):
             held.append(f"{self.settings.model} still has their ratings: it is yours; save it again without them")
         if refit:
@@ -265,25 +314,42 @@ class Live:
     def _catch_up(self, last: int) -> None:
         """Take in the events of others up to number ``last``, some at a time."""
         store = self._writable()
-        while self.now.through < last and not self._stop.is_set():
+        while not self._stop.is_set():
             with self._lock:
-                now = self.now
-                events, through = store.events(now.through, _PART)
-                if through > now.through:
-                    self._now = _with(now, events, through)
+                now, second = self.now, self._second
+                behind = now.through < last
+                if behind:
+                    events, through = store.events(now.through, _PART)
+                    self._now = _with(now, events, through) if through > now.through else now
+                elif second is not None and second.served.through < last:
+                    events, through = store.events(second.served.through, _PART)
+                    if through == second.served.through:
+                        return
+                    self._second = second._replace(served=_with(second.served, events, through))
+                else:
+                    return
+                if behind and through == now.through:
+                    return
 
     def _rebuild(self) -> None:
         """Take all newer ratings in again: some were deleted."""
         store = self._writable()
         while True:
-            now, erasures = self.now, store.position()["erasures"]
-            if now.erasures == erasures:
+            now, second, erasures = self.now, self._second, store.position()["erasures"]
+            behind = now.erasures != erasures
+            if behind:
+                old = now
+            elif second is not None and second.served.erasures != erasures:
+                old = second.served
+            else:
                 return
-            version = self._version(now.version)
-            fresh = self._caught_up(replace(now, rec=now.base, through=version.through, erasures=erasures))
+            version = self._version(old.version)
+            fresh = self._caught_up(replace(old, rec=old.base, through=version.through, erasures=erasures))
             with self._lock:
-                if self.now.activation == now.activation and self.now.erasures == now.erasures:
+                if behind and self.now.activation == now.activation and self.now.erasures == now.erasures:
                     self._now = self._caught_up(fresh)  # with what came meanwhile, which is little
+                elif not behind and second is not None and self._second is second:
+                    self._second = second._replace(served=self._caught_up(fresh))
 
     def _caught_up(self, served: Served) -> Served:
         """The same with the events that it lacks."""
@@ -297,13 +363,21 @@ class Live:
 
     # ---- other models
 
-    def reload(self, path: Path | None = None, source: str = "reload") -> int:
-        """Load a bundle (by default that of the settings) and put it in the place of the present one; its version."""
+    def reload(self, path: Path | None = None, source: str = "reload", *, force: bool = False) -> int:
+        """Load a bundle (by default that of the settings) and put it in the place of the present one; its version.
+
+        It is tried on the latest events first; NotBetter where the settings require more of it, unless ``force``.
+        """
         self._writable()
         with self._change("reloading"):
             seen = _stamp(self.settings.model)
             origin = versions.origin_of(self.settings.model) if path is None else None
-            version = self._install(path or self.settings.model, source, 0, None, bundle_seen=origin)
+            try:
+                place = path or self.settings.model
+                version = self._install(place, source, 0, None, bundle_seen=origin, tried=True, force=force)
+            except NotBetter:
+                self._seen = seen if path is None else self._seen
+                raise
             if path is None:
                 self._seen = seen  # the watch need not do it again
             return version
@@ -322,13 +396,19 @@ class Live:
             self._go_live(wanted)
             return wanted.version
 
-    def refit(self, warm: bool | None = None) -> None:
-        """Train on everything, newer ratings included, and put that in place; returns at once (see ``busy``)."""
+    def refit(self, warm: bool | None = None, *, force: bool = False) -> None:
+        """Train on everything, newer ratings included, and put that in place; returns at once (see ``busy``).
+
+        Where the settings require something of it (and not ``force``), it is first trained without the latest fifth of
+        the newer ratings and tried on these.
+        """
         self._writable()
 
         def work() -> None:
             with change:
                 try:
+                    if not force and self.settings.require != "nothing":
+                        self._try_refit(warm)
                     self._refit(warm)
                 except Exception as exc:
                     self._note(f"refitting failed: {exc}")
@@ -343,6 +423,21 @@ class Live:
             except BaseException:
                 change.close()
                 raise
+
+    def _try_refit(self, warm: bool | None) -> None:
+        """Train on all but the latest newer ratings, and try that on them; NotBetter where it is not good enough."""
+        store = self._writable()
+        now = self.now
+        events, _ = store.events(self._version(now.version).through)
+        held_out = min(int(HELD_OUT * len(events)), LATEST)
+        earlier, latest = events[: len(events) - held_out], events[len(events) - held_out :]
+        live = now.base.update(_columns(now.base, earlier), unknown="skip") if earlier else now.base
+        missed = [e for e in earlier if live.items.find(e.item) < 0]
+        found = live.refit(grown(live, missed), warm=warm) if earlier else live
+        trial = tried(live, found, latest)
+        self.last_trial = None if trial is None else str(trial)
+        if (why := refused(self.settings.require, trial)) is not None:
+            raise NotBetter(why)
 
     def _refit(self, warm: bool | None) -> None:
         store = self._writable()
@@ -376,9 +471,14 @@ class Live:
         *,
         bundle_seen: str | None = None,
         erasures: int | None = None,
+        tried: bool = False,
+        force: bool = False,
+        live: bool = True,
     ) -> int:
         """Keep a bundle as a version of its own, and make it live. ``bundle_seen``: the digest of the manifest of the
-        served bundle, where this is it; ``erasures``: how often people may have been forgotten by then."""
+        served bundle, where this is it; ``erasures``: how often people may have been forgotten by then; ``tried``: on
+        the latest events first, NotBetter where the settings require more (unless ``force``); ``live``: False for a
+        version that is kept to be tried beside the live one."""
         store = self._writable()
         assert self.folder is not None
         scratch = self.folder.versions / f"new.{os.getpid():x}.cofactor"
@@ -386,6 +486,12 @@ class Live:
         try:
             contents = versions.adopt(bundle, scratch)
             facts = info(scratch)
+            trial = self._tried(load(scratch)) if tried else None
+            why = refused(self.settings.require, trial) if tried and not force else None
+            if why is not None:
+                if bundle_seen is not None:
+                    store.keep_note("bundle", bundle_seen)  # not again at the next start
+                raise NotBetter(why)
             number = store.new_number()
             folder = f"{number:06d}.cofactor"
             version = Version(
@@ -405,13 +511,23 @@ class Live:
                 versions.put(store, contents, scratch)
             try:
                 os.rename(scratch, self.folder.versions / folder)
-                self._go_live(version, bundle=bundle_seen, erasures=erasures)
+                if live:
+                    self._go_live(version, bundle=bundle_seen, erasures=erasures)
+                else:
+                    store.add_candidate(version)
             except BaseException:
                 self.folder.remove(folder)
                 raise
         finally:
             self.folder.remove(scratch.name)
-        for old in versions.outdated(store.versions(), self.settings.keep):
+        if trial is not None:
+            self.last_trial = str(trial)
+            store.keep_note(f"trial {number}", json.dumps(trial._asdict()))
+        experiment = read_experiment(store)
+        beside = {number, 0 if experiment is None else experiment.version}
+        known = [v for v in store.versions(candidates=True) if v.version not in beside]
+        kept = self.settings.keep - int(live)
+        for old in [v for v in known if not v.activation] + versions.outdated([v for v in known if v.activation], kept):
             store.drop_version(old.version)
             self.folder.remove(old.folder)
         if self.settings.shared:
@@ -430,6 +546,10 @@ class Live:
             version.version, rec, rec, version.through, time.time(), Catalogue(rec), version.activation, before,
             version.contents,
         )  # fmt: skip
+        second = self._second
+        if activate and second is not None and second.served.version == version.version:
+            store.keep_note(NOTE, None)  # what was tried goes live
+            self._second = None
         served = self._caught_up(fresh)  # this may take a while, and others may write meanwhile
         if activate:
             number = store.activate(version, bundle=bundle, erasures=erasures)
@@ -451,24 +571,88 @@ class Live:
         return place
 
     def _version(self, number: int) -> Version:
-        for version in self._writable().versions():
+        for version in self._writable().versions(candidates=True):
             if version.version == number:
                 return version
         raise UnknownIdError(f"there is no version {number}")
+
+    def _tried(self, candidate: Recommender) -> Trial | None:
+        """How a model does on the latest events, against the live one: both know what came before these."""
+        store = self._writable()
+        if self._now is None:
+            return None
+        now = self.now
+        events, _ = store.events(self._version(now.version).through)
+        held_out = min(max(int(HELD_OUT * len(events)), min(len(events), 200)), LATEST)
+        earlier, latest = events[: len(events) - held_out], events[len(events) - held_out :]
+        both = [r.update(_columns(r, earlier), unknown="skip") if earlier else r for r in (now.base, candidate)]
+        return tried(both[0], both[1], latest)
+
+    # ---- two versions beside each other
+
+    def begin_experiment(self, version: int | None, path: Path | None, share: float, mode: Mode) -> Experiment:
+        """Try a version (or another bundle, which becomes one) on a share of the users, beside the live one."""
+        store = self._writable()
+        with self._change("starting an experiment"):
+            if version is None:
+                place = path or self.settings.model
+                version = self._install(place, "candidate", 0, None, tried=True, force=True, live=False)
+            if version == self.now.version:
+                raise ConfigError(f"version {version} is live; name another one to try beside it")
+            experiment = Experiment(secrets.token_hex(8), version, share, mode, time.time())
+            second = self._loaded_second(experiment)
+            store.keep_note(NOTE, json.dumps(experiment._asdict()))
+            self._second = second
+        return experiment
+
+    def end_experiment(self) -> Experiment | None:
+        """Everybody gets the live version again; what was under way."""
+        store = self._writable()
+        with self._change("ending an experiment"):
+            found = read_experiment(store)
+            store.keep_note(NOTE, None)
+            self._second = None
+        return found
+
+    def _loaded_second(self, experiment: Experiment) -> Second:
+        """The version of an experiment, with all newer ratings."""
+        store = self._writable()
+        version, before = self._version(experiment.version), store.position()["erasures"]
+        rec = load(self._place(version))
+        _warm_up(rec)
+        fresh = Served(
+            version.version, rec, rec, version.through, time.time(), Catalogue(rec), version.activation, before,
+            version.contents,
+        )  # fmt: skip
+        return Second(experiment, self._caught_up(fresh))
+
+    def drift(self) -> Drift:
+        """How far the latest events are from the training data; computed again at most every hundred events."""
+        now = self.now
+        key = now.version, now.through // 100
+        if self._drift is None or self._drift[0] != key:
+            events = [] if self.store is None else self.store.events(max(0, now.through - drifting.LATEST))[0]
+            self._drift = key, drifting.drift(now.base, events)
+        return self._drift[1]
 
     # ---- other processes
 
     def _follow(self) -> None:
         """Do here what other processes did to the state."""
+        trouble = None
         while not self._stop.wait(_FOLLOW_EVERY):
             try:
                 self._look()
-            except _ENDED:
+            except Exception as exc:  # the database is away, say: it is looked at again
                 if self._stop.is_set():
                     return
-                raise
-            except Exception as exc:
-                self._note_once(f"what other processes changed is not seen here: {exc}")
+                trouble = f"what other processes changed is not seen here: {exc}"
+                self._note_once(trouble)
+                self._stop.wait(1.0)
+            else:
+                if trouble is not None and self.last_error == trouble:
+                    self.last_error = None
+                trouble = None
 
     def _look(self) -> None:
         store = self._writable()
@@ -484,8 +668,24 @@ class Live:
                 self._rebuild()
         elif there["events"] > now.through:
             self._catch_up(there["events"])
+        wanted = read_experiment(store)
+        second = self._second
+        if self._busy is None and wanted != (None if second is None else second.experiment):
+            self._second = None if wanted is None else self._loaded_second(wanted)
+        elif second is not None:
+            contents = self._version(second.served.version).contents
+            if contents != second.served.contents:  # somebody was erased from it
+                self._second = self._loaded_second(second.experiment)
+            elif second.served.erasures != there["erasures"]:
+                self._rebuild()
+            elif there["events"] > second.served.through:
+                self._catch_up(there["events"])
 
     # ---- inside
+
+    def writable(self) -> Store:
+        """The store; ConfigError where there is none."""
+        return self._writable()
 
     def _writable(self) -> Store:
         if self.store is None:
@@ -537,6 +737,8 @@ class Live:
                 self._seen = stamp
             except Busy:
                 continue
+            except NotBetter as exc:
+                self._note(f"the new {self.settings.model.name} is not served: {exc}")
             except Exception as exc:  # perhaps it is not whole yet, or the disk is full: looked at again, said once
                 self._note_once(f"the new {self.settings.model.name} is not served: {exc}")
 
@@ -545,9 +747,6 @@ class Live:
         rec = load(self.settings.model)
         _warm_up(rec)
         return Served(version, rec, rec, 0, time.time(), Catalogue(rec))
-
-
-_ENDED = (StoreError,)
 
 
 def opened_store(settings: Settings) -> tuple[Store, StateFolder]:
@@ -573,8 +772,15 @@ def opened_store(settings: Settings) -> tuple[Store, StateFolder]:
 
 def _with(served: Served, events: Sequence[Event], through: int) -> Served:
     """What is served, with these events."""
-    rec = served.rec.update([tuple(e) for e in events], unknown="skip") if events else served.rec
+    rec = served.rec.update(_columns(served.rec, events), unknown="skip") if events else served.rec
     return replace(served, rec=rec, through=through)
+
+
+def _columns(rec: Recommender, events: Sequence[Event]) -> Events:
+    """Events as ``update`` takes them; DataError where the ids of the users mix types."""
+    users = one_type([e.user for e in events], "user")
+    values = np.array([e.rating for e in events], dtype=np.float32)
+    return Events(users, [e.item for e in events], values, read_times(pl.Series([e.time for e in events]), rec.data))
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from cofactor.serve.experiment import outcomes
 from cofactor.serve.live import Live
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -26,6 +27,21 @@ class Metrics:
         self.loaded = Gauge("cofactor_model_loaded_seconds", "When it became live, since 1970.", **last)
         self.newer = Gauge("cofactor_newer_ratings", "Ratings that came after its training.", **last)
         any_of: dict[str, Any] = {"registry": into, "multiprocess_mode": "max"}
+        by_version: dict[str, Any] = last | {"labelnames": ("version",)}
+        self.lists = Gauge("cofactor_lists_shown", "Lists of a version that were shown.", **by_version)
+        self.hits = Gauge("cofactor_lists_hit_rate", "Share of them with a click or a purchase.", **by_version)
+        self.ndcg = Gauge("cofactor_lists_ndcg", "Their mean NDCG, by clicks and purchases.", **by_version)
+        self.coverage = Gauge("cofactor_lists_coverage", "Share of the items that were in them.", **by_version)
+        self.bought = Gauge("cofactor_lists_bought", "Items of them that were bought.", **by_version)
+        self.tried = Gauge("cofactor_experiment_version", "Version that is tried beside the live one; 0: none.", **last)
+        drifts: dict[str, Any] = last | {"labelnames": ("of",)}
+        self.drift = Gauge("cofactor_drift", "How far the latest events are from the training data.", **drifts)
+        self.alarms = Gauge("cofactor_drift_alarms", "How many of these are too far.", **last)
+        self.shadow = Histogram(
+            "cofactor_shadow_overlap", "Share of a list that the version in the shadow has too.",
+            buckets=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0), registry=into,
+        )  # fmt: skip
+        self.shadow_errors = Counter("cofactor_shadow_errors", "Lists that it could not give.", registry=into)
         self.trouble = Gauge("cofactor_model_error", "1 where the last change of models failed.", **any_of)
 
     def count(self, route: str, status: int, seconds: float) -> None:
@@ -33,12 +49,29 @@ class Metrics:
         self.requests.labels(route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
 
+    def _outcomes(self, live: Live) -> None:
+        n_items = live.now.rec.data.n_items
+        for one in outcomes(live.writable())[0]:
+            version = str(one.version)
+            self.lists.labels(version).set(one.lists)
+            self.hits.labels(version).set(one.hit_rate)
+            self.ndcg.labels(version).set(one.ndcg)
+            self.coverage.labels(version).set(min(1.0, one.items / n_items))
+            self.bought.labels(version).set(one.bought)
+        second, drift = live.second, live.drift()
+        self.tried.set(0 if second is None else second.served.version)
+        for of in ("items", "ratings", "unknown"):
+            self.drift.labels(of).set(getattr(drift, of))
+        self.alarms.set(len(drift.alarms))
+
     def text(self, live: Live) -> str:
         """All of it in the format of Prometheus."""
         if live.ready:
             self.version.set(live.now.version)
             self.loaded.set(live.now.loaded)
             self.newer.set(live.now.rec.updates.n_ratings)
+            if live.store is not None:
+                self._outcomes(live)
         self.trouble.set(live.last_error is not None)
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # a worker: what all of them counted

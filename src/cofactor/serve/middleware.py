@@ -230,8 +230,8 @@ def check_names(scope: Scope, settings: Settings, *, writes: bool) -> None:
         raise Refused(415, "send JSON: Content-Type: application/json")
 
 
-_ADMIN_PATHS = ("/v1/users", "/v1/reload", "/v1/rollback", "/v1/refit")
-_EVENT_PATHS = ("/v1/events",)
+_ADMIN_PATHS = ("/v1/users", "/v1/reload", "/v1/rollback", "/v1/refit", "/v1/experiment")
+_EVENT_PATHS = ("/v1/events", "/v1/feedback")
 
 
 def scope_of(method: str, path: str) -> str:

@@ -103,6 +103,13 @@ ROUTES = (
           body=schemas.Rollback, more=(404, 409)),
     Route("POST", "/v1/refit", "Train again on everything told", handlers.refit,
           _object(started=FLAG), body=schemas.Refit, status=202, more=(409,)),
+    Route("POST", "/v1/feedback", "Lists that were shown, and items of them that were clicked or bought",
+          handlers.feedback, _object(accepted=WHOLE), body=schemas.Feedback, more=(404,)),
+    Route("GET", "/v1/outcomes", "What came of the lists of each version", handlers.outcomes,
+          _object(live=WHOLE, versions=_list(ANY), days=_list(ANY), drift=ANY)),
+    Route("POST", "/v1/experiment", "Try a version on a share of the users", handlers.begin_experiment,
+          _object(experiment=ANY), body=schemas.BeginExperiment, more=(404, 409)),
+    Route("DELETE", "/v1/experiment", "End the experiment", handlers.end_experiment, _object(ended=ANY), more=(409,)),
 )  # fmt: skip
 
 BY_PATH: Mapping[str, Mapping[str, Route]] = {

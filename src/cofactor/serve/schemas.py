@@ -194,16 +194,60 @@ class NewRating(Strict):
 
 
 class NewRatings(Strict):
-    """All are accepted or none. The same ``key`` again does nothing, and gets the same answer (for a week)."""
+    """All are accepted or none. The same ``key`` again does nothing, and gets the same answer."""
 
     events: Annotated[list[NewRating], Field(min_length=1, max_length=10_000)]
     key: Annotated[Text, Field(min_length=1)] | None = None
 
 
+RequestId = Annotated[Text, Field(min_length=1, max_length=200)]
+
+
+class ShownList(Strict):
+    """A list that somebody saw: the ``X-Request-Id`` and the version of the answer, and the items, best first."""
+
+    what: Literal["shown"]
+    request: RequestId
+    version: StrictInt
+    items: Annotated[list[Id], Field(min_length=1, max_length=MOST_ITEMS)]
+
+
+class ItemReaction(Strict):
+    """An item of a list that was clicked or bought."""
+
+    what: Literal["clicked", "bought"]
+    request: RequestId
+    item: Id
+
+
+class Feedback(Strict):
+    """What came of lists. The same again changes nothing."""
+
+    events: Annotated[
+        list[Annotated[ShownList | ItemReaction, Field(discriminator="what")]], Field(min_length=1, max_length=200)
+    ]
+
+
+class BeginExperiment(Strict):
+    """A ``version`` that is kept, or another bundle (``path``; by default that of the server), for a share of users."""
+
+    version: StrictInt | None = None
+    path: Annotated[Text, Field(min_length=1)] | None = None
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    mode: Literal["ab", "shadow"] = "ab"
+
+    @model_validator(mode="after")
+    def _one(self) -> BeginExperiment:
+        if self.version is not None and self.path is not None:
+            raise ValueError("give either a version, or the path of a bundle, and not both")
+        return self
+
+
 class Reload(Strict):
-    """By default the bundle that the server was started with."""
+    """By default the bundle that the server was started with. ``force``: whatever a trial says."""
 
     path: Annotated[Text, Field(min_length=1)] | None = None
+    force: StrictBool = False
 
 
 class Rollback(Strict):
@@ -213,9 +257,10 @@ class Rollback(Strict):
 
 
 class Refit(Strict):
-    """See :meth:`Recommender.refit`."""
+    """See :meth:`Recommender.refit`. ``force``: whatever a trial says."""
 
     warm: StrictBool | None = None
+    force: StrictBool = False
 
 
 # ---- queries: everything in them is text

@@ -6,11 +6,14 @@ import ipaddress
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from cofactor._paths import check_path
-from cofactor._validate import check_int, check_number
+from cofactor._validate import check_choice, check_int, check_number
 from cofactor.errors import ConfigError
 
+Require = Literal["nothing", "not-worse", "better"]
+REQUIRE = ("nothing", "not-worse", "better")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -35,8 +38,11 @@ class Settings:
 
     Limits: ``max_body`` bytes of a request, ``body_seconds`` for all of it to arrive, ``max_requests`` worked on at
     once (more get 503) by ``threads`` threads, ``max_connections``, ``wait_seconds`` that a request may wait for work
-    that is done for all; events, pairs, items of a history and users of one request; ``keep`` versions of the model on
-    disk.
+    that is done for all, ``work_seconds`` of processor time for one request of many lists; events, pairs, items of a
+    history and users of one request; ``keep`` versions of the model on disk.
+
+    ``require``: what a refit or another bundle must show on the latest events before it goes live: ``nothing``,
+    ``not-worse`` (than the live model, beyond chance) or ``better`` (beyond chance).
 
     ``workers`` processes share all of that. Their parent sets ``leads``, True in the first of them alone, and
     ``joins``, True in all: it holds the state itself.
@@ -57,6 +63,7 @@ class Settings:
     max_connections: int = 1000
     threads: int = 4
     wait_seconds: float = 2.0
+    work_seconds: float = 0.5
     max_events: int = 1000
     max_pairs: int = 10_000
     max_history: int = 5000
@@ -68,6 +75,7 @@ class Settings:
     tokens: Path | None = None
     management: int | None = None
     access_log: bool = False
+    require: Require = "nothing"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", check_path(self.model, "the model"))
@@ -83,7 +91,8 @@ class Settings:
         for name in ("port", "management"):
             if (getattr(self, name) or 0) > 65535:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at most 65535 (0: any that is free)")
-        for name in ("body_seconds", "wait_seconds"):
+        check_choice("require", self.require, *REQUIRE)
+        for name in ("body_seconds", "wait_seconds", "work_seconds"):
             if check_number(name, getattr(self, name)) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.token is not None and (

@@ -91,7 +91,7 @@ def check(where: str | Path) -> Report:
                 count += 1
                 if not t.is_whole(row):
                     wrong.append(f"newer rating {row[0]} was changed outside of the server")
-            for table in (t.meta, t.counters, t.answered, t.versions):
+            for table in (t.meta, t.counters, t.answered, t.versions, t.lists, t.outcomes):
                 wrong += [f"a row of {table.name} was changed" for r in _rows(store, table) if not t.is_whole(r)]
             now = store.position()
             if count != now["events"] - now["deleted"]:
@@ -194,7 +194,11 @@ def _rebuilt(
             for name, value in keep.items():
                 db.execute(t.meta.delete().where(t.meta.c.name == name))
                 db.execute(t.meta.insert().values(t.with_digest(name=name, value=value)))
-            for table, found in ((t.events, events), (t.answered, answered), (t.versions, whole)):
+            rest = [
+                (table, [r for r in saved.get(table.name, []) if "digest" not in table.c or t.is_whole(r)])
+                for table in (t.outcomes, t.shown_items, *((t.lists,) if "salt" in facts else ()))
+            ]
+            for table, found in ((t.events, events), (t.answered, answered), (t.versions, whole), *rest):
                 for at in range(0, len(found), _BATCH):
                     db.execute(table.insert(), [dict(r._mapping) for r in found[at : at + _BATCH]])
             found_on_disk = [p for p in folder.own() if p.name not in known and p.name[:6].isdigit()]
@@ -217,6 +221,7 @@ def _rebuilt(
                 "events": last_event, "deleted": last_event - len(events),
                 "versions": number, "activations": activation,
                 "requests": max([counters.get("requests", 0), *(r.request for r in answered)]),
+                "lists": max([counters.get("lists", 0), *(r.number for r in saved.get(t.lists.name, []))]),
             }  # fmt: skip
             for name in t.COUNTERS:
                 value = values.get(name, 0)
@@ -254,7 +259,7 @@ def _salvaged(path: Path) -> dict[str, list[Any]]:
     db = sqlite3.connect(path)
     db.text_factory = lambda b: b.decode("utf-8", "replace")
     try:
-        for table in (t.meta, t.counters, t.events, t.answered, t.versions):
+        for table in t.ALL:
             names = [c.name for c in table.columns]
             columns = ", ".join(names)
             try:
@@ -323,7 +328,7 @@ def _snapshot(store: Store) -> dict[str, Any]:
 
 
 def _copy_rows(db: sa.Connection, into: sa.Connection, old: Store) -> None:
-    for table in (t.meta, t.counters, t.events, t.answered, t.versions):
+    for table in t.ALL:
         into.execute(table.delete())
         rows = db.execution_options(yield_per=_BATCH).execute(table.select())
         for part in rows.partitions(_BATCH):

@@ -350,11 +350,31 @@ class Store:
 
     # ---- versions
 
-    def versions(self) -> list[Version]:
-        """All that were live, by number."""
+    def versions(self, *, candidates: bool = False) -> list[Version]:
+        """All that were live, by number; ``candidates``: those too that were kept to be tried beside the live one."""
+        least = 0 if candidates else 1
         with self._read() as db:
-            rows = db.execute(t.versions.select().where(t.versions.c.activation > 0).order_by(t.versions.c.version))
-            return [Version(*self._whole(row)[:-1]) for row in rows]
+            which = t.versions.select().where(t.versions.c.activation >= least)
+            return [Version(*self._whole(row)[:-1]) for row in db.execute(which.order_by(t.versions.c.version))]
+
+    def add_candidate(self, version: Version) -> None:
+        """Keep a version that is not live (its activation is 0)."""
+        with self._write() as db:
+            db.execute(t.versions.insert().values(t.with_digest(**version._asdict())))
+
+    def note(self, name: str) -> str | None:
+        """A text that was kept under a name."""
+        with self._read() as db:
+            row = db.execute(sa.select(t.meta).where(t.meta.c.name == name)).first()
+        return None if row is None else str(self._whole(row).value)
+
+    def keep_note(self, name: str, value: str | None) -> None:
+        """Keep a text under a name; None: forget it."""
+        with self._write() as db:
+            if value is None:
+                db.execute(t.meta.delete().where(t.meta.c.name == name))
+            else:
+                _put(db, name, value)
 
     def live(self) -> Version | None:
         """The version that is live: the one that was activated last."""
@@ -397,6 +417,8 @@ class Store:
         """Forget one; its number does not come again."""
         with self._write() as db:
             db.execute(t.versions.delete().where(t.versions.c.version == version))
+            db.execute(t.shown_items.delete().where(t.shown_items.c.version == version))
+            db.execute(t.meta.delete().where(t.meta.c.name == f"trial {version}"))
 
     # ---- one at a time, over all processes
 
@@ -485,7 +507,8 @@ def _head(position: dict[str, int]) -> dict[str, int]:
 
 def _row(number: int, event: Event) -> dict[str, Any]:
     user, item, rating, time = t.written(event.user), t.written(event.item), float(event.rating), int(event.time)
-    return t.with_digest(id=number, user_id=user, item_id=item, rating=rating, time=time)
+    digest = t.row_digest(number, item, rating, time, user)  # by the names of the columns
+    return {"id": number, "user_id": user, "item_id": item, "rating": rating, "time": time, "digest": digest}
 
 
 def _event(row: Any) -> Event:

@@ -23,7 +23,7 @@ from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import ListOptions, needs_each_user
 from cofactor.recommend.profiles import UserProfile
 from cofactor.recommend.topn import BLOCK_BYTES, blocks, mask_items, mask_rows, top_n
-from cofactor.recommend.updates import as_rows
+from cofactor.recommend.updates import as_rows, states_of
 
 Array = NDArray[Any]
 F = TypeVar("F", bound=Fitted)
@@ -104,9 +104,9 @@ def best_for_many(rec: Fitted, users: Array, keep: Array | None, options: ListOp
     """(codes int32, scores float32), both (len(users), n), as :func:`top_n` gives them."""
     assert rec.index is not None
     states = np.array(rec.index.vectors.user_state(np.where(users < rec.data.n_users, users, -1).astype(np.int32)))
-    for row, user in enumerate(users.tolist()):
-        if user in rec.updates.users:
-            states[row] = rec.updates.users[user].state
+    newer = np.flatnonzero(rec.updates.among(users))
+    if len(newer):
+        states[newer] = states_of([rec.updates.users[user] for user in users[newer].tolist()])
     return best_of(rec.index, states, None if options["seen"] else rec.seen_by(users), keep, options["n"])
 
 

@@ -41,7 +41,7 @@ def job_key(rec: Fitted, rules: Rules, step: int, users: Any) -> str:
         _add(digest, "titles", titles.hash(seed=0).to_numpy())
     digest.update(repr(rec.updates.new_ids).encode())
     for code, touched in sorted(rec.updates.users.items()):
-        for array in (touched.items, touched.values, touched.state):
+        for array in (touched.rated.items, touched.rated.values, touched.state):
             _add(digest, str(code), array)
     return digest.hexdigest()
 

@@ -150,4 +150,4 @@ def _how_known(rec: Fitted, users: Array) -> Array:
     """int64: the place of each user's status in KNOWN, NO_RATINGS, UPDATED."""
     trained = users < rec.data.n_users
     counts = rec.data.by_user.counts[np.where(trained, users, 0)]
-    return np.where(np.isin(users, rec.updates.codes), 2, np.where(trained & (counts > 0), 0, 1)).astype(np.int64)
+    return np.where(rec.updates.among(users), 2, np.where(trained & (counts > 0), 0, 1)).astype(np.int64)

@@ -12,6 +12,7 @@ const LOAD = {
 	item: () => import("./item.js"),
 	map: () => import("./map.js"),
 	model: () => import("./model.js"),
+	experiment: () => import("./experiment.js"),
 };
 const context = { info: null, refreshInfo };
 let shown = null;

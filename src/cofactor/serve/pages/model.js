@@ -53,7 +53,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 	const refit = action("Refit with the newer ratings", "main", async () => { await post("refit", { warm: null }); return "Training has begun; the present version answers meanwhile."; }, "Train on everything, newer ratings included");
 	const reload = action("Reload the bundle", "", async () => `Version ${(await post("reload", { path: null })).version} is live.`, "Read the bundle again from where it was given");
 	replace(root, head("The model"), lede("What answers now, how good it is, and what stood here before."), about,
-		section("Versions", info.read_only ? "This server is read-only: versions cannot be changed from here." : null, info.read_only ? null : el("div", { class: "actions" }, refit, reload), busy, said, versions));
+		section("Versions", info.read_only ? "This server is read-only: versions cannot be changed from here." : null, info.read_only ? null : el("div", { class: "actions" }, refit, reload, el("a", { class: "button", href: "#/experiment" }, "Try two versions")), busy, said, versions));
 
 	function draw(now) {
 		const metrics = Object.entries(now.metrics ?? {}).filter(([, v]) => known(v));

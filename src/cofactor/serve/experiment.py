@@ -1,0 +1,208 @@
+"""Two versions beside each other: who gets which, and what came of their lists.
+
+A list is known by the id of its request (``X-Request-Id``). The application says what was shown, and later which items
+of it were clicked or bought; nothing is kept of whom it was for, and of the id only a keyed hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from cofactor.errors import UnknownIdError
+from cofactor.serve import tables as t
+from cofactor.serve.store import Store, _add
+
+NOTE = "experiment"
+Mode = Literal["ab", "shadow"]
+Verdict = Literal["clicked", "bought"]
+LISTS_KEPT = 1_000_000
+"""Of lists that were shown the last so many can still be clicked."""
+DAY = 86_400
+
+
+class Experiment(NamedTuple):
+    """``share`` of the users get ``version``; in the mode ``shadow`` it is asked too, and nobody sees its lists."""
+
+    id: str
+    version: int
+    share: float
+    mode: Mode
+    started: float
+
+    def takes(self, user: Any) -> bool:
+        """Whether a user belongs to the version that is tried: by a hash of their id, the same each time."""
+        digest = hashlib.blake2b(t.written(user).encode(), digest_size=8, key=self.id.encode()).digest()
+        return int.from_bytes(digest, "little") < self.share * 2.0**64
+
+
+def read(store: Store) -> Experiment | None:
+    """The experiment that is under way."""
+    found = store.note(NOTE)
+    return None if found is None else Experiment(**json.loads(found))
+
+
+class Shown(NamedTuple):
+    """A list that was shown: the id of its request, the version that answered, its items from the first place on."""
+
+    request: str
+    version: int
+    items: Sequence[Any]
+
+
+class Reaction(NamedTuple):
+    """What somebody did with an item of a list."""
+
+    request: str
+    item: Any
+    what: Verdict
+
+
+def take(store: Store, feedback: Iterable[Shown | Reaction]) -> dict[str, int]:
+    """Keep what was shown, clicked and bought, all or none; how many of these were new. UnknownIdError for a reaction
+    to a list that was not shown, or to an item that is not in it."""
+    new, now = 0, int(time.time())
+    with store._write() as db:
+        for one in feedback:
+            new += _show(store, db, one, now // DAY) if isinstance(one, Shown) else _react(store, db, one)
+    return {"accepted": new}
+
+
+def _show(store: Store, db: sa.Connection, shown: Shown, day: int) -> int:
+    key = store._hashed(shown.request)
+    if db.execute(sa.select(t.lists.c.number).where(t.lists.c.request == key)).first():
+        return 0
+    if not db.execute(sa.select(t.versions.c.version).where(t.versions.c.version == shown.version)).first():
+        raise UnknownIdError(f"there is no version {shown.version}")
+    number, items = _add(db, "lists", 1), [t.written(item) for item in shown.items]
+    row = {"request": key, "number": number, "version": shown.version, "day": day, "items": json.dumps(items)}
+    db.execute(t.lists.insert().values(t.with_digest(**row, liked="{}")))
+    insert = sqlite.insert if db.dialect.name == "sqlite" else postgresql.insert
+    rows = [{"version": shown.version, "item": item} for item in items]
+    db.execute(insert(t.shown_items).on_conflict_do_nothing(), rows)
+    if number % 1000 == 0:
+        db.execute(t.lists.delete().where(t.lists.c.number <= number - LISTS_KEPT))
+    _count(db, shown.version, day, lists=1)
+    return 1
+
+
+def _react(store: Store, db: sa.Connection, reaction: Reaction) -> int:
+    key = store._hashed(reaction.request)
+    row = db.execute(t.lists.select().where(t.lists.c.request == key)).first()
+    if row is None:
+        raise UnknownIdError(f"no list of the request {reaction.request!r} was said to be shown")
+    items, liked = json.loads(store._whole(row).items), json.loads(row.liked)
+    if (item := t.written(reaction.item)) not in items:
+        raise UnknownIdError(f"the item {reaction.item!r} is not in the list of the request {reaction.request!r}")
+    place = str(items.index(item))
+    if liked.get(place) in (reaction.what, "bought"):
+        return 0
+    before = _gain(liked, len(items))
+    counts = {reaction.what: 1, "hits": int(not liked)}
+    if place in liked:  # a click that became more
+        counts["clicked"] = -1
+    liked[place] = reaction.what
+    after = _gain(liked, len(items))
+    found = dict(row._mapping) | {"liked": json.dumps(liked)}
+    found.pop("digest")
+    db.execute(t.lists.update().where(t.lists.c.request == key).values(t.with_digest(**found)))
+    _count(db, row.version, row.day, **counts, gain=after - before, squares=after**2 - before**2)
+    return 1
+
+
+def _gain(liked: dict[str, str], n: int) -> float:
+    """The NDCG of a list with hits at these places, against the same number of hits at its head."""
+    best = sum(1 / math.log2(r + 2) for r in range(len(liked)))
+    return sum(1 / math.log2(int(place) + 2) for place in liked) / best if best else 0.0
+
+
+def _count(db: sa.Connection, version: int, day: int, **more: float) -> None:
+    names = ("lists", "hits", "clicked", "bought", "gain", "squares")
+    which = t.outcomes.c.version == version, t.outcomes.c.day == day
+    row = db.execute(t.outcomes.select().where(*which)).first()
+    values: dict[str, Any] = {name: 0 if row is None else row._mapping[name] for name in names}
+    values = {name: value + more.get(name, 0) for name, value in values.items()}
+    values |= {"version": version, "day": day, "gain": float(values["gain"]), "squares": float(values["squares"])}
+    if row is None:
+        db.execute(t.outcomes.insert().values(t.with_digest(**values)))
+    else:
+        db.execute(t.outcomes.update().where(*which).values(t.with_digest(**values)))
+
+
+# ---- what came of it
+
+
+class Outcome(NamedTuple):
+    """Lists of a version that were shown, and what came of them; ``day`` None: of all days. ``coverage``: how many
+    different items were in them."""
+
+    version: int
+    day: int | None
+    lists: int
+    hits: int
+    clicked: int
+    bought: int
+    gain: float
+    squares: float
+    items: int = 0
+
+    @property
+    def hit_rate(self) -> float:
+        """The share of the lists of which something was clicked or bought."""
+        return self.hits / self.lists if self.lists else 0.0
+
+    @property
+    def ndcg(self) -> float:
+        """The mean NDCG of the lists, 0 for those of which nothing was liked."""
+        return self.gain / self.lists if self.lists else 0.0
+
+
+def outcomes(store: Store) -> tuple[list[Outcome], list[Outcome]]:
+    """(of each version, of each version and day), in order."""
+    with store._read() as db:
+        rows = db.execute(t.outcomes.select().order_by(t.outcomes.c.version, t.outcomes.c.day)).all()
+        which = sa.select(t.shown_items.c.version, sa.func.count()).group_by(t.shown_items.c.version)
+        covered = {int(row[0]): int(row[1]) for row in db.execute(which)}
+    daily = [Outcome(*store._whole(row)[:-1]) for row in rows]
+    whole = []
+    for version in dict.fromkeys(one.version for one in daily):
+        mine = [one for one in daily if one.version == version]
+        whole.append(
+            Outcome(
+                version,
+                None,
+                sum(one.lists for one in mine),
+                sum(one.hits for one in mine),
+                sum(one.clicked for one in mine),
+                sum(one.bought for one in mine),
+                sum(one.gain for one in mine),
+                sum(one.squares for one in mine),
+                covered.get(version, 0),
+            )
+        )
+    return whole, daily
+
+
+def difference(live: Outcome, tried: Outcome) -> dict[str, list[float]]:
+    """(difference, low, high) of hit rate and NDCG of the lists of two versions: 95 %, normal, of independent lists."""
+    found = {}
+    for name, first, second in (
+        ("hit_rate", _mean(live.hits, live.hits, live.lists), _mean(tried.hits, tried.hits, tried.lists)),
+        ("ndcg", _mean(live.gain, live.squares, live.lists), _mean(tried.gain, tried.squares, tried.lists)),
+    ):
+        off, width = second[0] - first[0], 1.96 * math.sqrt(first[1] + second[1])
+        found[name] = [off, off - width, off + width]
+    return found
+
+
+def _mean(total: float, squares: float, n: int) -> tuple[float, float]:
+    """(the mean, its variance)."""
+    mean = total / n
+    return mean, max(0.0, squares / n - mean**2) / max(n - 1, 1)

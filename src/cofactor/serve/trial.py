@@ -1,0 +1,139 @@
+"""A model is tried before it goes live: on the latest events, which neither it nor the live one has learned.
+
+Both know what came before (newer ratings are folded in), so the comparison is paired: each user counts for both, and
+the interval of the difference is a bootstrap over users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.evaluation.bootstrap import UserSums, interval, resample
+from cofactor.evaluation.measure import threshold
+from cofactor.evaluation.metrics import ndcg
+from cofactor.recommend.profiles import known_user
+from cofactor.recommender import Recommender
+from cofactor.serve.settings import Require
+from cofactor.serve.store import Event
+
+Array = NDArray[Any]
+LATEST = 5000
+"""So many of the latest events a trial looks at."""
+HELD_OUT = 0.2
+"""The share of the newer events that a refit is tried on, the latest ones."""
+LEAST = 20
+"""Users that a trial needs to say anything."""
+LISTED = 10
+_USERS = 500
+_DRAWS = 1000
+
+
+class Trial(NamedTuple):
+    """``metric``: rmse of rating models, else ndcg@10. ``gain``: how much better the candidate is (above 0: better),
+    with the 95 % interval from ``low`` to ``high``; on so many users and events."""
+
+    metric: str
+    live: float
+    candidate: float
+    gain: float
+    low: float
+    high: float
+    users: int
+    events: int
+
+    def __str__(self) -> str:
+        better = "better" if self.gain > 0 else "worse"
+        return (
+            f"{self.metric} {self.candidate:.4f} against {self.live:.4f} of the live model: {better} by"
+            f" {abs(self.gain):.4f} (95 % from {self.low:+.4f} to {self.high:+.4f}; {self.users:,} users,"
+            f" {self.events:,} events)"
+        )
+
+
+def refused(require: Require, trial: Trial | None) -> str | None:
+    """Why a candidate does not go live, in words; None where it does."""
+    if require == "nothing":
+        return None
+    if trial is None or trial.users < LEAST:
+        users = 0 if trial is None else trial.users
+        if require == "not-worse":
+            return None
+        return f"only {users} users have newer ratings that neither model has learned; {LEAST} are needed to compare"
+    if require == "better":
+        return None if trial.low > 0 else f"it is not better beyond chance: {trial}"
+    return None if trial.high >= 0 else f"it is worse: {trial}"
+
+
+def tried(live: Recommender, candidate: Recommender, events: Sequence[Event]) -> Trial | None:
+    """Compare two models on events; each model knows what came before them. None where none can be compared: of a
+    pair that one of the models knows already nothing can be said."""
+    pairs = {(e.user, e.item): e for e in events[-LATEST:]}
+    fresh = _unknown_pairs(candidate, _unknown_pairs(live, list(pairs)))
+    if not fresh:
+        return None
+    chosen = [pairs[pair] for pair in fresh]
+    if live.model.task == candidate.model.task == "rating" and live.scale.explicit:
+        sums, name, count = _errors(live, candidate, chosen), "rmse", len(chosen)
+    else:
+        found = _gains(live, candidate, chosen)
+        if found is None:
+            return None
+        (sums, count), name = found, f"ndcg@{LISTED}"
+    ours, theirs = (one.point() for one in sums)
+    draws = resample(sums, _DRAWS, 0)
+    sign = -1 if name == "rmse" else 1
+    low, high = interval(sign * (draws[:, 1] - draws[:, 0]))
+    return Trial(name, ours, theirs, sign * (theirs - ours), low, high, sums[0].n_users, count)
+
+
+def _unknown_pairs(rec: Recommender, pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """Those that are not among the ratings of a model."""
+    rated: dict[Any, set[int]] = {}
+    found = []
+    for user, item in pairs:
+        if user not in rated:
+            code = rec.users.code(user)
+            rated[user] = set(known_user(rec, code).items.tolist()) if code >= 0 else set()
+        if rec.items.find(item) not in rated[user]:
+            found.append((user, item))
+    return found
+
+
+def _errors(live: Recommender, candidate: Recommender, events: Sequence[Event]) -> list[UserSums]:
+    """Squared errors of both, summed by user."""
+    pairs, truth = [(e.user, e.item) for e in events], np.array([e.rating for e in events])
+    users = {user: at for at, user in enumerate(dict.fromkeys(e.user for e in events))}
+    at = np.array([users[e.user] for e in events])
+    counts = np.bincount(at, minlength=len(users))[:, None].astype(np.float64)
+    found = []
+    for rec in (live, candidate):
+        off = rec.predict(pairs, unknown="popular")["prediction"].to_numpy() - truth
+        sums = np.bincount(at, weights=off.astype(np.float64) ** 2, minlength=len(users))
+        found.append(UserSums(sums[:, None], counts, "root"))
+    return found
+
+
+def _gains(live: Recommender, candidate: Recommender, events: Sequence[Event]) -> tuple[list[UserSums], int] | None:
+    """The NDCG of both models' lists for the users who came last, and how many events were to be found."""
+    floor = threshold(live.data, None)
+    wanted: dict[Any, set[Any]] = {}
+    for event in reversed(events):
+        if (floor is None or event.rating >= floor) and (event.user in wanted or len(wanted) < _USERS):
+            wanted.setdefault(event.user, set()).add(event.item)
+    if not wanted:
+        return None
+    relevant = np.array([len(items) for items in wanted.values()])
+    ones = np.ones((len(wanted), 1))
+    found = []
+    for rec in (live, candidate):
+        hits = np.zeros((len(wanted), LISTED), dtype=bool)
+        for row, (user, items) in enumerate(wanted.items()):
+            if rec.users.code(user) >= 0:
+                listed = rec.recommend(user, n=LISTED)["item"].to_list()
+                hits[row, : len(listed)] = [item in items for item in listed]
+        found.append(UserSums(ndcg(hits, relevant)[:, None], ones))
+    return found, int(relevant.sum())
