@@ -357,8 +357,8 @@ def test_what_the_first_line_is(tmp_path: Path) -> None:
         return cf.read(tmp_path / "x.csv", **options)
 
     people, films = [f"k{u}" for u in U], [f"a{i}" for i in I]
-    table = "kunde,artikel,2020\n" + lines(people, films, R)  # a name that is a number
-    assert len(read(table, user="kunde", item="artikel", rating="2020")) == 300
+    table = "kto,co,2020\n" + lines(people, films, R)  # a name that is a number
+    assert len(read(table, user="kto", item="co", rating="2020")) == 300
     with pytest.raises(DataError, match="cannot tell which column"):
         read(table)
     assert len(read(lines(people, films, iso(T)))) == 300  # no header, all of it text

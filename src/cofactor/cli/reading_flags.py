@@ -54,6 +54,10 @@ FLAGS: dict[str, tuple[Any, Any]] = {
         bool | None,
         typer.Option(None, "--wide/--long", help="Each item has a column of its own (guessed unless given)."),
     ),
+    "dates": (
+        str | None,
+        typer.Option(None, "--dates", help="The order of day and month in dates: dmy, mdy; or a form: %d/%m/%Y."),
+    ),
     "fold_ids": (bool, typer.Option(False, "--fold-ids", help="Case and blanks of ids do not matter.")),
     "table": (
         str | None,

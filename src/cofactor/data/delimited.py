@@ -13,10 +13,10 @@ import polars as pl
 import polars.exceptions
 
 from cofactor.data import layout, leading_zeros
+from cofactor.data.column_names import is_known_name
 from cofactor.data.formats import lines as line_formats
 from cofactor.data.formats.json_records import is_json, open_json
 from cofactor.data.layout import BLANKS
-from cofactor.data.roles import is_known_name
 from cofactor.data.tables import SAMPLE_ROWS, Table, distinct, in_words, readable
 from cofactor.errors import DataError
 
@@ -63,6 +63,10 @@ def open_delimited(
         raise DataError(f"{label} is empty; a table of user, item and rating is needed")
     if sep is None and header is None and (how := line_formats.line_format(lines)) is not None:
         return line_formats.open_lines(whole(), how, label)
+    excel = re.fullmatch(r'"?sep=([^"])"?', lines[0], re.IGNORECASE)
+    if excel and len(lines) > 1:  # a line that tells a spreadsheet the separator
+        head = data = whole().split(b"\n", 1)[1]
+        sep, lines = sep or excel[1], lines[1:]
     comments = layout.comment_lines(lines)
     remarks, lines = lines[:comments], lines[comments:]
     if sep is None:
@@ -89,12 +93,13 @@ def open_delimited(
     if layout.decimal_commas(rows[1:], sep):
         options["decimal_comma"] = True
         notes.append("decimal commas: 9,5 is 9.5")
+    grouped = [names[at] for at in layout.grouped_columns(rows[skipped:])] if sep != "." else []
     first_lines = "\n".join([*remarks, *lines]).encode()
     with readable(label):
         raw = pl.read_csv(io.BytesIO(first_lines), n_rows=1, infer_schema=False, **options).columns
         if len(raw) > len(names):
             raise polars.exceptions.ComputeError("found more fields")
-        text = _Text(path, data, label, options, dict(zip(names, raw)), notes, encoding)
+        text = _Text(path, data, label, options, dict(zip(names, raw)), notes, encoding, grouped)
         sample = text.parse(io.BytesIO(first_lines), names, [])
     empty = [name for name in names if sample[name].null_count() == len(sample)] if not headed else []
     kept = [name for name in names if name not in empty] if len(empty) < len(names) - 1 else names
@@ -131,7 +136,7 @@ def _names(
             else "no header line"
         )
         return numbered, False, skipped
-    names = [cell.strip() for cell in first]
+    names = [cell.strip().removeprefix('"').removesuffix('"') for cell in first]  # "user", "item"
     typed = [_TYPED_NAME.match(name) for name in names]
     if all(typed):
         names = [match[1] for match in typed if match]
@@ -151,6 +156,8 @@ class _Text:
     notes: list[str]
     encoding: str | None = None
     """As it was named; None: UTF-8, or else latin-1."""
+    grouped: Sequence[str] = ()
+    """Columns of numbers with points between thousands."""
 
     def load(self, columns: list[str], ids: list[str]) -> pl.DataFrame:
         try:
@@ -222,12 +229,28 @@ class _Text:
         return io.BytesIO(data) if data is not None else self.path
 
     def parse(self, source: Any, columns: list[str], as_text: list[str]) -> pl.DataFrame:
-        types = {self.raw[name]: pl.String for name in as_text}
+        types = {self.raw[name]: pl.String for name in (*as_text, *self.grouped) if name in columns}
         wanted = [self.raw[name] for name in columns]
         frame = pl.read_csv(
             source, columns=wanted, schema_overrides=types, infer_schema_length=SAMPLE_ROWS, glob=False, **self.options
         )
-        return frame.select(pl.col(self.raw[name]).alias(name) for name in columns)
+        frame = frame.select(pl.col(self.raw[name]).alias(name) for name in columns)
+        return frame.with_columns(self._ungrouped(frame[name]) for name in self.grouped if name in columns)
+
+    def _ungrouped(self, text: pl.Series) -> pl.Series:
+        """Whole numbers without the points between their thousands; DataError where some later row has another form."""
+        text = text.str.strip_chars()
+        odd = ~text.str.contains(r"^[-+]?\d{1,3}(?:\.\d{3})*$").fill_null(True) & (text != "").fill_null(False)
+        if odd.any():
+            row = int(odd.arg_max() or 0)
+            raise DataError(
+                f"column {text.name!r} of {self.label} has points between thousands in its first rows, but"
+                f" {text[row]!r} in row {row + 1}; write its numbers without such points"
+            )
+        note = f"column {text.name!r}: points between thousands, 1.234 is 1234"
+        if note not in self.notes:
+            self.notes.append(note)
+        return text.str.replace_all(".", "", literal=True).cast(pl.Int64, strict=False)
 
     def _leading_zeros(self) -> bool:
         """Whether some field looks like ``0110912``: polars would make it a number and lose the zeros."""

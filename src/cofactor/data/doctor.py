@@ -16,10 +16,10 @@ from cofactor.data.ids import Array, factorize
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.data.kind import Kind, check_kind
 from cofactor.data.open import open_table
-from cofactor.data.read import kind_of, long_form, read
+from cofactor.data.read import kind_of, read, with_roles
 from cofactor.data.side_tables import align
 from cofactor.data.tables import Table
-from cofactor.data.timestamps import to_seconds
+from cofactor.data.timestamps import check_dates, to_seconds
 from cofactor.errors import DataError
 
 _RANK: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
@@ -158,8 +158,7 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
     if given["count"] is not None:
         asked["rating"] = given["count"]
     gone = of_values.check_missing(options.get("missing"))
-    table, asked, gone = long_form(table, asked, options.get("wide"), gone)
-    columns = roles.resolve(table, asked, given["behaviour"])
+    table, columns, gone = with_roles(table, asked, given["behaviour"], options.get("wide"), gone)
     found: list[Finding] = []
     series = _series(table, columns, found)
     rows = len(series["user"])
@@ -190,7 +189,8 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
         values = (values * weights.to_numpy()).astype(np.float32)
         fine &= weights.to_numpy() > 0
         notes.append(said)
-    seconds = _seconds(series["time"], found) if "time" in series else None
+    dates = check_dates(options.get("dates"))
+    seconds = _seconds(series["time"], found, dates) if "time" in series else None
     keep = pl.Series(fine)
     user_ids, users = factorize(_whole(series["user"].filter(keep)), "user")
     item_ids, items = factorize(_whole(series["item"].filter(keep)), "item")
@@ -253,9 +253,9 @@ def _whole(column: pl.Series) -> pl.Series:
     return column
 
 
-def _seconds(column: pl.Series, found: list[Finding]) -> Array | None:
+def _seconds(column: pl.Series, found: list[Finding], dates: str | None) -> Array | None:
     try:
-        return to_seconds(column, column.name)[0]
+        return to_seconds(column, column.name, dates=dates)[0]
     except DataError as error:
         found.append(Finding("error", "times", "rows", str(error), 1, (), "mend that row, or read with time=False"))
         return None

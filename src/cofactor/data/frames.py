@@ -25,6 +25,12 @@ def open_frame(source: Any) -> Table:
         return Table(
             frame.columns, True, frame.head(SAMPLE_ROWS), lambda columns, ids: frame.select(columns), "the frame"
         )
+    if (
+        type(source).__module__.partition(".")[0] == "pandas"
+        and type(source).__name__ == "Series"
+        and any(source.index.names)
+    ):
+        source = source.to_frame("rating" if source.name is None else source.name)
     import narwhals as nw
 
     try:

@@ -64,6 +64,12 @@ _COUNT_WORDS = frozenset(
         "n",
         "num",
         "number",
+        "menge",
+        "anzahl",
+        "cantidad",
+        "quantite",
+        "quantidade",
+        "aantal",
     ]
 )
 _GRADE_WORDS = frozenset(
@@ -184,15 +190,31 @@ def no_rating(values: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.bool_]:
     steps = np.diff(rest)
     even = bool(np.ptp(steps) < 1e-6 * steps[0])
     stars = even and (len(rest) == 6 or (len(rest) == 11 and abs(rest[-1] - 5) < 1e-6))
-    odd = often[0] > 1.3 * often[1] and often[1] <= 1.3 * often[2]
+    odd = often[0] > 1.3 * often[1] and often[1] <= 1.3 * np.median(often[1:5])
     if stars or odd or steps[0] > 1.5 * np.median(steps[1:]):
         marks[int(np.flatnonzero(~marks)[0])] = True
     return marks
 
 
+_SURE = """plays playcount listens listening scrobbles quantity qty amount amounts units hours minutes playtime
+    playtimeforever watched dwell clicks views visits purchases frequency freq spend spent occurrences"""
+_AMOUNTS = frozenset(_SURE.split())
+"""Words of counts that mean nothing else, in the name of a column."""
+
+
+def says_amount(column: str) -> bool:
+    """Whether the name of a column can only be one of counts or amounts."""
+    return bool(_words(column) & _AMOUNTS)
+
+
+def says_count(column: str) -> bool:
+    """Whether the name of a column is one of counts or amounts, such as ``quantity``."""
+    return bool(_words(column) & _COUNT_WORDS)
+
+
 def _words(column: str) -> set[str]:
     spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", column)
-    words = re.findall(r"[a-z]+", spaced.lower())
+    words = re.findall(r"[^\W\d_]+", spaced.lower())
     return {*words, "".join(words)}
 
 

@@ -9,7 +9,7 @@ import csv
 import re
 from collections.abc import Sequence
 
-from cofactor.data.roles import is_known_name
+from cofactor.data.column_names import is_known_name
 from cofactor.errors import DataError
 
 SEPARATORS = ("::", "\t", ";", "|", ",", "\x01")
@@ -135,6 +135,23 @@ def has_header(rows: Sequence[Sequence[str]], label: str, named: Sequence[str] =
 def _shape(cell: str) -> str:
     """A cell with its digits as 9 and its letters as a, runs in one: ``alice12`` is ``a9``."""
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", cell))
+
+
+_GROUPED = re.compile(r"\s*[-+]?[1-9]\d{0,2}\.\d{3}\s*$")
+_UNGROUPED = re.compile(r"\s*[-+]?\d{1,3}\s*$")
+
+
+def grouped_columns(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Places of the columns in which a point stands between thousands (1.332 is 1332): whole numbers below 1,000 have
+    no point, and all others have one before their last three digits, as decimals would not."""
+    found = []
+    for at in range(len(rows[0]) if rows else 0):
+        cells = [row[at] for row in rows if at < len(row) and row[at].strip() not in _NOTHING]
+        grouped = sum(_GROUPED.match(cell) is not None for cell in cells)
+        plain = sum(_UNGROUPED.match(cell) is not None for cell in cells)
+        if grouped >= 2 and plain >= 2 and grouped + plain == len(cells):
+            found.append(at)
+    return found
 
 
 def decimal_commas(rows: Sequence[Sequence[str]], sep: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from cofactor.data import behaviours, roles, side_tables, timestamps, values, wide
+from cofactor.data import behaviours, column_names, lists, roles, side_tables, timestamps, values, wide
 from cofactor.data.arrays import Array, gathered
 from cofactor.data.ids import IdMap, factorize, factorize_parts
 from cofactor.data.interactions import Columns, Duplicates, Interactions
@@ -42,6 +42,7 @@ def read(
     header: bool | None = None,
     table: str | None = None,
     wide: bool | None = None,
+    dates: str | None = None,
     duplicates: Duplicates | None = None,
     missing: list[Any] | None = None,
     missing_ids: MissingIds = "error",
@@ -62,7 +63,8 @@ def read(
     ``user``, ``item``, ``rating``, ``time``: column names, or positions counted from 0; guessed where not given, and
     the guess stands in ``.notes``. ``rating=False`` or no such column: every value is 1; ``time=False``: no times.
     Times may be seconds (or milli-, micro-, nanoseconds), dates as text or digits, days of a spreadsheet,
-    date-times.
+    date-times. ``dates``: the order of day and month where nothing tells it (``dmy``, ``mdy``, ``ymd``), or the form of
+    the times, as of strptime (``%d/%m/%Y %H:%M``).
 
     The values are ``ratings``, ``counts`` or ``events``: guessed from the values and said in a note. ``kind`` says
     which; ``count`` names a column of counts, amounts or durations; ``behaviour`` a column that says what happened, and
@@ -90,6 +92,7 @@ def read(
     check_kind(kind)
     gone = values.check_missing(missing)
     weighing = behaviours.check_weights(weights)
+    timestamps.check_dates(dates)
     if missing_ids not in ("error", "drop", "keep"):
         raise ConfigError(f"missing_ids is {missing_ids!r}; it may be 'error', 'drop' or 'keep'")
     if count is not None and rating is not None and rating is not False:
@@ -101,13 +104,12 @@ def read(
     asked: dict[str, Any] = {"user": user, "item": item, "rating": count if count is not None else rating, "time": time}
     given = [one for one in (*asked.values(), behaviour, title) if isinstance(one, str)]
     opened = open_table(source, sep=sep, encoding=encoding, header=header, table=table, named=given)
-    opened, asked, gone = long_form(opened, asked, wide, gone)
-    found = roles.resolve(opened, asked, behaviour)
+    opened, found, gone = with_roles(opened, asked, behaviour, wide, gone)
     if weighing is not None and found.behaviour is None:
         raise ConfigError("weights need the column that says what happened; name it with behaviour=...")
     whole = opened
     opened, found, notes = cleaned(opened, found, gone, missing_ids, fold_ids, weighing)
-    data, repeated = _arrays(opened, found, duplicates != "all", missing_ids == "keep")
+    data, repeated = _arrays(opened, found, duplicates != "all", missing_ids == "keep", dates)
     kind = kind or ("counts" if count is not None else None)
     kind, reason = kind_of(data.values, found, kind)
     data = data.replace(
@@ -117,6 +119,21 @@ def read(
     )
     data = merged(data, duplicates or usual_policy(kind), repeated)
     return _described(data, whole, items, users, title, encoding)
+
+
+def with_roles(
+    table: Table,
+    asked: dict[str, Any],
+    behaviour: str | int | Literal[False] | None,
+    is_wide: bool | None,
+    gone: tuple[Any, ...] | None,
+) -> tuple[Table, Roles, tuple[Any, ...] | None]:
+    """The table with a row for each user, item and value, and which columns these are; and the values that mean none
+    and are still in it."""
+    table = lists.unfold_records(table)
+    table, asked, gone = long_form(table, asked, is_wide, gone)
+    found = roles.resolve(table, asked, behaviour)
+    return lists.unfold_items(table, found), found, gone
 
 
 def long_form(
@@ -198,13 +215,15 @@ def _absent(ids: pl.Series) -> Array:
     return found
 
 
-def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool) -> tuple[Interactions, int]:
+def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: str | None) -> tuple[Interactions, int]:
     """The table in arrays, nothing merged yet, and how many rows repeat a pair (0 unless they are to be counted)."""
     columns = found.columns
     column = _loader(table, columns)
 
     def coded(kind: str) -> tuple[IdMap, Array, list[str]]:
-        ids, codes, said = _streamed_ids(table, columns[kind], kind) or _coded(column(kind), kind, columns[kind])
+        ids, codes, said = _streamed_ids(table, columns[kind], kind) or _coded(
+            column(kind), kind, columns[kind], table.parsed_at_once
+        )
         if not keep_texts:
             _refuse_texts_for_nothing(ids, codes, columns[kind])
         return ids, codes, said
@@ -213,7 +232,8 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool) -> tuple[
         "user": lambda: coded("user"),
         "item": lambda: coded("item"),
         "time": lambda: (
-            _streamed_times(table, columns["time"]) or timestamps.to_seconds(column("time"), columns["time"])
+            _streamed_times(table, columns["time"], dates)
+            or timestamps.to_seconds(column("time"), columns["time"], dates=dates)
         ),
     }
     notes: list[str] = []
@@ -228,6 +248,7 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool) -> tuple[
                 raise DataError(f"{table.label} has no rows; at least two users and two items are needed")
             item_ids, item_codes, said = parts["item"].result()
             notes += said
+            _refuse_second_header(user_ids, user_codes, item_ids, item_codes, columns)
             numbers = np.empty(len(user_codes), dtype=np.float32)
             repeated = 0
             if count:
@@ -238,7 +259,7 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool) -> tuple[
                 numbers.fill(1.0)
             if "time" in columns:
                 when, unit = parts["time"].result()
-                notes += [unit] if unit else []
+                notes += [said for said in (unit, timestamps.far_times(when)) if said]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -279,6 +300,18 @@ def _refuse_texts_for_nothing(ids: IdMap, codes: Array, name: str) -> None:
         raise DataError(_no_id(ids.kind, name, int(rows[0]), len(rows), len(codes), ids.values[int(codes[rows[0]])]))
 
 
+def _refuse_second_header(
+    user_ids: IdMap, users: Array, item_ids: IdMap, items: Array, columns: Mapping[str, str]
+) -> None:
+    """DataError where the names of the columns stand among the rows, as in files put one after the other."""
+    user, item = user_ids.code(columns["user"]), item_ids.code(columns["item"])
+    if user >= 0 and item >= 0 and (both := (users == user) & (items == item)).any():
+        raise DataError(
+            f"row {int(np.argmax(both)) + 1} holds the names of the columns again ({columns['user']},"
+            f" {columns['item']}), as in files put one after the other; drop that row, or give the files as a list"
+        )
+
+
 def _no_id(kind: str, name: str, row: int, n: int, of: int, shown: str | None = None) -> str:
     text = f" ({shown!r})" if shown is not None else ""
     keep = "; missing_ids='keep' takes the text for an id" if shown else ""
@@ -309,6 +342,9 @@ def _described(
     return data.replace(notes=(*data.notes, *notes), **tables) if tables else data
 
 
+_REVIEWS = frozenset(("text", "review", "reviewtext", "reviewbody", "comment", "body"))
+
+
 def _titles(table: Table, data: Interactions, title: str | None) -> tuple[pl.DataFrame, str] | None:
     """A table of the items with the titles that the rows give them, where each item has one; None where there are none.
 
@@ -322,8 +358,10 @@ def _titles(table: Table, data: Interactions, title: str | None) -> tuple[pl.Dat
     if item not in table.names or (title is None and not table.headed):
         return None
     taken = (data.columns.user, item, data.columns.rating, data.columns.time)
-    plain = {roles.plain_name(name): name for name in reversed(table.names) if name not in taken}
-    name = title or next((plain[t] for t in map(roles.plain_name, roles.TITLES) if t in plain), None)
+    plain = {column_names.plain_name(name): name for name in reversed(table.names) if name not in taken}
+    if _REVIEWS & set(plain):  # beside the text of a review stands the title of the review
+        plain = {known: name for known, name in plain.items() if known not in ("title", "name", "description")}
+    name = title or next((plain[t] for t in map(column_names.plain_name, column_names.TITLES) if t in plain), None)
     if name is None or (title is None and table.sample[name].dtype != pl.String):
         return None
     frame = table.load([item, name], [item]).drop_nulls().unique(maintain_order=True)
@@ -346,13 +384,13 @@ def _streamed_ids(table: Table, name: str, kind: str) -> tuple[IdMap, Array, lis
     return None if found is None else (*found, [])
 
 
-def _streamed_times(table: Table, name: str) -> tuple[Array, str | None] | None:
+def _streamed_times(table: Table, name: str, dates: str | None) -> tuple[Array, str | None] | None:
     dtype = table.sample[name].dtype
-    if table.stream is None or not dtype.is_integer() or dtype == pl.UInt64:
+    if table.stream is None or (dates is not None and "%" in dates) or not dtype.is_integer() or dtype == pl.UInt64:
         return None
     rows, parts = table.stream(name)
     numbers = gathered(rows, parts, np.empty(rows, dtype=np.int64))
-    return None if numbers is None else timestamps.from_integers(numbers, name)
+    return None if numbers is None else timestamps.from_integers(numbers, name, dates=dates)
 
 
 def _loader(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:
@@ -366,10 +404,41 @@ def _loader(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:
     return series.pop
 
 
-def _coded(column: pl.Series, kind: str, name: str) -> tuple[IdMap, Array, list[str]]:
+def _coded(column: pl.Series, kind: str, name: str, tidy: bool) -> tuple[IdMap, Array, list[str]]:
+    """The ids of a column and its codes; ``tidy``: of a text, in which blanks around an id mean nothing."""
     column, notes = _ids(column, kind, name)
     ids, codes = factorize(column, kind)
+    if ids.values.dtype != pl.String or not len(ids):
+        return ids, codes, notes
+    if ids.values.str.contains(r"^\s*-?\d\.\d+[eE]\+\d{2}\s*$").all():
+        raise DataError(
+            f"{kind} ids of column {name!r} are numbers such as {ids.values[0]}, as spreadsheets write long ones: their"
+            " last digits are lost, and different ids may have become one; export the column as text"
+        )
+    if tidy:
+        plain = ids.values.str.strip_chars()
+        if plain.str.contains(r'^="[^"]*"$').all():  # how spreadsheets are told to keep zeros
+            plain = plain.str.slice(2, plain.str.len_chars() - 3)
+        if not (plain == ids.values).all():
+            whole = plain.cast(pl.Int64, strict=False)
+            zeros = plain.str.contains(r"^[+-]?0\d").any()
+            tidied, places = factorize(plain if whole.null_count() or zeros else whole, kind)
+            notes.append(f"blanks around ids of column {name!r} left out")
+            if len(tidied) < len(ids):
+                notes[-1] += f"; {len(ids) - len(tidied):,} were the same as others but for these"
+            ids, codes = tidied, places[codes]
+    if ids.values.dtype == pl.String and len(ids) <= _LOOKED_AT:
+        same = len(ids) - ids.values.str.to_lowercase().n_unique()
+        if same:
+            notes.append(
+                f"{same:,} {kind} ids are the same as others but for capital letters; fold_ids=True (on the command"
+                " line --fold-ids) makes them one"
+            )
     return ids, codes, notes
+
+
+_LOOKED_AT = 1_000_000
+"""Up to so many ids are looked at for likeness."""
 
 
 def _ids(column: pl.Series, kind: str, name: str) -> tuple[pl.Series, list[str]]:

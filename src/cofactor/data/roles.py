@@ -3,78 +3,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 
-from cofactor.data.kind import GRID, guess_kind
+from cofactor.data.column_contents import contents_of, counts_rows, is_behaviour, is_clock, is_fine, items_first
+from cofactor.data.column_names import column_of, unsure_times
+from cofactor.data.kind import says_amount, says_count
 from cofactor.data.tables import Table
-from cofactor.data.timestamps import is_time
+from cofactor.data.values import as_numbers
 from cofactor.errors import DataError, did_you_mean
-
-_KNOWN = {
-    "user": """user user_id uid users customer customer_id cust_id client client_id visitor visitor_id member
-        member_id account account_id person person_id reviewer reviewer_id viewer viewer_id profile profile_id
-        buyer buyer_id shopper author author_id listener reader player_id steam_id household_key household
-        session session_id u""",
-    "item": """item item_id iid items movie movie_id film film_id product product_id asin isbn book book_id song
-        song_id track track_id artist artist_id article article_id game game_id show show_id business business_id
-        stock_code item_code product_code sku anime anime_id joke joke_id content content_id document document_id doc_id
-        recipe recipe_id place place_id venue venue_id poi poi_id location_id listing listing_id hotel hotel_id beer
-        beer_id wine_id news news_id video video_id course course_id app app_id url page parent_asin goods_id subject
-        subject_id title name i""",
-    "rating": """rating ratings score scores stars star_rating overall value values rate preference user_rating
-        review_score overall_rating play_count plays count weight r""",
-    "time": """timestamp time date datetime ts unix_time unix_review_time review_time rated_at created_at event_time
-        created review_date utc_timestamp utc_time rating_timestamp rating_date invoice_date order_date
-        purchase_date date_added t""",
-    "behaviour": """event event_type behaviour behavior behaviour_type behavior_type action action_type interaction
-        interaction_type event_name""",
-}
-SYNONYMS: dict[str, tuple[str, ...]] = {role: tuple(names.split()) for role, names in _KNOWN.items()}
-"""Names by which a column is known, likeliest first; compared without case, spaces, dashes and underscores."""
-TITLES = [
-    "title",
-    "name",
-    "item_name",
-    "product_name",
-    "product_title",
-    "item_title",
-    "movie_title",
-    "film_title",
-    "book_title",
-    "song_title",
-    "track_name",
-    "artist_name",
-    "game_name",
-    "description",
-    "desc",
-    "product",
-    "stock_description",
-]
-"""Names of a column that says what an item is called, likeliest first."""
 
 Wanted = str | int | bool | None
 ROLES = ("user", "item", "rating", "time")
-
-
-def plain_name(name: str) -> str:
-    """A name without case, spaces and marks."""
-    return "".join(c for c in name.lower() if c.isalnum())
-
-
-_ALL = frozenset(plain_name(name) for names in SYNONYMS.values() for name in names if len(name) > 1) | frozenset(
-    plain_name(name) for name in (*TITLES, "id", "genre", "genres", "category", "age", "gender", "price", "year")
-)
-
-
-def is_known_name(cell: str) -> bool:
-    """Whether a cell is a usual name of a column."""
-    return plain_name(cell.split(":")[0]) in _ALL
 
 
 class Roles(NamedTuple):
@@ -116,13 +59,25 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
     else:
         for role in open_roles:
             free = [name for name in table.names if name not in chosen.values() and name != happened]
-            match = _by_name(free, role)
+            match = column_of(table.sample, free, role)
             if match is not None:
                 chosen[role] = match
-        if behaviour is None and "rating" not in chosen:
+        if "rating" in open_roles and "rating" not in chosen and "item" in chosen:
+            free = [name for name in table.names if name not in chosen.values() and name != happened]
+            amounts = [name for name in free if says_amount(name) and _varies(table.sample, name, chosen["item"])]
+            if len(amounts) == 1:
+                chosen["rating"] = amounts[0]
+        guessed_value = chosen.get("rating") if asked["rating"] is None else None
+        if behaviour is None and ("rating" not in chosen or (guessed_value and says_count(guessed_value))):
             free = [name for name in table.names if name not in chosen.values()]
-            match = _by_name(free, "behaviour")
-            happened = match if match is not None and _is_behaviour(table.sample[match]) else None
+            match = column_of(table.sample, free, "behaviour")
+            happened = match if match is not None and is_behaviour(table.sample[match]) else None
+            if happened is not None:  # what happened says more than how many of it
+                chosen.pop("rating", None)
+        if asked["time"] is None and "time" not in chosen:
+            free = [name for name in table.names if name not in chosen.values() and name != happened]
+            if unsure := unsure_times(table.sample, free):
+                reason = f"; no times taken, of {_listed(unsure)} none is the likeliest: name one with time=..."
     _complete(table, chosen, happened)
     guessed = [
         f"{role} = {chosen[role]!r}" if table.headed else f"{role} = column {table.names.index(chosen[role])}"
@@ -134,6 +89,16 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             f"behaviour = {happened!r}" if table.headed else f"behaviour = column {table.names.index(happened)}"
         )
     return Roles(chosen, happened, f"columns guessed: {', '.join(guessed)}{reason}" if guessed else None)
+
+
+def _varies(sample: pl.DataFrame, name: str, item: str) -> bool:
+    """Whether a column of numbers says something of a row, and not the same of an item in all of its rows."""
+    values = sample[name]
+    if not values.dtype.is_numeric() and (values.dtype != pl.String or as_numbers(values.drop_nulls()).null_count()):
+        return False
+    seen = sample.select(pl.col(item).alias("item"), pl.col(name).alias("value")).drop_nulls()
+    often = seen.group_by("item").agg(pl.len(), pl.col("value").n_unique().alias("different")).filter(pl.col("len") > 1)
+    return not len(often) or bool((often["different"] > 1).any())
 
 
 def _complete(table: Table, chosen: dict[str, str], behaviour: str | None) -> None:
@@ -175,16 +140,6 @@ def named(table: Table, wanted: str | int | bool, role: str) -> str:
     )
 
 
-def _by_name(names: Sequence[str], role: str) -> str | None:
-    plain = {plain_name(name): name for name in reversed(names)}
-    for synonym in SYNONYMS[role]:
-        if plain_name(synonym) in plain:
-            return plain[plain_name(synonym)]
-    stems = {synonym for synonym in SYNONYMS[role] if len(synonym) >= 4 and "_" not in synonym} - {"name", "value"}
-    alike = [name for name in names if stems & set(re.findall(r"[a-z]+", name.lower().replace("_", " ")))]
-    return alike[0] if len(alike) == 1 else None
-
-
 def _by_content(
     table: Table, roles: Sequence[str], chosen: Mapping[str, str], behaviour: str | None, may_behave: bool
 ) -> Roles:
@@ -193,15 +148,15 @@ def _by_content(
     sample, said = table.sample, list[str]()
     free = [name for name in table.names if name not in chosen.values() and name != behaviour]
     need = sum(role in roles for role in ("user", "item"))
-    what = _contents(sample, free, need)
-    if free and (_clock(sample[free[0]]) or _counts_rows(sample[free[0]])):  # a moment or a number of the row first
-        without = _contents(sample, free, need, free[0])
+    what = contents_of(sample, free, need)
+    if free and (is_clock(sample[free[0]]) or counts_rows(sample[free[0]])):  # a moment or a number of the row first
+        without = contents_of(sample, free, need, free[0])
         if sum(kind == "id" for kind in without.values()) >= 2:
             what = without
-            first = "the time" if _clock(sample[free[0]]) else "a number of the row"
+            first = "the time" if is_clock(sample[free[0]]) else "a number of the row"
             said.append(f"column {table.names.index(free[0])} is {first}")
     for left, right in pairwise(free):  # latitude and longitude
-        if what[left] == what[right] == "decimals" and _fine(sample[left]) and _fine(sample[right]):
+        if what[left] == what[right] == "decimals" and is_fine(sample[left]) and is_fine(sample[right]):
             what[left] = what[right] = "coordinate"
     found: dict[str, str] = {}
 
@@ -221,7 +176,7 @@ def _by_content(
         if skipped and "item" in found and free.index(skipped[0]) < free.index(found["item"]):
             said.append(f"column {table.names.index(skipped[0])} has no id in some rows, so it is not the item")
     both = found.get("user"), found.get("item")
-    if both[0] and both[1] and {"user", "item"} <= set(roles) and _items_first(sample[both[0]], sample[both[1]]):
+    if both[0] and both[1] and {"user", "item"} <= set(roles) and items_first(sample[both[0]], sample[both[1]]):
         found["user"], found["item"] = both[1], both[0]
         said.append("the first column has ids of items")
     if "rating" in roles and behaviour is None:
@@ -233,120 +188,6 @@ def _by_content(
     return Roles(found, behaviour, f" ({'; '.join(said)})" if said else None)
 
 
-def _contents(sample: pl.DataFrame, names: Sequence[str], need: int, aside: str | None = None) -> dict[str, str]:
-    """What each column holds, where ``need`` columns of ids are wanted; ``aside`` is none of them."""
-    what: dict[str, str] = {}
-    for name in names:
-        before = sum(kind in ("id", "gaps") for kind in what.values())
-        if name == aside:
-            what[name] = "time" if _clock(sample[name]) else "nothing"
-        else:
-            what[name] = _content(sample[name], before, need)
-    for name in names:  # few things that happen, or few items
-        if what[name] == "behaviour" and sum(kind in ("id", "gaps") for kind in what.values()) < need:
-            what[name] = "id"
-    return what
-
-
-def _content(values: pl.Series, at: int, need: int) -> str:
-    """What a column without a name holds, with so many columns of ids before it: ``id``, ``text``, ``gaps`` (ids,
-    missing in some rows), ``time``, ``behaviour``, ``value``, ``decimals``, or ``nothing`` of use."""
-    present = values.drop_nulls()
-    if values.dtype == pl.String:
-        present = present.filter(~present.str.strip_chars().is_in(["", "\\N", "NULL", "NA", "null", "nan", "NaN"]))
-    if not len(present):
-        return "nothing"
-    if values.dtype.is_temporal():
-        return "time"
-    distinct = present.n_unique()
-    if values.dtype == pl.String:
-        if is_time(present):
-            return "time"
-        if at > 0 and _is_behaviour(values):
-            return "behaviour"
-        return "gaps" if len(present) < len(values) else "id"
-    if values.dtype == pl.Boolean:
-        return "value" if distinct > 1 else "nothing"
-    if not values.dtype.is_numeric():
-        return "nothing"
-    numbers = present.cast(pl.Float64)
-    low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
-    if values.dtype.is_float() and not (numbers == numbers.floor()).all():
-        return "decimals"
-    if at > 0 and low >= 6e8 and _clock(values):
-        return "time"
-    if at < need:
-        return "gaps" if len(present) < len(values) else "id"
-    if distinct == 1 and len(present) > 1:
-        return "nothing" if low in (0.0, -1.0) else "value"
-    if low >= 1e8 or (low >= 19_000_101 and high <= 21_001_231) or (low >= 1_900 and high <= 2_100):
-        return "time"
-    kind = guess_kind(numbers.to_numpy(), "value").kind
-    if kind == "counts" or (distinct <= GRID and high <= 1_000) or high <= 100:
-        return "value"
-    return "nothing"
-
-
-def _is_behaviour(values: pl.Series) -> bool:
-    """Whether a column of text names a few things that happen: view, cart, purchase."""
-    present = values.drop_nulls()
-    if values.dtype != pl.String or len(present) < 20:
-        return False
-    distinct = present.n_unique()
-    return (
-        2 <= distinct <= 12
-        and distinct <= max(2, len(present) // 8)
-        and bool(present.str.contains(r"^[A-Za-z][A-Za-z_ \-]*$").all())
-    )
-
-
-def _clock(values: pl.Series) -> bool:
-    """Whether whole numbers are most likely moments: milliseconds, or seconds in order, since 1990."""
-    if not values.dtype.is_integer() or values.null_count():
-        return False
-    low, high = int(values.min()), int(values.max())  # type: ignore[arg-type]
-    if low >= 631_152_000_000 and high <= 2_200_000_000_000:
-        return True
-    in_order = values.is_sorted() and values.n_unique() > 0.9 * len(values)
-    return low >= 631_152_000 and high <= 2_200_000_000 and in_order and len(values) > 2
-
-
-def _counts_rows(values: pl.Series) -> bool:
-    """Whether whole numbers go up by one from row to row."""
-    if not values.dtype.is_integer() or values.null_count() or len(values) < 10:
-        return False
-    return bool((values.diff().drop_nulls() == 1).all())
-
-
-def _fine(values: pl.Series) -> bool:
-    """Whether numbers have many decimals, as coordinates have."""
-    present = values.drop_nulls().cast(pl.Float64)
-    return bool(((present * 1e3).round() != present * 1e3).mean() or 0 > 0.5) and bool(present.abs().max() <= 360)  # type: ignore[operator]
-
-
-_ITEM_IDS = (
-    r"^(B0[0-9A-Z]{8}|\d{9}[\dX]|tt\d{7,8}|SO[A-Z0-9]{16}|spotify:track:\w+"
-    r"|(item|movie|film|product|book|track|song|artist|game|i|m|p)[_\-:]?\d+)$"
-)
-_USER_IDS = r"^(A[0-9A-Z]{11,20}|[0-9a-f]{40}|(user|customer|client|member|visitor|u|c)[_\-:]?\d+)$"
-
-
-def _items_first(first: pl.Series, second: pl.Series) -> bool:
-    """Whether the ids of the first column are of a form that items have, and those of the second are not."""
-
-    def share(values: pl.Series, pattern: str) -> float:
-        present = values.drop_nulls().cast(pl.String)
-        return float(present.str.contains(pattern).mean() or 0)  # type: ignore[arg-type]
-
-    items, users = share(first, _ITEM_IDS), share(second, _USER_IDS)
-    return (items > 0.9 and users > 0.5) or (users > 0.9 and share(first, _USER_IDS) < 0.1 and items > 0.5)
-
-
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:20])
     return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-
-
-def coordinates(values: pl.Series) -> bool:
-    """Whether a column may be a latitude or longitude: decimals finer than any scale of grades."""
-    return values.dtype.is_float() and _fine(values) and bool(np.isfinite(values.drop_nulls().to_numpy()).all())

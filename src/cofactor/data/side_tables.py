@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 from polars import selectors
 
+from cofactor.data.column_names import SYNONYMS, TITLES, plain_name
 from cofactor.data.ids import IdMap
 from cofactor.data.open import open_table
-from cofactor.data.roles import SYNONYMS, TITLES, plain_name
 from cofactor.data.tables import Table, no_objects
 from cofactor.data.values import NOTHING, as_numbers
 from cofactor.errors import DataError

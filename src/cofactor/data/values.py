@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -69,11 +70,30 @@ def gone(column: pl.Series, missing: Sequence[Any]) -> Array:
 
 
 def as_numbers(text: pl.Series) -> pl.Series:
-    """Text as float64, null where it is none: 9.5, or 9,5 where no field has a point and some are no thousands."""
+    """Text as float64, null where it is none: 9.5; or, where all fields agree, 9,5 and 1,234.5 and 1.234,5 and 1 234,
+    90%, 4/5, 4 stars, ★★★★½. Marks that may be those of thousands or of decimals (12,037) are taken for neither."""
     text = text.str.strip_chars()
     numbers = text.cast(pl.Float64, strict=False)
     if numbers.null_count() == text.null_count():
         return numbers
+    present = text.drop_nulls()
+    present = present.filter(~present.is_in(NOTHING))
+    for strip, to in _DRESS:
+        if len(present) and (present.str.replace(strip, to) != present).all():
+            present = present.str.replace(strip, to)
+            text = text.str.replace(strip, to)
+            break
+    if len(present) and present.str.contains(_GLYPHS).all():
+        return text.str.count_matches("★") + 0.5 * text.str.count_matches("½")
+    for mark, point in ((",", "."), (".", ",")):
+        whole = rf"[-+]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})*(?:{re.escape(point)}\d+)?"
+        plain = rf"[-+]?\d+(?:{re.escape(point)}\d+)?"
+        sure = rf"^[-+]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?:{re.escape(mark)}\d{{3}}|{re.escape(point)}\d+)$"
+        if present.str.contains(f"^(?:{whole}|{plain})$").all() and present.str.contains(sure).any():
+            text = text.str.replace_all(mark, "", literal=True).str.replace(point, ".", literal=True)
+            return text.cast(pl.Float64, strict=False)
+    if (spaced := present.str.contains(_SPACED)).any() and (spaced | present.str.contains(r"^[-+]?\d{1,3}$")).all():
+        return text.str.replace_all(_SPACES, "").cast(pl.Float64, strict=False)
     commas = text.str.contains(r"^[-+]?\d+,\d+$")
     if (
         commas.any()
@@ -81,7 +101,21 @@ def as_numbers(text: pl.Series) -> pl.Series:
         and not text.filter(commas).str.contains(r"^[-+]?\d{1,3},\d{3}$").all()
     ):
         return text.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-    return numbers
+    return text.cast(pl.Float64, strict=False)
+
+
+_DRESS = (
+    (r"^[$€£¥]\s*([-+]?\d[\d.,]*)$", "$1"),
+    (r"^([-+]?\d[\d.,]*)\s*[$€£¥]$", "$1"),
+    (r"^([-+]?\d+(?:\.\d+)?)\s*%$", "$1"),
+    (r"(?i)^(\d+(?:\.\d+)?)\s*stars?$", "$1"),
+    (r"^(\d+(?:\.\d+)?)\s*/\s*5$", "$1"),
+    (r"^(\d+(?:\.\d+)?)\s*/\s*10$", "$1"),
+)
+"""What every field of a column may have around its number."""
+_GLYPHS = r"^(?:★+½?|½)☆*$"
+_SPACES = r"[ '’\x{a0}\x{202f}\x{2009}]"
+_SPACED = rf"^[-+]?\d{{1,3}}(?:{_SPACES}\d{{3}})+$"
 
 
 def ratings(table: Table, column: Callable[[str], pl.Series], name: str, room: Array) -> Array:
@@ -118,9 +152,14 @@ def to_floats(column: pl.Series, name: str) -> Array:
                 f"the rating in row {row + 1} (column {name!r}) is missing{shown}{several}; mend or drop such rows, or"
                 f" leave them out with missing=[{text!r}] (on the command line --missing {text})"
             )
+        todo = "mend or drop that row"
+        if column.dtype == pl.String and numbers.null_count() > len(column) // 2 and column.n_unique() <= 12:
+            todo = (
+                f"if it says what happened, give behaviour={name!r} and weights={{{value!r}: 1, ...}} (on the command"
+                f" line --behaviour {name} --weights {value}=1)"
+            )
         raise DataError(
-            f"the rating in row {row + 1} (column {name!r}) is {value!r}, which is not a number{several}; mend or drop"
-            " that row"
+            f"the rating in row {row + 1} (column {name!r}) is {value!r}, which is not a number{several}; {todo}"
         )
     values = filled(numbers if is_plain(numbers) else numbers.cast(pl.Float32), np.float32)
     if not _all_finite(values):

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor.data.column_names import SYNONYMS, plain_name
 from cofactor.data.kind import GRID, apart
-from cofactor.data.roles import SYNONYMS, plain_name
 from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
 
 _MANY = 6
 """A table of fewer columns than these is never taken to be wide unasked."""
+_ITEMS = frozenset(plain_name(name) for name in SYNONYMS["item"])
 _ROLES = frozenset(plain_name(name) for names in SYNONYMS.values() for name in names)
 
 
@@ -59,6 +60,7 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
     frame = table.load(table.names, [])
     notes = [*table.notes]
     key = _user_column(table, frame, user)
+    turned = user is None and key is not None and table.headed and plain_name(key) in _ITEMS
     gone = [float(v) for v in missing or () if isinstance(v, (int, float)) and not isinstance(v, bool)]
     items = [name for name in table.names if name != key]
     body = frame.select(pl.col(name).cast(pl.Float64, strict=False) for name in items)
@@ -101,7 +103,8 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
             f"{table.label} is a wide table of which {zeros:.0%} are 0; say missing=[0] (--missing 0) if that is no"
             " rating, or missing=[] if it is one"
         )
-    ids = pl.Series("user", np.arange(len(frame))) if key is None else frame[key].alias(key if table.headed else "user")
+    of_rows = "user" if key is None or not table.headed else "row" if turned else key
+    ids = (pl.Series(np.arange(len(frame))) if key is None else frame[key]).alias(of_rows)
     names = items if table.headed else [str(at) for at in range(1, len(items) + 1)]
     if {ids.name} & {*names, "item", "rating"}:
         raise DataError(f"{table.label} has a column {ids.name!r} for both users and items; rename one")
@@ -112,6 +115,13 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
     long = long.filter(pl.col("rating").is_not_null())
     if all(name.isdecimal() and (name == "0" or name[0] != "0") for name in names):
         long = long.with_columns(pl.col("item").cast(pl.Int64))
+    if turned:  # a row an item, a column a user
+        long = long.select(pl.col("item").alias("user"), pl.col(ids.name).alias("item"), "rating")
+        notes.append(
+            f"a wide table: {len(frame):,} rows of items (column {key!r}), {len(items):,} columns of users,"
+            f" {len(long):,} values"
+        )
+        return loaded(long, table.label, notes)
     notes.append(f"a wide table: {len(frame):,} rows of users, {len(items):,} columns of items, {len(long):,} values")
     return loaded(long, table.label, notes)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sqlite3
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import polars as pl
 
@@ -40,7 +41,8 @@ def is_uri(source: str) -> bool:
     """Whether a text is the address of a database, such as ``postgresql://user@host/name``."""
     return (
         re.match(
-            r"(postgres(ql)?|mysql|mariadb|mssql|oracle|redshift|clickhouse|sqlite|snowflake|trino)(\+\w+)?://", source
+            r"(postgres(ql)?|mysql|mariadb|mssql|oracle|redshift|clickhouse|sqlite|duckdb|snowflake|trino)(\+\w+)?://",
+            source,
         )
         is not None
     )
@@ -61,12 +63,31 @@ def open_connection(connection: Any, table: str | None, label: str = "the databa
 
 
 def open_uri(uri: str, table: str | None) -> Table:
-    """The same by the address of the database, through connectorx or ADBC."""
+    """The same by the address of the database: files of SQLite and DuckDB, others through connectorx or ADBC."""
     label = re.sub(r"//[^@/]*@", "//", uri)  # without name and password
+    scheme, _, rest = uri.partition("://")
+    if scheme.partition("+")[0] == "sqlite":
+        return open_sqlite(_file(rest, label), table)
+    if scheme == "duckdb":
+        with as_data_error(), _libraries():
+            connection = importlib.import_module("duckdb").connect(str(_file(rest, label)), read_only=True)
+            try:
+                return open_connection(connection, table, label)
+            finally:
+                connection.close()
     if table is None:
         raise DataError(f"name the table of {label} with table='ratings', or give a SELECT: table='select ...'")
     with as_data_error(), _libraries():
         return loaded(pl.read_database_uri(_query(table), uri), label)
+
+
+def _file(rest: str, label: str) -> Path:
+    """The file of an address: ``sqlite:///here.db`` or, from the root, ``sqlite:////tmp/here.db``."""
+    path = unquote(rest.partition("?")[0]).removeprefix("/")
+    found = next((one for one in (Path(path), Path("/" + path)) if one.is_file()), None)
+    if found is None:
+        raise DataError(f"no file {path} for {label}; check the path")
+    return found
 
 
 class _libraries:

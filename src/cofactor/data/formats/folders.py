@@ -83,6 +83,10 @@ def open_files(paths: Sequence[Path], root: Path | None, label: str, opener: Ope
                 if name in columns:
                     frame = frame.with_columns(pl.lit(parts[path][name]).alias(name))
             frames.append(frame.select(columns))
+        for name in ids:
+            kinds = {frame[name].dtype == pl.String for frame in frames if name in frame.columns and len(frame)}
+            if len(kinds) > 1:
+                notes.append(f"ids of column {name!r} are text in some files and numbers in others; taken as text")
         try:
             return pl.concat(frames, how="vertical_relaxed")
         except pl.exceptions.PolarsError:

@@ -101,12 +101,16 @@ def _libfm(lines: pl.Series, label: str) -> Table:
 
 
 def _lists(lines: pl.Series, label: str) -> Table:
-    """``user item item item ...``: a user and all of its items a line."""
+    """``user item item item ...``: a user and all of its items a line; or ``n item item item ...``, where the first
+    number of each line counts the others."""
     fields = lines.str.split(" ").list.eval(pl.element().filter(pl.element() != "").cast(pl.Int64, strict=False))
-    frame = pl.DataFrame({"user": fields.list.first(), "item": fields.list.slice(1)}).filter(
-        pl.col("item").list.len() > 0
-    )
+    first, items = fields.list.first(), fields.list.slice(1)
+    said = "a user and all of its items in each line"
+    if (first == items.list.len()).fill_null(False).all():
+        first = pl.Series(range(len(lines)), dtype=pl.Int64)
+        said = "all items of a user in each line, after their number; users are numbered by line, from 0"
+    frame = pl.DataFrame({"user": first, "item": items}).filter(pl.col("item").list.len() > 0)
     frame = frame.explode("item")
     if frame.null_count().sum_horizontal()[0]:
         raise DataError(f"{label} is not a list of items a line: some field is not a whole number")
-    return loaded(frame, label, ["a user and all of its items in each line"])
+    return loaded(frame, label, [said])

@@ -1,0 +1,399 @@
+"""Tables in the shapes of public data, each with a known truth: every pair, value and time must come out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+import cofactor as cf
+from cofactor.errors import ConfigError, DataError
+
+Row = tuple[int, int, float, int]
+
+
+def rows(values: str = "stars", again: bool = False) -> list[Row]:
+    """user, item, value, second of 30 users and 20 items, popular ones first."""
+    rng = np.random.default_rng(3)
+    popularity = 1 / np.arange(1, 21)
+    found: list[Row] = []
+    for user in range(30):
+        for item in rng.choice(20, rng.integers(4, 12), replace=False, p=popularity / popularity.sum()):
+            value = {
+                "stars": lambda: rng.choice([1, 2, 3, 4, 5], p=[0.06, 0.1, 0.25, 0.35, 0.24]),
+                "counts": lambda: int(np.exp(rng.normal(2, 1.5))) + 1,
+            }[values]()
+            for _ in range(1 + (int(rng.integers(0, 3)) if again else 0)):
+                found.append((user, int(item), int(value), 1_300_000_000 + int(rng.integers(0, 300_000_000))))
+    rng.shuffle(found)
+    return [(int(u), int(i), int(v), int(t)) for u, i, v, t in found]
+
+
+STARS, COUNTS, AGAIN = rows(), rows("counts"), rows("counts", again=True)
+
+
+def when(second: int, form: str) -> str:
+    return dt.datetime.fromtimestamp(second, dt.UTC).strftime(form)
+
+
+def lines(table: list[Row], line: Callable[[int, int, Any, int], str], header: str = "") -> str:
+    return (header + "\n" if header else "") + "\n".join(line(*row) for row in table) + "\n"
+
+
+def check(
+    data: cf.Interactions,
+    table: list[Row],
+    kind: str,
+    *,
+    user: Callable[[int], Any] = str,
+    item: Callable[[int], Any] = str,
+    value: bool = True,
+    within: int | None = None,
+) -> None:
+    """That ``data`` are these rows: the last of those that repeat of ratings, the sum of others; times within so many
+    seconds, or no times."""
+    assert data.kind == kind, data.notes
+    expected: dict[tuple[str, str], tuple[float, int]] = {}
+    for u, i, v, t in table:
+        pair, v = (str(user(u)), str(item(i))), v if value else 1
+        before, then = expected.get(pair, (0, -1)) if kind != "ratings" else (0, -1)
+        expected[pair] = (before + v, max(t, then))
+    users, items = [str(one) for one in data.user_ids], [str(one) for one in data.item_ids]
+    found = {(users[u], items[i]): at for at, (u, i) in enumerate(zip(data.users, data.items))}
+    assert set(found) == set(expected), data.notes
+    at = np.array([found[pair] for pair in expected])
+    np.testing.assert_allclose(data.values[at], [v for v, _ in expected.values()], rtol=1e-5)
+    assert (data.times is None) == (within is None), data.notes
+    if within is not None and data.times is not None:
+        late = np.array([t for _, t in expected.values()]) - data.times[at]
+        assert late.min() >= 0
+        assert late.max() <= within
+
+
+def put(folder: Path, text: str | bytes, name: str = "table.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_reviews(tmp_path: Path) -> None:
+    asin, reviewer = "00{:08d}".format, "A{:013X}".format
+    text = lines(STARS, lambda u, i, v, t: f"{asin(i)},{reviewer(u)},{v}.0,{t}")  # the item first, no header
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", user=reviewer, item=asin, within=0)
+    objects = lines(
+        STARS,
+        lambda u, i, v, t: json.dumps(
+            {"user_id": f"u{u}", "name": "Jo", "time": t * 1000, "rating": v, "text": "x", "gmap_id": f"0x{i:x}"}
+        ),
+    )
+    found = cf.read(put(tmp_path, objects, "google.json"))  # the name is the user's
+    check(found, STARS, "ratings", user="u{}".format, item="0x{:x}".format, within=0)
+    beer = "beer/beerId,review/profileName,review/overall,review/time,review/taste"
+    text = lines(STARS, lambda u, i, v, t: f"{i},u{u},{v},{t},3", beer)
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", user="u{}".format, within=0)
+    tips = lines(STARS, lambda u, i, v, t: f"u{u},{i},{int(v > 4)},{t}", "user_id,business_id,compliment_count,date")
+    found = cf.read(put(tmp_path, tips))  # what others thought of the text is not a rating
+    check(found, STARS, "events", user="u{}".format, value=False, within=0)
+
+
+def test_a_title_of_a_review_is_not_the_title_of_an_item(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},Great,a text", "user_id,item_id,rating,title,text")
+    assert cf.read(put(tmp_path, text)).item_table is None
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},Film {i}", "user_id,item_id,rating,title")
+    assert cf.read(put(tmp_path, text)).item_table is not None
+
+
+def test_shops(tmp_path: Path) -> None:
+    form = "%-m/%-d/%Y %-H:%M"
+    header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID"
+    text = lines(AGAIN, lambda u, i, v, t: f'5,{i},"Lamp, {i}",{v},{when(t, form)},2.5,{u}.0', header)
+    check(cf.read(put(tmp_path, text)), AGAIN, "counts", within=59)
+    text = lines(
+        AGAIN,
+        lambda u, i, v, t: f"{when(t, '%Y-%m-%d')},{u:064x},{i:010d},0.05",
+        "t_dat,customer_id,article_id,price",
+    )
+    found = cf.read(put(tmp_path, text))
+    check(found, AGAIN, "events", user="{:064x}".format, item="{:010d}".format, value=False, within=86_399)
+    days = [(u, i, v, (t - 1_300_000_000) // 420_000) for u, i, v, t in AGAIN]
+    header = "household_key,BASKET_ID,DAY,PRODUCT_ID,QUANTITY,TRANS_TIME"
+    text = lines(days, lambda u, i, v, t: f"{u},{u + 7},{t},{i},{v},{i % 24 * 100 + u}", header)
+    check(cf.read(put(tmp_path, text)), days, "counts", within=0)
+
+
+def test_what_happened_says_more_than_how_many(tmp_path: Path) -> None:
+    def line(u: int, i: int, v: int, t: int) -> str:
+        return f"{u},{i},{'view' if i % 2 else 'buy'},{v},{t}"
+
+    found = cf.read(put(tmp_path, lines(AGAIN, line, "user,item,event,quantity,time")))
+    check(found, AGAIN, "events", value=False, within=0)
+
+
+def test_facts_of_an_item_are_not_the_rating(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{i / 7:.2f},{i * 100}", "user,item,average_rating,views")
+    check(cf.read(put(tmp_path, text)), STARS, "events", value=False)
+    text = lines(COUNTS, lambda u, i, v, t: f"{u},{i},{v}", "user,item,hours")
+    check(cf.read(put(tmp_path, text)), COUNTS, "counts")
+
+
+def test_check_ins(tmp_path: Path) -> None:
+    form = "%a %b %d %H:%M:%S +0000 %Y"
+
+    for zones in (1, 2):  # minutes from UTC
+
+        def line(u: int, i: int, v: int, t: int, zones: int = zones) -> str:
+            place = f"{40.7 + i * 0.0017:.6f}\t{-74 - i * 0.0013:.6f}"
+            return f"{u}\t{i:024x}\tc{i % 3}\tArts & Crafts\t{place}\t{-240 - 60 * (u % zones)}\t{when(t, form)}"
+
+        found = cf.read(put(tmp_path, lines(AGAIN, line)))
+        check(found, AGAIN, "events", item="{:024x}".format, value=False, within=0)
+
+
+def test_several_items_a_row(tmp_path: Path) -> None:
+    once = lines(STARS, lambda u, i, v, t: json.dumps({"session": u, "events": [{"aid": i, "ts": t * 1000}]}))
+    check(cf.read(put(tmp_path, once, "otto.jsonl")), STARS, "events", value=False, within=0)
+    of: dict[int, list[int]] = {}
+    for u, i, _, _ in STARS:
+        of.setdefault(u, []).append(i)
+    users = sorted(of)
+    history = [" ".join(f"N{i}" for i in of[u]) for u in users]
+    form = "11/15/2019 8:55:22 AM"
+    text = "".join(f"{n}\tU{u}\t{form}\t{h}\tN1-1 N2-0\n" for n, (u, h) in enumerate(zip(users * 2, history * 2), 1))
+    found = cf.read(put(tmp_path, text, "behaviors.tsv"), time=False)  # each history twice
+    check(found, STARS, "events", user="U{}".format, item="N{}".format, value=False)
+    assert any("30 rows that repeat a user's list" in note for note in found.notes)
+    found = cf.read(tmp_path / "behaviors.tsv", item=4, time=False)
+    assert found.item_ids.values.to_list() == ["N1"]
+    assert any("30 of 60 items" in note for note in found.notes)
+    text = "user,items\n" + "".join(f'{u},"{of[u]}"\n' for u in users)
+    check(cf.read(put(tmp_path, text), item="items"), STARS, "events", value=False)
+    frame = pl.DataFrame(STARS, schema=["user", "item", "rating", "time"], orient="row")
+    check(cf.read(frame.group_by("user").agg("item", "rating", "time")), STARS, "ratings", within=0)
+    with pytest.raises(DataError, match="not of the same lengths"):
+        cf.read(frame.group_by("user").agg("item", pl.col("rating").head(2)))
+    counted = "".join(f"{len(of[u])} {' '.join(map(str, of[u]))}\n" for u in users)  # CiteULike
+    found = cf.read(put(tmp_path, counted, "users.dat"))
+    check(found, STARS, "events", value=False)
+    assert any("users are numbered by line" in note for note in found.notes)
+
+
+def test_titles_are_no_lists(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},Alien {i} Resurrection {i % 3},{v}", "user,title,rating")
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", item=lambda i: f"Alien {i} Resurrection {i % 3}")
+
+
+def test_a_pivot_of_items_by_users(tmp_path: Path) -> None:
+    frame = pl.DataFrame(STARS, schema=["user", "item", "rating", "time"], orient="row")
+    frame = frame.with_columns(pl.format("u{}", "user"), pl.format("i{}", "item"))
+    for index, columns in (("user", "item"), ("item", "user")):
+        wide = frame.pivot(on=columns, index=index, values="rating")
+        wide.write_csv(tmp_path / "wide.csv")
+        check(cf.read(tmp_path / "wide.csv"), STARS, "ratings", user="u{}".format, item="i{}".format)
+    series = frame.to_pandas().set_index(["user", "item"])["rating"]
+    assert isinstance(series, pd.Series)
+    check(cf.read(series), STARS, "ratings", user="u{}".format, item="i{}".format)
+
+
+HALVES = [(u, i, v / 2, t) for u, i, v, t in STARS]
+LARGE = [(u, i, v * 1000 + 37, t) for u, i, v, t in COUNTS]
+
+
+@pytest.mark.parametrize(
+    ("table", "write"),
+    [
+        (HALVES, lambda v: f"{v}".replace(".", ",")),
+        (COUNTS, lambda v: f"{v * 37:,}".replace(",", ".") if v * 37 > 999 else f"{v * 37}"),
+        (LARGE, lambda v: f"{v:,}".replace(",", " ")),
+        (LARGE, lambda v: f"{v:,}".replace(",", "'")),
+        (HALVES, lambda v: f"{v * 3000:,.1f}"),
+        (HALVES, lambda v: f"{v * 3000:,.1f}".replace(",", "_").replace(".", ",").replace("_", ".")),
+        (STARS, lambda v: f"{v * 20} %"),
+        (STARS, lambda v: f"{v}/5"),
+        (STARS, lambda v: f"{v} star{'s' if v > 1 else ''}"),
+        (HALVES, lambda v: "★" * int(v) + ("½" if v % 1 else "")),
+        (HALVES, lambda v: f"${v:.2f}"),
+        (STARS, lambda v: f"+{v}.0"),
+    ],
+    ids=["9,5", "1.234", "1 234", "1'234", "1,234.5", "1.234,5", "90 %", "4/5", "4 stars", "glyphs", "$9.50", "+5.0"],
+)
+def test_how_numbers_are_written(tmp_path: Path, table: list[Row], write: Callable[[Any], str]) -> None:
+    text = lines(table, lambda u, i, v, t: f"u{u};i{i};{write(v)}", "user;item;rating")
+    found = cf.read(put(tmp_path, text), kind="ratings")
+    shown = {write(v): found.values[0] for _, _, v, _ in table[:1]}
+    factor = {"%": 20, "3000": 3000}.get("%" if "%" in next(iter(shown)) else "", 1)
+    values = found.values / factor
+    expected = np.array([v for _, _, v, _ in table])
+    ratio = values / expected
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
+    assert round(float(ratio[0]), 4) in (1, 37, 3000)
+
+
+def test_numbers_that_may_be_either_are_refused(tmp_path: Path) -> None:
+    text = lines(COUNTS, lambda u, i, v, t: f'u{u},i{i},"{v % 900 + 1},037"', "user,item,plays")
+    with pytest.raises(DataError, match=r"'\d+,037', which is not a number"):
+        cf.read(put(tmp_path, text))
+    first = "".join(f"u{n % 9};i{n};{'1.234' if n % 2 else '12'}\n" for n in range(1200))
+    with pytest.raises(DataError, match=r"points between thousands in its first rows, but '1\.5' in row 1201"):
+        cf.read(put(tmp_path, "user;item;plays\n" + first + "u1;i1;1.5\n"))
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{'like' if v > 2 else 'dislike'}", "user,item,rating")
+    with pytest.raises(DataError, match=r"give behaviour='rating' and weights=.*--behaviour rating --weights"):
+        cf.read(put(tmp_path, text))
+
+
+DAY = 86_399
+FORMS = {
+    "%m/%d/%Y": DAY,
+    "%d/%m/%Y": DAY,
+    "%-m/%-d/%y": DAY,
+    "%d.%m.%y": DAY,
+    "%d-%b-%y": DAY,
+    "%Y. %m. %d.": DAY,
+    "%Y年%m月%d日": DAY,
+    "%Y%m%d": DAY,
+    "%d%m%Y": DAY,
+    "%Y%m%d%H": 3_599,
+    "%Y%m%d%H%M": 59,
+    "%Y%m%d%H%M%S": 0,
+    "%Y-%m-%d %H": 3_599,
+    "%Y-%m-%dT%H:%M:%SZ": 0,
+    "%m/%d/%Y %I:%M:%S %p": 0,
+    "%d/%b/%Y:%H:%M:%S +0000": 0,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_how_dates_are_written(tmp_path: Path, form: str) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u}|{i}|{v}|{when(t, form)}", "user|item|rating|date")
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", within=FORMS[form])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda t: f"{t / 86_400 + 2_440_587.5:.6f}",
+        lambda t: f"{t / 86_400 + 25_569:.6f}",
+        lambda t: t * 10_000_000 + 116_444_736_000_000_000,
+        lambda t: t * 10_000_000 + 621_355_968_000_000_000,
+        lambda t: t * 1_000_000_000,
+        lambda t: f"{t}.0",
+    ],
+    ids=["Julian day", "spreadsheet", "Windows", ".NET", "nanoseconds", "float"],
+)
+def test_how_moments_are_counted(tmp_path: Path, write: Callable[[int], object]) -> None:
+    table = [(u, i, v, t // 86_400 * 86_400 + 43_200) for u, i, v, t in STARS]
+    text = lines(table, lambda u, i, v, t: f"{u},{i},{v},{write(t)}", "user,item,rating,timestamp")
+    check(cf.read(put(tmp_path, text)), table, "ratings", within=1)
+
+
+def test_the_order_of_day_and_month(tmp_path: Path) -> None:
+    table = [(u, i, v, 1_577_836_800 + 86_400 * (t % 12)) for u, i, v, t in STARS]  # 1 to 12 January 2020
+    for form in ("%d/%m/%Y", "%d-%m-%y", "%d%m%Y"):
+        text = "".join(f"{u}|{i}|{v}|{when(t, form)}\n" for u, i, v, t in table)
+        path = put(tmp_path, "user|item|rating|date\n" + text)
+        with pytest.raises(DataError, match=r"told from the month .*dates='dmy'.*--dates dmy"):
+            cf.read(path)
+        check(cf.read(path, dates="dmy"), table, "ratings", within=DAY)
+        check(cf.read(path, dates=form), table, "ratings", within=DAY)
+        turned = cf.read(path, dates="mdy")
+        assert turned.times is not None
+        assert len(np.unique(turned.times // 86_400 // 28)) > 5
+    years_first = lines(table, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%y-%m-%d')}", "user,item,rating,date")
+    check(cf.read(put(tmp_path, years_first), dates="ymd"), table, "ratings", within=DAY)
+    with pytest.raises(DataError, match="row 1 of column 'column_3' is not a date with the day first"):
+        cf.read([(1, 1, 5.0, "12/31/2020"), (2, 2, 4.0, "12/30/2020")], time=3, dates="dmy")
+    with pytest.raises(DataError, match=r"row 2 .*'2020/3/1', which is not of the form"):
+        cf.read([(1, 1, 5.0, "31/12/2020"), (2, 2, 4.0, "2020/3/1")], time=3, dates="%d/%m/%Y")
+    for wrong in ("day", 3, ["dmy"]):
+        with pytest.raises(ConfigError, match=r"dates is .*'dmy', 'mdy', 'ymd'"):
+            cf.read(path, dates=wrong)  # type: ignore[arg-type]
+    report = cf.check(path, dates="ymd")
+    assert report.worst != "error"
+    assert report.summary["to"] == "2020-01-12T00:00:00"
+    assert any("told from the month" in finding.what for finding in cf.check(path).findings)
+
+
+def test_times_that_stand_for_none_are_said(tmp_path: Path) -> None:
+    for none in ("0", "-1"):
+        text = "".join(f"{u},{i},{v},{t if u % 9 else none}\n" for u, i, v, t in STARS)
+        found = cf.read(put(tmp_path, "user,item,rating,timestamp\n" + text))
+        assert any("far from the others" in note for note in found.notes)
+    late = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{t * 10_000_000}", "user,item,rating,timestamp")
+    with pytest.raises(DataError, match="after the year 2100"):  # no unit of which we know
+        cf.read(put(tmp_path, late))
+    dates = lines(
+        STARS,
+        lambda u, i, v, t: f"{u},{i},{v},{when(t, '%Y-%m-%d') if u % 9 else '9999-12-31'}",
+        "user,item,rating,date",
+    )
+    assert any("9999-12-31" in note for note in cf.read(put(tmp_path, dates)).notes)
+
+
+def test_of_several_times_the_moment_is_taken(tmp_path: Path) -> None:
+    header = "user,item,rating,time,date,watch_time"
+    form = "%Y-%m-%d"
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%H:%M:%S')},{when(t, form)},{u * 7}", header)
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", within=DAY)
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{t},{t}", "user,item,rating,first_date,last_date")
+    assert any("no times taken, of 'first_date', 'last_date'" in note for note in cf.read(put(tmp_path, text)).notes)
+
+
+def test_blanks_and_marks_around_ids(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"u{u}{' ' if t % 9 == 0 else ''}, i{i}, {v}", "user, item, rating")
+    found = cf.read(put(tmp_path, text))
+    check(found, STARS, "ratings", user="u{}".format, item="i{}".format)
+    assert any("blanks around ids" in note for note in found.notes)
+    text = lines(STARS, lambda u, i, v, t: f"{u}, {i}, {v}", "user, item, rating")
+    assert cf.read(put(tmp_path, text)).item_ids.dtype == pl.Int64
+    text = lines(STARS, lambda u, i, v, t: f'="{u:04d}",{i},{v}', "user,item,rating")
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", user="{:04d}".format)
+    text = lines(STARS, lambda u, i, v, t: f"{'U' if t % 9 == 0 else 'u'}{u},{i},{v}", "user,item,rating")
+    assert any("capital letters; fold_ids=True" in note for note in cf.read(put(tmp_path, text)).notes)
+    frame = pl.DataFrame({"user": ["a", "a ", "b"], "item": [1, 2, 3], "rating": [1, 2, 3]})
+    assert cf.read(frame).n_users == 3  # of a frame ids are what they are
+
+
+def test_what_spreadsheets_do(tmp_path: Path) -> None:
+    text = "sep=;\n" + lines(STARS, lambda u, i, v, t: f"u{u};i{i};{v}", "user;item;rating")
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", user="u{}".format, item="i{}".format)
+    text = lines(STARS, lambda u, i, v, t: f"{76561197960265728 + u * 10**11:.5E},{i},{v}", "user,item,rating")
+    with pytest.raises(DataError, match="last digits are lost"):
+        cf.read(put(tmp_path, text))
+    twice = lines(STARS[:50], lambda u, i, v, t: f"u{u},i{i}", "user,item") * 2
+    with pytest.raises(DataError, match="row 51 holds the names of the columns again"):
+        cf.read(put(tmp_path, twice))
+    text = lines(STARS, lambda u, i, v, t: f'"u{u}","i{i}","{v}"', '"user", "item", "rating"')
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", user="u{}".format, item="i{}".format)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Benutzer;Film;Bewertung", "usuario;película;calificación", "用户;商品;评分", "пользователь;фильм;оценка"],
+)
+def test_names_in_other_languages(tmp_path: Path, header: str) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"u{u};i{i};{v}", header)
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", user="u{}".format, item="i{}".format)
+
+
+def test_addresses_of_databases(tmp_path: Path) -> None:
+    frame = pl.DataFrame(STARS, schema=["user", "item", "rating", "time"], orient="row")
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        frame.to_pandas().to_sql("ratings", connection, index=False)
+    connection.close()
+    check(cf.read(f"sqlite:///{tmp_path / 'x.db'}", table="ratings"), STARS, "ratings", within=0)
+    with pytest.raises(DataError, match=r"no file .*check the path"):
+        cf.read("sqlite:///no/such.db", table="ratings")
+
+
+def test_files_of_which_ids_differ_in_type(tmp_path: Path) -> None:
+    put(tmp_path, lines(STARS, lambda u, i, v, t: f"u{u},{i},{v}", "user,item,rating"), "a.csv")
+    put(tmp_path, lines(STARS, lambda u, i, v, t: f"{u},{i},{v}", "user,item,rating"), "b.csv")
+    assert any("text in some files and numbers in others" in note for note in cf.read(tmp_path).notes)
