@@ -488,7 +488,7 @@ def test_the_unit_of_time_does_not_matter(way: str) -> None:
     ("times", "message"),
     [
         ([10**9, 10**9 * 1_500], "several units"),
-        (["01/02/2020", "03/04/2020"], "tell the day from the month"),
+        (["01/02/2020", "03/04/2020"], "told from the month"),
         (["13/02/2020", "02/13/2020"], "two forms"),
         ([1.25, 2.5], "no unit that can be told"),
         (["soon", "later"], "no times that can be read"),

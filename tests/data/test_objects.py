@@ -10,7 +10,8 @@ import pytest
 
 import cofactor as cf
 from cofactor.data.encoding import encode_like
-from cofactor.data.features import features, with_features
+from cofactor.data.features import features
+from cofactor.data.with_features import with_features
 from cofactor.errors import DataError
 from toys import two_tastes as table
 
