@@ -76,11 +76,11 @@ def test_hugging_face(rec, tmp_path):
     facts = json.loads((tmp_path / "hf" / "config.json").read_text())
     assert (facts["model"], facts["config"]["n_factors"]) == ("als", 3)
     card = (tmp_path / "hf" / "README.md").read_text()
-    assert f"| valid_rmse | {rec.metrics['valid_rmse']:.4f} |" in card
+    assert f"| random_tenth_rmse | {rec.metrics['random_tenth_rmse']:.4f} |" in card
     export.export_hf(Recommender(rec.model, rec.data), tmp_path / "hf")
     card = (tmp_path / "hf" / "README.md").read_text()
     assert "Nothing was measured" in card
-    assert "valid_rmse" not in card
+    assert "_rmse" not in card
 
 
 # ---- ONNX

@@ -52,8 +52,9 @@ def fit(
     ``config`` are the fields of the model's config.
     ``user_features``/``item_features``: names of side-table columns, or a frame with an id column. ``warm_from`` is an
     earlier Recommender of the same model, with whose vectors training begins where it goes in sweeps.
-    With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the training rows, and the
-    residuals on the last tenth make its intervals (and, where nothing is watched, its ``valid_rmse``).
+    With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the training rows, drawn at
+    random. The residuals on the other tenth make its intervals, and, where nothing is watched, its
+    ``random_tenth_rmse``. That is not a figure of the future: evaluate on a split by time for one.
     """
     check_threads()
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:

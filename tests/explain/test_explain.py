@@ -397,4 +397,6 @@ def test_figures_of_the_report_are_explained():
 
     script = (resources.files("cofactor.report") / "page" / "page.js").read_text(encoding="utf-8")
     meanings = script[script.index("const MEANING") : script.index("const meaning")]
-    assert all(f"  {name}: " in meanings for name in (*RATING, *INTERVAL, "valid_rmse", "inner_rmse"))
+    assert all(
+        f"  {name}: " in meanings for name in (*RATING, *INTERVAL, "valid_rmse", "random_tenth_rmse", "inner_rmse")
+    )

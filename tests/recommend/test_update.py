@@ -77,7 +77,11 @@ def test_many_events_at_once_end_as_one_after_the_other(rec):
 def test_what_is_known_of_a_user_does_not_depend_on_when_it_was_asked(kind):
     """Events one by one, in parts, at once, and with questions in between; with the result of a plain loop."""
     rng = np.random.default_rng(5)
-    data = table() if kind == "ratings" else table().replace(kind="counts", duplicates="sum", values=np.round(table().values))
+    data = (
+        table()
+        if kind == "ratings"
+        else table().replace(kind="counts", duplicates="sum", values=np.round(table().values))
+    )
     one = cf.fit(data, model="bias" if kind == "ratings" else "item-cosine", calibrate=False)
     ids = data.item_ids.values.to_list()
     events = [

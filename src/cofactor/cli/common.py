@@ -131,9 +131,10 @@ def check_page(out: str) -> None:
 WORDS = {
     "inner_rmse": "error on held-out training rows, used to select the model, so slightly optimistic",
     "inner_ndcg@10": "lists on held-out training rows, used to select the model, so slightly optimistic",
-    "valid_rmse": "error on held-out rows, on the scale of the ratings",
+    "valid_rmse": "error on the validation rows, on the scale of the ratings",
+    "random_tenth_rmse": "error on a random tenth of the rows, held out; not of the future",
     "valid_mse": "squared error on held-out rows",
-    "drift": "how far the item vectors moved, 0 to 2",
+    "embedding_shift": "how far the item vectors moved, 0 to 2",
     "warm_start": "1: began with the earlier vectors",
 }
 """What the metrics of a model are, in words."""

@@ -45,12 +45,13 @@ const MEANING = {
   interval_width: "mean width of the intervals; narrow is good where the coverage holds",
   interval_score: "width of the interval plus a penalty for each rating outside it, so that neither wide nor wrong intervals win; lower is better",
   valid_rmse: "error on rows held out of training, on the scale of the ratings",
+  random_tenth_rmse: "error on a random tenth of the rows, held out of training; not a figure of the future",
   inner_rmse: "error on a held-out tenth of the training rows, by which this model was chosen, so slightly optimistic",
   ndcg: "how near the lists are to the best ones possible, from 0 to 1",
 };
 const meaning = (name) => MEANING[name] || MEANING[name.split("@")[0].replace("inner_", "")] || null;
 const SHOUTED = /^(rmse|mse|mae|ndcg|mrr|map|auc)(?=@|$)/;
-const heading = (name) => name.replace(/^(inner|valid)_/, "$1 ").split(" ").map((w) => w.replace(SHOUTED, (m) => m.toUpperCase())).join(" ").replaceAll("_", " ");
+const heading = (name) => name.replace(/^(inner|valid|random_tenth)_/, "$1 ").split(" ").map((w) => w.replace(SHOUTED, (m) => m.toUpperCase())).join(" ").replaceAll("_", " ");
 const SHARES = new Set(["interval_coverage", "coverage"]);
 const amount = (name, v) => (SHARES.has(name) && v !== null ? `${(100 * v).toFixed(1)}\u00a0%` : fix(v, Math.abs(v) >= 100 ? 1 : 3));
 function figures(list) {
