@@ -78,13 +78,16 @@ class Recommender(Fitted):
         self,
         user: Any = None,
         *,
+        users: Iterable[Any] | None = None,
         history: Mapping[Any, float] | Iterable[Any] | None = None,
         features: Mapping[str, Any] | None = None,
         **options: Unpack[ListOptions],
     ) -> pl.DataFrame:
         """The ``n`` best items for a user of the training data, or for a new one with a ``history`` or ``features``.
 
-        Returns a frame rank, item, [title,] score, [low, high,] reason, status. Nothing is retrained.
+        Returns a frame rank, item, [title,] score, [low, high,] reason, status. Nothing is retrained. ``users``: the
+        lists of several users, one under the other, with the column ``user`` in front; :meth:`recommend_all` makes
+        those of many quicker.
         ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
         then counts for the upper quartile of these ratings). ``features`` maps columns of the table of users to values
         (``{"age": 31}``): a history, if any, starts from the scores of similar users.
@@ -106,8 +109,12 @@ class Recommender(Fitted):
 
         ConfigError for an option that does not exist or makes no sense, UnknownIdError for an unknown id.
         """
-        from cofactor.recommend.recommend import recommend_frame
+        from cofactor.recommend.recommend import recommend_frame, recommend_users
 
+        if users is not None:
+            if user is not None or history is not None or features is not None:
+                raise ConfigError("give users=[...], or else one user, history or features, and not both")
+            return recommend_users(self, users, list_options(**options))
         return recommend_frame(self, user, history, features, list_options(**options))
 
     def recommend_all(
@@ -248,8 +255,22 @@ class Recommender(Fitted):
         (shared_raters + ``shrink``), since vectors of items that few rated are alike by chance (Bell & Koren 2007);
         ``shrink=0`` gives the bare cosines.
         An unknown item is an ``error``, gives an empty frame (``skip``), or what most have rated (``popular``).
+        A list of items gives the frames of all, one under the other, with the column ``of`` in front.
         """
         return similar_frame(self, item, n, shrink, unknown)
+
+    def similar_users(
+        self, user: Any, n: int = 10, *, shrink: float = SHRINK, unknown: Unknown = "error"
+    ) -> pl.DataFrame:
+        """The ``n`` users of the training data nearest to one: a frame rank, user, similarity, shared_items.
+
+        By the cosine of the model's user vectors, times shared_items / (shared_items + ``shrink``); or, where it has
+        none, by the cosine of the sets of rated items. A list of users gives the frames of all, with the column ``of``
+        in front. UnknownIdError for a user who was not in training; with ``unknown="skip"`` an empty frame.
+        """
+        from cofactor.recommend.similar_users import similar_users_frame
+
+        return similar_users_frame(self, user, n, shrink, unknown)
 
     def biases(self, n: int = 5, which: Literal["item", "user"] = "item") -> pl.DataFrame:
         """The ``n`` lowest and ``n`` highest biases: a frame end, item (or user), bias, ratings.

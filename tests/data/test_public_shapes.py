@@ -14,7 +14,9 @@ import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor.data.side_tables import with_groups
 from cofactor.errors import ConfigError, DataError
+from cofactor.report.factors import genre_table
 
 Row = tuple[int, int, float, int]
 
@@ -397,3 +399,27 @@ def test_files_of_which_ids_differ_in_type(tmp_path: Path) -> None:
     put(tmp_path, lines(STARS, lambda u, i, v, t: f"u{u},{i},{v}", "user,item,rating"), "a.csv")
     put(tmp_path, lines(STARS, lambda u, i, v, t: f"{u},{i},{v}", "user,item,rating"), "b.csv")
     assert any("text in some files and numbers in others" in note for note in cf.read(tmp_path).notes)
+
+
+def test_genres_of_a_text_are_groups(tmp_path: Path) -> None:
+    genres = ["Drama, War", "War", "Drama"]
+    written = {
+        "genres": lambda i: genres[i % 3].replace(", ", "|"),
+        "Genres": lambda i: f'"{genres[i % 3]}"',
+        "genre": lambda i: f'"{genres[i % 3].split(", ")}"',
+        "tags": lambda i: genres[i % 3].replace(", ", "; "),
+    }
+    for name, write in written.items():
+        text = f"user,item,rating,{name}\n" + "".join(f"{u},{i},{v},{write(i)}\n" for u, i, v, _ in STARS)
+        side = "item," + name + "\n" + "".join(f"{i},{write(i)}\n" for i in range(20))
+        put(tmp_path, "".join(f"{u},{i},{v}\n" for u, i, v, _ in STARS), "plain.csv")
+        for data in (
+            cf.read(put(tmp_path, text)),
+            cf.read(tmp_path / "plain.csv", items=put(tmp_path, side, "side.csv")),
+        ):
+            found = genre_table(data, np.arange(data.n_items))
+            assert found[0] == ["Drama", "War"], name
+            known = [set(genres[int(item) % 3].split(", ")) for item in data.item_ids]
+            assert [{g for g, has in zip(found[0], row) if has} for row in found[1]] == known
+    one = pl.DataFrame({"item": ["a", "b"], "category": ["Arts, Crafts & Sewing", "Books"]})
+    assert with_groups(one, "item")["category"].to_list() == one["category"].to_list()

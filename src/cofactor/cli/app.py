@@ -51,7 +51,7 @@ COMMANDS = {
         "predict:command",
         "Predict ratings (or scores, by a ranker) of --user for --item, or of a table of --pairs.",
     ),
-    "similar": ("similar:command", "Show which items are most like one."),
+    "similar": ("similar:command", "Show which items are most like one or several; or, with --user, which users."),
     "explain": (
         "explain:command",
         "Take a prediction apart: terms that sum to it, and the nearest items that the user rated.",

@@ -209,6 +209,8 @@ def read_test(
 ) -> Interactions:
     """Held-out ratings from a file that is like the training table, unless it is said otherwise."""
     mine = rec.data.columns
+    if not (ways.get("kind") or ways.get("count") or ways.get("behaviour")):
+        ways["kind"] = rec.data.kind  # what a few rows look like is another question
     return read_ratings(
         source, user or mine.user, item or mine.item, rating or mine.rating or False, time or mine.time or False, **ways
     )

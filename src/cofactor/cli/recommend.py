@@ -28,7 +28,7 @@ Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of use
 @with_list_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
-    user: str | None = typer.Option(None, "--user", help="A user of the training data."),
+    user: list[str] | None = typer.Option(None, "--user", help="A user of the training data; repeat it."),  # noqa: B008
     liked: list[str] | None = Liked,
     feature: list[str] | None = Feature,
     everybody: bool = typer.Option(False, "--all", help="For every user; needs --out."),
@@ -45,7 +45,7 @@ def command(
 
     For a new user, --feature age=31 says more, or all that is known. With --all the lists go into --out recs.parquet.
     """
-    if sum((user is not None, bool(liked or feature), everybody)) != 1:
+    if sum((bool(user), bool(liked or feature), everybody)) != 1:
         raise ConfigError(
             "give one of --user ID, --liked ITEM or ITEM=RATING (repeatable; or --feature COLUMN=VALUE) and --all"
         )
@@ -77,8 +77,9 @@ def command(
         else:
             say(f"wrote the best {n} items for {count:,} users to {out}")
         return
-    if user is not None:
-        frame = rec.recommend(rec.data.user_ids.parse(user), **options)
+    if user:
+        asked = [rec.data.user_ids.parse(one) for one in user]
+        frame = rec.recommend(asked[0], **options) if len(asked) == 1 else rec.recommend(users=asked, **options)
     else:
         history = parse_history(liked or [], rec.items)
         if None in history.values() and rec.scale.explicit and not as_json:

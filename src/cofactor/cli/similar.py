@@ -1,22 +1,29 @@
-"""``cofactor similar``: the items nearest to one."""
+"""``cofactor similar``: the items nearest to some, or the users nearest to some."""
 
 from __future__ import annotations
 
 import typer
 
 from cofactor.cli.common import Json, emit
+from cofactor.errors import ConfigError
 from cofactor.recommender import load
 
 
 def command(
     model: str = typer.Argument(help="A saved model."),
-    item: str = typer.Argument(help="An item's id, or its title."),
-    n: int = typer.Option(10, "-n", help="How many items."),
+    items: list[str] | None = typer.Argument(None, metavar="[ITEM]...", help="Ids or titles of items."),  # noqa: B008
+    user: list[str] | None = typer.Option(None, "--user", help="Users like this one, in place of items; repeat it."),  # noqa: B008
+    n: int = typer.Option(10, "-n", help="How many items or users."),
     shrink: float = typer.Option(
         20.0, "--shrink", help="Of vectors: shared raters at which half of the likeness counts; 0: all of it."
     ),
     as_json: bool = Json,
 ) -> None:
-    """Show which items are most like one."""
+    """Show which items are most like one or several; or, with --user, which users."""
+    if bool(items) == bool(user):
+        raise ConfigError("name an item or several, or users with --user ID, and not both")
     rec = load(model)
-    emit(rec.similar_items(rec.data.item_ids.parse(item), n, shrink=shrink), as_json)
+    parse = rec.data.item_ids.parse if items else rec.data.user_ids.parse
+    asked = [parse(one) for one in items or user or []]
+    find = rec.similar_items if items else rec.similar_users
+    emit(find(asked[0] if len(asked) == 1 else asked, n, shrink=shrink), as_json)

@@ -339,6 +339,12 @@ def _described(
         if found is not None:
             tables["item_table"] = found[0]
             notes.append(found[1])
+        grouped = _groups(table, data)
+        if grouped is not None:
+            before = tables.get("item_table")
+            groups = grouped.drop(data.columns.item)
+            tables["item_table"] = grouped if before is None else before.hstack(groups)
+            notes.append(f"groups of items: column {groups.columns[0]!r}")
     return data.replace(notes=(*data.notes, *notes), **tables) if tables else data
 
 
@@ -373,6 +379,25 @@ def _titles(table: Table, data: Interactions, title: str | None) -> tuple[pl.Dat
     except DataError:  # ids of another type than the cleaned ones
         if title is not None:
             raise
+        return None
+
+
+def _groups(table: Table, data: Interactions) -> pl.DataFrame | None:
+    """A table of the items with the groups (genres, say) that the rows name, the same in all rows of an item; None
+    where there is no such column."""
+    item, taken = data.columns.item, (data.columns.user, data.columns.rating, data.columns.time)
+    if item not in table.names or not table.headed:
+        return None
+    plain = {column_names.plain_name(name): name for name in reversed(table.names) if name not in (item, *taken)}
+    name = next((plain[group] for group in side_tables.GROUPS if group in plain), None)
+    if name is None or table.sample[name].dtype != pl.String:
+        return None
+    frame = table.load([item, name], [item]).drop_nulls().unique(maintain_order=True)
+    if len(frame) > 1.05 * frame[item].n_unique():  # said of the row, not of the item
+        return None
+    try:
+        return side_tables.align_frame(side_tables.with_groups(frame, item), item, data.item_ids, item)[0]
+    except DataError:  # ids of another type than the cleaned ones
         return None
 
 

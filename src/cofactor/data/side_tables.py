@@ -34,8 +34,39 @@ def align(
     if ids.kind == "item":
         frame, said = _titled(frame, key, title, table.label)
         notes += said
+        frame = with_groups(frame, key)
     aligned, said = align_frame(frame, key, ids, column)
     return aligned, notes + said
+
+
+GROUPS = ("genres", "genre", "categories", "category", "tags")
+"""Names of a column that says which groups an item belongs to, likeliest first."""
+
+
+def with_groups(frame: pl.DataFrame, key: str) -> pl.DataFrame:
+    """With the usual columns of groups (genres, say) under their usual names, and ``|`` between several groups of an
+    item however they were written: ``Drama, War``, ``['Drama', 'War']``."""
+    for name in frame.columns:
+        usual = plain_name(name)
+        if name == key or usual not in GROUPS or frame[name].dtype != pl.String:
+            continue
+        if usual != name and usual not in frame.columns:
+            frame, name = frame.rename({name: usual}), usual
+        text = frame[name].str.strip_chars()
+        present = text.drop_nulls()
+        if present.str.contains("|", literal=True).any() or not len(present):
+            continue
+        if present.str.contains(r"^\[.*\]$").all():
+            members = text.str.extract_all(r"\"[^\"]+\"|'[^']+'|[^,\[\]'\"]+").list.eval(
+                pl.element().str.strip_chars(" '\"").filter(pl.element().str.strip_chars(" '\"") != "")
+            )
+            frame = frame.with_columns(members.list.join("|").alias(name))
+            continue
+        for mark in (";", ",") if usual != "category" else ():  # "Arts, Crafts & Sewing" is one
+            if present.str.contains(mark, literal=True).sum() > 0.1 * len(present):
+                frame = frame.with_columns(text.str.replace_all(rf"\s*{mark}\s*", "|").alias(name))
+                break
+    return frame
 
 
 def _numbers_of_text(frame: pl.DataFrame, key: str) -> tuple[pl.DataFrame, list[str]]:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from cofactor.data.features import features
 from cofactor.data.interactions import Features, Interactions
+from cofactor.data.side_tables import GROUPS
 from cofactor.errors import ConfigError, did_you_mean
 
 Array = NDArray[Any]
-USUAL = ("genres", "genre", "categories", "category", "tags")
+USUAL = GROUPS
 
 
 def groups_of(data: Interactions, column: str | None) -> Features:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._validate import check_iterable
 from cofactor.data.interactions import Features
 from cofactor.errors import ConfigError
 from cofactor.model import Interval
@@ -60,6 +61,27 @@ def recommend_frame(
         )
     rules = rules_of(rec, options)
     who = new_user(rec, history, options["unknown"], features) if new else find_user(rec, user, options["unknown"])
+    return _frame(rec, who, rules)
+
+
+def recommend_users(rec: Fitted, users: Iterable[Any], options: ListOptions) -> pl.DataFrame:
+    """The lists of several users under each other: the columns of :func:`recommend_frame` after ``user``."""
+    users = list(check_iterable("users", users, "[196, 186]"))
+    rec.data.user_ids.encode(users)  # DataError for ids of several types
+    rules = rules_of(rec, options)
+    frames = []
+    for user in users:
+        found = _frame(rec, find_user(rec, user, options["unknown"]), rules)
+        frames.append(found.insert_column(0, pl.Series("user", [user] * len(found))))
+    if not frames:
+        none = _frame(rec, None, rules)
+        return none.insert_column(0, pl.Series("user", [], dtype=rec.data.user_ids.dtype))
+    return pl.concat(frames, how="vertical_relaxed")
+
+
+def _frame(rec: Fitted, who: UserProfile | None, rules: Rules) -> pl.DataFrame:
+    """One list as a frame; an empty one for nobody."""
+    options = rules.options
     bounds: Interval | None = None
     if who is None:
         codes, values = np.empty(0, np.int32), np.empty(0, np.float32)

@@ -1,7 +1,8 @@
-"""The items nearest to one, in a frame."""
+"""The items nearest to one or to several, in a frame."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from cofactor.recommend.topn import top_n
 
 def similar_frame(rec: Fitted, item: Any, n: int, shrink: float, unknown: Unknown) -> pl.DataFrame:
     """The work of :meth:`Recommender.similar_items`."""
+    if is_several(item):
+        return under_each_other(item, lambda one: similar_frame(rec, one, n, shrink, unknown))
     check_policy(unknown)
     check_int("n", n)
     if check_number("shrink", shrink) < 0:
@@ -44,3 +47,22 @@ def similar_frame(rec: Fitted, item: Any, n: int, shrink: float, unknown: Unknow
             pl.Series("status", [status] * len(found), dtype=pl.String),
         ]
     )
+
+
+def is_several(ids: Any) -> bool:
+    """Whether this is a list of ids, and not one."""
+    return isinstance(ids, (list, tuple, set, frozenset, pl.Series)) or getattr(ids, "ndim", 0) > 0
+
+
+def under_each_other(ids: Iterable[Any], frame_of: Callable[[Any], pl.DataFrame]) -> pl.DataFrame:
+    """A frame for each of these ids, one under the other, with the id in the first column, ``of``."""
+    frames = []
+    for one in ids:
+        found = frame_of(one)
+        frames.append(found.insert_column(0, pl.Series("of", [one] * len(found))))
+    if not frames:
+        raise ConfigError("give one id or several; this list holds none")
+    try:
+        return pl.concat(frames, how="vertical_relaxed")
+    except pl.exceptions.PolarsError:  # some by number, some by title
+        return pl.concat([frame.with_columns(pl.col("of").cast(pl.String)) for frame in frames])

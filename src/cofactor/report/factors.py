@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cofactor._blas import one_thread
 from cofactor.data.interactions import Interactions
 from cofactor.model import HasFactors
+from cofactor.recommend.groups import USUAL
 from cofactor.recommend.ids import item_labels
 
 Array = NDArray[Any]
@@ -65,11 +66,13 @@ def name_factors(
 
 
 def genre_table(data: Interactions, items: Array) -> tuple[list[str], Array]:
-    """Genre names, and a bool matrix (len(items), genres), from a ``genres`` column split at ``|``, if there is one."""
+    """Genre names, and a bool matrix (len(items), genres), from the column of genres (or categories, tags),
+    split at ``|``; none where there is no such column."""
     table = data.item_table
-    if table is None or "genres" not in table.columns:
+    column = None if table is None else next((name for name in USUAL if name in table.columns), None)
+    if table is None or column is None:
         return [], np.zeros((len(items), 0), dtype=bool)
-    lists = table["genres"].gather(items).to_list()
+    lists = table[column].gather(items).to_list()
     split = [g.split("|") if isinstance(g, str) else list(g or []) for g in lists]
     names = sorted({g for row in split for g in row if g and not g.startswith("(")})
     at = {g: i for i, g in enumerate(names)}

@@ -1,0 +1,92 @@
+"""Lists and neighbours of several users and items at once, and which users are alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.toys import random_ratings
+
+import cofactor as cf
+from cofactor.errors import ConfigError, DataError, UnknownIdError
+
+
+@pytest.fixture(scope="module", params=["als", "item-cosine", "popular"])
+def rec(request: pytest.FixtureRequest) -> cf.Recommender:
+    return cf.fit(random_ratings(), model=request.param, seed=0)
+
+
+def test_lists_of_several_users_are_their_lists(rec: cf.Recommender) -> None:
+    users = rec.data.user_ids.values.to_list()[:3]
+    found = rec.recommend(users=users, n=2)
+    for user in users:
+        own = found.filter(pl.col("user") == user).drop("user")
+        assert own.equals(rec.recommend(user, n=2))
+    assert found["user"].unique(maintain_order=True).to_list() == users
+    assert rec.recommend(users=[], n=2).columns == found.columns
+    with pytest.raises(UnknownIdError):
+        rec.recommend(users=[*users, "nobody"])
+    assert len(rec.recommend(users=["nobody"], unknown="skip")) == 0
+    for wrong in ({"user": users[0]}, {"history": ["i"]}):
+        with pytest.raises(ConfigError, match="give users="):
+            rec.recommend(users=users, **wrong)
+    with pytest.raises(ConfigError, match="users is 3; give several"):
+        rec.recommend(users=3)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="mix types"):
+        rec.recommend(users=[users[0], 5])
+
+
+def test_neighbours_of_several_items(rec: cf.Recommender) -> None:
+    items = rec.data.item_ids.values.to_list()[:2]
+    found = rec.similar_items(items, n=3)
+    for item in items:
+        assert found.filter(pl.col("of") == item).drop("of").equals(rec.similar_items(item, n=3))
+    with pytest.raises(ConfigError, match="holds none"):
+        rec.similar_items([])
+
+
+def test_similar_users_by_hand(rec: cf.Recommender) -> None:
+    data = rec.data
+    seen = np.zeros((data.n_users, data.n_items))
+    seen[data.users, data.items] = 1
+    shared = seen @ seen[0]
+    factors: Any = rec.model.factors("user") if hasattr(rec.model, "factors") else np.zeros((data.n_users, 0))
+    if factors.shape[1]:
+        norms = np.linalg.norm(factors, axis=1)
+        expected = factors @ factors[0] / np.maximum(norms * norms[0], 1e-30) * shared / (shared + 20)
+    else:
+        expected = shared / np.sqrt(seen.sum(1) * seen[0].sum())
+    expected[0] = -1
+    found = rec.similar_users(data.user_ids.values[0], n=data.n_users - 1)
+    codes = data.user_ids.encode(found["user"])
+    np.testing.assert_allclose(found["similarity"], np.sort(expected)[::-1][: len(found)], atol=1e-5)
+    np.testing.assert_allclose(found["similarity"], expected[codes], atol=1e-5)
+    assert found["shared_items"].to_list() == shared[codes].astype(int).tolist()
+    assert rec.similar_users([data.user_ids.values[0]], n=2)["of"].n_unique() == 1
+    with pytest.raises(UnknownIdError):
+        rec.similar_users("nobody")
+    assert len(rec.similar_users("nobody", unknown="skip")) == 0
+    with pytest.raises(ConfigError, match="no users are popular"):
+        rec.similar_users("nobody", unknown="popular")
+
+
+def test_on_the_command_line(rec: cf.Recommender, tmp_path: Path, typed: Any) -> None:
+    rec.save(tmp_path / "m")
+    users, items = (ids.values.to_list()[:2] for ids in (rec.data.user_ids, rec.data.item_ids))
+
+    def asked(*args: object) -> list[dict[str, Any]]:
+        code, out, err = typed(*args, "-n", "2", "--json")
+        assert code == 0, err
+        return json.loads(out)  # type: ignore[no-any-return]
+
+    found = asked("similar", tmp_path / "m", *items)
+    assert [row["of"] for row in found] == [items[0]] * 2 + [items[1]] * 2
+    found = asked("similar", tmp_path / "m", "--user", users[0])
+    assert [row["user"] for row in found] == rec.similar_users(users[0], n=2)["user"].to_list()
+    found = asked("recommend", tmp_path / "m", "--user", users[0], "--user", users[1])
+    assert {row["user"] for row in found} == set(users)
+    assert typed("similar", tmp_path / "m")[0] == 2
