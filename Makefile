@@ -50,10 +50,9 @@ bench: $(VENV)/.dev
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
 
 $(VENV)/.core: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[serve]'
+	$(BIN)/python -m pip install --quiet --no-compile --editable '.[serve]'  # compiled as it is used
 	touch $@
 
 # TORCH= (empty) leaves PyTorch out; its tests are then skipped.

@@ -73,6 +73,9 @@ WHOLE = (
     "cofactor.sklearn",
     "cofactor.client",
     "cofactor.export",
+    "cofactor.hub",
+    "cofactor.mlflow",
+    "cofactor.vectors",
     "cofactor.evaluation.metrics",
     "cofactor.engines.spark",
 )

@@ -36,8 +36,8 @@ _PUBLIC = {
 __all__ = ["__version__", "split", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
+    from cofactor._typed import fit as fit
     from cofactor.api import diff as diff
-    from cofactor.api import fit as fit
     from cofactor.collab import Learner as Learner
     from cofactor.collab import collab_learner as collab_learner
     from cofactor.data import splits as split

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from cofactor.recommend.fitted import Fitted
 from cofactor.recommender import Recommender, load
 from cofactor.selection.choose import choose
 
+when_fitted: list[Callable[[Recommender], None]] = []
+"""Called with each model that :func:`fit` has trained (``cofactor.mlflow.autolog`` is one)."""
 AUTO: dict[str, Task] = {"auto": "rating", "auto-ranking": "ranking"}
 
 
@@ -105,7 +108,10 @@ def fit(
     if choice is not None:
         fitted.metrics.update(choice.metrics)
         fitted.trials = choice.frame
-    return Recommender.of(fitted)
+    rec = Recommender.of(fitted)
+    for hook in when_fitted:
+        hook(rec)
+    return rec
 
 
 def diff(

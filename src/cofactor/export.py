@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -30,6 +30,12 @@ from cofactor.models.dot_bias.model import DotBias
 from cofactor.models.torch.module import TorchModule, need_torch
 from cofactor.recommender import Recommender
 
+FOLDER = (
+    "`config.json`: the model's parameters",
+    "`model.safetensors`: its arrays; users and items are rows, by code",
+    "`items.parquet`: the item of each code",
+)
+"""What :func:`export_hub` writes."""
 Format = Literal["npy", "npz", "parquet", "word2vec"]
 
 
@@ -237,35 +243,47 @@ def export_hf(rec: Recommender, folder: str | Path) -> None:
     _write(place / "model.safetensors", lambda f: tensors.write(f, stripped))
     _write(place / "items.parquet", lambda f: id_tables.write(f, rec.data.item_ids, rec.data.item_table))
     _write(place / "config.json", lambda f: f.write((json.dumps(facts, indent=2, allow_nan=False) + "\n").encode()))
-    _write(place / "README.md", lambda f: f.write(_card(facts).encode()))
+    _write(place / "README.md", lambda f: f.write(card(rec, FOLDER).encode()))
 
 
-def _card(facts: dict[str, Any]) -> str:
-    measured = [(name, value) for name, value in facts["metrics"].items() if value is not None]
-    table = ["| metric | value |", "|---|---|", *(f"| {n} | {v:.4f} |" for n, v in measured)]
+def card(rec: Recommender, files: Sequence[str]) -> str:
+    """The model card: what it is and what was measured, in Markdown. ``files`` says what each file is."""
     lines = [
         "---",
         "library_name: cofactor",
         "tags: [recommender-system, collaborative-filtering]",
         "---",
         "",
-        f"# {facts['model']}",
+        f"# {rec.name}",
         "",
-        f"A {facts['task']} model of cofactor, trained on {facts['ratings']:,} ratings by {facts['users']:,} users of"
-        f" {facts['items']:,} items (seed {facts['seed']}).",
+        f"A {rec.model.task} model of cofactor, trained on {len(rec.data):,} ratings by {rec.data.n_users:,} users of"
+        f" {rec.data.n_items:,} items (seed {rec.seed}).",
         "",
         "## Measured",
         "",
-        *(table if measured else ["Nothing was measured on held-out ratings."]),
+        *_measured(rec),
         "",
         "## Files",
         "",
-        "- `config.json`: the model's parameters",
-        "- `model.safetensors`: its arrays; users and items are rows, by code",
-        "- `items.parquet`: the item of each code",
+        *(f"- {file}" for file in files),
         "",
     ]
     return "\n".join(lines)
+
+
+def _measured(rec: Recommender) -> list[str]:
+    """Figures on held-out rows with their 95 % intervals, then what training itself measured."""
+    lines = []
+    for line in [] if rec.figures is None else rec.figures.to_dicts():
+        if line["value"] is not None:
+            low, high = line["low"], line["high"]
+            bounds = "" if low is None else f" ({low:.4f} to {high:.4f})"
+            lines.append(f"| {line['metric']} | {line['value']:.4f}{bounds} | {line['rows']} |")
+    metrics = manifest.plain(rec.metrics)
+    lines += [f"| {name} | {value:.4f} | while training |" for name, value in metrics.items() if value is not None]
+    return ["| metric | value | rows |", "|---|---|---|", *lines] if lines else [
+        "Nothing was measured on held-out ratings."
+    ]
 
 
 # ---- files

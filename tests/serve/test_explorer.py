@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,6 +19,8 @@ import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor.evaluation import with_figures
+from cofactor.recommend.options import OPTIONS
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = os.environ.get("COFACTOR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -49,16 +52,17 @@ def films():
             "genres": [("Drama|Crime", "Comedy", "Action")[i % 3] for i in range(N_ITEMS)],
         }
     )
-    return cf.read(frame, "user", "item", "rating", items=table)
+    people = pl.DataFrame({"user": np.arange(N_USERS) + 1, "side": ["odd", "even"] * (N_USERS // 2)})
+    return cf.read(frame, "user", "item", "rating", items=table, users=people)
 
 
 @contextmanager
-def serving(bundle, state):
+def serving(bundle, state, *more):
     """The address of a server in a process of its own, and the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "cofactor", "serve", str(bundle), "--port", str(port), "--state", str(state)]
+    command = [sys.executable, "-m", "cofactor", "serve", str(bundle), "--port", str(port), "--state", str(state), *map(str, more)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}/"
     try:
@@ -83,7 +87,16 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(bundle, tmp_path_factory):
-    with serving(bundle, tmp_path_factory.mktemp("state") / "s") as (url, _):
+    folder = tmp_path_factory.mktemp("state")
+    data = films()
+    held = cf.split.random(data, valid=0.2, seed=0).valid
+    for name in ("ease", "popular"):
+        rec = cf.load(bundle) if name == "ease" else cf.fit(data, model=name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the rows are training rows: it is the page that is tested
+            rec = with_figures(rec, cf.evaluate(rec, held, metrics=["ndcg"]), "a fifth, at random")
+        rec.save(folder / f"{name}.cofactor")
+    with serving(folder / "ease.cofactor", folder / "s", "--beside", folder / "popular.cofactor") as (url, _):
         yield url
 
 
@@ -308,7 +321,155 @@ def test_on_a_phone_a_bar_says_what_the_list_has_become(chromium, server):
         page.wait_for_function("() => scrollY < 200")
 
 
-VIEWS = ["taste?r=1020*10", "user", "user/1", "item", "item/1020", "map", "model", "taste?r=1020*10&why=1024"]
+def rows_of(page, side):
+    return page.locator(f"[aria-label='{side} list'] .rec .title").all_inner_texts()
+
+
+def compared(page):
+    page.wait_for_function("() => document.querySelectorAll('.sides .recs').length === 2 && !document.querySelector('.sides [aria-busy]')")
+    return page.inner_text(".between")
+
+
+def test_two_versions_side_by_side(page, server):
+    """What moved is marked, what is in one list alone is too, and the figures above are of the same rows."""
+    page.goto(server + "#/taste?r=1020*10&r=1022*9")
+    mine = settled(page)
+    page.click("nav >> text=Compare")
+    said = compared(page)
+    left, right = rows_of(page, "Left"), rows_of(page, "Right")
+    assert left == mine
+    assert len(right) == 10
+    both = set(left) & set(right)
+    assert said.startswith(f"{len(both)} of 10 items {'is' if len(both) == 1 else 'are'} in both lists")
+    for at, name in enumerate(right):
+        mark = page.locator("[aria-label='Right list'] .rec").nth(at).locator(".moved").inner_text()
+        by = left.index(name) - at if name in left else None
+        assert mark == ("only here" if by is None else "=" if by == 0 else f"{'▲' if by > 0 else '▼'}{abs(by)}")
+    assert page.locator("[aria-label='Left list'] .figure").count() == 1
+    assert "a fifth, at random" in page.inner_text("[aria-label='Right list'] .side-quality")
+    assert "of the model is live" not in page.inner_text("body")  # asking an old version is not a change
+    page.reload()
+    compared(page)
+    assert (rows_of(page, "Left"), rows_of(page, "Right")) == (left, right)
+
+
+def test_two_users_side_by_side_from_the_page_of_one(page, server):
+    page.goto(server + "#/user/9")
+    page.wait_for_selector("a:has-text('compare')")
+    near = page.locator("[aria-label='Ratings'] .lines li").first.locator("a").first.inner_text()
+    page.locator("a:has-text('compare')").first.click()
+    compared(page)
+    assert page.inner_text("[aria-label='Left list'] h2") == "user 9"
+    assert page.inner_text("[aria-label='Right list'] h2") == f"user {near}"
+    with urllib.request.urlopen(f"{server}v1/recommend?user={near}") as answer:
+        expected = [row["title"] for row in json.load(answer)["recommendations"]]
+    assert rows_of(page, "Right") == expected
+
+
+def test_items_are_browsed_by_genre_year_and_order(page, server):
+    page.goto(server + "#/item")
+    page.wait_for_selector(".filters")
+    page.click(".filters summary:has-text('Genres')")
+    page.click(".filters .chip:has-text('Comedy')")
+    page.click(".filters summary:has-text('Year')")
+    page.fill(".filters input[type=number] >> nth=0", "2000")
+    page.keyboard.press("Tab")
+    page.select_option(".filters select", "year")
+    page.wait_for_function("() => document.querySelector('.panel .lines a')?.innerText.endsWith('(2009)')")
+    shown = page.locator("[aria-label='Browse the items'] .lines a").all_inner_texts()
+    assert all(int(t.split()[1]) % 3 == 1 and int(t[-5:-1]) >= 2000 for t in shown)
+    count = int(page.inner_text("[aria-label='Browse the items'] .note").split()[0])
+    page.click("text=Show more")
+    page.wait_for_function("(n) => document.querySelectorAll('[aria-label=\"Browse the items\"] .lines li').length === n", arg=count)
+    page.reload()
+    page.wait_for_function("() => document.querySelector('.panel .lines a')?.innerText.endsWith('(2009)')")
+
+
+def test_somebody_without_a_rating_gets_a_list_by_features(page, server):
+    page.goto(server + "#/taste")
+    settled(page)
+    page.click("text=Begin with your own")
+    page.click("summary:has-text('About you')")
+    page.select_option(".yours .knob select", label="odd")
+    first = settled(page)
+    assert len(first) == 10
+    assert "side" in page.inner_text(".rec .reason >> nth=0")
+    assert "f=side*odd" in page.url
+    page.click("summary:has-text('About you')") if not page.locator(".yours .knob select").is_visible() else None
+    page.select_option(".yours .knob select", label="even")
+    second = settled(page, first)
+    page.click(".tools >> text=Undo")
+    assert settled(page, second) == first
+    page.reload()
+    assert settled(page) == first
+
+
+def test_the_knobs_are_the_options_that_the_server_declares(page, server):
+    """Each option has a knob with the server's own words, but for those that the page sets itself."""
+    first = begun(page, server, ("Film 20", 10), ("Film 22", 9))
+    page.click(".knob-chip:has-text('More')")
+    shown = page.inner_text(".drawer")
+    for name in ("calibration", "per_group", "seen"):
+        assert OPTIONS[name].help in shown
+    for name in ("diversity",):
+        page.click(".knob-chip:has-text('Variety')")
+        assert OPTIONS[name].help in page.inner_text(".drawer")
+    page.click(".knob-chip:has-text('More')")
+    page.check(".drawer input[type=checkbox]")
+    seen = settled(page, first)
+    assert {"Film 20 (1970)", "Film 22 (1972)"} & set(seen)
+    page.click(".drawer .chip:text-is('1')")
+    capped = settled(page, seen)
+    genres = [int(t.split()[1]) % 3 for t in capped]
+    assert all(genres.count(g) <= 1 for g in set(genres))
+    assert "per_group=genres" in page.url
+    page.reload()
+    assert settled(page) == capped
+    page.click("text=Reset")
+    assert settled(page, capped) == first
+
+
+def test_going_to_another_version_can_be_undone(chromium, bundle, tmp_path):
+    other = tmp_path / "popular.cofactor"
+    cf.fit(films(), model="popular").save(other)
+    with serving(bundle, tmp_path / "s", "--beside", other) as (url, _), page_of(chromium) as page:
+        page.goto(url + "#/model")
+        page.click("text=Make live")
+        page.wait_for_selector("text=Version 2 is live.")
+        assert "popular" in page.inner_text("#live")
+        page.click("text=Undo: back to version 1")
+        page.wait_for_selector("text=Version 1 is live.")
+        assert "ease" in page.inner_text("#live")
+
+
+def test_pictures_and_links_of_items(chromium, tmp_path):
+    """Pictures only where the server was told so; a link goes to the web and nowhere else."""
+    data = films()
+    table = data.item_table.with_columns(
+        poster=pl.format("https://pictures.example/{}.svg", "item"),
+        home=pl.when(pl.col("item") == 1020).then(pl.lit("https://films.example/20")).otherwise(pl.lit("javascript:alert(1)")),
+    )
+    bundle = tmp_path / "films.cofactor"
+    cf.fit(cf.read(data.to_frame(), "user", "item", "rating", items=table), model="popular").save(bundle)
+    picture = '<svg xmlns="http://www.w3.org/2000/svg" width="80" height="120"><rect width="80" height="120"/></svg>'
+    for flags in ((), ("--images",)):
+        with serving(bundle, tmp_path / f"s{len(flags)}", *flags) as (url, _):
+            context = chromium.new_context(viewport=DESKTOP)
+            page = context.new_page()
+            context.route("https://pictures.example/**", lambda route: route.fulfill(body=picture, content_type="image/svg+xml"))
+            page.goto(url + "#/item/1020")
+            page.wait_for_selector(".pairs a")
+            assert page.get_attribute(".pairs a[href^='https://films']", "rel") == "noopener noreferrer"
+            assert page.locator(".picture").count() == len(flags)
+            if flags:
+                page.wait_for_function("() => document.querySelector('.picture').naturalWidth === 80")
+            page.goto(url + "#/item/1021")
+            page.wait_for_selector("text=javascript:alert(1)")
+            assert page.locator("a[href^='javascript']").count() == 0
+            context.close()
+
+
+VIEWS = ["compare?left=1&right=2", "compare?left=1&right=1&left-user=1&right-user=2", "item?order=year&group=Comedy", "taste?r=1020*10", "user", "user/1", "item", "item/1020", "map", "model", "taste?r=1020*10&why=1024"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Learn from 68,000 real film ratings, show what was learned, recommend, and write report.html; no network.
 
-    It ends with a saved model that makes lists. With --serve that model alone is trained, and served: rate films
-    in the browser, and watch the list change.
+    It ends with a saved model that makes lists. With --serve that model alone is trained, beside the most popular
+    films to compare it with, and served: rate films in the browser, and watch the list change.
     """
     check_page(out)
     check_writable(bundle)
@@ -43,7 +43,9 @@ def command(
         needs_server()
         split = splits.temporal(load_dataset("movietweetings-demo"), valid=0.2)
         _save(fit(split.train, model="ease", seed=seed), split, bundle)
-        serve_bundle(bundle, port)
+        beside = str(Path(bundle).with_name(f"{Path(bundle).stem}-popular.cofactor"))
+        _save(fit(split.train, model="popular", seed=seed), split, beside)
+        serve_bundle(bundle, port, beside)
         return
     start = time.perf_counter()
     ratings = load_dataset("movietweetings-demo")
@@ -94,10 +96,11 @@ def needs_server() -> None:
     assert server.run
 
 
-def serve_bundle(bundle: str, port: int) -> None:
-    """Serve it on this machine until Ctrl-C; the address is printed when it answers."""
+def serve_bundle(bundle: str, port: int, beside: str) -> None:
+    """Serve it on this machine until Ctrl-C, with another one to compare it with; the address is printed when it
+    answers."""
     try:
-        server.run(server.Settings(Path(bundle), port=port), started)
+        server.run(server.Settings(Path(bundle), port=port, beside=Path(beside)), started)
     except KeyboardInterrupt:
         say("stopped")
 

@@ -31,6 +31,12 @@ def command(
     read_only: bool = typer.Option(False, "--read-only", help="Take no newer ratings; write nothing."),
     watch: bool = typer.Option(True, "--watch/--no-watch", help="Look whether the model was replaced."),
     allow_host: list[str] | None = AllowHost,
+    beside: str | None = typer.Option(
+        None, "--beside", help="A second saved model, kept as a version: the page compares their lists."
+    ),
+    images: bool = typer.Option(
+        False, "--images", help="The page may load pictures of items from the https addresses in their table."
+    ),
     tokens: str | None = typer.Option(None, "--tokens", help="A file of tokens with scopes (see cofactor token)."),
     management: int | None = typer.Option(
         None, "--management-port", help="A port of its own for /metrics and all that changes models."
@@ -79,6 +85,8 @@ def command(
         management=management,
         access_log=access_log,
         require="better" if require_better else "not-worse" if require_not_worse else "nothing",
+        beside=None if beside is None else Path(beside),
+        images=images,
         keep=keep,
         threads=threads,
         max_requests=max_requests,

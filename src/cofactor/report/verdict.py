@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from cofactor.errors import DataError
 from cofactor.evaluation import evaluate
 from cofactor.evaluation.held_out import held_out_rows
+from cofactor.evaluation.measure import threshold
+from cofactor.evaluation.paired import paired_difference
 from cofactor.fitting.fit import fit_named
 from cofactor.recommender import Recommender
 
@@ -30,11 +32,13 @@ def verdict(rec: Recommender, test: Any = None, beside: Recommender | None = Non
     out: dict[str, Any] = {"sentences": [], "models": [], "activity": [], "lists": [_lists(m) for m in models]}
     if test is not None:
         simplest = simplest_of(rec)
-        for model in [*models, *([simplest] if simplest is not None else [])]:
-            figures, note = _figures(model, test)
+        relevant = threshold(rec.data, None)
+        measured = [*models, *([simplest] if simplest is not None else [])]
+        for model in measured:
+            figures, note = _figures(model, test, relevant)
             out["models"].append({"name": _name(model, rec, beside), "figures": figures, "note": note})
         out["activity"] = _by_activity(rec, test)
-        out["sentences"] += _judged(out["models"])
+        out["sentences"] += _judged(measured, out["models"], test, relevant)
     else:
         out["sentences"].append(
             "Nothing was held out for this page, so nothing is claimed about how good the model is: give held-out"
@@ -56,11 +60,11 @@ def _name(model: Recommender, rec: Recommender, beside: Recommender | None) -> s
     return f"{model.name}, {'this one' if model is rec else 'the other'}" if model in (rec, beside) else model.name
 
 
-def _figures(model: Recommender, test: Any) -> tuple[list[dict[str, Any]], str]:
+def _figures(model: Recommender, test: Any, relevant: float | None) -> tuple[list[dict[str, Any]], str]:
     """The figures that decide, with their intervals; or none, and why."""
     wanted = ["rmse", "ndcg"] if model.model.task == "rating" else ["ndcg", "recall"]
     try:
-        found = evaluate(model, test, metrics=wanted)
+        found = evaluate(model, test, metrics=wanted, relevant=relevant)
     except DataError as exc:
         wanted = ["rmse"] if model.model.task == "rating" else []
         if not wanted:
@@ -70,8 +74,10 @@ def _figures(model: Recommender, test: Any) -> tuple[list[dict[str, Any]], str]:
     return kept.select("metric", "value", "low", "high").to_dicts(), ""
 
 
-def _judged(models: list[dict[str, Any]]) -> list[str]:
-    """The first model against each other one, by the first metric that both have."""
+def _judged(
+    trained: list[Recommender], models: list[dict[str, Any]], test: Any, relevant: float | None
+) -> list[str]:
+    """The first model against each other one, by the first metric that both have, on the same draws of users."""
     first, *others = models
     if not first["figures"]:
         return [f"It could not be measured: {first['note']}."]
@@ -79,21 +85,18 @@ def _judged(models: list[dict[str, Any]]) -> list[str]:
     said = [
         f"{_title(lead['metric'])} {lead['value']:.4f} ({lead['low']:.4f} to {lead['high']:.4f}) on held-out ratings."
     ]
-    for other in others:
-        mine = {f["metric"]: f for f in first["figures"]}
-        for theirs in other["figures"]:
-            if theirs["metric"] not in mine:
-                continue
-            own = mine[theirs["metric"]]
-            less = theirs["metric"].partition("@")[0] in LOWER
-            apart = own["high"] < theirs["low"] or theirs["high"] < own["low"]
-            better = (own["value"] < theirs["value"]) == less
-            how = f"Clearly {'better' if better else 'worse'} than" if apart else "Not to be told apart from"
-            said.append(
-                f"{how} {other['name']} in {_title(theirs['metric'])}: {own['value']:.4f} and"
-                f" {theirs['value']:.4f} ({'their intervals do not meet' if apart else 'their intervals meet'})."
-            )
-            break
+    mine = [f["metric"] for f in first["figures"]]
+    for model, other in zip(trained[1:], others, strict=True):
+        shared = next((f["metric"] for f in other["figures"] if f["metric"] in mine), None)
+        if shared is None:
+            continue
+        found = paired_difference(trained[0], model, test, shared, relevant=relevant)
+        better = (found.difference < 0) == (shared.partition("@")[0] in LOWER)
+        how = f"Clearly {'better' if better else 'worse'} than" if found.clear else "Not to be told apart from"
+        said.append(
+            f"{how} {other['name']} in {_title(shared)}: {found.first:.4f} and {found.second:.4f}, a difference of"
+            f" {found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f} on the same users)."
+        )
     return said
 
 

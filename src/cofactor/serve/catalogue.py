@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from functools import cached_property
 from typing import Any
@@ -10,9 +11,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor.data.encoding import feature_groups
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors
+from cofactor.recommend.cold_start.users import feature_prior
 from cofactor.recommend.groups import USUAL
+from cofactor.recommend.predicates import matching
 from cofactor.recommender import Recommender
 from cofactor.report.maps import item_map
 
@@ -21,6 +25,9 @@ GROUPS = 8
 """Colours of the map: the most common groups."""
 GROUP_VALUES = 40
 """That a page offers to filter by."""
+IMAGES = re.compile(r"image|img|poster|cover|picture|thumb|photo|artwork")
+DAMPING = 10.0
+"""Ratings at the mean of all that each item is given, where items are put in order by their mean."""
 
 
 LISTS = 20_000
@@ -108,7 +115,54 @@ class Catalogue:
         """(codes of items whose title or id holds the text, titles that begin with it first, how many in all)."""
         return _search(self._item_texts, self._by_ratings, text, limit, offset)
 
+    def browse(self, text: str, where: str | None, order: str, limit: int, offset: int) -> tuple[Array, int]:
+        """(codes of items whose title or id holds the text and whose row meets the predicate, how many in all)."""
+        if where is None and order == "ratings":
+            return self.search_items(text, limit, offset)
+        codes, _ = self.search_items(text, self.rec.data.n_items, 0)
+        if where is not None:
+            codes = codes[matching(self.rec.data.item_table, where)[codes]]
+        if order != "ratings":
+            codes = codes[np.argsort(self._places(order)[codes], kind="stable")]
+        return codes[offset : offset + limit], len(codes)
+
+    @property
+    def orders(self) -> list[str]:
+        """What items can be put in order by."""
+        titled = ["title"] if self.rec.items.titles is not None else []
+        return ["ratings", *(["mean"] if self.rec.scale.explicit else []), *titled, *self.ranges]
+
+    def _places(self, order: str) -> Array:
+        """A number for each item, the smallest first."""
+        if order not in self.orders:
+            raise ConfigError(f"items cannot be put in order by {order!r}; there are: {', '.join(self.orders)}")
+        if order == "mean":
+            counts = self.rec.data.by_item.counts
+            return -(self.sums + DAMPING * self.rec.data.values.mean(dtype=np.float64)) / (counts + DAMPING)
+        if order == "title":
+            titles = self.rec.items.titles
+            assert titles is not None
+            return titles.str.to_lowercase().rank("ordinal").fill_null(len(titles) + 1).to_numpy()
+        table = self.rec.data.item_table
+        assert table is not None
+        return -table[order].cast(pl.Float64).fill_null(-np.inf).to_numpy()
+
     # ---- users
+
+    @cached_property
+    def user_features(self) -> dict[str, dict[str, Any]]:
+        """Columns that tell of users: each with its ``values``, the most common first, or its ``range``."""
+        table = self.rec.data.user_table
+        if table is None:
+            return {}
+        used, found = feature_groups(feature_prior(self.rec).names), {}
+        for name in (n for n in table.columns if n in used):
+            values = table[name].drop_nulls()
+            if values.dtype.is_numeric() and values.n_unique() > 2:
+                found[name] = {"range": [values.min(), values.max()]}
+            elif values.dtype in (pl.String, pl.Boolean) and values.n_unique() <= GROUP_VALUES:
+                found[name] = {"values": values.value_counts(sort=True)[name].to_list()}
+        return found
 
     @cached_property
     def _users_by_ratings(self) -> Array:
@@ -154,6 +208,16 @@ class Catalogue:
             if len(values) and values.min() < values.max():
                 found[name] = [values.min().item(), values.max().item()]
         return found
+
+    @cached_property
+    def image_column(self) -> str | None:
+        """The first column of the side table that holds addresses of pictures, by its name and its first values."""
+        table = self.rec.data.item_table
+        for name in [] if table is None else [n for n in table.columns if table.schema[n] == pl.String]:
+            values = table[name].drop_nulls().head(20)
+            if IMAGES.search(name.lower()) and len(values) and values.str.starts_with("https://").all():
+                return name
+        return None
 
     @cached_property
     def step(self) -> float | None:

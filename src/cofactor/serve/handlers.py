@@ -15,6 +15,7 @@ from cofactor._version import __version__
 from cofactor.bundle import info as bundle_info
 from cofactor.errors import ConfigError, UnknownIdError
 from cofactor.model import Posterior
+from cofactor.recommend.options import OPTIONS
 from cofactor.recommend.profiles import find_user
 from cofactor.recommend.update import holds
 from cofactor.recommend.updates import NO_TIME, trained_on
@@ -22,7 +23,9 @@ from cofactor.serve import schemas
 from cofactor.serve.experiment import Experiment, Outcome, Reaction, Shown, difference, take
 from cofactor.serve.experiment import outcomes as lists_by_version
 from cofactor.serve.live import Live, Served
+from cofactor.serve.middleware import Refused
 from cofactor.serve.store import Event
+from cofactor.serve.tokens import ADMIN
 
 SHOWN_RATINGS = 500
 MOST_SHOWN = 2000
@@ -61,7 +64,17 @@ def recommend_known(asked: Asked) -> dict[str, Any]:
 def recommend(asked: Asked) -> dict[str, Any]:
     """The best items for a user or a history."""
     within("history", len(asked.what.history or ()), asked.live.settings.max_history)
-    return _recommend(asked.serving(asked.what.user), asked.what)
+    return _recommend(_serving(asked), asked.what)
+
+
+def _serving(asked: Asked) -> Served:
+    """What answers the user, or the version that is asked for; only who may change models may wake another one."""
+    version, live = asked.what.version, asked.live
+    if version is None:
+        return asked.serving(asked.what.user)
+    if version != live.now.version and ADMIN not in asked.scopes:
+        raise Refused(403, "another version than the live one is shown to tokens with the scope admin only")
+    return live.at(version)
 
 
 def recommend_many(asked: Asked) -> dict[str, Any]:
@@ -83,7 +96,7 @@ def recommend_many(asked: Asked) -> dict[str, Any]:
 
 def _recommend(served: Served, asked: schemas.Recommend) -> dict[str, Any]:
     """The best items for a user or a history."""
-    options = asked.model_dump(exclude={"user", "history"}, exclude_defaults=True)
+    options = asked.model_dump(exclude={"user", "history", "version"}, exclude_defaults=True)
     frame = served.rec.recommend(asked.user, history=asked.ratings(), **options)
     return {"version": served.version, "recommendations": frame.to_dicts()}
 
@@ -104,6 +117,13 @@ def similar(asked: Asked) -> dict[str, Any]:
     served = asked.live.now
     item = served.rec.data.item_ids.parse(asked.what.item)
     return {"version": served.version, "similar": served.rec.similar_items(item, asked.what.n).to_dicts()}
+
+
+def similar_users(asked: Asked) -> dict[str, Any]:
+    """The users nearest to one."""
+    served = asked.live.now
+    user = served.rec.data.user_ids.parse(asked.what.user)
+    return {"version": served.version, "similar": served.rec.similar_users(user, asked.what.n).to_dicts()}
 
 
 def explain(asked: Asked) -> dict[str, Any]:
@@ -139,7 +159,7 @@ def item_map(asked: Asked) -> dict[str, Any]:
 def items(asked: Asked) -> dict[str, Any]:
     """Items by words of their titles or ids."""
     served, what = asked.live.now, asked.what
-    codes, total = served.catalogue.search_items(what.q, what.limit, what.offset)
+    codes, total = served.catalogue.browse(what.q, what.where, what.order, what.limit, what.offset)
     return {"items": served.catalogue.facts(codes), "total": total}
 
 
@@ -231,10 +251,14 @@ def about(live: Live) -> dict[str, Any]:
         "kind": data.kind,
         "scale": {"low": scale.low, "high": scale.high, "step": served.catalogue.step, "liked": scale.liked},
         "titles": rec.items.titles is not None,
+        "image_column": served.catalogue.image_column if live.settings.images else None,
         "item_columns": [] if table is None else [c for c in table.columns if c != data.columns.item],
         "groups": served.catalogue.groups,
         "group_values": served.catalogue.group_values,
         "ranges": served.catalogue.ranges,
+        "user_features": served.catalogue.user_features,
+        "orders": served.catalogue.orders,
+        "options": [{"name": name, **dataclasses.asdict(option)} for name, option in OPTIONS.items()],
         "id_types": {
             kind: "int" if ids.values.dtype.is_integer() else "text"
             for kind, ids in (("user", data.user_ids), ("item", data.item_ids))
@@ -261,6 +285,7 @@ def versions(live: Live) -> dict[str, Any]:
     if live.store is None:
         facts = bundle_info(live.settings.model)
         only = {"version": live.now.version, "active": True, "model": live.now.rec.name, "created": facts["created"]}
+        only |= {"metrics": facts["metrics"], "figures": facts["figures"]}
         return {"versions": [only | {"activated": _iso(int(live.now.loaded)), "source": "given"}], "busy": None}
     rows = [
         {
@@ -273,6 +298,7 @@ def versions(live: Live) -> dict[str, Any]:
             "events": live.store.count_through(v.through) if v.through else 0,
             "drift": v.drift,
         }
+        | live.measured(v)
         for v in live.store.versions(candidates=True)
     ]
     return {"versions": rows, "busy": live.busy}

@@ -110,6 +110,8 @@ class Live:
         self._now: Served | None = None
         self._second: Second | None = None
         self._drift: tuple[tuple[int, int], Drift] | None = None
+        self._beside: Served | None = None
+        self._waking = threading.Lock()
         self._seen: _Stamp | None = None
 
     @property
@@ -118,6 +120,34 @@ class Live:
         if self._now is None:
             raise ConfigError("no model is loaded yet")
         return self._now
+
+    def at(self, version: int | None) -> Served:
+        """The model of a version, with all newer ratings: what is live, or one that is kept, loaded when first asked
+        for. One of these is held at a time. UnknownIdError where there is none of this number."""
+        if version is None or version == self.now.version:
+            return self.now
+        if self.store is None:
+            raise UnknownIdError(f"there is no version {version}")
+        wanted, erasures = self._version(version), self.store.position()["erasures"]
+        with self._waking:
+            held = self._beside
+            key = (wanted.version, wanted.contents, erasures)
+            if held is None or (held.version, held.contents, held.erasures) != key:
+                self._beside = None  # let go of one before the next is read
+                rec = load(self._place(wanted))
+                held = Served(wanted.version, rec, rec, wanted.through, time.time(), Catalogue(rec),
+                              wanted.activation, erasures, wanted.contents)  # fmt: skip
+            self._beside = held = self._caught_up(held)
+            return held
+
+    def measured(self, version: Version) -> dict[str, Any]:
+        """The metrics and figures that a version carries; empty where its files are not on this host."""
+        assert self.folder is not None
+        try:
+            facts = info(self.folder.versions / version.folder)
+        except BundleError:
+            return {"metrics": {}, "figures": []}
+        return {"metrics": facts["metrics"], "figures": facts["figures"]}
 
     @property
     def ready(self) -> bool:
@@ -161,6 +191,8 @@ class Live:
             self.store, self.folder = opened_store(self.settings)
             try:
                 self._open_version(versions.origin_of(self.settings.model))
+                if self.settings.leads:
+                    self._keep_beside()
             except BaseException:
                 self.store.close()
                 self.store = None
@@ -199,6 +231,20 @@ class Live:
             self._install(self.settings.model, "given", 0, None, bundle_seen=origin)
         if trouble is not None:
             self._note(trouble)
+
+    def _keep_beside(self) -> None:
+        """Make the second bundle of the settings a version, unless it is one already, and let go of an earlier one."""
+        assert self.store is not None
+        assert self.folder is not None
+        beside = self.settings.beside
+        wanted = None if beside is None else versions.origin_of(beside)
+        kept = self.store.versions(candidates=True)
+        for version in (v for v in kept if _only_beside(v) and v.origin != wanted):
+            self.store.drop_version(version.version)
+            self.folder.remove(version.folder)
+        if beside is not None and wanted not in {v.origin for v in kept}:
+            with self._change("loading"):
+                self._install(beside, "beside", 0, None, live=False)
 
     def _tidy(self) -> None:
         """Remove what a crash left of versions that never were live. Only names of our own."""
@@ -525,7 +571,7 @@ class Live:
             store.keep_note(f"trial {number}", json.dumps(trial._asdict()))
         experiment = read_experiment(store)
         beside = {number, 0 if experiment is None else experiment.version}
-        known = [v for v in store.versions(candidates=True) if v.version not in beside]
+        known = [v for v in store.versions(candidates=True) if v.version not in beside and not _only_beside(v)]
         kept = self.settings.keep - int(live)
         for old in [v for v in known if not v.activation] + versions.outdated([v for v in known if v.activation], kept):
             store.drop_version(old.version)
@@ -768,6 +814,11 @@ def opened_store(settings: Settings) -> tuple[Store, StateFolder]:
         folder.close()
         raise
     return store, folder
+
+
+def _only_beside(version: Version) -> bool:
+    """Whether a version is there to compare with, and never was live."""
+    return version.source == "beside" and not version.activation
 
 
 def _with(served: Served, events: Sequence[Event], through: int) -> Served:

@@ -32,11 +32,11 @@ Header = tuple[bytes, bytes]
 access = logging.getLogger("cofactor.access")
 
 HEADERS = (
-    (b"content-security-policy", b"default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+POLICY = "default-src 'self'; img-src 'self' data:{images}; frame-ancestors 'none'; base-uri 'none'"
 NO_STORE, NO_CACHE = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
 OPEN = ("/health", "/ready")
 """Answered to a crowd too."""
@@ -84,6 +84,8 @@ class Guard:
         self.app, self.settings, self.metrics = app, settings, metrics
         self.takes_body, self.management = bodies, management
         self.tokens = Tokens(settings.token, settings.tokens)
+        policy = POLICY.format(images=" https:" if settings.images else "").encode()
+        self.headers = ((b"content-security-policy", policy), *HEADERS)
         self.inside = 0
         self.buffered = 0
 
@@ -95,7 +97,7 @@ class Guard:
         path, method = _path(scope), scope["method"]
         head, asked = method == "HEAD", _header(scope, b"x-request-id")
         request = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
-        more = [*HEADERS, NO_CACHE if _public(path) else NO_STORE, (b"x-request-id", request.encode())]
+        more = [*self.headers, NO_CACHE if _public(path) else NO_STORE, (b"x-request-id", request.encode())]
         inner = dict(scope) | {"method": "GET" if head else method, "request_id": request}  # its own: the server needs
         # the method as it was sent
 
@@ -230,7 +232,7 @@ def check_names(scope: Scope, settings: Settings, *, writes: bool) -> None:
         raise Refused(415, "send JSON: Content-Type: application/json")
 
 
-_ADMIN_PATHS = ("/v1/users", "/v1/reload", "/v1/rollback", "/v1/refit", "/v1/experiment")
+_ADMIN_PATHS = ("/v1/users", "/v1/similar-users", "/v1/reload", "/v1/rollback", "/v1/refit", "/v1/experiment")
 _EVENT_PATHS = ("/v1/events", "/v1/feedback")
 
 

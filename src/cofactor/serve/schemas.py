@@ -91,6 +91,9 @@ class _Recommend(Person):
 
     new_user: ClassVar[str] = "a history of items (or features) of a new user"
     features: Annotated[dict[Text, Feature], Field(max_length=1000)] | None = None
+    version: Annotated[
+        StrictInt | None, Field(description="Ask this version of the model, which is kept, in place of the live one.")
+    ] = None
 
     def is_new(self) -> bool:
         """Whether it tells of a new user."""
@@ -302,6 +305,19 @@ class SearchQuery(Query):
     q: Words = ""
     limit: Limit = 20
     offset: Offset = 0
+
+
+class ItemsQuery(SearchQuery):
+    """``where``: a predicate over the table of items. ``order``: by ``ratings`` (how many), ``mean`` (of few ratings
+    drawn to the mean of all), ``title``, or a column of numbers, the largest first."""
+
+    where: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
+    order: Words = "ratings"
+
+
+class SimilarUsersQuery(Query):
+    user: IdText
+    n: Limit = 10
 
 
 class ListQuery(Query):

@@ -44,6 +44,9 @@ class Settings:
     ``require``: what a refit or another bundle must show on the latest events before it goes live: ``nothing``,
     ``not-worse`` (than the live model, beyond chance) or ``better`` (beyond chance).
 
+    ``beside`` is a second bundle, kept as a version to compare with or to go to; not with ``read_only``. ``images``:
+    pages may load pictures of items from the https addresses that a column of their table holds.
+
     ``workers`` processes share all of that. Their parent sets ``leads``, True in the first of them alone, and
     ``joins``, True in all: it holds the state itself.
     """
@@ -76,10 +79,12 @@ class Settings:
     management: int | None = None
     access_log: bool = False
     require: Require = "nothing"
+    beside: Path | None = None
+    images: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", check_path(self.model, "the model"))
-        for name in ("versions", "tokens"):
+        for name in ("versions", "tokens", "beside"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_path(getattr(self, name), name))
         if self.state is not None and not self.shared:
@@ -95,6 +100,8 @@ class Settings:
         for name in ("body_seconds", "wait_seconds", "work_seconds"):
             if check_number(name, getattr(self, name)) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
+        if self.beside is not None and self.read_only:
+            raise ConfigError("a read-only server keeps no versions; leave out either beside or read_only")
         if self.token is not None and (
             len(self.token) < 16 or not self.token.isascii() or not self.token.isprintable()
         ):

@@ -51,7 +51,7 @@ async function ask(method, path, body, signal) {
 		const before = remembered();
 		try {
 			const found = await once(method, path, body, signal);
-			notice(found.version);
+			if (body?.version === undefined) notice(found.version); // else it was asked of a version that is not live
 			return found;
 		} catch (error) {
 			if (error.status === 503 && error.again && path.startsWith("v1/map") && tries < PATIENCE) { // a map that is being computed, say

@@ -11,6 +11,7 @@ const LOAD = {
 	user: () => import("./user.js"),
 	item: () => import("./item.js"),
 	map: () => import("./map.js"),
+	compare: () => import("./compare.js"),
 	model: () => import("./model.js"),
 	experiment: () => import("./experiment.js"),
 };

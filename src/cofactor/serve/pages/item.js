@@ -1,33 +1,55 @@
 /* An item: what is known of it, how it was rated, what is like it, and where it lies on the map. */
 
-import { get, idOf, nameOf } from "./api.js";
+import { get, idOf, nameOf, newest, stale } from "./api.js";
 import { histogram, shareBar } from "./charts.js";
-import { aside, big, el, empty, facts, fix, head, known, lede, many, note, replace, section, short, signed, skeleton, trouble, words } from "./dom.js";
+import { announce, aside, big, button, clip, debounce, el, empty, facts, fix, fresh, head, known, lede, many, note, replace, section, short, signed, skeleton, trouble, words } from "./dom.js";
 import { createMap } from "./atlas.js";
 import { graded, levelsOf, rater } from "./rating.js";
-import { href } from "./route.js";
+import * as shape from "./options.js";
+import { href, settle } from "./route.js";
 import { itemLink, itemSearch } from "./search.js";
 import * as tastes from "./tastes.js";
 
 export function open(root, route, context) {
-	return route.id === null ? choose(root, context) : one(root, idOf(route.id, context.info.id_types.item), context);
+	return route.id === null ? choose(root, context, route.params) : one(root, idOf(route.id, context.info.id_types.item), context);
 }
 
 const row = (item, more) => el("li", {}, itemLink(item), aside(more));
 
-function choose(root, { title, info }) {
+const PAGE = 24;
+const ORDER = { ratings: "most rated first", mean: "best rated first", title: "by title" };
+
+function choose(root, { title, info }, params) {
 	title("Items");
-	const most = el("div", {}, skeleton(8, "row"));
+	const found = el("div", {}, skeleton(8, "row"));
 	const ends = el("div", { class: "halves" });
-	const search = itemSearch("Find an item", (found) => { location.hash = href("item", found.item); });
+	const search = itemSearch("Find an item", (row) => { location.hash = href("item", row.item); });
+	const wanted = shape.read(params, { ...info, options: [] });
+	wanted.order = (info.orders ?? []).includes(params.get("order")) ? params.get("order") : "ratings";
+	let shown = PAGE;
+	const only = newest();
+	const id = fresh("order");
+	const order = el("select", { id }, (info.orders ?? ["ratings"]).map((o) => el("option", { value: o }, ORDER[o] ?? `highest ${o.replaceAll("_", " ")} first`)));
+	order.value = wanted.order;
+	const turned = () => { shown = PAGE; const now = shape.write(wanted, new URLSearchParams()); if (wanted.order !== "ratings") now.set("order", wanted.order); settle("item", null, now); later(); };
+	order.addEventListener("change", () => { wanted.order = order.value; turned(); });
+	const filters = el("div", { class: "filters" }, el("div", { class: "by" }, el("label", { for: id }, "In order"), order),
+		info.groups?.length ? el("details", { class: "more", open: wanted.groups.length > 0 }, el("summary", {}, shape.title(info.groups[0])), shape.groupChips(info, wanted.groups, turned)) : null,
+		info.ranges?.year ? el("details", { class: "more", open: wanted.from !== null || wanted.to !== null }, el("summary", {}, "Year"), shape.yearFields(info, wanted, (key, value) => { wanted[key] = value; turned(); })) : null);
 	replace(root, head("Items"), lede(`What ${many(info.users, "user")} made of ${many(info.items, "item")}.`),
-		el("div", { class: "columns even" }, el("section", { class: "panel", "aria-label": "Find an item" }, search.node, el("h2", { class: "sub" }, "Most rated"), most), el("section", { class: "panel", "aria-label": "Biases" }, ends)));
+		el("div", { class: "columns even" }, el("section", { class: "panel", "aria-label": "Browse the items" }, search.node, filters, found), el("section", { class: "panel", "aria-label": "Biases" }, ends)));
 	async function load() {
+		const where = shape.condition(wanted, info);
+		found.setAttribute("aria-busy", "true");
 		try {
-			const { items } = await get("items", { limit: 14 });
-			replace(most, el("ul", { class: "plain lines" }, items.map((item) => row(item, graded(info) ? `${big(item.ratings)} · mean ${short(item.mean)}` : many(item.ratings, "user")))));
-		} catch (error) { replace(most, trouble(error, load)); }
+			const { items, total } = await get("items", { limit: shown, order: wanted.order, ...(where ? { where } : {}) }, only.signal());
+			replace(found, note("slim", many(total, "item")), total ? el("ul", { class: "plain lines" }, items.map((item) => row(item, graded(info) ? `${big(item.ratings)} · mean ${short(item.mean)}` : many(item.ratings, "user")))) : empty("Nothing is like that", "Take a genre or a year away."),
+				items.length < total && shown < 1000 ? button({ class: "button quiet", onclick: async () => { const at = shown; shown = Math.min(1000, shown + PAGE * 2); await load(); found.querySelectorAll("a")[at]?.focus(); } }, "Show more") : null);
+			announce(many(total, "item"));
+		} catch (error) { if (!stale(error)) replace(found, trouble(error, load)); }
+		found.removeAttribute("aria-busy");
 	}
+	const later = debounce(load, 150);
 	async function biases() {
 		replace(ends, skeleton(8, "row"));
 		try {
@@ -41,7 +63,21 @@ function choose(root, { title, info }) {
 	}
 	load();
 	biases();
-	return {};
+	return { leave() { later.cancel(); only.stop(); }, update() { /* its own filters are in the address */ } };
+}
+
+/** The address that a text is, where it is one of the web; a link never goes anywhere else. */
+function webAddress(text) {
+	if (typeof text !== "string" || !/^https?:\/\//i.test(text.trim())) return null;
+	try { return new URL(text.trim()).href; } catch { return null; }
+}
+/** The picture of an item, where the server was told that pages may load them. */
+function picture(found, info) {
+	const address = info.image_column ? webAddress(found.table?.[info.image_column]) : null;
+	if (!address) return null;
+	const image = el("img", { class: "picture", src: address, alt: "", referrerpolicy: "no-referrer", loading: "lazy" });
+	image.addEventListener("error", () => image.remove());
+	return image;
 }
 
 /** The bars of a histogram with those of the scale that nobody gave, so that the distances are true. */
@@ -80,10 +116,11 @@ function one(root, item, { info, title }) {
 			facts([["ratings", big(found.ratings)], known(found.mean) && graded(info) ? ["mean rating", short(found.mean)] : null,
 				known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "liked by all users" : "disliked by all users"] : null,
 				found.title !== null && found.title !== undefined ? ["id", String(found.item)] : null]),
+			picture(found, info),
 			el("div", { class: "columns even" },
 				el("div", { class: "pile" },
 					found.histogram?.length > 1 && graded(info) ? section("How it was rated", null, histogram(whole(found.histogram, info.scale))) : null,
-					table.length ? section("From the table of items", null, el("dl", { class: "pairs" }, table.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? el("ul", { class: "chips" }, value.map((v) => el("li", { class: "chip still" }, words(String(v))))) : words(String(value), "span"))]))) : null,
+					table.length ? section("From the table of items", null, el("dl", { class: "pairs" }, table.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? el("ul", { class: "chips" }, value.map((v) => el("li", { class: "chip still" }, words(String(v))))) : webAddress(value) ? el("a", { href: webAddress(value), target: "_blank", rel: "noopener noreferrer" }, words(clip(value, 48), "span")) : words(String(value), "span"))]))) : null,
 					info.can.fold_in ? section("Your rating", "It joins your taste, in this tab only.", mine(found)) : null),
 				el("div", { class: "pile" },
 					section("Most like it", null, near(found.neighbours ?? [])), where)));

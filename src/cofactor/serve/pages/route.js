@@ -1,6 +1,6 @@
 /* Addresses such as #/user/196?n=20: what they say, and how to go there. */
 
-export const VIEWS = ["taste", "user", "item", "map", "model", "experiment"];
+export const VIEWS = ["taste", "user", "item", "map", "compare", "model", "experiment"];
 
 export function parse(hash) {
 	const [path, query = ""] = hash.replace(/^#\/?/, "").split(/\?(.*)/s);

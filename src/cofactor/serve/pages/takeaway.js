@@ -24,10 +24,12 @@ function literal(value) {
 	if (typeof value === "object") return `{${Object.entries(value).map(([k, v]) => `${literal(k)}: ${literal(v)}`).join(", ")}}`;
 	return typeof value === "string" ? JSON.stringify(value) : String(value); // JSON's escapes are Python's
 }
-export function python(request, bundle = "model.cofactor") {
-	const { user, history, interval, ...options } = request;
-	const given = history ? `history={${history.map((r) => `${literal(r.item)}: ${literal(r.rating)}`).join(", ")}}` : `user=${literal(user)}`;
-	const named = [given, ...Object.entries(interval ? { ...options, interval } : options).map(([k, v]) => `${k}=${literal(v)}`)];
+/** `tuples`: names of options that are pairs in Python, and lists in JSON. */
+export function python(request, tuples = [], bundle = "model.cofactor") {
+	const { user, history, features, interval, ...options } = request;
+	const rest = Object.entries({ ...(features ? { features } : {}), ...options, ...(interval ? { interval } : {}) });
+	const given = history ? `history={${history.map((r) => `${literal(r.item)}: ${literal(r.rating)}`).join(", ")}}` : user === undefined ? null : `user=${literal(user)}`;
+	const named = [given, ...rest.map(([k, v]) => `${k}=${tuples.includes(k) ? literal(v).replace(/^\[(.*)\]$/, "($1)") : literal(v)}`)].filter(Boolean);
 	return `import cofactor as cf\n\nrec = cf.load(${literal(bundle)})\nprint(rec.recommend(${named.join(", ")}))\n`;
 }
 
@@ -52,5 +54,5 @@ export function takeAway({ info, rows, request }) {
 		tell(`recommendations.csv: ${rows().length} items, first ${nameOf(rows()[0])}.`);
 	} }, "Download CSV");
 	const address = new URL("v1/recommend", document.baseURI.split("#")[0]).href;
-	return el("div", {}, el("div", { class: "actions" }, file, copy("curl", (r) => command(r, address, shellToken())), copy("Python", (r) => python(r))), said, code);
+	return el("div", {}, el("div", { class: "actions" }, file, copy("curl", (r) => command(r, address, shellToken())), copy("Python", (r) => python(r, (info.options ?? []).filter((o) => o.kind === "cap").map((o) => o.name)))), said, code);
 }

@@ -1,7 +1,7 @@
 /* The first view: the list on top, and what one likes beside it. A taste lives in the address and in this tab alone. */
 
 import { get, idOf, nameOf, post } from "./api.js";
-import { announce, big, button, el, empty, head, many, replace, sentence, skeleton, trouble, words } from "./dom.js";
+import { announce, big, button, el, empty, head, many, replace, sentence, short, skeleton, trouble, words } from "./dom.js";
 import * as shape from "./options.js";
 import { kindOf, onDemand } from "./rating.js";
 import { recommendations } from "./recommendations.js";
@@ -21,7 +21,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 		return {};
 	}
 	const { fresh, ...taste } = tastes.restore(route.params, info);
-	const options = shape.read(route.params);
+	const options = shape.read(route.params, info);
 	const past = []; // what undo goes back to
 	let dialog = null;
 	let starters = null;
@@ -35,12 +35,14 @@ export function open(root, route, { info, title, refreshInfo }) {
 	const turned = el("div", { class: "turned" });
 	const begin = el("div", { class: "starters" });
 	const store = el("div");
+	const about = el("div");
+	const drawAbout = () => replace(about, aboutYou());
 	const likes = kindOf(info) === "like";
 	const search = itemSearch(likes ? "Add what you like" : "Add what you know, and rate it", (row) => { rate(row, null); focusRated(row); });
 	const recs = recommendations({
 		info, options, kept: keep, rate: (row, rating) => rate(row, rating), who: person, title: "For you", level: "h1",
 		deny: (row) => { change(() => tastes.deny(taste, row)); recs.now(); announce(`${nameOf(row)} is left out`); },
-		why: (row) => step("taste", null, parameters(row)),
+		why: (row) => (described() ? tell("The account of a prediction goes by ratings alone. Clear what you said about yourself to see it.") : step("taste", null, parameters(row))),
 		said: told, told: (rows) => bar.show(rows),
 		waiting: empty("Your list will be here", "Rate one thing you know, from the search or the well-known ones, and it fills at once. Each further rating changes it while you watch."),
 	});
@@ -50,11 +52,12 @@ export function open(root, route, { info, title, refreshInfo }) {
 		el("div", { class: "find" }, search.node),
 		el("div", { class: "mine" }, recs.node),
 		el("section", { class: "panel yours", "aria-label": "Your ratings" },
-			el("div", { class: "panel-head" }, el("h2", {}, likes ? "You like" : "Your ratings"), count), rated, tools, turned,
+			el("div", { class: "panel-head" }, el("h2", {}, likes ? "You like" : "Your ratings"), count), about, rated, tools, turned,
 			el("div", { class: "panel-head sub" }, el("h2", {}, "Well known"), button({ class: "link", onclick: () => { from += STARTERS; fetchStarters(); } }, "Show others")), begin,
 			store)), bar.node);
 
 	draw();
+	drawAbout();
 	showWhy(route.params);
 	if (fresh) begins();
 	else {
@@ -85,12 +88,27 @@ export function open(root, route, { info, title, refreshInfo }) {
 		tastes.remember(taste);
 		settle("taste", null, parameters(dialog ? { item: dialog.item } : null));
 	}
+	const described = () => Object.keys(taste.features).length > 0;
 	function person() {
-		return taste.rated.length ? { history: taste.rated.map(({ item, rating }) => ({ item, rating })), ...(taste.denied.length ? { deny: taste.denied.map((d) => d.item) } : {}) } : null;
+		if (!taste.rated.length && !described()) return null;
+		return { ...(taste.rated.length ? { history: taste.rated.map(({ item, rating }) => ({ item, rating })) } : {}), ...(described() ? { features: taste.features } : {}), ...(taste.denied.length ? { deny: taste.denied.map((d) => d.item) } : {}) };
+	}
+	/** What one may say of oneself, where the model has learned from such columns: a list without a single rating. */
+	function aboutYou() {
+		const columns = Object.entries(info.user_features ?? {});
+		if (!columns.length) return null;
+		const say = (name, value) => { change(() => { taste.features = { ...taste.features }; if (value === null) delete taste.features[name]; else taste.features[name] = value; }); recs.later(); };
+		return el("details", { class: "more", open: described() }, el("summary", {}, "About you"), el("div", { class: "knob-grid" }, columns.map(([name, { values, range }]) => {
+			const field = values ? el("select", {}, el("option", { value: "" }, "not said"), values.map((v, k) => el("option", { value: String(k) }, String(v)))) : el("input", { type: "number", min: range[0], max: range[1], step: "any", placeholder: `${short(range[0])} – ${short(range[1])}` });
+			const given = taste.features[name];
+			field.value = given === undefined ? "" : values ? String(values.findIndex((v) => v === given)) : String(given);
+			field.addEventListener("change", () => { if (field.reportValidity()) say(name, field.value === "" ? null : values ? values[Number(field.value)] : Number(field.value)); });
+			return el("label", { class: "knob" }, shape.title(name), field);
+		})));
 	}
 	/** A change of the taste that undo takes back. */
 	function change(make) {
-		past.push({ rated: taste.rated.map((r) => ({ ...r })), denied: [...taste.denied] });
+		past.push({ rated: taste.rated.map((r) => ({ ...r })), denied: [...taste.denied], features: taste.features });
 		if (past.length > LATER) past.shift();
 		example = false;
 		tell();
@@ -103,12 +121,14 @@ export function open(root, route, { info, title, refreshInfo }) {
 		Object.assign(taste, past.pop());
 		example = false;
 		draw();
+		drawAbout();
 		keep();
 		recs.now();
 		announce("Undone");
 	}
 	function clear() {
-		change(() => { taste.rated = []; taste.denied = []; });
+		change(() => { taste.rated = []; taste.denied = []; taste.features = {}; });
+		drawAbout();
 		recs.now();
 		tell("Your ratings are cleared. ", button({ class: "link", onclick: () => { undo(); tell(); } }, "Undo"));
 		announce("Your ratings are cleared");
@@ -136,7 +156,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 		}) : el("li", { class: "none" }, "Nothing yet."));
 		if (held) [...rated.children].find((node) => node.dataset.key === held)?.querySelector("button")?.focus({ preventScroll: true });
 		replace(tools, past.length ? button({ class: "link", onclick: () => { undo(); (tools.querySelector("button") ?? search.input).focus(); } }, "Undo") : null,
-			taste.rated.length || taste.denied.length ? button({ class: "link", onclick: () => { clear(); search.input.focus(); } }, "Clear all") : null);
+			taste.rated.length || taste.denied.length || described() ? button({ class: "link", onclick: () => { clear(); search.input.focus(); } }, "Clear all") : null);
 		replace(turned, taste.denied.length ? el("details", { class: "more" }, el("summary", {}, `${big(taste.denied.length)} turned down`),
 			el("ul", { class: "plain" }, taste.denied.map((row) => el("li", {}, words(nameOf(row)), " ", button({ class: "link", onclick: () => { change(() => tastes.allow(taste, row)); recs.now(); } }, "allow again"))))) : null);
 		drawStarters();
@@ -203,9 +223,9 @@ export function open(root, route, { info, title, refreshInfo }) {
 		leave() { dialog?.end(); recs.leave(); bar.leave(); },
 		update(next) {
 			const wanted = tastes.write(tastes.read(next.params, info, taste), new URLSearchParams()).toString();
-			if (next.params.has("r") && wanted !== tastes.write(taste, new URLSearchParams()).toString()) {
+			if ((next.params.has("r") || next.params.has("f")) && wanted !== tastes.write(taste, new URLSearchParams()).toString()) {
 				Object.assign(taste, tastes.read(next.params, info, taste)); // somebody opened another link
-				tastes.learnTitles(taste, info).then(() => { draw(); keep(); recs.now(); });
+				tastes.learnTitles(taste, info).then(() => { draw(); drawAbout(); keep(); recs.now(); });
 			}
 			showWhy(next.params);
 			if (!next.params.has("why")) keep();

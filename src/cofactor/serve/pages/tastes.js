@@ -1,4 +1,4 @@
-/* A taste: what was rated, newest first, and what was turned down. In the address as r=item*rating and x=item. */
+/* A taste: what was rated, newest first, what was turned down, and features of oneself. In the address as r=item*rating, x=item, f=name*value. */
 
 import { idOf, post } from "./api.js";
 
@@ -16,20 +16,26 @@ export function read(params, info, names = { rated: [], denied: [] }) {
 		const value = at < 0 ? "" : text.slice(at + 1);
 		if (!rated.some(same(row.item))) rated.push({ ...row, rating: value === "" || !Number.isFinite(Number(value)) ? null : Number(value) });
 	}
-	return { rated, denied: params.getAll("x").map(rowOf) };
+	const features = {};
+	for (const text of params.getAll("f")) {
+		const at = text.indexOf("*"), known = info.user_features?.[text.slice(0, at)];
+		if (known) features[text.slice(0, at)] = known.range ? Number(text.slice(at + 1)) : known.values.find((v) => String(v) === text.slice(at + 1)) ?? text.slice(at + 1);
+	}
+	return { rated, denied: params.getAll("x").map(rowOf), features };
 }
 
 export function write(taste, params) {
 	for (const { item, rating } of taste.rated) params.append("r", `${item}*${rating ?? ""}`);
 	for (const { item } of taste.denied) params.append("x", String(item));
+	for (const [name, value] of Object.entries(taste.features ?? {})) params.append("f", `${name}*${value}`);
 	return params;
 }
 
 export function restore(params, info) {
-	let kept = { rated: [], denied: [] };
-	try { const { rated, denied } = JSON.parse(sessionStorage.getItem(KEY) ?? "{}"); kept = { rated: rated ?? [], denied: denied ?? [] }; } catch { /* nothing was kept */ }
-	if (params.has("r") || params.has("x")) return { ...read(params, info, kept), fresh: false };
-	return { ...kept, fresh: !kept.rated.length && !kept.denied.length };
+	let kept = { rated: [], denied: [], features: {} };
+	try { const { rated, denied, features } = JSON.parse(sessionStorage.getItem(KEY) ?? "{}"); kept = { rated: rated ?? [], denied: denied ?? [], features: features ?? {} }; } catch { /* nothing was kept */ }
+	if (params.has("r") || params.has("x") || params.has("f")) return { ...read(params, info, kept), fresh: false };
+	return { ...kept, fresh: !kept.rated.length && !kept.denied.length && !Object.keys(kept.features).length };
 }
 
 /** Three of the best liked among the most rated, given near the top of the scale: what a first visit opens on. */
@@ -37,7 +43,7 @@ export function example(rows, info) {
 	const { low, high, step } = info.scale;
 	const best = [...rows].sort((a, b) => (b.mean ?? 0) - (a.mean ?? 0) || b.ratings - a.ratings).slice(0, 3);
 	const grades = low < high ? [high, high - (step ?? 0), high] : [null, null, null];
-	return { rated: best.map((row, k) => ({ item: row.item, title: row.title ?? null, rating: grades[k] })), denied: [] };
+	return { rated: best.map((row, k) => ({ item: row.item, title: row.title ?? null, rating: grades[k] })), denied: [], features: {} };
 }
 export function remember(taste) {
 	try { sessionStorage.setItem(KEY, JSON.stringify(taste)); } catch { /* private windows may refuse */ }

@@ -1,7 +1,8 @@
 /* A known user: what they rated, what they would be recommended, and why; a new rating goes to the server. */
 
 import { get, idOf, nameOf, post, remove } from "./api.js";
-import { announce, aside, big, button, el, empty, head, known, lede, many, note, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
+import { shareBar } from "./charts.js";
+import { announce, aside, big, button, el, empty, fix, head, known, lede, many, note, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
 import * as shape from "./options.js";
 import { graded, rater, inWords } from "./rating.js";
 import { recommendations } from "./recommendations.js";
@@ -34,13 +35,14 @@ function choose(root, { title }) {
 function person(root, route, { info, title, refreshInfo }) {
 	const user = idOf(route.id, info.id_types.user);
 	title(`User ${route.id}`);
-	const options = shape.read(route.params);
+	const options = shape.read(route.params, info);
 	const writable = info.can.update && !info.read_only;
 	const about = el("div", {}, lede("…"));
 	const list = el("div", {}, skeleton(8, "row"));
 	const said = el("p", { class: "note slim", role: "status" });
 	let dialog = null;
 	let all = false;
+	const alike = el("div", {}, skeleton(4, "row"));
 	let forgotten = null; // what undo would send again
 
 	const parameters = (why = null) => { const params = shape.write(options, new URLSearchParams()); if (why !== null) params.set("why", String(why)); return params; };
@@ -51,7 +53,8 @@ function person(root, route, { info, title, refreshInfo }) {
 
 	replace(root, el("p", { class: "crumb" }, el("a", { href: "#/user" }, "Users")), head("User ", words(String(user))), about,
 		el("div", { class: "columns" },
-			el("section", { class: "panel yours", "aria-label": "Ratings" }, search?.node, asked, said, el("div", { class: "panel-head sub" }, el("h2", {}, "Ratings")), list),
+			el("section", { class: "panel yours", "aria-label": "Ratings" }, search?.node, asked, said, el("div", { class: "panel-head sub" }, el("h2", {}, "Ratings")), list,
+				el("div", { class: "panel-head sub" }, el("h2", {}, "Users who rate alike")), alike),
 			recs.node));
 
 	async function load() {
@@ -83,6 +86,17 @@ function person(root, route, { info, title, refreshInfo }) {
 			el("span", { class: "value", title: row.time ? when(row.time) : null }, inWords(info, row.rating))))) : empty("No ratings yet"),
 		found.ratings.length > SHOWN && !all ? button({ class: "button quiet", onclick: () => { all = true; draw(found); list.querySelectorAll("a")[SHOWN]?.focus(); } }, `Show all ${big(found.ratings.length)}`) : null,
 		newer && writable ? el("p", {}, button({ class: "button quiet", onclick: () => forget(found.ratings.filter((r) => r.newer)) }, `Forget the ${many(newer, "newer rating")}`)) : null);
+	}
+
+	/** Users by what they rated in common, each beside this one. */
+	async function near() {
+		try {
+			const { similar } = await get("similar-users", { user, n: 6 });
+			const best = Math.max(...similar.map((r) => r.similarity), 1e-9);
+			replace(alike, similar.length ? el("ul", { class: "plain lines" }, similar.map((r) => el("li", {}, el("a", { href: href("user", r.user) }, words(String(r.user))),
+				el("span", { class: "meter" }, shareBar(Math.abs(r.similarity) / best, r.similarity < 0)), el("span", { class: "aside n", title: `cosine ${fix(r.similarity)}` }, many(r.shared_items, "shared item")),
+				el("a", { class: "aside", href: href("compare", null, { "left-user": user, "right-user": r.user }), "aria-label": `Compare with user ${r.user}` }, "compare")))) : empty("Nobody shares an item with this user"));
+		} catch (error) { replace(alike, error.status === 403 ? note("slim", "Ids of other users are shown to tokens with the scope admin only.") : trouble(error, near)); }
 	}
 
 	function ask(row) {
@@ -127,6 +141,7 @@ function person(root, route, { info, title, refreshInfo }) {
 	}
 
 	load();
+	near();
 	recs.now();
 	showWhy(route.params);
 	return {

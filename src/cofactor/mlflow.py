@@ -1,0 +1,108 @@
+"""Models in MLflow: log one with its figures, load it back, or serve it as a pyfunc. Needs mlflow.
+
+The artifact is a bundle in a folder with an ``MLmodel`` file; ``mlflow.pyfunc.load_model`` then predicts a frame.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from pathlib import Path
+from typing import Any
+
+from cofactor import api
+from cofactor._version import __version__
+from cofactor.bundle.manifest import plain
+from cofactor.errors import ConfigError, MissingExtraError
+from cofactor.recommender import Recommender, load
+
+FLAVOUR, DATA = "cofactor", "model.cofactor"
+__all__ = ["autolog", "load_model", "log_model", "save_model"]
+
+
+def save_model(rec: Recommender, path: str | Path, mlflow_model: Any = None) -> None:
+    """Write a model as an MLflow model into the new folder ``path``."""
+    place = Path(path)
+    if place.exists() and any(place.iterdir()):
+        raise ConfigError(f"{path} exists already; name a new folder")
+    place.mkdir(parents=True, exist_ok=True)
+    rec.save(place / DATA)
+    models, pyfunc = _mlflow("models"), _mlflow("pyfunc")
+    described = models.Model() if mlflow_model is None else mlflow_model
+    requirement = [f"cofactor=={__version__}"]
+    (place / "requirements.txt").write_text("\n".join(requirement) + "\n", encoding="utf-8")
+    described.add_flavor(FLAVOUR, cofactor_version=__version__, data=DATA, model=rec.name)
+    pyfunc.add_to_model(described, loader_module="cofactor.mlflow", data=DATA)
+    described.save(str(place / "MLmodel"))
+
+
+def log_model(rec: Recommender, name: str = "model", **more: Any) -> Any:
+    """Log a model with its parameters and figures to the active run of MLflow; what MLflow says of it.
+
+    ``more`` goes to ``mlflow.models.Model.log``, such as ``registered_model_name``.
+    """
+    record(rec)
+    return _mlflow("models").Model.log(artifact_path=name, flavor=importlib.import_module(__name__), rec=rec, **more)
+
+
+def load_model(model_uri: str) -> Recommender:
+    """The Recommender of an MLflow model, such as ``"runs:/<id>/model"``."""
+    place = Path(_mlflow("artifacts").download_artifacts(artifact_uri=model_uri))
+    return load(place / DATA)
+
+
+def record(rec: Recommender) -> None:
+    """Parameters, metrics and figures to the active run. A figure's rows and interval are in its name:
+    ``ndcg_at_10``, ``ndcg_at_10_low``, ``ndcg_at_10_high``."""
+    mlflow = _mlflow()
+    mlflow.log_params({"model": rec.name, "seed": rec.seed, **plain(dataclasses.asdict(rec.model.config))})
+    found = {name: value for name, value in plain(rec.metrics).items() if value is not None}
+    for line in [] if rec.figures is None else rec.figures.to_dicts():
+        name = line["metric"].replace("@", "_at_")
+        found |= {name + end: line[key] for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))
+                  if line[key] is not None}  # fmt: skip
+    mlflow.log_metrics({name.replace("@", "_at_"): float(value) for name, value in found.items()})
+    for epoch, losses in enumerate(rec.history):
+        named = {n: float(x) for n, x in zip(("train_loss", "valid_loss"), losses) if x == x}
+        if named:
+            mlflow.log_metrics(named, step=epoch)
+
+
+def autolog(*, disable: bool = False) -> None:
+    """Record each model that ``cofactor.fit`` trains in the active run of MLflow, or no longer.
+
+    A run is not started: without one, nothing is recorded.
+    """
+    if not disable:
+        _mlflow()
+    api.when_fitted[:] = [hook for hook in api.when_fitted if hook is not _record_if_active]
+    if not disable:
+        api.when_fitted.append(_record_if_active)
+
+
+def _record_if_active(rec: Recommender) -> None:
+    if _mlflow().active_run() is not None:
+        record(rec)
+
+
+class _Pyfunc:
+    """What ``mlflow.pyfunc.load_model`` gets: predictions of a frame with columns user and item."""
+
+    def __init__(self, rec: Recommender) -> None:
+        self.rec = rec
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        """The predictions, in the order of the rows; unknown ids as for average ones."""
+        return self.rec.predict(model_input, unknown="popular")["prediction"].to_numpy()
+
+
+def _load_pyfunc(path: str) -> _Pyfunc:
+    """For ``mlflow.pyfunc``: the bundle at ``path``."""
+    return _Pyfunc(load(path))
+
+
+def _mlflow(part: str = "") -> Any:
+    try:
+        return importlib.import_module(f"mlflow.{part}" if part else "mlflow")
+    except ImportError:
+        raise MissingExtraError("mlflow", "mlflow", "logging to MLflow") from None

@@ -1,0 +1,48 @@
+/* What was measured of a model, in words: names and meanings of metrics, and the figures that two versions share. */
+
+import { big, el, fix, known, note, sentence, when } from "./dom.js";
+
+const MEANING = {
+	rmse: "root of the mean squared error: how far predictions are off, large errors counting more; lower is better",
+	mse: "mean squared error of the predictions; lower is better",
+	mae: "mean absolute error: how far predictions are off; lower is better",
+	ndcg: "how near the lists are to the best ones possible, from 0 to 1",
+	recall: "share of what people went on to like that the lists found",
+	precision: "share of the lists that people went on to like",
+	map: "how early in the lists what people like comes, from 0 to 1",
+	interval_coverage: "share of held-out ratings inside their interval; near the level promised is good",
+	interval_width: "mean width of the intervals; narrow is good where the coverage holds",
+	embedding_shift: "how far items' vectors moved at the last refit: mean of 1 − cosine; 0 is not at all",
+	warm_start: "1 where the last refit began with the vectors of the model before",
+	epochs: "passes over the ratings in training",
+};
+
+/** What a metric says, or null. */
+export function meaning(name) {
+	const stem = name.replace(/@\d+$/, "").replace(/^(inner|valid|test)_/, "");
+	const found = MEANING[stem];
+	if (!found) return null;
+	if (name.startsWith("inner_")) return `${found}. On a held-out part of the training ratings, by which the model was chosen, so slightly optimistic`;
+	if (name.startsWith("valid_") || name.startsWith("test_")) return `${found}. On ratings held out of training`;
+	return found;
+}
+
+export const called = (name) => name.replace(/^(inner|valid|test)_(.*)/, "$2, $1").replaceAll("_", " ").replace(/^(rmse|mse|mae|ndcg|map)\b/, (t) => t.toUpperCase());
+
+/** A name, a value with its interval, and what it means. */
+export const measure = (name, value, { low = null, high = null, brief = false } = {}) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, Math.abs(value) >= 100 ? 0 : 4)),
+	known(low) ? el("dd", { class: "more n" }, `${fix(low, 4)} to ${fix(high, 4)}`) : null, !brief && meaning(name) ? el("dd", { class: "more" }, sentence(meaning(name))) : null);
+
+/** All figures of a model, by the rows they were measured on. */
+export function figureLists(figures) {
+	const groups = new Map();
+	for (const f of figures ?? []) { const key = `${f.rows}|${f.measured}`; groups.set(key, [...(groups.get(key) ?? []), f]); }
+	return [...groups.values()].map((list) => el("div", {},
+		note("slim", `On ${list[0].rows}: ${big(list[0].n_rows ?? 0)} rows, measured ${when(list[0].measured)}. The range is the 95 % interval.`),
+		el("dl", { class: "measures" }, list.filter((f) => known(f.value)).map((f) => measure(f.metric, f.value, f)))));
+}
+
+/** Figures of two models of the same metric on the same rows: the only ones to hold against each other. */
+export function shared(ours, theirs) {
+	return (ours ?? []).filter((f) => known(f.value)).map((f) => [f, (theirs ?? []).find((g) => g.rows === f.rows && g.metric === f.metric && g.n_rows === f.n_rows && known(g.value))]).filter(([, g]) => g);
+}
