@@ -45,6 +45,7 @@ FLOOR = {
     "export": 8,
     "report": 8,
     "vectors": 8,
+    "_typed": 8,
     "hub": 9,
     "mlflow": 9,
     "engines": 9,
@@ -58,7 +59,7 @@ FLOOR = {
 
 FILES = {
     ".".join(["cofactor", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__"): path
-    for path in sorted(ROOT.rglob("*.py"))
+    for path in sorted([*ROOT.rglob("*.py"), *ROOT.rglob("*.pyi")])
 }
 
 START_UP = {

@@ -49,7 +49,9 @@ def store(tmp_path, monkeypatch):
         "mlflow": {"log_params": kept.params.update, "log_metrics": log_metrics, "active_run": lambda: kept.run},
         "mlflow.models": {"Model": Model},
         "mlflow.pyfunc": {"add_to_model": add_to_model},
-        "mlflow.artifacts": {"download_artifacts": lambda artifact_uri: str(kept.root / artifact_uri.rpartition("/")[2])},
+        "mlflow.artifacts": {
+            "download_artifacts": lambda artifact_uri: str(kept.root / artifact_uri.rpartition("/")[2])
+        },
     }
     for name, held in parts.items():
         module = ModuleType(name)
@@ -87,7 +89,9 @@ def test_the_pyfunc_predicts_a_frame(store, rec, tmp_path):
     pandas = pytest.importorskip("pandas")
     flavour.save_model(rec, tmp_path / "m")
     model = flavour._load_pyfunc(str(tmp_path / "m" / "model.cofactor"))
-    frame = pandas.DataFrame({"user": rec.data.user_ids.values[:3].to_list(), "item": rec.data.item_ids.values[:3].to_list()})
+    frame = pandas.DataFrame(
+        {"user": rec.data.user_ids.values[:3].to_list(), "item": rec.data.item_ids.values[:3].to_list()}
+    )
     np.testing.assert_array_equal(model.predict(frame), rec.predict(frame)["prediction"].to_numpy())
 
 

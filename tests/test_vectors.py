@@ -1,4 +1,4 @@
-"""Vectors for search engines: inner products give the lists of recommend; the engines are stood in for by small fakes."""
+"""Vectors for search engines: inner products give the lists of recommend. Small fakes stand in for the engines."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ class Qdrant:
 
 
 def test_qdrant(rec, monkeypatch):
-    models = SimpleNamespace(VectorParams=SimpleNamespace, PointStruct=SimpleNamespace, Distance=SimpleNamespace(DOT="Dot"))
+    models = SimpleNamespace(
+        VectorParams=SimpleNamespace, PointStruct=SimpleNamespace, Distance=SimpleNamespace(DOT="Dot")
+    )
     monkeypatch.setitem(sys.modules, "qdrant_client", SimpleNamespace(models=models))
     monkeypatch.setitem(sys.modules, "qdrant_client.models", models)
     client = Qdrant()
@@ -101,7 +103,9 @@ def test_qdrant(rec, monkeypatch):
 
 
 def test_pgvector_is_sql_that_holds_every_item(tmp_path):
-    frame = pl.DataFrame({"user": ["a", "a", "b", "b"], "item": ["x\ty", "back\\slash", "new\nline", "x\ty"], "rating": [1.0, 2, 3, 4]})
+    frame = pl.DataFrame(
+        {"user": ["a", "a", "b", "b"], "item": ["x\ty", "back\\slash", "new\nline", "x\ty"], "rating": [1.0, 2, 3, 4]}
+    )
     rec = cf.fit(cf.read(frame, "user", "item", "rating"), model="als", n_factors=2, seed=0, calibrate=False)
     vectors.write_pgvector(rec, tmp_path / "items.sql", table="films")
     text = (tmp_path / "items.sql").read_text(encoding="utf-8")

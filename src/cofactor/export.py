@@ -281,9 +281,11 @@ def _measured(rec: Recommender) -> list[str]:
             lines.append(f"| {line['metric']} | {line['value']:.4f}{bounds} | {line['rows']} |")
     metrics = manifest.plain(rec.metrics)
     lines += [f"| {name} | {value:.4f} | while training |" for name, value in metrics.items() if value is not None]
-    return ["| metric | value | rows |", "|---|---|---|", *lines] if lines else [
-        "Nothing was measured on held-out ratings."
-    ]
+    return (
+        ["| metric | value | rows |", "|---|---|---|", *lines]
+        if lines
+        else ["Nothing was measured on held-out ratings."]
+    )
 
 
 # ---- files

@@ -34,7 +34,7 @@ def push_to_hub(
 ) -> str:
     """Put a model and its card into a repository of the Hub, which is made where there is none; the commit's address.
 
-    ``repo_id`` is such as ``"me/films"``. The files are those of ``rec.save``: whoever reads them sees what users rated.
+    ``repo_id`` is such as ``"me/films"``. The files are those of ``rec.save``: they show what users rated.
     """
     api, folder_name = _hub().HfApi(token=token), "model"
     check_bool("private", private)

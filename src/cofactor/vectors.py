@@ -1,7 +1,7 @@
 """Item vectors for search engines: faiss, Qdrant and PostgreSQL's pgvector, and the vector to ask them with.
 
-The inner product of :func:`query_vector` with an item's vector puts items in the order of ``recommend`` (biases are part
-of the vectors). What a user has rated already is left out by the one who asks: the engines do not know it.
+The inner product of :func:`query_vector` with an item's vector orders items as ``recommend`` does: biases are part
+of the vectors. Engines do not know what a user has rated: leave that out yourself.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def query_vector(
 
 
 def write_faiss(rec: Recommender, path: str | Path) -> None:
-    """Write an index of inner products (``IndexFlatIP``) for ``faiss.read_index``, and ``<path>.ids.parquet`` beside it.
+    """Write an index of inner products (``IndexFlatIP``) for ``faiss.read_index``, and ``<path>.ids.parquet``.
 
     What the index returns are rows of that table, whose columns are item and title. Needs faiss.
     """
@@ -115,7 +115,9 @@ def write_pgvector(rec: Recommender, path: str | Path, *, table: str = "items") 
             file.write(f"DROP TABLE IF EXISTS {table};\nCREATE TABLE {table} ({wanted}, vector vector({width}));\n")
             file.write(f"COPY {table} ({', '.join(columns)}, vector) FROM STDIN;\n")
             for row in frame.iter_rows(named=True):
-                numbers = "[" + ",".join(np.format_float_positional(x, unique=True, trim="-") for x in row["vector"]) + "]"
+                numbers = (
+                    "[" + ",".join(np.format_float_positional(x, unique=True, trim="-") for x in row["vector"]) + "]"
+                )
                 file.write("\t".join([*(_copied(row[name]) for name in columns), numbers]) + "\n")
             file.write("\\.\n")
             if width <= 2000:
@@ -139,8 +141,8 @@ def _copied(value: Any) -> str:
 def _model(rec: Recommender) -> HasVectors:
     if not isinstance(rec.model, HasVectors):
         raise ConfigError(
-            f"the scores of {rec.name} are not inner products, so no vectors stand for them; als, ials, bpr, dot-bias and"
-            " bayes-mf have vectors"
+            f"the scores of {rec.name} are not inner products, so no vectors stand for them; als, ials, bpr, dot-bias"
+            " and bayes-mf have vectors"
         )
     return rec.model
 

@@ -37,7 +37,10 @@ def listed(http, **more):
 
 def test_the_second_model_is_a_version_and_the_first_is_live(http, bundles):
     rows = ok(http.get("/v1/versions"))["versions"]
-    assert [(v["model"], v["active"], v["source"]) for v in rows] == [("als", True, "given"), ("popular", False, "beside")]
+    assert [(v["model"], v["active"], v["source"]) for v in rows] == [
+        ("als", True, "given"),
+        ("popular", False, "beside"),
+    ]
     assert rows[1]["figures"][0]["rows"] == "other rows"
     assert ok(http.get("/v1/info"))["model"] == "als"
 
@@ -124,7 +127,12 @@ def test_items_can_be_browsed_by_a_condition_and_in_an_order(http):
     assert found["total"] == len(found["items"])
     data, means = ratings(), {}
     overall = data.values.mean(dtype=np.float64)
-    for row in pl.DataFrame({"i": data.items, "v": data.values}).group_by("i").agg(pl.col("v").sum(), pl.len().alias("n")).to_dicts():
+    for row in (
+        pl.DataFrame({"i": data.items, "v": data.values})
+        .group_by("i")
+        .agg(pl.col("v").sum(), pl.len().alias("n"))
+        .to_dicts()
+    ):
         means[int(data.item_ids.values[row["i"]])] = (row["v"] + 10 * overall) / (row["n"] + 10)
     order = [i["item"] for i in browsed(http, "order=mean&limit=100")["items"]]
     assert [means[i] for i in order] == sorted(means.values(), reverse=True)
@@ -139,12 +147,16 @@ def test_the_page_learns_of_options_and_of_users_from_the_server(http, bundles, 
     from cofactor.recommend.options import OPTIONS
 
     about = ok(http.get("/v1/info"))
-    assert {o["name"]: (o["kind"], o["help"]) for o in about["options"]} == {n: (o.kind, o.help) for n, o in OPTIONS.items()}
+    assert {o["name"]: (o["kind"], o["help"]) for o in about["options"]} == {
+        n: (o.kind, o.help) for n, o in OPTIONS.items()
+    }
     assert about["orders"] == ["ratings", "mean", "title", "year"]
     assert about["user_features"] == {}
     assert about["image_column"] is None
     data = ratings()
-    table = pl.DataFrame({"user": data.user_ids.values, "age": 20 + 5 * (np.arange(40) % 8), "job": ["nurse", "cook"] * 20})
+    table = pl.DataFrame(
+        {"user": data.user_ids.values, "age": 20 + 5 * (np.arange(40) % 8), "job": ["nurse", "cook"] * 20}
+    )
     place = tmp_path / "u.cofactor"
     cf.fit(cf.read(data.to_frame(), "user", "item", "rating", users=table), model="als", seed=0).save(place)
     with client(place, read_only=True) as other:

@@ -74,9 +74,7 @@ def _figures(model: Recommender, test: Any, relevant: float | None) -> tuple[lis
     return kept.select("metric", "value", "low", "high").to_dicts(), ""
 
 
-def _judged(
-    trained: list[Recommender], models: list[dict[str, Any]], test: Any, relevant: float | None
-) -> list[str]:
+def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any, relevant: float | None) -> list[str]:
     """The first model against each other one, by the first metric that both have, on the same draws of users."""
     first, *others = models
     if not first["figures"]:

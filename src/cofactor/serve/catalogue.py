@@ -138,7 +138,9 @@ class Catalogue:
             raise ConfigError(f"items cannot be put in order by {order!r}; there are: {', '.join(self.orders)}")
         if order == "mean":
             counts = self.rec.data.by_item.counts
-            return -(self.sums + DAMPING * self.rec.data.values.mean(dtype=np.float64)) / (counts + DAMPING)
+            overall = float(self.rec.data.values.mean(dtype=np.float64))
+            damped: Array = -(self.sums + DAMPING * overall) / (counts + DAMPING)
+            return damped
         if order == "title":
             titles = self.rec.items.titles
             assert titles is not None
@@ -213,7 +215,9 @@ class Catalogue:
     def image_column(self) -> str | None:
         """The first column of the side table that holds addresses of pictures, by its name and its first values."""
         table = self.rec.data.item_table
-        for name in [] if table is None else [n for n in table.columns if table.schema[n] == pl.String]:
+        if table is None:
+            return None
+        for name in (n for n in table.columns if table.schema[n] == pl.String):
             values = table[name].drop_nulls().head(20)
             if IMAGES.search(name.lower()) and len(values) and values.str.starts_with("https://").all():
                 return name

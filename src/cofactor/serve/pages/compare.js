@@ -1,10 +1,10 @@
 /* Two lists side by side: two versions of the model for one taste, or two users, with what was measured above each. */
 
-import { get, idOf, nameOf, newest, post, stale } from "./api.js";
+import { get, idOf, newest, post, stale } from "./api.js";
 import { announce, aside, button, el, empty, fresh, head, known, lede, many, note, replace, skeleton, trouble, words } from "./dom.js";
 import { measure, shared } from "./figures.js";
 import * as shape from "./options.js";
-import { href, settle } from "./route.js";
+import { settle } from "./route.js";
 import { itemLink, userSearch } from "./search.js";
 import * as tastes from "./tastes.js";
 

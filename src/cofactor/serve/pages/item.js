@@ -58,7 +58,9 @@ function choose(root, { title, info }, params) {
 			const part = (end, heading) => [el("h2", { class: "sub" }, heading), el("ul", { class: "plain lines" }, found.filter((b) => b.end === end).map((b) => el("li", {}, itemLink(b), el("span", { class: "meter" }, shareBar(Math.abs(b.bias) / widest, b.bias < 0)), el("span", { class: "aside n" }, signed(b.bias)))))];
 			replace(ends, note("slim", "What the model adds to the prediction for any user: taste and generosity are accounted for already."), part("highest", "Liked by all users"), part("lowest", "Disliked by all users"));
 		} catch (error) {
-			replace(ends, error.status === 422 || error.status === 404 || error.status === 400 ? empty("No biases", error.message) : trouble(error, biases));
+			if (![400, 404, 422].includes(error.status)) return replace(ends, trouble(error, biases));
+			ends.closest(".columns")?.classList.replace("columns", "alone"); // a model without biases: the list takes the place
+			ends.closest("section")?.remove();
 		}
 	}
 	load();
@@ -68,8 +70,9 @@ function choose(root, { title, info }, params) {
 
 /** The address that a text is, where it is one of the web; a link never goes anywhere else. */
 function webAddress(text) {
-	if (typeof text !== "string" || !/^https?:\/\//i.test(text.trim())) return null;
-	try { return new URL(text.trim()).href; } catch { return null; }
+	if (typeof text !== "string" || !URL.canParse(text.trim())) return null;
+	const address = new URL(text.trim());
+	return ["http:", "https:"].includes(address.protocol) ? address.href : null;
 }
 /** The picture of an item, where the server was told that pages may load them. */
 function picture(found, info) {

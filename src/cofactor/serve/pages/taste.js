@@ -88,7 +88,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 		tastes.remember(taste);
 		settle("taste", null, parameters(dialog ? { item: dialog.item } : null));
 	}
-	const described = () => Object.keys(taste.features).length > 0;
+	function described() { return Object.keys(taste.features).length > 0; }
 	function person() {
 		if (!taste.rated.length && !described()) return null;
 		return { ...(taste.rated.length ? { history: taste.rated.map(({ item, rating }) => ({ item, rating })) } : {}), ...(described() ? { features: taste.features } : {}), ...(taste.denied.length ? { deny: taste.denied.map((d) => d.item) } : {}) };
