@@ -38,7 +38,7 @@ def written() -> str:
         parts.append("\n".join([f"class {title}(TypedDict, total=False):", *fields, ""]))
         fits.append(_overload([name], f"**config: Unpack[{title}]", required=True))
     fits.insert(0, _overload(list(AUTO), "**config: Any", required=False))
-    return "\n".join([*parts, *fits])
+    return "\n".join([*parts, *fits, ""])
 
 
 def _overload(names: list[str], config: str, *, required: bool) -> str:

@@ -96,7 +96,7 @@ function person(root, route, { info, title, refreshInfo }) {
 			replace(alike, similar.length ? el("ul", { class: "plain lines" }, similar.map((r) => el("li", {}, el("a", { href: href("user", r.user) }, words(String(r.user))),
 				el("span", { class: "meter" }, shareBar(Math.abs(r.similarity) / best, r.similarity < 0)), el("span", { class: "aside n", title: `cosine ${fix(r.similarity)}` }, many(r.shared_items, "shared item")),
 				el("a", { class: "aside", href: href("compare", null, { "left-user": user, "right-user": r.user }), "aria-label": `Compare with user ${r.user}` }, "compare")))) : empty("Nobody shares an item with this user"));
-		} catch (error) { replace(alike, error.status === 403 ? note("slim", "Ids of other users are shown to tokens with the scope admin only.") : trouble(error, near)); }
+		} catch (error) { replace(alike, error.status === 404 ? note("slim", "Known from the next refit on.") : error.status === 403 ? note("slim", "Ids of other users are shown to tokens with the scope admin only.") : trouble(error, near)); }
 	}
 
 	function ask(row) {
