@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cofactor.data.ids import IdMap, factorize, id_map
+from cofactor.data.factorize import factorize, id_map
+from cofactor.data.ids import IdMap
 from cofactor.data.interactions import csr
 from cofactor.errors import DataError, UnknownIdError, did_you_mean
 

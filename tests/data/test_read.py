@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cofactor as cf
-from cofactor.data.read import check_trainable, read
+from cofactor.data.read import read
+from cofactor.data.trainable import check_trainable
 from cofactor.errors import BundleError, ConfigError, DataError
 
 T = 1_000_000_000

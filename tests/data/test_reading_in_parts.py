@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cofactor.data import leading_zeros
-from cofactor.data.ids import factorize
+from cofactor.data.factorize import factorize
 from cofactor.data.read import read
 from cofactor.errors import DataError
 from cofactor.kernels import group

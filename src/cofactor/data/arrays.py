@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -42,3 +43,10 @@ def gathered(rows: int, parts: Iterator[pl.Series], out: Array) -> Array | None:
                 out[start : start + len(chunk)] = chunk
                 start += len(chunk)
     return out if start == rows == len(out) else None
+
+
+def group_kernels() -> ModuleType:
+    """The kernels that group rows, imported when they are first needed: opening a saved model does without numba."""
+    from cofactor.kernels import group
+
+    return group

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from cofactor.data.kind import GRID, guess_kind
-from cofactor.data.timestamps import is_time
+from cofactor.data.written_dates import is_time
 
 
 def contents_of(sample: pl.DataFrame, names: Sequence[str], need: int, aside: str | None = None) -> dict[str, str]:

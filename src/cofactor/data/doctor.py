@@ -11,15 +11,18 @@ import polars as pl
 
 from cofactor.data import behaviours, doctor_checks, roles
 from cofactor.data import values as of_values
+from cofactor.data.arrays import Array
 from cofactor.data.doctor_checks import Finding, Severity
-from cofactor.data.ids import Array, factorize
+from cofactor.data.factorize import factorize
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.data.kind import Kind, check_kind
 from cofactor.data.open import open_table
-from cofactor.data.read import kind_of, read, with_roles
+from cofactor.data.read import kind_of, read
+from cofactor.data.rows import with_roles
 from cofactor.data.side_tables import align
 from cofactor.data.tables import Table
-from cofactor.data.timestamps import check_dates, to_seconds
+from cofactor.data.timestamps import to_seconds
+from cofactor.data.written_dates import check_dates
 from cofactor.errors import DataError
 
 _RANK: dict[str, int] = {"error": 0, "warning": 1, "note": 2}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cofactor.data.ids import mixed_check
+from cofactor.data.id_values import mixed_check
 from cofactor.data.tables import SAMPLE_ROWS, Table, as_data_error, distinct, no_objects
 from cofactor.errors import DataError
 

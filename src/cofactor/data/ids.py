@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from types import ModuleType
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
 
 from cofactor.data.arrays import Array as Array
-from cofactor.data.arrays import chunks, is_plain
+from cofactor.data.arrays import group_kernels
+from cofactor.data.id_values import as_int64, as_series, plain_ids, type_in_words
 from cofactor.data.packed_text import PackedText
 from cofactor.errors import DataError, UnknownIdError, did_you_mean
 
-_TABLE_LIMIT = 1 << 26
+TABLE_LIMIT = 1 << 26
 """A lookup table for integers may be this long at most (256 MB of codes)."""
 _SMALL = 1 << 16
 """Up to this many ids have a dict."""
@@ -36,7 +36,7 @@ class IdMap:
     __slots__ = ("_lookup", "_order", "_packed", "_table", "_values", "dtype", "kind")
 
     def __init__(self, values: pl.Series, kind: str) -> None:
-        values = _plain(values, kind).rename(kind).rechunk()
+        values = plain_ids(values, kind).rename(kind).rechunk()
         self.kind, self.dtype = kind, values.dtype
         self._values: pl.Series | None = values
         self._packed: PackedText | None = None
@@ -107,7 +107,7 @@ class IdMap:
     @property
     def text(self) -> str:
         """What the ids are, in words: "numbers", "text", "dates" or the polars type."""
-        return _words(self.dtype)
+        return type_in_words(self.dtype)
 
     def code(self, value: object) -> int:
         """The code of one id, or -1."""
@@ -205,7 +205,7 @@ class IdMap:
         An id of another type than the map's (``"1"`` for ``1``) is not known. DataError where the list mixes
         types.
         """
-        series = _series(values, self.kind)
+        series = as_series(values, self.kind)
         mine = self.dtype
         if mine == pl.String == series.dtype and len(series) <= _FEW and len(self) > 8 * _FEW:
             codes = np.array([-1 if v is None else self._text_code(v) for v in series], dtype=np.int32)
@@ -261,15 +261,15 @@ class IdMap:
         gaps = series.null_count() > 0
         if pl.UInt64 in (series.dtype, self.dtype):
             return self._encode_any(series.cast(self.dtype, strict=False))
-        asked = _int64(series.fill_null(0) if gaps else series)
+        asked = as_int64(series.fill_null(0) if gaps else series)
         if self._table is None:
-            self._table = _integer_table(_int64(self.values))
+            self._table = _integer_table(as_int64(self.values))
         lowest, table = self._table
         if len(table):
             codes = np.empty(len(asked), dtype=np.int32)
-            _kernels().look_up(asked, lowest, table, codes)
+            group_kernels().look_up(asked, lowest, table, codes)
         else:
-            mine = _int64(self.values)
+            mine = as_int64(self.values)
             order = np.argsort(mine, kind="stable")
             at = np.minimum(np.searchsorted(mine, asked, sorter=order), len(mine) - 1)
             codes = np.where(mine[order[at]] == asked, order[at], -1).astype(np.int32)
@@ -283,146 +283,16 @@ class IdMap:
         return joined["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
 
-def _kernels() -> ModuleType:
-    from cofactor.kernels import group
-
-    return group
-
-
-def id_map(values: pl.Series, kind: str) -> IdMap:
-    """An id map of the distinct values of a column, in ascending order."""
-    if values.null_count():
-        row = int(values.is_null().arg_max() or 0)
-        raise DataError(f"{kind} id missing in row {row + 1}; fill it in or drop the row")
-    return IdMap(values.unique().sort(), kind)
-
-
-def factorize(values: pl.Series, kind: str) -> tuple[IdMap, Array]:
-    """The id map of a column and the column's int32 codes, together: faster than one after the other."""
-    values = _plain(values, kind)
-    found = factorize_parts(len(values), iter([values]), kind)
-    if found is not None:
-        return found
-    ids = id_map(values, kind)
-    return ids, ids.encode(values)
-
-
-def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[IdMap, Array] | None:
-    """The same of a column that comes in parts, by a direct table; None where the ids are no integers that lie near
-    each other, or one is missing."""
-    codes, start = np.empty(rows, dtype=np.int32), 0
-    lowest, highest, base = 1 << 64, -1 << 64, 0
-    kept: pl.DataType = pl.Int64()
-    for part in parts:
-        if not is_plain(part) or not part.dtype.is_integer() or part.dtype == pl.UInt64 or start + len(part) > rows:
-            return None
-        if not len(part):
-            continue
-        low, high = int(part.min()), int(part.max())  # type: ignore[arg-type]
-        if not start and abs(low) > 1 << 30:  # what is far from 0 is kept as a distance, so that it fits
-            base = low
-        kept = part.dtype
-        lowest, highest = min(lowest, low), max(highest, high)
-        if highest - lowest >= min(_TABLE_LIMIT, 4 * rows + 1024):
-            return None
-        for chunk in chunks(part):
-            to = codes[start : start + len(chunk)]
-            np.copyto(to, chunk - base if base else chunk, casting="unsafe")
-            start += len(chunk)
-    if not rows or start != rows:
-        return None
-    table = np.zeros(highest - lowest + 1, dtype=np.int32)
-    kernels = _kernels()
-    kernels.mark(codes, lowest - base, table)
-    found = np.flatnonzero(table)
-    table[found] = np.arange(len(found), dtype=np.int32)
-    kernels.look_up(codes, lowest - base, table, codes)
-    return IdMap(pl.Series(kind, found + lowest).cast(kept), kind), codes
-
-
 def _integer_table(values: Array) -> tuple[int, Array]:
     """A direct table code[id - lowest] of int32, or an empty one where the ids are too far apart."""
     lowest, highest = int(values.min()), int(values.max())
-    if highest - lowest >= min(_TABLE_LIMIT, 64 * len(values) + 1024):
+    if highest - lowest >= min(TABLE_LIMIT, 64 * len(values) + 1024):
         return lowest, np.empty(0, dtype=np.int32)
     table = np.full(highest - lowest + 1, -1, dtype=np.int32)
     table[values - lowest] = np.arange(len(values), dtype=np.int32)
     return lowest, table
 
 
-def _int64(values: pl.Series) -> Array:
-    """Integers as int64, read-only (one type for the kernels, whatever the column's)."""
-    array: Array = values.to_numpy().astype(np.int64, copy=False)
-    array = array.view()
-    array.flags.writeable = False
-    return array
-
-
 def _ascends(values: pl.Series) -> bool:
     """Whether each id is above the one before: then none stands twice, and that took no hashing."""
     return bool(values.is_sorted() and (values[1:] > values[:-1]).all())
-
-
-def _words(dtype: pl.DataType) -> str:
-    if dtype == pl.String:
-        return "text"
-    if dtype.is_numeric():
-        return "numbers"
-    return "dates" if dtype.is_temporal() else str(dtype)
-
-
-def _plain(values: pl.Series, kind: str) -> pl.Series:
-    """Ids in a type that can be compared and stored: categories become text, whole numbers of other types integers of
-    64 bits or else text; booleans and nested values are refused."""
-    if values.dtype in (pl.Categorical, pl.Enum):
-        return values.cast(pl.String)
-    if values.dtype == pl.Null and not len(values):
-        return values.cast(pl.String)
-    if values.dtype in (pl.Decimal, pl.Int128):
-        return _whole(values)
-    if values.dtype == pl.Boolean or values.dtype.is_nested() or values.dtype in (pl.Object, pl.Null):
-        raise DataError(f"{kind} ids of type {values.dtype} cannot be used; give integers, text or dates")
-    return values
-
-
-def _whole(values: pl.Series) -> pl.Series:
-    """Decimals and integers of 128 bits as integers of 64 where all fit, or else as text."""
-    for dtype in (pl.Int64, pl.UInt64):
-        found = values.cast(dtype, strict=False)
-        if found.null_count() == values.null_count() and (found.cast(values.dtype, strict=False) == values).all():
-            return found
-    return values.cast(pl.String)
-
-
-def _series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series:
-    if isinstance(values, pl.Series) and values.dtype != pl.Object:
-        if values.dtype in (pl.Decimal, pl.Int128):
-            return _whole(values)
-        return values.cast(pl.String) if values.dtype in (pl.Categorical, pl.Enum) else values
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iufU":
-        return pl.Series(values=values)
-    listed = [v.item() if isinstance(v, np.generic) else v for v in _listed(values)]
-    mixed_check(listed, f"{kind} ids")
-    try:
-        return pl.Series(values=listed)
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        raise DataError(f"some {kind} ids are neither numbers nor text nor dates") from None
-
-
-def _listed(values: Iterable[Any]) -> list[Any]:
-    return values.tolist() if isinstance(values, np.ndarray) else list(values)
-
-
-def mixed_check(values: Sequence[Any], what: str) -> None:
-    """DataError, naming the row and the types, where a list of ids holds more than one type (None apart)."""
-    types = {type(v) for v in values} - {type(None)}
-    if len(types) <= 1 or types <= {int, float}:
-        return
-    first = next(v for v in values if v is not None)
-    row = next(r for r, v in enumerate(values) if v is not None and type(v) is not type(first))
-    odd = values[row]
-    raise DataError(
-        f"{what} mix types: {odd!r} in row {row + 1} is {type(odd).__name__}, but {first!r} is"
-        f" {type(first).__name__};"
-        f" make them all text or all whole numbers"
-    )

@@ -12,18 +12,20 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from cofactor.data import behaviours, column_names, lists, roles, side_tables, timestamps, values, wide
+from cofactor.data import behaviours, timestamps, values
 from cofactor.data.arrays import Array, gathered
-from cofactor.data.ids import IdMap, factorize, factorize_parts
+from cofactor.data.coded import coded_column, refuse_second_header, refuse_texts_for_nothing, streamed_ids
+from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Columns, Duplicates, Interactions
+from cofactor.data.item_facts import described
 from cofactor.data.kind import Kind, check_kind, guess_kind
 from cofactor.data.open import open_table
 from cofactor.data.repeats import check_duplicates, count_repeats, merged, usual_policy
 from cofactor.data.roles import Roles
-from cofactor.data.tables import Table, loaded
+from cofactor.data.rows import MissingIds, cleaned, with_roles
+from cofactor.data.tables import Table
+from cofactor.data.written_dates import check_dates
 from cofactor.errors import ConfigError, DataError
-
-MissingIds = Literal["error", "drop", "keep"]
 
 
 def read(
@@ -92,7 +94,7 @@ def read(
     check_kind(kind)
     gone = values.check_missing(missing)
     weighing = behaviours.check_weights(weights)
-    timestamps.check_dates(dates)
+    check_dates(dates)
     if missing_ids not in ("error", "drop", "keep"):
         raise ConfigError(f"missing_ids is {missing_ids!r}; it may be 'error', 'drop' or 'keep'")
     if count is not None and rating is not None and rating is not False:
@@ -118,101 +120,7 @@ def read(
         notes=(*opened.notes, *([found.note] if found.note else []), *notes, *data.notes, *reason),
     )
     data = merged(data, duplicates or usual_policy(kind), repeated)
-    return _described(data, whole, items, users, title, encoding)
-
-
-def with_roles(
-    table: Table,
-    asked: dict[str, Any],
-    behaviour: str | int | Literal[False] | None,
-    is_wide: bool | None,
-    gone: tuple[Any, ...] | None,
-) -> tuple[Table, Roles, tuple[Any, ...] | None]:
-    """The table with a row for each user, item and value, and which columns these are; and the values that mean none
-    and are still in it."""
-    table = lists.unfold_records(table)
-    table, asked, gone = long_form(table, asked, is_wide, gone)
-    found = roles.resolve(table, asked, behaviour)
-    return lists.unfold_items(table, found), found, gone
-
-
-def long_form(
-    table: Table, asked: dict[str, Any], is_wide: bool | None, gone: tuple[Any, ...] | None
-) -> tuple[Table, dict[str, Any], tuple[Any, ...] | None]:
-    """A wide table as a long one, with its own columns for the roles and what is missing left out; any other as it
-    is."""
-    if is_wide is False or (is_wide is None and (asked["item"] is not None or not wide.looks_wide(table))):
-        return table, asked, gone
-    long = wide.unpivot(table, asked["user"], gone)
-    return long, {**dict(zip(("user", "item", "rating"), long.names)), "time": False}, None
-
-
-def cleaned(
-    table: Table,
-    found: Roles,
-    gone: tuple[Any, ...] | None,
-    missing_ids: MissingIds,
-    fold_ids: bool,
-    weights: dict[str, float] | None,
-) -> tuple[Table, Roles, list[str]]:
-    """The table without rows that have no id or no rating, where such are to be left out; with a weight for each row in
-    the place of its behaviour; with ids of which case and blanks are folded. As it is where none of this is asked
-    for."""
-    if not gone and missing_ids != "drop" and not fold_ids and found.behaviour is None:
-        return table, found, []
-    columns, notes = dict(found.columns), []
-    names = [*columns.values(), *([found.behaviour] if found.behaviour else [])]
-    ids = [columns["user"], columns["item"]]
-    frame = table.load(list(dict.fromkeys(names)), ids)
-    keep = np.ones(len(frame), dtype=np.bool_)
-    if missing_ids == "drop":
-        for role in ("user", "item"):
-            absent = _absent(frame[columns[role]])
-            if absent.any():
-                notes.append(f"{int((absent & keep).sum()):,} of {len(frame):,} rows without a {role} left out")
-                keep &= ~absent
-    if gone and "rating" in columns:
-        without = values.gone(frame[columns["rating"]], gone) & keep
-        notes.append(f"{int(without.sum()):,} rows whose rating means none left out")
-        keep &= ~without
-    if found.behaviour is not None:
-        weight, said = behaviours.weigh(frame[found.behaviour].filter(pl.Series(keep)), weights)
-        notes.append(said)
-        full = np.zeros(len(frame))
-        full[keep] = weight.to_numpy()
-        keep &= full > 0
-        if "rating" in columns:
-            full = full * values.to_floats(frame[columns["rating"]], columns["rating"])
-        place = columns.get("rating", found.behaviour)
-        frame = frame.with_columns(pl.Series(place, full))
-        columns["rating"] = place
-    frame = frame.filter(pl.Series(keep))
-    for name in ids:
-        if (
-            table.parsed_at_once
-            and frame[name].dtype == pl.String
-            and not frame[name].str.contains(r"^\s*[+-]?0\d").any()
-        ):
-            whole = frame[name].cast(pl.Int64, strict=False)
-            frame = frame.with_columns(whole) if not whole.null_count() else frame
-        if fold_ids and frame[name].dtype == pl.String:
-            folded = frame[name].str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
-            before = frame[name].n_unique()
-            frame = frame.with_columns(folded)
-            if (fewer := before - folded.n_unique()) > 0:
-                notes.append(f"{fewer:,} ids of column {name!r} are the same as others apart from case and blanks")
-    table = loaded(frame, table.label, table.notes, table.headed)
-    return table, found._replace(columns=columns), notes
-
-
-def _absent(ids: pl.Series) -> Array:
-    missing = ids.is_null()
-    if ids.dtype == pl.String:
-        missing = missing | ids.str.strip_chars().is_in(list(values.NO_IDS)).fill_null(True)
-    if ids.dtype.is_float():
-        missing = missing | ids.is_nan().fill_null(True)
-    found: Array = missing.to_numpy()
-    return found
+    return described(data, whole, items, users, title, encoding)
 
 
 def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: str | None) -> tuple[Interactions, int]:
@@ -221,11 +129,11 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
     column = _loader(table, columns)
 
     def coded(kind: str) -> tuple[IdMap, Array, list[str]]:
-        ids, codes, said = _streamed_ids(table, columns[kind], kind) or _coded(
+        ids, codes, said = streamed_ids(table, columns[kind], kind) or coded_column(
             column(kind), kind, columns[kind], table.parsed_at_once
         )
         if not keep_texts:
-            _refuse_texts_for_nothing(ids, codes, columns[kind])
+            refuse_texts_for_nothing(ids, codes, columns[kind])
         return ids, codes, said
 
     work: dict[str, Callable[[], Any]] = {
@@ -248,7 +156,7 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
                 raise DataError(f"{table.label} has no rows; at least two users and two items are needed")
             item_ids, item_codes, said = parts["item"].result()
             notes += said
-            _refuse_second_header(user_ids, user_codes, item_ids, item_codes, columns)
+            refuse_second_header(user_ids, user_codes, item_ids, item_codes, columns)
             numbers = np.empty(len(user_codes), dtype=np.float32)
             repeated = 0
             if count:
@@ -290,125 +198,6 @@ def kind_of(numbers: Array, found: Roles, chosen: Kind | None) -> tuple[Kind, li
     return guess.kind, notes
 
 
-def _refuse_texts_for_nothing(ids: IdMap, codes: Array, name: str) -> None:
-    """DataError where an id is a text that means "nothing": NA, NULL, or blank."""
-    if ids.values.dtype != pl.String:
-        return
-    none = np.flatnonzero(ids.values.str.strip_chars().is_in(list(values.NO_IDS)).to_numpy())
-    if len(none):
-        rows = np.flatnonzero(np.isin(codes, none))
-        raise DataError(_no_id(ids.kind, name, int(rows[0]), len(rows), len(codes), ids.values[int(codes[rows[0]])]))
-
-
-def _refuse_second_header(
-    user_ids: IdMap, users: Array, item_ids: IdMap, items: Array, columns: Mapping[str, str]
-) -> None:
-    """DataError where the names of the columns stand among the rows, as in files put one after the other."""
-    user, item = user_ids.code(columns["user"]), item_ids.code(columns["item"])
-    if user >= 0 and item >= 0 and (both := (users == user) & (items == item)).any():
-        raise DataError(
-            f"row {int(np.argmax(both)) + 1} holds the names of the columns again ({columns['user']},"
-            f" {columns['item']}), as in files put one after the other; drop that row, or give the files as a list"
-        )
-
-
-def _no_id(kind: str, name: str, row: int, n: int, of: int, shown: str | None = None) -> str:
-    text = f" ({shown!r})" if shown is not None else ""
-    keep = "; missing_ids='keep' takes the text for an id" if shown else ""
-    return (
-        f"{kind} id missing in row {row + 1}{text} (column {name!r}), in {n:,} of {of:,} rows; fill it in, or leave"
-        f" such rows out with missing_ids='drop' (on the command line --missing-ids drop){keep}"
-    )
-
-
-def _described(
-    data: Interactions, table: Table, items: Any, users: Any, title: str | None, encoding: str | None
-) -> Interactions:
-    """With side tables, and with the titles of items where they stand in the table itself."""
-    notes: list[str] = []
-    tables: dict[str, pl.DataFrame] = {}
-    for kind, given in (("item", items), ("user", users)):
-        if given is not None:
-            ids = data.item_ids if kind == "item" else data.user_ids
-            column = data.columns.item if kind == "item" else data.columns.user
-            of_items = title if kind == "item" else None
-            tables[f"{kind}_table"], said = side_tables.align(given, ids, column, encoding, title=of_items)
-            notes += said
-    if items is None:
-        found = _titles(table, data, title)
-        if found is not None:
-            tables["item_table"] = found[0]
-            notes.append(found[1])
-        grouped = _groups(table, data)
-        if grouped is not None:
-            before = tables.get("item_table")
-            groups = grouped.drop(data.columns.item)
-            tables["item_table"] = grouped if before is None else before.hstack(groups)
-            notes.append(f"groups of items: column {groups.columns[0]!r}")
-    return data.replace(notes=(*data.notes, *notes), **tables) if tables else data
-
-
-_REVIEWS = frozenset(("text", "review", "reviewtext", "reviewbody", "comment", "body"))
-
-
-def _titles(table: Table, data: Interactions, title: str | None) -> tuple[pl.DataFrame, str] | None:
-    """A table of the items with the titles that the rows give them, where each item has one; None where there are none.
-
-    DataError where ``title`` names no column, or one that says different things of an item.
-    """
-    if title is not None and title not in table.names:
-        raise DataError(
-            f"no column {title!r} in {table.label} for the titles; there are: {', '.join(table.names[:20])}"
-        )
-    item = data.columns.item
-    if item not in table.names or (title is None and not table.headed):
-        return None
-    taken = (data.columns.user, item, data.columns.rating, data.columns.time)
-    plain = {column_names.plain_name(name): name for name in reversed(table.names) if name not in taken}
-    if _REVIEWS & set(plain):  # beside the text of a review stands the title of the review
-        plain = {known: name for known, name in plain.items() if known not in ("title", "name", "description")}
-    name = title or next((plain[t] for t in map(column_names.plain_name, column_names.TITLES) if t in plain), None)
-    if name is None or (title is None and table.sample[name].dtype != pl.String):
-        return None
-    frame = table.load([item, name], [item]).drop_nulls().unique(maintain_order=True)
-    if title is None and len(frame) > 1.2 * frame[item].n_unique():  # a text about the row, not about the item
-        return None
-    frame = frame.with_columns(pl.col(name).cast(pl.String)).rename({name: "title"} if name != "title" else {})
-    try:
-        return side_tables.align_frame(frame, item, data.item_ids, item)[0], f"titles of items: column {name!r}"
-    except DataError:  # ids of another type than the cleaned ones
-        if title is not None:
-            raise
-        return None
-
-
-def _groups(table: Table, data: Interactions) -> pl.DataFrame | None:
-    """A table of the items with the groups (genres, say) that the rows name, the same in all rows of an item; None
-    where there is no such column."""
-    item, taken = data.columns.item, (data.columns.user, data.columns.rating, data.columns.time)
-    if item not in table.names or not table.headed:
-        return None
-    plain = {column_names.plain_name(name): name for name in reversed(table.names) if name not in (item, *taken)}
-    name = next((plain[group] for group in side_tables.GROUPS if group in plain), None)
-    if name is None or table.sample[name].dtype != pl.String:
-        return None
-    frame = table.load([item, name], [item]).drop_nulls().unique(maintain_order=True)
-    if len(frame) > 1.05 * frame[item].n_unique():  # said of the row, not of the item
-        return None
-    try:
-        return side_tables.align_frame(side_tables.with_groups(frame, item), item, data.item_ids, item)[0]
-    except DataError:  # ids of another type than the cleaned ones
-        return None
-
-
-def _streamed_ids(table: Table, name: str, kind: str) -> tuple[IdMap, Array, list[str]] | None:
-    """A column of ids that is encoded while it is read; None where it must be read first."""
-    if table.stream is None or not table.sample[name].dtype.is_integer():
-        return None
-    found = factorize_parts(*table.stream(name), kind)
-    return None if found is None else (*found, [])
-
-
 def _streamed_times(table: Table, name: str, dates: str | None) -> tuple[Array, str | None] | None:
     dtype = table.sample[name].dtype
     if table.stream is None or (dates is not None and "%" in dates) or not dtype.is_integer() or dtype == pl.UInt64:
@@ -429,74 +218,6 @@ def _loader(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:
     return series.pop
 
 
-def _coded(column: pl.Series, kind: str, name: str, tidy: bool) -> tuple[IdMap, Array, list[str]]:
-    """The ids of a column and its codes; ``tidy``: of a text, in which blanks around an id mean nothing."""
-    column, notes = _ids(column, kind, name)
-    ids, codes = factorize(column, kind)
-    if ids.values.dtype != pl.String or not len(ids):
-        return ids, codes, notes
-    if ids.values.str.contains(r"^\s*-?\d\.\d+[eE]\+\d{2}\s*$").all():
-        raise DataError(
-            f"{kind} ids of column {name!r} are numbers such as {ids.values[0]}, as spreadsheets write long ones: their"
-            " last digits are lost, and different ids may have become one; export the column as text"
-        )
-    if tidy:
-        plain = ids.values.str.strip_chars()
-        if plain.str.contains(r'^="[^"]*"$').all():  # how spreadsheets are told to keep zeros
-            plain = plain.str.slice(2, plain.str.len_chars() - 3)
-        if not (plain == ids.values).all():
-            whole = plain.cast(pl.Int64, strict=False)
-            zeros = plain.str.contains(r"^[+-]?0\d").any()
-            tidied, places = factorize(plain if whole.null_count() or zeros else whole, kind)
-            notes.append(f"blanks around ids of column {name!r} left out")
-            if len(tidied) < len(ids):
-                notes[-1] += f"; {len(ids) - len(tidied):,} were the same as others but for these"
-            ids, codes = tidied, places[codes]
-    if ids.values.dtype == pl.String and len(ids) <= _LOOKED_AT:
-        same = len(ids) - ids.values.str.to_lowercase().n_unique()
-        if same:
-            notes.append(
-                f"{same:,} {kind} ids are the same as others but for capital letters; fold_ids=True (on the command"
-                " line --fold-ids) makes them one"
-            )
-    return ids, codes, notes
-
-
-_LOOKED_AT = 1_000_000
-"""Up to so many ids are looked at for likeness."""
-
-
-def _ids(column: pl.Series, kind: str, name: str) -> tuple[pl.Series, list[str]]:
-    """Ids without gaps in a type of their own: floats that are whole become integers, categories text."""
-    notes: list[str] = []
-    if column.dtype in (pl.Categorical, pl.Enum):
-        column = column.cast(pl.String)
-    missing = column.is_null() if not column.dtype.is_float() else column.is_null() | column.is_nan()
-    if (column.null_count() or column.dtype.is_float()) and missing.any():
-        raise DataError(_no_id(kind, name, int(missing.arg_max() or 0), int(missing.sum()), len(column)))
-    if column.dtype.is_float():
-        whole = column.cast(pl.Int64, strict=False)
-        odd = (whole.cast(pl.Float64) != column.cast(pl.Float64)).fill_null(True)
-        if odd.any():
-            row = int(odd.arg_max() or 0)
-            raise DataError(
-                f"{kind} id {column[row]!r} in row {row + 1} (column {name!r}) is a decimal number;"
-                f" ids are whole numbers or text"
-            )
-        if len(column) and (exact := 2**53 if column.dtype == pl.Float64 else 2**24) <= column.abs().max():  # type: ignore[operator]
-            row = int((column.abs() >= exact).arg_max() or 0)
-            raise DataError(
-                f"{kind} id {column[row]:.0f} in row {row + 1} (column {name!r}) is a decimal number of more digits"
-                " than such a number holds, so different ids may have become one; read the column as whole numbers"
-                " or text"
-            )
-        column = whole
-        if not len(column):  # an empty column of pandas
-            return column, notes
-        notes.append(f"{kind} ids of column {name!r} were decimals such as {whole[0]}.0; taken as whole numbers")
-    return column, notes
-
-
 def _names(table: Table, found: Roles) -> list[Any]:
     """The names to show: the table's own, or plain ones where it has no header."""
     used = {**found.columns}
@@ -511,32 +232,3 @@ def _label(source: Any, name: str | None) -> str:
     if not isinstance(source, (str, os.PathLike)):
         return ""
     return re.sub(r"(\.(csv|tsv|txt|dat|data|parquet|arrow|feather))?(\.gz)?$", "", Path(source).name)
-
-
-LARGEST = 1e15
-"""Values above this are not learned from: sums of their squares leave single precision."""
-
-
-def check_trainable(data: Interactions) -> None:
-    """DataError where there is nothing to learn: no rows, one user, one item, or the same rating everywhere.
-
-    A table of implicit feedback (``columns.rating`` is None) may hold one value only.
-    """
-    if not len(data):
-        raise DataError("no ratings to learn from; the table, or this part of a split, has no rows")
-    for kind, codes, ids in (("user", data.users, data.user_ids), ("item", data.items, data.item_ids)):
-        if (codes == codes[0]).all():
-            raise DataError(
-                f"only one {kind} ({ids.values[int(codes[0])]!r}); at least two are needed to learn anything"
-            )
-    low, high = data.range
-    if max(abs(low), abs(high)) > LARGEST:
-        raise DataError(
-            f"values reach {max(abs(low), abs(high)):g}, more than {LARGEST:g}, whose squares no model can hold; divide"
-            " the column by a power of ten"
-        )
-    if low == high and data.columns.rating is not None and data.kind == "ratings":
-        raise DataError(
-            f"every rating is {low:g}; nothing to learn; choose another rating column, or rating=False for implicit"
-            f" feedback"
-        )

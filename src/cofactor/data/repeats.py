@@ -6,11 +6,11 @@ time cut the events and merge each part, so that the past of a user who comes ag
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from cofactor.data.arrays import group_kernels
 from cofactor.data.interactions import Array, Duplicates, Interactions
 from cofactor.data.kind import Kind
 from cofactor.errors import ConfigError, DataError
@@ -33,15 +33,9 @@ def usual_policy(kind: Kind) -> Duplicates:
     return "last" if kind == "ratings" else "sum"
 
 
-def _kernels() -> ModuleType:
-    from cofactor.kernels import group
-
-    return group
-
-
 def count_repeats(users: Array, items: Array, n_users: int, n_items: int, room: Array | None = None) -> int:
     """How many rows repeat the user and item of another one. O(n). ``room``: uint32 (n,), to be written over."""
-    group = _kernels()
+    group = group_kernels()
     starts = group.row_starts(users, n_users)
     if group.is_sorted(users):
         return int(group.repeats(starts, items, n_items))
@@ -87,7 +81,7 @@ def merged(data: Interactions, policy: Duplicates | None = None, repeated: int |
 
 def _one_a_pair(data: Interactions, policy: Duplicates, repeated: int) -> Interactions:
     """The row that each pair keeps, with the value that the policy gives it. O(n), stable in order."""
-    group = _kernels()
+    group = group_kernels()
     starts = group.row_starts(data.users, data.n_users)
     n, position = len(data), np.int32 if len(data) < 2**31 else np.int64
     order = np.empty(n, dtype=position)

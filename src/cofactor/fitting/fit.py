@@ -10,7 +10,8 @@ import numpy as np
 
 from cofactor.data.interactions import Columns, Interactions, Split
 from cofactor.data.kind import Kind
-from cofactor.data.read import check_trainable, read
+from cofactor.data.read import read
+from cofactor.data.trainable import check_trainable
 from cofactor.data.with_features import with_features
 from cofactor.errors import DataError
 from cofactor.fitting.calibrate import calibrate_intervals, rmse

@@ -63,6 +63,8 @@ def _similarity(rec: Fitted, code: int, shared: Array, shrink: float) -> Array:
     factors = rec.model.factors("user") if isinstance(rec.model, HasFactors) else None
     if factors is None or not factors.shape[1]:
         counts = rec.data.by_user.counts.astype(np.float64)
-        return (shared / np.sqrt(np.maximum(counts * max(counts[code], 1), 1))).astype(np.float32)
+        sets: Array = (shared / np.sqrt(np.maximum(counts * max(counts[code], 1), 1))).astype(np.float32)
+        return sets
     row = cosine(factors, np.array([code]))[0]
-    return np.array(row * (shared / (shared + shrink)) if shrink else row, dtype=np.float32)
+    found: Array = np.array(row * (shared / (shared + shrink)) if shrink else row, dtype=np.float32)
+    return found

@@ -1,0 +1,85 @@
+"""Ids as people give them -> series of one type that can be compared and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.data.arrays import Array
+from cofactor.errors import DataError
+
+
+def type_in_words(dtype: pl.DataType) -> str:
+    if dtype == pl.String:
+        return "text"
+    if dtype.is_numeric():
+        return "numbers"
+    return "dates" if dtype.is_temporal() else str(dtype)
+
+
+def as_int64(values: pl.Series) -> Array:
+    """Integers as int64, read-only (one type for the kernels, whatever the column's)."""
+    array: Array = values.to_numpy().astype(np.int64, copy=False)
+    array = array.view()
+    array.flags.writeable = False
+    return array
+
+
+def plain_ids(values: pl.Series, kind: str) -> pl.Series:
+    """Ids in a type that can be compared and stored: categories become text, whole numbers of other types integers of
+    64 bits or else text; booleans and nested values are refused."""
+    if values.dtype in (pl.Categorical, pl.Enum):
+        return values.cast(pl.String)
+    if values.dtype == pl.Null and not len(values):
+        return values.cast(pl.String)
+    if values.dtype in (pl.Decimal, pl.Int128):
+        return whole_numbers(values)
+    if values.dtype == pl.Boolean or values.dtype.is_nested() or values.dtype in (pl.Object, pl.Null):
+        raise DataError(f"{kind} ids of type {values.dtype} cannot be used; give integers, text or dates")
+    return values
+
+
+def whole_numbers(values: pl.Series) -> pl.Series:
+    """Decimals and integers of 128 bits as integers of 64 where all fit, or else as text."""
+    for dtype in (pl.Int64, pl.UInt64):
+        found = values.cast(dtype, strict=False)
+        if found.null_count() == values.null_count() and (found.cast(values.dtype, strict=False) == values).all():
+            return found
+    return values.cast(pl.String)
+
+
+def as_series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series:
+    if isinstance(values, pl.Series) and values.dtype != pl.Object:
+        if values.dtype in (pl.Decimal, pl.Int128):
+            return whole_numbers(values)
+        return values.cast(pl.String) if values.dtype in (pl.Categorical, pl.Enum) else values
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iufU":
+        return pl.Series(values=values)
+    listed = [v.item() if isinstance(v, np.generic) else v for v in _listed(values)]
+    mixed_check(listed, f"{kind} ids")
+    try:
+        return pl.Series(values=listed)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        raise DataError(f"some {kind} ids are neither numbers nor text nor dates") from None
+
+
+def _listed(values: Iterable[Any]) -> list[Any]:
+    return values.tolist() if isinstance(values, np.ndarray) else list(values)
+
+
+def mixed_check(values: Sequence[Any], what: str) -> None:
+    """DataError, naming the row and the types, where a list of ids holds more than one type (None apart)."""
+    types = {type(v) for v in values} - {type(None)}
+    if len(types) <= 1 or types <= {int, float}:
+        return
+    first = next(v for v in values if v is not None)
+    row = next(r for r, v in enumerate(values) if v is not None and type(v) is not type(first))
+    odd = values[row]
+    raise DataError(
+        f"{what} mix types: {odd!r} in row {row + 1} is {type(odd).__name__}, but {first!r} is"
+        f" {type(first).__name__};"
+        f" make them all text or all whole numbers"
+    )

@@ -1,0 +1,34 @@
+"""Whether there is anything to learn from."""
+
+from __future__ import annotations
+
+from cofactor.data.interactions import Interactions
+from cofactor.errors import DataError
+
+LARGEST = 1e15
+"""Values above this are not learned from: sums of their squares leave single precision."""
+
+
+def check_trainable(data: Interactions) -> None:
+    """DataError where there is nothing to learn: no rows, one user, one item, or the same rating everywhere.
+
+    A table of implicit feedback (``columns.rating`` is None) may hold one value only.
+    """
+    if not len(data):
+        raise DataError("no ratings to learn from; the table, or this part of a split, has no rows")
+    for kind, codes, ids in (("user", data.users, data.user_ids), ("item", data.items, data.item_ids)):
+        if (codes == codes[0]).all():
+            raise DataError(
+                f"only one {kind} ({ids.values[int(codes[0])]!r}); at least two are needed to learn anything"
+            )
+    low, high = data.range
+    if max(abs(low), abs(high)) > LARGEST:
+        raise DataError(
+            f"values reach {max(abs(low), abs(high)):g}, more than {LARGEST:g}, whose squares no model can hold; divide"
+            " the column by a power of ten"
+        )
+    if low == high and data.columns.rating is not None and data.kind == "ratings":
+        raise DataError(
+            f"every rating is {low:g}; nothing to learn; choose another rating column, or rating=False for implicit"
+            f" feedback"
+        )

@@ -1,0 +1,245 @@
+"""Dates and times as people write them -> date-times of polars."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import polars as pl
+
+from cofactor.errors import ConfigError, DataError
+
+_FORMATS = (
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H:%M:%S%.f%#z",
+    "%Y-%m-%d %H:%M:%S%.f%#z",
+    "%Y-%m-%d %H:%M:%S%.f %#z",
+    "%Y/%m/%d",
+    "%Y/%m/%d %H:%M:%S%.f",
+    "%Y/%m/%d %H:%M",
+    "%Y.%m.%d",
+    "%Y.%m.%d %H:%M:%S%.f",
+    "%Y%m%dT%H%M%S",
+    "%Y%m%d %H:%M:%S",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%m %d, %Y",
+    "%d %b %Y %H:%M:%S",
+    "%d-%b-%Y %H:%M:%S",
+    "%b %d, %Y %H:%M:%S",
+    "%b %d, %Y %I:%M:%S %p",
+    "%a %b %d %H:%M:%S %z %Y",
+    "%a %b %d %H:%M:%S %Y",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%a, %d %b %Y %H:%M:%S",
+    "%d/%b/%Y:%H:%M:%S %z",
+    "%d/%b/%Y",
+)
+
+
+_CLOCK = r"(?:[ T,]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\s*([AaPp][Mm])?)?$"
+_YEAR_LAST = r"^(\d{1,2})([/.\-])(\d{1,2})[/.\-](\d{4}|\d{2})" + _CLOCK
+
+
+_YEAR_FIRST = r"^(\d{4}|\d{2})([/.\-])(\d{1,2})[/.\-](\d{1,2})" + _CLOCK
+ORDERS = {"dmy": "the day first", "mdy": "the month first", "ymd": "the year first"}
+"""Orders of day, month and year in a date of three numbers, in words."""
+
+
+def check_dates(dates: Any) -> str | None:
+    """``dates``, an order of day, month and year or a form as of strptime; ConfigError for anything else."""
+    if dates is None or (isinstance(dates, str) and (dates in ORDERS or "%" in dates)):
+        return dates
+    raise ConfigError(
+        f"dates is {dates!r}; it may be 'dmy', 'mdy', 'ymd' (the order of day, month and year) or a form such as"
+        " '%d/%m/%Y %H:%M'"
+    )
+
+
+def is_time(values: pl.Series) -> bool:
+    """Whether a column of text holds times in one of the written forms (no numbers)."""
+    present = values.drop_nulls()
+    if values.dtype != pl.String or not len(present) or not present.str.contains(r"\d").all():
+        return False
+    if present.head(50).cast(pl.Float64, strict=False).null_count() < min(len(present), 50):
+        return False
+    try:
+        return not parse(present, "")[0].null_count()
+    except DataError as error:
+        return "the month" in str(error)
+
+
+def by_form(values: pl.Series, name: str, form: str) -> pl.Series:
+    """Times of the one ``form``; numbers by their digits, with the zeros at the start that numbers lose."""
+    if values.dtype.is_numeric():
+        if values.dtype.is_float():
+            values = values.fill_nan(None)
+        text = values.cast(pl.Int64, strict=False).cast(pl.String)
+        text = text.str.zfill(len(dt.datetime(2000, 11, 11, 11, 11, 11).strftime(form)))
+    else:
+        text = _present(values)
+    parsed = _datetimes(text, form)
+    bad = parsed.is_null() & text.is_not_null()
+    if bad.any():
+        row = int(bad.arg_max() or 0)
+        raise DataError(f"row {row + 1} of column {name!r} is {values[row]!r}, which is not of the form dates={form!r}")
+    return parsed
+
+
+def _present(values: pl.Series) -> pl.Series:
+    """Text without blanks around it; null where it stands for a missing value."""
+    text = values.str.strip_chars()
+    return text.set(text.is_in(["", "\\N", "NULL", "null", "NaN", "nan", "NaT", "None", "NA"]), None)
+
+
+def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Series, str | None]:
+    """Text as numbers or date-times; null where the text is null or blank. And a note where the form was guessed."""
+    text = _present(values)
+    present = text.drop_nulls()
+    if not len(present):
+        return pl.Series(values.name, [None] * len(values), dtype=pl.Int64), None
+    for dtype in (pl.Int64, pl.Float64):
+        numbers = text.cast(dtype, strict=False)
+        if numbers.null_count() == text.null_count():
+            return numbers, None
+    text = (
+        text.str.replace(r"^(\d{4}-\d{2})$", "$1-01")
+        .str.replace(r"^(\d{4}-\d{2}-\d{2}[ T]\d{2})$", "$1:00")
+        .str.replace(r"\s*(UTC|GMT)$", "")
+        .str.replace(r"(\d)Z$", "$1+00:00")
+        .str.replace(r"^\((.*)\)$", "$1")
+        .str.replace(r"^(\d{4})(?:\.|年) ?(\d{1,2})(?:\.|月) ?(\d{1,2})(?:\.|日)$", "$1-$2-$3")
+    )
+    present = text.drop_nulls()
+    written = _written(text, present, name, dates)
+    if written is not None:
+        return written
+    unlike: tuple[int, Any] | None = None
+    for form in _FORMATS:
+        if _datetimes(present.head(50), form).null_count() == min(len(present), 50):
+            continue
+        parsed = _datetimes(text, form)
+        day = form.split("%H")[0].rstrip(" T:")
+        if day != form and parsed.null_count() > text.null_count():  # a date alone here and there
+            parsed = parsed.zip_with(parsed.is_not_null(), _datetimes(text, day).cast(parsed.dtype))
+        bad = parsed.is_null() & text.is_not_null()
+        if not bad.any():
+            return parsed, None
+        row = int(bad.arg_max() or 0)
+        unlike = max(unlike or (row, values[row]), (row, values[row]), key=lambda found: found[0])
+    if unlike is not None:
+        raise DataError(f"row {unlike[0] + 1} of column {name!r} is not a time like the others: {unlike[1]!r}")
+    raise DataError(
+        f"column {name!r} has no times that can be read, such as {present[0]!r}; write ISO dates or seconds"
+    )
+
+
+def _datetimes(text: pl.Series, form: str) -> pl.Series:
+    zoned = "z" in form
+    try:
+        found = (
+            text.str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC" if zoned else None)
+            if "%H" in form or "%I" in form
+            else text.str.to_date(form, strict=False)
+        )
+    except pl.exceptions.PolarsError:
+        return pl.Series(text.name, [None] * len(text), dtype=pl.Datetime("us"))
+    if "%Y" in form and (short := (found.dt.year() < 1_000).fill_null(False)).any():  # 11-Jul-19 is not of the year 19
+        found = found.set(short, None)
+    return found
+
+
+def _written(text: pl.Series, present: pl.Series, name: str, dates: str | None) -> tuple[pl.Series, str | None] | None:
+    """Dates of three numbers, the year last (12/31/2019 8:26, 31.12.2019, 1-2-19) unless ``dates`` says otherwise; None
+    where they are none."""
+    form = _YEAR_FIRST if dates == "ymd" else _YEAR_LAST
+    if not present.head(1).str.contains(form)[0]:
+        return None
+    parts = text.str.extract_groups(form).struct.unnest()
+    a, mark, b, c, hour, minute, second, half = (parts.to_series(i) for i in range(8))
+    bad = a.is_null() & text.is_not_null()
+    if bad.any():
+        row = int(bad.arg_max() or 0)
+        raise DataError(f"row {row + 1} of column {name!r} is not a time like the others: {text[row]!r}")
+    numbers = [part.cast(pl.Int64) for part in (a, b, c)]
+    short = form == _YEAR_LAST and bool((c.str.len_chars() == 2).all())
+    order = dates if dates in ORDERS else _order_of(text, numbers, mark.drop_nulls()[0], short, name)
+    places = dict(zip(order, numbers))
+    day, month, years = places["d"], places["m"], places["y"]
+    frame = pl.DataFrame({"d": day, "m": month, "y": years, "h": hour.cast(pl.Int64).fill_null(0)})
+    frame = frame.with_columns(
+        minute.cast(pl.Int64).fill_null(0).alias("min"),
+        second.cast(pl.Int64).fill_null(0).alias("s"),
+        half.str.to_lowercase().alias("half"),
+        pl.when(pl.col("y") < 69)
+        .then(pl.col("y") + 2000)
+        .when(pl.col("y") < 100)
+        .then(pl.col("y") + 1900)
+        .otherwise(pl.col("y"))
+        .alias("y"),
+    ).with_columns(
+        pl.when(pl.col("half") == "pm")
+        .then(pl.col("h") % 12 + 12)
+        .when(pl.col("half") == "am")
+        .then(pl.col("h") % 12)
+        .otherwise(pl.col("h"))
+        .alias("h")
+    )
+    try:
+        found = frame.select(pl.datetime("y", "m", "d", "h", "min", "s")).to_series()
+    except pl.exceptions.PolarsError:
+        found = pl.Series([None] * len(text), dtype=pl.Datetime("us"))
+    bad = found.is_null() & text.is_not_null()
+    if bad.any():
+        row = int(bad.arg_max() or 0)
+        asked = f" with {ORDERS[order]}, as dates={order!r} says" if dates == order else ""
+        raise DataError(f"row {row + 1} of column {name!r} is not a date{asked}: {text[row]!r}")
+    guessed = dates is None and mark.drop_nulls()[0] != "."
+    return found, f"times of column {name!r} are dates with {ORDERS[order]}" if guessed else None
+
+
+def _order_of(text: pl.Series, numbers: list[pl.Series], mark: str, short: bool, name: str) -> str:
+    """``dmy``, ``mdy`` or (where years are ``short``, of two digits) ``ymd``: the only order in which all are dates of
+    the past; with points between them ``dmy`` where it is one of those. DataError where none is, or several are."""
+    first, middle, last = numbers
+    day_first, month_first = bool((first > 12).any()), bool((middle > 12).any())
+    now = dt.date.today().year + 1
+    fits = []
+    if not month_first and not (first > 31).any():
+        fits.append("dmy")
+    if not day_first and not (middle > 31).any():
+        fits.append("mdy")
+    if short and fits:
+        if not month_first and not (last > 31).any() and not ((first < 69) & (first + 2000 > now)).any():
+            fits.append("ymd")
+        if ((last < 69) & (last + 2000 > now)).any():
+            fits = [order for order in fits if order == "ymd"]
+    elif short and not month_first and not (last > 31).any():
+        fits = ["ymd"]
+    if not fits:
+        row = int((first > 12).arg_max() or 0)
+        raise DataError(
+            f"the dates of column {name!r} are of two forms: some have the month first, but row {row + 1} is"
+            f" {text[row]!r}; write ISO dates (2019-12-31)"
+        )
+    if mark == "." and "dmy" in fits:
+        return "dmy"
+    if len(fits) > 1:
+        raise DataError(either_order(name, text.drop_nulls()[0]))
+    return fits[0]
+
+
+def either_order(name: str, shown: str) -> str:
+    return (
+        f"the day cannot be told from the month in the dates of column {name!r}, such as {shown!r}; say dates='dmy' or"
+        " dates='mdy' where the table is read (on the command line --dates dmy), write ISO dates (2019-12-31), or pass"
+        " time=False"
+    )
