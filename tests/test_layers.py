@@ -221,6 +221,18 @@ def test_using_the_core_loads_neither_torch_nor_plots():
     assert done.stdout.strip() == "[]"
 
 
+def test_a_saved_model_opens_without_the_modules_that_read_tables(tmp_path, toy):
+    cofactor.fit(toy, model="popular").save(tmp_path / "m.cofactor")
+    code = (
+        "import sys, cofactor as cf\n"
+        f"cf.load({str(tmp_path / 'm.cofactor')!r})\n"
+        "print([m for m in ('data.open', 'data.read', 'train', 'explain', 'fitting', 'recommend.recommend')"
+        " if f'cofactor.{m}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_every_public_name_is_there():
     for name in cofactor.__all__:
         assert getattr(cofactor, name) is not None

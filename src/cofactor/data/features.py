@@ -11,6 +11,8 @@ from cofactor.data.ids import Array, IdMap
 from cofactor.data.interactions import CSR, Features, csr
 from cofactor.errors import DataError
 
+GROUPS = ("genres", "genre", "categories", "category", "tags")
+"""Names of a column that says which groups an item belongs to, likeliest first."""
 Numbers = Literal["bins", "standardise"]
 _Part = tuple[Array, Array, Array, list[str]]
 """Rows, columns (from 0), values, names of the columns."""

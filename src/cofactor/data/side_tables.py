@@ -8,6 +8,7 @@ import polars as pl
 from polars import selectors
 
 from cofactor.data.column_names import SYNONYMS, TITLES, plain_name
+from cofactor.data.features import GROUPS
 from cofactor.data.ids import IdMap
 from cofactor.data.open import open_table
 from cofactor.data.tables import Table, no_objects
@@ -37,10 +38,6 @@ def align(
         frame = with_groups(frame, key)
     aligned, said = align_frame(frame, key, ids, column)
     return aligned, notes + said
-
-
-GROUPS = ("genres", "genre", "categories", "category", "tags")
-"""Names of a column that says which groups an item belongs to, likeliest first."""
 
 
 def with_groups(frame: pl.DataFrame, key: str) -> pl.DataFrame:

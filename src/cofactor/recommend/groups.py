@@ -8,9 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.features import features
+from cofactor.data.features import GROUPS, features
 from cofactor.data.interactions import Features, Interactions
-from cofactor.data.side_tables import GROUPS
 from cofactor.errors import ConfigError, did_you_mean
 
 Array = NDArray[Any]
