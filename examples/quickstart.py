@@ -3,7 +3,7 @@
 import cofactor as cf
 
 ratings = cf.load_dataset("movietweetings-demo", item="title")  # or cf.read("ratings.csv")
-split = cf.split.random(ratings, valid=0.2, seed=42)
+split = cf.split.temporal(ratings, valid=0.2)  # the last fifth is the future to check with
 
 ranker = cf.fit(split.train, model="ease")  # for lists; model="auto-ranking" chooses one
 print(cf.evaluate(ranker, split.valid, metrics=["ndcg", "hit_rate"]))
