@@ -6,7 +6,7 @@
 #   make test-spark  the tests on Spark, in an environment of their own in .venv-spark; they need Java
 #   make browser the explorer's tests in Debian's Chromium (skipped where it is not installed)
 #   make docs    the documentation site, in build/site; warnings are errors
-#   make check   style (ruff) and types (mypy --strict)
+#   make check   style (ruff), spelling (codespell) and types (mypy --strict)
 #   make bench   rivals and cofactor side by side; writes benchmarks/results/
 PYTHON ?= python3
 VENV   ?= .venv
@@ -43,6 +43,7 @@ docs: $(VENV)/.docs
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev

@@ -14,14 +14,11 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED = (
-    "cofactor/py.typed",
-    "cofactor/data/bundled/movietweetings-demo.parquet",
-    "cofactor/report/page/page.html",
-    "cofactor/serve/pages/index.html",
-    "cofactor/serve/pages/explorer.js",
-)
-"""Files besides Python's without which the package does not work."""
+def needed() -> list[str]:
+    """Every file of the package: pages, tables, stubs and the mark of types are as needed as the modules."""
+    package = ROOT / "src" / "cofactor"
+    found = (path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(path.relative_to(package.parent).as_posix() for path in found)
 
 
 def version() -> str:
@@ -62,7 +59,7 @@ def wrong_in_the_file(path: Path) -> list[str]:
     else:
         with tarfile.open(path) as archive:
             names = {name.partition("/")[2].removeprefix("src/") for name in archive.getnames()}
-    wrong = [f"{path.name} lacks {name}" for name in NEEDED if name not in names]
+    wrong = [f"{path.name} lacks {name}" for name in needed() if name not in names]
     if version() not in path.name:
         wrong.append(f"{path.name} is not of version {version()}")
     return wrong
