@@ -113,3 +113,51 @@ def test_what_pandas_has_missing_meets_no_condition():
 def test_without_a_table():
     with pytest.raises(ConfigError, match="needs a table of items"):
         matching(None, "year > 1")
+
+
+NUMBERS = ("1", "-1", "1.5", "1990", "nan", "1e999", "9" * 20, "-" + "9" * 400, "9" * 5000, "0x10", "1_000", "٣")
+COLUMNS = {
+    "small": pl.Series([1, 2], dtype=pl.UInt8),
+    "whole": pl.Series([1, 1990], dtype=pl.Int64),
+    "float": pl.Series([1.5, None]),
+    "flag": pl.Series([True, False]),
+    "text": pl.Series(["1", "b"]),
+    "day": pl.Series(["1990-01-01", "2021-01-01"]).str.to_date(),
+    "moment": pl.Series(["1990-01-01", "2021-01-01"]).str.to_datetime(),
+    "words": pl.Series([["1"], ["b"]]),
+    "numbers": pl.Series([[1], [2]]),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_any_value_for_any_column_is_answered_or_refused(name):
+    """Numbers beyond 64 bits, lists of both kinds of numbers, dates beyond the calendar."""
+    table = pl.DataFrame(COLUMNS)
+    values = (
+        *NUMBERS,
+        "1990-12-31",
+        "99999-01-01",
+        "0000-00-00",
+        "300000-01-01T00:00",
+        "true",
+        "'",
+        "\x00",
+        "\U0001f600",
+    )
+    tests = [f"{name} {sign} {value}" for sign in ("=", "!=", "<", ">=") for value in values]
+    tests += [f"{name} contains {value}" for value in values]
+    tests += [f"{name} in ({value}, {other})" for value in values for other in ("1", "2.5", "9" * 30)]
+    answered = 0
+    for test in tests:
+        try:
+            answered += len(matching(table, test)) == 2
+        except ConfigError:
+            continue
+    assert answered > 3
+
+
+def test_whole_and_decimal_numbers_in_one_list():
+    table = pl.DataFrame({"year": [1990, 1991, 1992], "score": [1.0, 2.5, None]})
+    assert matching(table, "year in (1990, 1991.0)").tolist() == [True, True, False]
+    assert matching(table, "score in (1, 2.5)").tolist() == [True, True, False]
+    assert matching(table, "year < " + "9" * 30).all()

@@ -38,15 +38,16 @@ def matching(table: pl.DataFrame | None, where: str | pl.Expr, kind: str = "item
     """bool (rows,): which rows of a side table meet a predicate; null counts as no. ConfigError where it cannot be."""
     if table is None:
         raise ConfigError(f"where= needs a table of {kind}s; give one with read(..., {kind}s=...)")
-    expression = parse(where, table.schema) if isinstance(where, str) else where
-    if not isinstance(expression, pl.Expr):
-        raise ConfigError(f"where is {where!r}; give a text such as 'year >= 1990', or a polars expression")
+    expression: Any = where
     try:
+        expression = parse(where, table.schema) if isinstance(where, str) else where
+        if not isinstance(expression, pl.Expr):
+            raise ConfigError(f"where is {where!r}; give a text such as 'year >= 1990', or a polars expression")
         found = table.select(expression.alias("found"))["found"]
     except pl.exceptions.ColumnNotFoundError:
         missing = [c for c in expression.meta.root_names() if c not in table.columns]
         raise ConfigError(_no_column(missing[0] if missing else str(where), table.columns)) from None
-    except pl.exceptions.PolarsError as exc:
+    except (pl.exceptions.PolarsError, OverflowError, TypeError) as exc:
         raise ConfigError(f"where={str(where)!r} cannot be worked out: {str(exc).splitlines()[0]}") from None
     if found.dtype != pl.Boolean or len(found) != len(table):
         raise ConfigError(f"where={str(where)!r} does not say yes or no for each {kind}; compare a column with a value")
@@ -153,7 +154,10 @@ class _Parser:
             while self.takes(","):
                 values.append(self.value(name, dtype))
             self.needs(")", "the values")
-            found = column.is_in(values)
+            if any(isinstance(value, float) for value in values):  # polars takes no list of both kinds of numbers
+                found = pl.any_horizontal(column == value for value in values)
+            else:
+                found = column.is_in(values)
         elif self.next()[0] == "sign" and not negative:
             sign = self.next()[1]
             self.at += 1
@@ -185,8 +189,9 @@ class _Parser:
             raise self.wrong(f"a value for {name!r} is missing")
         if dtype.is_numeric():
             try:
-                return int(text) if text.lstrip("+-").isdecimal() else float(text)
-            except ValueError:
+                whole = int(text) if text.lstrip("+-").isdecimal() else None
+                return whole if whole is not None and abs(whole) < 2**63 else float(text)
+            except (ValueError, OverflowError):
                 raise self.wrong(f"{name!r} holds numbers, and {text!r} is none") from None
         if dtype == pl.Boolean:
             if text.lower() not in ("true", "false"):

@@ -24,6 +24,9 @@ BY_MANY = "liked by many"
 MOST_RATED = "rated by most; nothing is known of this user"
 LOOKED_AT = 20
 """Where leaving ratings out takes too long: of the items that a user liked, so many of the best rated are compared."""
+COMPARED = 100_000
+"""So many pairs of a listed and a rated item are looked at, from the head of the list on; further down it is said which
+rated item is most like one."""
 LEAST = 1e-7
 """Of the largest score: a smaller contribution is rounding."""
 
@@ -61,8 +64,11 @@ def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
         return [Reason(BY_MANY)] * len(items)
     if not entries_compared(rec.model, len(who.items)):
         return _nearest(rec, who, items)
-    _, found = contributions(rec.model, as_rows([who.history], rec.data.n_items), np.asarray(items))
+    first = max(1, COMPARED // len(who.items))
+    _, found = contributions(rec.model, as_rows([who.history], rec.data.n_items), np.asarray(items)[:first])
     given = strongest(rec, who, found)
+    if len(items) > first:
+        given += _nearest(rec, who, np.asarray(items)[first:])
     if who.described is None:
         return given
     features = who.described.reasons(items)  # for items that no rating speaks for

@@ -28,6 +28,8 @@ from cofactor.serve.store import Event
 from cofactor.serve.tokens import ADMIN
 
 SHOWN_RATINGS = 500
+PAIRS_AT_ONCE = 100
+"""Predictions with bounds that are made between two looks at the clock."""
 MOST_SHOWN = 2000
 """Items in the lists that one request says were shown."""
 
@@ -51,6 +53,21 @@ def within(name: str, count: int, most: int) -> None:
     """ConfigError where one request asks for more than the server's settings allow."""
     if count > most:
         raise ConfigError(f"{name}: {count:,} in one request; at most {most:,} are allowed, so send several requests")
+
+
+class Clock:
+    """The processor time of one request that asks for many things."""
+
+    def __init__(self, live: Live) -> None:
+        self.most, self.begun = live.settings.work_seconds, time.thread_time()
+
+    def check(self, what: str, done: int) -> None:
+        """ConfigError where the time is over."""
+        if time.thread_time() - self.begun > self.most:
+            raise ConfigError(
+                f"{what} take more than {self.most:g} s of processor time (it was over after {done}); send several"
+                " requests"
+            )
 
 
 def recommend_known(asked: Asked) -> dict[str, Any]:
@@ -83,13 +100,9 @@ def recommend_many(asked: Asked) -> dict[str, Any]:
     people = what.people()
     within("users" if what.users else "histories", len(people), settings.max_users)
     lists: list[Any] = []
-    begun = time.thread_time()
+    clock = Clock(asked.live)
     for person in people:
-        if time.thread_time() - begun > settings.work_seconds:
-            raise ConfigError(
-                f"{len(people)} lists take more than {settings.work_seconds:g} s of processor time (the time was over"
-                f" after {len(lists)}); send several requests"
-            )
+        clock.check(f"{len(people)} lists", len(lists))
         lists.append(_recommend(served, person)["recommendations"])
     return {"version": served.version, "lists": lists}
 
@@ -109,7 +122,12 @@ def predict(asked: Asked) -> dict[str, Any]:
     codes = [items.find(p.item) for p in what.pairs]  # some by id, some by title
     pairs = [(p.user, p.item if c < 0 else items.ids.values[c]) for p, c in zip(what.pairs, codes, strict=True)]
     options: dict[str, Any] = {"interval": what.interval, "level": what.level, "unknown": what.unknown}
-    return {"version": served.version, "predictions": served.rec.predict(pairs, **options).to_dicts()}
+    found: list[Any] = []
+    part, clock = PAIRS_AT_ONCE if what.interval else len(pairs), Clock(asked.live)
+    for at in range(0, len(pairs), part):
+        clock.check(f"{len(pairs)} predictions", at)
+        found += served.rec.predict(pairs[at : at + part], **options).to_dicts()
+    return {"version": served.version, "predictions": found}
 
 
 def similar(asked: Asked) -> dict[str, Any]:
@@ -308,17 +326,18 @@ def known_items(served: Served, names: list[Any]) -> tuple[list[Any], list[Any]]
     """(the ids of items that are named by id or title, those among them that the model does not know). UnknownIdError
     for an id of another type (or too large for it), which is a mistake, where an item that is too new is none."""
     items, ids = served.rec.items, served.rec.data.item_ids
-    found, new = [], []
-    for name in names:
-        if ids.code(name) < 0:
-            code = items.find(name)
-            if code >= 0:
-                name = ids.values[code]
-            elif isinstance(name, str) != (ids.text == "text") or not holds(ids.values.dtype, name):
-                raise UnknownIdError(ids.unknown(name))
-            else:
-                new.append(name)
-        found.append(name)
+    found, new = list(names), []
+    one_type = len({type(name) for name in names}) == 1
+    unknown = np.flatnonzero(ids.encode(names) < 0).tolist() if one_type else range(len(names))
+    for at in unknown:
+        name = names[at]
+        code = items.find(name)
+        if code >= 0:
+            found[at] = ids.values[code]
+        elif isinstance(name, str) != (ids.text == "text") or not holds(ids.values.dtype, name):
+            raise UnknownIdError(ids.unknown(name))
+        else:
+            new.append(name)
     return found, list(dict.fromkeys(new))
 
 

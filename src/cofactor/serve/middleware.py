@@ -228,7 +228,7 @@ def check_names(scope: Scope, settings: Settings, *, writes: bool) -> None:
         return
     if origin and origin.partition("://")[2] != host:
         raise Refused(403, "a page of another origin may not write here")
-    if writes and _header(scope, b"content-type").partition(";")[0].strip() != "application/json":
+    if writes and _header(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
         raise Refused(415, "send JSON: Content-Type: application/json")
 
 

@@ -227,7 +227,7 @@ class Feedback(Strict):
     """What came of lists. The same again changes nothing."""
 
     events: Annotated[
-        list[Annotated[ShownList | ItemReaction, Field(discriminator="what")]], Field(min_length=1, max_length=200)
+        list[Annotated[ShownList | ItemReaction, Field(discriminator="what")]], Field(min_length=1, max_length=100)
     ]
 
 

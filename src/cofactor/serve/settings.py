@@ -66,7 +66,7 @@ class Settings:
     max_connections: int = 1000
     threads: int = 4
     wait_seconds: float = 2.0
-    work_seconds: float = 0.5
+    work_seconds: float = 0.4
     max_events: int = 1000
     max_pairs: int = 10_000
     max_history: int = 5000

@@ -256,7 +256,9 @@ class Store:
                     return Appended(0, 0, str(self._whole(before).answer))
             last = _add(db, "events", len(events))
             first = last - len(events) + 1
-            db.execute(_INSERT_EVENTS, [_row(n, e) for n, e in enumerate(events, first)])
+            if events:
+                insert = _INSERT_EVENTS[self._engine.dialect.name]
+                db.exec_driver_sql(insert, [_row(n, e) for n, e in enumerate(events, first)])
             deleted = db.execute(_COUNTER, {"counter": "deleted"}).scalar_one()
             said = json.dumps({} if answer is None else answer(last - deleted))
             if key is not None:
@@ -481,7 +483,12 @@ _SET = (
     .where(t.counters.c.name == sa.bindparam("counter"))
     .values(value=sa.bindparam("next"), digest=sa.bindparam("sum"))
 )
-_INSERT_EVENTS = t.events.insert()
+_INSERT_EVENTS = {
+    dialect: f"INSERT INTO {t.events.name} ({', '.join(c.name for c in t.events.columns)}) VALUES"
+    f" ({', '.join([mark] * len(t.events.columns))})"
+    for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
+}
+"""In words, since SQLAlchemy takes longer for a hundred rows than SQLite does."""
 _SELECT_EVENTS = (
     sa.select(t.events)
     .where(t.events.c.id > sa.bindparam("after"), t.events.c.id <= sa.bindparam("last"))
@@ -505,10 +512,11 @@ def _head(position: dict[str, int]) -> dict[str, int]:
     return {"events": position["events"], "activations": position["activations"]}
 
 
-def _row(number: int, event: Event) -> dict[str, Any]:
+def _row(number: int, event: Event) -> tuple[Any, ...]:
+    """In the order of the columns."""
     user, item, rating, time = t.written(event.user), t.written(event.item), float(event.rating), int(event.time)
     digest = t.row_digest(number, item, rating, time, user)  # by the names of the columns
-    return {"id": number, "user_id": user, "item_id": item, "rating": rating, "time": time, "digest": digest}
+    return number, user, item, rating, time, digest
 
 
 def _event(row: Any) -> Event:

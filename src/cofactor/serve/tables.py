@@ -138,6 +138,8 @@ def written(value: Any) -> str:
     """An id as it is stored."""
     if isinstance(value, str):
         return encode_basestring_ascii(value)  # what json.dumps comes to, ten times as fast
+    if type(value) is int:
+        return str(value)
     return json.dumps(value, ensure_ascii=True)
 
 
