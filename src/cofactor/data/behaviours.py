@@ -61,13 +61,18 @@ def weigh(column: pl.Series, weights: dict[str, float] | None) -> tuple[pl.Serie
         )
     found = {name: 0.0 if "".join(c for c in name.lower() if c.isalnum()) in _BACK else 1.0 for name in names}
     if weights is not None:
-        unknown = [name for name in weights if name not in found]
-        if unknown:
-            raise DataError(
-                f"there is no behaviour {unknown[0]!r} in column {column.name!r}; there are:"
-                f" {', '.join(map(repr, names[:12]))}.{did_you_mean(unknown[0], names)}"
-            )
+        check_behaviours(weights, names, f"column {column.name!r}")
         found = {name: weights.get(name, 0.0) for name in names}
     shown = ", ".join(f"{name} ({n:,} rows, counts {found[name]:g})" for name, n in counts.head(12).iter_rows())
     values = text.replace_strict(list(found), np.array(list(found.values()), dtype=np.float64), return_dtype=pl.Float64)
     return values, f"behaviours of column {column.name!r}: {shown}; weights={{...}} says otherwise"
+
+
+def check_behaviours(weights: Mapping[str, float], names: list[str], where: str) -> None:
+    """DataError where a behaviour that is given a weight does not occur."""
+    unknown = [name for name in weights if name not in names]
+    if unknown:
+        raise DataError(
+            f"there is no behaviour {unknown[0]!r} in {where}; there are:"
+            f" {', '.join(map(repr, names[:12]))}.{did_you_mean(unknown[0], names)}"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import polars as pl
 from cofactor._fork import check_threads
 from cofactor.data.catalog import DATASETS
 from cofactor.data.delimited import open_delimited
-from cofactor.data.formats import columnar, containers, databases, folders, matrices, spreadsheets
+from cofactor.data.formats import columnar, containers, databases, folders, matrices, remote, spreadsheets
 from cofactor.data.frames import open_frame
 from cofactor.data.tables import Table
 from cofactor.errors import DataError, did_you_mean
@@ -58,9 +59,13 @@ def open_table(
     ways = _Ways(sep, encoding, header, table, named)
     if isinstance(source, str) and databases.is_uri(source):
         return databases.open_uri(source, table)
+    if remote.is_url(source):
+        return _open_url([source], source, ways)
     if isinstance(source, (str, os.PathLike)):
         return _open_path(Path(source), ways)
     if isinstance(source, (list, tuple)) and source and all(isinstance(one, (str, os.PathLike)) for one in source):
+        if any(remote.is_url(one) for one in source):
+            return _open_url([str(one) for one in source], "the list of files", ways)
         return folders.open_files(
             [Path(one) for one in source], None, "the list of files", lambda p: _open_file(p, ways)
         )
@@ -73,6 +78,22 @@ def open_table(
     if databases.is_connection(source):
         return databases.open_connection(source, table)
     return open_frame(source)
+
+
+def _open_url(urls: list[str], label: str, ways: _Ways) -> Table:
+    """The files at addresses; they stay here for as long as the table is in use."""
+    here = remote.Fetched(urls)
+    if here.files == [here.alone]:
+        table = _open_file(here.files[0], ways, label)
+    else:
+        table = folders.open_files(here.files, here.folder, label, lambda one: _open_file(one, ways))
+    load, stream = table.load, table.stream
+
+    def kept(columns: list[str], ids: list[str]) -> pl.DataFrame:
+        assert here.files
+        return load(columns, ids)
+
+    return replace(table, load=kept, stream=None if stream is None else lambda column: (here, stream(column))[1])
 
 
 def _open_rows(source: Sequence[Any]) -> Table:
@@ -125,8 +146,8 @@ def _open_path(path: Path, ways: _Ways) -> Table:
     return _open_file(path, ways)
 
 
-def _open_file(path: Path, ways: _Ways) -> Table:
-    label = str(path)
+def _open_file(path: Path, ways: _Ways, label: str | None = None) -> Table:
+    label = label or str(path)
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -136,7 +157,7 @@ def _open_file(path: Path, ways: _Ways) -> Table:
         raise DataError(f"{path} is empty; a table of user, item and rating is needed")
     how = columnar.columnar_format(head)
     if how is not None:
-        return columnar.open_columnar(path, how)
+        return columnar.open_columnar(path, how, label)
     if head.startswith(databases.SQLITE):
         return databases.open_sqlite(path, ways.table)
     if _held(head):

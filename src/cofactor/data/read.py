@@ -107,20 +107,36 @@ def read(
     given = [one for one in (*asked.values(), behaviour, title) if isinstance(one, str)]
     opened = open_table(source, sep=sep, encoding=encoding, header=header, table=table, named=given)
     opened, found, gone = with_roles(opened, asked, behaviour, wide, gone)
-    if weighing is not None and found.behaviour is None:
-        raise ConfigError("weights need the column that says what happened; name it with behaviour=...")
-    whole = opened
-    opened, found, notes = cleaned(opened, found, gone, missing_ids, fold_ids, weighing)
-    data, repeated = _arrays(opened, found, duplicates != "all", missing_ids == "keep", dates)
+    data, repeated = unmerged(opened, found, weighing, gone, missing_ids, fold_ids, dates, duplicates != "all")
     kind = kind or ("counts" if count is not None else None)
     kind, reason = kind_of(data.values, found, kind)
-    data = data.replace(
-        kind=kind,
-        name=_label(source, name),
-        notes=(*opened.notes, *([found.note] if found.note else []), *notes, *data.notes, *reason),
-    )
+    data = data.replace(kind=kind, name=_label(source, name), notes=(*data.notes, *reason))
     data = merged(data, duplicates or usual_policy(kind), repeated)
-    return described(data, whole, items, users, title, encoding)
+    return described(data, opened, items, users, title, encoding)
+
+
+class NoRows(DataError):
+    """A table, or what is left of it, is empty."""
+
+
+def unmerged(
+    opened: Table,
+    found: Roles,
+    weighing: dict[str, float] | None,
+    gone: tuple[Any, ...] | None,
+    missing_ids: MissingIds,
+    fold_ids: bool,
+    dates: str | None,
+    count: bool,
+) -> tuple[Interactions, int]:
+    """The rows of an opened table with their notes, nothing merged and of no kind yet; and how many rows repeat a pair
+    (0 unless they are to be counted)."""
+    if weighing is not None and found.behaviour is None:
+        raise ConfigError("weights need the column that says what happened; name it with behaviour=...")
+    opened, found, notes = cleaned(opened, found, gone, missing_ids, fold_ids, weighing)
+    data, repeated = _arrays(opened, found, count, missing_ids == "keep", dates)
+    said = (*opened.notes, *([found.note] if found.note else []), *notes, *data.notes)
+    return data.replace(notes=said), repeated
 
 
 def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: str | None) -> tuple[Interactions, int]:
@@ -153,7 +169,7 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
             user_ids, user_codes, said = parts["user"].result()
             notes += said
             if not len(user_codes):
-                raise DataError(f"{table.label} has no rows; at least two users and two items are needed")
+                raise NoRows(f"{table.label} has no rows; at least two users and two items are needed")
             item_ids, item_codes, said = parts["item"].result()
             notes += said
             refuse_second_header(user_ids, user_codes, item_ids, item_codes, columns)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cofactor.data.interactions import Interactions
+from cofactor.data.interactions import Columns, Interactions
+from cofactor.data.kind import Kind
 from cofactor.errors import DataError
 
 LARGEST = 1e15
@@ -21,13 +22,17 @@ def check_trainable(data: Interactions) -> None:
             raise DataError(
                 f"only one {kind} ({ids.values[int(codes[0])]!r}); at least two are needed to learn anything"
             )
-    low, high = data.range
+    check_limits(*data.range, data.columns, data.kind)
+
+
+def check_limits(low: float, high: float, columns: Columns, kind: Kind) -> None:
+    """DataError where the lowest and highest value leave nothing to learn, or are too large."""
     if max(abs(low), abs(high)) > LARGEST:
         raise DataError(
             f"values reach {max(abs(low), abs(high)):g}, more than {LARGEST:g}, whose squares no model can hold; divide"
             " the column by a power of ten"
         )
-    if low == high and data.columns.rating is not None and data.kind == "ratings":
+    if low == high and columns.rating is not None and kind == "ratings":
         raise DataError(
             f"every rating is {low:g}; nothing to learn; choose another rating column, or rating=False for implicit"
             f" feedback"

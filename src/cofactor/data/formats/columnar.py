@@ -22,15 +22,15 @@ def columnar_format(head: bytes) -> str | None:
     return next((name for mark, name in marks.items() if head.startswith(mark)), None)
 
 
-def open_columnar(path: Path, how: str) -> Table:
+def open_columnar(path: Path, how: str, label: str) -> Table:
     """One file; its name is taken as it is, whatever characters are in it."""
     if how == "arrow stream":
-        with readable(str(path)), path.open("rb") as file:
-            return loaded(pl.read_ipc_stream(file), str(path))
+        with readable(label), path.open("rb") as file:
+            return loaded(pl.read_ipc_stream(file), label)
     if how == "parquet":
-        return of_scan(pl.scan_parquet(path, glob=False), str(path))
-    with readable(str(path)):
-        return of_scan(pl.scan_ipc(path, glob=False), str(path), streams=False)
+        return of_scan(pl.scan_parquet(path, glob=False), label)
+    with readable(label):
+        return of_scan(pl.scan_ipc(path, glob=False), label, streams=False)
 
 
 def open_columnar_bytes(data: bytes, how: str, label: str) -> Table:
@@ -42,10 +42,13 @@ def open_columnar_bytes(data: bytes, how: str, label: str) -> Table:
 
 def open_parquet_files(paths: list[Path], root: Path, label: str) -> Table:
     """Parquet files as one table; folders such as ``year=2001`` between ``root`` and them are columns."""
-    scan = pl.scan_parquet(
-        paths, glob=False, hive_partitioning=any("=" in p.name for f in paths for p in _between(f, root))
-    )
-    return of_scan(scan, label)
+    return of_scan(pl.scan_parquet(paths, glob=False, hive_partitioning=is_partitioned(paths, root)), label)
+
+
+def is_partitioned(paths: list[Path], root: Path) -> bool:
+    """Whether folders such as ``year=2001`` stand between ``root`` and the files, with the same names for each."""
+    names = {tuple(p.name.partition("=")[0] for p in _between(path, root) if "=" in p.name) for path in paths}
+    return len(names) == 1 and names != {()}
 
 
 def _between(path: Path, root: Path) -> list[Path]:

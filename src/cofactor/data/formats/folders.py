@@ -31,12 +31,14 @@ def files_in(folder: Path) -> list[Path]:
     those whose name begins with ``_`` (``_SUCCESS``, ``_metadata``)."""
     found = []
     for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if any(part.startswith((".", "_")) for part in parts) or path.suffix == ".crc":
-            continue
-        if path.is_file() and path.stat().st_size:
+        if wanted(path.relative_to(folder)) and path.is_file() and path.stat().st_size:
             found.append(path)
     return found
+
+
+def wanted(path: Path) -> bool:
+    """Whether a file of a dataset holds rows, by its path in the folder: see :func:`files_in`."""
+    return not any(part.startswith((".", "_")) for part in path.parts) and path.suffix != ".crc"
 
 
 def open_files(paths: Sequence[Path], root: Path | None, label: str, opener: Opener) -> Table:

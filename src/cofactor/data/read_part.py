@@ -1,0 +1,57 @@
+"""Parts of a table that is decided on as a whole elsewhere: read as :func:`cofactor.read` reads, nothing merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+from cofactor.data import behaviours, values
+from cofactor.data.interactions import Interactions
+from cofactor.data.kind import Kind
+from cofactor.data.open import open_table
+from cofactor.data.read import NoRows, unmerged
+from cofactor.data.rows import MissingIds, with_roles
+
+
+class Part(NamedTuple):
+    """A part of a table: its rows as they are, nothing merged and of no kind yet (``data.kind`` says nothing), None
+    where it has none; ``kind``: the kind, where it does not depend on the values of other parts; ``behaviours``: those
+    that occur, where weights are given."""
+
+    data: Interactions | None
+    kind: Kind | None
+    behaviours: list[str]
+
+
+def read_part(
+    source: Any,
+    *,
+    user: str | int | None = None,
+    item: str | int | None = None,
+    rating: str | int | Literal[False] | None = None,
+    time: str | int | Literal[False] | None = None,
+    behaviour: str | int | Literal[False] | None = None,
+    weights: Mapping[str, float] | None = None,
+    missing: list[Any] | None = None,
+    missing_ids: MissingIds = "error",
+    fold_ids: bool = False,
+    dates: str | None = None,
+) -> Part:
+    """Arguments: those of :func:`cofactor.read`; weights of behaviours that do not occur in this part are allowed."""
+    gone, weighing = values.check_missing(missing), behaviours.check_weights(weights)
+    asked: dict[str, Any] = {"user": user, "item": item, "rating": rating, "time": time}
+    opened = open_table(source, named=[one for one in (*asked.values(), behaviour) if isinstance(one, str)])
+    opened, found, gone = with_roles(opened, asked, behaviour, None, gone)
+    occur: list[str] = []
+    if weighing is not None and found.behaviour is not None:
+        column = opened.load([found.behaviour], [])[found.behaviour].cast(pl.String).str.strip_chars()
+        occur = column.drop_nulls().unique().sort().to_list()
+        weighing = {**dict.fromkeys(occur, 0.0), **{k: v for k, v in weighing.items() if k in occur}}
+    certain: Kind | None = "events" if found.behaviour is not None or "rating" not in found.columns else None
+    try:
+        data, _ = unmerged(opened, found, weighing, gone, missing_ids, fold_ids, dates, False)
+    except NoRows:
+        return Part(None, None, occur)
+    return Part(data, certain, occur)
