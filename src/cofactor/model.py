@@ -301,6 +301,15 @@ class HasVectors(Model, Protocol):
         ...
 
 
+@runtime_checkable
+class DropsUsers(Protocol):
+    """Optional: folding in and scoring need nothing of the users of training, so that the model can do without them."""
+
+    def without_users(self) -> Self:
+        """The same model with no row for any user of training; its fold-ins have the same bits."""
+        ...
+
+
 CommonRows = tuple[Array, Array]
 """Codes of the ids that two models share: (in the new one, in the old one)."""
 

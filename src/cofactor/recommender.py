@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cofactor import bundle
 from cofactor._fork import check_threads, checks_threads
 from cofactor._paths import check_file
-from cofactor._validate import check_int
+from cofactor._validate import check_bool, check_int
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
 from cofactor.model import Interval
@@ -149,6 +149,7 @@ class Recommender(Fitted):
         above: int = 100_000,
         connectivity: int = 16,
         effort: int = 256,
+        threads: int = 1,
     ) -> Recommender:
         """A new Recommender whose ``recommend`` and ``recommend_all`` look for the best items in an index.
 
@@ -156,12 +157,14 @@ class Recommender(Fitted):
         found is scored exactly; what is missed is measured now: ``index.recall`` is the share of the exact ``n`` best
         that was found, the mean over ``sample`` users drawn by ``seed``. More ``effort`` (candidates looked at) or
         ``connectivity`` (edges an item) finds more, and takes longer. Lists with ``per_group``, ``diversity``,
-        ``calibration``, ``sure`` or ``explore`` are exact all the same. :meth:`update` keeps the index; bundles and
-        :meth:`refit` do not. ConfigError for a model without vectors, MissingExtraError without the extra ``ann``.
+        ``calibration``, ``sure`` or ``explore`` are exact all the same. More ``threads`` build it sooner, and each time
+        a little differently. :meth:`update` keeps the index, :meth:`save` writes it and ``cofactor.load(path,
+        index=True)`` opens it; :meth:`refit` does not keep it. ConfigError for a model without vectors,
+        MissingExtraError without the extra ``ann``.
         """
         from cofactor.recommend.ann.search import approximate
 
-        return approximate(self, check_int("n", n), check_int("sample", sample), seed, above, connectivity, effort)
+        return approximate(self, n, sample, seed, above, connectivity, effort, threads)
 
     def recommend_new(
         self,
@@ -325,20 +328,27 @@ class Recommender(Fitted):
 
     # ---- files
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, serve_only: bool = False) -> None:
         """Write a bundle (a directory that ends in ``.cofactor`` by custom) that :func:`cofactor.load` reads.
 
-        ConfigError where there are ratings newer than the model: a bundle holds one trained model and its data.
+        ``serve_only``: without the users of training and their ratings, a small part of the size. What is loaded makes
+        lists and predictions for histories, and for users whose ratings come by :meth:`update`, as the whole model
+        would; what needs the users of training (explanations and similar items show how many rated two items) says so
+        in a ConfigError. For models whose fold-in needs nothing of them: als, svd++, bias, ials, bpr, warp, ease, slim,
+        item-cosine, graph-filter, next-item, popular.
+
+        An index of :meth:`approximate` is written, too. ConfigError where there are ratings newer than the model: a
+        bundle holds one trained model and its data.
         """
         if self.updates.users:
             raise ConfigError(
                 f"{self.updates.n_ratings:,} ratings are newer than the model and would be lost; refit() it and save"
                 " that, or save the recommender from before update()"
             )
-        bundle.save(self, path)
+        bundle.save(self, path, serve_only=check_bool("serve_only", serve_only))
 
 
-def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recommender:
+def load(path: str | Path, *, verify: bool = False, module: Any = None, index: bool = False) -> Recommender:
     """A saved Recommender.
 
     Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay there: they are read when first
@@ -346,7 +356,8 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Recom
     checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
     at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
     ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
-    no code. Raises BundleError for anything that is not an intact bundle.
+    no code. ``index``: open the index that :meth:`Recommender.approximate` made, too; usearch reads it, native code
+    that checks little, so take bundles of your own. Raises BundleError for anything that is not an intact bundle.
     """
     check_threads()
-    return Recommender.of(bundle.load(path, verify=verify, module=module))
+    return Recommender.of(bundle.load(path, verify=verify, module=module, index=index))

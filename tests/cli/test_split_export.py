@@ -164,6 +164,8 @@ def test_export_of_vectors(run: Any, model: cf.Recommender, tmp_path: Path) -> N
     assert first == f"{len(vectors)} 4"
     np.testing.assert_array_equal(np.array(line.split()[1:], dtype=np.float32), vectors[0])
     assert run("export", "m.cofactor", "folder", "--format", "npy")[0] == 0
+    assert run("export", "m.cofactor", "served", "--format", "serve")[0] == 0
+    assert cf.load("served").data.n_users == 0
     np.testing.assert_array_equal(np.load(tmp_path / "folder" / "vectors.npy"), vectors)
     code, out, err = run("export", "m.cofactor", "hub", "-f", "hf", "--json")
     assert json.loads(out) == {"out": "hub", "format": "hf"}

@@ -20,12 +20,17 @@ from numpy.typing import NDArray
 
 from cofactor import _tensors as tensors
 from cofactor.bundle import contents, files, id_tables, manifest
+from cofactor.bundle import index as index_file
 from cofactor.bundle.lazy_rows import LaterRows, check
 from cofactor.bundle.manifest import MIGRATIONS
 from cofactor.data.fingerprint import fingerprint
+from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Columns, Interactions
-from cofactor.errors import BundleError
+from cofactor.data.items_only import ItemsOnly
+from cofactor.errors import BundleError, ConfigError
+from cofactor.model import DropsUsers, HasVectors
 from cofactor.recommend.fitted import FIGURES, TRIALS, Fitted
+from cofactor.recommend.rating_scale import Scale
 
 Array = NDArray[Any]
 
@@ -40,12 +45,14 @@ _TABLE_LIMIT = 4 << 30
 _PACKAGES = ("cofactor", "numpy", "numba", "scipy", "polars", "torch")
 
 
-def save(rec: Fitted, path: str | Path) -> None:
+def save(rec: Fitted, path: str | Path, *, serve_only: bool = False) -> None:
     """Write a recommender to a directory. What stood there before stays whole until the new one is complete.
 
-    BundleError where something that is not a bundle stands there, where it cannot be written (a full disk included), or
-    where the model holds numbers that are not finite.
+    ``serve_only``: without users and their rows; ConfigError for a model whose fold-in needs them. BundleError where
+    something that is not a bundle stands there, where it cannot be written (a full disk included), or where the model
+    holds numbers that are not finite.
     """
+    rec = without_users(rec) if serve_only else rec
     config = manifest.plain(dataclasses.asdict(rec.model.config))
     arrays = contents.collect(rec)
     with files.replaced(path) as folder:
@@ -55,10 +62,44 @@ def save(rec: Fitted, path: str | Path) -> None:
             (_ITEMS, rec.data.item_ids, rec.data.item_table),
         ):
             written[name] = files.write_file(folder / name, lambda f, i=ids, t=table: id_tables.write(f, i, t))  # type: ignore[misc]
-        text = manifest.dump(_manifest(rec, config, written))
+        facts = None
+        if rec.index is not None:
+            facts, graph = index_file.facts_of(rec.index), rec.index
+            written[manifest.INDEX] = files.write_file(folder / manifest.INDEX, lambda f: index_file.write(f, graph))
+        text = manifest.dump(_manifest(rec, config, written, facts))
         if len(text) > manifest.LIMIT:
             raise BundleError(f"cannot write {path}: its notes and names of features are too long")
         files.write_file(folder / files.MANIFEST, lambda f: _put(f, text))
+
+
+def without_users(rec: Fitted) -> Fitted:
+    """The same for users who come with a history: nothing of the users of training is left."""
+    data = rec.data
+    if isinstance(data, ItemsOnly):
+        return rec
+    if not isinstance(rec.model, DropsUsers):
+        raise ConfigError(f"{rec.name} needs the users of training to fold others in; save it whole (serve_only=False)")
+    left = ItemsOnly.of(
+        data.by_item.counts.astype(np.int64),
+        data.range,
+        data.scale,
+        IdMap(data.user_ids.values[:0], "user"),
+        data.item_ids,
+        timed=data.times is not None,
+        columns=data.columns,
+        kind=data.kind,
+        duplicates=data.duplicates,
+        item_table=data.item_table,
+        item_features=data.item_features,
+        name=data.name,
+        notes=data.notes,
+    )
+    model = rec.model.without_users()
+    made = rec.replace(model=model, data=left)
+    made.remember("scale", lambda: rec.scale)
+    if made.index is not None and isinstance(model, HasVectors):
+        made.index = dataclasses.replace(made.index, vectors=model)
+    return made
 
 
 def _put(file: Any, text: bytes) -> None:
@@ -70,7 +111,7 @@ def check_writable(path: str | Path) -> None:
     files.target(path)
 
 
-def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Fitted:
+def load(path: str | Path, *, verify: bool = False, module: Any = None, index: bool = False) -> Fitted:
     """A saved recommender.
 
     Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay there: they are read when first
@@ -78,7 +119,8 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Fitte
     checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
     at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
     ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
-    no code. Raises BundleError for anything that is not an intact bundle.
+    no code. ``index``: open the saved index, too: usearch reads it, native code that checks little, so for bundles of
+    your own. Raises BundleError for anything that is not an intact bundle.
     """
     for attempt in range(3):
         here = None
@@ -87,6 +129,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Fitte
                 here = folder.stat()
                 m = _manifest_of(folder, path)
                 arrays, ids = _contents(folder, m, path, verify)
+                graph = _index_file(folder, m, path) if index else None
             break
         except BundleError:
             # A bundle that was replaced while it was read is read again.
@@ -95,7 +138,12 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Fitte
 
     data = _data(m, arrays, ids, path, verify)
     model = contents.model(m, arrays, data, module, path)
-    if verify and m["versions"].get("polars") == _version("polars") and fingerprint(data) != m["data"]["fingerprint"]:
+    if (
+        verify
+        and m["versions"].get("polars") == _version("polars")
+        and not isinstance(data, ItemsOnly)
+        and fingerprint(data) != m["data"]["fingerprint"]
+    ):
         raise BundleError(f"the ratings in {path} are not those of its fingerprint; save the model again")
     nan = float("nan")
     rec = Fitted(
@@ -110,6 +158,14 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None) -> Fitte
         figures=pl.DataFrame(m["figures"], schema=FIGURES, strict=False) if m["figures"] else None,
     )
     contents.nothing_left(arrays, path)
+    left = m["data"]["items_only"]
+    if left is not None:
+        slack = float("inf") if left["slack"] is None else left["slack"]
+        scale = Scale(left["low"], left["high"], left["liked"], slack, data.kind)
+        rec.remember("scale", lambda: scale)
+    if graph is not None:
+        what = f"{manifest.INDEX} of {path}"
+        rec.index = index_file.read(graph, m["index"], model, what)
     return rec
 
 
@@ -143,7 +199,9 @@ def info(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
 # ---- inside
 
 
-def _manifest(rec: Fitted, config: dict[str, Any], written: dict[str, Any]) -> manifest.Manifest:
+def _manifest(
+    rec: Fitted, config: dict[str, Any], written: dict[str, Any], index_facts: dict[str, Any] | None
+) -> manifest.Manifest:
     data = rec.data
     return {
         "format": manifest.FORMAT,
@@ -161,7 +219,7 @@ def _manifest(rec: Fitted, config: dict[str, Any], written: dict[str, Any]) -> m
         "figures": [] if rec.figures is None else manifest.plain(rec.figures.to_dicts()),
         "data": {
             "name": data.name,
-            "fingerprint": fingerprint(data),
+            "fingerprint": "" if isinstance(data, ItemsOnly) else fingerprint(data),
             "rows": len(data),
             "users": data.n_users,
             "items": data.n_items,
@@ -171,9 +229,22 @@ def _manifest(rec: Fitted, config: dict[str, Any], written: dict[str, Any]) -> m
             "notes": list(data.notes),
             "user_features": None if data.user_features is None else list(data.user_features.names),
             "item_features": None if data.item_features is None else list(data.item_features.names),
+            "items_only": _items_only(rec),
         },
+        "index": index_facts,
         "files": written,
     }
+
+
+def _items_only(rec: Fitted) -> dict[str, Any] | None:
+    """What a bundle without users says of the values."""
+    data = rec.data
+    if not isinstance(data, ItemsOnly):
+        return None
+    found = {"low": rec.scale.low, "high": rec.scale.high, "liked": rec.scale.liked, "slack": rec.scale.slack}
+    found |= {"scale_low": data.scale[0], "scale_high": data.scale[1]}
+    facts: dict[str, Any] = manifest.plain({name: float(value) for name, value in found.items()})
+    return facts | {"timed": data.times is not None}
 
 
 def _version(package: str) -> str | None:
@@ -214,6 +285,18 @@ def _contents(
     return arrays, ids
 
 
+def _index_file(folder: files.Folder, m: manifest.Manifest, path: str | Path) -> Array:
+    """The bytes of the index, checked."""
+    if m["index"] is None:
+        raise BundleError(f"{path} holds no index; make one with approximate(), or load it without index=True")
+    wanted, what = m["files"][manifest.INDEX], f"{manifest.INDEX} of {path}"
+    with files.regular(folder, manifest.INDEX, path) as (fd, size):
+        files.check_size(size, wanted, what)
+        held = files.held(fd, size)
+    files.check_digest(files.digest_of(held.data), wanted, what)
+    return held
+
+
 def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:
     """Whether another bundle than the one at ``here`` stands there now."""
     try:
@@ -241,6 +324,8 @@ def _data(
 ) -> Interactions:
     facts = m["data"]
     (users, user_table), (items, item_table) = ids["user"], ids["item"]
+    if facts["items_only"] is not None:
+        return _items_data(facts, arrays, users, items, item_table, path)
     rows = contents.rows(arrays, facts, path)
     mapped = isinstance(rows[0].base, np.memmap) and not verify
     if not mapped:
@@ -257,6 +342,31 @@ def _data(
         item_table=item_table,
         user_table=user_table,
         user_features=contents.features(arrays, "user", facts["user_features"], len(users), path),
+        item_features=contents.features(arrays, "item", facts["item_features"], len(items), path),
+        name=facts["name"],
+        notes=tuple(facts["notes"]),
+    )
+
+
+def _items_data(
+    facts: dict[str, Any], arrays: dict[str, Array], users: Any, items: Any, item_table: Any, path: str | Path
+) -> Interactions:
+    """The data of a bundle without users."""
+    left = facts["items_only"]
+    if isinstance(items, id_tables.Unread):
+        items, item_table = items.read()
+    counts = contents.item_counts(arrays, len(items), facts["rows"], path)
+    return ItemsOnly.of(
+        counts,
+        (left["low"], left["high"]),
+        (left["scale_low"], left["scale_high"]),
+        users,
+        items,
+        timed=left["timed"],
+        columns=Columns(**facts["columns"]),
+        kind=facts["kind"],
+        duplicates=facts["duplicates"],
+        item_table=item_table,
         item_features=contents.features(arrays, "item", facts["item_features"], len(items), path),
         name=facts["name"],
         notes=tuple(facts["notes"]),

@@ -16,6 +16,7 @@ from cofactor._blas import one_thread
 from cofactor.bundle import config
 from cofactor.bundle.lazy_rows import below
 from cofactor.data.interactions import CSR, Features, Interactions
+from cofactor.data.items_only import ItemsOnly
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 from cofactor.model import HasFactors
 from cofactor.models import is_registered, model_class
@@ -35,9 +36,12 @@ def collect(rec: Fitted) -> dict[str, Array]:
     """Every array that goes into a bundle; BundleError where one holds numbers of no use."""
     data = rec.data
     arrays = {f"model.{name}": np.asarray(array) for name, array in rec.model.state().items()}
-    arrays |= {"data.users": data.users, "data.items": data.items, "data.values": data.values}
-    if data.times is not None:
-        arrays["data.times"] = data.times
+    if isinstance(data, ItemsOnly):
+        arrays["data.item_counts"] = data.item_counts
+    else:
+        arrays |= {"data.users": data.users, "data.items": data.items, "data.values": data.values}
+        if data.times is not None:
+            arrays["data.times"] = data.times
     for kind, found in (("user", data.user_features), ("item", data.item_features)):
         if found is not None:
             m = found.matrix
@@ -79,6 +83,14 @@ def rows(
     values = _take(arrays, "data.values", np.float32, (n,), path)
     times = _take(arrays, "data.times", np.int64, (n,), path) if "data.times" in arrays else None
     return users, items, values, times
+
+
+def item_counts(arrays: dict[str, Array], n_items: int, rows: int, path: str | Path) -> Array:
+    """int64 (n_items,): the rows of each item, in a bundle without users."""
+    found = _take(arrays, "data.item_counts", np.int64, (n_items,), path)
+    if (found < 0).any() or int(found.sum()) != rows:
+        raise BundleError(f"the array 'data.item_counts' of {path} does not add up to its number of rows")
+    return np.array(found)
 
 
 def features(

@@ -17,10 +17,12 @@ from cofactor.data.kind import KINDS
 from cofactor.data.repeats import POLICIES
 from cofactor.errors import BundleError
 
-VERSION = 3
+VERSION = 4
 LIMIT = 32 << 20
 FORMAT = "cofactor-bundle"
 FILES = ("arrays.safetensors", "users.parquet", "items.parquet")
+INDEX = "index.usearch"
+"""The file of the index, where there is one."""
 
 Manifest = dict[str, Any]
 
@@ -38,8 +40,18 @@ _TOP: dict[str, tuple[type, ...]] = {
     "trials": (list,),
     "figures": (list,),
     "data": (dict,),
+    "index": (dict, type(None)),
     "files": (dict,),
     "digest": (str,),
+}
+_INDEX: dict[str, tuple[type, ...]] = {
+    "usearch": (str,),
+    "connectivity": (int,),
+    "effort": (int,),
+    "n": (int,),
+    "sample": (int,),
+    "recall": (float, type(None)),
+    "worst": (float, type(None)),
 }
 _DATA: dict[str, tuple[type, ...]] = {
     "name": (str,),
@@ -53,6 +65,16 @@ _DATA: dict[str, tuple[type, ...]] = {
     "notes": (list,),
     "user_features": (list, type(None)),
     "item_features": (list, type(None)),
+    "items_only": (dict, type(None)),
+}
+_ITEMS_ONLY: dict[str, tuple[type, ...]] = {
+    "low": (float,),
+    "high": (float,),
+    "scale_low": (float,),
+    "scale_high": (float,),
+    "liked": (float,),
+    "slack": (float, type(None)),
+    "timed": (bool,),
 }
 _COLUMNS: dict[str, tuple[type, ...]] = {
     "user": (str,),
@@ -122,7 +144,12 @@ def _from_2(old: Manifest) -> Manifest:
     }
 
 
-MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0, 1: _from_1, 2: _from_2}
+def _from_3(old: Manifest) -> Manifest:
+    """Version 3 had neither bundles without users nor a saved index."""
+    return old | {"format_version": 4, "index": None, "data": {**old["data"], "items_only": None}}
+
+
+MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0, 1: _from_1, 2: _from_2, 3: _from_3}
 """From a format version to the function that makes the next one of its manifest."""
 
 
@@ -160,14 +187,25 @@ def _check(m: Manifest, what: str) -> None:
     _fields(m, _TOP, what)
     _fields(m["data"], _DATA, f"{what}: data")
     _fields(m["data"]["columns"], _COLUMNS, f"{what}: columns")
-    if set(m["files"]) != set(FILES):
-        raise BundleError(f"{what} names other files than {', '.join(FILES)}")
-    for name in FILES:
+    files = (*FILES, INDEX) if m["index"] is not None else FILES
+    if set(m["files"]) != set(files):
+        raise BundleError(f"{what} names other files than {', '.join(files)}")
+    if m["index"] is not None:
+        _fields(m["index"], _INDEX, f"{what}: index")
+        if not all(0 < m["index"][name] < 1 << 31 for name in ("connectivity", "effort", "n")):
+            raise BundleError(f"{what}: the settings of the index make no sense")
+    for name in files:
         _fields(m["files"][name], _FILE, f"{what}: {name}")
         if m["files"][name]["bytes"] < 0:
             raise BundleError(f"{what}: {name} has a size below zero")
     if any(not 0 <= m["data"][n] < 1 << 31 for n in ("users", "items")) or not 0 <= m["data"]["rows"] < 1 << 40:
         raise BundleError(f"{what}: the numbers of rows, users or items make no sense")
+    if m["data"]["items_only"] is not None:
+        _fields(m["data"]["items_only"], _ITEMS_ONLY, f"{what}: items_only")
+        if m["data"]["users"] or m["data"]["user_features"] is not None:
+            raise BundleError(f"{what} says that there are items only, and names users")
+        if not all(_number(x) for x in m["data"]["items_only"].values() if type(x) is float):
+            raise BundleError(f"{what}: the limits of the values must be numbers")
     if m["data"]["kind"] not in ("", *KINDS) or m["data"]["duplicates"] not in (None, *POLICIES):
         raise BundleError(f"{what}: the kind of the values, or the policy for duplicates, does not exist")
     lists = [

@@ -21,6 +21,7 @@ FORMATS = {
     "word2vec": "text, a line for each id and its vector",
     "onnx": "the predictions of a PyTorch module as a graph",
     "hf": "a folder as the Hugging Face Hub has it",
+    "serve": "a saved model without users and ratings, for a server",
 }
 
 
@@ -31,7 +32,7 @@ def command(
     which: str = typer.Option("item", "--which", help="For vectors: item or user."),
     as_json: bool = Json,
 ) -> None:
-    """Write what a model learned for other programs: vectors, an ONNX graph, or a folder for the Hugging Face Hub."""
+    """Write what a model learned: vectors, an ONNX graph, a folder for the Hugging Face Hub, a model without users."""
     chosen = format or SUFFIXES.get(Path(out).suffix.lower())
     if chosen not in FORMATS:
         listed = "; ".join(f"{name} ({about})" for name, about in FORMATS.items())
@@ -39,11 +40,13 @@ def command(
         raise ConfigError(f"{said}: {listed}.{did_you_mean(format, FORMATS) if format else ''}")
     if which not in ("item", "user"):
         raise ConfigError(f"--which is {which!r}; it is item or user")
-    if chosen not in ("npy", "hf"):
+    if chosen not in ("npy", "hf", "serve"):
         check_file(out)
     rec = load(model)
     if chosen == "onnx":
         export.export_onnx(rec, out)
+    elif chosen == "serve":
+        rec.save(out, serve_only=True)
     elif chosen == "hf":
         export.export_hf(rec, out)
     else:

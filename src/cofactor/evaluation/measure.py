@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -232,20 +233,13 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
         check_relevant(who, by.train, choices)
     # Users without a relevant item matter only to metrics that do not look at relevance.
     beyond = any(metric.base in BEYOND for metric in mine)
-    ranked = np.arange(len(who.users)) if beyond else np.flatnonzero(who.counts > 0)
+    at = np.arange(len(who.users)) if beyond else np.flatnonzero(who.counts > 0)
     longest = max((metric.n for metric in mine), default=0)
     top = np.full((len(who.users), longest), -1, dtype=np.int32)
     areas = np.full(len(who.users), np.nan)
     full = any(metric.base == "auc" for metric in mine)
-    for part, scores in masked_scores(by, who.users[ranked], choices.exclude):
-        at = ranked[part]
-        if longest:
-            top[at] = m.top_n(scores, longest)
-        if full:
-            marks = np.zeros(scores.shape, dtype=bool)
-            block = who.items.take(at)
-            marks[np.repeat(np.arange(len(at)), block.counts), block.indices] = True
-            areas[at] = m.auc(scores, marks)
+    rank = by.rank or functools.partial(rank_users, by)
+    top[at], areas[at] = rank(who.users[at], who.items.take(at), longest, full, choices.exclude)
     hits = m.hits_of(top, who.items.indptr, who.items.indices)
     for metric in mine:
         out.rows[metric] = int(who.counts.sum())
@@ -262,6 +256,23 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
     out.listed = len(who.users)
     out.few_relevant = few_relevant(who, test, by.train, choices)
     out.notes["lists"] = _said(who, test, by.train, choices)
+
+
+def rank_users(
+    by: Scorer, users: Array, relevant: CSR, n: int, full: bool, exclude: Literal["seen"] | None
+) -> tuple[Array, Array]:
+    """Top lists of users, int32 (len(users), n), and with ``full`` the areas under their ROC curves, float64 (else
+    NaN); ``relevant``: the items that are relevant for each. A user's list does not depend on the other users."""
+    top, areas = np.full((len(users), n), -1, dtype=np.int32), np.full(len(users), np.nan)
+    for part, scores in masked_scores(by, users, exclude):
+        if n:
+            top[part] = m.top_n(scores, n)
+        if full:
+            marks = np.zeros(scores.shape, dtype=bool)
+            block = relevant.take(np.arange(part.start, part.stop))
+            marks[np.repeat(np.arange(len(scores)), block.counts), block.indices] = True
+            areas[part] = m.auc(scores, marks)
+    return top, areas
 
 
 def check_relevant(who: Relevant, train: Interactions, choices: EvaluationProtocol) -> None:

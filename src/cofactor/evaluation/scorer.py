@@ -10,13 +10,17 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import Interactions
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.data.items_only import ItemsOnly, refuse
 from cofactor.errors import ConfigError
 from cofactor.model import Interval, Posterior, Task
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.predict import predict_codes, predict_interval
 
 Array = NDArray[Any]
+
+
+Rank = Callable[[Array, CSR, int, bool, Any], tuple[Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Scorer:
     """users -> float32 (len(users), n_items)."""
     interval: Callable[[Array, Array, float, Array | None], Interval] | None
     """(users, items, level, times) -> mean, low, high; None where the model gives no intervals."""
+    rank: Rank | None = None
+    """What makes lists, where that is not done here; see :func:`cofactor.evaluation.measure.rank_users`."""
 
 
 @runtime_checkable
@@ -65,6 +71,8 @@ def scorer(trained: Any, train: Interactions | None = None, name: str | None = N
     data = train if train is not None else getattr(trained, "data", None)
     if data is None:
         raise ConfigError("a bare model does not know its training rows; give them as train=, or give a Recommender")
+    if isinstance(data, ItemsOnly):
+        refuse()
     interval: Callable[[Array, Array, float, Array | None], Interval] | None = None
     predict = model.predict
     if isinstance(trained, Fitted):

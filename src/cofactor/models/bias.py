@@ -5,6 +5,7 @@ The model that any other has to beat. Two regularisations, each a number of pseu
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -108,6 +109,12 @@ class Bias:
         """float32 (n,)."""
         _, item_bias, user_bias, _ = self._arrays()
         return user_bias if which == "user" else item_bias
+
+    def without_users(self) -> Self:
+        """The same without the biases of the users of training."""
+        made = copy.copy(self)
+        made.user_bias = self._arrays()[2][:0]
+        return made
 
     def shape(self) -> tuple[int, int]:
         """(users, items) of the training data."""

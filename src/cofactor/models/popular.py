@@ -97,6 +97,10 @@ class Popular:
         """float32 (len(user_state), n_items): equal rows."""
         return np.repeat(fitted(self.popularity, self.name)[None, :], len(user_state), axis=0)
 
+    def without_users(self) -> Self:
+        """Itself: it keeps nothing of users."""
+        return self
+
     def shape(self) -> tuple[None, int]:
         """Any number of users, and the items of the training data."""
         return None, len(fitted(self.popularity, self.name))

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.data.encoding import feature_groups
+from cofactor.data.items_only import ItemsOnly
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors
 from cofactor.recommend.cold_start.users import feature_prior
@@ -79,8 +80,10 @@ class Catalogue:
 
     @cached_property
     def sums(self) -> Array:
-        """float64 (n_items,): the ratings of each item, added up."""
+        """float64 (n_items,): the ratings of each item, added up; NaN where the model was saved without them."""
         data = self.rec.data
+        if isinstance(data, ItemsOnly):
+            return np.full(data.n_items, np.nan)
         return np.bincount(data.items, weights=data.values, minlength=data.n_items)
 
     def facts(self, codes: Array) -> list[dict[str, Any]]:
@@ -226,6 +229,8 @@ class Catalogue:
     @cached_property
     def step(self) -> float | None:
         """The smallest step between two different ratings; None where there are too many different ones for a scale."""
+        if isinstance(self.rec.data, ItemsOnly):
+            return None
         values = np.unique(self.rec.data.values[:100_000])
         return float(np.diff(values).min()) if 1 < len(values) <= 24 else None
 

@@ -860,13 +860,16 @@ def _warm_up(rec: Recommender) -> None:
     for ids in (rec.data.user_ids, rec.data.item_ids):
         if not (ids.values.dtype.is_integer() or ids.text == "text"):
             raise BundleError(f"the {ids.kind} ids are {ids.text}; a server needs whole numbers or text")
-    counts = rec.data.by_user.counts
-    user = rec.data.user_ids.values[int(np.argmax(counts))]
     item = rec.data.item_ids.values[int(np.argmax(rec.data.by_item.counts))]
+    found = rec.recommend(history=[item], n=10, seen=True)
+    if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
+        raise BundleError(f"the model {rec.name} gives no list for its own item {item!r}")
+    if not rec.data.n_users:  # a bundle that was saved for serving, without users
+        return
+    user = rec.data.user_ids.values[int(np.argmax(rec.data.by_user.counts))]
     found = rec.recommend(user, n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
         raise BundleError(f"the model {rec.name} gives no list to its own user {user!r}")
-    rec.recommend(history=[item], n=10)
     if rec.data.user_table is not None or rec.data.user_features is not None:
         feature_prior(rec)  # what features say of users is learned at first use
     rec.similar_items(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
@@ -107,6 +108,12 @@ class BiasedFactors:
     def bias(self, which: Literal["user", "item"]) -> Array:
         """float32 (n,)."""
         return self.tables()[2 if which == "user" else 3][:, -1]
+
+    def without_users(self) -> Self:
+        """The same without the vectors of the users of training."""
+        made = copy.copy(self)
+        made.users = self.tables()[2][:0]
+        return made
 
     def shape(self) -> tuple[int, int]:
         """(users, items) of the training data."""

@@ -6,9 +6,10 @@ items as scores. An item code of -1 scores zero.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +185,13 @@ class HistoryRanker:
                 out[row, others] = values
         return out
 
+    def without_users(self) -> Self:
+        """The same without the histories of training."""
+        made = copy.copy(self)
+        assert self.history is not None
+        made.history = self.history.take(np.empty(0, dtype=np.int64))
+        return made
+
     def shape(self) -> tuple[int, int]:
         """For how many users and items it was made."""
         assert self.history is not None
@@ -272,6 +280,12 @@ class FactorRanker:
         found = row_dots(state, self.factors("item"), items) + self.bias("item")[items]
         known = np.asarray(state.any(axis=1))[:, None]
         return np.where(known, found, fitted(self.popularity, self.name)[items])
+
+    def without_users(self) -> Self:
+        """The same without the factors of the users of training."""
+        made = copy.copy(self)
+        made.user_factors = fitted(self.user_factors, self.name)[:0]
+        return made
 
     def shape(self) -> tuple[int, int]:
         """(users, items) of the training data."""

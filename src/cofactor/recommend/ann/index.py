@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor.errors import MissingExtraError
 from cofactor.model import HasVectors
 
 Array = NDArray[Any]
@@ -16,6 +17,22 @@ MARGIN = 20
 """How many candidates more than places in the list, and items seen, are fetched."""
 MOST = 0.1
 """Exact search where more than this share of all items would have to be fetched."""
+
+
+def empty_graph(dimensions: int, connectivity: int, effort: int) -> Any:
+    """A graph without vectors; MissingExtraError without usearch."""
+    try:
+        from usearch.index import Index as Graph
+    except ImportError:
+        raise MissingExtraError("usearch", "ann", "approximate search") from None
+    return Graph(
+        ndim=dimensions,
+        metric="ip",
+        dtype="f32",
+        connectivity=connectivity,
+        expansion_add=effort,
+        expansion_search=effort,
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from cofactor._validate import check_int
 from cofactor.data.interactions import CSR
-from cofactor.errors import ConfigError, MissingExtraError
+from cofactor.errors import ConfigError
 from cofactor.model import HasVectors
-from cofactor.recommend.ann.index import MARGIN, MOST, Index
+from cofactor.recommend.ann.index import MARGIN, MOST, Index, empty_graph
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import ListOptions, needs_each_user
 from cofactor.recommend.profiles import UserProfile
@@ -29,7 +29,7 @@ Array = NDArray[Any]
 F = TypeVar("F", bound=Fitted)
 
 
-def approximate(rec: F, n: int, sample: int, seed: int, above: int, connectivity: int, effort: int) -> F:
+def approximate(rec: F, n: int, sample: int, seed: int, above: int, connectivity: int, effort: int, threads: int) -> F:
     """The work of :meth:`Recommender.approximate`."""
     n, sample, seed = check_int("n", n), check_int("sample", sample), check_int("seed", seed, 0)
     above, connectivity, effort = (
@@ -44,28 +44,18 @@ def approximate(rec: F, n: int, sample: int, seed: int, above: int, connectivity
         )
     if rec.data.n_items < above:
         return rec.replace(index=None)
-    index = Index(_graph(rec.model.item_vectors(), connectivity, effort), Lock(), rec.model, connectivity, effort)
+    graph = _graph(rec.model.item_vectors(), connectivity, effort, check_int("threads", threads))
+    index = Index(graph, Lock(), rec.model, connectivity, effort)
     return rec.replace(index=_measured(rec, index, n, sample, seed))
 
 
-def _graph(vectors: Array, connectivity: int, effort: int) -> Any:
-    """The graph, by one thread: its order of work decides what comes out."""
-    try:
-        from usearch.index import Index as Graph
-    except ImportError:
-        raise MissingExtraError("usearch", "ann", "approximate search") from None
+def _graph(vectors: Array, connectivity: int, effort: int, threads: int) -> Any:
+    """The graph. By one thread it is always the same: its order of work decides what comes out."""
+    graph = empty_graph(vectors.shape[1], connectivity, effort)
     if not np.isfinite(vectors).all():
         raise ConfigError("the item vectors hold values that are no numbers, so the model is of no use; train it again")
-    graph = Graph(
-        ndim=vectors.shape[1],
-        metric="ip",
-        dtype="f32",
-        connectivity=connectivity,
-        expansion_add=effort,
-        expansion_search=effort,
-    )
     try:
-        graph.add(np.arange(len(vectors)), np.ascontiguousarray(vectors, dtype=np.float32), threads=1)
+        graph.add(np.arange(len(vectors)), np.ascontiguousarray(vectors, dtype=np.float32), threads=threads)
     except RuntimeError as exc:  # what usearch makes of Ctrl-C
         if "terminated" in str(exc):
             raise KeyboardInterrupt from None
