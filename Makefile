@@ -32,6 +32,7 @@ test-spark: $(SPARK)/.spark
 	@command -v java >/dev/null || { echo "Spark needs Java: apt-get install openjdk-17-jre-headless"; exit 1; }
 	$(SPARK)/bin/python -m pytest tests/engines/test_spark.py tests/engines/test_engines.py -k spark -rs
 	$(SPARK)/bin/python examples/cluster.py
+	$(SPARK)/bin/python examples/two_hosts.py
 
 browser: $(VENV)/.browser
 	$(BIN)/python -m pytest -m browser -rs

@@ -1,6 +1,8 @@
-"""Training in blocks of rows, on two processes of one machine: from a folder of Parquet, with the bits of cf.fit."""
+"""Training in blocks of rows, on two processes of one machine: from a folder of Parquet, with the bits of cf.fit; then
+figures, lists for all, and a bundle for a server."""
 
 import os
+import warnings
 from tempfile import mkdtemp
 
 import cofactor as cf
@@ -18,3 +20,15 @@ with engines.processes(2) as two:  # or engines.spark(session)
 one = cf.fit(films, model="als", seed=42, calibrate=False)
 print("the bits of one process:", (rec.model.state()["items"] == one.model.state()["items"]).all())
 print(rec.recommend(user=rec.data.user_ids.values[0], n=5))
+
+# Figures and lists by the same processes: each opens the saved model and takes a part of the users.
+films.to_frame()[::20].write_parquet("test.parquet")
+warnings.simplefilter("ignore")  # these rows were in training: hold some out instead
+with engines.processes(2) as pool:  # or engines.spark(session)
+    figures = engines.evaluate("films.cofactor", "test.parquet", ["ndcg@10", "auc"], executor=pool)
+    engines.recommend_all("films.cofactor", "lists/", n=10, executor=pool)
+print(figures.select("metric", "value"))
+
+# For a server that gets histories: the items alone.
+rec.save("films.serve", serve_only=True)  # or: cofactor export films.cofactor films.serve --format serve
+print(cf.load("films.serve").recommend(history=[rec.data.item_ids.values[0]], n=3))

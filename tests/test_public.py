@@ -36,7 +36,7 @@ PUBLIC: dict[str, list[str]] = {
         "__version__",
     ],
     "cofactor.bundle": ["MIGRATIONS", "check_writable", "info", "load", "save"],
-    "cofactor.engines": ["MODELS", "Executor", "fit", "processes", "recommend", "spark"],
+    "cofactor.engines": ["MODELS", "Executor", "evaluate", "fit", "processes", "recommend", "recommend_all", "spark"],
     "cofactor.evaluation": [
         "CustomMetric",
         "LeakWarning",

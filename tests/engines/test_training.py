@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 import cofactor as cf
 from cofactor import engines
-from cofactor.engines import executors, prepare, values
+from cofactor.engines import executors, item_gram, prepare, values
+from cofactor.engines import source as sources
 from cofactor.engines.executors import Here, Processes
 from cofactor.engines.work import Done, Work
 from cofactor.errors import ConfigError, DataError
@@ -29,9 +30,12 @@ from cofactor.errors import ConfigError, DataError
 CONFIGS: dict[str, dict[str, Any]] = {
     "als": {"n_factors": 3, "epochs": 3},
     "bias": {"epochs": 2},
+    "ease": {"neighbours": 20},
     "ials": {"n_factors": 5, "epochs": 2},
     "item-cosine": {"neighbours": 9},
+    "next-item": {"neighbours": 12, "transitions": 40, "users": 300, "share": 0.3, "time_power": 0.2, "power": 0.5},
     "popular": {"half_life": 20.0},
+    "svd++": {"n_factors": 3, "epochs": 4},
 }
 
 
@@ -105,6 +109,7 @@ def test_a_folder_by_two_processes(
     block_rows=st.sampled_from([1, 300, 512, 700, 10**6]),
     part_rows=st.integers(500, 9000),
     range_ids=st.sampled_from([60, 500, 10**6]),
+    tile=st.sampled_from([1, 20_000, 10**7]),
     data=st.booleans(),
 )
 def test_any_cut_gives_the_same_bits(
@@ -116,15 +121,17 @@ def test_any_cut_gives_the_same_bits(
     block_rows: int,
     part_rows: int,
     range_ids: int,
+    tile: int,
     data: bool,
 ) -> None:
     place = tmp_path_factory.mktemp("cut")
     with monkeypatch.context() as patched:
-        patched.setattr(prepare, "PART_ROWS", part_rows)
+        patched.setattr(sources, "PART_ROWS", part_rows)
+        patched.setattr(item_gram, "TILE", tile)
         patched.setattr(prepare, "RANGE_IDS", range_ids)
-        source = cf.read(table()) if data else folder
+        rows = cf.read(table()) if data else folder
         out = place / "m.cofactor"
-        found = engines.fit(source, model, place / "w", out, block_rows=block_rows, seed=7, **CONFIGS[model])
+        found = engines.fit(rows, model, place / "w", out, block_rows=block_rows, seed=7, **CONFIGS[model])
     same(found, one[model])
     shutil.rmtree(place)
 
@@ -285,7 +292,7 @@ def test_sources_that_cannot_be_used(folder: Path, tmp_path: Path) -> None:
     )
     pl.DataFrame({"user": [1, 1], "item": [2, 3], "rating": [1.0, 2.0]}).write_parquet(tmp_path / "alone.parquet")
     for source, words in (
-        (tmp_path / "none", "holds no Parquet file"),
+        (tmp_path / "none", "holds no file"),
         (tmp_path / "gone.parquet", "no file"),
         ([], "list of files is empty"),
         (7, "cannot train from a int"),
@@ -296,7 +303,7 @@ def test_sources_that_cannot_be_used(folder: Path, tmp_path: Path) -> None:
         work = tmp_path / f"w{len(list(tmp_path.iterdir()))}"
         with pytest.raises((DataError, ConfigError), match=words):
             engines.fit(source, "als", work, tmp_path / "m.cofactor")
-    for model, words in (("ease", "ease trains on one machine"), ("nobody", "nobody")):
+    for model, words in (("slim", "slim trains on one machine"), ("nobody", "nobody")):
         with pytest.raises(ConfigError, match=words):
             engines.fit(folder, model, tmp_path / "w", tmp_path / "m.cofactor")
     assert not (tmp_path / "w").exists()
@@ -332,6 +339,77 @@ def test_counts_weigh_as_on_one_machine(model: str, tmp_path: Path) -> None:
     assert found.data.kind == "counts"
     with pytest.raises(DataError, match="are counts"):
         engines.fit(files, "als", tmp_path / "v", out, count="plays", seed=7)
+
+
+@pytest.mark.parametrize("weights", [None, {"buy": 5, "view": 1}])
+def test_behaviours_count_as_on_one_machine(weights: Any, tmp_path: Path) -> None:
+    """Parts in which a behaviour does not occur, and one without a row that counts."""
+    rng = np.random.default_rng(3)
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    what = np.repeat(["view", "buy", "return"], [2500, 1000, 500])
+    frame = pl.DataFrame({"user": rng.integers(0, 300, 4000), "item": rng.integers(0, 80, 4000), "event": what})
+    for at, (lo, hi) in enumerate(((0, 2400), (2400, 3500), (3500, 4000))):
+        frame[lo:hi].write_parquet(rows / f"{at}.parquet")
+    data = cf.read(frame, behaviour="event", weights=weights)
+    expected = cf.fit(data, model="ials", seed=7, **CONFIGS["ials"])
+
+    def fit(weights: Any, place: str) -> Any:
+        given = {"behaviour": "event", "weights": weights, "seed": 7}
+        return engines.fit(rows, "ials", tmp_path / place, tmp_path / "m.cofactor", **given, **CONFIGS["ials"])
+
+    found = fit(weights, "w")
+    same(found, expected)
+    assert found.data.kind == data.kind == "events"
+    assert found.data.columns == data.columns
+    (rows / "2.parquet").unlink()
+    with pytest.raises(DataError, match="no behaviour 'by' in the files; there are: 'buy', 'view'"):
+        fit({"by": 2}, "v")
+
+
+def test_folders_patterns_and_addresses(one: dict[str, Any], folder: Path, tmp_path: Path) -> None:
+    """Names of folders are columns, as cf.read takes them; text and addresses are read, too."""
+    fsspec = pytest.importorskip("fsspec")
+    hive, text = tmp_path / "hive", tmp_path / "text"
+    text.mkdir()
+    store = fsspec.filesystem("memory")
+    frame = table().with_columns(pl.col("item").cast(pl.Int64))
+    for item, rows in frame[:1500].with_columns(at=pl.col("item") % 3).partition_by("at", as_dict=True).items():
+        (hive / f"shop={item[0]}").mkdir(parents=True)
+        rows.drop("at").write_parquet(hive / f"shop={item[0]}" / "a.parquet")
+    frame[:700].write_csv(text / "1.csv")
+    frame[700:1500].write_csv(text / "2.csv")
+    (hive / "_SUCCESS").touch()
+    for file in hive.rglob("*.parquet"):
+        store.pipe_file(f"/{tmp_path.name}/{file.relative_to(hive)}", file.read_bytes())
+    address = f"memory://{tmp_path.name}"
+    columns = {"user": "user", "rating": "rating"}
+    for at, (source, item) in enumerate(
+        ((hive, "shop"), (str(hive / "*" / "*.parquet"), "item"), (text, "item"), (f"{address}/*/*.parquet", "item"))
+    ):
+        names = {**columns, "item": item, "time": "time"}
+        found = engines.fit(source, "bias", tmp_path / f"w{at}", tmp_path / "m", seed=7, epochs=2, **names)
+        same(found, cf.fit(cf.read(source, **names), model="bias", seed=7, calibrate=False, epochs=2))
+    assert cf.read(address, **columns, item="shop").to_frame().equals(cf.read(hive, **columns, item="shop").to_frame())
+    for source, words in (
+        ("memory://nowhere/x.parquet", "no file at memory://nowhere/x.parquet"),
+        ("nothing://bucket/x", "nothing://bucket/x cannot be read: fsspec knows no protocol 'nothing'"),
+    ):
+        with pytest.raises(DataError, match=words):
+            cf.read(source)
+        with pytest.raises(DataError, match=words):
+            engines.fit(source, "bias", tmp_path / "v", tmp_path / "m")
+
+
+def test_values_that_no_model_can_hold(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user": [1, 1, 2], "item": [1, 2, 1], "rating": [1.0, 2.0, 3e15]})
+    for ratings, words in ((frame["rating"], "values reach 3e"), (pl.Series([2.0] * 3), "every rating is 2")):
+        (tmp_path / "r.parquet").unlink(missing_ok=True)
+        frame.with_columns(rating=ratings).write_parquet(tmp_path / "r.parquet")
+        for source in (tmp_path / "r.parquet", cf.read(tmp_path / "r.parquet", kind="ratings")):
+            work = tmp_path / f"w{len(list(tmp_path.iterdir()))}"
+            with pytest.raises(DataError, match=words):
+                engines.fit(source, "als", work, tmp_path / "m", kind="ratings")
 
 
 def test_the_folder_keeps_every_bit(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.engines.blocks import OTHER, bias_sweeps, first_chunk, gather, jobs, names, rows_of, summed, whole
-from cofactor.engines.prepare import SIDES, Prepared
-from cofactor.engines.work import Done, Work, put, take
+from cofactor.engines.prepare import Prepared
+from cofactor.engines.work import SIDES, Done, Work, put, take
 from cofactor.kernels.als import solve_rows
 from cofactor.kernels.sums import leaves_of, nodes_of, total
 from cofactor.models.als import ALSConfig, fixed_ridge

@@ -69,6 +69,20 @@ def whole(data: Prepared, side: str, what: str) -> Array:
     return np.concatenate([take(data.folder, name) for name in names(data, side, what)])
 
 
+def history(data: Prepared) -> CSR:
+    """The rows of all users, in memory, with their values as they are."""
+    blocks = [at for at, _, _ in data.blocks("user")]
+    counts = np.concatenate([np.diff(take(data.folder, f"user-{at}-indptr")) for at in blocks])
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    indices = np.concatenate([items_of(data.folder, at) for at in blocks])
+    return CSR(indptr, indices, whole(data, "user", "values"), np.empty(0, np.int64), data.size("item"))
+
+
+def items_of(folder: str, block: int) -> Array:
+    """int32: the items of a block of users, row by row."""
+    return np.asarray(take(folder, f"user-{block}-need")[take(folder, f"user-{block}-indices")])
+
+
 # ---- biases
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.engines.blocks import first_chunk, gather, jobs, rows_of, summed, whole
+from cofactor.engines.blocks import first_chunk, gather, history, items_of, jobs, rows_of, summed, whole
 from cofactor.engines.prepare import Prepared
 from cofactor.engines.values import item_counts, strength
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.kernels.similarity import add_dots, keep_nearest
 from cofactor.kernels.sums import leaves_of, nodes_of
-from cofactor.models.base.rankers import popularity_of
+from cofactor.models.base.rankers import csr_state, popularity_of
 from cofactor.models.base.strength import strengths
 from cofactor.models.item_cosine import ItemCosineConfig, entry_weights, item_norms, item_sums, user_idf
 
@@ -37,24 +37,14 @@ def train(
     work.step("cosine-d-users", weigh_task, jobs(data, "user", **shared))
     near = work.step("cosine-e", nearest_task, jobs(data, "item", **shared))
     kept = whole(data, "item", "near-count")
-    history = {
-        "history_indptr": np.concatenate([[0], np.cumsum(whole(data, "user", "counts"))]).astype(np.int64),
-        "history_indices": np.concatenate([need_of(data.folder, at) for at, _, _ in data.blocks("user")]),
-        "history_values": whole(data, "user", "values"),
-    }
     assert sum(near) == int(kept.sum())
     weights = {
         "weights_indptr": np.concatenate([[0], np.cumsum(kept)]).astype(np.int64),
         "weights_indices": whole(data, "item", "near"),
         "weights_values": whole(data, "item", "near-weight"),
     }
-    state = {**weights, **history, "popularity": popularity_of(counts), "range": limits}
+    state = {**weights, **csr_state(history(data), "history"), "popularity": popularity_of(counts), "range": limits}
     return state, [[float("nan")] * 2]
-
-
-def need_of(folder: str, block: int) -> Array:
-    """int32: the items of a block of users, row by row."""
-    return np.asarray(take(folder, f"user-{block}-need")[take(folder, f"user-{block}-indices")])
 
 
 def count_task(job: dict[str, Any]) -> Done:
@@ -117,7 +107,7 @@ def nearest_task(job: dict[str, Any]) -> Done:
             who = (users[mine] - np.int32(first)).astype(np.int32)
             name = f"user-{other}"
             indptr, x = (np.asarray(take(folder, f"{name}-{part}")) for part in ("indptr", "weights"))
-            items = need_of(folder, other)
+            items = items_of(folder, other)
             add_dots(0, end - top, starts, who, values[mine], indptr, items, x, dots)
         for row in range(end - top):
             dots[row, lo + top + row] = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,15 @@ from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Duplicates, Interactions
 from cofactor.data.kind import Kind, check_kind
 from cofactor.data.repeats import check_duplicates
-from cofactor.engines import als, bias, ials, item_cosine, popular
+from cofactor.data.rows import MissingIds
+from cofactor.data.trainable import check_limits, check_trainable
+from cofactor.engines import als, bias, ease, ials, item_cosine, next_item, popular, svdpp
+from cofactor.engines.blocks import items_of
+from cofactor.engines.codes import stored_ids
 from cofactor.engines.executors import Executor, Here
-from cofactor.engines.prepare import SIDES, Prepared, parts_of, prepare, stored_ids
-from cofactor.engines.work import Work, take
+from cofactor.engines.prepare import Prepared, prepare
+from cofactor.engines.source import parts_of
+from cofactor.engines.work import SIDES, Done, Work, put_pieces, take
 from cofactor.errors import ConfigError, DataError
 from cofactor.fitting.fit import check_values
 from cofactor.models import model_class
@@ -35,11 +40,16 @@ Train = Callable[[Work, Prepared, Any, int], tuple[dict[str, Array], list[list[f
 MODELS: dict[str, Train] = {
     "als": als.train,
     "bias": bias.train,
+    "ease": ease.train,
     "ials": ials.train,
     "item-cosine": item_cosine.train,
+    "next-item": next_item.train,
     "popular": popular.train,
+    "svd++": svdpp.train,
 }
 """The models whose training goes in blocks of rows."""
+ORDERED = ("next-item",)
+"""Those to whom it matters in which order rows of the same time stand in the table."""
 
 
 def fit(
@@ -57,15 +67,21 @@ def fit(
     rating: Any = None,
     time: Any = None,
     count: str | None = None,
+    behaviour: Any = None,
+    weights: Mapping[str, float] | None = None,
     kind: Kind | None = None,
     duplicates: Duplicates | None = None,
+    missing: list[Any] | None = None,
+    missing_ids: MissingIds = "error",
+    fold_ids: bool = False,
+    dates: str | None = None,
     **config: Any,
 ) -> Recommender:
     """Train a model in blocks of rows, and save it to ``out``; the same bits as ``cf.fit(..., calibrate=False)``.
 
-    ``source``: a folder of Parquet files, a file or list of files, a Spark frame (written to ``work`` first), or
-    Interactions; ``user``, ``item``, ``rating``, ``time``, ``count``, ``kind`` and ``duplicates`` are those of
-    :func:`cofactor.read`.
+    ``source``: a folder of files (Parquet files are read in parts; folders such as ``year=2001`` are columns), a file,
+    a pattern, a list of files, an address such as ``s3://...`` (with fsspec), a Spark frame (written beside ``work``
+    first), or Interactions. ``user`` ... ``dates`` are those of :func:`cofactor.read`.
     ``model``: one of :data:`MODELS`; ``config`` its fields. ``executor``: :func:`cofactor.engines.processes` or
     :func:`cofactor.engines.spark`; not given: this process alone.
 
@@ -92,13 +108,23 @@ def fit(
     if count is not None and (rating is not None or kind not in (None, "counts")):
         raise ConfigError(f"count={count!r} names the column of counts; leave rating= and kind= out")
     kind = "counts" if count is not None else kind
-    # a part does not tell what the values mean, so they are read as they are
-    rating = rating if count is None else count
-    options = {"user": user, "item": item, "rating": rating, "time": time, "behaviour": False, "kind": "ratings"}
+    options = {
+        "user": user,
+        "item": item,
+        "rating": rating if count is None else count,
+        "time": time,
+        "behaviour": behaviour,
+        "weights": None if weights is None else dict(weights),
+        "missing": missing,
+        "missing_ids": missing_ids,
+        "fold_ids": fold_ids,
+        "dates": dates,
+    }
     data = source if isinstance(source, Interactions) else None
     source = _spark_parts(source, Path(work)) if hasattr(source, "sparkSession") else source
     todo: list[dict[str, Any]] = []
     if data is not None:
+        check_trainable(data)
         known: dict[str, Any] = {"fingerprint": fingerprint(data)}
     else:
         todo, known = parts_of(source, options)
@@ -113,10 +139,11 @@ def fit(
         "block_rows": int(block_rows),
     }
     folder = Work(work, key, executor, resume=resume)
-    prepared = prepare(folder, todo, data, block_rows, duplicates, kind)
+    prepared = prepare(folder, todo, data, block_rows, duplicates, kind, weights, model in ORDERED)
     for side in SIDES:
         if prepared.size(side) < 2:
             raise DataError(f"only one {side}; at least two are needed to learn anything")
+    check_limits(*prepared.limits, prepared.columns, prepared.kind)
     check_values(model, model_class(model).task, prepared.kind, prepared.limits, prepared.columns)
     state, history = MODELS[model](folder, prepared, settings, int(seed))
     rows = _interactions(folder, prepared, data)
@@ -134,37 +161,27 @@ def _spark_parts(frame: Any, work: Path) -> Path:
 
 
 def _interactions(work: Work, data: Prepared, source: Interactions | None) -> Interactions:
-    """The rows as a bundle keeps them: by user, items ascending."""
+    """The rows as a bundle keeps them: by user, items ascending. They are mapped, so they need no memory."""
     ids: dict[str, IdMap] = {}
     for side in SIDES:
         given = None if source is None else (source.user_ids if side == "user" else source.item_ids)
         parts = [] if given is not None else data.ranges[side]
-        found = [stored_ids(data.folder, f"ids/{side}-{n}", form, end - first) for n, first, end, form in parts]
-        ids[side] = given if given is not None else IdMap(pl.concat(found), side)
-    rows = data.rows
-    users, items = np.empty(rows, np.int32), np.empty(rows, np.int32)
-    values = np.empty(rows, np.float32)
-    times = np.empty(rows, np.int64) if data.timed else None
-    at = 0
-    for block, lo, hi in data.blocks("user"):
-        name = f"user-{block}"
-        indptr, indices, need = (take(data.folder, f"{name}-{x}") for x in ("indptr", "indices", "need"))
-        end = at + len(indices)
-        users[at:end] = np.repeat(np.arange(lo, hi, dtype=np.int32), np.diff(indptr))
-        items[at:end] = need[indices]
-        values[at:end] = take(data.folder, f"{name}-values")
-        if times is not None:
-            times[at:end] = take(data.folder, f"{name}-times")
-        at = end
+        merged = [stored_ids(data.folder, f"ids/{side}-{n}", form, end - first) for n, first, end, form in parts]
+        ids[side] = given if given is not None else IdMap(pl.concat(merged), side)
+    kinds = {"users": np.int32, "items": np.int32, "values": np.float32} | ({"times": np.int64} if data.timed else {})
+    blocks = data.blocks("user")
+    put_all = {"folder": data.folder, "blocks": blocks, "rows": data.rows, "kinds": kinds}
+    work.step("z-rows", rows_task, [put_all])
+    found = {what: np.asarray(take(data.folder, f"all-{what}")) for what in kinds}
     tables: dict[str, Any] = {}
     if source is not None:
         tables = {"item_table": source.item_table, "item_features": source.item_features, "name": source.name}
         tables |= {"user_table": source.user_table, "user_features": source.user_features}
     return Interactions(
-        users,
-        items,
-        values,
-        times,
+        found["users"],
+        found["items"],
+        found["values"],
+        found.get("times"),
         ids["user"],
         ids["item"],
         columns=data.columns,
@@ -173,3 +190,23 @@ def _interactions(work: Work, data: Prepared, source: Interactions | None) -> In
         notes=tuple(data.notes),
         **tables,
     )
+
+
+def rows_task(job: dict[str, Any]) -> Done:
+    """The rows of all blocks of users as one table."""
+    folder = job["folder"]
+
+    def pieces(what: str) -> Iterator[Array]:
+        for block, lo, hi in job["blocks"]:
+            if what == "users":
+                counts = np.diff(take(folder, f"user-{block}-indptr"))
+                yield np.repeat(np.arange(lo, hi, dtype=np.int32), counts)
+            elif what == "items":
+                yield items_of(folder, block)
+            else:
+                yield take(folder, f"user-{block}-{what}")
+
+    files = [
+        put_pieces(folder, f"all-{what}", kind, (job["rows"],), pieces(what)) for what, kind in job["kinds"].items()
+    ]
+    return Done(None, files)

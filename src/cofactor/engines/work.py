@@ -26,7 +26,8 @@ from cofactor.errors import ConfigError, DataError
 Array = NDArray[Any]
 
 JOB = "job.json"
-FORMAT = 1
+SIDES = ("user", "item")
+FORMAT = 2
 _PIECE = 8 << 20
 
 
@@ -39,17 +40,26 @@ class Done(NamedTuple):
 
 def put(folder: str | Path, name: str, array: Array) -> tuple[str, int, str]:
     """Write an array as ``name.npy``, whole or not at all; returns what a step's record says of it."""
+    return put_pieces(folder, name, array.dtype, array.shape, [array])
+
+
+def put_pieces(
+    folder: str | Path, name: str, dtype: Any, shape: tuple[int, ...], pieces: Iterable[Array]
+) -> tuple[str, int, str]:
+    """The same for an array of this type and shape that comes in pieces, rows first, so that it need not fit memory."""
     place = Path(folder) / f"{name}.npy"
     scratch = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
     hashed = hashlib.blake2b(digest_size=16)
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with open(scratch, "wb") as file:
-            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(_plain(array)))
-            flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-            for lo in range(0, len(flat), _PIECE):
-                file.write(flat[lo : lo + _PIECE].data)
-                hashed.update(flat[lo : lo + _PIECE].data)
+            np.lib.format.write_array_header_1_0(file, header)
+            for piece in pieces:
+                flat = np.ascontiguousarray(piece, dtype=dtype).reshape(-1).view(np.uint8)
+                for lo in range(0, len(flat), _PIECE):
+                    file.write(flat[lo : lo + _PIECE].data)
+                    hashed.update(flat[lo : lo + _PIECE].data)
             size = file.tell()
         os.replace(scratch, place)
     except OSError as error:
@@ -58,9 +68,11 @@ def put(folder: str | Path, name: str, array: Array) -> tuple[str, int, str]:
     return name, size, hashed.hexdigest()
 
 
-def _plain(array: Array) -> Array:
-    """With a layout that a header of this kind can say: rows first."""
-    return np.empty(array.shape, array.dtype) if not array.flags.c_contiguous else array
+def put_joined(folder: str | Path, name: str, parts: list[str]) -> tuple[str, int, str]:
+    """One array from the parts that hold its rows, in this order; no more than one part is in memory."""
+    first = take(folder, parts[0])
+    rows = sum(len(take(folder, part)) for part in parts)
+    return put_pieces(folder, name, first.dtype, (rows, *first.shape[1:]), (take(folder, part) for part in parts))
 
 
 def take(folder: str | Path, name: str) -> Array:

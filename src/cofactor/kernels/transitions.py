@@ -39,8 +39,8 @@ def transition_rows(
     """Weighted counts of the items ``j`` that follow item ``i`` in a user's sequence (or, times ``backward``, precede
     it), by ``row_scale[i] * column_scale[j]``: the largest of each row.
 
-    Item ``i`` occurs at ``places[item_starts[i]:item_starts[i + 1]]`` of the flat sequences; the sequence of a place
-    reaches from ``lows`` to ``highs``. A pair ``d`` steps and ``t`` seconds apart counts
+    Item ``i`` occurs at ``places[item_starts[i]:item_starts[i + 1]]`` of the flat sequences; the sequence of each of
+    these places reaches from ``lows`` to ``highs``. A pair ``d`` steps and ``t`` seconds apart counts
     ``gap_weights[d] * (1 + t / time_unit) ** -time_power``. At most ``room[i + 1] - room[i]`` entries of a row are kept
     (ascending items; of equal ones at the edge the lowest), from ``room[i]`` on in ``near`` and ``weight``;
     ``count[i]`` says how many.
@@ -54,7 +54,7 @@ def transition_rows(
         found = 0
         for at in range(item_starts[i], item_starts[i + 1]):
             p = places[at]
-            for d in range(1, min(steps, highs[p] - 1 - p) + 1):
+            for d in range(1, min(steps, highs[at] - 1 - p) + 1):
                 j = items[p + d]
                 if j == i:
                     continue
@@ -67,7 +67,7 @@ def transition_rows(
                     found += 1
                 sums[j] += w
             if backward > 0.0:
-                for d in range(1, min(steps, p - lows[p]) + 1):
+                for d in range(1, min(steps, p - lows[at]) + 1):
                     j = items[p - d]
                     if j == i:
                         continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -107,8 +108,10 @@ USER_POWER = 0.5
 """With neighbours a user's row counts its length to the minus this power."""
 LOCAL_REGS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Penalties tried, in units of the mean of the diagonal."""
-_PART, _USERS = 0.15, 1500
-"""Items and users that the penalty is chosen on."""
+PART, USERS, HELD = 0.15, 1500, 0.2
+"""What the penalty is chosen on: a share of the items, so many users, and a share of their entries."""
+SHRINK = 1.0
+"""Added to the denominator of the cosine by which items are near."""
 
 
 def near_of(config: EaseConfig, n_items: int) -> int:
@@ -122,15 +125,20 @@ def near_of(config: EaseConfig, n_items: int) -> int:
 def near_weights(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> CSR:
     """Ridge weights of each item on its ``k`` nearest; the penalty is chosen where it is not given."""
     indptr = gram_entries(rows)
-    need = 8e-9 * indptr[-1]
-    if need > c.max_gb:
-        raise ConfigError(
-            f"ease needs {need:.1f} GB for the items that share users, more than max_gb={c.max_gb:g}; "
-            "raise max_gb, or take graph-filter, item-cosine or ials"
-        )
+    check_entries(int(indptr[-1]), c.max_gb)
     reg = _local_reg(rows, k, c, rng) if c.local_reg is None else c.local_reg
     matrix = sparse_gram(by_length(rows), indptr)
-    return local_ridge(matrix, k, penalties(matrix, reg, c.dropout), 1.0)
+    return local_ridge(matrix, k, penalties(diagonal_of(matrix), reg, c.dropout), SHRINK)
+
+
+def check_entries(entries: int, max_gb: float) -> None:
+    """ConfigError where a sparse Gram matrix of so many entries exceeds ``max_gb``."""
+    need = 8e-9 * entries
+    if need > max_gb:
+        raise ConfigError(
+            f"ease needs {need:.1f} GB for the items that share users, more than max_gb={max_gb:g}; "
+            "raise max_gb, or take graph-filter, item-cosine or ials"
+        )
 
 
 def by_length(rows: CSR) -> CSR:
@@ -140,26 +148,43 @@ def by_length(rows: CSR) -> CSR:
     return rows._replace(values=values.astype(np.float32))
 
 
-def penalties(matrix: CSR, reg: float, dropout: float) -> Array:
+def penalties(diagonal: Array, reg: float, dropout: float) -> Array:
     """float32 (n_items,): what is added to the diagonal; with EDLAE's part for ``dropout``."""
-    return np.float32(reg) + np.float32(dropout / (1 - dropout)) * diagonal_of(matrix)
+    return np.asarray(np.float32(reg) + np.float32(dropout / (1 - dropout)) * diagonal)
 
 
 def _local_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> float:
     """The penalty that ranks held-out entries best, among a part of the items: only these are regressed."""
-    split = hold_entries(rows, _USERS, 0.2, rng)
+    split = hold_entries(rows, USERS, HELD, rng)
+    part = part_of(rows.n_cols, rng)
     matrix = sparse_gram(by_length(split.rows), gram_entries(split.rows))
     diagonal = diagonal_of(matrix)
+    trials = (
+        (reg, local_ridge(matrix, k, penalties(diagonal, reg, c.dropout), SHRINK, part)) for reg in regs_of(diagonal)
+    )
+    return best_reg(split, part, rows.n_cols, trials)
+
+
+def part_of(n_items: int, rng: np.random.Generator) -> Array:
+    """int64, ascending: the items that are regressed while the penalty is chosen."""
+    return np.sort(rng.permutation(n_items)[: max(round(PART * n_items), min(n_items, 500))])
+
+
+def regs_of(diagonal: Array) -> list[float]:
+    """The penalties tried."""
     mean = max(float(diagonal.mean(dtype=np.float64)), 1e-6)
-    part = np.sort(rng.permutation(rows.n_cols)[: max(round(_PART * rows.n_cols), min(rows.n_cols, 500))])
-    place = np.full(rows.n_cols, -1, dtype=np.int32)
+    return [step * mean for step in LOCAL_REGS]
+
+
+def best_reg(split: InnerSplit, part: Array, n_items: int, trials: Iterable[tuple[float, CSR]]) -> float:
+    """The penalty whose weights rank the held-out entries best among the items ``part``."""
+    place = np.full(n_items, -1, dtype=np.int32)
     place[part] = np.arange(len(part), dtype=np.int32)
     some = _among(split, place, len(part))
-    best = (-1.0, mean * LOCAL_REGS[2])
-    for step in LOCAL_REGS:
-        weights = local_ridge(matrix, k, penalties(matrix, step * mean, c.dropout), 1.0, part)
+    best = (-1.0, float("nan"))
+    for reg, weights in trials:
         scores = times(split.seen.take(some.users), weights)[:, part]
-        best = max(best, (inner_ndcg(some, scores[None], np.ones(1)), step * mean))
+        best = max(best, (inner_ndcg(some, scores[None], np.ones(1)), reg))
     return best[1]
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.als import sum_rows
 from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.sums import Node, chunks, nodes_of, total
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.alternating import Side, begin_sides, noise_floor, solve_side
 from cofactor.models.base.arrays import check_at_least, fitted, stored
@@ -131,19 +132,26 @@ def regress(rows: CSR, columns: CSR, target: Array, summed: Array, reg: float, s
 
     ridge = np.float32(reg)
     left = back(target - expected(rows, summed)) - ridge * summed
-    step, size = left, _squares(left)
+    step, size = left, total(product_nodes(left, left))
     for _ in range(steps):
         moved = back(expected(rows, step)) + ridge * step
-        far = (size / np.maximum(np.einsum("nk,nk->k", step, moved, dtype=np.float64), 1e-30)).astype(np.float32)
+        far = quotient(size, total(product_nodes(step, moved)))
         summed = summed + far * step
         left = left - far * moved
-        before, size = size, _squares(left)
-        step = left + (size / np.maximum(before, 1e-30)).astype(np.float32) * step
+        before, size = size, total(product_nodes(left, left))
+        step = left + quotient(size, before) * step
     return summed
 
 
-def _squares(table: Array) -> Array:
-    return np.asarray(np.einsum("nk,nk->k", table, table, dtype=np.float64))
+def product_nodes(a: Array, b: Array, first: int = 0) -> list[Node]:
+    """Sums over rows, float64 (width,), of the products of two tables, as in ``kernels/sums.py``; ``first``: the number
+    of the first chunk, where these are blocks of larger tables."""
+    return nodes_of((np.einsum("nk,nk->k", a[part], b[part], dtype=np.float64) for part in chunks(len(a))), first)
+
+
+def quotient(above: Array, below: Array) -> Array:
+    """float32 (width,): the length of a step."""
+    return np.asarray((above / np.maximum(below, 1e-30)).astype(np.float32))
 
 
 class SVDppStepper(Stepper):

@@ -39,21 +39,38 @@ def hold_entries(rows: CSR, n_users: int, share: float, rng: np.random.Generator
 
     Where weights differ, only entries of half the largest weight or more are wanted.
     """
-    able = np.flatnonzero(rows.counts >= 2)
-    users = np.sort(rng.permutation(able)[:n_users])
-    chosen = np.zeros(rows.n_rows, dtype=np.bool_)
-    chosen[users] = True
+    users = some_users(rows.counts, n_users, rng)
+    lot = rng.random(len(rows.indices))
+    held = np.zeros(len(lot), dtype=np.bool_)
+    places = entries_of(rows.indptr, users)
+    some = rows.take(users)
+    held[places], good = held_entries(some, lot[places], share, rows.values.max(initial=0.0))
+    wanted = kept_entries(some, good)
+    inner, able = kept_entries(rows, ~held), np.flatnonzero(wanted.counts > 0)
+    return InnerSplit(inner, users[able], inner.take(users[able]), wanted.take(able))
+
+
+def some_users(counts: Array, n_users: int, rng: np.random.Generator) -> Array:
+    """int64, ascending: at most ``n_users`` users, drawn among those who have two entries."""
+    return np.asarray(np.sort(rng.permutation(np.flatnonzero(counts >= 2))[:n_users]))
+
+
+def entries_of(indptr: Array, rows: Array) -> Array:
+    """int64: the positions of the entries of some rows."""
+    counts = np.diff(indptr)[rows]
+    ends = np.cumsum(counts)
+    return np.asarray(np.arange(ends[-1] if len(ends) else 0) + np.repeat(indptr[rows] - (ends - counts), counts))
+
+
+def held_entries(rows: CSR, lot: Array, share: float, highest: float) -> tuple[Array, Array]:
+    """bool (nnz,) each: the entries of the lowest lots of each row, a ``share`` of them and one at least; and those of
+    them whose value is at least half the ``highest``."""
     row = np.repeat(np.arange(rows.n_rows), rows.counts)
-    lot = rng.random(len(row))
     order = np.lexsort((lot, row))
     rank = np.empty(len(row), dtype=np.int64)
     rank[order] = np.arange(len(row)) - np.repeat(rows.indptr[:-1], rows.counts)
-    held = chosen[row] & (rank < np.maximum(np.round(share * rows.counts[row]), 1))
-    good = held & (rows.values >= 0.5 * rows.values.max(initial=0.0))
-    wanted = kept_entries(rows, good).take(users)
-    some = wanted.counts > 0
-    inner = kept_entries(rows, ~held)
-    return InnerSplit(inner, users[some], inner.take(users[some]), wanted.take(np.flatnonzero(some)))
+    held = rank < np.maximum(np.round(share * rows.counts[row]), 1)
+    return held, held & (rows.values >= 0.5 * highest)
 
 
 def inner_ndcg(split: InnerSplit, scores: Array, weights: Array, n: int = 20) -> float:

@@ -22,19 +22,30 @@ NO_ROWS = np.empty(0, dtype=np.int64)
 
 def gram_entries(rows: CSR) -> Array:
     """int64 (n_items + 1,): where each row of the sparse Gram matrix of the items would begin."""
-    by_item = transposed(rows)
+    return np.concatenate([[0], np.cumsum(gram_row_sizes(transposed(rows), rows))]).astype(np.int64)
+
+
+def gram_row_sizes(by_item: CSR, rows: CSR) -> Array:
+    """int64 (by_item.n_rows,): entries of the Gram matrix in the rows of some items, whose users ``by_item`` holds."""
     out = np.zeros(rows.n_cols, dtype=np.int64)
     given = (*frozen(by_item.indptr, by_item.indices, rows.indptr, rows.indices), out)
     over_rows(lambda a, b: gram_counts(a, b, *given), by_item.indptr)
-    return np.concatenate([[0], np.cumsum(out)]).astype(np.int64)
+    return out[: by_item.n_rows]
 
 
 def sparse_gram(rows: CSR, indptr: Array) -> CSR:
     """The products of the items' columns, float32, symmetric; ``indptr`` from ``gram_entries``."""
-    by_item = transposed(rows)
+    return gram_rows(transposed(rows), rows, np.diff(indptr))
+
+
+def gram_rows(by_item: CSR, rows: CSR, sizes: Array) -> CSR:
+    """The rows of the Gram matrix of some items, whose users ``by_item`` holds; ``sizes`` from ``gram_row_sizes``."""
+    n = by_item.n_rows
+    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     indices, values = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1], dtype=np.float32)
     left, right = (by_item.indptr, by_item.indices, by_item.values), (rows.indptr, rows.indices, rows.values)
-    given = (*frozen(*left, *right, indptr), indices, values)
+    padded = np.pad(indptr, (0, rows.n_cols - n), mode="edge")  # its length tells the kernel how many columns there are
+    given = (*frozen(*left, *right, padded), indices, values)
     over_rows(lambda a, b: gram_fill(a, b, *given), by_item.indptr)
     return CSR(indptr, indices, values, NO_ROWS, rows.n_cols)
 
@@ -56,18 +67,43 @@ def local_ridge(gram: CSR, k: int, penalty: Array, shrink: float = 10.0, among: 
     rare items are not taken for near. ``among``: only these items (codes) are regressed.
     """
     n = gram.n_rows
-    k = min(k, max(n - 1, 1))
-    near, count = np.zeros((n, k), dtype=np.int32), np.zeros(n, dtype=np.int64)
-    matrix = frozen(gram.indptr, gram.indices, gram.values)
-    nearest = (*matrix, *frozen(diagonal_of(gram)), shrink, near, count)
-    over_rows(lambda a, b: neighbour_rows(a, b, *nearest), gram.indptr)
+    near, count = np.zeros((n, width_of(k, n)), dtype=np.int32), np.zeros(n, dtype=np.int64)
+    diagonal = diagonal_of(gram)
+    over_rows(lambda a, b: nearest_items(a, b, gram, diagonal, shrink, near, count), gram.indptr)
     if among is not None:
         chosen = np.zeros(n, dtype=np.bool_)
         chosen[among] = True
         count[~chosen] = 0
-    out = np.zeros((n, k), dtype=np.float32)
-    given = (*matrix, *frozen(near, count, np.asarray(penalty, dtype=np.float32)), out)
-    over_rows(lambda a, b: ridge_rows(a, b, *given), np.concatenate([[0], np.cumsum(count)]), per_row=k)
-    kept = np.arange(k)[None, :] < count[:, None]
-    target = np.repeat(np.arange(n, dtype=np.int32), count)
-    return csr(near[kept], target, out[kept], n, n)._replace(rows=NO_ROWS)
+    out = np.zeros(near.shape, dtype=np.float32)
+    cost = np.concatenate([[0], np.cumsum(count)])
+    over_rows(lambda a, b: ridge_weights(a, b, gram, near, count, penalty, out), cost, per_row=near.shape[1])
+    return by_neighbour(near, count, out)
+
+
+def width_of(k: int, n_items: int) -> int:
+    """How many neighbours an item can have, at most ``k``."""
+    return min(k, max(n_items - 1, 1))
+
+
+def nearest_items(first: int, last: int, gram: CSR, diagonal: Array, shrink: float, near: Array, count: Array) -> None:
+    """Set the rows ``first`` to ``last`` of ``near`` int32 (n, k) and ``count`` int64 (n,): each item's nearest."""
+    given: tuple[Any, ...] = (*frozen(gram.indptr, gram.indices, gram.values, diagonal), float(shrink), near, count)
+    neighbour_rows(first, last, *given)
+
+
+def ridge_weights(first: int, last: int, gram: CSR, near: Array, count: Array, penalty: Array, out: Array) -> None:
+    """Set the rows ``first`` to ``last`` of ``out`` float32 (n, k): the weights of each item's nearest."""
+    matrix, known = frozen(gram.indptr, gram.indices, gram.values), frozen(near, count, penalty.astype(np.float32))
+    given: tuple[Any, ...] = (*matrix, *known, out)
+    ridge_rows(first, last, *given)
+
+
+def by_neighbour(near: Array, count: Array, weights: Array, some: Array | None = None, n_items: int = 0) -> CSR:
+    """The weights as a matrix whose row ``i`` says what having item ``i`` adds to others.
+
+    ``some``: the codes of the items whose nearest these are, of ``n_items``; not given: all.
+    """
+    n = len(near) if some is None else n_items
+    kept = np.arange(near.shape[1])[None, :] < count[:, None]
+    target = np.repeat(np.arange(n, dtype=np.int32) if some is None else some.astype(np.int32), count)
+    return csr(near[kept], target, weights[kept], n, n)._replace(rows=NO_ROWS)

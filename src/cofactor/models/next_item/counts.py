@@ -18,6 +18,10 @@ from cofactor.models.base.sparse import frozen
 Array = NDArray[Any]
 
 DAY = 86_400
+SHRINK = 1.0
+"""Added to the denominator of the cosine by which items are near."""
+_AT_ONCE = 1 << 23
+"""Rows that are looked through at a time, where they may lie in a file."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +61,32 @@ def transitions(seqs: Sequences, n_items: int, steps: int, most: int, s: Setting
     At most ``most`` entries per row. Scaled so that the rows, weighted by how often their items occur, sum to 1.
     """
     counts = item_counts(seqs, n_items)
-    order = np.argsort(seqs.items, kind="stable")
-    item_starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    lows, highs = (np.repeat(side, seqs.counts).astype(np.int64) for side in (seqs.starts[:-1], seqs.starts[1:]))
+    unit = time_unit(seqs) if s.time_power else 1.0
+    return scaled(transition_part(seqs, counts, steps, most, s, unit, 0, n_items), counts)
+
+
+def room_of(counts: Array, steps: int, most: int) -> Array:
+    """int64 (n_items,): how many transitions are kept of each item at most."""
+    return np.asarray(np.minimum(np.minimum(2 * steps * counts, most), len(counts)), dtype=np.int64)
+
+
+def transition_part(
+    seqs: Sequences, counts: Array, steps: int, most: int, s: Settings, unit: float, first: int, last: int
+) -> CSR:
+    """The rows of the items ``first`` to ``last``, before they are scaled. ``counts`` are those of all items."""
+    n = len(counts)
+    places = places_of(seqs.items, first, last)
+    who = np.searchsorted(seqs.starts, places, side="right") - 1
+    lows, highs = seqs.starts[who], seqs.starts[who + 1]
+    item_starts, room = np.zeros(n + 1, dtype=np.int64), np.zeros(n + 1, dtype=np.int64)
+    np.cumsum(counts[first:last], out=item_starts[first + 1 : last + 1])
+    np.cumsum(room_of(counts, steps, most)[first:last], out=room[first + 1 : last + 1])
     gaps = np.concatenate([[0.0], np.arange(1, steps + 1, dtype=np.float64) ** -s.power])
     rare = np.maximum(counts + s.shrink, 1.0)
-    room = np.concatenate([[0], np.cumsum(np.minimum(np.minimum(2 * steps * counts, most), n_items))]).astype(np.int64)
-    near, weight = np.empty(room[-1], dtype=np.int32), np.empty(room[-1], dtype=np.float32)
-    count = np.zeros(n_items, dtype=np.int64)
-    unit = time_unit(seqs) if s.time_power else 1.0
+    near, weight = np.empty(room[last], dtype=np.int32), np.empty(room[last], dtype=np.float32)
+    count = np.zeros(n, dtype=np.int64)
     arrays: tuple[Any, ...] = (
-        *frozen(item_starts, order, lows, highs, seqs.items, seqs.times, gaps),
+        *frozen(item_starts, places, lows, highs, seqs.items, seqs.times, gaps),
         float(s.backward),
         float(s.time_power),
         unit,
@@ -76,10 +95,21 @@ def transitions(seqs: Sequences, n_items: int, steps: int, most: int, s: Setting
         weight,
         count,
     )
-    over_rows(lambda a, b: transition_rows(a, b, *arrays), item_starts, per_row=4)
-    indptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-    at = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - room[:-1], count)
-    return scaled(CSR(indptr, near[at], weight[at], NO_ROWS, n_items), counts)
+    over_rows(lambda a, b: transition_rows(first + a, first + b, *arrays), item_starts[first : last + 1], per_row=4)
+    mine = count[first:last]
+    indptr = np.concatenate([[0], np.cumsum(mine)]).astype(np.int64)
+    at = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - room[first:last], mine)
+    return CSR(indptr, near[at], weight[at], NO_ROWS, n)
+
+
+def places_of(items: Array, first: int, last: int) -> Array:
+    """int64: where the items ``first`` to ``last`` stand in flat sequences, item by item, places ascending."""
+    found = []
+    for lo in range(0, len(items), _AT_ONCE):
+        part = items[lo : lo + _AT_ONCE]
+        found.append(np.flatnonzero((part >= first) & (part < last)) + lo)
+    at = np.concatenate([np.empty(0, dtype=np.int64), *found])
+    return at[np.argsort(items[at], kind="stable")]
 
 
 def scaled(weights: CSR, counts: Array) -> CSR:
@@ -102,13 +132,20 @@ def neighbours(seqs: Sequences, n_items: int, k: int, reg: float, max_gb: float)
     if 8e-9 * (indptr[-1] + n_items * k) > max_gb:
         return empty
     gram = sparse_gram(rows, indptr)
-    return scaled(local_ridge(gram, k, np.full(n_items, reg, dtype=np.float32), 1.0), item_counts(seqs, n_items))
+    return scaled(local_ridge(gram, k, np.full(n_items, reg, dtype=np.float32), SHRINK), item_counts(seqs, n_items))
 
 
 def recent_scores(seqs: Sequences, n_items: int, s: Settings) -> Array:
     """float32 (n_items,), sums to ``s.popular``: rows of each item; those of an age of ``half_life`` count half."""
-    weights = np.ones(len(seqs.items))
-    if s.half_life > 0 and len(weights):
-        weights = 0.5 ** ((seqs.times.max() - seqs.times) / (DAY * s.half_life))
-    sums = np.bincount(seqs.items, weights, minlength=n_items)
+    sums: Array = np.zeros(n_items)
+    newest = max((int(seqs.times[lo : lo + _AT_ONCE].max()) for lo in range(0, len(seqs.times), _AT_ONCE)), default=0)
+    for lo in range(0, len(seqs.items), _AT_ONCE):
+        part = slice(lo, lo + _AT_ONCE)
+        weights = np.ones(len(seqs.items[part]))
+        if s.half_life > 0:
+            weights = 0.5 ** ((newest - seqs.times[part]) / (DAY * s.half_life))
+        if lo:
+            np.add.at(sums, seqs.items[part], weights)
+        else:  # the same sums, faster
+            sums = np.bincount(seqs.items[part], weights, minlength=n_items)
     return (s.popular * sums / max(float(sums.sum()), 1e-30)).astype(np.float32)

@@ -32,7 +32,7 @@ from cofactor.models.base.sparse import frozen
 from cofactor.models.base.strength import strength_of, strengths
 from cofactor.models.next_item.config import NextItemConfig
 from cofactor.models.next_item.counts import Settings, neighbours, recent_scores, transitions
-from cofactor.models.next_item.search import SLOW, choose
+from cofactor.models.next_item.search import SLOW, choose, some_users
 
 Array = NDArray[Any]
 
@@ -85,7 +85,8 @@ class NextItem(HistoryRanker):
         c, n = self.config, data.n_items
         seqs = training_sequences(data)
         seqs = seqs._replace(values=strengths(seqs.values, fitted(self.range, self.name), c.min_rating_weight))
-        s = choose(seqs, n, c, data.times is not None, np.random.default_rng([seed, 1]))
+        rng = np.random.default_rng([seed, 1])
+        s = choose(seqs.take(some_users(seqs.counts, c.max_rows, rng)), n, c, data.times is not None, rng)
         self.weights = transitions(seqs, n, c.steps, c.transitions, s)
         self.near = neighbours(seqs, n, c.neighbours if s.share else 0, c.reg, c.max_gb)
         self.recent = recent_scores(seqs, n, s)
@@ -97,8 +98,9 @@ class NextItem(HistoryRanker):
         users = np.asarray(users)
         fitted(self.popularity, self.name)
         assert self.history is not None
-        rows = self.history.take(np.maximum(users, 0)) if self.history.n_rows else self.history
-        out = self.fold_in(rows)
+        if not self.history.n_rows:
+            return np.repeat(fitted(self.popularity, self.name)[None], len(users), axis=0)
+        out = self.fold_in(self.history.take(np.maximum(users, 0)))
         out[users < 0] = self.popularity
         return out
 

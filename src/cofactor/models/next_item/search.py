@@ -54,12 +54,16 @@ class Held:
     targets: Array
 
 
-def hold_out(seqs: Sequences, users: int, max_rows: int, rng: np.random.Generator) -> Held:
-    """The last row of each user, out of the sequences; a sample of the users where there are many rows."""
-    counts = seqs.counts
+def some_users(counts: Array, max_rows: int, rng: np.random.Generator) -> Array:
+    """Users (codes, ascending) of ``counts`` rows each, about ``max_rows`` in all at most: the constants are chosen on
+    theirs."""
     order = rng.permutation(len(counts))
     kept = np.sort(order[: max(int(np.searchsorted(np.cumsum(counts[order]), max_rows)), 1)])
-    seqs = seqs.take(kept[counts[kept] > 0])
+    return kept[counts[kept] > 0]
+
+
+def hold_out(seqs: Sequences, users: int, rng: np.random.Generator) -> Held:
+    """The last row of each user, out of the sequences, none of which is empty; of ``users`` users at most."""
     last = seqs.starts[1:] - 1
     before = np.ones(len(seqs.items), dtype=np.bool_)
     before[last] = False
@@ -92,10 +96,11 @@ def ndcg(held: Held, n_items: int, s: Settings, steps: CSR, near: CSR) -> float:
 
 
 def choose(seqs: Sequences, n_items: int, c: NextItemConfig, timed: bool, rng: np.random.Generator) -> Settings:
-    """The constants that ``c`` leaves open. ``timed``: times are times, not places in the table."""
+    """The constants that ``c`` leaves open, by the sequences of some users (see :func:`some_users`). ``timed``: times
+    are times, not places in the table."""
     given = {f.name: getattr(c, f.name) for f in dataclasses.fields(Settings) if getattr(c, f.name) is not None}
     best = dataclasses.replace(Settings(), **{k: float(v) for k, v in given.items()})
-    held = hold_out(seqs, c.users, c.max_rows, rng)
+    held = hold_out(seqs, c.users, rng)
     near = neighbours(held.histories, n_items, c.neighbours, c.reg, c.max_gb)
     if not len(near.indices):
         best = dataclasses.replace(best, share=0.0)

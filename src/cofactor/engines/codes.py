@@ -1,0 +1,89 @@
+"""Ids and their codes: the ids of all parts merged, a range of ids a job; then the rows with the codes of all ids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.bundle import columns
+from cofactor.data.ids import IdMap
+from cofactor.engines.work import SIDES, Done, put, take
+from cofactor.errors import DataError
+
+Array = NDArray[Any]
+
+
+def stored_ids(folder: str, name: str, form: Any, rows: int) -> pl.Series:
+    """A column of ids that a job wrote."""
+    return columns.read(form, name, rows, lambda part: take(folder, part), folder)
+
+
+def merge_ids(job: dict[str, Any]) -> Done:
+    """The distinct ids of all parts from ``low`` on and below ``high`` (None: no bound), in ascending order."""
+    folder, side, low, high = job["folder"], job["side"], job["low"], job["high"]
+    found: list[pl.Series] = []
+    for number, rows, form in job["parts"]:
+        ids = stored_ids(folder, f"parts/{number}-{side}-ids", form, rows)
+        if low is not None:
+            ids = ids.filter(ids >= low)
+        if high is not None:
+            ids = ids.filter(ids < high)
+        found.append(ids)
+        if len(found) >= 16:
+            found = [pl.concat(found, how="vertical").unique()]
+    merged = pl.concat(found).unique().sort()
+    form, arrays = columns.write(merged, f"ids/{side}-{job['number']}")
+    return Done({"rows": len(merged), "form": form}, [put(folder, name, array) for name, array in arrays.items()])
+
+
+def splitters(samples: list[Any], count: int) -> list[Any]:
+    """Ids that cut the sample into ``count`` about equal ranges."""
+    ordered = sorted(samples)
+    return sorted({ordered[len(ordered) * at // count] for at in range(1, count)})
+
+
+def form_of(parts: list[dict[str, Any]], side: str) -> Any:
+    """The one form of the ids of a side; DataError where parts disagree."""
+    forms = {str(p[f"{side}_form"]): p[f"{side}_form"] for p in parts}
+    if len(forms) > 1:
+        types = " and ".join(sorted({f["type"] for f in forms.values()}))
+        raise DataError(f"the {side} ids are {types} in different files; make them one type")
+    return next(iter(forms.values()))
+
+
+def encode_part(job: dict[str, Any]) -> Done:
+    """A part's rows with the codes of all ids, sorted by block of users (stable)."""
+    folder, number = job["folder"], job["number"]
+    codes = {}
+    for side in SIDES:
+        if not job["ranges"]:
+            codes[side] = np.asarray(take(folder, f"parts/{number}-{side}"))
+            continue
+        local = stored_ids(folder, f"parts/{number}-{side}-ids", job[f"{side}_form"], job[f"{side}s"])
+        codes[side] = _global_codes(folder, side, local, job["ranges"][side])[take(folder, f"parts/{number}-{side}")]
+    starts = np.asarray(job["cuts"])
+    block = np.searchsorted(starts, codes["user"], side="right") - 1
+    order = np.argsort(block.astype(np.int32), kind="stable")
+    ends = np.searchsorted(block[order], np.arange(len(starts)))
+    files = [
+        put(folder, f"rows/{number}-user", codes["user"][order]),
+        put(folder, f"rows/{number}-item", codes["item"][order]),
+        put(folder, f"rows/{number}-value", take(folder, f"parts/{number}-value")[order]),
+        put(folder, f"rows/{number}-ends", ends),
+    ]
+    if job["timed"]:
+        files.append(put(folder, f"rows/{number}-time", take(folder, f"parts/{number}-time")[order]))
+    return Done(None, files)
+
+
+def _global_codes(folder: str, side: str, local: pl.Series, ranges: list[tuple[int, int, int, Any]]) -> Array:
+    """int32: the code of each of a part's own ids. ``ranges``: (number, first code, end's code, form)."""
+    found = np.full(len(local), -1, dtype=np.int32)
+    for number, first, end, form in ranges:
+        ids = IdMap(stored_ids(folder, f"ids/{side}-{number}", form, end - first), side)
+        codes = ids.encode(local)
+        found[codes >= 0] = codes[codes >= 0] + first
+    return found

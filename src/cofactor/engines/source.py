@@ -1,0 +1,222 @@
+"""What a training reads: files, at paths or addresses, or Interactions; cut into parts, each read by a job."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.bundle import columns
+from cofactor.data.behaviours import check_behaviours
+from cofactor.data.formats.columnar import is_partitioned
+from cofactor.data.formats.folders import files_in, is_pattern, matching
+from cofactor.data.formats.remote import facts_of, fetch, files_at, is_url
+from cofactor.data.interactions import Interactions
+from cofactor.data.kind import SAMPLE, Kind, guess_kind
+from cofactor.data.read_part import read_part
+from cofactor.engines.work import Done, Work, put, take
+from cofactor.errors import ConfigError, DataError
+
+Array = NDArray[Any]
+
+PART_ROWS = 4_000_000
+"""Rows that a job reads at a time."""
+SAMPLES = 256
+"""Ids of a part that say where the ids of all parts are cut."""
+_NOTES = 20
+
+
+def parts_of(source: Any, options: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The jobs that read a source, and what tells it from another one."""
+    files, root = _files(source)
+    places = [file for file in files if isinstance(file, Path)]
+    known: list[Any] = []
+    rows: list[int | None] = []
+    for file in files:
+        if isinstance(file, str):
+            known.append([file, *facts_of(file)])
+            rows.append(None)
+            continue
+        try:
+            facts = file.stat()
+        except OSError:
+            raise DataError(f"no file {file}; check the path") from None
+        known.append([str(file.absolute()), facts.st_size, facts.st_mtime_ns])
+        rows.append(_parquet_rows(file))
+    hive = _hive_types(places, root) if places and is_partitioned(places, root) else None
+    jobs: list[dict[str, Any]] = []
+    for file, count in zip(files, rows, strict=True):
+        path = file if isinstance(file, str) else str(file.absolute())
+        cuts = [None] if count is None else [[lo, PART_ROWS] for lo in range(0, max(count, 1), PART_ROWS)]
+        jobs += [{"path": path, "cut": cut, "hive": hive, "options": options} for cut in cuts]
+    return jobs, {"files": known}
+
+
+def _files(source: Any) -> tuple[list[Path | str], Path]:
+    """The files of a source, in the order in which :func:`cofactor.read` takes them; and the folder below which the
+    names of folders may be columns."""
+    if is_url(source):
+        return list(files_at(source)), Path("/")
+    if isinstance(source, (str, os.PathLike)):
+        place = Path(source).expanduser()
+        if place.is_dir():
+            found = files_in(place)
+            if not found:
+                raise DataError(f"{place} holds no file that could be a table")
+            return list(found), place
+        if not place.exists() and is_pattern(place):
+            found = matching(place)
+            if not found:
+                raise DataError(f"no file has a name like {place}; check the pattern")
+            return list(found), Path("/")
+        return [place], place.parent
+    if isinstance(source, Iterable) and not hasattr(source, "columns"):
+        listed = list(source)
+        if not listed:
+            raise DataError("the list of files is empty")
+        if all(isinstance(one, (str, os.PathLike)) for one in listed):
+            return [str(one) if is_url(one) else Path(one).expanduser() for one in listed], Path("/")
+    raise ConfigError(
+        f"cannot train from a {type(source).__name__}; give Interactions, a folder of files, a pattern, a list of"
+        " files, an address such as s3://..., or a Spark frame"
+    )
+
+
+def _parquet_rows(file: Path) -> int | None:
+    """How many rows a Parquet file has; None for another kind of file."""
+    with open(file, "rb") as opened:
+        if opened.read(4) != b"PAR1":
+            return None
+    try:
+        return int(pl.scan_parquet(file, glob=False, hive_partitioning=False).select(pl.len()).collect().item())
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{file} cannot be read as a table: {str(error)[:200]}") from None
+
+
+def _hive_types(files: list[Path], root: Path) -> dict[str, Any] | None:
+    """The types of the columns that are names of folders, such as ``year=2001``: those of the files taken together."""
+    names = {part.partition("=")[0] for file in files for part in file.parts[:-1] if "=" in part}
+    try:
+        schema = pl.scan_parquet(files, glob=False, hive_partitioning=True).collect_schema()
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"the files below {root} are no parts of one table: {str(error)[:200]}") from None
+    return {name: kind for name, kind in schema.items() if name in names}
+
+
+def read_task(job: dict[str, Any]) -> Done:
+    """Read a part as :func:`cofactor.read` does, and write its codes and ids."""
+    path = job["path"]
+    with tempfile.TemporaryDirectory(prefix="cofactor-") as folder:
+        source: Any = fetch(path, Path(folder)) if is_url(path) else path
+        if job["cut"] is not None and (job["cut"] != [0, PART_ROWS] or job["hive"]):
+            hive: Mapping[str, Any] | None = job["hive"]
+            lazy = pl.scan_parquet(source, glob=False, hive_partitioning=bool(hive), hive_schema=hive or None)
+            source = lazy.slice(*job["cut"]).collect()
+        try:
+            found = read_part(source, **job["options"])
+        except DataError as error:
+            raise DataError(f"{path}: {str(error).replace(folder, '')}") from None
+        if found.data is None:
+            return Done({"rows": 0, "behaviours": found.behaviours}, [])
+        return written(job["folder"], job["number"], found.data, found.kind, found.behaviours)
+
+
+def written(folder: str, number: int, data: Interactions, kind: Kind | None, behaviours: list[str]) -> Done:
+    """The files of a part that has been read."""
+    files = []
+    value = _facts(data) | {"rows": len(data), "kind": kind, "behaviours": behaviours}
+    for side, ids, codes in (("user", data.user_ids, data.users), ("item", data.item_ids, data.items)):
+        form, arrays = columns.write(ids.values, f"parts/{number}-{side}-ids")
+        files += [put(folder, name, array) for name, array in arrays.items()]
+        files.append(put(folder, f"parts/{number}-{side}", codes))
+        samples = ids.values.gather(np.linspace(0, len(ids) - 1, min(len(ids), SAMPLES)).astype(np.int64))
+        plain = form["type"] == "text" or ids.values.dtype.is_integer()
+        value |= {f"{side}s": len(ids), f"{side}_form": form, f"{side}_samples": samples.to_list() if plain else []}
+    files.append(put(folder, f"parts/{number}-value", data.values))
+    if data.times is not None:
+        files.append(put(folder, f"parts/{number}-time", data.times))
+    return Done(value, files)
+
+
+def _facts(data: Interactions) -> dict[str, Any]:
+    names = data.columns
+    return {
+        "timed": data.times is not None,
+        "columns": [names.user, names.item, names.rating, names.time],
+        "notes": list(data.notes),
+    }
+
+
+def rows_of(folder: str, source: Interactions) -> list[Done]:
+    """The rows of Interactions in parts, with the codes that they have."""
+    done = []
+    for number, lo in enumerate(range(0, max(len(source), 1), PART_ROWS)):
+        part = slice(lo, lo + PART_ROWS)
+        found = {"user": source.users, "item": source.items, "value": source.values, "time": source.times}
+        files = [put(folder, f"parts/{number}-{x}", array[part]) for x, array in found.items() if array is not None]
+        done.append(Done(_facts(source) | {"rows": len(source.users[part]), "kind": source.kind}, files))
+    return done
+
+
+# ---- what the parts are together
+
+
+def kind_of(work: Work, parts: list[dict[str, Any]], numbers: list[int], chosen: Kind | None) -> tuple[Kind, list[str]]:
+    """The kind of the values, and a note where it was guessed: as :func:`cofactor.read` decides it."""
+    certain: Kind | None = chosen or parts[numbers[0]]["kind"]
+    if certain is not None:
+        return certain, []
+    column = parts[numbers[0]]["columns"][2]
+    sizes = [(n, parts[n]["rows"]) for n in numbers]
+    kind, reason = work.step("b-kind", kind_task, [{"folder": str(work.folder), "parts": sizes, "column": column}])[0]
+    return kind, [f"kind: {kind} ({reason}); kind=... says otherwise"]
+
+
+def kind_task(job: dict[str, Any]) -> Done:
+    """The kind of the values, from those that :func:`cofactor.read` would look at, and the reason."""
+    rows = sum(size for _, size in job["parts"])
+    step, start, found = max(1, rows // SAMPLE), 0, []
+    for number, size in job["parts"]:
+        found.append(np.asarray(take(job["folder"], f"parts/{number}-value")[-start % step :: step]))
+        start += size
+    guess = guess_kind(np.concatenate(found), job["column"])
+    return Done([guess.kind, guess.reason], [])
+
+
+def check_parts(parts: list[dict[str, Any]], weights: Mapping[str, float] | None) -> None:
+    """DataError where no part has rows, where those that have are not of one table, or where a behaviour that is given
+    a weight occurs in none."""
+    if weights:
+        check_behaviours(weights, sorted({name for part in parts for name in part["behaviours"]}), "the files")
+    facts = [[p["columns"], p["timed"], p["kind"]] for p in parts if p["rows"]]
+    if not facts:
+        raise DataError("the source has no rows; at least two users and two items are needed")
+    if any(other != facts[0] for other in facts):
+        raise DataError("the files have different columns; name them with user=, item=, rating= and time=")
+
+
+def notes_of(parts: list[dict[str, Any]]) -> list[str]:
+    """What was decided in all parts; then what was in some, up to a length."""
+    notes = list(dict.fromkeys(note for part in parts for note in part["notes"]))
+    if len(notes) <= _NOTES:
+        return notes
+    common = [note for note in notes if all(note in part["notes"] for part in parts)]
+    rest = [note for note in notes if note not in common]
+    return [*common, *rest[:_NOTES], f"and {len(rest) - _NOTES:,} such notes of other parts"]
+
+
+def names_of(parts: list[dict[str, Any]], numbers: list[int], timed: bool) -> list[str]:
+    """The files of parts that nobody needs once the rows are encoded."""
+    found = []
+    for n in numbers:
+        found += [f"parts/{n}-{x}" for x in ("user", "item", "value", *(["time"] if timed else []))]
+        for side in ("user", "item") if "user_form" in parts[n] else ():
+            text = parts[n][f"{side}_form"]["type"] in ("text", "binary")
+            found += [f"parts/{n}-{side}-ids{x}" for x in ((".offsets", ".bytes") if text else ("",))]
+    return found

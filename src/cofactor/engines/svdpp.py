@@ -1,0 +1,184 @@
+"""``svd++`` in blocks of rows: the sweeps of ``models/svdpp.py``; each product with all rows is a map over blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.engines import als
+from cofactor.engines.blocks import OTHER, bias_sweeps, first_chunk, gather, jobs, names, rows_of, summed, whole
+from cofactor.engines.prepare import Prepared
+from cofactor.engines.work import SIDES, Done, Work, put, take
+from cofactor.kernels.als import solve_rows
+from cofactor.kernels.sums import leaves_of, nodes_of, total
+from cofactor.models.base.alternating import (
+    BIAS_PSEUDO_COUNTS,
+    first_prior,
+    initial_variance,
+    measured_noise,
+    measured_prior,
+    noise_floor,
+    ridge_of,
+    square_nodes,
+)
+from cofactor.models.svdpp import STEPS, SVDppConfig, expected, product_nodes, quotient, row_sums, weights
+
+Array = NDArray[Any]
+
+
+def train(work: Work, data: Prepared, config: SVDppConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
+    """The model's state, and the losses of each sweep."""
+    d = config.n_factors + 1
+    mean = float(np.float32(total(tuple(n) for n in data.value_sum) / data.rows))
+    left = bias_sweeps(work, data, mean, 2, *BIAS_PSEUDO_COUNTS)[-1]
+    start, floor = initial_variance(left), noise_floor(left)
+    begin = {"folder": data.folder, "cuts": data.cuts, "d": d, "start": start, "seed": seed, "variances": True}
+    work.step("svd-000", als.begin_task, [begin], drop=[n for side in SIDES for n in names(data, side, "bias-1")])
+    for side in SIDES:
+        work.step(f"svd-000-{side}", zeros_task, jobs(data, side, d=d))
+    noise = left + floor
+    prior = {side: first_prior(side, d, left) for side in SIDES}
+    losses, ridge = [], np.zeros(0, np.float32)
+    for sweep in range(1, config.epochs + 1):
+        found = {}
+        for side in ("item", "user"):
+            learns = sweep > 1 and (side == "user" or config.flipped)
+            if learns:
+                _regress(work, data, side, sweep, config.reg)
+            centred = sweep if learns else 0
+            ridge = ridge_of(noise, prior[side])
+            shared = {"sweep": sweep, "mean": mean, "ridge": ridge, "noise": noise, "summed": centred}
+            old = names(data, side, f"table-{sweep - 1}", f"spread-{sweep - 1}")
+            found[side] = work.step(f"svd-{sweep:03d}-{side}", solve_task, jobs(data, side, **shared), drop=old)
+        error, more = summed(found["user"], "errors")
+        losses.append([float(error / data.rows), float("nan")])
+        noise = measured_noise(error, more, data.rows, floor)
+        if sweep > 1:
+            prior = {side: measured_prior(summed(found[side], "squares"), data.size(side), floor) for side in SIDES}
+    last = config.epochs
+    state = {
+        "mean": np.array(mean, np.float32),
+        "range": np.array(data.limits, np.float32),
+        "users": whole(data, "user", f"table-{last}"),
+        "items": whole(data, "item", f"table-{last}"),
+        "spread": whole(data, "item", f"spread-{last}"),
+        "summed": whole(data, "item", f"summed-{last if last > 1 else 0}"),
+        "ridge": ridge,
+    }
+    return state, losses
+
+
+def _regress(work: Work, data: Prepared, side: str, sweep: int, reg: float) -> None:
+    """The vectors whose sums are expected of ``side`` (see :func:`cofactor.models.svdpp.regress`): they belong to the
+    other side, and are written there as ``summed-SWEEP``."""
+    of, name = OTHER[side], f"svd-{sweep:03d}-{side}-sums"
+    before = sweep - 1 if sweep > 2 else 0
+    shared = {"sweep": sweep, "before": before, "ridge": np.float32(reg)}
+    work.step(f"{name}-a", residual_task, jobs(data, side, **shared))
+    found = work.step(f"{name}-b", gradient_task, jobs(data, of, **shared))
+    size = summed(found, "size")
+    for at in range(STEPS):
+        work.step(f"{name}-{at}-a", forward_task, jobs(data, side, **shared))
+        far = quotient(size, summed(work.step(f"{name}-{at}-b", backward_task, jobs(data, of, **shared)), "size"))
+        previous, moved = size, jobs(data, of, far=far, first=at == 0, last=at == STEPS - 1, **shared)
+        size = summed(work.step(f"{name}-{at}-c", move_task, moved), "size")
+        if at < STEPS - 1:
+            ratio = quotient(size, previous)
+            work.step(f"{name}-{at}-d", turn_task, jobs(data, of, ratio=ratio, **shared))
+    gone = [n for what in ("left", "step", "moved") for n in names(data, of, what)]
+    old = [*names(data, side, "back"), *gone, *names(data, of, f"summed-{before}")]
+    work.step(f"{name}-z", nothing_task, [{}], drop=old)
+
+
+def nothing_task(job: dict[str, Any]) -> Done:
+    """Nothing: the step drops files."""
+    return Done(None, [])
+
+
+def zeros_task(job: dict[str, Any]) -> Done:
+    """The vectors that are summed, to begin with."""
+    lo, hi = job["range"]
+    zeros = np.zeros((hi - lo, job["d"]), dtype=np.float32)
+    return Done(None, [put(job["folder"], f"{job['side']}-{job['block']}-summed-0", zeros)])
+
+
+def _mine(job: dict[str, Any], what: str) -> Array:
+    return np.array(take(job["folder"], f"{job['side']}-{job['block']}-{what}"))
+
+
+def _put(job: dict[str, Any], what: str, table: Array) -> tuple[str, int, str]:
+    return put(job["folder"], f"{job['side']}-{job['block']}-{what}", table)
+
+
+def residual_task(job: dict[str, Any]) -> Done:
+    """What a block's vectors have beyond what the sums expect of them, weighted for the way back."""
+    rows, need = rows_of(job["folder"], job["side"], job["block"])
+    table = _mine(job, f"table-{job['sweep'] - 1}")
+    others = gather(job["folder"], OTHER[job["side"]], f"summed-{job['before']}", job["others"], need)
+    return Done(None, [_put(job, "back", np.ascontiguousarray(weights(rows) * (table - expected(rows, others))))])
+
+
+def gradient_task(job: dict[str, Any]) -> Done:
+    """The first direction."""
+    left = _back(job) - job["ridge"] * _mine(job, f"summed-{job['before']}")
+    files = [_put(job, "left", left), _put(job, "step", left)]
+    return Done({"size": product_nodes(left, left, first_chunk(job))}, files)
+
+
+def _back(job: dict[str, Any]) -> Array:
+    rows, need = rows_of(job["folder"], job["side"], job["block"])
+    return row_sums(rows, gather(job["folder"], OTHER[job["side"]], "back", job["others"], need))
+
+
+def forward_task(job: dict[str, Any]) -> Done:
+    """What the direction comes to for a block of rows, weighted for the way back."""
+    rows, need = rows_of(job["folder"], job["side"], job["block"])
+    others = gather(job["folder"], OTHER[job["side"]], "step", job["others"], need)
+    return Done(None, [_put(job, "back", np.ascontiguousarray(weights(rows) * expected(rows, others)))])
+
+
+def backward_task(job: dict[str, Any]) -> Done:
+    """The product of the system's matrix and the direction."""
+    step = _mine(job, "step")
+    moved = _back(job) + job["ridge"] * step
+    return Done({"size": product_nodes(step, moved, first_chunk(job))}, [_put(job, "moved", moved)])
+
+
+def move_task(job: dict[str, Any]) -> Done:
+    """A step along the direction."""
+    far, before = job["far"], job["before"] if job["first"] else job["sweep"]
+    table = _mine(job, f"summed-{before}") + far * _mine(job, "step")
+    left = _mine(job, "left") - far * _mine(job, "moved")
+    files = [_put(job, f"summed-{job['sweep']}", table), _put(job, "left", left)]
+    return Done({"size": product_nodes(left, left, first_chunk(job))}, files)
+
+
+def turn_task(job: dict[str, Any]) -> Done:
+    """The next direction."""
+    return Done(None, [_put(job, "step", _mine(job, "left") + job["ratio"] * _mine(job, "step"))])
+
+
+def solve_task(job: dict[str, Any]) -> Done:
+    """Solve a block of rows around what the sums expect of them, the other side's newest tables held fixed."""
+    folder, side, sweep = job["folder"], job["side"], job["sweep"]
+    rows, need = rows_of(folder, side, job["block"])
+    newest = sweep if side == "user" else sweep - 1
+    other = gather(folder, OTHER[side], f"table-{newest}", job["others"], need)
+    others = gather(folder, OTHER[side], f"spread-{newest}", job["others"], need)
+    d, n = other.shape[1], rows.n_rows
+    centre = np.zeros((n, d), dtype=np.float32)
+    if job["summed"]:
+        centre[:] = expected(rows, gather(folder, OTHER[side], f"summed-{job['summed']}", job["others"], need))
+    table, spread = np.zeros((n, d), dtype=np.float32), np.zeros((n, d), dtype=np.float32)
+    errors = np.zeros((n if side == "user" else 0, 2))
+    values = rows.values - np.float32(job["mean"])
+    offsets, factors = other[:, -1].copy(), np.ascontiguousarray(other[:, :-1])
+    given = (rows.indptr, rows.indices, values, offsets, factors, others, job["ridge"], 0.0, job["noise"], centre)
+    solve_rows(0, n, *given, table, spread, errors)
+    value = {
+        "errors": nodes_of(leaves_of(errors), first_chunk(job)) if side == "user" else [],
+        "squares": square_nodes(table, spread, centre, first_chunk(job)),
+    }
+    return Done(value, [_put(job, f"table-{sweep}", table), _put(job, f"spread-{sweep}", spread)])
