@@ -86,11 +86,11 @@ def test_what_cannot_be_served_ends_in_one_line(tmp_path):
         port = taken.getsockname()[1]
         for args, words in (
             ((bundle, "--port", port), "give another --port"),
-            ((tmp_path / "none",), "cannot open"),
-            ((tmp_path / "text",), "is a file"),
-            ((bundle, "--host", "0.0.0.0"), "COFACTOR_TOKEN"),
+            ((tmp_path / "none", "--port", 0), "cannot open"),
+            ((tmp_path / "text", "--port", 0), "is a file"),
+            ((bundle, "--host", "0.0.0.0", "--port", 0), "COFACTOR_TOKEN"),
             ((bundle, "--port", "70000"), "65535"),
-            ((bundle, "--state", tmp_path / "text"), "cannot keep newer ratings"),
+            ((bundle, "--state", tmp_path / "text", "--port", 0), "cannot keep newer ratings"),
         ):
             process = serve(*args)
             _, err = process.communicate(timeout=60)

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from cofactor.data import column_names, side_tables
+from cofactor.data.features import GROUPS
 from cofactor.data.interactions import Interactions
 from cofactor.data.tables import Table
 from cofactor.errors import DataError
@@ -80,7 +81,7 @@ def _groups(table: Table, data: Interactions) -> pl.DataFrame | None:
     if item not in table.names or not table.headed:
         return None
     plain = {column_names.plain_name(name): name for name in reversed(table.names) if name not in (item, *taken)}
-    name = next((plain[group] for group in side_tables.GROUPS if group in plain), None)
+    name = next((plain[group] for group in GROUPS if group in plain), None)
     if name is None or table.sample[name].dtype != pl.String:
         return None
     frame = table.load([item, name], [item]).drop_nulls().unique(maintain_order=True)
