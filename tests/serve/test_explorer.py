@@ -457,6 +457,50 @@ def test_going_to_another_version_can_be_undone(chromium, bundle, tmp_path):
         assert "ease" in page.inner_text("#live")
 
 
+def test_an_experiment_is_begun_watched_and_ended(chromium, bundle, tmp_path):
+    """Half of the users get the other version; what came of the lists is shown; the winner is made live."""
+    other = tmp_path / "popular.cofactor"
+    cf.fit(films(), model="popular").save(other)
+
+    def asked(url, path, body=None):
+        sent = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url + path, sent, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer), answer.headers["x-request-id"]
+
+    with serving(bundle, tmp_path / "s", "--beside", other) as (url, _), page_of(chromium) as page:
+        page.goto(url + "#/model")
+        page.click("text=Try two versions")
+        page.fill("input[type=number]", "50")
+        page.click("text=Begin")
+        page.wait_for_selector("text=Version 2 is tried on 50 % of the users.")
+        page.wait_for_selector("text=No list was said to be shown yet")
+        by_version = {1: 0, 2: 0}
+        for user in range(2, 42):
+            found, request = asked(url, f"v1/recommend?user={user}&n=5")
+            items = [row["item"] for row in found["recommendations"]]
+            events = [{"what": "shown", "request": request, "version": found["version"], "items": items}]
+            if found["version"] == 2:
+                events.append({"what": "clicked", "request": request, "item": items[0]})
+            by_version[found["version"]] += 1
+            asked(url, "v1/feedback", {"events": events})
+        assert min(by_version.values()) > 5
+        page.reload()
+        page.wait_for_selector("text=hit rate: +1.000 for the version that is tried")
+        rows = page.locator("table.stack >> nth=0").locator("tbody tr").all_inner_texts()
+        assert [row[0] for row in rows] == ["1", "2"]
+        assert ["live" in row for row in rows] == [True, False]
+        assert [str(by_version[v]) in row for v, row in zip((1, 2), rows, strict=True)] == [True, True]
+        page.click("text=Make version 2 live")
+        page.wait_for_selector("text=Version 2 is live.")
+        page.wait_for_selector("text=Begin")
+        assert asked(url, "v1/recommend?user=5")[0]["version"] == 2
+        page.click("text=Begin")
+        page.wait_for_selector("text=Version 1 is tried")
+        page.click("text=End it")
+        page.wait_for_selector("text=Everybody gets the live version again.")
+
+
 def test_pictures_and_links_of_items(chromium, tmp_path):
     """Pictures only where the server was told so; a link goes to the web and nowhere else."""
     data = films()
