@@ -330,8 +330,8 @@ class Live:
                 self._second = self._loaded_second(self._second.experiment)
         if self.settings.shared:
             held.append(
-                "the database keeps the bytes of deleted rows until they are vacuumed (VACUUM FULL cofactor_events), and"
-                " its log until that is recycled"
+                "the database keeps the bytes of deleted rows until VACUUM FULL cofactor_events, and its log until that"
+                " is recycled"
             )
         if self._names(self.settings.model, user):
             held.append(f"{self.settings.model} still has their ratings: it is yours; save it again without them")

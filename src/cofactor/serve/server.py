@@ -78,6 +78,7 @@ def run(settings: Settings, started: Callable[[str, Any], None] = lambda url, li
 
 def _serve(app: FastAPI, settings: Settings, listeners: list[socket.socket]) -> None:
     """Answer until a signal."""
+    sys.setswitchinterval(0.001)  # so that the event loop, which answers /health, gets its turn among threads that work
     if settings.access_log:
         _log_access()
     main = _server(app, settings)

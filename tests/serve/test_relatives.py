@@ -1,0 +1,250 @@
+"""Relatives of the attacks: other bytes, other sizes, other failures of the same kinds."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from cofactor.serve import Settings, app
+from cofactor.serve.catalogue import LISTS_BYTES, Lists
+from cofactor.serve.live import Live
+from cofactor.serve.store import Event, StoreError
+from serve_tools import client, ok, refused, saved, serving, waited
+
+HEAD = b"Host: localhost\r\nConnection: close\r\n"
+JSON = b"Content-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("relatives"), "bias")
+
+
+@pytest.fixture(scope="module")
+def port(bundle, tmp_path_factory):
+    with serving(bundle, state=tmp_path_factory.mktemp("state") / "s", body_seconds=0.5) as (port, _):
+        yield port
+
+
+def raw(port, data, wait=5.0):
+    """What a server answers to bytes, until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=wait) as sock:
+        found = b""
+        try:
+            sock.sendall(data)
+            while piece := sock.recv(65536):
+                found += piece
+        except ConnectionError:
+            pass
+        return found
+
+
+def post(port, path, body, more=b""):
+    length = b"Content-Length: " + str(len(body)).encode() + b"\r\n"
+    return raw(port, b"POST " + path + b" HTTP/1.1\r\n" + HEAD + JSON + length + more + b"\r\n" + body)
+
+
+LENGTHS = [b"-5", b"+5", b"abc", b"9" * 20, b"0x5", b"5\r\nContent-Length: 6", b"\xb2", b"1_0", b""]
+CODINGS = [b"chunked, identity", b"identity", b"gzip, chunked", b"xchunked", b"chunked\r\nTransfer-Encoding: chunked",
+           b"chunked\r\nContent-Length: 3"]  # fmt: skip
+CHUNKS = [b"ZZ\r\n{}\r\n0\r\n\r\n", b"-1\r\n{}\r\n0\r\n\r\n", b"f" * 16 + b"\r\n{}", b"f" * 40 + b"\r\n{}"]
+PATHS = [b"/assets/../../etc/passwd", b"/assets/%2e%2e/%2e%2e/etc/passwd", b"/assets/..%2f..%2fapp.py", b"/assets/%00",
+         b"/assets/..\\..\\app.py",
+         b"/v1/info%00", b"//v1/info", b"http://elsewhere/v1/info", b"*", b"/" + b"a" * 70_000,
+         b"/v1/recommend?user=%ff", b"/v1/recommend?user=5&where=year%20%3E%20" + b"9" * 400,
+         b"/v1/recommend?user=" + b"9" * 400, b"/v1/items?q=%5B%2A%28%5C&offset=2147483648",
+         b"/v1/user?user=5&offset=2147483647", b"/v1/recommend?user=%F0%9F%98%80&n=NaN"]  # fmt: skip
+METHODS = [b"OPTIONS", b"TRACE", b"CONNECT", b"BREW", b"get", b"HEAD"]
+
+
+def odd_requests():
+    begin = b"POST /v1/recommend HTTP/1.1\r\n" + HEAD + JSON
+    yield from (begin + b"Content-Length: " + length + b"\r\n\r\n{}   " for length in LENGTHS)
+    yield from (begin + b"Transfer-Encoding: " + c + b"\r\n\r\n2\r\n{}\r\n0\r\n\r\n" for c in CODINGS)
+    yield from (begin + b"Transfer-Encoding: chunked\r\n\r\n" + chunk for chunk in CHUNKS)
+    yield from (b"GET " + path + b" HTTP/1.1\r\n" + HEAD + b"\r\n" for path in PATHS)
+    yield from (method + b" /v1/recommend?user=5 HTTP/1.1\r\n" + HEAD + b"\r\n" for method in METHODS)
+    yield b"GET /health\r\n\r\n"
+    yield b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    yield b"GET /v1/info HTTP/1.1\r\nHost: localhost\r\nHost: elsewhere\r\nConnection: close\r\n\r\n"
+    yield b"GET /v1/info HTTP/1.1\r\nConnection: close\r\n\r\n"
+    yield b"GET /v1/info HTTP/1.1\r\n" + HEAD + b"X-Request-Id: a\r\n Set-Cookie: b\r\n\r\n"
+    yield b"GET /v1/info HTTP/1.1\r\n" + HEAD + b"X-Request-Id: a\rSet-Cookie: b\r\n\r\n"
+    yield b"GET /v1/info HTTP/1.1\r\n" + HEAD + b"Upgrade: websocket\r\n\r\n"
+    yield b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200) + b"\r\n\r\n"  # TLS
+
+
+@pytest.mark.parametrize("sent", list(odd_requests()), ids=lambda b: repr(b[:40]))
+def test_odd_bytes_are_refused_and_no_mistake_of_ours(port, sent):
+    said = raw(port, sent)
+    head = said.partition(b"\r\n")[0]
+    assert head.startswith(b"HTTP/1.")
+    assert not head.split()[1].startswith(b"5")
+    assert b"Traceback" not in said
+    assert b"root:" not in said
+    assert b"set-cookie" not in said.lower().partition(b"\r\n\r\n")[0].replace(b"x-request-id", b"")
+
+
+def test_requests_that_come_together_are_answered_in_order(port):
+    one = b"GET /v1/recommend?user=%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    said = raw(port, b"".join(one % user for user in range(1, 30)) + b"GET /health HTTP/1.1\r\n" + HEAD + b"\r\n")
+    assert said.count(b"HTTP/1.1 200") == 30
+    assert said.endswith(b'{"status":"ok"}')
+
+
+def event(**more):
+    return json.dumps({"events": [{"user": 5, "item": 101, "rating": 3} | more]})
+
+
+BODIES = {
+    "nan": '{"events":[{"user":5,"item":101,"rating":NaN}]}', "infinity": event().replace("3", "Infinity"),
+    "overflow": event().replace(": 3", ": 1e999"), "5000 digits": event().replace(": 5", ": " + "9" * 5000),
+    "decimal id": event(user=5.0), "flag": event(user=True), "null": event(user=None), "list": event(user=[5]),
+    "1 MB": event(user="x" * 1_000_000), "half a pair": event().replace("5", '"\\ud800"', 1), "deep": "[" * 100_000,
+    "deep objects": '{"a":' * 50_000, "empty": "", "more": event() + "x", "array": "[]", "mark": "\ufeff" + event(),
+    "far": event(time=2**63), "before": event(time="0001-01-01T00:00:00Z"), "leap": event(time="2016-12-31T23:59:60Z"),
+    "2^63": event(item=2**63), "off scale": event(rating=-0.0), "tiny": event(rating=5e-324),
+    "long key": json.dumps(json.loads(event()) | {"key": "k" * 1001}), "unknown field": event(colour="red"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_odd_bodies_get_one_sentence(port, name):
+    said = post(port, b"/v1/events", BODIES[name].encode("utf-8", "surrogatepass"))
+    head, _, body = said.partition(b"\r\n\r\n")
+    assert head.split()[1] in (b"422", b"404", b"413")
+    found = json.loads(body)
+    assert "\n" not in found["detail"]
+    assert len(found["detail"]) < 2000
+
+
+def test_bodies_of_other_encodings_are_refused(port):
+    for body in (event().encode("utf-16"), event(item="é").encode("latin-1"), b"\xff\xfe", bytes(100)):
+        assert post(port, b"/v1/events", body).split()[1] in (b"422", b"404")
+
+
+def test_the_type_of_a_body_may_be_in_capitals(bundle, tmp_path):
+    with client(bundle, state=tmp_path / "s") as http:
+        headers = {"Content-Type": "Application/JSON; charset=UTF-8"}
+        ok(http.post("/v1/recommend", content='{"user": 5}', headers=headers))
+
+
+def test_random_bytes_in_place_of_a_request(port):
+    rng = random.Random(4)
+    begin = [b"GET /v1/info HTTP/1.1\r\n", b"POST /v1/events HTTP/1.1\r\n" + HEAD + JSON, b""]
+    for _ in range(60):
+        part = bytes(rng.randrange(256) for _ in range(rng.randrange(1, 80)))
+        said = raw(port, rng.choice(begin) + part + b"\r\n\r\n\r\n\r\n")
+        assert b" 500 " not in said.partition(b"\r\n")[0]
+    assert raw(port, b"GET /health HTTP/1.1\r\n" + HEAD + b"\r\n").endswith(b'{"status":"ok"}')
+
+
+# ---- nobody can stop it
+
+
+def test_a_failure_of_the_database_does_not_end_the_following(bundle, tmp_path, monkeypatch):
+    """A worker whose database was away for a moment sees again what the others do."""
+    one = Live(Settings(bundle, state=tmp_path / "s", watch=False))
+    one.open()
+    two = Live(Settings(bundle, state=tmp_path / "s", watch=False, leads=False, joins=True))
+    two.open()
+    real, left = two.store.position, [2]
+
+    def broken():
+        if left[0]:
+            left[0] -= 1
+            raise StoreError("server closed the connection unexpectedly")
+        return real()
+
+    monkeypatch.setattr(two.store, "position", broken)
+    waited(lambda: two.last_error is not None, 5)
+    assert "server closed the connection" in two.last_error
+    one.tell([Event(5, 101, 3.0, 1)])
+    waited(lambda: two.now.rec.updates.n_ratings == 1, 10)
+    waited(lambda: two.last_error is None, 10)  # and the alarm ends
+    for live in (two, one):
+        live.close()
+
+
+def test_answers_that_are_kept_have_a_bound_in_bytes(bundle, tmp_path):
+    live = Live(Settings(bundle, state=tmp_path / "s", watch=False))
+    live.open()
+    rec, lists = live.now.rec, Lists()
+    piece = bytes(LISTS_BYTES // 1000)
+    threads = [
+        threading.Thread(target=lambda n=n: [lists.keep(b"%d %d" % (n, k), rec, 1 + k % 40, piece) for k in range(900)])
+        for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(len(answer) for _, _, answer in lists._kept.values()) == lists._bytes <= LISTS_BYTES
+    assert len(lists._kept) > 900
+    lists.keep(b"large", rec, 1, piece + b"x")
+    assert lists.find(b"large", rec) is None
+    live.close()
+
+
+def test_maps_of_all_sizes_are_not_all_kept(bundle, tmp_path):
+    with client(bundle, state=tmp_path / "s") as http:
+        for limit in range(3, 20):
+            assert len(ok(http.get(f"/v1/map?limit={limit}"))["items"]) == limit
+        layer = http.app.middleware_stack
+        while not isinstance(layer, app.Api):
+            layer = layer.app
+        assert len(layer._heavy) <= 5
+
+
+def test_many_lists_in_one_request_have_a_limit_of_time(bundle, tmp_path):
+    many = {"users": list(range(1, 41)), "n": 20}
+    with client(bundle, state=tmp_path / "s") as http:
+        assert len(ok(http.post("/v1/recommend-many", json=many))["lists"]) == 40
+    with client(bundle, state=tmp_path / "s", work_seconds=1e-4) as http:
+        refused(http.post("/v1/recommend-many", json=many), 422, "processor time", "several requests")
+        pairs = [{"user": u, "item": i} for u in range(1, 41) for i in range(100, 125)]
+        refused(http.post("/v1/predict", json={"pairs": pairs, "interval": True}), 422, "processor time")
+
+
+@pytest.mark.clock
+def test_health_is_answered_within_50_ms_whatever_goes_on(tmp_path):
+    if os.getloadavg()[0] > 2 * len(os.sched_getaffinity(0)):
+        pytest.skip("others use the machine, so that times say nothing")
+    bundle = saved(tmp_path, "als", n_users=400)
+    command = [sys.executable, "-m", "cofactor", "serve", str(bundle), "--port", "0", "--state", str(tmp_path / "s")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = (re.search(r"at http://.*?:(\d+)", line) for line in process.stdout)
+        port = next(int(one[1]) for one in found if one)
+        stop = threading.Event()
+        lists = json.dumps({"users": list(range(1, 101)), "n": 20}).encode()
+        events = json.dumps({"events": [{"user": 1 + k % 400, "item": 100 + k % 25, "rating": 3} for k in range(1000)]})
+
+        def attack(path, body):
+            while not stop.is_set():
+                post(port, path, body)
+
+        jobs = [(b"/v1/recommend-many", lists)] * 4 + [(b"/v1/events", events.encode())] * 2
+        threads = [threading.Thread(target=attack, args=job) for job in jobs]
+        for thread in threads:
+            thread.start()
+        took = []
+        for _ in range(40):
+            begun = time.perf_counter()
+            assert raw(port, b"GET /health HTTP/1.1\r\n" + HEAD + b"\r\n").endswith(b'{"status":"ok"}')
+            took.append(time.perf_counter() - begun)
+            time.sleep(0.02)
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+        process.terminate()
+    assert sorted(took)[len(took) * 9 // 10] < 0.05
