@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor.cli.common import show
 
 
 @pytest.fixture
@@ -150,3 +152,65 @@ def test_a_budget_may_be_a_number_of_models(folder: Path, typed: Any) -> None:
         code, _, err = typed("fit", "r.csv", "--model", "auto", "--budget", bad)
         assert code == 2
         assert "--budget is" in err
+
+
+def test_fit_with_valid_says_what_it_measured_and_what_it_learned_from(folder: Path, typed: Any) -> None:
+    for model, metric in (("popular", "ndcg@10"), ("bias", "rmse")):
+        code, _, err = typed("fit", "r.csv", "-m", model, "--valid", "0.2", "-o", "v.cofactor")
+        assert code == 0
+        rows = len(cf.read("r.csv"))
+        assert f"{metric}: " in err
+        assert f" of {rows:,} rows: fit without --valid to learn from all of them" in err
+        figures = cf.load("v.cofactor").figures
+        assert figures is not None
+        assert metric in figures["metric"]
+
+
+def test_predict_answers_each_row_and_reads_as_fit_does(folder: Path, typed: Any) -> None:
+    Path("p.csv").write_text("1;2\n3;4\n1;2\n")
+    found = ok(typed("predict", "m.cofactor", "--pairs", "p.csv", "--no-header", "--json"))
+    assert [(row["user"], row["item"]) for row in found] == [(1, 2), (3, 4), (1, 2)]
+    Path("p.csv").write_text("user;item\n 1; 2\n3;4\n1;2\n", encoding="utf-16")
+    assert ok(typed("predict", "m.cofactor", "--pairs", "p.csv", "--json")) == found
+
+
+def test_a_small_test_table_of_counts_is_one_of_counts(folder: Path, typed: Any) -> None:
+    rng = np.random.default_rng(1)
+    plays = pl.read_csv("r.csv")
+    plays = plays.with_columns(rating=pl.Series(np.exp(rng.normal(2, 1.5, len(plays))).round() + 1))
+    plays = plays.rename({"rating": "plays"}).sample(fraction=1, shuffle=True, seed=1)
+    plays.head(-60).write_csv("train.csv")
+    plays.tail(60).filter(pl.col("plays") < 6).write_csv("test.csv")
+    assert typed("fit", "train.csv", "-m", "item-cosine", "-o", "c.cofactor")[0] == 0
+    found = ok(typed("evaluate", "c.cofactor", "test.csv", "--json"))
+    assert {row["n_rows"] for row in found if row["metric"] == "ndcg@10"} == {len(pl.read_csv("test.csv"))}
+
+
+def test_nothing_is_cut_at_eighty_columns(
+    folder: Path, typed: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = typed("tune", "r.csv", "-m", "als", "--trials", "2")
+    assert re.search(r"trial +state +value +seconds +settings", out)
+    assert re.search(r" \d\.\d{4} ", out)
+    assert "n_factors=" in out
+    show(pl.DataFrame({f"a_long_name_{at}": [1234567.1234] for at in range(9)}))  # a long line, and every digit
+    shown = capsys.readouterr().out
+    assert shown.count("1234567.1234") == 9
+    assert "a_long_name_8" in shown
+    few = pl.read_csv("r.csv").with_columns(rating=1 + 4 * (pl.int_range(pl.len()) % 40 < 2).cast(pl.Int64))
+    few.write_csv("few.csv")  # few users have a relevant row
+    args = ("compare", "few.csv", "--models", "popular", "--how", "random")
+    verdict = ok(typed(*args, "--json"))["verdict"]
+    _, out, _ = typed(*args)
+    assert " ".join(verdict.split()) in " ".join(out.split())
+
+
+def test_a_value_that_is_the_same_in_each_row_is_not_a_number_of_times(folder: Path) -> None:
+    pl.read_csv("r.csv").with_columns(rating=5).write_csv("fives.csv")
+    data = cf.read("fives.csv")
+    assert data.kind == "events"
+    assert (data.values == 1).all()
+    assert "each row counts 1" in data.notes
+    rec = cf.fit(data, model="item-cosine")
+    assert "times" not in str(rec.explain(0, int(data.item_ids.values[0])))

@@ -336,7 +336,7 @@ def test_duplicates_may_be_an_error() -> None:
 )
 def test_duplicates_against_a_plain_reference(rows: list[tuple[int, ...]], policy: str, timed: bool) -> None:
     frame = pl.DataFrame(rows, schema=["user", "item", "rating", "time"], orient="row")
-    data = read(frame, duplicates=policy, time="time" if timed else False)  # type: ignore[arg-type]
+    data = read(frame, kind="ratings", duplicates=policy, time="time" if timed else False)  # type: ignore[arg-type]
     groups: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
     for at, (u, i, r, t) in enumerate(rows):
         groups.setdefault((u, i), []).append((t if timed else 0, at, r))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import typer
 
 from cofactor._version import __version__
-from cofactor.errors import CofactorError
+from cofactor.errors import CofactorError, ConfigError
 
 COMMANDS = {
     "demo": (
@@ -135,6 +135,7 @@ def main() -> None:
     """Entry point. Anything a user can get wrong ends in one line on stderr and exit code 2."""
     warnings.showwarning = _warn
     try:
+        _check_limits()
         completing = any(name.startswith("_COFACTOR") for name in os.environ)
         asked = list(COMMANDS) if completing else sys.argv[1:]
         sys.exit(program(asked)(standalone_mode=False) or 0)
@@ -152,8 +153,38 @@ def main() -> None:
         _fail(f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}")
     except MemoryError as exc:
         _fail(f"not enough memory ({exc or 'none left'}); take fewer factors, or another model (cofactor check FILE)")
+    except RuntimeError as exc:
+        if "new thread" not in str(exc):
+            raise
+        _fail(_NO_THREADS)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except BaseException as exc:
+        if type(exc).__name__ != "PanicException":  # of polars
+            raise
+        _fail(_NO_THREADS if "thread" in str(exc).lower() else f"polars gave up: {exc}")
+
+
+ADDRESSES = 1_300_000_000
+"""Bytes of addresses that a process needs: below, libraries end it without a word of ours."""
+_NO_THREADS = (
+    "no more threads can be started: raise the limit of processes (ulimit -u), or ask for fewer with"
+    " POLARS_MAX_THREADS=1 and NUMBA_NUM_THREADS=1"
+)
+
+
+def _check_limits() -> None:
+    """ConfigError where the process may use too few addresses to load what it needs."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < ADDRESSES:
+        raise ConfigError(
+            f"this process may use {limit / 1e6:,.0f} MB of addresses (ulimit -v), and {ADDRESSES / 1e6:,.0f} MB are"
+            " needed to start; raise the limit"
+        )
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

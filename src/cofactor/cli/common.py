@@ -56,18 +56,25 @@ def say(text: str) -> None:
 
 def show(frame: pl.DataFrame, title: str | None = None) -> None:
     """A frame as a table; numbers to the right, names in one piece where they are short."""
+    from rich.cells import cell_len
     from rich.table import Table
 
-    table = Table(header_style="bold", box=None, pad_edge=False)
+    table, needed = Table(header_style="bold", box=None, pad_edge=False), 0
     cells = [[cell(v, name, _digits(frame, name)) for v in frame[name]] for name in frame.columns]
     for (name, dtype), column in zip(frame.schema.items(), cells):
         whole = dtype.is_numeric() or all(len(text) <= 20 and " " not in text for text in column)
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold", no_wrap=whole)
+        least = max(map(cell_len, (name, *column))) if whole else min(max(map(cell_len, (name, *column))), 20)
+        table.add_column(
+            name, justify="right" if dtype.is_numeric() else "left", overflow="fold", no_wrap=whole, min_width=least
+        )
+        needed += least + 2
     for row in zip(*cells):
         table.add_row(*row)
     if title:
         console().print(title, style="italic", markup=False)
-    console().print(table)
+    out = console()
+    out.width = max(out.width, needed)  # better a long line than figures without their last digits
+    out.print(table)
 
 
 COUNTS = {"ratings", "users", "items", "rows", "n_rows", "n_users", "shared_raters"}

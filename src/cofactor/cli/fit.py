@@ -80,6 +80,7 @@ def command(
     if not as_json:
         say(f"{len(data):,} ratings by {data.n_users:,} users of {data.n_items:,} items")
     part = splits.random(data, valid=valid, seed=seed) if valid else data
+    measured: list[Any] = []
     rec = fit(
         part,
         model,
@@ -94,7 +95,9 @@ def command(
     )
     if isinstance(part, Split):
         try:
-            rec = with_figures(rec, evaluate(rec, part), f"{part.how} of {ratings}")
+            found = evaluate(rec, part)
+            rec = with_figures(rec, found, f"{part.how} of {ratings}")
+            measured = found.select("metric", "value", "low", "high").rows()
         except DataError as exc:  # rows that no list can be measured on, say
             say(f"not measured: {exc}")
     rec.save(out)
@@ -107,6 +110,11 @@ def command(
         show_trials(rec.trials)
     for name, value in rec.metrics.items():
         say(metric_line(name, value))
+    if isinstance(part, Split):
+        for metric, value, low, high in measured:
+            bounds = "" if low is None else f" ({low:.4f} to {high:.4f})"
+            say(f"{metric}: {value:.4f}{bounds} on the rows held out")
+        say(f"trained on {len(part.train):,} of {len(data):,} rows: fit without --valid to learn from all of them")
     say(f"saved {rec.name} to {out}")
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Json, check_table, emit, print_json, read_ratings, say, write_table
+from cofactor.cli.common import Encoding, Json, check_table, emit, print_json, read_ratings, say, write_table
+from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.errors import ConfigError
 from cofactor.recommender import load
 
 
+@with_reading_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
     user: str | None = typer.Option(None, "--user", help="A user of the training data."),
@@ -19,8 +21,10 @@ def command(
     interval: float | None = typer.Option(None, "--interval", help="Bounds that hold this share of true ratings: 0.9."),
     unknown: str = typer.Option("error", "--unknown", help="Ids not in training: error, skip, or popular."),
     sep: str | None = typer.Option(None, "--sep", help="What separates the fields of --pairs (guessed unless given)."),
+    encoding: str | None = Encoding,
     out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
     as_json: bool = Json,
+    **reading: Any,
 ) -> None:
     """Predict ratings (or scores, by a ranker) of --user for --item, or of a table of --pairs."""
     if (pairs is None) == (user is None and not item):
@@ -35,7 +39,10 @@ def command(
         asked = [(rec.data.user_ids.parse(str(user)), rec.data.item_ids.parse(one)) for one in item or []]
     else:
         names = rec.data.columns
-        rows = read_ratings(pairs, names.user, names.item, False, False, sep=sep, quiet=as_json)
+        ways = reading | {"duplicates": "all", "kind": "events"}  # a prediction for each row
+        rows = read_ratings(
+            pairs, names.user, names.item, False, False, sep=sep, encoding=encoding, quiet=as_json, **ways
+        )
         asked = rows.to_frame().select(names.user, names.item)
     found = rec.predict(asked, interval=interval is not None, level=interval or 0.9, unknown=unknown)  # type: ignore[arg-type]
     if out is None:

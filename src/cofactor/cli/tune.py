@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -27,6 +27,9 @@ from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.models import model_class
 from cofactor.models.specs import spec_text
 from cofactor.selection import tune
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @with_reading_flags
@@ -78,8 +81,26 @@ def command(
         facts = {"model": found.model, "metric": found.metric, "value": found.value, "best": found.best}
         print_json(facts | {"held_out": found.how, "trials": found.frame.to_dicts(), "out": out})
         return
-    show(found.frame, f"Measured on {found.how}")
+    show(_settings_in_one(found.frame), f"Measured on {found.how}")
     say(metric_line(f"inner_{found.metric}", found.value))
     say(f"best: {spec_text(found.model, found.best)}")
     if out is not None:
         say(f"saved {found.model} to {out}")
+
+
+def _settings_in_one(trials: pl.DataFrame) -> pl.DataFrame:
+    """The trials with their settings in one column, so that a table of many fits a terminal."""
+    import polars as pl
+
+    first = ["trial", "state", "value", "seconds"]
+    names = [name for name in trials.columns if name not in first]
+
+    def said(row: dict[str, Any]) -> str:
+        return ", ".join(
+            f"{name}={row[name]:.4g}" if isinstance(row[name], float) else f"{name}={row[name]}"
+            for name in names
+            if row[name] not in (None, "None")
+        )
+
+    settings = pl.Series("settings", [said(row) for row in trials.iter_rows(named=True)], dtype=pl.String)
+    return trials.select(first).with_columns(settings)

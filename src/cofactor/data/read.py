@@ -110,6 +110,10 @@ def read(
     data, repeated = unmerged(opened, found, weighing, gone, missing_ids, fold_ids, dates, duplicates != "all")
     kind = kind or ("counts" if count is not None else None)
     kind, reason = kind_of(data.values, found, kind)
+    alike = len(data) > 0 and data.values[0] != 1 and bool((data.values == data.values[0]).all())
+    if kind == "events" and found.behaviour is None and alike:  # a 5 in each row is not five times
+        data = data.replace(values=np.ones(len(data), dtype=np.float32))
+        reason = [*reason, "each row counts 1"]
     data = data.replace(kind=kind, name=_label(source, name), notes=(*data.notes, *reason))
     data = merged(data, duplicates or usual_policy(kind), repeated)
     return described(data, opened, items, users, title, encoding)
