@@ -24,6 +24,7 @@ FLOOR = {
     "_paths": 1,
     "_progress": 1,
     "_plot": 1,
+    "_html": 1,
     "_blas": 1,
     "kernels": 1,
     "data": 2,
@@ -65,6 +66,7 @@ FILES = {
 START_UP = {
     "kernels": "numba takes half a second to load, and a list from a saved model may need none of it",
     "models.torch": "PyTorch is an extra, and takes a second to load",
+    "models.neural.fused": "it needs PyTorch, and only training needs it",
     "models.neural.network": "it brings kernels, and few load a network",
     "collab_networks": "a dot product needs no network",
     "recommender": "a Learner may never be asked for one",

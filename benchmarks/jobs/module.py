@@ -19,7 +19,7 @@ def main() -> None:
         " in brackets, by processor seconds."
     )
     page.show(shown)
-    page.say("Target: 5 times faster than fastai's Learner (the first row).")
+    page.say("Target: 15 times faster than fastai's Learner (the first row).")
     page.write()
 
 

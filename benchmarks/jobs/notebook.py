@@ -8,7 +8,7 @@ from environments import python_of, versions_of
 
 import cofactor as cf
 
-ROUNDS, RUNS, ROWS = (1, 1, 4000) if QUICK else (3, 7, 0)
+ROUNDS, RUNS, NETWORKS, ROWS = (1, 1, 1, 4000) if QUICK else (3, 7, 3, 0)
 SIDES = [
     ("fastai as shipped", "fastai_notebook.py", {"mended": False}),
     ("fastai, shuffle mended", "fastai_notebook.py", {"mended": True}),
@@ -25,15 +25,18 @@ def main() -> None:
         split = cf.split.random(cf.load_dataset("ml-100k", item="title"), valid=0.2, seed=42)
         file = save(there / "rows.npz", train=split.train, valid=split.valid)
         found: dict[str, list[dict[str, float]]] = {}
+        theirs: list[dict[str, float]] = []
         for seed in range(ROUNDS):
-            runs = worker(
-                OURS, HERE / "ours" / "notebook.py", {"file": file, "seed": 10 * seed, "runs": RUNS}, threads=1
-            )
-            for name, each in runs.items():
-                found.setdefault(name, []).extend(each)
+            for network in (False, True):
+                asked = {"file": file, "seed": 10 * seed, "runs": NETWORKS if network else RUNS, "network": network}
+                for name, each in worker(OURS, HERE / "ours" / "notebook.py", asked, threads=1).items():
+                    found.setdefault(name, []).extend(each)
             for name, path, options in SIDES:
                 params = {"file": file, "seed": seed, "rows": ROWS, **options}
                 found.setdefault(name, []).append(worker(rival, RIVALS / path, params, threads=1))
+            params = {"file": file, "seed": seed, "rows": ROWS, "mended": True, "network": True}
+            theirs.append(worker(rival, RIVALS / "fastai_notebook.py", params, threads=1))
+    mine = found.pop("network")
     labels = {"ours": "**cofactor**", "tuned": "dense update in numba", "plain": "dense update, bare `@njit`"}
     ours = mid(found["ours"], "seconds")
     page.say(
@@ -67,6 +70,27 @@ def main() -> None:
         f"Targets: 120 times faster than fastai ({fast / ours:.0f}, its faster form); 12 times faster than the dense"
         f" update ({dense:.1f}, its faster form); MSE within 0.001 of the dense update ({gap:.4f} here, over other"
         " orders of rows; [dot_bias.md](dot_bias.md) has the same rows in the same order)."
+    )
+    rows = []
+    for name, runs in (("**cofactor**", mine), ("fastai, shuffle mended", theirs)):
+        seconds, cpu = mid(runs, "seconds"), mid(runs, "cpu")
+        ratios = [f"{seconds / mid(mine, 'seconds'):.1f}", f"{cpu / mid(mine, 'cpu'):.1f}"]
+        spread = np.std([run["mse"] for run in runs], ddof=1) if len(runs) > 1 else 0.0
+        rows.append([name, f"{seconds:.3f}", f"{cpu:.3f}", *ratios, f"{mean(runs, 'mse'):.4f}", f"{spread:.4f}"])
+    heads = [
+        "the network, 5 epochs",
+        "seconds",
+        "processor s",
+        "times cofactor",
+        "by processor s",
+        "valid MSE",
+        "its sd",
+    ]
+    page.show(table(heads, rows))
+    times = mid(theirs, "seconds") / mid(mine, "seconds")
+    page.say(
+        f"The network is `use_nn=True, layers=[100, 50]`, the same rows, schedule and range. Target: 20 times faster"
+        f" than fastai ({times:.0f})."
     )
     page.say(
         "fastai 2.8.12 draws the rows of an epoch with replacement (an epoch sees 63 % of them); *mended* gives it"

@@ -23,7 +23,16 @@ from cofactor.train.schedules import one_cycle_plan
 
 def ours(split: Split, seed: int) -> dict[str, float]:
     """All that the user waits for: first values, five epochs, the valid loss after each."""
-    learn = cf.collab_learner(split, n_factors=K, y_range=Y, seed=seed, verbose=False)
+    return fitted(cf.collab_learner(split, n_factors=K, y_range=Y, seed=seed, verbose=False))
+
+
+def network(split: Split, seed: int) -> dict[str, float]:
+    """The same of the network."""
+    given = {"use_nn": True, "layers": [100, 50], "y_range": Y, "device": "cpu"}
+    return fitted(cf.collab_learner(split, seed=seed, verbose=False, **given))
+
+
+def fitted(learn: cf.Learner) -> dict[str, float]:
     start, busy = time.perf_counter(), time.process_time()
     learn.fit_one_cycle(EPOCHS, LR, wd=WD)
     seconds, cpu = time.perf_counter() - start, time.process_time() - busy
@@ -54,11 +63,15 @@ def main() -> None:
     arrays = np.load(asked["file"])
     split = Split(part(arrays, "train"), part(arrays, "valid"), "given")
     warm = short(split.train)
-    sides = {
-        "ours": ours,
-        "tuned": lambda s, k: densely(s, k, dense.tuned),
-        "plain": lambda s, k: densely(s, k, dense.plain),
-    }
+    sides = (
+        {"network": network}
+        if asked["network"]
+        else {
+            "ours": ours,
+            "tuned": lambda s, k: densely(s, k, dense.tuned),
+            "plain": lambda s, k: densely(s, k, dense.plain),
+        }
+    )
     for side in sides.values():
         side(warm, 0)
     runs = [{name: side(split, asked["seed"] + r) for name, side in sides.items()} for r in range(asked["runs"])]

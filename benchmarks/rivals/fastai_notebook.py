@@ -28,6 +28,8 @@ def learner(rows: int) -> object:
         frame, [Categorify], ["users", "items"], y_names=["values"], y_block=TransformBlock(), splits=splits
     )
     dls = parts.dataloaders(bs=64)
+    if asked.get("network"):
+        return collab_learner(dls, use_nn=True, layers=[100, 50], y_range=(0, 5.5))
     return collab_learner(dls, n_factors=50, y_range=(0, 5.5))
 
 

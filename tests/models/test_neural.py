@@ -346,6 +346,15 @@ def test_the_kernel_is_the_network(widths, items):
         assert np.array_equal(neural_net.scores(net, states, some), found[:, some])
 
 
+def test_the_scores_of_a_user_do_not_depend_on_the_others():
+    rng = np.random.default_rng(5)
+    net, states = net_by_chance(rng, 30, (50, 20)), rng.normal(size=(40, 4)).astype("f4")
+    together = neural_net.scores(net, states)
+    assert all(
+        np.array_equal(neural_net.scores(net, states[r : r + n]), together[r : r + n]) for r in (0, 7) for n in (1, 9)
+    )
+
+
 def test_no_number_comes_out_as_no_number():
     net = net_by_chance(np.random.default_rng(0), 20, (6, 4))
     net.items[3, 2] = np.nan

@@ -291,7 +291,7 @@ def test_no_range_and_networks(dls):
     assert [e.embedding_dim for e in learn.model.embeds] == [3, 4]
     with pytest.raises(ConfigError, match="lower first"):
         nb.collab_learner(dls, y_range=(5, 0))
-    with pytest.raises(ConfigError, match="no parameter 'loss_fun'"):
+    with pytest.raises(ConfigError, match="no keyword 'loss_fun'"):
         nb.collab_learner(dls, loss_fun=None)
     with pytest.raises(ConfigError, match=r"len\(dls.classes"):
         nb.Learner(dls, nb.EmbeddingDotBias(5, 10, 10, (0, 5.5))).validate()
@@ -569,7 +569,7 @@ def test_plots(dls):
         ({"config": {"ps": 0.1}}, "add use_nn=True"),
         ({"use_nn": True, "emb_szs": {"usr": 5}}, "emb_szs is a dict of widths by column"),
         ({"use_nn": True, "emb_szs": [(9, 5), (9, 5)]}, "emb_szs is a dict of widths by column"),
-        ({"use_nn": True, "config": {"pss": 0.1}}, "no option 'pss'"),
+        ({"use_nn": True, "config": {"pss": 0.1}}, "no keyword 'pss'"),
         ({"y_range": 5}, "y_range must be two numbers"),
         ({"y_range": ("a", "b")}, "y_range must be two numbers"),
         ({"loss_func": nb.MSELossFlat}, r"write MSELossFlat\(\)"),

@@ -23,6 +23,7 @@ REFERENCE = json.loads((HERE / "reference.json").read_text(encoding="utf-8"))
 OTHERWISE = {
     ("files", 1): "export returns the path of the file, there nothing",
     ("files", 17): "export returns the path of the file, there nothing",
+    ("people", 83): "the device is a torch.device, there the text that was given",
     ("surface", 92): "the device is a torch.device, there the text that was given",
     ("surface", 20): "validate leaves the epochs of the last fit in the recorder, there it clears them",
 }

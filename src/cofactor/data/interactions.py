@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._html import lines_html, table_html
 from cofactor.data.ids import IdMap
 from cofactor.data.kind import Kind, guess_kind, scale_of
 
@@ -157,6 +158,21 @@ class Interactions:
     def __repr__(self) -> str:
         label = f" {self.name!r}" if self.name else ""
         return f"<Interactions{label}: {len(self):,} {self.kind}, {self.n_users:,} users, {self.n_items:,} items>"
+
+    def _repr_html_(self) -> str:
+        c, some = self.columns, slice(0, 5)
+        shown: dict[str, Any] = {
+            c.user: self.user_ids.decode(self.users[some]),
+            c.item: self.item_ids.decode(self.items[some]),
+        }
+        if self.kind != "events":
+            shown[c.rating or "value"] = [f"{v:g}" for v in self.values[some]]
+        if self.times is not None:
+            shown[c.time or "time"] = self.times[some].astype("datetime64[s]").tolist()
+        size = f"{len(self):,} {self.kind}, {self.n_users:,} users, {self.n_items:,} items"
+        more = [f"{len(self) - 5:,} more rows"] if len(self) > 5 else []
+        caption = f"{self.name}: {size}" if self.name else size
+        return table_html(list(shown), zip(*shown.values()), caption, left=2) + lines_html([*more, *self.notes[:5]])
 
     @property
     def n_users(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._html import lines_html, table_html
 from cofactor._plot import short
 from cofactor.data.kind import Kind
 from cofactor.explain.waterfall import waterfall
@@ -122,6 +123,23 @@ class Explanation:
             lines += [f"  {n} other {things} {way} it: {total:+z.{self.digits}f}" for way, n, total in others]
             lines.append(f"  everything else: {self.rest:+z.{self.digits}f}")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        who = f"for user {self.user}" if self.user is not None else "for this history"
+        name, digits = "title" if "title" in self.rated.columns else "item", self.digits
+        rows = [
+            (self._did(row, name), f"{row['contribution']:+z.{digits}f}")
+            for row in self.strongest(5).iter_rows(named=True)
+        ]
+        things = "ratings" if self.explicit else "choices"
+        if rows:
+            rows += [(f"{n} other {things} {way} it", f"{total:+z.{digits}f}") for way, n, total in self.others(5)]
+            rows.append(("everything else", f"{self.rest:+z.{digits}f}"))
+        terms = [f"{t} {v:+z.3f}" for t, v in self.grouped().iter_rows()]
+        heading = f"{self.label} {who}: {self.prediction:.3f}"
+        because = [f"because it is {self.reason}"] if self.leads is None and self.reason else []
+        sums = [f"{'sigmoid of ' if self.link == 'sigmoid' else ''}{', '.join(terms)}"] if terms else []
+        return table_html(("you", "contribution"), rows, heading) + lines_html([*because, *sums])
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in types that JSON knows."""

@@ -23,6 +23,7 @@ from cofactor.notebook._events import (
 from cofactor.notebook._helpers import in_jupyter
 from cofactor.notebook._hooks import Hooks
 from cofactor.notebook._html import progress_html
+from cofactor.notebook._keywords import takes_its_own
 from cofactor.notebook._lists import L
 from cofactor.notebook._recorder import Recorder, shown
 from cofactor.notebook._tensors import find_bs, to_concat, to_detach
@@ -393,6 +394,7 @@ class BnFreeze(Callback):
                 m.eval()
 
 
+@takes_its_own
 class GatherPredsCallback(Callback):
     """Keep predictions and targets of a validation."""
 
@@ -405,10 +407,7 @@ class GatherPredsCallback(Callback):
         with_preds: bool = True,
         with_targs: bool = True,
         concat_dim: int = 0,
-        **unknown: Any,
     ) -> None:
-        if unknown:
-            raise ConfigError(f"GatherPredsCallback has no option {min(unknown)!r}")
         self.with_input, self.with_loss, self.with_preds, self.with_targs = (
             with_input,
             with_loss,

@@ -12,11 +12,30 @@ from cofactor._validate import check_int
 from cofactor.collab import hidden, y_bounds
 from cofactor.errors import ConfigError
 from cofactor.models.torch.layers import EmbeddingDotBias, emb_sz_rule
+from cofactor.notebook._keywords import refuse
 from cofactor.notebook._layers import EmbeddingNN, TabularModel
 from cofactor.notebook._learner import Learner, check_given
 from cofactor.notebook._tabular import TabularPandas
 from cofactor.notebook._tensors import a_seed
 
+COLLAB = ("n_factors", "use_nn", "emb_szs", "layers", "config", "y_range")
+LEARNER = (
+    "loss_func",
+    "opt_func",
+    "lr",
+    "splitter",
+    "cbs",
+    "metrics",
+    "path",
+    "model_dir",
+    "wd",
+    "wd_bn_bias",
+    "train_bn",
+    "moms",
+    "default_cbs",
+    "seed",
+    "verbose",
+)
 _NETWORK = {"ps", "embed_p", "use_bn", "bn_final", "bn_cont", "act_cls", "lin_first", "y_range"}
 
 
@@ -42,8 +61,7 @@ def tabular_config(**kwargs: Any) -> dict[str, Any]:
 
 def _options(config: dict[str, Any] | None) -> dict[str, Any]:
     options = dict(config or {})
-    if unknown := set(options) - _NETWORK:
-        raise ConfigError(f"the network has no option {min(unknown)!r}; there are: {', '.join(sorted(_NETWORK))}")
+    refuse("the network", options, sorted(_NETWORK))
     return options
 
 
@@ -64,6 +82,7 @@ def collab_learner(
     ``config`` are keywords of the network: ``ps``, ``embed_p``, ``use_bn``, ``bn_final``, ``lin_first``. One ``seed``
     fixes initial weights and the order of rows. The other keywords are the Learner's.
     """
+    refuse("collab_learner", kwargs, (*COLLAB, *LEARNER))
     if not use_nn and any(given is not None for given in (emb_szs, layers)):
         raise ConfigError("emb_szs, layers and config are the network's; add use_nn=True")
     if not use_nn and set(config or {}) - {"y_range"}:
@@ -108,6 +127,7 @@ def tabular_learner(
     **kwargs: Any,
 ) -> TabularLearner:
     """A Learner for a :class:`TabularModel` of all columns of a table."""
+    refuse("tabular_learner", kwargs, ("layers", "emb_szs", "config", "n_out", "y_range", *LEARNER))
     check_given(dls)
     to = dls.train_ds
     if not isinstance(to, TabularPandas):

@@ -13,6 +13,7 @@ from cofactor.data.catalog import DATASETS
 from cofactor.data.datasets import cache_dir, dataset_path
 from cofactor.data.download import unpack
 from cofactor.errors import DatasetError
+from cofactor.notebook._keywords import takes
 
 _S3 = "https://s3.amazonaws.com/fast-ai-"
 
@@ -53,6 +54,7 @@ def _stem(name: str) -> str:
     return name
 
 
+@takes()
 def untar_data(
     url: Any,
     archive: Any = None,
@@ -60,20 +62,21 @@ def untar_data(
     c_key: str = "data",
     force_download: bool = False,
     base: Any = None,
-    **unknown: Any,
 ) -> Path:
     """The folder of a data set: in ``$COFACTOR_DATA_DIR``, in the cache (or fastai's), or downloaded. Takes names and
     addresses; an archive (``.zip``, ``.tgz``) that lies there is unpacked into the cache.
 
-    ``data`` and ``base`` are further folders to look in; ``force_download`` is not offered.
+    ``data``, ``base`` and ``archive`` are further folders to look in. There is one folder for all kinds (``c_key``).
     """
-    if unknown:
-        raise DatasetError(f"untar_data has no option {min(unknown)!r}")
+    if force_download:
+        raise DatasetError(
+            "untar_data(force_download=True) is not offered: delete the folder of the data set, then call it again"
+        )
     name = str(url).rstrip("/").rpartition("/")[2]
     stem = _stem(name)
     if Path(str(url)).is_dir():
         return Path(str(url))
-    roots = [Path(p) for p in (data, base) if p is not None] + _roots()
+    roots = [Path(p) for p in (data, base, archive) if p is not None] + _roots()
     known = next((k for k in DATASETS if stem in (k, *DATASETS[k].folders)), None)
     for root in roots:
         for folder in {stem, known or stem}:

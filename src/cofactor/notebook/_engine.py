@@ -24,7 +24,8 @@ from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import Hyper, Kind, State, Stepper
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.model import LOSSES, DotBias, DotBiasConfig
+from cofactor.models.neural.fused import Fused, hooked
 from cofactor.models.torch import stepper as torch_run
 from cofactor.models.torch.layers import (
     BCELossFlat,
@@ -36,6 +37,7 @@ from cofactor.models.torch.layers import (
     MSELossFlat,
 )
 from cofactor.models.torch.optim import Adam as AdamRule
+from cofactor.notebook._layers import EmbeddingNN, TabularModel
 from cofactor.notebook._loaders import DataLoaders, TabDataLoader
 from cofactor.notebook._losses import BaseLoss
 from cofactor.notebook._optimizer import Adam, Driven, Optimizer
@@ -321,12 +323,6 @@ def untouched(module: nn.Module) -> bool:
     )
 
 
-def hooked(module: nn.Module) -> bool:
-    """Whether it, or a part of it, has a hook."""
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(m, h, None) for m in module.modules() for h in hooks)
-
-
 class KernelCore:
     """Trains the tables of a ``DotBias`` model, whose memory the module's parameters are."""
 
@@ -412,13 +408,29 @@ class ModuleCore:
     def fits(self, job: Job) -> bool:
         return self.items is job.dls.train_ds.items and same_job(self.job, job, self.state)
 
-    def flush(self) -> None: ...
+    def flush(self) -> None:
+        self.learn.stepper.flush()
 
     def outputs(self, x: tuple[Tensor, ...]) -> Tensor | None:
         return None
 
     def forget(self) -> None:
+        self.flush()
         self.job.opt.clear_state()
+
+
+def network_kernel(job: Job, parts: tuple[Tensor, ...]) -> Fused | None:
+    """What trains a network over embeddings by the kernel; None where the job asks for anything else."""
+    module: Any = job.module
+    if type(module) not in (EmbeddingNN, TabularModel) or job.dls.n_inp != 1 or job.dls.device.type != "cpu":
+        return None
+    found = kernel_job(job.loss_func, module.settings["y_range"])
+    if found is None or len(parts) != 2 or parts[1].numel() != len(parts[0]):
+        return None
+    codes = tuple(parts[0][:, i].numpy() for i in range(parts[0].shape[1]))
+    limits = found[1] if found[0] == "bce" else None
+    values = parts[1].reshape(-1).float().numpy()
+    return Fused(module, codes, values, lambda: job.opt.only(), loss=LOSSES[found[0]], seed=job.seed, limits=limits)
 
 
 def same_job(was: Job, now: Job, state: Any) -> bool:
@@ -449,6 +461,7 @@ class ModuleStepper(Stepper):
         *x, y = parts[: self.n_inp + 1]
         self.parts = (*x, y.reshape(len(y), -1)[:, 0].float() if self.flat else y)
         self.optimizer = Driven(job.opt)
+        self.kernel = network_kernel(job, parts)
         with torch_run.own_rng(self.device):
             torch_run.seed_rng(job.seed, self.device)
             self.rng = torch_run.rng_state(self.device)
@@ -457,6 +470,9 @@ class ModuleStepper(Stepper):
         if rows is None or hyper is None:
             raise ConfigError("a PyTorch module trains batch by batch: give rows and hyper")
         n, bs = len(hyper.lr), hyper.batch_size
+        if self.kernel is not None and self.kernel.begin(bs):
+            self.job.opt.set_hypers(lr=float(hyper.lr[-1]), mom=float(hyper.momentum[-1]), wd=float(hyper.weight_decay))
+            return self.kernel.train(rows, hyper)
         at = torch.from_numpy(np.ascontiguousarray(rows)).to(self.device)
         batches = list(zip(*(torch.split(part.index_select(0, at), bs) for part in self.parts)))
         module, loss_func, step = self.job.module, self.job.loss_func, self.optimizer.step
@@ -484,12 +500,18 @@ class ModuleStepper(Stepper):
         module.eval()
         return np.asarray(found)
 
+    def flush(self) -> None:
+        if self.kernel is not None:
+            self.kernel.flush()
+
     def snapshot(self) -> State:
+        self.flush()
         arrays = torch_run.module_state(self.job.module)
         arrays |= {f"optimizer.{k}": v for k, v in self.optimizer.state().items()}
         return arrays | {f"rng.{i}": r.numpy().copy() for i, r in enumerate(self.rng)}
 
     def restore(self, state: Mapping[str, Array]) -> None:
+        self.flush()
         torch_run.load_module_state(self.job.module, state)
         self.optimizer.restore(
             {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from cofactor._paths import check_path
 from cofactor.errors import BundleError, ConfigError
 from cofactor.models.dot_bias.model import DotBias, DotBiasConfig, stride_of
+from cofactor.models.neural.fused import hooked
 from cofactor.models.neural.model import Neural, NeuralConfig
 from cofactor.models.torch import layers
 from cofactor.models.torch.layers import Embedding, EmbeddingDotBias, MSELossFlat
@@ -31,7 +32,9 @@ from cofactor.models.torch.module import TorchModule, TorchModuleConfig
 from cofactor.models.torch.optim import to_array
 from cofactor.models.torch.stepper import load_module_state
 from cofactor.notebook import _engine as engine
+from cofactor.notebook._keywords import takes
 from cofactor.notebook._layers import EmbeddingNN, TabularModel
+from cofactor.notebook._loaders import checked_device
 from cofactor.notebook._losses import CrossEntropyLossFlat
 from cofactor.notebook._tabular import (
     Categorify,
@@ -58,7 +61,7 @@ _LIMIT = 4 << 30
 # ---- weights
 
 
-def save(learn: Any, file: Any, with_opt: bool) -> Path:
+def save(learn: Any, file: Any, with_opt: bool, pickle_protocol: int = 2) -> Path:
     """Write the weights, and with ``with_opt`` the optimizer's state."""
     target = _place(learn, file, ".pth")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,13 +73,15 @@ def save(learn: Any, file: Any, with_opt: bool) -> Path:
             state = {"model": state, "opt": {"kernel": {k: torch.from_numpy(np.array(v)) for k, v in kept.items()}}}
         else:
             state = {"model": state, "opt": opt.state_dict()}
-    _written(target, lambda path: torch.save(state, path))
+    _written(target, lambda path: torch.save(state, path, pickle_protocol=pickle_protocol))
     return target
 
 
 def load(learn: Any, file: Any, device: Any, with_opt: bool, strict: bool) -> Any:
     """Read weights into the module, in place."""
     path = _place(learn, file, ".pth")
+    if device is not None:
+        checked_device(device)  # the weights go to where the module is
     if not path.exists() and path.with_suffix(".safetensors").exists():
         path = path.with_suffix(".safetensors")
     if path.suffix == ".safetensors":
@@ -161,14 +166,16 @@ def _put_optimizer(learn: Any, state: Any) -> None:
         learn.opt.load_state_dict(state)
 
 
-def save_model(file: Any, model: nn.Module, opt: Any = None, with_opt: bool = True, **kwargs: Any) -> None:
+@takes()
+def save_model(file: Any, model: nn.Module, opt: Any = None, with_opt: bool = True, pickle_protocol: int = 2) -> None:
     """Write a module's weights."""
     state: Any = _weights(model)
     if with_opt and opt is not None:
         state = {"model": state, "opt": opt.state_dict()}
-    torch.save(state, file)
+    torch.save(state, file, pickle_protocol=pickle_protocol)
 
 
+@takes("weights_only")
 def load_model(
     file: Any,
     model: nn.Module,
@@ -176,9 +183,10 @@ def load_model(
     with_opt: bool = True,
     device: Any = None,
     strict: bool = True,
-    **kwargs: Any,
 ) -> None:
-    """Read a module's weights."""
+    """Read a module's weights. Nothing in the file is executed."""
+    if device is not None:
+        checked_device(device)  # the weights go to where the module is
     state = read_weights(Path(file))
     opt_state = None
     if set(state) == {"model", "opt"}:
@@ -282,7 +290,7 @@ def as_neural(module: nn.Module, model: TorchModule, loss: Any) -> Neural | None
     """The registered model ``neural`` with the weights of an ``EmbeddingNN``, which a bundle can hold whole; None where
     the module is another, or was changed."""
     name = engine.kernel_loss(loss)
-    if type(module) is not EmbeddingNN or "forward" in vars(module) or engine.hooked(module) or name is None:
+    if type(module) is not EmbeddingNN or "forward" in vars(module) or hooked(module) or name is None:
         return None
     s, tables = module.settings, [m for m in module.embeds if type(m) is Embedding]
     if len(tables) != 2 or len(module.embeds) != 2 or not s["usual"] or len(set(s["drops"])) > 1:

@@ -5,20 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from cofactor._html import table_html
 from cofactor.notebook._tabular import TabularPandas
-
-_TABLE = "border-collapse:collapse;font-size:90%"
-_CELL = "text-align:right;padding:2px 10px"
-
-
-def table_html(names: Any, rows: Any, caption: str = "") -> str:
-    """A table; the first column is to the left."""
-    head = "".join(f'<th style="{_CELL}">{escape(str(n))}</th>' for n in names)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL}">{escape(str(c))}</td>' for c in row) + "</tr>" for row in rows
-    )
-    top = f'<caption style="text-align:left;padding:2px 10px">{escape(caption)}</caption>' if caption else ""
-    return f'<table style="{_TABLE}">{top}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def progress_html(names: Any, rows: Any, epochs: int, text: str = "") -> str:

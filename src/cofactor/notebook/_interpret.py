@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._tabular import show
 
 
+@takes_its_own
 class Interpretation:
     """The losses of rows, with the largest ones first."""
 
@@ -34,12 +36,14 @@ class Interpretation:
         losses, at = self.losses.topk(len(self.losses) if k is None else k, largest=largest)
         return (losses, at, self.dl.items.iloc[at.numpy()]) if items else (losses, at)
 
-    def plot_top_losses(self, k: Any, largest: bool = True, **kwargs: Any) -> None:
+    @takes("ctxs", "figsize", "nrows", "ncols")
+    def plot_top_losses(self, k: Any, largest: bool = True) -> None:
         """Show the rows with the largest (or smallest) losses."""
         losses, at = self.top_losses(k if isinstance(k, int) else len(list(k)), largest)
         self.show_results(at, losses=losses)
 
-    def show_results(self, idxs: Any, losses: Any = None, **kwargs: Any) -> None:
+    @takes("ctxs", "figsize", "nrows", "ncols")
+    def show_results(self, idxs: Any, losses: Any = None) -> None:
         """Show targets and predictions of rows."""
         at = np.asarray([int(i) for i in (idxs if hasattr(idxs, "__len__") else [idxs])])
         ds = self.dl.dataset
@@ -53,6 +57,7 @@ class Interpretation:
         show(frame)
 
 
+@takes_its_own
 class ClassificationInterpretation(Interpretation):
     """The same for classes, with a confusion matrix."""
 
@@ -76,14 +81,26 @@ class ClassificationInterpretation(Interpretation):
         found = [(self.vocab[i], self.vocab[j], int(counts[i, j])) for i, j in zip(*np.where(counts >= min_val))]
         return sorted(found, key=lambda o: o[2], reverse=True)
 
-    def plot_confusion_matrix(self, normalize: bool = False, title: str = "Confusion matrix", **kwargs: Any) -> Any:
-        """The confusion matrix as a picture; a matplotlib Axes."""
+    def plot_confusion_matrix(
+        self,
+        normalize: bool = False,
+        title: str = "Confusion matrix",
+        cmap: Any = "Blues",
+        norm_dec: int = 2,
+        plot_txt: bool = True,
+        figsize: Any = None,
+        dpi: Any = None,
+    ) -> Any:
+        """The confusion matrix as a picture, with its numbers (``plot_txt``); a matplotlib Axes."""
         import matplotlib.pyplot as plt
 
         counts = self.confusion_matrix()
         shown = counts / counts.sum(1, keepdims=True) if normalize else counts
-        ax = plt.subplots()[1]
-        ax.imshow(shown, cmap="Blues")
+        ax = plt.subplots(figsize=figsize, dpi=dpi)[1]
+        ax.imshow(shown, cmap=cmap)
+        for (i, j), value in np.ndenumerate(shown) if plot_txt else ():
+            words, dark = (f"{value:.{norm_dec}f}" if normalize else str(value)), value > shown.max() / 2
+            ax.text(j, i, words, ha="center", va="center", color="white" if dark else "black")
         ax.set_xticks(range(len(self.vocab)), [str(v) for v in self.vocab])
         ax.set_yticks(range(len(self.vocab)), [str(v) for v in self.vocab])
         ax.set_xlabel("predicted")

@@ -40,6 +40,7 @@ from cofactor.notebook._events import (
 from cofactor.notebook._helpers import ContextManagers, defaults, noop, replacing_yield
 from cofactor.notebook._hooks import module_summary
 from cofactor.notebook._html import learner_html
+from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._lists import L
 from cofactor.notebook._loaders import DataLoaders
 from cofactor.notebook._lr_find import find
@@ -48,7 +49,8 @@ from cofactor.notebook._optimizer import Adam, Optimizer
 from cofactor.notebook._optimizer import make as make_optimizer
 from cofactor.notebook._recorder import Recorder, shown_time
 from cofactor.notebook._schedules import valley
-from cofactor.notebook._tabular import TabularPandas, show
+from cofactor.notebook._tabular import TabularPandas
+from cofactor.notebook._tabular import show as show_frame
 from cofactor.notebook._tensors import a_seed, nested_reorder, norm_bias_params, to_detach, trainable_params
 from cofactor.train.schedules import Plan, one_cycle_plan
 
@@ -61,6 +63,7 @@ _ELSEWHERE = {
 }
 
 
+@takes_its_own
 class Learner:
     """Trains ``model`` on ``dls.train`` and watches ``dls.valid``.
 
@@ -91,10 +94,7 @@ class Learner:
         default_cbs: bool = True,
         seed: int | None = None,
         verbose: bool = True,
-        **unknown: Any,
     ) -> None:
-        if unknown:
-            raise ConfigError(f"Learner has no parameter {min(unknown)!r}")
         check_given(dls, model)
         self.dls = dls
         if loss_func is None:
@@ -406,15 +406,22 @@ class Learner:
         lr_mult: float = 100,
         pct_start: float = 0.3,
         div: float = 5.0,
-        **kwargs: Any,
+        div_final: float = 1e5,
+        wd: float | None = None,
+        moms: Sequence[float] | None = None,
+        cbs: Any = None,
+        reset_opt: bool = False,
+        start_epoch: int = 0,
     ) -> None:
         """Two fits: ``freeze_epochs`` with all groups of parameters but the last frozen, then ``epochs`` with half the
         rate. These models have one group, so that nothing is frozen."""
         self.freeze()
-        self.fit_one_cycle(freeze_epochs, slice(base_lr), pct_start=0.99, **kwargs)
+        more: dict[str, Any] = {"div_final": div_final, "wd": wd, "moms": moms, "cbs": cbs}
+        more |= {"reset_opt": reset_opt, "start_epoch": start_epoch}
+        self.fit_one_cycle(freeze_epochs, slice(base_lr), pct_start=0.99, **more)
         base_lr /= 2
         self.unfreeze()
-        self.fit_one_cycle(epochs, slice(base_lr / lr_mult, base_lr), pct_start=pct_start, div=div, **kwargs)
+        self.fit_one_cycle(epochs, slice(base_lr / lr_mult, base_lr), pct_start=pct_start, div=div, **more)
 
     def _mom(self) -> Callable[[Array], Array]:
         return lambda p: np.full(len(p), float(self.opt.hypers[-1]["mom"]))
@@ -733,7 +740,6 @@ class Learner:
         save_preds: Any = None,
         save_targs: Any = None,
         concat_dim: int = 0,
-        **unknown: Any,
     ) -> tuple[Any, ...]:
         """Predictions in the shape of the module's outputs, and targets (n, 1) in the table's own type, None where a
         loader
@@ -743,8 +749,6 @@ class Learner:
         table's
         order; with ``reorder=False`` in the order in which a shuffled loader gives them.
         """
-        if unknown:
-            raise ConfigError(f"get_preds has no option {min(unknown)!r}")
         dl = self._loader(ds_idx, dl)
         if not isinstance(dl, list) and not hasattr(dl, "__len__"):
             raise TypeError(f"`dl` is {type(dl)} and doesn't have len(dl)")
@@ -819,10 +823,11 @@ class Learner:
         found = (shown, decoded[0], preds[0])
         return (given, *found) if with_input else found
 
+    @takes("ctxs")
     def show_results(
-        self, ds_idx: int = 1, dl: Any = None, max_n: int = 9, shuffle: bool = True, **kwargs: Any
-    ) -> None:
-        """Show targets and predictions of a few rows."""
+        self, ds_idx: int = 1, dl: Any = None, max_n: int = 9, shuffle: bool = True, show: bool = True
+    ) -> Any:
+        """Show targets and predictions of a few rows; with ``show=False`` return them as a frame."""
         dl = self._loader(ds_idx, dl)
         ds = getattr(dl, "dataset", None)
         if not isinstance(ds, TabularPandas):
@@ -835,7 +840,7 @@ class Learner:
         guess = decoded.reshape(len(decoded), -1).numpy()
         for i, y in enumerate(ds.y_names):
             frame[f"{y}_pred"] = guess[:, min(i, guess.shape[1] - 1)]
-        show(frame)
+        return show_frame(frame) if show else frame
 
     def summary(self) -> str:
         """A table of the model's layers, its optimizer and loss."""
@@ -853,17 +858,19 @@ class Learner:
 
     # ---- files
 
-    def save(self, file: Any, with_opt: bool = True, **kwargs: Any) -> Path:
+    def save(self, file: Any, with_opt: bool = True, pickle_protocol: int = 2) -> Path:
         """Write the weights to ``path/model_dir/file.pth``; with ``with_opt`` the optimizer's state too."""
-        return files.save(self, file, with_opt)
+        return files.save(self, file, with_opt, pickle_protocol)
 
-    def load(self, file: Any, device: Any = None, with_opt: bool = True, strict: bool = True, **kwargs: Any) -> Learner:
+    @takes("weights_only")
+    def load(self, file: Any, device: Any = None, with_opt: bool = True, strict: bool = True) -> Learner:
         """Read weights from ``path/model_dir/file.pth`` into the module, in place. Nothing in the file is executed."""
         files.load(self, file, device, with_opt, strict)
         return self
 
-    def export(self, fname: Any = "export.pkl", **kwargs: Any) -> Path:
-        """Write a file that :func:`load_learner` reads: weights, ids and ratings, no code."""
+    @takes("pickle_module", "pickle_protocol")
+    def export(self, fname: Any = "export.pkl") -> Path:
+        """Write a file that :func:`load_learner` reads: weights, ids and ratings, no code and no pickle."""
         return files.export(self, fname)
 
     # ---- groups of parameters
@@ -921,7 +928,8 @@ class Learner:
         """Training is at single precision."""
         return self
 
-    def to_fp16(self, **kwargs: Any) -> Learner:
+    @takes("amp_mode", "init_scale", "growth_factor", "backoff_factor", "growth_interval", "enabled", "device")
+    def to_fp16(self) -> Learner:
         """Training stays at single precision: half would not make these models faster."""
         print("trained at single precision: mixed precision would not make these models faster")
         return self

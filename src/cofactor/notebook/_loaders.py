@@ -17,6 +17,7 @@ from cofactor._validate import check_int, check_number
 from cofactor.errors import ConfigError, DataError, did_you_mean
 from cofactor.models.torch.module import device_of
 from cofactor.notebook._html import loaders_html
+from cofactor.notebook._keywords import refuse, takes, takes_its_own
 from cofactor.notebook._lists import L
 from cofactor.notebook._splitters import IndexSplitter, RandomSplitter
 from cofactor.notebook._tabular import (
@@ -34,6 +35,8 @@ HARMLESS = {
     *("prefetch_factor", "multiprocessing_context", "non_blocking"),
 }
 """Options of loading in other processes: the data lie in memory, so there is nothing for them to do."""
+LOADER = ("bs", "val_bs", "shuffle", "drop_last", "device", "num_workers", "pin_memory", "n", "wgts")
+"""Options of a loader that change what it gives, or that everybody writes."""
 HOOKS = (
     "before_iter",
     "after_iter",
@@ -72,11 +75,7 @@ class DataLoader:
         bs = batch_size if batch_size is not None else bs
         self.bs = None if bs is None else check_int("the batch size", bs)
         self.hooks = {k: kwargs.pop(k) for k in HOOKS if kwargs.get(k) is not None}
-        if unknown := set(kwargs) - HARMLESS - set(HOOKS):
-            raise ConfigError(
-                f"a loader has no option {min(unknown)!r}; there are: bs, val_bs, shuffle, drop_last, device, "
-                f"num_workers, pin_memory, n"
-            )
+        refuse("a loader", kwargs, LOADER, (*HARMLESS, *HOOKS))
         self.dataset, self.shuffle, self.drop_last = dataset, bool(shuffle), bool(drop_last)
         self.num_workers, self.pin_memory, self.timeout = num_workers, pin_memory, timeout
         self.indexed = (
@@ -274,29 +273,31 @@ class TabDataLoader(DataLoader):
         """The same of its first rows."""
         return self.decode(tuple(o[:max_n] for o in b))
 
-    def show_batch(
-        self, b: Any = None, max_n: int = 10, ctxs: Any = None, show: bool = True, unique: bool = False, **kwargs: Any
-    ) -> None:
-        """Show a few rows as they came."""
+    @takes("ctxs")
+    def show_batch(self, b: Any = None, max_n: int = 10, show: bool = True, unique: bool = False) -> Any:
+        """Show a few rows as they came, or one of them several times (``unique``); with ``show=False`` return them as a
+        frame."""
         n = check_int("max_n", max_n)
         if b is None:
             at = np.arange(min(n, len(self.dataset)))
             if self.shuffle and len(self.dataset):
                 at = torch.randperm(len(self.dataset))[:n].numpy()
+            if unique and len(at):
+                at = np.full(n, at[0])
             frame = self.dataset.new(self.dataset.all_cols.iloc[at]).decode().items
         else:
             frame = self.decode_batch(b, n).items
-        show_frame(tidy(frame.reset_index(drop=True), self.dataset))
+        frame = tidy(frame.reset_index(drop=True), self.dataset)
+        return show_frame(frame) if show else frame
 
-    def show_results(
-        self, b: Any, out: Any, max_n: int = 9, ctxs: Any = None, show: bool = True, **kwargs: Any
-    ) -> None:
-        """Show a few rows with predictions beside them."""
+    @takes("ctxs")
+    def show_results(self, b: Any, out: Any, max_n: int = 9, show: bool = True) -> Any:
+        """Show a few rows with predictions beside them; with ``show=False`` return them as a frame."""
         frame = tidy(self.decode_batch(b, max_n).items, self.dataset)
         guess = np.asarray(to_np(torch.as_tensor(out))).reshape(len(out), -1)[: len(frame)]
         for i, name in enumerate(self.dataset.y_names):
             frame[f"{name}_pred"] = guess[:, min(i, guess.shape[1] - 1)]
-        show_frame(frame)
+        return show_frame(frame) if show else frame
 
 
 show_frame = show
@@ -319,6 +320,7 @@ def tidy(frame: pd.DataFrame, to: Any) -> pd.DataFrame:
 TfmdDL = TabWeightedDL = TabDataLoader
 
 
+@takes_its_own
 class DataLoaders:
     """Two loaders, for training and for validation. What they do not have themselves, the training loader may."""
 
@@ -428,17 +430,19 @@ class DataLoaders:
         """One training batch."""
         return self.train.one_batch() if hasattr(self.train, "one_batch") else next(iter(self.train))
 
-    def show_batch(self, max_n: int = 10, **kwargs: Any) -> None:
-        """Show a few training rows."""
+    @takes("ctxs")
+    def show_batch(self, b: Any = None, max_n: int = 10, show: bool = True, unique: bool = False) -> Any:
+        """Show a few training rows; see :meth:`TabDataLoader.show_batch`."""
+        if isinstance(b, int):
+            b, max_n = None, b
         if not hasattr(self.train, "show_batch"):
-            x = self.one_batch()
-            show(
+            x = self.one_batch() if b is None else b
+            return show_frame(
                 pd.DataFrame(
                     np.concatenate([np.asarray(o[:max_n]).reshape(min(max_n, len(o)), -1) for o in to_np(tuple(x))], 1)
                 )
             )
-            return
-        self.train.show_batch(max_n=max_n, **kwargs)
+        return self.train.show_batch(b, max_n=max_n, show=show, unique=unique)
 
     def test_dl(
         self,
@@ -450,6 +454,8 @@ class DataLoaders:
         **kwargs: Any,
     ) -> Any:
         """A loader of other rows (targets are optional); ids that are not known get class 0."""
+        own = ("test_items", "rm_type_tfms", "with_labels", "process", "inplace")
+        refuse("test_dl", kwargs, (*own, *LOADER), OPTIONS)
         ds = self.valid_ds if len(self.loaders) > 1 else self.train_ds
         base = self.valid if len(self.loaders) > 1 else self.train
         if not isinstance(ds, TabularPandas):
@@ -589,9 +595,12 @@ def dataloaders(
     return TabularDataLoaders(kind(self.train, **first), kind(self.valid, **second), path=path, device=where)
 
 
+OPTIONS = (*HARMLESS, *HOOKS, "shuffle_train", "val_shuffle", "dl_type", "dl_kwargs", "batch_size", "indexed")
+"""Further options of loaders."""
 TabularPandas.dataloaders = dataloaders  # type: ignore[attr-defined]
 
 
+@takes_its_own
 class CollabDataLoaders(TabularDataLoaders):
     """``train`` and ``valid`` loaders of a table of ratings. Make it by :meth:`from_df` or :meth:`from_csv`."""
 
@@ -614,6 +623,8 @@ class CollabDataLoaders(TabularDataLoaders):
 
         More: ``bs=64``, ``val_bs``, ``shuffle=True``, ``drop_last``, ``device``.
         """
+        own = ("valid_pct", "user_name", "item_name", "rating_name", "seed", "path", "splits")
+        refuse("from_df", kwargs, (*own, *LOADER), OPTIONS)
         frame = as_pandas(ratings)
         names = [_column(frame, given, i) for i, given in enumerate((user_name, item_name, rating_name))]
         if len(set(names)) < 3 or not frame.columns[frame.columns.isin(names)].is_unique:
@@ -645,6 +656,8 @@ class CollabDataLoaders(TabularDataLoaders):
         """From a CSV file; see :meth:`from_df`. ``sep``, ``delimiter``, ``header``, ``names``, ``usecols``, ``dtype``
         and ``encoding`` go to ``pd.read_csv``."""
         reading = ("sep", "delimiter", "header", "names", "usecols", "dtype", "encoding")
+        own = ("valid_pct", "user_name", "item_name", "rating_name", "seed", "path", "splits")
+        refuse("from_csv", kwargs, (*own, *LOADER, *reading), OPTIONS)
         options = {k: kwargs.pop(k) for k in reading if k in kwargs}
         return cls.from_df(pd.read_csv(csv, **options), **kwargs)
 

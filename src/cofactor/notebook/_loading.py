@@ -11,12 +11,14 @@ import torch
 from cofactor.errors import BundleError
 from cofactor.models.torch.layers import EmbeddingDotBias
 from cofactor.notebook import _files as files
+from cofactor.notebook._keywords import takes
 from cofactor.notebook._learner import Learner
 from cofactor.notebook._lists import L
 from cofactor.notebook._loaders import TabDataLoader, TabularDataLoaders
 
 
-def load_learner(fname: Any, cpu: bool = True, module: Any = None, loss_func: Any = None, **kwargs: Any) -> Any:
+@takes("pickle_module")
+def load_learner(fname: Any, cpu: bool = True, module: Any = None, loss_func: Any = None) -> Any:
     """What ``learn.export`` wrote, as a Learner: ``.dls``, ``.model``, ``.predict(row)``, ``.get_preds(dl=...)``,
     ``.recommender()``.
 

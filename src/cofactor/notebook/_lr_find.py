@@ -18,7 +18,7 @@ def find(
     """See :meth:`Learner.lr_find`."""
     lr, wd = learn._rates(None, None)
     core = learn.core().learn
-    found = core.lr_find(start, end, None if num_it is None else max(num_it, 10), wd)
+    found = core.lr_find(start, end, None if num_it is None else max(num_it, 10), wd, stop_div)
     learn.recorder.reset()
     learn.recorder.lrs = [float(x) for x in found.lrs]
     learn.recorder.losses = list(torch.from_numpy(found.losses.astype("float32")).unbind())

@@ -113,6 +113,10 @@ class Optimizer:
 
     # ---- what the core's stepper asks
 
+    def only(self) -> AdamRun | None:
+        """The compiled Adam of all parameters, where that is what this is."""
+        return None
+
     def begin(self) -> None: ...
 
     def step_at(self, lr: float, mom: float, wd: float) -> None:
@@ -173,6 +177,10 @@ class _AdamOptimizer(Optimizer):
             ]
             self.begin()
         return self._runs
+
+    def only(self) -> AdamRun | None:
+        runs = self.runs()
+        return runs[0] if len(runs) == 1 else None
 
     def begin(self) -> None:
         for run in self.runs():

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from cofactor._plot import new_axes
-from cofactor.errors import NotFittedError
+from cofactor.errors import ConfigError, NotFittedError
 from cofactor.notebook._events import Callback
+from cofactor.notebook._keywords import takes_its_own
 from cofactor.notebook._lists import L
 from cofactor.notebook._metrics import AvgLoss, AvgSmoothLoss
 
 
+@takes_its_own
 class Recorder(Callback):
     """``values``: a row an epoch of the last fit, as the table has them; ``losses`` (smoothed) and ``lrs`` by batch;
     ``iters``: batches done at the end of each epoch; ``log``: the last line of the table."""
@@ -176,21 +178,30 @@ class Recorder(Callback):
             ax.set_ylabel({"lr": "learning rate", "mom": "momentum"}.get(name, name))
         return list(axes[0])
 
-    def plot_metrics(self, nrows: Any = None, ncols: Any = None, figsize: Any = None, **kwargs: Any) -> Any:
-        """Each metric by epoch; a matplotlib Axes."""
+    def plot_metrics(self, nrows: int | None = None, ncols: int | None = None, figsize: Any = None) -> Any:
+        """Each metric by epoch: a matplotlib Axes, or a list of them where ``nrows`` or ``ncols`` asks for several."""
         names = list(self.metric_names[3:-1] if self.add_time else self.metric_names[3:])
         if not self.values or not names:
             raise NotFittedError("no metric recorded yet; give the Learner metrics= and train it")
-        ax = new_axes()
-        for i, name in enumerate(names):
-            ax.plot([row[2 + i] for row in self.values], marker="o", label=name)
-        ax.set_xlabel("epoch")
-        ax.legend(frameon=False)
-        return ax
+        import matplotlib.pyplot as plt
 
-    def plot_lr_find(
-        self, skip_end: int = 5, return_fig: bool = True, suggestions: Any = None, nms: Any = None, **kwargs: Any
-    ) -> Any:
+        several = nrows is not None or ncols is not None
+        down = nrows or (-(-len(names) // ncols) if ncols else 1)
+        across = ncols or (-(-len(names) // down) if several else 1)
+        if several and down * across < len(names):
+            raise ConfigError(f"{down} by {across} pictures are too few for {len(names)} metrics")
+        _, axes = plt.subplots(down, across, figsize=figsize, layout="constrained", squeeze=False)
+        flat = list(axes.flat)
+        for i, name in enumerate(names):
+            ax = flat[i if several else 0]
+            ax.plot([row[2 + i] for row in self.values], marker="o", label=name)
+            ax.set_xlabel("epoch")
+            ax.legend(frameon=False)
+        for ax in flat[len(names) if several else 1 :]:
+            ax.axis("off")
+        return flat[: len(names)] if several else flat[0]
+
+    def plot_lr_find(self, skip_end: int = 5, return_fig: bool = True, suggestions: Any = None, nms: Any = None) -> Any:
         """Loss against learning rate after ``lr_find``, suggestions marked; a matplotlib Axes."""
         if not self.lrs:
             raise NotFittedError("nothing recorded yet; call lr_find first")

@@ -14,9 +14,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from cofactor.errors import ConfigError, DataError, did_you_mean
+from cofactor.errors import DataError, did_you_mean
 from cofactor.models.torch.layers import MSELossFlat
 from cofactor.notebook._helpers import camel2snake
+from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._lists import L
 from cofactor.notebook._losses import CrossEntropyLossFlat
 
@@ -375,6 +376,7 @@ class _Iloc:
         return self.to.new(frame.iloc[at])
 
 
+@takes_its_own
 class TabularPandas:
     """A frame that knows which columns are categories, numbers and targets, with its procs applied."""
 
@@ -393,10 +395,7 @@ class TabularPandas:
         device: Any = None,
         inplace: bool = False,
         reduce_memory: bool = True,
-        **unknown: Any,
     ) -> None:
-        if unknown:
-            raise ConfigError(f"{type(self).__name__} has no parameter {min(unknown)!r}")
         if do_setup:
             df = as_pandas(df)
             names = [*L(cat_names), *L(cont_names), *L(y_names)]
@@ -476,7 +475,8 @@ class TabularPandas:
         """A row with its procs undone."""
         return self.new(pd.DataFrame([dict(row)])).decode().items.iloc[0]
 
-    def show(self, max_n: int = 10, **kwargs: Any) -> None:
+    @takes("ctxs", "ctx")
+    def show(self, max_n: int = 10) -> None:
         """Show a few rows as they came."""
         show(self.new(self.all_cols.iloc[:max_n]).decode().items)
 

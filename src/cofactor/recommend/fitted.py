@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Self, TypeVar
@@ -10,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._html import table_html
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.model import Model
 from cofactor.recommend.ann.index import Index
@@ -134,6 +136,19 @@ class Fitted:
         newer = f", {self.updates.n_ratings:,} newer ratings" if self.updates.users else ""
         index = f", approximate: {self.index!r}" if self.index is not None else ""
         return f"<{type(self).__name__} {self.name} of {self.data!r}{newer}{index}>"
+
+    def _repr_html_(self) -> str:
+        data, config = self.data, self.model.config
+        size = f"{len(data):,} {data.kind}, {data.n_users:,} users, {data.n_items:,} items"
+        rows: list[tuple[str, str]] = [("trained on", f"{data.name}: {size}" if data.name else size)]
+        if dataclasses.is_dataclass(config) and not isinstance(config, type):
+            usual = ((f, getattr(config, f.name)) for f in dataclasses.fields(config))
+            changed = [f"{f.name}={value!r}" for f, value in usual if value != f.default]
+            rows += [("settings", ", ".join(changed))] if changed else []
+        rows += [(name, f"{value:.4g}") for name, value in list(self.metrics.items())[:8]]
+        rows += [("newer ratings", f"{self.updates.n_ratings:,}")] if self.updates.users else []
+        rows += [("lists", repr(self.index))] if self.index is not None else []
+        return table_html((), rows, f"{type(self).__name__}: {self.name}", left=2)
 
     @property
     def items(self) -> Items:

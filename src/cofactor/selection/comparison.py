@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from cofactor._html import lines_html, table_html
 from cofactor.errors import ConfigError, MissingExtraError
 from cofactor.evaluation import metric_names
 
@@ -115,13 +115,8 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         table = self.table()
-        head = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in table.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in table.rows()
-        )
-        said = "".join(f"<p>{html.escape(line)}</p>" for line in self.verdict.split("\n"))
-        caption = html.escape(f"On {_and(list(self.how))}")
-        return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{said}"
+        caption = f"On {_and(list(self.how))}"
+        return table_html(table.columns, table.rows(), caption) + lines_html(self.verdict.split("\n"))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in types that JSON knows."""

@@ -239,15 +239,23 @@ class Learner:
             total += loss(predicted, data.values[part]) * (len(predicted) / len(data))
         return total
 
-    def lr_find(self, start: float = 1e-5, end: float = 10.0, num: int | None = None, wd: float = 0.01) -> LRFind:
+    def lr_find(
+        self,
+        start: float = 1e-5,
+        end: float = 10.0,
+        num: int | None = None,
+        wd: float = 0.01,
+        stop_div: bool = True,
+    ) -> LRFind:
         """Try learning rates from small to large on a throw-away run (Smith, 2015); weights and order are put back.
 
         ``num`` batches, one rate each. The default is an epoch of them (100 to 2,000): a row of an embedding learns
         only in the batches that it is in, and in fewer batches hardly any row moves before the rate is far too high.
+        It ends where the loss is four times the least so far, unless ``stop_div`` is False.
         """
         if num is None:
             num = min(max(len(self.train) // self.bs, 100), 2000)
-        return lr_find(self, start, end, num, wd)
+        return lr_find(self, start, end, num, wd, stop_div)
 
     # ---- checkpoints
 

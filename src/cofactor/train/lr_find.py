@@ -47,8 +47,9 @@ class LRFind:
         return ax
 
 
-def lr_find(learn: TrainingRun, start: float, end: float, num: int, wd: float) -> LRFind:
-    """Run ``num`` batches at rates from ``start`` to ``end``, stop where the loss blows up, put everything back."""
+def lr_find(learn: TrainingRun, start: float, end: float, num: int, wd: float, stop: bool = True) -> LRFind:
+    """Run ``num`` batches at rates from ``start`` to ``end``, stop where the loss blows up (with ``stop``), put
+    everything back."""
     if learn.model.kind != "batch":
         raise ConfigError(f"{learn.model.name} does not learn by gradient steps, so it has no learning rate to find")
     if not 0 < start < end or num < 10:
@@ -64,7 +65,7 @@ def lr_find(learn: TrainingRun, start: float, end: float, num: int, wd: float) -
                 rows = epoch_order(n, learn.seed, i)
             loss = stepper.run(rows[at * bs : (at + 1) * bs], Hyper(np.array([lr]), mom, wd, bs))
             shown.append(float(smooth.add(loss)[-1]))
-            if not math.isfinite(shown[-1]) or shown[-1] > 4 * min(shown):
+            if stop and (not math.isfinite(shown[-1]) or shown[-1] > 4 * min(shown)):
                 break
     finally:
         stepper.restore(before)

@@ -22,7 +22,7 @@ from cofactor.model import CommonRows, Cost, State, Stepper, TableSize
 from cofactor.models.base.arrays import stored
 from cofactor.models.base.config import GradientConfig, Search, option
 from cofactor.models.base.cost import COMPILED, TORCH
-from cofactor.models.dot_bias.model import infer_range
+from cofactor.models.dot_bias.model import LOSSES, infer_range
 from cofactor.models.neural.saved import PREFIX, arrays_of, embedding_sizes
 from cofactor.models.torch.module import TorchModule, need_torch, parts
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from cofactor.models.neural.network import Net, Prior
+    from cofactor.models.torch.stepper import Kernel
 
 Array = NDArray[Any]
 _NONE = np.empty(0, np.int64)
@@ -84,6 +85,9 @@ class Neural(TorchModule):
     Config: ClassVar[type[Any]] = NeuralConfig
 
     def __init__(self, config: NeuralConfig | None = None, *, device: Any = None) -> None:
+        self._network: nn.Module | None = None
+        self._kernel: Kernel | None = None
+        """What trains in place of autograd, where it can."""
         super().__init__(config or NeuralConfig(), device=device)
         self.y_range: tuple[float, float] | None = None
         self._saved: dict[str, Array] | None = None
@@ -92,22 +96,47 @@ class Neural(TorchModule):
 
     @classmethod
     def cost(cls, config: NeuralConfig, size: TableSize) -> Cost:
-        """Rows as PyTorch wants them, and those of an epoch; embeddings and layers with gradients and both moments."""
+        """Embeddings and layers with both moments, as PyTorch and as the kernel have them; the order of an epoch.
+        Autograd, on a GPU say, takes the rows as 20 bytes more."""
         n, shape = size.ratings, (size.users, size.items)
         tables = embedding_sizes(config, shape)
         numbers = sum(rows * width for rows, width in tables)
+        wide = sum(rows * ((width + 15) // 16 * 16) for rows, width in tables)
         sizes = [sum(width for _, width in tables), *config.layers, 1]
         dense = sum(a * b for a, b in pairwise(sizes))
-        kept = 20 * n + 16 * (numbers + dense)
-        work = config.epochs * (6.0 * n * dense + n * 60e3 / config.batch_size + 2.0 * numbers * n / config.batch_size)
-        return Cost(kept + 40 * n + 20 * numbers, kept, work, f"{config.epochs} epochs x n x layers", COMPILED + TORCH)
+        kept = 12 * (numbers + wide + 2 * dense)
+        work = config.epochs * n * (0.12 * dense + 6.0 * sizes[0] + 6e3 / config.batch_size)
+        memory = kept + 24 * n + 12 * numbers
+        return Cost(memory, kept, work, f"{config.epochs} epochs x n x layers", COMPILED + TORCH)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> Stepper:
-
         c = self.config
-        self._saved = None
+        self._saved, self._kernel = None, None
         self.y_range = infer_range(data, c.loss) if isinstance(c.y_range, str) else c.y_range
-        return super().stepper(data, rng)
+        found: Any = super().stepper(data, rng)
+        torch_parts = parts()
+        if found.device.type == "cpu" and isinstance(found.optimizer, torch_parts.optim.AdamRun):
+            self._kernel = found.kernel = _fused().Fused(
+                found.module,
+                (data.users, data.items),
+                data.values,
+                lambda: found.optimizer,
+                loss=LOSSES[c.loss],
+                seed=int(rng.integers(2**63)),
+            )
+        stepper: Stepper = found
+        return stepper
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The network as a module, its weights as they are now."""
+        if self._kernel is not None:
+            self._kernel.flush()
+        return self._network
+
+    @module.setter
+    def module(self, module: nn.Module | None) -> None:
+        self._network = module
 
     def begin_from(self, stepper: Stepper, old: Self, users: CommonRows, items: CommonRows) -> bool:
         """Take over the weights of an earlier network before training: its layers whole, and the embeddings of the
@@ -148,7 +177,7 @@ class Neural(TorchModule):
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         if (known := self._arrays()) is None:
             return super().predict(users, items, times)
-        found: Array = _network().predict(
+        found: Array = _arithmetic().predict(
             *known, self._user_table(), np.asarray(users, np.int64), np.asarray(items, np.int64)
         )
         return found
@@ -170,19 +199,19 @@ class Neural(TorchModule):
         """Rows of the user embedding, float32 (B, d), that fit each history best, all else fixed."""
         if (known := self._arrays()) is None:
             return super().fold_in(histories)
-        found: Array = _network().fold_in(*known, histories, self.config.loss, self.noise)
+        found: Array = _arithmetic().fold_in(*known, histories, self.config.loss, self.noise)
         return found
 
     def scores_from(self, user_state: Array) -> Array:
         if (known := self._arrays()) is None:
             return super().scores_from(user_state)
-        found: Array = _network().scores(known[0], user_state)
+        found: Array = _arithmetic().scores(known[0], user_state)
         return found
 
     def scores_among(self, user_state: Array, items: Array) -> Array:
         if (known := self._arrays()) is None:
             return np.ascontiguousarray(super().scores_from(user_state)[:, items])
-        found: Array = _network().scores(known[0], user_state, items)
+        found: Array = _arithmetic().scores(known[0], user_state, items)
         return found
 
     def item_embedding(self) -> Array:
@@ -207,10 +236,10 @@ class Neural(TorchModule):
             key = (self._runs, *map(type, module.modules()), *((t.data_ptr(), t._version) for t in tensors))
         if self._known_arrays is None or self._known_arrays[0] != key:
             if self._saved is None:
-                net = _network().net_of(self._module())
+                net = _arithmetic().net_of(self._module())
             else:
-                net = _network().net_from(self._saved, self.y_range)
-            found = None if net is None else (net, _network().feature_prior(net, self._user_table()))
+                net = _arithmetic().net_from(self._saved, self.y_range)
+            found = None if net is None else (net, _arithmetic().feature_prior(net, self._user_table()))
             self._known_arrays = key, found
         return self._known_arrays[1]
 
@@ -242,7 +271,15 @@ class Neural(TorchModule):
 
 
 @functools.cache
-def _network() -> ModuleType:
+def _fused() -> ModuleType:
+    """The kernel that trains; loaded when first used, with torch."""
+    from cofactor.models.neural import fused
+
+    return fused
+
+
+@functools.cache
+def _arithmetic() -> ModuleType:
     """The arithmetic of the network on plain arrays; loaded when first used, with its kernels."""
     from cofactor.models.neural import network
 

@@ -17,6 +17,7 @@ from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR
 from cofactor.kernels import relu_net
 from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.products import dots
 from cofactor.models.dot_bias.fold_in import Loss, losses_of
 from cofactor.models.neural.saved import NORM
 
@@ -165,11 +166,9 @@ def scores(net: Net, states: Array, items: Array | None = None) -> Array:
     """float32 (len(states), n_items): the prediction for every item, for users with these rows; or for some ``items``
     alone (codes, a column each), with the same bits.
 
-    Each user is worked out by one thread, so the bits do not depend on how many there are.
+    Each user is worked out alone and by one thread, so the bits depend neither on threads nor on the other users.
     """
-
-    with one_thread():
-        first = np.asarray(states, np.float32) @ net.user_in
+    first = dots(np.asarray(states, np.float32), np.ascontiguousarray(net.user_in.T))
     codes = np.arange(len(net.items)) if items is None else np.asarray(items, np.int64)
     out = np.empty((len(first), len(codes)), np.float32)
     if net.layers:

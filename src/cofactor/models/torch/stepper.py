@@ -5,9 +5,10 @@ This file needs torch; whoever imports it checks that first (``torch_module.need
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,8 +29,27 @@ CHUNK = 100
 """Batches between two looks at Ctrl-C on a CPU. A GPU gets whole epochs, so that nothing waits for it."""
 
 
+class Kernel(Protocol):
+    """A faster way to train a module than autograd, with the same arithmetic."""
+
+    def begin(self, batch_size: int) -> bool:
+        """Whether the module, as it is now, can be trained by it."""
+        ...
+
+    def train(self, rows: Array, hyper: Hyper) -> Array:
+        """As :meth:`Stepper.run`."""
+        ...
+
+    def flush(self) -> None:
+        """Bring the module and its optimizer up to date."""
+        ...
+
+
 class TorchStepper(Stepper):
-    """Trains a module in place. ``data`` goes to the device once; each run takes its rows by one ``index_select``."""
+    """Trains a module in place. ``data`` goes to the device once; each run takes its rows by one ``index_select``.
+
+    ``kernel``, where there is one, trains in place of autograd as long as it can.
+    """
 
     def __init__(
         self,
@@ -51,12 +71,18 @@ class TorchStepper(Stepper):
         self.report = report
         """Is given the losses of each run of batches."""
         self.interrupt_every = CHUNK if device.type == "cpu" else 0
-        self.x = pairs(data.users, data.items, offset, device)
-        self.y = torch.from_numpy(np.array(data.values, np.float32)).to(device)
+        self.data, self.offset = data, offset
+        self.kernel: Kernel | None = None
         self.optimizer = optimizer(module)
         with own_rng(device):
             seed_rng(seed, device)
             self.rng = rng_state(device)
+
+    @functools.cached_property
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """The rows on the device: x (n, 2) and y (n,)."""
+        y = torch.from_numpy(np.array(self.data.values, np.float32)).to(self.device)
+        return pairs(self.data.users, self.data.items, self.offset, self.device), y
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
         if rows is None or hyper is None:
@@ -64,8 +90,13 @@ class TorchStepper(Stepper):
         n, bs = len(hyper.lr), hyper.batch_size
         if len(rows) != n * bs or n == 0:
             raise ConfigError(f"{len(rows)} rows are not {n} batches of {bs}")
+        if self.kernel is not None and self.kernel.begin(bs):
+            trained = self.kernel.train(rows, hyper)
+            self.report(trained)
+            return trained
+        x, y = self.tensors
         at = torch.from_numpy(np.ascontiguousarray(rows)).to(self.device)
-        xs, ys = torch.split(self.x.index_select(0, at), bs), torch.split(self.y.index_select(0, at), bs)
+        xs, ys = torch.split(x.index_select(0, at), bs), torch.split(y.index_select(0, at), bs)
         module, loss_of, step = self.module, self.loss, self.optimizer.step
         lrs, moms, wd = hyper.lr.tolist(), hyper.momentum.tolist(), float(hyper.weight_decay)
         losses = []
@@ -87,12 +118,18 @@ class TorchStepper(Stepper):
         self.report(found)
         return np.asarray(found)
 
+    def flush(self) -> None:
+        if self.kernel is not None:
+            self.kernel.flush()
+
     def snapshot(self) -> State:
+        self.flush()
         arrays = module_state(self.module)
         arrays |= {f"optimizer.{k}": v for k, v in self.optimizer.state().items()}
         return arrays | {f"rng.{i}": r.numpy().copy() for i, r in enumerate(self.rng)}
 
     def restore(self, state: Mapping[str, Array]) -> None:
+        self.flush()
         load_module_state(self.module, state)
         self.optimizer.restore(
             {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}

@@ -1,0 +1,68 @@
+"""Keywords that are not known are refused, by name, with the nearest one that is."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from cofactor.errors import ConfigError, did_you_mean
+
+F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
+
+
+class KeywordError(ConfigError, TypeError):
+    """A function was given a keyword that it does not have."""
+
+
+def refuse(name: str, given: Iterable[str], known: Iterable[str], harmless: Iterable[str] = ()) -> None:
+    """KeywordError for the first keyword that is neither known nor harmless."""
+    names, more = list(known), list(harmless)
+    for word in given:
+        if word not in names and word not in more:
+            there = f"; it has: {', '.join(names)}." if names else "; it has none."
+            raise KeywordError(f"{name} has no keyword {word!r}{there}{did_you_mean(word, names, 1)}")
+
+
+def takes(*harmless: str) -> Callable[[F], F]:
+    """Decorator: keywords that the function does not name are refused; ``harmless`` ones are taken and change nothing.
+
+    A harmless keyword is one of the library's that says how to do something here done in one way only (``ctxs``,
+    ``pickle_module``).
+    """
+
+    def decorate(function: F) -> F:
+        known = [
+            p.name
+            for p in inspect.signature(function).parameters.values()
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in ("self", "cls")
+        ]
+        name = function.__qualname__.removesuffix(".__init__")
+
+        @functools.wraps(function)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                refuse(name, kwargs, known, harmless)
+                kwargs = {k: v for k, v in kwargs.items() if k not in harmless}
+            return function(*args, **kwargs)
+
+        return checked  # type: ignore[return-value]
+
+    return decorate
+
+
+def takes_its_own(kind: C) -> C:
+    """Decorator of a class: each public method refuses keywords that it does not name, unless it passes them on."""
+    for name, value in list(vars(kind).items()):
+        inner = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
+        if not inspect.isfunction(inner) or (name.startswith("_") and name != "__init__"):
+            continue
+        if any(p.kind is p.VAR_KEYWORD for p in inspect.signature(inner).parameters.values()) or hasattr(
+            inner, "__wrapped__"
+        ):
+            continue
+        checked = takes()(inner)
+        setattr(kind, name, type(value)(checked) if inner is not value else checked)
+    return kind
