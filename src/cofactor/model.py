@@ -218,6 +218,15 @@ class ScoresSome(Protocol):
 
 
 @runtime_checkable
+class ChoosesSettings(Protocol):
+    """Optional: some settings that the config leaves open are chosen inside training."""
+
+    def settled(self) -> Any:
+        """The config with what was chosen in place of what was left open; after training."""
+        ...
+
+
+@runtime_checkable
 class SumsHistory(Protocol):
     """Optional: a score is a sum over the entries of the history, and of what does not depend on it."""
 
@@ -232,7 +241,16 @@ class LeavesOut(Protocol):
 
     def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
         """float64 (len(items), 1 + len(positions)): the scores of items for the one row of ``history``, then for the
-        same without each of its entries at ``positions``."""
+        same without each of its entries at ``positions``. What the average user adds stays (``StartsFromAverage``)."""
+        ...
+
+
+@runtime_checkable
+class StartsFromAverage(Protocol):
+    """Optional: scores start from those of the average user, which count less the more of a user is known."""
+
+    def average_part(self, history: CSR, items: Array) -> Array:
+        """float64 (len(items),): what the average user adds to the scores for the one row of ``history``."""
         ...
 
 

@@ -306,6 +306,9 @@ def test_sources_that_cannot_be_used(folder: Path, tmp_path: Path) -> None:
     for model, words in (("slim", "slim trains on one machine"), ("nobody", "nobody")):
         with pytest.raises(ConfigError, match=words):
             engines.fit(folder, model, tmp_path / "w", tmp_path / "m.cofactor")
+    for odd in ({"half_life": 3.0}, {"weighting": "rp3beta"}):
+        with pytest.raises(ConfigError, match=f"item-cosine with .*{next(iter(odd))}.* trains on one machine"):
+            engines.fit(folder, "item-cosine", tmp_path / "w", tmp_path / "m.cofactor", **odd)
     assert not (tmp_path / "w").exists()
 
 

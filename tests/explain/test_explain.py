@@ -79,11 +79,14 @@ def test_both_accounts_sum_to_the_prediction(fitted, name):
 
 
 @pytest.mark.parametrize("name", ["ease", "slim", "item-cosine"])
-def test_linear_models_leave_no_rest(fitted, name):
-    account = fitted(name).explain(history={"i01": 5, "i02": 4, "i15": 1}, item="i05")
+def test_linear_models_leave_what_the_average_user_adds(fitted, name):
+    rec = fitted(name)
+    account = rec.explain(history={"i01": 5, "i02": 4, "i15": 1}, item="i05")
     assert account.user is None
     assert len(account.terms) == 0
-    assert account.rest == pytest.approx(0, abs=1e-5)
+    code = rec.data.item_ids.encode(["i05"])[0]
+    assert account.rest == pytest.approx(3 / (2 + 3) * rec.model.average[code], abs=1e-5)
+    assert account.to_dict()["rest_is"] == "popular with everybody"
 
 
 @settings(max_examples=25, deadline=None)

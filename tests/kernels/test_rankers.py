@@ -11,11 +11,12 @@ from cofactor.data.interactions import Interactions, csr
 from cofactor.errors import ConfigError
 from cofactor.kernels import bpr
 from cofactor.models import model_class
+from cofactor.models.base.neighbours import nearest
 from cofactor.models.base.sparse import transposed
 from cofactor.models.base.strength import strengths
 from cofactor.models.ease import ease_weights, gram
 from cofactor.models.ials import improve, ridges, width_of
-from cofactor.models.item_cosine import ItemCosineConfig, item_weights, nearest
+from cofactor.models.item_cosine import ItemCosineConfig, item_weights
 from cofactor.models.slim import slim_weights
 from toys import dense, noise
 from toys import interactions as table

@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cofactor.data import splits
 from cofactor.data.interactions import CSR, csr
 from cofactor.errors import BundleError, ConfigError
 from cofactor.evaluation.metrics import ndcg
-from cofactor.models.blend import Blend, BlendConfig, chosen_weights, greedy, mean_ndcg, mix
+from cofactor.models.base.mixing import Standing, greedy, mix, ndcg_of
+from cofactor.models.blend import DENSE, NAMES, SPARSE, Blend, BlendConfig, chosen_weights
+from cofactor.models.ease import EaseConfig
+from cofactor.models.graph_filter import GraphFilterConfig
+from cofactor.models.item_cosine import ItemCosineConfig
+from cofactor.models.popular import PopularConfig
 from toys import blocks, noise
 from toys import trained_ranker as fitted
 
@@ -40,16 +46,27 @@ def test_standardised_over_the_items_not_seen() -> None:
         np.testing.assert_allclose(found[r], wanted, atol=1e-4)
 
 
-def test_mean_ndcg_is_that_of_the_metrics() -> None:
-    seen, wanted = random_rows(0.2, 0), random_rows(0.1, 1)
+def standing_of_tables(scores: np.ndarray, wanted: CSR) -> Standing:
+    hits = np.zeros(scores.shape[1:], dtype=bool)
+    hits[np.repeat(np.arange(wanted.n_rows), wanted.counts), wanted.indices] = True
+    return Standing(scores, hits, wanted.counts)
+
+
+def test_ndcg_is_that_of_the_metrics() -> None:
+    wanted = random_rows(0.1, 1)
+    wanted = wanted.take(np.arange(50))._replace(
+        indptr=np.append(wanted.indptr[:-1], wanted.indptr[-2])
+    )  # one has none
+    wanted = wanted._replace(indices=wanted.indices[: wanted.indptr[-1]])
     scores = np.random.default_rng(2).normal(size=(3, 50, 30)).astype(np.float32)
+    scores[:, :, 25:] = -np.inf
     weights = np.array([0.5, 0.0, 2.0])
-    mixed = np.tensordot(weights, scores, 1)
-    for r in range(50):
-        mixed[r, seen.row(r)[0]] = -np.inf
+    mixed = 0.5 * scores[0] + 2 * scores[2]
     top = np.argsort(-mixed, axis=1)[:, :10]
     hits = np.array([np.isin(top[r], wanted.row(r)[0]) for r in range(50)])
-    assert mean_ndcg(scores, weights, seen, wanted, 10) == pytest.approx(ndcg(hits, wanted.counts).mean())
+    found = ndcg_of(standing_of_tables(scores, wanted), weights, 10)
+    np.testing.assert_allclose(found, ndcg(hits, wanted.counts))
+    assert np.isnan(found[49])
 
 
 def test_greedy_finds_the_planted_weights() -> None:
@@ -57,13 +74,12 @@ def test_greedy_finds_the_planted_weights() -> None:
     scores = rng.normal(size=(3, 400, 200)).astype(np.float32)
     best = np.argsort(-(scores[0] + scores[2]), axis=1)[:, :5].ravel()
     wanted = csr(np.repeat(np.arange(400), 5), best, np.ones(2000), 400, 200)
-    nothing = csr(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0), 400, 200)
-    np.testing.assert_allclose(greedy(scores, nothing, wanted, 10, 20), [0.5, 0, 0.5], atol=0.051)
+    np.testing.assert_allclose(greedy(standing_of_tables(scores, wanted), 10), [0.5, 0, 0.5], atol=0.051)
 
 
 def test_chooses_the_model_that_knows() -> None:
     data, _ = blocks()
-    weights = chosen_weights(data, BlendConfig(models=("popular", "item-cosine")), seed=0)
+    weights = chosen_weights(data, BlendConfig(), 0, {"popular": PopularConfig(), "item-cosine": ItemCosineConfig()})
     assert weights[1] > 0.6
     assert weights.sum() == pytest.approx(1)
 
@@ -97,7 +113,6 @@ def test_one_seed_one_result() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"models": ()}, "one or more"),
         ({"models": ("ease", "ease")}, "twice"),
         ({"models": ("blend",)}, "other models"),
         ({"models": SOME, "weights": (1.0,)}, "one a model"),
@@ -121,6 +136,36 @@ def test_a_model_that_tells_nothing_is_not_chosen() -> None:
     """Of a constant model's equal scores the first item comes first, which here happens to be the wanted one."""
     scores = np.zeros((2, 3, 4), dtype=np.float32)
     scores[1] = [0.0, 3.0, 2.0, 1.0]
-    nothing = csr(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), 3, 4)
     wanted = csr(np.arange(3, dtype=np.int32), np.zeros(3, np.int32), np.ones(3, np.float32), 3, 4)
-    np.testing.assert_array_equal(greedy(scores, nothing, wanted, 2, 5), [0, 1])
+    np.testing.assert_array_equal(greedy(standing_of_tables(scores, wanted), 2, 5), [0, 1])
+
+
+def test_models_follow_the_table() -> None:
+    assert BlendConfig().for_table(6_000, 943, 600) == DENSE
+    assert BlendConfig().for_table(800_000, 30_000, 41_000) == SPARSE
+    assert BlendConfig(models=("ease",)).for_table(10, 10, 10) == ("ease",)
+    model = fitted("blend", noise(), models=())
+    assert model.weights.shape == (len(NAMES),)
+    assert set(model.parts) <= set(DENSE)
+    again = Blend.from_state(model.config, model.state())
+    np.testing.assert_array_equal(again.scores(np.arange(9)), model.scores(np.arange(9)))
+
+
+def test_what_is_chosen_inside_training_is_chosen_once() -> None:
+    configs = {"ease": EaseConfig(neighbours=5), "graph-filter": GraphFilterConfig(), "popular": PopularConfig()}
+    chosen_weights(noise(), BlendConfig(), 0, configs)
+    assert configs["ease"].local_reg is not None
+    assert configs["graph-filter"].to_power is not None
+    assert configs["graph-filter"].low_pass is not None
+    assert configs["popular"] == PopularConfig()
+
+
+def test_the_future_is_held_out_where_there_are_times() -> None:
+    """Half of the items are taken early, half late: popularity of late is what tells the future."""
+    data = noise(200, 60, 0.3)
+    times = np.where(data.items < 30, 0, 200) * 86_400 + np.arange(len(data)) * 60
+    order = np.argsort(times)
+    data = data.take(order).replace(times=times[order].astype(np.int64))
+    recent = "popular:half_life=2"
+    assert fitted("blend", data, models=("popular", recent)).weights[1] > 0.7
+    assert splits.auto(data).how.startswith("temporal")

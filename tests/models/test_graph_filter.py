@@ -7,11 +7,13 @@ from numba import config
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError
 from cofactor.models.base.inner import hold_entries, inner_ndcg
+from cofactor.models.base.neighbours import walks
 from cofactor.models.base.sparse import times
 from cofactor.models.base.spectrum import right_singular
 from cofactor.models.ease import Ease, EaseConfig, near_of, near_weights
-from cofactor.models.graph_filter import GraphFilter, GraphFilterConfig, low_pass, walks
+from cofactor.models.graph_filter import GraphFilter, GraphFilterConfig, low_pass
 from cofactor.testing import model_checks, toy_blocks
+from toys import noise, trained_ranker
 
 N_USERS, N_ITEMS = 150, 40
 
@@ -82,6 +84,7 @@ def test_scores_are_the_sum_of_both_filters():
     rows = data.by_user.take(np.arange(20))
     plain = dense(rows._replace(values=np.ones_like(rows.values)))
     wanted = plain @ dense(model.weights) + plain @ model.inward.astype(float) @ model.outward.T
+    wanted += 3 / (2 + rows.counts[:, None]) * model.average
     assert np.allclose(model.scores(np.arange(20)), wanted, atol=1e-4)
     assert model.chosen == (0.2, 0.5)
 
@@ -116,7 +119,7 @@ def test_entries_held_out_inside_training():
 def test_ease_on_nearest_items_is_a_weighted_ridge_regression():
     rows, table = some_rows()
     k = N_ITEMS - 1
-    found = dense(near_weights(rows, k, EaseConfig(local_reg=3.0, dropout=0.25), np.random.default_rng(0)))
+    found = dense(near_weights(rows, k, EaseConfig(local_reg=3.0, dropout=0.25), np.random.default_rng(0))[0])
     lengths = np.maximum((table > 0).sum(axis=1), 1)
     gram = (table.T * lengths**-0.5) @ table
     penalized = gram + np.diag(3.0 + np.diag(gram) / 3)
@@ -153,3 +156,19 @@ def test_ease_takes_neighbours_by_itself_where_there_are_many_items():
 @pytest.mark.parametrize("check", model_checks(Ease, EaseConfig(neighbours=12)), ids=str)
 def test_ease_with_neighbours_conforms(check):
     check()
+
+
+def test_rp3beta_is_two_steps_with_popularity_held_back():
+    """Against the dense arithmetic of Paudel et al. (2017), with alpha 1."""
+    data = noise(40, 15, 0.3)
+    x = np.zeros((40, 15))
+    x[data.users, data.items] = 1.0
+    users, items = np.maximum(x.sum(1, keepdims=True), 1), x.sum(0)
+    wanted = (x.T / items[:, None]) @ (x / users) / items[None, :] ** 0.3
+    np.fill_diagonal(wanted, 0)
+    model = trained_ranker("item-cosine", data, weighting="rp3beta", b=0.3, neighbours=15, min_rating_weight=1.0)
+    np.testing.assert_allclose(dense(model.weights), wanted, rtol=1e-4, atol=1e-7)
+    few = trained_ranker("item-cosine", data, weighting="rp3beta", b=0.3, neighbours=3, min_rating_weight=1.0)
+    few = dense(few.weights)
+    assert ((few > 0).sum(axis=1) == 3).all()
+    assert (few[few > 0] == dense(model.weights)[few > 0]).all()

@@ -19,7 +19,7 @@ from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation import evaluate
 from cofactor.fitting.estimate import table_size
-from cofactor.selection import mixing
+from cofactor.models.base import mixing
 from cofactor.selection.budget import counted
 from cofactor.selection.choose import ChoiceWarning, auto_candidates, choose, inner_splits, trial_notes
 from cofactor.selection.subsamples import few_users, random_rows, some_users

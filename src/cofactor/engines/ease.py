@@ -16,13 +16,14 @@ from cofactor.engines.work import Done, Work, put, take
 from cofactor.errors import ConfigError
 from cofactor.models.base.inner import InnerSplit, entries_of, held_entries, kept_entries, some_users
 from cofactor.models.base.local_ridge import NO_ROWS
-from cofactor.models.base.rankers import csr_state, popularity_of
+from cofactor.models.base.rankers import popularity_of
 from cofactor.models.base.strength import strengths
 from cofactor.models.ease import (
     HELD,
     SHRINK,
     USER_POWER,
     USERS,
+    Ease,
     EaseConfig,
     best_reg,
     check_entries,
@@ -53,8 +54,7 @@ def train(work: Work, data: Prepared, config: EaseConfig, seed: int) -> tuple[di
         reg = _local_reg(work, data, weights, k, config, chosen)
     put_gram(work, data, "gram", weights, sizes)
     found = regress(work, data, "gram", sizes, k, SHRINK, [(reg, config.dropout)])[0]
-    state = {**csr_state(found, "weights"), **csr_state(history(data), "history")}
-    return {**state, "popularity": popularity_of(counts), "range": limits}, [[float("nan")] * 2]
+    return Ease.assembled(config, found, history(data), popularity_of(counts), limits), [[float("nan")] * 2]
 
 
 def _local_reg(work: Work, data: Prepared, weights: Weights, k: int, c: EaseConfig, seed: int) -> float:

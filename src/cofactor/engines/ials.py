@@ -16,7 +16,18 @@ from cofactor.engines.work import Done, Work, put, take
 from cofactor.kernels.sums import leaves_of, nodes_of
 from cofactor.models.base.rankers import popularity_of
 from cofactor.models.base.strength import strengths
-from cofactor.models.ials import IalsConfig, gram_nodes, improve, padded, penalty_nodes, ridges, start_items, width_of
+from cofactor.models.ials import (
+    IalsConfig,
+    average_user,
+    gram_nodes,
+    improve,
+    padded,
+    penalty_nodes,
+    ridges,
+    start_items,
+    started,
+    width_of,
+)
 
 Array = NDArray[Any]
 
@@ -41,14 +52,18 @@ def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[di
             if side == "user":
                 penalty = summed(found, "penalty")
         losses.append([float((summed(found, "losses") + penalty) / max(data.rows, 1)), float("nan")])
-    users, items = (whole(data, side, f"table-{c.epochs}")[:, : c.n_factors] for side in ("user", "item"))
+    tables = [whole(data, side, f"table-{c.epochs}") for side in ("user", "item")]
+    rated = np.concatenate([np.diff(take(data.folder, f"user-{at}-indptr")) for at, _, _ in data.blocks("user")])
+    average = average_user(*tables, rated, counts, constants)[: c.n_factors]
+    users, items = (table[:, : c.n_factors] for table in tables)
     state = {
-        "user_factors": np.ascontiguousarray(users),
+        "user_factors": np.ascontiguousarray(started(users, rated, average)),
         "item_factors": np.ascontiguousarray(items),
         "item_bias": np.zeros(data.size("item"), np.float32),
         "popularity": popularity_of(counts),
         "range": limits,
         "mean_count": np.array(data.rows / max(data.size("user"), 1)),
+        "average": average,
     }
     return state, losses
 

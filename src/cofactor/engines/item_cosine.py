@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor.data.interactions import CSR
 from cofactor.engines.blocks import first_chunk, gather, history, items_of, jobs, rows_of, summed, whole
 from cofactor.engines.prepare import Prepared
 from cofactor.engines.values import item_counts, strength
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.kernels.similarity import add_dots, keep_nearest
 from cofactor.kernels.sums import leaves_of, nodes_of
-from cofactor.models.base.rankers import csr_state, popularity_of
+from cofactor.models.base.local_ridge import NO_ROWS
+from cofactor.models.base.rankers import popularity_of
 from cofactor.models.base.strength import strengths
-from cofactor.models.item_cosine import ItemCosineConfig, entry_weights, item_norms, item_sums, user_idf
+from cofactor.models.item_cosine import ItemCosine, ItemCosineConfig, entry_weights, item_norms, item_sums, user_idf
 
 Array = NDArray[Any]
 
@@ -38,13 +40,9 @@ def train(
     near = work.step("cosine-e", nearest_task, jobs(data, "item", **shared))
     kept = whole(data, "item", "near-count")
     assert sum(near) == int(kept.sum())
-    weights = {
-        "weights_indptr": np.concatenate([[0], np.cumsum(kept)]).astype(np.int64),
-        "weights_indices": whole(data, "item", "near"),
-        "weights_values": whole(data, "item", "near-weight"),
-    }
-    state = {**weights, **csr_state(history(data), "history"), "popularity": popularity_of(counts), "range": limits}
-    return state, [[float("nan")] * 2]
+    indptr = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+    found = CSR(indptr, whole(data, "item", "near"), whole(data, "item", "near-weight"), NO_ROWS, data.size("item"))
+    return ItemCosine.assembled(config, found, history(data), popularity_of(counts), limits), [[float("nan")] * 2]
 
 
 def count_task(job: dict[str, Any]) -> Done:

@@ -101,6 +101,7 @@ def fit(
             f"{model} trains on one machine (cofactor.fit), which a sample of the users makes possible at any size; in"
             f" blocks of rows train: {', '.join(sorted(MODELS))}"
         )
+    check_blocks(model, settings)
     check_writable(out)
     executor = executor or Here()
     check_duplicates(duplicates)
@@ -150,6 +151,16 @@ def fit(
     trained = model_class(model).from_state(settings, state)
     save(Fitted(trained, rows, seed=int(seed), history=history), out)
     return load(out)
+
+
+def check_blocks(model: str, settings: Any) -> None:
+    """ConfigError for settings that only training on one machine knows."""
+    if model not in ("popular", "next-item") and getattr(settings, "half_life", 0.0):
+        raise ConfigError(f"{model} with a half_life trains on one machine (cofactor.fit); set half_life=0 for blocks")
+    if getattr(settings, "weighting", "") == "rp3beta":
+        raise ConfigError(
+            f"{model} with weighting='rp3beta' trains on one machine (cofactor.fit); take bm25, tfidf or cosine"
+        )
 
 
 def _spark_parts(frame: Any, work: Path) -> Path:

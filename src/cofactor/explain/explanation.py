@@ -14,7 +14,7 @@ from cofactor._html import lines_html, table_html
 from cofactor._plot import short
 from cofactor.data.kind import Kind
 from cofactor.explain.waterfall import waterfall
-from cofactor.model import Additive
+from cofactor.model import Additive, StartsFromAverage
 from cofactor.recommend.contributions import EXPLAINED, contributions, entries_compared
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.profiles import UserProfile
@@ -55,6 +55,8 @@ class Explanation:
     kind: Kind = "ratings"
     column: str | None = None
     """What the values are, and the name of their column."""
+    rest_is: str = "everything else"
+    """What ``rest`` is: of rankers that start from the average user, what that user adds."""
 
     def linked_sum(self) -> float:
         """The link of the sum of the terms: equal to the prediction."""
@@ -121,7 +123,7 @@ class Explanation:
             others = self.others(5)
             things = "ratings" if self.explicit else "choices"
             lines += [f"  {n} other {things} {way} it: {total:+z.{self.digits}f}" for way, n, total in others]
-            lines.append(f"  everything else: {self.rest:+z.{self.digits}f}")
+            lines.append(f"  {self.rest_is}: {self.rest:+z.{self.digits}f}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -152,6 +154,7 @@ class Explanation:
             "terms": self.terms.to_dicts(),
             "rated": self.rated.to_dicts(),
             "rest": self.rest,
+            "rest_is": self.rest_is,
             "neighbours": self.neighbours.to_dicts(),
             "reason": self.reason,
             "strongest": self.strongest(8).to_dicts(),
@@ -161,9 +164,8 @@ class Explanation:
         """A waterfall: from everything else, over the ``n`` strongest ratings, to the prediction; a matplotlib Axes."""
         who = "this history" if self.user is None else f"user {self.user}"
         title = f"{short(self.label, 50)} for {who}"
-        return waterfall(
-            self.rated, self.rest, self.prediction, n=n, digits=self.digits, explicit=self.explicit, title=title
-        )
+        shown: dict[str, Any] = {"n": n, "digits": self.digits, "explicit": self.explicit, "title": title}
+        return waterfall(self.rated, self.rest, self.prediction, rest_is=self.rest_is, **shown)
 
 
 def linked(total: float, link: str, y_range: tuple[float, float] | None) -> float:
@@ -212,6 +214,7 @@ def explain(rec: Fitted, who: UserProfile, item: int, *, n: int) -> Explanation:
         leads=rated["item"].to_list().index(lead) if names else None,
         kind=rec.data.kind,
         column=rec.data.columns.rating,
+        rest_is="popular with everybody" if isinstance(rec.model, StartsFromAverage) else "everything else",
     )
 
 

@@ -11,11 +11,19 @@ from cofactor._plot import BLUE, GRAY, ORANGE, short, subplots
 
 
 def waterfall(
-    rated: pl.DataFrame, rest: float, prediction: float, *, n: int, digits: int, explicit: bool, title: str
+    rated: pl.DataFrame,
+    rest: float,
+    prediction: float,
+    *,
+    n: int,
+    digits: int,
+    explicit: bool,
+    title: str,
+    rest_is: str = "everything else",
 ) -> Any:
-    """Bars from "everything else", over the ``n`` strongest ratings and the others together, to the prediction.
+    """Bars from ``rest``, over the ``n`` strongest ratings and the others together, to the prediction.
 
-    ``rated`` is the frame of :class:`Explanation`; returns a matplotlib Axes.
+    ``rest_is`` names the rest; ``rated`` is the frame of :class:`Explanation`; returns a matplotlib Axes.
     """
     name = "title" if "title" in rated.columns else "item"
     steps = [
@@ -37,7 +45,7 @@ def waterfall(
         ax.text(max(begin, end), row, f" {value:+z.{digits}f}" if row else f" {rest:.{digits}f}", va="center")
     ax.barh([0, len(steps) + 1], np.array([rest, prediction]) - left, left=left, color=GRAY)
     ax.text(prediction, len(steps) + 1, f" {prediction:.{digits}f}", va="center")
-    labels = ["everything else", *(label for label, _ in steps), "prediction"]
+    labels = [rest_is, *(label for label, _ in steps), "prediction"]
     ax.set_yticks(range(len(labels)), labels)
     ax.set_xlim(left, float(max(*ends, prediction)) + 0.3 * room)
     ax.invert_yaxis()

@@ -108,3 +108,41 @@ def ndcg_rows(
         for place in range(min(n, len(good))):
             best += 1.0 / np.log2(place + 2.0)
         out[r] = gain / best
+
+
+@njit(cache=True, nogil=True)
+def listed_ndcg(
+    first: int, last: int, scores: Array, weights: Array, hits: Array, relevant: Array, n: int, out: Array
+) -> None:
+    """``out[r]``, for r from ``first`` to ``last``: NDCG at ``n`` of the columns by ``weights @ scores[:, r]``.
+
+    ``scores`` (models, rows, columns), -inf where there is no column; ``hits`` bool (rows, columns); ``relevant``: how
+    many relevant items a row has in all. Of equal sums the first column is taken; NaN for a row with none relevant.
+    """
+    models, _, width = scores.shape
+    row = np.empty(width, dtype=np.float32)
+    top = np.empty(n, dtype=np.int64)
+    for r in range(first, last):
+        row[:] = 0.0
+        for m in range(models):
+            w, part = np.float32(weights[m]), scores[m, r]
+            if w != 0.0:
+                for i in range(width):
+                    row[i] += w * part[i]
+        held = 0
+        for i in range(width):
+            if row[i] == -np.inf or (held == n and row[i] <= row[top[n - 1]]):
+                continue
+            held = min(held + 1, n)
+            at = held - 1
+            while at > 0 and row[top[at - 1]] < row[i]:
+                top[at] = top[at - 1]
+                at -= 1
+            top[at] = i
+        gain, best = 0.0, 0.0
+        for place in range(held):
+            if hits[r, top[place]]:
+                gain += 1.0 / np.log2(place + 2.0)
+        for place in range(min(n, relevant[r])):
+            best += 1.0 / np.log2(place + 2.0)
+        out[r] = gain / best if best > 0.0 else np.nan

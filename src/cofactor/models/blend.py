@@ -1,38 +1,54 @@
 """``blend``: a weighted sum of several models' scores, weights chosen on held-out training rows.
 
-Each model's scores are standardised for each user over the items that the user has not. The weights come from greedy
-selection with replacement (Caruana et al. 2004): the model that helps NDCG most is added again and again, which
+Each model's scores are standardised for each user over the items that the user has not. The weights come from bagged
+greedy selection with replacement (Caruana et al. 2004): the model that helps NDCG most is added again and again, which
 overfits far less than a free search. Any registered model that sweeps or solves can take part, rating models too.
+
+The rows held out are those that ``auto-ranking`` holds out (``base/windows.py``): the future where there are times,
+else random rows of each of some users. A model that chooses settings inside training does so once: what it chose there
+is kept for all rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import CSR, Interactions, csr
-from cofactor.errors import BundleError, ConfigError
-from cofactor.kernels.blend import add_standardised, ndcg_rows
-from cofactor.kernels.blocks import over_rows
-from cofactor.model import Cost, Kind, Model, State, TableSize, Task
+from cofactor.data.interactions import CSR, Interactions, Split, csr
+from cofactor.errors import BundleError, ConfigError, DataError
+from cofactor.model import ChoosesSettings, Cost, Kind, Model, State, TableSize, Task
 from cofactor.models import model_class
 from cofactor.models.base.arrays import fitted, stored
 from cofactor.models.base.config import make_config, option
 from cofactor.models.base.cost import GROUPED
-from cofactor.models.base.rankers import SolveStepper, csr_state, popularity, scored_pairs, stored_csr
-from cofactor.models.base.sparse import frozen
+from cofactor.models.base.mixing import NEAR, Standing, bagged, mix, standing_of
+from cofactor.models.base.rankers import (
+    SolveStepper,
+    check_half_life,
+    check_timed,
+    csr_state,
+    popularity,
+    scored_pairs,
+    stored_csr,
+)
+from cofactor.models.base.windows import FUTURE, PART, WINDOWS, measured_users, ranking_windows
 from cofactor.models.specs import parse_spec
 from cofactor.train.fit_model import fit_model
 
 Array = NDArray[Any]
 
 _NAME = "blend"
-_USERS = 3000
-"""Users of the held-out rows that are looked at, at most."""
+DENSE = ("ials", "ease", "slim", "als")
+SPARSE = ("graph-filter", "ease", "ials", "item-cosine")
+"""What is blended where no models are named: of tables with more than ``FILLED`` of all pairs, and of others."""
+NAMES = tuple(dict.fromkeys((*DENSE, *SPARSE)))
+FILLED = 0.01
+_LARGE = 1_000_000
+"""Rows from which on there is one window to choose by: it has users enough."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +56,40 @@ class BlendConfig:
     """Parameters of ``blend``."""
 
     models: tuple[str, ...] = option(
-        ("ials", "ease", "slim", "als"), "registered models, by name; with settings as in popular:half_life=7"
+        (),
+        "registered models, by name, with settings as in popular:half_life=7; none: four, by how sparse the table is",
     )
     weights: tuple[float, ...] = option((), "one a model; none: chosen on held-out rows")
-    share: float = option(0.2, "part of the rows held out to choose weights by")
+    share: float | None = option(
+        None, "part of the rows held out to choose weights by; none: the last tenth by time, or a fifth of each user's"
+    )
     relevant: float | None = option(None, "held-out ratings from this one up are relevant; none: from the median up")
     n: int = option(10, "length of the lists that weights are chosen for")
     rounds: int = option(20, "steps of the greedy selection")
+    half_life: float = option(0.0, "days after which a row counts half, in the models that know it; 0: their own")
 
     def __post_init__(self) -> None:
         names = [one.partition(":")[0] for one in self.models]
-        if not self.models or len(set(self.models)) < len(self.models) or _NAME in names:
-            raise ConfigError(f"models is {self.models}; name one or more other models, none of them twice")
+        if len(set(self.models)) < len(self.models) or _NAME in names:
+            raise ConfigError(f"models is {self.models}; name other models, none of them twice")
         if self.weights and (len(self.weights) != len(self.models) or min(self.weights) < 0 or sum(self.weights) <= 0):
             raise ConfigError(
                 f"weights is {self.weights}; give one a model, none below 0 and not all 0, or none at all"
             )
-        if not 0 < self.share < 1:
+        if self.share is not None and not 0 < self.share < 1:
             raise ConfigError(f"share is {self.share}; it must be between 0 and 1")
         if self.n < 1 or self.rounds < 1:
             raise ConfigError(f"n={self.n}, rounds={self.rounds}: both must be at least 1")
+        check_half_life(self.half_life)
+
+    def for_table(self, ratings: int, users: int, items: int) -> tuple[str, ...]:
+        """The models that are trained on a table of this size."""
+        return self.models or (DENSE if ratings > FILLED * users * items else SPARSE)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models that the weights of a trained blend belong to."""
+        return self.models or NAMES
 
 
 class Blend:
@@ -83,36 +113,45 @@ class Blend:
     @classmethod
     def cost(cls, config: BlendConfig, size: TableSize) -> Cost:
         """That of the models, one after the other; twice, where weights are chosen on held-out rows first."""
-        parts = [_trainable(name) for name in config.models]
+        models = config.for_table(size.ratings, size.users, size.items)
+        parts = [_trainable(name, config) for name in models]
         costs = [part.cost(settings, size) for part, settings in parts]
         n, searched = size.ratings, not config.weights
         kept = sum(cost.kept for cost in costs) + GROUPED * n
         memory = kept + max(cost.memory - cost.kept for cost in costs)
         if searched:
             rows = n * (20 if size.timed else 12)
-            scores = 4 * min(_USERS, size.users) * size.items * (len(costs) + 1)
-            inner = [part.cost(settings, size.part(1 - config.share)).memory for part, settings in parts]
-            memory = max(memory, rows + scores + max(inner) + GROUPED * n)
-        work = sum(cost.operations for cost in costs) * (2 - config.share if searched else 1)
+            share = config.share or (FUTURE if size.timed else PART)
+            inner = [part.cost(settings, size.part(1 - share)) for part, settings in parts]
+            users = min(size.users, max(500, 100_000_000 // max(size.items, 1)))
+            tables = 4.0 * NEAR * len(parts) ** 2 * users + 5 * (4 << 23) * (len(parts) + 1)
+            memory = max(memory, rows + tables + sum(c.kept for c in inner) + max(c.memory - c.kept for c in inner))
+        work = sum(cost.operations for cost in costs) * (2 if searched else 1)
         libraries = max(cost.libraries for cost in costs)
-        return Cost(memory, kept, work, f"the sum over {', '.join(config.models)}", libraries)
+        return Cost(memory, kept, work, f"the sum over {', '.join(models)}", libraries)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError for a model that does not exist, trains by batches, or cannot score a new user."""
-        for name in self.config.models:
-            _trainable(name)
+        check_timed(self.name, self.config.half_life, data)
+        for name in self.config.for_table(len(data), data.n_users, data.n_items):
+            _trainable(name, self.config)
         self.history = data.by_user._replace(rows=np.empty(0, dtype=np.int64))
-        self.popularity = popularity(data)
+        self.popularity = popularity(data, self.config.half_life)
         seed = int(rng.integers(2**63))
         return SolveStepper(lambda: self._solve(data, seed))
 
     def _solve(self, data: Interactions, seed: int) -> None:
         c = self.config
-        given = np.array(c.weights, dtype=np.float64)
-        weights = given / given.sum() if c.weights else chosen_weights(data, c, seed)
-        self.weights = weights.astype(np.float32)
-        used = [name for name, w in zip(c.models, self.weights) if w > 0]
-        self.parts = {name: trained(name, data, seed) for name in used}
+        models = c.for_table(len(data), data.n_users, data.n_items)
+        configs = {name: _trainable(name, c)[1] for name in models}
+        if c.weights:
+            weights = np.array(c.weights, dtype=np.float64) / sum(c.weights)
+        else:
+            weights = chosen_weights(data, c, seed, configs)
+        by_name = dict(zip(models, weights.tolist()))
+        self.weights = np.array([by_name.get(name, 0.0) for name in c.names], dtype=np.float32)
+        used = [name for name, weight in zip(c.names, self.weights) if weight > 0]
+        self.parts = {name: trained(name, configs[name], data, seed) for name in used}
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 (n,): scores of pairs; only their order within a user means something."""
@@ -144,7 +183,7 @@ class Blend:
         return np.array(user_state, dtype=np.float32)
 
     def _mixed(self, rows: CSR, scores: Any) -> Array:
-        weights = dict(zip(self.config.models, fitted(self.weights, self.name)))
+        weights = dict(zip(self.config.names, fitted(self.weights, self.name)))
         out = np.zeros((rows.n_rows, rows.n_cols), dtype=np.float32)
         for name, model in self.parts.items():
             mix(out, scores(model), rows, weights[name])
@@ -166,13 +205,13 @@ class Blend:
     def from_state(cls, config: BlendConfig, state: Mapping[str, Array]) -> Self:
         """The same model again; BundleError where an array does not fit."""
         model = cls(config)
-        model.weights = stored(state, "weights", np.float32, (len(config.models),))
+        model.weights = stored(state, "weights", np.float32, (len(config.names),))
         model.popularity = stored(state, "popularity", np.float32, (None,))
         model.history = stored_csr(state, "history", len(model.popularity))
-        for name, weight in zip(config.models, model.weights):
+        for name, weight in zip(config.names, model.weights):
             if weight <= 0:
                 continue
-            kind, settings = _trainable(name)
+            kind, settings = _trainable(name, config)
             own = {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(f"{name}.")}
             part = kind.from_state(settings, own)
             if part.scores(np.zeros(0, dtype=np.int32)).shape[1] != len(model.popularity):
@@ -181,72 +220,56 @@ class Blend:
         return model
 
 
-def _trainable(spec: str) -> tuple[Any, Any]:
+def _trainable(spec: str, c: BlendConfig) -> tuple[Any, Any]:
     """The class and the config of a part."""
     name, settings = parse_spec(spec)
     kind: Any = model_class(name)
     if not hasattr(kind, "fold_in") or kind.kind == "batch":
         raise ConfigError(f"blend cannot use {name}: it takes models that sweep or solve and can score a new user")
+    if c.half_life and any(field.name == "half_life" for field in fields(kind.Config)):
+        settings.setdefault("half_life", c.half_life)
     return kind, make_config(kind.Config, settings)
 
 
-def trained(spec: str, data: Interactions, seed: int) -> Model:
-    """The model with its settings, trained on all of ``data``."""
-    kind, config = _trainable(spec)
-    return fit_model(data, kind(config), seed=seed).model
+def trained(name: str, config: Any, data: Interactions, seed: int) -> Model:
+    """The model with these settings, trained on all of ``data``."""
+    return fit_model(data, model_class(name.partition(":")[0])(config), seed=seed).model
 
 
-def mix(out: Array, scores: Array, rows: CSR, weight: float = 1.0) -> None:
-    """Add to ``out`` ``weight`` times the scores: each row with mean 0 and deviation 1 over the items that are not in
-    ``rows``."""
-    given = (*frozen(np.ascontiguousarray(scores, np.float32), rows.indptr, rows.indices), np.float32(weight), out)
-    over_rows(lambda a, b: add_standardised(a, b, *given), rows.indptr, per_row=rows.n_cols)
+def chosen_weights(data: Interactions, c: BlendConfig, seed: int, configs: dict[str, Any]) -> Array:
+    """float64 (models,): weights by bagged greedy selection on held-out rows; they sum to 1.
 
-
-def chosen_weights(data: Interactions, c: BlendConfig, seed: int) -> Array:
-    """float64 (models,): weights by greedy selection on a held-out share of the rows; they sum to 1."""
-    rng = np.random.default_rng([seed, 2])
-    held = np.zeros(len(data), dtype=np.bool_)
-    held[rng.permutation(len(data))[: round(len(data) * c.share)]] = True
-    inner, rest = data.take(~held), data.take(held)
-    floor = float(np.median(data.values)) if c.relevant is None else c.relevant
-    good = rest.take(rest.values >= floor)
-    users = np.unique(good.users)
-    if not len(inner) or not len(users):
-        return np.full(len(c.models), 1 / len(c.models))
-    users = np.sort(rng.permutation(users)[:_USERS])
-    seen = inner.by_user.take(users)
-    wanted = csr(good.users, good.items, good.values, data.n_users, data.n_items).take(users)
-    scores = np.zeros((len(c.models), len(users), data.n_items), dtype=np.float32)
-    for m, name in enumerate(c.models):
-        mix(scores[m], trained(name, inner, seed).scores(users), seen)
-    return greedy(scores, seen, wanted, c.n, c.rounds)
-
-
-def greedy(scores: Array, seen: CSR, wanted: CSR, n: int, rounds: int) -> Array:
-    """float64 (models,): how often each was added, over ``rounds``. Of equal ones the first is taken.
-
-    A model that tells no item from another (a rating model where all ratings are alike) is never added.
+    ``configs`` has each model's settings; what a model chose inside training is written there.
     """
-    counts = np.zeros(len(scores))
-    values = np.full(len(scores), -1.0)
-    tells = [m for m in range(len(scores)) if scores[m].any()]
-    for _ in range(rounds):
-        for m in tells:
-            counts[m] += 1
-            values[m] = mean_ndcg(scores, counts, seen, wanted, n)
-            counts[m] -= 1
-        counts[int(values.argmax())] += 1
-    weights: Array = counts / counts.sum()
-    return weights
+    equal = np.full(len(configs), 1 / len(configs))
+    if len(data) < 2 or len(configs) == 1:
+        return equal
+    try:
+        windows = ranking_windows(data, seed, c.share, 1 if len(data) > _LARGE else WINDOWS)
+    except DataError:  # too few rows to hold any out
+        return equal
+    found = [standing(window, data, c, seed, configs) for window in reversed(windows)]  # the newest decides settings
+    able = [one for one in found if one is not None]
+    return bagged(able, c.n, np.random.default_rng([seed, 2]), c.rounds) if able else equal
 
 
-def mean_ndcg(scores: Array, weights: Array, seen: CSR, wanted: CSR, n: int) -> float:
-    """Mean NDCG over the rows, for these weights."""
-    out = np.empty(seen.n_rows)
-    over_rows(
-        lambda a, b: ndcg_rows(a, b, scores, weights, seen.indptr, seen.indices, wanted.indptr, wanted.indices, n, out),
-        seen.indptr,
-        per_row=seen.n_cols,
-    )
-    return float(out.mean())
+def standing(window: Split, data: Interactions, c: BlendConfig, seed: int, configs: dict[str, Any]) -> Standing | None:
+    """How the models, trained on the first part of a window, list the second; None where nobody has rows in both."""
+    train, good = window.train, window.valid
+    if data.kind == "ratings":
+        floor = float(np.median(data.values)) if c.relevant is None else c.relevant
+        good = good.take(good.values >= floor)
+    known = np.bincount(train.users, minlength=data.n_users) > 0
+    users = np.unique(good.users)
+    users = users[known[users]]
+    if not len(users):
+        return None
+    users = np.sort(np.random.default_rng([seed, 5]).permutation(users)[: measured_users(data)])
+    wanted = csr(good.users, good.items, good.values, data.n_users, data.n_items).take(users)
+    models = []
+    for name, config in configs.items():
+        model = trained(name, config, train, seed)
+        if isinstance(model, ChoosesSettings):
+            configs[name] = model.settled()
+        models.append(model.scores)
+    return standing_of(models, users, train.by_user.take(users), wanted, wanted.counts)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
@@ -18,8 +17,15 @@ from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED, WORK
 from cofactor.models.base.inner import InnerSplit, hold_entries, inner_ndcg, kept_entries
+from cofactor.models.base.inverse import inverse_in_place
 from cofactor.models.base.local_ridge import diagonal_of, gram_entries, local_ridge, sparse_gram
-from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
+from cofactor.models.base.rankers import (
+    HistoryRanker,
+    SolveStepper,
+    check_half_life,
+    check_min_weight,
+    half_life_option,
+)
 from cofactor.models.base.sparse import times, transposed
 
 Array = NDArray[Any]
@@ -31,6 +37,7 @@ class EaseConfig:
 
     reg: float = option(200.0, "added to the diagonal of the items' Gram matrix", Search(20.0, 5000.0, log=True))
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
+    half_life: float = half_life_option()
     dropout: float = option(
         0.0, "denoising: the chance that an item is missing from a history (Steck 2020); 0: none", Search(0.0, 0.7)
     )
@@ -44,6 +51,7 @@ class EaseConfig:
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
+        check_half_life(self.half_life)
         if not self.reg > 0:
             raise ConfigError(f"reg is {self.reg}; it must be above 0")
         if self.local_reg is not None and not self.local_reg > 0:
@@ -65,6 +73,11 @@ class Ease(HistoryRanker):
 
     def __init__(self, config: EaseConfig | None = None) -> None:
         super().__init__(config or EaseConfig())
+        self.local_reg: float | None = None
+
+    def settled(self) -> EaseConfig:
+        """The config with the penalty that training chose, where it chose one."""
+        return replace(self.config, local_reg=self.local_reg)  # type: ignore[no-any-return]
 
     @classmethod
     def cost(cls, config: EaseConfig, size: TableSize) -> Cost:
@@ -88,12 +101,12 @@ class Ease(HistoryRanker):
             check_memory(self.name, data.n_items, 1, self.config.max_gb)
         rows = self.begin(data)
         seed = int(rng.integers(2**63))
-        return SolveStepper(lambda: self._solve(rows, k, seed))
+        return self.solving(rows, lambda: self._solve(rows, k, seed))
 
     def _solve(self, rows: CSR, k: int, seed: int) -> None:
         c = self.config
         if k:
-            self.weights = near_weights(rows, k, c, np.random.default_rng([seed, 1]))
+            self.weights, self.local_reg = near_weights(rows, k, c, np.random.default_rng([seed, 1]))
             return
         upper = gram(rows)
         if c.dropout:
@@ -122,13 +135,13 @@ def near_of(config: EaseConfig, n_items: int) -> int:
     return 0 if dense else NEAREST
 
 
-def near_weights(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> CSR:
-    """Ridge weights of each item on its ``k`` nearest; the penalty is chosen where it is not given."""
+def near_weights(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> tuple[CSR, float]:
+    """Ridge weights of each item on its ``k`` nearest, and the penalty, which is chosen where it is not given."""
     indptr = gram_entries(rows)
     check_entries(int(indptr[-1]), c.max_gb)
-    reg = _local_reg(rows, k, c, rng) if c.local_reg is None else c.local_reg
+    reg = chosen_reg(rows, k, c, rng) if c.local_reg is None else c.local_reg
     matrix = sparse_gram(by_length(rows), indptr)
-    return local_ridge(matrix, k, penalties(diagonal_of(matrix), reg, c.dropout), SHRINK)
+    return local_ridge(matrix, k, penalties(diagonal_of(matrix), reg, c.dropout), SHRINK), reg
 
 
 def check_entries(entries: int, max_gb: float) -> None:
@@ -153,7 +166,7 @@ def penalties(diagonal: Array, reg: float, dropout: float) -> Array:
     return np.asarray(np.float32(reg) + np.float32(dropout / (1 - dropout)) * diagonal)
 
 
-def _local_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> float:
+def chosen_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> float:
     """The penalty that ranks held-out entries best, among a part of the items: only these are regressed."""
     split = hold_entries(rows, USERS, HELD, rng)
     part = part_of(rows.n_cols, rng)
@@ -225,17 +238,11 @@ def gram(rows: CSR) -> Array:
 
 def ease_weights(upper: Array, reg: float) -> Array:
     """Steck's eq. 8, ``-P / diag(P)`` with ``P = (G + reg I)^-1``, in the memory of G; zeros on the diagonal."""
-    from scipy.linalg import lapack
-
     diagonal = np.einsum("ii->i", upper)
     diagonal += np.float32(reg)
-    with one_thread():
-        factor, fault = lapack.spotrf(upper.T, lower=1, clean=0, overwrite_a=1)
-        if not fault:
-            inverse, fault = lapack.spotri(factor, lower=1, overwrite_c=1)
-    if fault:
+    if not inverse_in_place(upper):
         raise ConfigError(f"the Gram matrix of the items is not positive enough for reg={reg:g}; raise reg")
-    weights: Array = inverse.T
+    weights = upper
     mirror_rows(0, len(weights), weights)
     weights /= -np.diagonal(weights).copy()
     np.einsum("ii->i", weights)[:] = 0

@@ -8,7 +8,7 @@ the normalised matrix. The exponent of popularity and the weight of the second a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,10 +22,16 @@ from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
 from cofactor.models.base.inner import InnerSplit, hold_entries, inner_ndcg
-from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight, weighted
-from cofactor.models.base.sparse import times, transposed
+from cofactor.models.base.neighbours import degrees, walks
+from cofactor.models.base.rankers import (
+    HistoryRanker,
+    SolveStepper,
+    check_half_life,
+    check_min_weight,
+    half_life_option,
+)
+from cofactor.models.base.sparse import times
 from cofactor.models.base.spectrum import right_singular
-from cofactor.models.item_cosine import nearest
 
 Array = NDArray[Any]
 
@@ -52,11 +58,13 @@ class GraphFilterConfig:
     min_rating_weight: float = option(
         0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
     )
+    half_life: float = half_life_option()
     users: int = option(1000, "users whose rows are held out for the choice, at most")
     max_users: int = option(200_000, "users that the singular vectors are found from, at most")
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
+        check_half_life(self.half_life)
         if min(self.n_factors, self.neighbours, self.users, self.max_users) < 1:
             raise ConfigError(
                 f"n_factors={self.n_factors}, neighbours={self.neighbours}, users={self.users}, "
@@ -102,7 +110,7 @@ class GraphFilter(HistoryRanker):
         """Nothing is computed before the first run."""
         rows = self.begin(data)
         seed = int(rng.integers(2**63))
-        return SolveStepper(lambda: self._solve(rows, seed))
+        return self.solving(rows, lambda: self._solve(rows, seed))
 
     def _solve(self, rows: CSR, seed: int) -> None:
         c = self.config
@@ -120,16 +128,17 @@ class GraphFilter(HistoryRanker):
             inward = outward = np.zeros((rows.n_cols, 0), dtype=np.float32)
         self.inward, self.outward = inward, outward
 
-    def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, n_items): the scores of users with these ratings."""
-        popular, limits = fitted(self.popularity, self.name), fitted(self.range, self.name)
+    def settled(self) -> GraphFilterConfig:
+        """The config with the exponent and the weight that training chose."""
+        to_power, low = fitted(self.chosen, self.name)
+        return replace(self.config, to_power=to_power, low_pass=low)  # type: ignore[no-any-return]
+
+    def summed(self, rows: CSR) -> Array:
+        """float32 (n, n_items): the sums of what the entries of weighted rows add to each item."""
         inward, outward = fitted(self.inward, self.name), fitted(self.outward, self.name)
-        assert self.weights is not None
-        rows = weighted(histories, limits, self.config.min_rating_weight)
-        out = times(rows, self.weights)
+        out = super().summed(rows)
         if inward.shape[1]:
             out += dots(times(rows, inward), outward)
-        out[~out.any(axis=1)] = popular
         return out
 
     def _added(self, rated: Array, items: Array) -> Array:
@@ -163,25 +172,6 @@ class GraphFilter(HistoryRanker):
         if not isinstance(model.weights, CSR):
             raise BundleError("the weights of the saved model are dense; those of graph-filter are sparse")
         return model
-
-
-def degrees(rows: CSR) -> tuple[Array, Array]:
-    """float64 (n_users,) and (n_items,): sums of the weights, at least 1e-6."""
-    who = np.repeat(np.arange(rows.n_rows), rows.counts)
-    by_user = np.bincount(who, rows.values, minlength=rows.n_rows)
-    by_item = np.bincount(rows.indices, rows.values, minlength=rows.n_cols)
-    return np.maximum(by_user, 1e-6), np.maximum(by_item, 1e-6)
-
-
-def walks(rows: CSR, from_power: float, to_power: float, user_power: float, k: int) -> CSR:
-    """float32 CSR (n_items, n_items): ``i^-from_power * (sum over users of x_ui x_uj u^-user_power) * j^-to_power``,
-    with degrees for ``i``, ``u`` and ``j``; the ``k`` largest of each row."""
-    users, items = degrees(rows)
-    who = np.repeat(np.arange(rows.n_rows), rows.counts)
-    values = rows.values * users[who] ** (-user_power / 2) * items[rows.indices] ** -to_power
-    found = nearest(transposed(rows._replace(values=values.astype(np.float32))), k)
-    row = np.repeat(np.arange(found.n_rows), found.counts)
-    return found._replace(values=(found.values * items[row] ** (to_power - from_power)).astype(np.float32))
 
 
 def low_pass(rows: CSR, c: GraphFilterConfig, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +23,30 @@ from cofactor.kernels.ials.cg import improve_rows
 from cofactor.kernels.sums import Node, chunks, nodes_of, row_sum, total
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.arrays import fitted
+from cofactor.models.base.average import alone, spread_as, start_weight
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
-from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, weighted
+from cofactor.models.base.rankers import (
+    LATER,
+    FactorRanker,
+    aged,
+    check_half_life,
+    check_min_weight,
+    check_timed,
+    half_life_option,
+    popularity,
+    stored_average,
+    weighted,
+)
 from cofactor.models.base.sparse import frozen, transposed
 from cofactor.models.base.strength import strength_of
 
 Array = NDArray[Any]
 
 LANES = 16
+NO_ROWS = np.empty(0, dtype=np.int64)
+_SINGLES = 200
+"""Users with one rating whose scores say how far those of the average user are to be spread."""
 SOLVERS = ("cg", "block")
 
 
@@ -57,12 +72,14 @@ class IalsConfig:
         None, "regularisation grows with the number of ratings to this power; none: from 0.5 to 1", Search(0.0, 1.0)
     )
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
+    half_life: float = half_life_option()
     solver: str = option("cg", "cg: a few steps of conjugate gradients a row; block: Newton steps in blocks of factors")
     steps: int = option(3, "cg: steps a row in a sweep")
     block: int = option(32, "block: factors solved at a time; 0: all at once, exactly")
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
+        check_half_life(self.half_life)
         if min(self.n_factors or 1, self.epochs, self.steps, self.block + 1) < 1 or self.n_factors == 0:
             raise ConfigError(
                 f"n_factors={self.n_factors}, epochs={self.epochs}, steps={self.steps}, block={self.block}: "
@@ -117,14 +134,16 @@ def factors_for(users: int, items: int, density: float) -> int:
 class Ials(FactorRanker):
     """Implicit ALS (Hu, Koren & Volinsky, 2008; Rendle et al., 2021): factors from all pairs, weighted.
 
-    There are no biases: ``item_bias`` is zero.
+    There are no biases: ``item_bias`` is zero. ``user_factors`` start from ``average`` (``base/average.py``).
     """
 
     name: ClassVar[str] = "ials"
     Config = IalsConfig
+    later = LATER
 
     def __init__(self, config: IalsConfig | None = None) -> None:
         super().__init__(config or IalsConfig())
+        self.average: Array | None = None
         self._gram: Array | None = None
 
     @classmethod
@@ -147,20 +166,33 @@ class Ials(FactorRanker):
         return self.config.for_table(round(float(fitted(self.mean_count, self.name)) * users), users, items)  # type: ignore[no-any-return]
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> IalsStepper:
-        """Items begin at random, users at zero."""
+        """Items begin at random, users at zero. ConfigError where a half-life is set and there are no times."""
+        check_timed(self.name, self.config.half_life, data)
         return IalsStepper(self, data, rng)
 
     def fold_in(self, histories: CSR) -> Array:
-        """float32 (n, k): the exact minimum for users with these ratings."""
+        """float32 (n, k): the exact minimum for users with these ratings, from the average user on."""
         c, items = self._constants(), self.factors("item")
         rows = weighted(histories, fitted(self.range, self.name), self.config.min_rating_weight)
+        rows = aged(rows, self.config.half_life)
         table = padded(items)
         if self._gram is None:
             self._gram = gram(table)
         out = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
         ridge = ridges(rows.counts, float(fitted(self.mean_count, self.name)), c.reg, c.nu)
         improve(rows, c.alpha, table, self._gram, ridge, out, width=table.shape[1])
-        return out[:, : items.shape[1]]
+        return started(out[:, : items.shape[1]], rows.counts, fitted(self.average, self.name))
+
+    def state(self) -> State:
+        """That of all models of factors, and ``average``."""
+        return {**super().state(), "average": fitted(self.average, self.name)}
+
+    @classmethod
+    def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
+        """The same model again; BundleError where an array does not fit."""
+        model: Self = super().from_state(config, state)
+        model.average = stored_average(state, model.factors("item").shape[1])
+        return model
 
 
 class IalsStepper(Stepper):
@@ -169,9 +201,15 @@ class IalsStepper(Stepper):
     def __init__(self, model: Ials, data: Interactions, rng: np.random.Generator) -> None:
         c = model.config.for_table(len(data), data.n_users, data.n_items)
         self.model, self.constants = model, c
-        model.range, model.popularity = strength_of(data), popularity(data)
-        self.by_user = weighted(data.by_user, model.range, model.config.min_rating_weight)
-        self.by_item = transposed(self.by_user)
+        half_life = model.config.half_life
+        model.range, model.popularity = strength_of(data), popularity(data, half_life)
+        rows = data.histories if half_life else data.by_user
+        self.by_user = weighted(rows, model.range, model.config.min_rating_weight)
+        if half_life and data.times is not None and len(data):
+            self.by_item = transposed(aged(self.by_user, half_life, int(data.times.max())))
+            self.by_user = aged(self.by_user, half_life)
+        else:
+            self.by_item = transposed(self.by_user)
         model.item_bias = np.zeros(data.n_items, dtype=np.float32)
         model.user_factors = np.zeros((data.n_users, c.n_factors), dtype=np.float32)
         start = start_items(rng, self.by_item.counts, c.n_factors)
@@ -204,10 +242,45 @@ class IalsStepper(Stepper):
         self._write()
 
     def _write(self) -> None:
-        k = self.constants.n_factors
-        fitted(self.model.user_factors, "ials")[:] = self.users[:, :k]
+        k, c, counts = self.constants.n_factors, self.constants, self.by_user.counts
+        average = average_user(self.users, self.items, counts, self.by_item.counts, c)[:k]
+        fitted(self.model.user_factors, "ials")[:] = started(self.users[:, :k], counts, average)
         fitted(self.model.item_factors, "ials")[:] = self.items[:, :k]
-        self.model._gram = None
+        self.model.average, self.model._gram = average, None
+
+
+def started(users: Array, counts: Array, average: Array) -> Array:
+    """float32 (n, k): users with so many ratings, from the average user on; zeros stay where there are none."""
+    weight = np.where(counts > 0, start_weight(counts), np.float32(0.0))
+    found: Array = users + weight[:, None] * average
+    return found
+
+
+def average_user(users: Array, items: Array, user_counts: Array, item_counts: Array, c: Constants) -> Array:
+    """float32 (k,): the mean of the users' factors, of a length that spreads its scores over the items as those of a
+    user with a single rating are spread. Such ratings are taken from items evenly along all ratings."""
+    mean = users[user_counts > 0].mean(axis=0, dtype=np.float64).astype(np.float32) if user_counts.any() else users[0]
+    ends = np.cumsum(item_counts)
+    if not len(ends) or not ends[-1]:
+        return np.zeros(users.shape[1], dtype=np.float32)
+    at = np.searchsorted(ends, (np.arange(_SINGLES) + 0.5) / _SINGLES * ends[-1], side="right").astype(np.int32)
+    rows = alone(CSR(np.zeros(1, np.int64), at, np.ones(_SINGLES, np.float32), NO_ROWS, len(items)), np.arange(len(at)))
+    found = np.zeros((_SINGLES, users.shape[1]), dtype=np.float32)
+    product = gram(items)
+    ridge = ridges(rows.counts, float(user_counts.sum()) / max(len(user_counts), 1), c.reg, c.nu)
+    improve(rows, c.alpha, items, product, ridge, found, steps=3)
+    centre = items.mean(axis=0, dtype=np.float64)
+    spread = product.astype(np.float64) / len(items) - centre[:, None] * centre[None, :]
+    some = np.flatnonzero(user_counts > 0)
+    others = users[some[np.linspace(0, len(some) - 1, min(_SINGLES, len(some))).astype(np.int64)]] - mean
+
+    def deviations(rows: Array) -> Array:
+        """Of the scores of each user over the items."""
+        square = (np.einsum("nk,kl->nl", rows, spread) * rows).sum(axis=1)
+        return np.asarray(np.sqrt(np.maximum(square, 0.0)))
+
+    chance = float(np.sqrt(np.square(deviations(others)).mean() / len(some)))
+    return spread_as(mean, deviations(found), float(deviations(mean[None])[0]), chance)
 
 
 def padded(table: Array) -> Array:

@@ -1,4 +1,5 @@
-"""``item-cosine``: the nearest items by who has them: cosine, TF-IDF or BM25 weights (Deshpande & Karypis 2004).
+"""``item-cosine``: the nearest items by who has them: cosine, TF-IDF or BM25 weights (Deshpande & Karypis 2004), or
+walks of two steps that hold popular items back (RP3beta, Paudel et al. 2017).
 
 An item is a document, its users are the words: a user who has everything says little of any item. BM25 after
 Robertson & Walker (1994).
@@ -14,35 +15,42 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
-from cofactor.kernels.blocks import over_rows
-from cofactor.kernels.similarity import nearest_rows
 from cofactor.kernels.sums import row_sum
 from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
-from cofactor.models.base.rankers import HistoryRanker, SolveStepper, check_min_weight
+from cofactor.models.base.neighbours import nearest, walks
+from cofactor.models.base.rankers import (
+    HistoryRanker,
+    SolveStepper,
+    check_half_life,
+    check_min_weight,
+    half_life_option,
+)
 from cofactor.models.base.sparse import transposed
 
 Array = NDArray[Any]
 
-WEIGHTINGS = ("cosine", "tfidf", "bm25")
+WEIGHTINGS = ("cosine", "tfidf", "bm25", "rp3beta")
 
 
 @dataclass(frozen=True)
 class ItemCosineConfig:
     """Parameters of ``item-cosine``."""
 
-    weighting: str = option("bm25", "cosine, tfidf or bm25", Search(choices=WEIGHTINGS))
+    weighting: str = option("bm25", "cosine, tfidf, bm25 or rp3beta", Search(choices=WEIGHTINGS))
     neighbours: int = option(200, "items kept for each item", Search(10, 500, log=True))
     k1: float = option(100.0, "bm25: how slowly the weight of a rating saturates", Search(0.5, 200.0, log=True))
-    b: float = option(0.5, "bm25: how much popular items are held back, 0 to 1", Search(0.0, 1.0))
+    b: float = option(0.5, "bm25, rp3beta: how much popular items are held back, 0 to 1", Search(0.0, 1.0))
     shrink: float = option(
         50.0, "bm25, cosine: pseudo-ratings of each item; rare ones are trusted less", Search(0.0, 100.0)
     )
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
+    half_life: float = half_life_option()
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
+        check_half_life(self.half_life)
         if self.weighting not in WEIGHTINGS:
             raise ConfigError(f"no weighting {self.weighting!r}; there are: {', '.join(WEIGHTINGS)}")
         if self.neighbours < 1:
@@ -78,11 +86,14 @@ class ItemCosine(HistoryRanker):
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """Nothing is computed before the first run."""
         rows = self.begin(data)
-        return SolveStepper(lambda: self._solve(rows))
+        return self.solving(rows, lambda: self._solve(rows))
 
     def _solve(self, rows: CSR) -> None:
         c = self.config
-        self.weights = nearest(item_weights(transposed(rows), c), c.neighbours)
+        if c.weighting == "rp3beta":
+            self.weights = walks(rows, 1.0, c.b, 1.0, c.neighbours)
+        else:
+            self.weights = nearest(item_weights(transposed(rows), c), c.neighbours)
 
 
 def item_weights(by_item: CSR, c: ItemCosineConfig) -> CSR:
@@ -125,31 +136,3 @@ def entry_weights(values: Array, idf: Array, norms: Array, c: ItemCosineConfig) 
     if c.weighting == "bm25":
         return np.asarray(x * (c.k1 + 1) / (c.k1 * norms + x) * idf, dtype=np.float32)
     return np.asarray((np.sqrt(x) * idf if c.weighting == "tfidf" else x) / norms, dtype=np.float32)
-
-
-def nearest(by_item: CSR, k: int) -> CSR:
-    """float32 CSR (n_items, n_items): the ``k`` largest products of each item's row with the others'."""
-    n = by_item.n_rows
-    k = min(k, max(n - 1, 1))
-    by_user = transposed(by_item)
-    near, weight = np.empty((n, k), dtype=np.int32), np.empty((n, k), dtype=np.float32)
-    count = np.zeros(n, dtype=np.int64)
-    over_rows(
-        lambda lo, hi: nearest_rows(
-            lo,
-            hi,
-            by_item.indptr,
-            by_item.indices,
-            by_item.values,
-            by_user.indptr,
-            by_user.indices,
-            by_user.values,
-            near,
-            weight,
-            count,
-        ),
-        by_item.indptr,
-    )
-    kept = np.arange(k)[None, :] < count[:, None]
-    indptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-    return CSR(indptr, near[kept], weight[kept], np.empty(0, dtype=np.int64), n)

@@ -23,13 +23,14 @@ from cofactor.evaluation.scorer import Scorer, scorer
 from cofactor.fitting.estimate import table_size
 from cofactor.model import TableSize, Task
 from cofactor.models import REGISTRY
+from cofactor.models.base.mixing import mixture, standing_of
+from cofactor.models.base.windows import measured_users, ranking_windows
 from cofactor.models.specs import spec_text
 from cofactor.recommend.fitted import TRIALS
 from cofactor.selection.budget import counted, memory_limit
 from cofactor.selection.candidates import Candidate, Fit, candidate, default_fit
-from cofactor.selection.mixing import mixture, standing_of
 from cofactor.selection.plan import Cost, Plan, make_plan
-from cofactor.selection.subsamples import few_users, held_out_futures, measured_users, random_rows, some_users
+from cofactor.selection.subsamples import few_users, random_rows, some_users
 
 TIE = 5e-4
 """A relative difference below which two figures count as equal."""
@@ -58,8 +59,6 @@ FAMILIES = {
 }
 EFFORT = {"epochs", "burn_in"}
 """Settings that only say how long a model trains: where more fits in, less is not tried."""
-ENOUGH, WINDOWS = 5000, 3
-"""Users in all that a choice among rankers should rest on, where so many windows give them."""
 MIXED = 6
 """Rankers that are kept to be blended, at most."""
 
@@ -115,7 +114,8 @@ def choose(
     """Try models on most of the rows and take the best on the rest: by RMSE, or by NDCG@10 for rankers.
 
     Rating models are measured on a random tenth of the rows; rankers on the future where there are times (the last
-    tenth by time, or each user's last row: ``cofactor.split.auto``), else on a random fifth, on 5,000 users at most.
+    tenth by time, or each user's last row: ``cofactor.split.auto``), else on a random fifth of each user's rows, on
+    5,000 users at most.
 
     What is tried is planned beforehand from *counted* work, so that neither load nor a cold start changes the choice:
     the simplest (``bias``, ``popular``), the cheapest of each family, then the rest, cheapest first, as far as
@@ -219,9 +219,7 @@ def inner_splits(data: Interactions, task: Task, seed: int) -> list[Split]:
         raise DataError(f"{len(data)} ratings are too few to choose a model by; name one, such as model='bias'")
     if task == "rating":
         return [random_rows(data, 0.1, seed)]
-    found = held_out_futures(data, WINDOWS, 0.1) or [random_rows(data, 0.2, seed + k) for k in range(WINDOWS)]
-    users = max(len(np.unique(found[-1].valid.users)), 1)
-    return found[-min(math.ceil(ENOUGH / users), len(found)) :]
+    return ranking_windows(data, seed)
 
 
 def _sampled(split: Split, task: Task, share: float, measured: int, seed: int) -> Split:

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import numpy as np
 
-from cofactor.data import splits
 from cofactor.data.interactions import Interactions, Split
-from cofactor.errors import DataError
-
-SCORES = 100_000_000
-"""Scores that measuring one ranker may take: so many users times items, on 500 users at least and 5,000 at most."""
-
-
-def measured_users(data: Interactions) -> int:
-    """On how many users rankers are measured while one is chosen or tuned."""
-    return min(max(SCORES // max(data.n_items, 1), 500), 5000)
 
 
 def random_rows(data: Interactions, share: float, seed: int, at_most: int = 500_000) -> Split:
@@ -48,23 +36,3 @@ def some_users(split: Split, share: float, seed: int) -> Split:
     kept[np.random.default_rng([seed, 4]).permutation(len(kept))[:n]] = True
     train, valid = (part.take(kept[part.users]) for part in (split.train, split.valid))
     return Split(train, valid, f"{split.how}, on a sample of {n:,} of {len(kept):,} users", split.seed)
-
-
-def held_out_futures(data: Interactions, n: int, share: float, last: int | float = 1) -> list[Split]:
-    """``n`` splits at most that hold out the future, the latest last: windows of time, a share of the rows each, or
-    each user's ``last`` rows, then those before them. Empty where the data have no future: no times, say."""
-    if data.times is None:
-        return []
-    newest = splits.auto(data, share, 0, last)
-    if newest.how.startswith("temporal"):
-        if n > 1:
-            with suppress(DataError):  # so many rows of one moment that a window would be empty
-                return splits.rolling(data, n, share)
-        return [newest]
-    if not newest.how.startswith("leave last"):
-        return []
-    found = [newest]
-    with suppress(DataError):  # no user has rows left
-        while len(found) < n:
-            found.insert(0, splits.leave_last(found[0].train, last))
-    return found

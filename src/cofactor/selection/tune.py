@@ -31,10 +31,11 @@ from cofactor.evaluation.scorer import scorer
 from cofactor.model import Task
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
+from cofactor.models.base.windows import held_out_futures, measured_users
 from cofactor.selection import search_space
 from cofactor.selection.budget import train_watched
 from cofactor.selection.candidates import Fit
-from cofactor.selection.subsamples import few_users, held_out_futures, measured_users
+from cofactor.selection.subsamples import few_users
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ items as scores. An item code of -1 scores zero.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, Self
 
@@ -19,6 +19,8 @@ from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.kernels.products import dots, row_dots
 from cofactor.model import Kind, State, Stepper, Task
 from cofactor.models.base.arrays import at, fitted, stored
+from cofactor.models.base.average import average_scores, start_weight
+from cofactor.models.base.config import option
 from cofactor.models.base.sparse import times
 from cofactor.models.base.strength import strength_of, strengths
 
@@ -26,11 +28,51 @@ Array = NDArray[Any]
 
 _BLOCK = 1024
 """Users scored at a time where pairs are asked for."""
+DAY = 86_400
 
 
-def popularity(data: Interactions) -> Array:
-    """float32 (n_items,): rows of each item, over those of the most popular one."""
-    return popularity_of(np.bincount(data.items, minlength=data.n_items))
+def half_life_option() -> Any:
+    """The config field of rankers whose rows may weigh less with age."""
+    return option(0.0, "days after which a row counts half; 0: rows of any age count the same")
+
+
+def check_half_life(half_life: float) -> None:
+    """ConfigError unless it is a number of days, or 0."""
+    if not half_life >= 0:
+        raise ConfigError(f"half_life is {half_life}; it must be 0 or more days")
+
+
+def check_timed(name: str, half_life: float, data: Interactions) -> None:
+    """ConfigError where a half-life is set and the data have no times."""
+    if half_life and data.times is None:
+        raise ConfigError(f"{name} with a half_life needs times; name the time column, or set half_life=0")
+
+
+def aged(rows: CSR, half_life: float, newest: int | None = None) -> CSR:
+    """The same rows, each entry's value halved with every ``half_life`` days of age: seen from ``newest`` (seconds), or
+    from the newest entry of its row. Without a half-life or times nothing changes.
+
+    A user's own list depends on how old the entries are relative to each other; what all users say of an item depends
+    on how old they are today.
+    """
+    if not half_life or rows.order is None or not len(rows.indices):
+        return rows
+    end: Array | int = newest if newest is not None else 0
+    if newest is None:
+        some = rows.counts > 0
+        last = np.maximum.reduceat(rows.order, rows.indptr[:-1][some])
+        end = np.repeat(last, rows.counts[some])
+    decay = 0.5 ** (np.maximum(end - rows.order, 0) / (DAY * half_life))
+    return rows._replace(values=(rows.values * decay).astype(np.float32))
+
+
+def popularity(data: Interactions, half_life: float = 0.0) -> Array:
+    """float32 (n_items,): rows of each item, over those of the most popular one; rows count less with age where there
+    is a half-life."""
+    if not half_life or data.times is None or not len(data):
+        return popularity_of(np.bincount(data.items, minlength=data.n_items))
+    decay = 0.5 ** ((int(data.times.max()) - data.times) / (DAY * half_life))
+    return popularity_of(np.bincount(data.items, decay, minlength=data.n_items))
 
 
 def popularity_of(counts: Array) -> Array:
@@ -84,6 +126,29 @@ def stored_csr(state: Mapping[str, Array], prefix: str, n_cols: int) -> CSR:
     return CSR(indptr, indices, values, np.empty(0, dtype=np.int64), n_cols)
 
 
+LATER = ("average",)
+"""Arrays that the states of earlier versions do not have."""
+
+
+def stored_average(state: Mapping[str, Array], n: int) -> Array:
+    """The ``average`` of a state, float32 (n,); zeros for one of an earlier version, which did not start from it."""
+    return stored(state, "average", np.float32, (n,)) if "average" in state else np.zeros(n, dtype=np.float32)
+
+
+def stored_history(state: Mapping[str, Array], n_cols: int, ordered: bool) -> CSR:
+    """The training rows of a state; with ``ordered``, their times too."""
+    history = stored_csr(state, "history", n_cols)
+    if not ordered:
+        return history
+    return history._replace(order=stored(state, "history_order", np.int64, (len(history.indices),)))
+
+
+def history_state(history: CSR) -> State:
+    """The arrays that ``stored_history`` reads."""
+    times = {} if history.order is None else {"history_order": history.order}
+    return {**csr_state(history, "history"), **times}
+
+
 def csr_state(matrix: CSR, prefix: str) -> State:
     """The arrays that ``stored_csr`` reads."""
     return {f"{prefix}_indptr": matrix.indptr, f"{prefix}_indices": matrix.indices, f"{prefix}_values": matrix.values}
@@ -99,6 +164,11 @@ class HistoryRanker:
     name: ClassVar[str]
     task: ClassVar[Task] = "ranking"
     kind: ClassVar[Kind] = "solve"
+    ordered: ClassVar[bool] = False
+    """Whether the times of the training rows are kept, with a half-life or without."""
+    from_average: ClassVar[bool] = True
+    """Whether scores start from the average user (``base/average.py``)."""
+    later: ClassVar[tuple[str, ...]] = LATER
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -106,13 +176,44 @@ class HistoryRanker:
         self.history: CSR | None = None
         self.popularity: Array | None = None
         self.range: Array | None = None
+        self.average: Array | None = None
 
     def begin(self, data: Interactions) -> CSR:
-        """Keep what scoring needs of the training data; returns the users' rows with weights for ratings."""
-        self.history = data.by_user._replace(rows=np.empty(0, dtype=np.int64))
-        self.popularity = popularity(data)
+        """Keep what scoring needs of the training data; returns the users' rows with weights for ratings.
+
+        ConfigError where a half-life is set and there are no times.
+        """
+        half_life = self.config.half_life
+        check_timed(self.name, half_life, data)
+        rows = data.histories if half_life else data.by_user
+        self.history = rows._replace(rows=np.empty(0, dtype=np.int64))
+        self.popularity = popularity(data, half_life)
         self.range = strength_of(data)
-        return weighted(self.history, self.range, self.config.min_rating_weight)
+        newest = int(data.times.max()) if half_life and data.times is not None and len(data) else None
+        return aged(weighted(self.history, self.range, self.config.min_rating_weight), half_life, newest)
+
+    def solving(self, rows: CSR, solve: Callable[[], None]) -> SolveStepper:
+        """A stepper that finds the weights by ``solve``, then what the average user adds; ``rows``: from ``begin``."""
+
+        def work() -> None:
+            solve()
+            self.average = average_scores(rows, self.summed)
+
+        return SolveStepper(work)
+
+    @classmethod
+    def assembled(cls, config: Any, weights: CSR, history: CSR, popularity: Array, limits: Array) -> State:
+        """The state of a model whose parts were found elsewhere; what the average user adds comes from them."""
+        model = cls(config)
+        model.weights, model.history = weights, history._replace(order=None)
+        model.popularity, model.range = popularity, limits
+        model.average = average_scores(model.rows_of(model.history), model.summed)
+        return model.state()
+
+    def rows_of(self, histories: CSR) -> CSR:
+        """Histories with weights for ratings, and for their age."""
+        limits = fitted(self.range, self.name)
+        return aged(weighted(histories, limits, self.config.min_rating_weight), self.config.half_life)
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 (n,): scores of pairs; only their order within a user means something."""
@@ -133,24 +234,32 @@ class HistoryRanker:
 
     def fold_in(self, histories: CSR) -> Array:
         """float32 (n, n_items): the scores of users with these ratings."""
-        popular, limits = fitted(self.popularity, self.name), fitted(self.range, self.name)
-        rows = weighted(histories, limits, self.config.min_rating_weight)
-        if self.weights is None:
-            raise NotFittedError(f"{self.name} has not learned anything yet; train it before asking it for a result")
-        out = times(rows, self.weights)
-        out[~out.any(axis=1)] = popular
+        popular, rows = fitted(self.popularity, self.name), self.rows_of(histories)
+        out = self.summed(rows)
+        out += start_weight(histories.counts)[:, None] * fitted(self.average, self.name)
+        out[(histories.counts == 0) | ~out.any(axis=1)] = popular
         return out
 
+    def summed(self, rows: CSR) -> Array:
+        """float32 (n, n_items): the sums of what the entries of weighted rows add to each item."""
+        if self.weights is None:
+            raise NotFittedError(f"{self.name} has not learned anything yet; train it before asking it for a result")
+        return times(rows, self.weights)
+
+    def average_part(self, history: CSR, items: Array) -> Array:
+        """float64 (len(items),): what the average user adds to the scores of the one history."""
+        weight = start_weight(history.counts)[0] if len(history.indices) else np.float32(0.0)
+        return np.asarray(weight * fitted(self.average, self.name)[np.asarray(items)], dtype=np.float64)
+
     def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
-        """float64 (len(items), 1 + len(positions)): a score is a sum over the history, so that an entry's part is its
-        summand. (Where nothing remains of a history, what is compared with is a score of 0, not popularity.)"""
-        limits, items = fitted(self.range, self.name), np.asarray(items)
-        rows = weighted(history, limits, self.config.min_rating_weight)
+        """float64 (len(items), 1 + len(positions)): a score is what the average user adds and a sum over the history,
+        so that an entry's part is its summand. (What the average user adds stays as it is.)"""
+        items, rows = np.asarray(items), self.rows_of(history)
         parts = rows.values.astype(np.float64)[:, None] * self._added(rows.indices, items)
-        if not parts.any():  # nothing is added to them: popularity, or a score of zero
+        if not parts.any():  # nothing is added to them: what the average user has, or popularity
             same = self.fold_in(history)[0, items].astype(np.float64)
             return np.repeat(same[:, None], 1 + len(positions), axis=1)
-        whole = parts.sum(axis=0)
+        whole = parts.sum(axis=0) + self.average_part(history, items)
         return np.concatenate([whole[:, None], whole[:, None] - parts[positions].T], axis=1)
 
     def _added(self, rated: Array, items: Array) -> Array:
@@ -198,12 +307,14 @@ class HistoryRanker:
         return self.history.n_rows, self.history.n_cols
 
     def state(self) -> State:
-        """``weights`` (dense; or ``weights_...``, CSR), ``history_...`` (CSR), ``popularity`` and ``range``."""
+        """``weights`` (dense; or ``weights_...``, CSR), ``history_...`` (CSR; with a half-life their
+        times, ``history_order``), ``popularity``, ``range`` and ``average``."""
         popular, limits = fitted(self.popularity, self.name), fitted(self.range, self.name)
         assert self.history is not None
         w = self.weights
         named = csr_state(w, "weights") if isinstance(w, CSR) else {"weights": fitted(w, self.name)}
-        return {**named, **csr_state(self.history, "history"), "popularity": popular, "range": limits}
+        found = {**named, **history_state(self.history), "popularity": popular, "range": limits}
+        return found | {"average": fitted(self.average, self.name)} if self.from_average else found
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array]) -> Any:
@@ -212,7 +323,9 @@ class HistoryRanker:
         model.popularity = stored(state, "popularity", np.float32, (None,))
         model.range = stored_strength(state)
         n = len(model.popularity)
-        model.history = stored_csr(state, "history", n)
+        model.history = stored_history(state, n, cls.ordered or bool(config.half_life))
+        if cls.from_average:
+            model.average = stored_average(state, n)
         if "weights" in state:
             model.weights = stored(state, "weights", np.float32, (n, n))
         else:

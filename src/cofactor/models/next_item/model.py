@@ -7,6 +7,7 @@ training, on each user's last row (``search.py``).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -47,6 +48,9 @@ class NextItem(HistoryRanker):
 
     name: ClassVar[str] = "next-item"
     Config = NextItemConfig
+    ordered = True
+    from_average = False  # popularity of late is a part of its scores
+    average_part = None  # type: ignore[assignment]
     scores_without = None  # type: ignore[assignment]  # each entry's weight depends on the others: see history_terms
 
     def __init__(self, config: NextItemConfig | None = None) -> None:
@@ -80,6 +84,10 @@ class NextItem(HistoryRanker):
         self.popularity, self.range = popularity(data), strength_of(data)
         seed = int(rng.integers(2**63))
         return SolveStepper(lambda: self._solve(data, seed))
+
+    def settled(self) -> NextItemConfig:
+        """The config with the constants that training chose."""
+        return dataclasses.replace(self.config, **dataclasses.asdict(fitted(self.chosen, self.name)))  # type: ignore[no-any-return]
 
     def _solve(self, data: Interactions, seed: int) -> None:
         c, n = self.config, data.n_items
@@ -164,20 +172,15 @@ class NextItem(HistoryRanker):
         ``recent``, ``range`` and ``constants``."""
         recent, constants = fitted(self.recent, self.name), fitted(self.constants, self.name)
         _, near = self._matrices()
-        assert self.history is not None
-        assert self.history.order is not None
-        mine = {"recent": recent, "constants": constants, "history_order": self.history.order}
+        mine = {"recent": recent, "constants": constants}
         return {**super().state(), **csr_state(near, "near"), **mine}
 
     @classmethod
     def from_state(cls, config: Any, state: Mapping[str, Array]) -> Self:
         """The same model again; BundleError where an array does not fit."""
         model: Self = super().from_state(config, state)
-        assert model.history is not None
         assert model.popularity is not None
         n = len(model.popularity)
-        order = stored(state, "history_order", np.int64, (len(model.history.indices),))
-        model.history = model.history._replace(order=order)
         model.recent = stored(state, "recent", np.float32, (n,))
         model.constants = stored(state, "constants", np.float64, (2,))
         if not 0 < model.constants[0] <= 1 or model.constants[1] < 0:

@@ -56,7 +56,7 @@ export function openWhy({ info, person, item, title, closed }) {
 		const steps = found.strongest.map((r) => ({ label: labelOf(r), value: r.contribution }));
 		for (const { label, value } of others(found)) steps.push({ label, value });
 		const place = el("div", { class: "waterfall-place" });
-		redraw = () => replace(place, waterfall({ label: "everything else", value: found.rest }, steps, { label: ranking ? "score" : "prediction", value: found.prediction }, digits, Math.max(280, place.clientWidth)));
+		redraw = () => replace(place, waterfall({ label: found.rest_is, value: found.rest }, steps, { label: ranking ? "score" : "prediction", value: found.prediction }, digits, Math.max(280, place.clientWidth)));
 		replace(body,
 			el("p", { class: "lead" }, el("b", {}, fix(found.prediction, ranking ? digits : 2)), " ", ranking ? "is its score, which only puts items in order." : `predicted, on a scale from ${short(info.scale.low)} to ${short(info.scale.high)}.`),
 			found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, words(b.replace(/([+:] ?)-(?=[\d.]+$)/, "$1−"), "span")))) : null,
@@ -95,7 +95,7 @@ export function openWhy({ info, person, item, title, closed }) {
 					cell(given(r)), cell(el("b", { class: r.contribution < 0 ? "down" : "up" }, signed(r.contribution, digits))), extra(fix(r.similarity)), extra(big(r.shared_raters)));
 			}),
 			list === found.rated || found.rated.length <= found.strongest.length ? null : others(found).map(({ label, value }) => el("tr", {}, info.can.fold_in ? el("td") : null, name(label), el("td"), cell(signed(value, digits)), extra(), extra())),
-			el("tr", {}, info.can.fold_in ? el("td") : null, name("everything else"), el("td"), cell(signed(found.rest, digits)), extra(), extra()),
+			el("tr", {}, info.can.fold_in ? el("td") : null, name(found.rest_is), el("td"), cell(signed(found.rest, digits)), extra(), extra()),
 			el("tr", { class: "sum" }, info.can.fold_in ? el("td") : null, name("together"), el("td"), cell(fix(found.prediction, digits)), extra(), extra()));
 		}
 		fillRows(found.strongest);

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.evaluation import metrics as m
-from cofactor.models.blend import mix
+from cofactor.kernels.blend import add_standardised, listed_ndcg
+from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.topk import topk
+from cofactor.models.base.sparse import frozen
 
 Array = NDArray[Any]
 Scores = Callable[[Array], Array]
@@ -89,7 +91,7 @@ def mixture(parts: Sequence[Standing], seed: int, n: int = 10) -> Mixture:
     return Mixture(weights, float(value.mean()), bool(gain.mean() > -error))
 
 
-def bagged(parts: Sequence[Standing], n: int, rng: np.random.Generator) -> Array:
+def bagged(parts: Sequence[Standing], n: int, rng: np.random.Generator, rounds: int = ROUNDS) -> Array:
     """float64 (models,): the mean of the weights that are found on random halves of the users of each part.
 
     Weights of a single search follow the luck of a few items that many users took (a hit of one week); those of many,
@@ -99,7 +101,7 @@ def bagged(parts: Sequence[Standing], n: int, rng: np.random.Generator) -> Array
     for part in parts:
         size = min(max(len(part.relevant) // 2, 1), BAG_USERS)
         for _ in range(BAGS):
-            found.append(greedy(part.take(np.sort(rng.permutation(len(part.relevant))[:size])), n))
+            found.append(greedy(part.take(np.sort(rng.permutation(len(part.relevant))[:size])), n, rounds))
     weights = np.mean(found, axis=0)
     weights[weights < LEAST] = 0.0
     mean: Array = weights / weights.sum()
@@ -107,16 +109,22 @@ def bagged(parts: Sequence[Standing], n: int, rng: np.random.Generator) -> Array
 
 
 def greedy(standing: Standing, n: int, rounds: int = ROUNDS) -> Array:
-    """float64 (models,): how often each was added; the one that helps most each time, of equal ones the first. It ends
-    where nothing has helped for three rounds."""
+    """float64 (models,): the weights; the model that helps most is added each time, of equal ones the first. It ends
+    where nothing has helped for three rounds.
+
+    A model that tells no item from another (a rating model where all ratings are alike) is never added.
+    """
     counts = np.zeros(len(standing.scores))
     best, kept, idle = -1.0, counts, 0
-    summed = np.zeros(standing.hits.shape, dtype=np.float32)
+    tells = [k for k, table in enumerate(standing.scores) if (np.isfinite(table) & (table != 0)).any()]
+    values = np.full(len(counts), -1.0)
     for _ in range(rounds):
-        values = [_ndcg(summed + scores, standing, n).mean() for scores in standing.scores]
+        for k in tells:
+            counts[k] += 1
+            values[k] = ndcg_of(standing, counts, n).mean()
+            counts[k] -= 1
         added = int(np.argmax(values))
         counts[added] += 1
-        summed += standing.scores[added]
         if values[added] > best * (1 + 1e-6):
             best, kept, idle = values[added], counts.copy(), 0
         else:
@@ -128,18 +136,20 @@ def greedy(standing: Standing, n: int, rounds: int = ROUNDS) -> Array:
 
 
 def ndcg_of(standing: Standing, weights: Array, n: int) -> Array:
-    """float64 (users,): NDCG of the lists of a weighted sum."""
-    summed = np.zeros(standing.hits.shape, dtype=np.float32)
-    for scores, weight in zip(standing.scores, weights):
-        if weight:
-            summed += np.float32(weight) * scores
-    return _ndcg(summed, standing, n)
+    """float64 (users,): NDCG of the lists of a weighted sum; NaN for a user without a relevant item."""
+    out = np.empty(len(standing.relevant))
+    relevant = np.asarray(standing.relevant, dtype=np.int64)
+    given = (*frozen(standing.scores, np.asarray(weights, dtype=np.float64), standing.hits, relevant), n, out)
+    rows = np.arange(len(out) + 1) * standing.hits.shape[1]
+    over_rows(lambda a, b: listed_ndcg(a, b, *given), rows, per_row=n * n)
+    return out
 
 
-def _ndcg(summed: Array, standing: Standing, n: int) -> Array:
-    top = m.top_n(summed, min(n, summed.shape[1]))
-    hits = np.take_along_axis(standing.hits, np.maximum(top, 0), axis=1) & (top >= 0)
-    return m.ndcg(hits, standing.relevant)
+def mix(out: Array, scores: Array, rows: CSR, weight: float = 1.0) -> None:
+    """Add to ``out`` ``weight`` times the scores: each row with mean 0 and deviation 1 over the items that are not in
+    ``rows``."""
+    given = (*frozen(np.ascontiguousarray(scores, np.float32), rows.indptr, rows.indices), np.float32(weight), out)
+    over_rows(lambda a, b: add_standardised(a, b, *given), rows.indptr, per_row=rows.n_cols)
 
 
 def standing_of(models: Sequence[Scores], users: Array, seen: CSR, wanted: CSR, relevant: Array) -> Standing:
@@ -169,8 +179,9 @@ def _block(models: Sequence[Scores], users: Array, seen: CSR, wanted: CSR, at: A
         table = np.zeros((len(at), seen.n_cols), dtype=np.float32)
         mix(table, model(users[at]), rows)
         table[own, rows.indices] = -np.inf
-        top = m.top_n(table, min(NEAR, seen.n_cols))
-        near[np.repeat(np.arange(len(at)), (top >= 0).sum(axis=1)), top[top >= 0]] = True
+        top, values = topk(table, min(NEAR, seen.n_cols))
+        listed = (top >= 0) & np.isfinite(values)
+        near[np.repeat(np.arange(len(at)), listed.sum(axis=1)), top[listed]] = True
         tables.append(table)
     counts = near.sum(axis=1)
     width = max(int(counts.max(initial=0)), 1)

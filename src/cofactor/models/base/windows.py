@@ -1,0 +1,87 @@
+"""Rows that rankers are chosen by inside training: the future where there are times, else rows of each of some users.
+
+``auto-ranking`` and ``blend`` hold out the same rows.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data import splits
+from cofactor.data.interactions import Interactions, Split
+from cofactor.errors import DataError
+
+Array = NDArray[Any]
+
+ENOUGH, WINDOWS = 5000, 3
+"""Users in all that a choice among rankers should rest on, where so many windows give them."""
+FUTURE, PART = 0.1, 0.2
+"""The share of the rows that is held out by time, and of each user's rows where there are no times."""
+SCORES = 100_000_000
+"""Scores that measuring one ranker may take: so many users times items, on 500 users at least and 5,000 at most."""
+
+
+def measured_users(data: Interactions) -> int:
+    """On how many users rankers are measured while one is chosen or tuned."""
+    return min(max(SCORES // max(data.n_items, 1), 500), 5000)
+
+
+def ranking_windows(data: Interactions, seed: int, share: float | None = None, most: int = WINDOWS) -> list[Split]:
+    """Splits to choose rankers by, the most telling last; several, ``most`` at most, where one has few users.
+
+    By time where there are times (:func:`held_out_futures`), else random rows of each of some users. ``share``: of the
+    rows; None: a tenth by time, a fifth of each user's.
+    """
+    found = held_out_futures(data, most, FUTURE if share is None else share)
+    if not found:
+        part, n_users = PART if share is None else share, 4 * measured_users(data)
+        found = [rows_of_users(data, part, n_users, seed)]
+        wanted = min(math.ceil(ENOUGH / max(len(np.unique(found[-1].valid.users)), 1)), most)
+        return [rows_of_users(data, part, n_users, seed + k) for k in range(1, wanted)] + found
+    users = max(len(np.unique(found[-1].valid.users)), 1)
+    return found[-min(math.ceil(ENOUGH / users), len(found)) :]
+
+
+def held_out_futures(data: Interactions, n: int, share: float, last: int | float = 1) -> list[Split]:
+    """``n`` splits at most that hold out the future, the latest last: windows of time, a share of the rows each, or
+    each user's ``last`` rows, then those before them. Empty where the data have no future: no times, say."""
+    if data.times is None:
+        return []
+    newest = splits.auto(data, share, 0, last)
+    if newest.how.startswith("temporal"):
+        if n > 1:
+            with suppress(DataError):  # so many rows of one moment that a window would be empty
+                return splits.rolling(data, n, share)
+        return [newest]
+    if not newest.how.startswith("leave last"):
+        return []
+    found = [newest]
+    with suppress(DataError):  # no user has rows left
+        while len(found) < n:
+            found.insert(0, splits.leave_last(found[0].train, last))
+    return found
+
+
+def rows_of_users(data: Interactions, share: float, n_users: int, seed: int) -> Split:
+    """A random ``share`` of the rows of each of at most ``n_users`` users who have two or more: one row at least, and
+    one is left. Where nobody has two rows, random rows."""
+    counts = np.bincount(data.users, minlength=data.n_users)
+    able = np.flatnonzero(counts >= 2)
+    if not len(able):
+        return splits.random(data, share, seed)
+    rng = np.random.default_rng([seed, 3])
+    users = rng.permutation(able)[:n_users]
+    quota = np.zeros(data.n_users, dtype=np.int64)
+    quota[users] = np.clip(np.round(share * counts[users]), 1, counts[users] - 1)
+    order = np.lexsort((rng.random(len(data)), data.users))
+    place = np.empty(len(data), dtype=np.int64)
+    place[order] = np.arange(len(data)) - np.repeat(np.cumsum(counts) - counts, counts)
+    held = place < quota[data.users]
+    who = "each user" if len(users) == len(able) else f"each of {len(users):,} users"
+    how = f"random: {share:.0%} of the rows of {who}, {int(held.sum()):,} in all, for validation, seed {seed}"
+    return Split(data.take(~held), data.take(held), how, seed)
