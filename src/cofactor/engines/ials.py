@@ -54,7 +54,7 @@ def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[di
         losses.append([float((summed(found, "losses") + penalty) / max(data.rows, 1)), float("nan")])
     tables = [whole(data, side, f"table-{c.epochs}") for side in ("user", "item")]
     rated = np.concatenate([np.diff(take(data.folder, f"user-{at}-indptr")) for at, _, _ in data.blocks("user")])
-    average = average_user(*tables, rated, counts, constants)[: c.n_factors]
+    average = average_user(tables[0], tables[1], rated, counts, constants)[: c.n_factors]
     users, items = (table[:, : c.n_factors] for table in tables)
     state = {
         "user_factors": np.ascontiguousarray(started(users, rated, average)),

@@ -155,7 +155,7 @@ def fit(
 
 def check_blocks(model: str, settings: Any) -> None:
     """ConfigError for settings that only training on one machine knows."""
-    if model not in ("popular", "next-item") and getattr(settings, "half_life", 0.0):
+    if model not in ("popular", "next-item") and getattr(settings, "half_life", None):
         raise ConfigError(f"{model} with a half_life trains on one machine (cofactor.fit); set half_life=0 for blocks")
     if getattr(settings, "weighting", "") == "rp3beta":
         raise ConfigError(

@@ -130,8 +130,8 @@ class GraphFilter(HistoryRanker):
 
     def settled(self) -> GraphFilterConfig:
         """The config with the exponent and the weight that training chose."""
-        to_power, low = fitted(self.chosen, self.name)
-        return replace(self.config, to_power=to_power, low_pass=low)  # type: ignore[no-any-return]
+        assert self.chosen is not None, "settings are chosen in training"
+        return replace(self.config, to_power=self.chosen[0], low_pass=self.chosen[1])  # type: ignore[no-any-return]
 
     def summed(self, rows: CSR) -> Array:
         """float32 (n, n_items): the sums of what the entries of weighted rows add to each item."""

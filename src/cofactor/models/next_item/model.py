@@ -87,7 +87,8 @@ class NextItem(HistoryRanker):
 
     def settled(self) -> NextItemConfig:
         """The config with the constants that training chose."""
-        return dataclasses.replace(self.config, **dataclasses.asdict(fitted(self.chosen, self.name)))  # type: ignore[no-any-return]
+        assert self.chosen is not None, "settings are chosen in training"
+        return dataclasses.replace(self.config, **dataclasses.asdict(self.chosen))  # type: ignore[no-any-return]
 
     def _solve(self, data: Interactions, seed: int) -> None:
         c, n = self.config, data.n_items
