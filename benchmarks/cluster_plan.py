@@ -28,8 +28,8 @@ PART_ROWS, RANGE_IDS, CHUNK = 4_000_000, 2_000_000, 256
 
 @dataclass(frozen=True)
 class Units:
-    """Nanoseconds of a core: for each rating in each step; for each rating and factor squared, and each row and factor
-    cubed, of a solve."""
+    """Nanoseconds of a core for each rating in each step; of a solve for each rating, and for each rating and factor
+    squared (at the 100 to 300 ratings a row of the table that is measured)."""
 
     read: float
     ids: float
@@ -37,8 +37,8 @@ class Units:
     group: float
     turn: float
     bias: float
-    rating_factor2: float
-    row_factor3: float
+    solve: float
+    solve_factor2: float
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def plan(t: Table, workers: int, units: Units, block_rows: int = 65_536) -> list
             )
         )
     for name, s in (("items", "i"), ("users", "u")):
-        work = ns(units.rating_factor2, each[s] * t.k**2) + ns(units.row_factor3, size[s] * t.k**3)
+        work = ns(units.solve + units.solve_factor2 * t.k**2, each[s])
         reads = 8 * each[s] + 8 * size[s] + (4 + 8 * d) * need[s]
         found.append(Map(f"solve {name}", blocks[s], reads, 8 * d * size[s], work, times=t.epochs))
     return found
@@ -165,11 +165,8 @@ def measure() -> Units:
                     found[name, k] = sum(mine) / len(mine)
     finally:
         shutil.rmtree(folder)
-    # seconds of a half sweep = a * n * k^2 + b * rows * k^3, rows being the mean of both sides
-    rows = (n_users + n_items) / 2
-    small, large = found["solve_task", 16] * 1e9, found["solve_task", 64] * 1e9
-    a = (small * 64**3 - large * 16**3) / (n * (16**2 * 64**3 - 64**2 * 16**3))
-    b = max((large - a * n * 64**2) / (rows * 64**3), 0.0)
+    small, large = found["solve_task", 16] * 1e9 / n, found["solve_task", 64] * 1e9 / n
+    slope = (large - small) / (64**2 - 16**2)
     one = {name: found[name, 16] * 1e9 / n for name in ("read_task", "merge_ids", "encode_part", "bias_task")}
     return Units(
         one["read_task"],
@@ -178,8 +175,8 @@ def measure() -> Units:
         found["group_users", 16] * 1e9 / n,
         found["group_items", 16] * 1e9 / n,
         one["bias_task"],
-        a,
-        b,
+        max(small - slope * 16**2, 0.0),
+        slope,
     )
 
 
@@ -196,9 +193,9 @@ def show(t: Table, cores: int, units: Units, task_seconds: float, bandwidth: flo
         sizes = f"{m.reads / 1e6:9.0f}{m.writes / 1e6:11.0f}"
         print(f"{m.name:18}{m.times:6}{m.tasks:8,}{sizes}{m.seconds:10.2f}{minutes:9.1f}")
     model = 4 * (t.k + 1) * (t.users + 2 * t.items)
-    print(f"{total:.0f} minutes; the folder holds {largest_folder(maps) / 1e12:.2f} TB at most", end="; ")
+    print(f"{total:.0f} minutes; the folder holds {largest_folder(maps) / 1e9:.1f} GB at most", end="; ")
     items = 8 * (t.k + 1) * t.items
-    print(f"the model {model / 1e9:.0f} GB, of which items, which a server needs, {items / 1e9:.2f} GB")
+    print(f"the model {model / 1e9:.1f} GB, of which items, which a server needs, {items / 1e9:.2f} GB")
     return total
 
 
