@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
+import sys
 
 import pytest
 
@@ -133,3 +136,39 @@ def test_settings_that_make_no_sense(tmp_path, wrong, words):
 def test_a_server_for_others_needs_a_token(tmp_path):
     assert Settings(tmp_path / "m", host="0.0.0.0", token=TOKEN).allowed_hosts is None
     assert Settings(tmp_path / "m", host="127.0.0.2").allowed_hosts is not None
+
+
+def test_log_lines_as_json():
+    from cofactor.serve.server import JsonLines
+
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        record = logging.LogRecord("cofactor.serve", logging.ERROR, "x.py", 1, "error %s", ("é",), sys.exc_info())
+    line = JsonLines().format(record)
+    found = json.loads(line)
+    assert "\n" not in line
+    assert (found["level"], found["logger"], found["message"]) == ("error", "cofactor.serve", "error é")
+    assert "ValueError" in found["traceback"]
+
+
+def test_spans_of_requests(bundle, tmp_path):
+    sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="OpenTelemetry is not installed")
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    provider, kept = sdk.TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    trace.set_tracer_provider(provider)
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with client(bundle, state=tmp_path / "s", traces=True) as http:
+        http.get("/v1/recommend?user=5", headers={"traceparent": parent, "x-request-id": "mine"})
+        http.get("/v1/recommend?user=77")
+    one, other = kept.get_finished_spans()
+    assert (one.name, one.attributes["http.response.status_code"]) == ("GET /v1/recommend", 200)
+    assert one.attributes["cofactor.request_id"] == "mine"
+    assert f"{one.context.trace_id:032x}" == parent.split("-")[1]
+    assert f"{one.parent.span_id:016x}" == parent.split("-")[2]
+    assert other.attributes["http.response.status_code"] == 404
+    assert "user=5" not in str(one.attributes)  # what was asked names people

@@ -93,7 +93,7 @@ def test_a_state_can_be_repaired_whatever_happened_to_it(bundle, how):
     else:
         content = bytearray(store.read_bytes())
         pages = len(content) // 4096
-        begin, end = (0, 1) if how == "head" else (pages * 2 // 3, pages)
+        begin, end = (0, 1) if how == "head" else (pages * 5 // 6, pages)
         content[begin * 4096 : end * 4096] = b"\xff" * (4096 * (end - begin))
         store.write_bytes(content)
     assert state.check(state_of(bundle)).wrong
@@ -184,3 +184,19 @@ def test_tokens_have_scopes_and_change_while_it_runs(bundle, tmp_path, typed, mo
         refused(http.get("/v1/info", headers=asked["boss"]), 401)
     with pytest.raises(ConfigError, match="is not a token"):
         create_app(Settings(bundle, tokens=file)).build_middleware_stack()
+
+
+def test_old_ratings_are_deleted_by_the_server_itself(bundle, tmp_path, monkeypatch):
+    """Once an hour, and by a clock that does not jump with that of the machine."""
+    monkeypatch.setattr("cofactor.serve.live._EXPIRE_EVERY", 0.05)
+    now = int(time.time())
+    live = Live(Settings(bundle, state=tmp_path / "kept", watch=False, retain_days=30))
+    live.open()
+    live.tell([Event(5, 101, 3.0, now - 31 * 86_400), Event(5, 102, 3.0, now - 29 * 86_400), Event(6, 101, 3.0, now)])
+    waited(lambda: live.store.count() == 2, 10)
+    waited(lambda: live.now.rec.updates.n_ratings == 2, 10)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 1000 * 86_400)
+    time.sleep(0.3)
+    assert live.store.count() == 2
+    live.close()

@@ -42,6 +42,11 @@ def command(
         None, "--management-port", help="A port of its own for /metrics and all that changes models."
     ),
     access_log: bool = typer.Option(False, "--access-log", help="Write a line of JSON for each request."),
+    json_logs: bool = typer.Option(False, "--json-logs", help="All other log lines as JSON too."),
+    traces: bool = typer.Option(False, "--traces", help="Make an OpenTelemetry span of each request."),
+    retain_days: float | None = typer.Option(
+        None, "--retain-days", help="Delete newer ratings that are older than so many days, once an hour."
+    ),
     require_better: bool = typer.Option(
         False, "--require-better", help="A refit or new bundle goes live only if it is better on the latest events."
     ),
@@ -57,6 +62,11 @@ def command(
     max_pairs: int = typer.Option(10_000, "--max-pairs", help="Pairs in one request for predictions."),
     max_history: int = typer.Option(5000, "--max-history", help="Items of a history."),
     max_users: int = typer.Option(100, "--max-users", help="Lists in one request."),
+    body_seconds: float = typer.Option(10.0, "--body-seconds", help="Seconds in which a body must arrive."),
+    wait_seconds: float = typer.Option(2.0, "--wait-seconds", help="Seconds to wait for what is computed for all."),
+    work_seconds: float = typer.Option(
+        0.4, "--work-seconds", help="Seconds of processor time that one request of many lists may take."
+    ),
 ) -> None:
     """Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it.
 
@@ -84,6 +94,9 @@ def command(
         tokens=None if tokens is None else Path(tokens),
         management=management,
         access_log=access_log,
+        json_logs=json_logs,
+        traces=traces,
+        retain_days=retain_days,
         require="better" if require_better else "not-worse" if require_not_worse else "nothing",
         beside=None if beside is None else Path(beside),
         images=images,
@@ -96,6 +109,9 @@ def command(
         max_pairs=max_pairs,
         max_history=max_history,
         max_users=max_users,
+        body_seconds=body_seconds,
+        wait_seconds=wait_seconds,
+        work_seconds=work_seconds,
     )
 
     def said(url: str, live: Any) -> None:

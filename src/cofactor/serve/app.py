@@ -69,7 +69,8 @@ def create_app(settings: Settings, live: Live | None = None, *, management: bool
         openapi_url=None,
         docs_url=None,  # these pages would ask another server for their scripts
         redoc_url=None,
-    )
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans hold queries, which name people; see
+    )  # serve/tracing.py for ours
     description = openapi(__version__)
     app.openapi = lambda: description  # type: ignore[method-assign]
     app.state.live, app.state.metrics = live, metrics

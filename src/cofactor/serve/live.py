@@ -48,6 +48,8 @@ _LOOK_EVERY = 2.0
 """Seconds between two looks at the bundle."""
 _FOLLOW_EVERY = 0.2
 """Seconds between two looks at what other processes did."""
+_EXPIRE_EVERY = 3600.0
+"""Seconds between two looks for newer ratings that are too old."""
 _PART = 500
 """Events that are folded in under one hold of the lock."""
 _LARGE_PART = 20_000
@@ -200,6 +202,8 @@ class Live:
             self._start(self._follow)
         if self.settings.watch and self.settings.leads:
             self._start(self._watch)
+        if self.settings.retain_days is not None and self.settings.leads and self.store is not None:
+            self._start(self._expire)
 
     def _open_version(self, origin: str) -> None:
         assert self.store is not None
@@ -792,6 +796,22 @@ class Live:
                 self._note(f"the new {self.settings.model.name} is not served: {exc}")
             except Exception as exc:  # perhaps it is not whole yet, or the disk is full: looked at again, said once
                 self._note_once(f"the new {self.settings.model.name} is not served: {exc}")
+
+    def _expire(self) -> None:
+        """Delete newer ratings that are too old, now and once an hour. How old goes by a clock that does not jump while
+        the server runs."""
+        assert self.settings.retain_days is not None
+        ahead = time.time() - time.monotonic()
+        while True:
+            try:
+                oldest = time.monotonic() + ahead - 86_400 * self.settings.retain_days
+                if found := self._writable().expire(int(oldest)):
+                    log.info("%d newer ratings were too old, and are deleted", found)
+                    self._rebuild()
+            except Exception as exc:
+                self._note_once(f"newer ratings that are too old cannot be deleted: {exc}")
+            if self._stop.wait(_EXPIRE_EVERY):
+                return
 
     def _unwritten(self, version: int) -> Served:
         """The bundle, by a server that writes nothing."""

@@ -21,6 +21,7 @@ from typing import Any
 from cofactor.serve.metrics import Metrics
 from cofactor.serve.settings import Settings
 from cofactor.serve.tokens import ADMIN, ALL, EVENTS, READ, Tokens
+from cofactor.serve.tracing import Tracing
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -84,6 +85,7 @@ class Guard:
         self.app, self.settings, self.metrics = app, settings, metrics
         self.takes_body, self.management = bodies, management
         self.tokens = Tokens(settings.token, settings.tokens)
+        self.tracing = Tracing() if settings.traces else None
         policy = POLICY.format(images=" https:" if settings.images else "").encode()
         self.headers = ((b"content-security-policy", policy), *HEADERS)
         self.inside = 0
@@ -97,6 +99,7 @@ class Guard:
         path, method = _path(scope), scope["method"]
         head, asked = method == "HEAD", _header(scope, b"x-request-id")
         request = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+        ended = None if self.tracing is None else self.tracing.begin(method, scope["headers"], request)
         more = [*self.headers, NO_CACHE if _public(path) else NO_STORE, (b"x-request-id", request.encode())]
         inner = dict(scope) | {"method": "GET" if head else method, "request_id": request}  # its own: the server needs
         # the method as it was sent
@@ -127,6 +130,8 @@ class Guard:
             route = inner.get("route_path") or getattr(inner.get("route"), "path", None) or "other"
             if self.metrics is not None:
                 self.metrics.count(route, status, took)  # not the path: anybody can make up any number
+            if ended is not None:
+                ended(route, status)
             if self.settings.access_log:
                 self._log(inner, method, route, status, took)
 

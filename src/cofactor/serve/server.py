@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import multiprocessing
 import os
@@ -81,6 +82,8 @@ def _serve(app: FastAPI, settings: Settings, listeners: list[socket.socket]) -> 
     sys.setswitchinterval(0.001)  # so that the event loop, which answers /health, gets its turn among threads that work
     if settings.access_log:
         _log_access()
+    if settings.json_logs:
+        log_as_json()
     main = _server(app, settings)
     if len(listeners) == 1:
         main.run(sockets=listeners)
@@ -99,6 +102,7 @@ def _serve(app: FastAPI, settings: Settings, listeners: list[socket.socket]) -> 
 
 def _server(app: FastAPI, settings: Settings) -> Any:
     import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
 
     from cofactor.serve.idle_timeout import IdleTimeoutProtocol
 
@@ -107,6 +111,7 @@ def _server(app: FastAPI, settings: Settings) -> Any:
         uvicorn.Config(
             app,
             http=protocol,
+            log_config=None if settings.json_logs else LOGGING_CONFIG,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -124,6 +129,29 @@ def _log_access() -> None:
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False
+
+
+class JsonLines(logging.Formatter):
+    """A log record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """With the traceback as one text, where there is one."""
+        line = {
+            "time": round(record.created, 3), "level": record.levelname.lower(), "logger": record.name,
+            "message": record.getMessage(), "process": record.process,
+        }  # fmt: skip
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_as_json() -> None:
+    """All other lines of the server as JSON, one object each, to the standard error output."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in ("cofactor.serve", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
 
 
 def _more_descriptors(connections: int) -> None:

@@ -41,6 +41,9 @@ class Settings:
     that is done for all, ``work_seconds`` of processor time for one request of many lists; events, pairs, items of a
     history and users of one request; ``keep`` versions of the model on disk.
 
+    ``access_log`` writes a line of JSON for each request, ``json_logs`` the other lines as JSON too; ``traces`` makes
+    OpenTelemetry spans. Newer ratings older than ``retain_days`` are deleted, once an hour.
+
     ``require``: what a refit or another bundle must show on the latest events before it goes live: ``nothing``,
     ``not-worse`` (than the live model, beyond chance) or ``better`` (beyond chance).
 
@@ -78,6 +81,9 @@ class Settings:
     tokens: Path | None = None
     management: int | None = None
     access_log: bool = False
+    json_logs: bool = False
+    traces: bool = False
+    retain_days: float | None = None
     require: Require = "nothing"
     beside: Path | None = None
     images: bool = False
@@ -102,6 +108,8 @@ class Settings:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.beside is not None and self.read_only:
             raise ConfigError("a read-only server keeps no versions; leave out either beside or read_only")
+        if self.retain_days is not None and check_number("retain_days", self.retain_days) <= 0:
+            raise ConfigError(f"retain_days is {self.retain_days}; it must be above 0")
         if self.token is not None and (
             len(self.token) < 16 or not self.token.isascii() or not self.token.isprintable()
         ):
