@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import notebook_pages  # noqa: E402
 import reference  # noqa: E402
 from mkdocs.structure.files import File, Files  # noqa: E402
 
@@ -37,6 +38,8 @@ def outside() -> dict[str, str]:
         found[f"benchmarks/results/{path.name}"] = f"benchmarks/{path.name}"
     for path in sorted((ROOT / "examples").glob("*.py")):
         found[f"examples/{path.name}"] = f"examples/{path.stem}.md"
+    for path in sorted((ROOT / "examples").glob("*.ipynb")):
+        found[f"examples/{path.name}"] = f"gallery/{path.stem}.md"
     return found
 
 
@@ -49,11 +52,18 @@ def written(config: Any) -> dict[str, str | bytes]:
             continue
         if path.suffix == ".py":
             pages[target] = f"# {path.name}\n\n```python\n{path.read_text('utf-8')}```\n"
+        elif path.suffix == ".ipynb":
+            pages[target], pictures = notebook_pages.page(path)
+            pages |= {f"gallery/{name}": picture for name, picture in pictures.items()}
         elif path.suffix == ".md":
             pages[target] = relinked(path.read_text("utf-8"), source, target)
         else:
             pages[target] = path.read_bytes()
     names = "\n".join(f"- [{Path(t).stem}]({Path(t).name})" for t in outside().values() if t.startswith("examples/"))
+    shown = [t for t in outside().values() if t.startswith("gallery/")]
+    titles = {t: str(pages[t]).partition("\n")[0].removeprefix("# ") for t in shown}
+    cards = "\n".join(f"- [{titles[t]}]({Path(t).name})" for t in shown)
+    pages["gallery/index.md"] = f"# Gallery\n\nNotebooks with all that they print and draw. A test runs their cells.\n\n{cards}\n"
     pages["examples/index.md"] = f"# Examples\n\nEach of them is run by a test.\n\n{names}\n"
     return pages
 
@@ -89,6 +99,7 @@ def on_config(config: Any) -> Any:
     config["site_name"] = f"cofactor {reference.version()}"
     order = [
         {"Reference": [name for name in made if name.startswith("reference/")]},
+        {"Gallery": ["gallery/index.md", *sorted(n for n in made if re.fullmatch(r"gallery/(?!index).*\.md", n))]},
         {"Examples": ["examples/index.md", *sorted(n for n in made if re.fullmatch(r"examples/(?!index).*", n))]},
         {
             "Measured": [

@@ -144,6 +144,26 @@ def test_refit_adds_rows_users_and_items(folder: Path, typed: Any) -> None:
     assert typed("refit", "m.cofactor", "new.csv", "--out", "x.cofactor", "--nope", "1")[0] == 2
 
 
+def test_refit_measures_both_models_on_held_out_rows(folder: Path, typed: Any) -> None:
+    rows = pl.read_csv("r.csv").sample(fraction=1, shuffle=True, seed=1)
+    for name, first, last in (("old", 0, 0.5), ("new", 0.5, 0.8), ("held", 0.8, 1)):
+        rows[int(first * len(rows)) : int(last * len(rows))].write_csv(f"{name}.csv")
+    cf.fit(cf.read("old.csv"), model="als", epochs=3).save("m.cofactor")
+    found = ok(typed("refit", "m.cofactor", "new.csv", "--test", "held.csv", "--out", "n.cofactor", "--json"))
+    old, new = cf.load("m.cofactor"), cf.load("n.cofactor")
+    after, before = (cf.evaluate(rec, "held.csv")["value"][0] for rec in (new, old))
+    assert new.figures is not None
+    assert new.figures.row(0, named=True)["value"] == pytest.approx(after)
+    assert set(new.figures["rows"]) == {"held.csv"}
+    (line,) = found["against_the_old"]
+    assert (line["first"], line["second"]) == (pytest.approx(after), pytest.approx(before))
+    assert line["difference"] == pytest.approx(after - before)
+    assert line["low"] <= line["difference"] <= line["high"]
+    code, out, err = typed("refit", "m.cofactor", "new.csv", "--test", "held.csv", "--out", "n.cofactor")
+    assert code == 0
+    assert "on the same users" in out + err
+
+
 def test_a_budget_may_be_a_number_of_models(folder: Path, typed: Any) -> None:
     found = ok(typed("fit", "r.csv", "--model", "auto-ranking", "--budget", "3 trials", "--json"))
     assert sum(line["status"] == "tried" for line in found["trials"]) in (3, 4)

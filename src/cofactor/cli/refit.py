@@ -22,6 +22,8 @@ from cofactor.cli.common import (
     say,
 )
 from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.evaluation import evaluate, with_figures
+from cofactor.evaluation.paired import paired_difference
 from cofactor.fitting.refit import with_newer
 from cofactor.recommender import load
 
@@ -35,6 +37,9 @@ def command(
     whole: bool = typer.Option(False, "--whole", help="The table is the whole one: forget the old training rows."),
     warm: bool | None = typer.Option(
         None, "--warm/--afresh", help="Begin with the old vectors, or not (by the model unless given)."
+    ),
+    test: str | None = typer.Option(
+        None, "--test", help="Held-out ratings: both models are measured on them, and the new one keeps its figures."
     ),
     user: str | None = User,
     item: str | None = Item,
@@ -54,10 +59,25 @@ def command(
     data = read_test(rec, ratings, quiet=as_json, **given, **reading)
     data = data if whole else with_newer(rec.data, data)
     new = rec.refit(data, seed=seed, warm=warm, verbose=not as_json, **changes)
+    compared: list[dict[str, Any]] = []
+    if test is not None:
+        held_out = read_test(rec, test, quiet=True, **given, **reading)
+        found = evaluate(new, held_out)
+        new = with_figures(new, found, test)
+        first = found["metric"][0]
+        before = paired_difference(new, rec, held_out, first)
+        compared = [{"metric": first, **before._asdict()}]
     new.save(out)
     if as_json:
-        print_json({"model": new.name, "out": out, "rows": len(new.data), "metrics": new.metrics})
+        figures = [] if new.figures is None else new.figures.to_dicts()
+        facts = {"model": new.name, "out": out, "rows": len(new.data), "metrics": new.metrics}
+        print_json(facts | {"figures": figures, "against_the_old": compared})
         return
+    for line in compared:
+        say(
+            f"{line['metric']} on {test}: {line['first']:.4f}, before {line['second']:.4f}; a difference of"
+            f" {line['difference']:+.4f} ({line['low']:+.4f} to {line['high']:+.4f} on the same users)"
+        )
     for name, value in new.metrics.items():
         say(metric_line(name, value))
     say(f"saved {new.name}, trained on {len(new.data):,} ratings, to {out}")
