@@ -25,8 +25,8 @@ def ask(path, body=None):
         return json.load(answer)
 
 
-somebody = [{"item": "Inception (2010)", "rating": 9}, {"item": "The Godfather (1972)"}]  # without a rating: liked
-for row in ask("/v1/recommend", {"history": somebody, "n": 3, "interval": 0.9})["recommendations"]:
+history = [{"item": "Inception (2010)", "rating": 9}, {"item": "The Godfather (1972)"}]  # without a rating: liked
+for row in ask("/v1/recommend", {"history": history, "n": 3, "interval": 0.9})["recommendations"]:
     print(f"{row['title'] if 'title' in row else row['item']}: {row['low']:.1f} to {row['high']:.1f}, {row['reason']}")
 
 ask("/v1/events", {"events": [{"user": 8, "item": "Inception (2010)", "rating": 2}], "key": "message 17"})

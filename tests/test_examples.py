@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -98,3 +99,37 @@ def near(a: str, b: str) -> bool:
 )
 def test_one_figure_does_not_pass_for_another(a, b, same):
     assert near(a, b) is same
+
+
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+def test_notebooks_run(path, tmp_path):
+    """Their cells in order, in a program of their own; the last line of a cell may be a value."""
+    pytest.importorskip("matplotlib")
+    cells = ["".join(c["source"]) for c in json.loads(path.read_text("utf-8"))["cells"] if c["cell_type"] == "code"]
+    if any("cofactor.notebook" in cell for cell in cells):
+        pytest.importorskip("torch")
+    program = tmp_path / "cells.py"
+    program.write_text("\n\n".join(cells), encoding="utf-8")
+    env = {**os.environ, "MPLBACKEND": "agg"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(program)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=env,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+def test_notebooks_are_executed(path):
+    """Every cell has run, in order, without an error."""
+    cells = [c for c in json.loads(path.read_text("utf-8"))["cells"] if c["cell_type"] == "code"]
+    assert [c["execution_count"] for c in cells] == list(range(1, len(cells) + 1))
+    assert not [o for c in cells for o in c["outputs"] if o["output_type"] == "error"]
+    assert any("image/png" in o.get("data", {}) for c in cells for o in c["outputs"])

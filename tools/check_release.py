@@ -14,6 +14,8 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
 def needed() -> list[str]:
     """Every file of the package: pages, tables, stubs and the mark of types are as needed as the modules."""
     package = ROOT / "src" / "cofactor"

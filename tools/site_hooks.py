@@ -63,7 +63,9 @@ def written(config: Any) -> dict[str, str | bytes]:
     shown = [t for t in outside().values() if t.startswith("gallery/")]
     titles = {t: str(pages[t]).partition("\n")[0].removeprefix("# ") for t in shown}
     cards = "\n".join(f"- [{titles[t]}]({Path(t).name})" for t in shown)
-    pages["gallery/index.md"] = f"# Gallery\n\nNotebooks with all that they print and draw. A test runs their cells.\n\n{cards}\n"
+    pages["gallery/index.md"] = (
+        f"# Gallery\n\nNotebooks with all that they print and draw. A test runs their cells.\n\n{cards}\n"
+    )
     pages["examples/index.md"] = f"# Examples\n\nEach of them is run by a test.\n\n{names}\n"
     return pages
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,10 @@ def log_model(rec: Recommender, name: str = "model", **more: Any) -> Any:
     ``more`` goes to ``mlflow.models.Model.log``, such as ``registered_model_name``.
     """
     record(rec)
-    return _mlflow("models").Model.log(artifact_path=name, flavor=importlib.import_module(__name__), rec=rec, **more)
+    log = _mlflow("models").Model.log
+    later = "name" in inspect.signature(log).parameters  # from MLflow 3 on
+    called = {"artifact_path": None, "name": name} if later else {"artifact_path": name}
+    return log(**called, flavor=importlib.import_module(__name__), rec=rec, **more)
 
 
 def load_model(model_uri: str) -> Recommender:

@@ -212,3 +212,14 @@ def test_shares_never_call_a_few_none() -> None:
 
     said = [percent(x) for x in (0.0, 0.0007, 0.0012, 0.03, 0.25, 0.997, 1.0)]
     assert said == ["0 %", "< 0.1 %", "0.1 %", "3.0 %", "25 %", "> 99 %", "100 %"]
+
+
+def test_a_report_reads_as_text():
+    """In a notebook it is looked at as it is."""
+    frame = pl.DataFrame({"user": [1, 1, 2, 2, 3], "item": [1, 2, 1, 3, 1], "rating": [1.0, 5, 3, 3, 4]})
+    report = check(read(frame))
+    lines = repr(report).splitlines()
+    assert any(line.split()[:2] == ["users", "3"] for line in lines)
+    assert "Finding(" not in repr(report)
+    for finding in report.findings:
+        assert any(line.startswith(f"{finding.severity}: {finding.what}") for line in lines)

@@ -28,6 +28,14 @@ from cofactor.errors import DataError
 _RANK: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
 
 
+def _examples(finding: Finding) -> str:
+    return f" ({', '.join(finding.examples[:3])})" if finding.examples else ""
+
+
+def _figure(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 @dataclass(frozen=True)
 class Report:
     """What the doctor found.
@@ -62,6 +70,13 @@ class Report:
             "todo": pl.String,
         }
         return pl.DataFrame([{**asdict(f), "examples": list(f.examples)} for f in self.findings], schema=schema)
+
+    def __repr__(self) -> str:
+        """Figures and findings as lines of text; the tables are attributes."""
+        wide = max((len(name) for name in self.summary), default=0)
+        figures = (f"  {name:<{wide}}  {_figure(value)}" for name, value in self.summary.items())
+        found = [f"{f.severity}: {f.what}{_examples(f)}; {f.todo}" for f in self.findings]
+        return "\n".join([self.name or "ratings", *figures, *(found or ["nothing was found"])])
 
     def sections(self) -> dict[str, pl.DataFrame]:
         """Everything as titled tables, in the order to show them."""

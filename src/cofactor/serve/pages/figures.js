@@ -9,6 +9,10 @@ const MEANING = {
 	ndcg: "how near the lists are to the best ones possible, from 0 to 1",
 	recall: "share of what people went on to like that the lists found",
 	precision: "share of the lists that people went on to like",
+	hit_rate: "share of the lists in which somebody found something to like",
+	mrr: "how early the first thing that people like comes: 1 is first, 0.5 second",
+	auc: "how often an item that people like stands above another one; 0.5 is chance",
+	item_coverage: "share of the items that are in any list",
 	map: "how early in the lists what people like comes, from 0 to 1",
 	interval_coverage: "share of held-out ratings inside their interval; near the level promised is good",
 	interval_width: "mean width of the intervals; narrow is good where the coverage holds",
@@ -27,7 +31,7 @@ export function meaning(name) {
 	return found;
 }
 
-export const called = (name) => name.replace(/^(inner|valid|test)_(.*)/, "$2, $1").replaceAll("_", " ").replace(/^(rmse|mse|mae|ndcg|map)\b/, (t) => t.toUpperCase());
+export const called = (name) => name.replace(/^(inner|valid|test)_(.*)/, "$2, $1").replaceAll("_", " ").replace(/^(rmse|mse|mae|ndcg|map|mrr|auc)\b/, (t) => t.toUpperCase());
 
 /** A name, a value with its interval, and what it means. */
 export const measure = (name, value, { low = null, high = null, brief = false } = {}) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, Math.abs(value) >= 100 ? 0 : 4)),

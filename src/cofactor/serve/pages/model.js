@@ -41,7 +41,9 @@ export function open(root, route, { info, title, refreshInfo }) {
 				["scale", now.scale.low < now.scale.high ? `${short(now.scale.low)} – ${short(now.scale.high)}` : "liked or not"], now.created ? ["made", ...day(now.created)] : null, ["live since", ...day(now.loaded)]]),
 			el("div", { class: "columns even" },
 				section("How good it is", null, figureLists(now.figures), metrics.length || now.figures?.length ? null : empty("Nothing was measured", "The bundle came without figures; cofactor evaluate MODEL TEST --save writes them into it."), metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => measure(name, value))) : null),
-				section("What it can do", null, el("ul", { class: "can" }, can.map(([key, text]) => el("li", { class: now.can[key] ? "yes" : "no" }, el("span", { "aria-hidden": "true" }, now.can[key] ? "✓" : "–"), el("span", {}, text, now.can[key] ? null : el("span", { class: "unseen" }, ": no"))))))));
+				el("div", { class: "pile" },
+					section("What it can do", null, el("ul", { class: "can" }, can.map(([key, text]) => el("li", { class: now.can[key] ? "yes" : "no" }, el("span", { "aria-hidden": "true" }, now.can[key] ? "✓" : "–"), el("span", {}, text, now.can[key] ? null : el("span", { class: "unseen" }, ": no")))))),
+					Object.keys(now.config ?? {}).length ? section("Parameters", null, el("dl", { class: "pairs" }, Object.entries(now.config).map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", { class: "n" }, value === null ? "by the data" : Array.isArray(value) ? value.join(", ") : String(value))]))) : null)));
 	}
 	function table(rows) {
 		if (!rows.length) return replace(versions, empty("No versions yet"));
