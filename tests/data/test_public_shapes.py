@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -423,3 +424,49 @@ def test_genres_of_a_text_are_groups(tmp_path: Path) -> None:
             assert [{g for g, has in zip(found[0], row) if has} for row in found[1]] == known
     one = pl.DataFrame({"item": ["a", "b"], "category": ["Arts, Crafts & Sewing", "Books"]})
     assert with_groups(one, "item")["category"].to_list() == one["category"].to_list()
+
+
+@pytest.mark.parametrize("order", ["".join(order) for order in itertools.permutations("uirt")])
+def test_columns_without_names_in_any_order(tmp_path: Path, order: str) -> None:
+    cells: dict[str, Callable[[Row], str]] = {
+        "u": lambda row: f"u{row[0]}",
+        "i": lambda row: f"i{row[1]}",
+        "r": lambda row: str(row[2]),
+        "t": lambda row: str(row[3]),
+    }
+    text = "".join(",".join(cells[column](row) for column in order) + "\n" for row in STARS)
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", user="u{}".format, item="i{}".format, within=0)
+    if order.index("u") < order.index("i"):  # of two columns of numbers nothing says which are the users
+        cells |= {"u": lambda row: str(row[0] + 1000), "i": lambda row: str(row[1] + 50)}
+        text = "".join(",".join(cells[column](row) for column in order) + "\n" for row in MANY)
+        found = cf.read(put(tmp_path, text))
+        check(found, MANY, "ratings", user=lambda u: u + 1000, item=lambda i: i + 50, within=0)
+
+
+MANY: list[Row] = [(n % 41, n * 7 % 37, 1 + n * n % 5, 1_300_000_000 + n * 7919 % 1517 * 99_991) for n in range(1517)]
+
+
+def test_columns_without_names_that_say_something_else(tmp_path: Path) -> None:
+    for write in (
+        lambda u, i, v, t: f"{u},{i},{['Drama', 'Comedy', 'War'][i % 3]},{v},{t}",
+        lambda u, i, v, t: f"{u},{['US', 'DE', 'FR'][u % 3]},{i},{v},{t}",
+        lambda u, i, v, t: f"{u},{i},{v},{t},{20 + u},{'MF'[u % 2]}",
+    ):
+        check(cf.read(put(tmp_path, lines(MANY, write))), MANY, "ratings", within=0)
+    text = lines(MANY, lambda u, i, v, t: f"{u},{i},{['pv', 'cart', 'buy'][v % 3]},{t}")
+    assert cf.read(put(tmp_path, text)).kind == "events"
+
+
+def test_blocks_of_keys_and_values(tmp_path: Path) -> None:
+    keys = "product/productId: B{1}\nreview/userId: A{0}\nreview/profileName: Jo\nreview/score: {2}.0\nreview/time: {3}"
+    found = cf.read(put(tmp_path, "\n\n".join(keys.format(*row) for row in STARS), "finefoods.txt"))
+    check(found, STARS, "ratings", user="A{}".format, item="B{}".format, within=0)
+    text = lines(STARS, lambda u, i, v, t: f"user=u{u} item=i{i} rating={v}")
+    with pytest.raises(DataError, match="written name=value"):
+        cf.read(put(tmp_path, text))
+
+
+def test_of_several_ratings_none_is_taken_unsaid(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{6 - v}", "user,item,taste_rating,look_rating")
+    notes = cf.read(put(tmp_path, text)).notes
+    assert any("no rating taken, of 'taste_rating', 'look_rating'" in note for note in notes)

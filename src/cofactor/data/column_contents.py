@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -11,19 +11,68 @@ from cofactor.data.kind import GRID, guess_kind
 from cofactor.data.written_dates import is_time
 
 
-def contents_of(sample: pl.DataFrame, names: Sequence[str], need: int, aside: str | None = None) -> dict[str, str]:
-    """What each column holds, where ``need`` columns of ids are wanted; ``aside`` is none of them."""
+def contents_of(
+    sample: pl.DataFrame, names: Sequence[str], need: int, aside: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What each column holds, where ``need`` columns of ids are wanted; of those in ``aside`` it is known."""
     what: dict[str, str] = {}
     for name in names:
         before = sum(kind in ("id", "gaps") for kind in what.values())
-        if name == aside:
-            what[name] = "time" if is_clock(sample[name]) else "nothing"
-        else:
-            what[name] = _content(sample[name], before, need)
+        what[name] = aside[name] if aside and name in aside else _content(sample[name], before, need)
     for name in names:  # few things that happen, or few items
         if what[name] == "behaviour" and sum(kind in ("id", "gaps") for kind in what.values()) < need:
             what[name] = "id"
     return what
+
+
+def out_of_place(sample: pl.DataFrame, names: Sequence[str], need: int) -> dict[str, str]:
+    """Columns among the first that hold no ids, though they stand where ids do, and what they hold: grades and moments
+    that come before the ``need``-th column of what can only be ids. None where there are not so many of those."""
+    known: dict[str, str] = {}
+    ids = 0
+    for name in names:
+        values = sample[name]
+        if values.dtype == pl.String:
+            ids += not is_behaviour(values) and not is_time(values)
+        elif is_clock(values) or _different_moments(values):
+            known[name] = "time"
+        elif _grades(values):
+            known[name] = "value"
+        elif values.dtype.is_integer():
+            ids += values.n_unique() > GRID
+        if ids == need:
+            return known
+    return {}
+
+
+def _different_moments(values: pl.Series) -> bool:
+    """Whether whole numbers are seconds since 1990 that seldom come again."""
+    if not values.dtype.is_integer() or values.null_count() or len(values) < 10:
+        return False
+    low, high = int(values.min()), int(values.max())  # type: ignore[arg-type]
+    return low >= 631_152_000 and high <= 2_200_000_000 and values.n_unique() > 0.9 * len(values)
+
+
+def _grades(values: pl.Series) -> bool:
+    """Whether numbers are grades of up to ten, and too few for ids."""
+    present = values.drop_nulls()
+    if not values.dtype.is_numeric() or len(present) < 50:
+        return False
+    return present.n_unique() <= 21 and float(present.min()) >= -1 and float(present.max()) <= 10  # type: ignore[arg-type]
+
+
+_DEEDS = """view views click clicks cart carts add addtocart pv fav favorite favourite buy purchase purchased
+    transaction order ordered play played listen watch watched read like liked dislike share save skip download follow
+    comment rent return refund remove wish wishlist impression shown clickout search collect visit checkin
+    rate rated bookmark install"""
+_HAPPENS = frozenset(_DEEDS.split())
+"""Words of which columns without a name that say what happened consist."""
+
+
+def says_what_happened(values: pl.Series) -> bool:
+    """Whether most of the words in a column of few texts are of things that people do: no genres, no countries."""
+    words = values.drop_nulls().unique().str.to_lowercase().str.extract_all(r"[a-z]+").to_list()
+    return sum(bool(_HAPPENS & {*cell, "".join(cell)}) for cell in words) > len(words) / 2
 
 
 def _content(values: pl.Series, at: int, need: int) -> str:

@@ -11,8 +11,8 @@ from cofactor.data.column_contents import holds_moments, is_time_of_day
 
 _KNOWN = {
     "user": """user user_id uid users customer customer_id cust_id client client_id visitor visitor_id member
-        member_id account account_id person person_id reviewer reviewer_id viewer viewer_id profile profile_id
-        buyer buyer_id shopper listener reader player_id steam_id household_key household student_id learner_id
+        member_id account account_id person person_id reviewer reviewer_id review_user_id viewer viewer_id profile
+        profile_id buyer buyer_id shopper listener reader player_id steam_id household_key household student_id learner_id
         subscriber_id user_name username profile_name review_profile_name author author_id session session_id u""",
     "item": """item item_id iid items movie movie_id film film_id product product_id parent_asin asin isbn book book_id
         song song_id track track_id artist artist_id article article_id game game_id show show_id business business_id
@@ -113,6 +113,13 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
 def unsure_times(sample: pl.DataFrame, names: Sequence[str]) -> list[str]:
     """Columns that hold moments and are named like it, where there are several and none has a usual name."""
     found = [name for name in names if _STEMS["time"] & set(words_of(name)) and holds_moments(sample[name])]
+    return found if len(found) > 1 else []
+
+
+def unsure_ratings(sample: pl.DataFrame, names: Sequence[str]) -> list[str]:
+    """Columns that are named like ratings, where there are several and none has a usual name."""
+    alike = [name for name in names if _STEMS["rating"] & set(words_of(name)) and not _ABOUT & set(words_of(name))]
+    found = [name for name in alike if sample[name].dtype.is_numeric()]
     return found if len(found) > 1 else []
 
 

@@ -79,6 +79,7 @@ def open_delimited(
         sep = "\t"
     quote = None if sep == "::" or (sep == "\t" and not layout.is_quoted(lines, sep)) else '"'
     rows = [layout.split_fields(line, sep, quote) for line in lines]
+    layout.refuse_named_fields(rows, label)
     names, headed, skipped = _names(rows, remarks, sep, header, named, label, notes)
     if len(sep.encode()) > 1:
         data = whole().replace(sep.encode(), _UNIT.encode())

@@ -154,6 +154,16 @@ def grouped_columns(rows: Sequence[Sequence[str]]) -> list[int]:
     return found
 
 
+def refuse_named_fields(rows: Sequence[Sequence[str]], label: str) -> None:
+    """DataError where the fields are written ``user=5``, with the same names in each row."""
+    keys = [[cell.partition("=")[0].strip() for cell in row if "=" in cell] for row in rows[:50]]
+    if len(rows) > 2 and len(keys[0]) > 1 and all(key == keys[0] and len(key) == len(rows[0]) for key in keys):
+        raise DataError(
+            f"the fields of {label} are written name=value ({rows[0][0]!r}); write the names in the first line, and the"
+            " values alone below"
+        )
+
+
 def decimal_commas(rows: Sequence[Sequence[str]], sep: str) -> bool:
     """Whether numbers are written 9,5: some are, none with a point, and none could be thousands alone."""
     if sep == ",":

@@ -110,8 +110,7 @@ def read(
     data, repeated = unmerged(opened, found, weighing, gone, missing_ids, fold_ids, dates, duplicates != "all")
     kind = kind or ("counts" if count is not None else None)
     kind, reason = kind_of(data.values, found, kind)
-    alike = len(data) > 0 and data.values[0] != 1 and bool((data.values == data.values[0]).all())
-    if kind == "events" and found.behaviour is None and alike:  # a 5 in each row is not five times
+    if kind == "events" and found.behaviour is None and _alike(data.values):  # a 5 in each row is not five times
         data = data.replace(values=np.ones(len(data), dtype=np.float32))
         reason = [*reason, "each row counts 1"]
     data = data.replace(kind=kind, name=_label(source, name), notes=(*data.notes, *reason))
@@ -225,6 +224,11 @@ def _streamed_times(table: Table, name: str, dates: str | None) -> tuple[Array, 
     rows, parts = table.stream(name)
     numbers = gathered(rows, parts, np.empty(rows, dtype=np.int64))
     return None if numbers is None else timestamps.from_integers(numbers, name, dates=dates)
+
+
+def _alike(numbers: Array) -> bool:
+    """Whether all values are the same, and not 1."""
+    return len(numbers) > 0 and numbers[0] != 1 and bool((numbers == numbers[0]).all())
 
 
 def _loader(table: Table, roles: dict[str, str]) -> Callable[[str], pl.Series]:

@@ -9,8 +9,17 @@ from typing import NamedTuple
 
 import polars as pl
 
-from cofactor.data.column_contents import contents_of, counts_rows, is_behaviour, is_clock, is_fine, items_first
-from cofactor.data.column_names import column_of, unsure_times
+from cofactor.data.column_contents import (
+    contents_of,
+    counts_rows,
+    is_behaviour,
+    is_clock,
+    is_fine,
+    items_first,
+    out_of_place,
+    says_what_happened,
+)
+from cofactor.data.column_names import column_of, unsure_ratings, unsure_times
 from cofactor.data.kind import says_amount, says_count
 from cofactor.data.tables import Table
 from cofactor.data.values import as_numbers
@@ -74,10 +83,10 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             happened = match if match is not None and is_behaviour(table.sample[match]) else None
             if happened is not None:  # what happened says more than how many of it
                 chosen.pop("rating", None)
-        if asked["time"] is None and "time" not in chosen:
-            free = [name for name in table.names if name not in chosen.values() and name != happened]
-            if unsure := unsure_times(table.sample, free):
-                reason = f"; no times taken, of {_listed(unsure)} none is the likeliest: name one with time=..."
+        free = [name for name in table.names if name not in chosen.values() and name != happened]
+        for role, what, unsure in (("rating", "rating", unsure_ratings), ("time", "times", unsure_times)):
+            if asked[role] is None and role not in chosen and (several := unsure(table.sample, free)):
+                reason += f"; no {what} taken, of {_listed(several)} none is the likeliest: name one with {role}=..."
     _complete(table, chosen, happened)
     guessed = [
         f"{role} = {chosen[role]!r}" if table.headed else f"{role} = column {table.names.index(chosen[role])}"
@@ -148,13 +157,19 @@ def _by_content(
     sample, said = table.sample, list[str]()
     free = [name for name in table.names if name not in chosen.values() and name != behaviour]
     need = sum(role in roles for role in ("user", "item"))
-    what = contents_of(sample, free, need)
-    if free and (is_clock(sample[free[0]]) or counts_rows(sample[free[0]])):  # a moment or a number of the row first
-        without = contents_of(sample, free, need, free[0])
+    aside = out_of_place(sample, free, need)
+    what = contents_of(sample, free, need, aside)
+    for name, kind in aside.items():
+        word = "the time" if kind == "time" else "a grade"
+        said.append(f"column {table.names.index(name)} is {word}")
+    if free and not aside and (is_clock(sample[free[0]]) or counts_rows(sample[free[0]])):  # a moment, a row's number
+        first = "time" if is_clock(sample[free[0]]) else "nothing"
+        without = contents_of(sample, free, need, {free[0]: first})
         if sum(kind == "id" for kind in without.values()) >= 2:
             what = without
-            first = "the time" if is_clock(sample[free[0]]) else "a number of the row"
-            said.append(f"column {table.names.index(free[0])} is {first}")
+            said.append(
+                f"column {table.names.index(free[0])} is {'the time' if first == 'time' else 'a number of the row'}"
+            )
     for left, right in pairwise(free):  # latitude and longitude
         if what[left] == what[right] == "decimals" and is_fine(sample[left]) and is_fine(sample[right]):
             what[left] = what[right] = "coordinate"
@@ -167,7 +182,8 @@ def _by_content(
                     found[role] = name
 
     if may_behave and behaviour is None:
-        behaviour = next((name for name in free[1:] if what[name] == "behaviour"), None)
+        happening = (name for name in free[1:] if what[name] == "behaviour" and says_what_happened(sample[name]))
+        behaviour = next(happening, None)
     if "user" in roles:
         take("user", ("id", "gaps"))
     if "item" in roles:

@@ -208,7 +208,7 @@ def _digits_year_last(numbers: Array, name: str, dates: str | None) -> tuple[Arr
 
 def far_times(times: Array) -> str | None:
     """What to say of times that probably stand for none: of 1970-01-01 or after 2100, where most are not."""
-    if len(times) < 10 or is_order(times):
+    if len(times) < 10 or (int(times.min()) > DAY and int(times.max()) <= _YEAR_2100) or is_order(times):
         return None
     odd = (np.abs(times) <= DAY) | (times > _YEAR_2100)
     n = int(odd.sum())

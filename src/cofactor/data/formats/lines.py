@@ -13,6 +13,7 @@ from cofactor.errors import DataError
 
 _BLOCK = re.compile(r"\s*(\d+):\s*$")
 _LIBFM = re.compile(r"\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?(?:\s+(?:\d+:)?\d+:[-+]?[\d.]+(?:[eE][-+]?\d+)?)+\s*$")
+_KEYED = re.compile(r"([A-Za-z_]+/[A-Za-z_]+): ?(.*)$")
 _NUMBERS = re.compile(r"\s*\d+(?:[ \t]+\d+)*\s*$")
 
 
@@ -22,6 +23,8 @@ def line_format(lines: Sequence[str]) -> str | None:
         return None
     if _BLOCK.match(lines[0]) and len(lines) > 1 and lines[1].count(",") >= 1:
         return "netflix"
+    if _is_keyed(lines[:200]):
+        return "keyed"
     if all(_LIBFM.match(line) for line in lines[:200]):
         return "libfm"
     widths = {len(line.split()) for line in lines}
@@ -32,7 +35,7 @@ def line_format(lines: Sequence[str]) -> str | None:
 
 def open_lines(data: bytes, how: str, label: str) -> Table:
     """The table of a text in one of these formats."""
-    return {"netflix": _netflix, "libfm": _libfm, "lists": _lists}[how](_text(data), label)
+    return {"netflix": _netflix, "libfm": _libfm, "lists": _lists, "keyed": _keyed}[how](_text(data), label)
 
 
 def _text(data: bytes) -> pl.Series:
@@ -74,6 +77,37 @@ def _netflix(lines: pl.Series, label: str) -> Table:
     if frame["time"].null_count() == len(frame):
         frame = frame.drop("time")
     return loaded(frame, label, ["blocks of an item each, as the Netflix prize has them"])
+
+
+def _is_keyed(lines: Sequence[str]) -> bool:
+    """Whether lines are ``key: value``, block by block (Amazon fine foods, BeerAdvocate by SNAP)."""
+    matches = [_KEYED.match(line) for line in lines]
+    keys = [match[1] for match in matches if match]
+    return len(keys) == len(lines) and keys.count(keys[0]) > 1 and 2 <= len(set(keys)) < 40 and "/" in keys[0]
+
+
+def _keyed(lines: pl.Series, label: str) -> Table:
+    """Blocks of ``key: value`` lines; the first key begins a block."""
+    parts = lines.str.extract_groups(_KEYED.pattern).struct.unnest()
+    keys, values = parts.to_series(0), parts.to_series(1)
+    if keys.null_count():
+        row = int(keys.is_null().arg_max() or 0)
+        raise DataError(f"{label}: the line {lines[row][:60]!r} is not of the form key: value, as those before it are")
+    frame = pl.DataFrame({"key": keys, "value": values, "row": (keys == keys[0]).cum_sum()})
+    wide = frame.unique(["row", "key"], keep="first", maintain_order=True).pivot(on="key", index="row", values="value")
+    return loaded(_numbers(wide.drop("row")), label, ["blocks of key: value lines"])
+
+
+def _numbers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns of which all texts are numbers as such; whole ones without zeros at the start as whole numbers."""
+    for name in frame.columns:
+        text = frame[name].str.strip_chars()
+        for dtype in (pl.Int64, pl.Float64):
+            numbers = text.cast(dtype, strict=False)
+            if numbers.null_count() == text.null_count() and not text.str.contains(r"^0\d").any():
+                frame = frame.with_columns(numbers)
+                break
+    return frame
 
 
 def _libfm(lines: pl.Series, label: str) -> Table:
