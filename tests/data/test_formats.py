@@ -170,7 +170,7 @@ def test_folders_patterns_and_lists_of_files(tmp_path: Path) -> None:
     for source in (folder, tmp_path / "part-*.csv", parts):
         assert cf.read(source).to_frame().rows() == whole.to_frame().rows()
     (folder / "part-00002").write_text("1,2\n")
-    with pytest.raises(DataError, match="no parts of one table"):
+    with pytest.raises(DataError, match="not parts of one table"):
         cf.read(folder)
     with pytest.raises(DataError, match="no file has a name like"):
         cf.read(tmp_path / "nothing-*.csv")

@@ -44,13 +44,13 @@ def coded_column(column: pl.Series, kind: str, name: str, tidy: bool) -> tuple[I
             tidied, places = factorize(plain if whole.null_count() or zeros else whole, kind)
             notes.append(f"blanks around ids of column {name!r} left out")
             if len(tidied) < len(ids):
-                notes[-1] += f"; {len(ids) - len(tidied):,} were the same as others but for these"
+                notes[-1] += f"; {len(ids) - len(tidied):,} equal others without these"
             ids, codes = tidied, places[codes]
     if ids.values.dtype == pl.String and len(ids) <= _LOOKED_AT:
         same = len(ids) - ids.values.str.to_lowercase().n_unique()
         if same:
             notes.append(
-                f"{same:,} {kind} ids are the same as others but for capital letters; fold_ids=True (on the command"
+                f"{same:,} {kind} ids differ from others in capital letters alone; fold_ids=True (on the command"
                 " line --fold-ids) makes them one"
             )
     return ids, codes, notes

@@ -105,7 +105,7 @@ def _hive_types(files: list[Path], root: Path) -> dict[str, Any] | None:
     try:
         schema = pl.scan_parquet(files, glob=False, hive_partitioning=True).collect_schema()
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"the files below {root} are no parts of one table: {str(error)[:200]}") from None
+        raise DataError(f"the files below {root} are not parts of one table: {str(error)[:200]}") from None
     return {name: kind for name, kind in schema.items() if name in names}
 
 

@@ -69,7 +69,7 @@ def open_files(paths: Sequence[Path], root: Path | None, label: str, opener: Ope
             or len(table.names) != len(first.names)
         ):
             raise DataError(
-                f"the files of {label} are no parts of one table: {paths[0].name} has the columns"
+                f"the files of {label} are not parts of one table: {paths[0].name} has the columns"
                 f" {', '.join(first.names[:8])}, {path.name} has {', '.join(table.names[:8])}; give the files of one"
                 " table as a list, or one of them"
             )

@@ -87,13 +87,20 @@ function figures(list) {
 /* ---- verdict: the first thing on the page */
 {
   const v = D.verdict, metrics = [...new Set(v.models.flatMap((m) => m.figures.map((f) => f.metric)))];
-  const range = (f) => (f ? [fix(f.value, 4), " ", el("span", { class: "sub" }, f.low === null ? "" : `${fix(f.low, 4)} to ${fix(f.high, 4)}`)] : "–");
+  const range = (f, all) => (f ? [fix(f.value, 4), " ", el("span", { class: "sub" }, f.low === null ? "" : `${fix(f.low, 4)} to ${fix(f.high, 4)}`), whisker(f, all)] : "–");
+  /* The value in its interval, drawn on one scale with the others of its column. */
+  function whisker(f, all) {
+    const having = all.filter((g) => g && g.low !== null && g.low !== undefined);
+    if (having.length < 2 || f.low === null || f.low === undefined) return null;
+    const low = Math.min(...having.map((g) => g.low)), high = Math.max(...having.map((g) => g.high)), at = (v) => 3 + (114 * (v - low)) / (high - low || 1);
+    return svg("svg", { viewBox: "0 0 120 12", class: "whisker", "aria-hidden": "true" }, svg("line", { x1: 3, x2: 117, y1: 6, y2: 6, class: "track" }), svg("line", { x1: at(f.low), x2: at(f.high), y1: 6, y2: 6, class: "span" }), svg("circle", { cx: at(f.value), cy: 6, r: 3.4 }));
+  }
   const table = metrics.length ? el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), metrics.map((m) => el("th", { scope: "col", class: "n" }, heading(m))))),
-    el("tbody", {}, v.models.map((m) => el("tr", {}, el("th", { scope: "row" }, m.name), metrics.map((name) => el("td", { class: "n" }, range(m.figures.find((f) => f.metric === name))))))))) : null;
+    el("tbody", {}, v.models.map((m) => el("tr", {}, el("th", { scope: "row" }, m.name), metrics.map((name) => el("td", { class: "n" }, range(m.figures.find((f) => f.metric === name), v.models.map((o) => o.figures.find((f) => f.metric === name)))))))))) : null;
   const activity = v.activity.length ? el("div", {}, el("h3", { class: "first" }, "By how much users rated"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, `${RATINGS} in training`), el("th", { scope: "col", class: "n" }, "held out"), el("th", { scope: "col", class: "n" }, heading(v.activity[0].metric)))),
-    el("tbody", {}, v.activity.map((a) => el("tr", {}, el("th", { scope: "row" }, a.from === a.to ? big(a.from) : `${big(a.from)} to ${big(a.to)}`), el("td", { class: "n" }, big(a.rows)), el("td", { class: "n" }, range(a))))))) : null;
+    el("tbody", {}, v.activity.map((a) => el("tr", {}, el("th", { scope: "row" }, a.from === a.to ? big(a.from) : `${big(a.from)} to ${big(a.to)}`), el("td", { class: "n" }, big(a.rows)), el("td", { class: "n" }, range(a, v.activity))))))) : null;
   const lists = v.lists.length ? el("div", {}, el("h3", { class: "first" }, "What the lists hold"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), el("th", { scope: "col", class: "n" }, "of the catalogue"), el("th", { scope: "col", class: "n" }, "popularity"), el("th", { scope: "col", class: "n" }, `of all ${RATINGS}`))),
-    el("tbody", {}, v.lists.map((l) => el("tr", {}, el("th", { scope: "row" }, l.name), el("td", { class: "n" }, percent(l.catalogue)), el("td", { class: "n" }, percent(l.popular)), el("td", { class: "n" }, percent(l.typical))))))) : null;
+    el("tbody", {}, v.lists.map((l) => el("tr", {}, el("th", { scope: "row" }, l.name), ...[l.catalogue, l.popular, l.typical].map((share) => el("td", { class: "n" }, percent(share), el("span", { class: "meter", "aria-hidden": "true" }, el("i", { style: `width:${100 * share}%` }))))))))) : null;
   section("verdict", "Verdict", "Verdict", null, el("ul", { class: "verdict" }, v.sentences.map((s) => el("li", {}, s))), table, el("div", { class: "grid" }, activity, lists));
   for (const place of [main, document.getElementById("nav")]) place.prepend(place.lastChild);
 }
