@@ -354,3 +354,55 @@ def test_what_was_answered_survives_kill(served):
     assert {k: there.get(k) for k in answered} == answered  # none lost, doubled or in part
     assert len(there) - len(answered) <= 4  # what was on its way when it ended
     print(f"{CYCLES} kills, {sum(answered.values())} events answered, {len(events)} kept")
+
+
+def test_a_worker_that_does_not_come_up_keeps_no_other_from_it(bundle, tmp_path, monkeypatch):
+    """The parent waits for none of them: one hangs, one fails, one comes up."""
+    from cofactor.serve import server
+
+    began = []
+
+    class Process:
+        def __init__(self, number):
+            self.number, self.exitcode, self.killed = number, None, False
+
+        def kill(self):
+            self.killed, self.exitcode = True, -9
+
+        def join(self, _=None):
+            pass
+
+    workers = server._Workers(Settings(bundle, state=tmp_path / "s", workers=3), [])
+    workers._processes = {number: Process(number) for number in range(3)}
+    for process in workers._processes.values():
+        process.exitcode = -9
+
+    def begin(number, metrics):
+        here, there = workers._context.Pipe()
+        process = workers._processes[number] = Process(number)
+        began.append(number)
+        if number == 1:
+            there.send(("error", ConfigError("the database is away")))
+            process.exitcode = 0
+        if number == 2:
+            there.send(("serving", "it"))
+        begins.append(there)  # of the first nothing comes
+        return server._Beginning(process, here, time.monotonic())
+
+    begins = []
+    monkeypatch.setattr(workers, "_begin", begin)
+    thread = threading.Thread(target=workers._watch, args=("",))
+    thread.start()
+    waited(lambda: began.count(1) >= 2, 10)  # tried again after a while
+    workers._stop.set()
+    thread.join(10)
+    assert began.count(0) == began.count(2) == 1
+    assert not workers._processes[0].killed
+    monkeypatch.setattr(server, "_LOADING", 0.0)
+    workers._stop.clear()
+    workers._processes[0].exitcode = -9
+    thread = threading.Thread(target=workers._watch, args=("",))
+    thread.start()
+    waited(lambda: began.count(0) >= 2 and workers._processes[0].killed, 10)  # what hangs is ended
+    workers._stop.set()
+    thread.join(10)

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cofactor.errors import CofactorError, ConfigError, MissingExtraError
 from cofactor.serve.settings import Settings
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 log = logging.getLogger("cofactor.serve")
+_LOADING = 600
+"""Seconds in which a worker that is started again must serve."""
 _GRACE = 10
 """Seconds that requests under way have when the server ends."""
 
@@ -186,6 +188,27 @@ def listening(host: str, port: int) -> socket.socket:
 # ---- several processes
 
 
+class _Beginning(NamedTuple):
+    """A worker that does not serve yet, what it will say through, and since when."""
+
+    process: Any
+    pipe: Connection
+    since: float
+
+    def said(self) -> str:
+        """What it said when it began to serve; its error where it cannot. Something must be there to read."""
+        try:
+            kind, said = self.pipe.recv()
+        except EOFError:
+            self.process.join(5)
+            raise ConfigError(f"a worker ended before it served (exit code {self.process.exitcode})") from None
+        if kind == "error":
+            self.process.join(5)
+            self.process.kill()
+            raise said
+        return str(said)
+
+
 class _Workers:
     """The process that others were started by: it holds the state's lock, starts those that ended again, and ends all.
 
@@ -220,37 +243,48 @@ class _Workers:
 
     def _start(self, number: int, metrics: str) -> str:
         """Start a worker, and wait until it serves; what it says. Its error where it cannot."""
+        begun = self._begin(number, metrics)
+        try:
+            begun.pipe.poll(None)
+            return begun.said()
+        finally:
+            begun.pipe.close()
+
+    def _begin(self, number: int, metrics: str) -> _Beginning:
+        """Start a worker, and do not wait for it."""
         here, there = self._context.Pipe()
         settings = replace(self.settings, leads=number == 0, joins=True)
         process = self._context.Process(target=_work, args=(settings, self.listeners, there, metrics), daemon=True)
         process.start()
         there.close()
         self._processes[number] = process
-        try:
-            kind, said = here.recv()
-        except EOFError:
-            raise ConfigError(f"a worker ended before it served (exit code {process.exitcode})") from None
-        finally:
-            here.close()
-        if kind == "error":
-            process.join()
-            raise said
-        return str(said)
+        return _Beginning(process, here, time.monotonic())
 
     def _watch(self, metrics: str) -> None:
-        wait = 0.5
+        """Start those that ended again. None waits for another: one that does not come up keeps nobody from it."""
+        beginning: dict[int, _Beginning] = {}
+        waits = dict.fromkeys(self._processes, 0.0)
+        again = dict.fromkeys(self._processes, 0.0)
         while not self._stop.wait(0.2):
-            for number, process in self._processes.items():
-                if process.exitcode is None:
-                    continue
-                log.error("worker %d ended with exit code %s; it is started again", number, process.exitcode)
-                try:
-                    self._start(number, metrics)
-                    wait = 0.5
-                except CofactorError as exc:
-                    log.error("worker %d does not start: %s", number, exc)
-                    self._stop.wait(wait)
-                    wait = min(2 * wait, 30.0)
+            for number, process in list(self._processes.items()):
+                if (begun := beginning.get(number)) is not None:
+                    if begun.pipe.poll():
+                        del beginning[number]
+                        try:
+                            begun.said()
+                            waits[number] = 0.0
+                        except CofactorError as exc:
+                            log.error("worker %d does not start: %s", number, exc)
+                            waits[number] = min(2 * waits[number] + 0.5, 30.0)
+                            again[number] = time.monotonic() + waits[number]
+                        finally:
+                            begun.pipe.close()
+                    elif time.monotonic() - begun.since > _LOADING:
+                        log.error("worker %d does not come up in %d s; it is ended", number, _LOADING)
+                        process.kill()
+                elif process.exitcode is not None and time.monotonic() >= again[number]:
+                    log.error("worker %d ended with exit code %s; it is started again", number, process.exitcode)
+                    beginning[number] = self._begin(number, metrics)
 
     def _end(self) -> None:
         for process in self._processes.values():
@@ -269,7 +303,7 @@ def _work(settings: Settings, listeners: list[socket.socket], there: Connection,
     try:
         app.state.live.open()
     except CofactorError as exc:
-        there.send(("error", exc))
+        there.send(("error", ConfigError(str(exc)) if isinstance(exc, MissingExtraError) else exc))
         return
     there.send(("serving", f"{app.state.live.now.rec!r}, version {app.state.live.now.version}"))
     there.close()
