@@ -24,7 +24,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cofactor.kernels import adam
-from cofactor.kernels.dot_bias.epoch import advance, begin, is_full, settle_all, step_sizes
+from cofactor.kernels.dot_bias.epoch import advance, begin, is_full, settle_all
 from cofactor.kernels.dot_bias.loss import FAST, batch_loss
 from cofactor.kernels.dot_bias.rows import settle, step
 from cofactor.kernels.tiles import product, transposed
@@ -270,8 +270,8 @@ def flush(tables: Tables, clock: Clock, eps: Real) -> None:
         for t in range(len(tables.w)):
             w, last = tables.w[t], tables.last[t]
             lanes: Any = np.int64(w.shape[1] // 16)
-            span, tiny = (0, len(w)), np.float32(eps)
-            settle_all(span, 0, now, clock.past, clock.fade, w, tables.ms[t], last, tables.mask[t], tiny, lanes)
+            tiny = np.float32(eps)
+            settle_all(0, len(w), 0, now, clock.past, clock.fade, w, tables.ms[t], last, tables.mask[t], tiny, lanes)
     begin(clock.past, clock.clock)
 
 
@@ -284,13 +284,12 @@ def train(
     layers: Layers,
     clock: Clock,
     rule: Rule,
-    lr: Array,
-    mom: Array,
-    wd: float,
+    schedule: Array,
     losses: Array,
 ) -> None:
-    """Train ``len(lr)`` consecutive batches of ``len(rows) / len(lr)`` rows, the mean loss of each into ``losses``."""
-    bs, count, columns = len(rows) // len(lr), len(layers.plan), len(codes)
+    """Train as many consecutive batches of ``rows`` as there are ``losses``, the mean loss of each into them.
+    ``schedule`` is what ``dot_bias/epoch.py`` makes of rates and momenta."""
+    bs, count, columns = len(rows) // len(losses), len(layers.plan), len(codes)
     plan = layers.plan
     strides = np.empty(count + 1, np.int64)
     strides[:count] = plan[:, 7]
@@ -310,13 +309,13 @@ def train(
     space = np.empty(bs * widest, np.float32)
     places, keep = np.empty((columns, bs), np.int64), np.empty((columns, bs, 2), np.float32)
     z, y, e = np.empty(bs, np.float32), np.empty(bs, np.float32), np.empty(bs, np.float32)
-    for k in range(len(lr)):
+    for k in range(len(losses)):
         if is_full(clock.past, clock.clock):
             flush(tables, clock, rule.eps)
         clock.clock[0] += 1
         clock.clock[1] += 1
         now, ever = clock.clock[1], clock.clock[0]
-        b1, rate, root, decay = step_sizes(lr[k], mom[k], wd, rule.b2, ever)
+        b1, rate, root, decay = schedule[0, k], schedule[1, k], schedule[2, k], schedule[3, k]
         for b in range(bs):
             one = rows[k * bs + b]
             y[b] = values[one]

@@ -64,49 +64,27 @@ def unpacked(word: Any, base: Any) -> Any:
 
 
 @njit(error_model="numpy")
-def _gather(
-    rows: Array | None, start: int, users: Array, items: Any, values: Any, base: Any, row: Array, y: Array
-) -> None:
-    """The rows of the table and the ratings of one batch; without ``rows`` they stand in ``users``, as words."""
-    if rows is None:
-        for b in range(len(y)):
-            row[b, 0], row[b, 1], y[b] = unpacked(users[start + b], base)
-    else:
-        for b in range(len(y)):
-            r = rows[start + b]
-            row[b, 0], row[b, 1], y[b] = users[r] + base[0], items[r] + base[1], values[r]
+def _ask(words: Array | None, at: int, base: Any, w: Array, ms: Array) -> None:
+    """Prefetch the rows of the tables that the rating a little after ``at`` of a stratum needs."""
+    if words is not None and at + AHEAD < len(words):
+        u, i, _ = unpacked(words[at + AHEAD], base)
+        for one in (np.int64(u), np.int64(i)):
+            for j in range(0, w.shape[1], 16):
+                prefetch(w, one * w.shape[1] + j)
+            for j in range(0, 2 * w.shape[1], 16):
+                prefetch(ms, one * 2 * w.shape[1] + j)
 
 
-@njit(error_model="numpy")
-def _ask(
-    rows: Array | None, at: int, bs: int, users: Array, items: Any, values: Any, base: Any, w: Array, ms: Array
-) -> None:
-    """Prefetch what is needed soon after rating ``at``: the rating a batch later, or of a stratum, rows of tables."""
-    if rows is None:
-        if at + AHEAD < len(users):
-            u, i, _ = unpacked(users[at + AHEAD], base)
-            for one in (np.int64(u), np.int64(i)):
-                for j in range(0, w.shape[1], 16):
-                    prefetch(w, one * w.shape[1] + j)
-                for j in range(0, 2 * w.shape[1], 16):
-                    prefetch(ms, one * 2 * w.shape[1] + j)
-    elif at + bs < len(rows):
-        ahead = np.int64(rows[at + bs])
-        prefetch(users, ahead)
-        prefetch(items, ahead)
-        prefetch(values, ahead)
+def schedule(lr: Array, mom: Array, wd: float, b2: float, t: int) -> Array:
+    """float64 (4, n), of the steps after step ``t`` (1 is the first ever): momentum, rate over its bias correction,
+    root of that of v, decay."""
+    steps, lr, mom = t + 1.0 + np.arange(len(lr)), np.asarray(lr, np.float64), np.asarray(mom, np.float64)
+    decay = 1 - lr * wd
+    decay[np.abs(decay) < 1e-30] = 1e-30
+    return np.stack([mom, lr / (1 - mom**steps), 1 / np.sqrt(1 - b2**steps), decay])
 
 
-@njit(error_model="numpy", fastmath=FAST)
-def step_sizes(lr: Real, mom: Real, wd: Real, b2: Real, t: int) -> Any:
-    """Of step ``t`` (1 is the first ever): momentum, rate over its bias correction, root of that of v, decay."""
-    decay = 1.0 - lr * wd
-    if abs(decay) < 1e-30:
-        decay = 1e-30
-    return mom, lr / (1.0 - mom**t), 1.0 / math.sqrt(1.0 - b2**t), decay
-
-
-@njit(error_model="numpy", fastmath=FAST)
+@njit(inline="always")
 def advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real, root: Real, decay: Real) -> None:
     """Add step ``now`` to the sums of every earlier step."""
     lo = clock[2]
@@ -128,9 +106,10 @@ def advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real,
     past[3, now] = 0.0
 
 
-@njit(error_model="numpy", fastmath=FAST)
+@njit(inline="always")
 def settle_all(
-    span: Any,
+    lo: int,
+    hi: int,
     side: int,
     now: int,
     past: Array,
@@ -142,8 +121,8 @@ def settle_all(
     tiny: Real,
     lanes: int,
 ) -> None:
-    """Bring the rows of ``span`` (first, last) up to step ``now``, and their clock back to 0."""
-    for row in range(span[0], span[1]):
+    """Bring the rows from ``lo`` to ``hi`` up to step ``now``, and their clock back to 0."""
+    for row in range(lo, hi):
         then = last[row]
         last[row] = 0
         if then != now:
@@ -154,7 +133,7 @@ def settle_all(
             catch_up(w, ms, mask, row, side, shrink, s0, q, tiny, km, ks, lanes)
 
 
-@njit(error_model="numpy")
+@njit(inline="always")
 def begin(past: Array, clock: Array) -> None:
     """A new ``past``, when every row is up to date."""
     clock[1] = 0
@@ -166,7 +145,7 @@ def begin(past: Array, clock: Array) -> None:
     past[4, 0] = 1.0
 
 
-@njit(error_model="numpy")
+@njit(inline="always")
 def is_full(past: Array, clock: Array) -> bool:
     """Whether the next step must begin a new ``past``."""
     return bool(clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < FAINT)
@@ -187,12 +166,12 @@ def flush(
 ) -> None:
     """Bring every row up to date and begin a new ``past``."""
     if clock[1] > 0:
-        settle_all((0, n_users), 0, clock[1], past, fade, w, ms, last, mask, np.float32(eps), lanes)
-        settle_all((n_users, len(w)), 1, clock[1], past, fade, w, ms, last, mask, np.float32(eps), lanes)
+        for side in range(2):
+            lo, hi = side * n_users, n_users + side * (len(w) - n_users)
+            settle_all(lo, hi, side, clock[1], past, fade, w, ms, last, mask, np.float32(eps), lanes)
     begin(past, clock)
 
 
-@njit(inline="always")
 def scratch(bs: int, lanes: int) -> Any:
     """What one batch needs: outputs, ratings, gradients by output, rows, ``at``, ``left``, ``keep``, gradients."""
     return (
@@ -209,13 +188,10 @@ def scratch(bs: int, lanes: int) -> Any:
 
 @njit(inline="always")
 def batch(
-    rows: Array | None,
+    words: Array | None,
     start: int,
     bs: int,
     whole: int,
-    users: Array,
-    items: Array | None,
-    values: Array | None,
     base: Any,
     now: int,
     so_far: Real,
@@ -239,14 +215,14 @@ def batch(
     space: Any,
     lanes: int,
 ) -> Real:
-    """Train the ratings ``rows[start : start + bs]``, of a batch of ``whole``, as step ``now`` (since the flush).
+    """Train ``bs`` ratings of a batch of ``whole`` as step ``now`` (since the flush): their rows of the table and their
+    values stand in ``space``.
 
-    ``users`` and ``items`` count from the rows ``base`` of the table; ``so_far`` is the decay before this step. Gives
-    their share of the mean loss of the batch.
+    ``so_far`` is the decay before this step. Of a stratum ``words`` are the ratings, these from ``start`` on, and
+    ``base`` its first rows. Gives their share of the mean loss of the batch.
     """
     z, y, e, row, at, left, keep, g = space
     tiny = np.float32(eps)
-    _gather(rows, start, users, items, values, base, row, y[:bs])
     for b in range(bs):
         u, i = np.int64(row[b, 0]), np.int64(row[b, 1])
         for side in range(2):
@@ -269,7 +245,7 @@ def batch(
                 shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
                 settle(w, ms, mask, one, side, shrink, s0, q, tiny, lanes)
         z[b] = dot_of(w, u, w, i, lanes)
-        _ask(rows, start + b, bs, users, items, values, base, w, ms)
+        _ask(words, start + b, base, w, ms)
     mean = batch_loss(z[:bs], y[:bs], e[:bs], whole, loss, lo, hi, ranged)
     scalars = (
         np.float32(1.0 - b1),
@@ -313,9 +289,7 @@ def train(
     first: Array,
     mask: Array,
     n_users: int,
-    lr: Array,
-    mom: Array,
-    wd: Real,
+    plan: Array,
     b2: Real,
     eps: Real,
     loss: int,
@@ -324,29 +298,37 @@ def train(
     ranged: bool,
     losses: Array,
     lanes: int,
-) -> None:
-    """Train ``len(lr)`` consecutive batches of ``len(rows) / len(lr)`` ratings, the loss of each into ``losses``.
+    space: Any,
+) -> int:
+    """Train as many consecutive batches of ratings as there are ``losses``, the loss of each into them.
 
-    ``first`` is scratch: where in the batch a row is first met, which is where its gradient gathers (``at``).
+    ``plan`` is what :func:`schedule` makes. ``first`` is scratch: where in the batch a row is first met, which is where
+    its gradient gathers (``at``). ``space`` is what :func:`scratch` makes: outside, since code that allocates takes long
+    to compile. Returns how many were trained: fewer where a flush is due first.
     """
-    bs = len(rows) // len(lr)
-    space = scratch(bs, lanes)
-    for k in range(len(lr)):
+    bs = len(rows) // len(losses)
+    y, row = space[1], space[3]
+    for k in range(len(losses)):
         if is_full(past, clock):
-            flush(clock, past, fade, w, ms, last, mask, n_users, eps, lanes)
+            return k
         clock[0] += 1
         clock[1] += 1
         now = clock[1]
-        b1, rate, root, decay = step_sizes(lr[k], mom[k], wd, b2, clock[0])
+        b1, rate, root, decay = plan[0, k], plan[1, k], plan[2, k], plan[3, k]
+        for b in range(bs):
+            r = rows[k * bs + b]
+            row[b, 0], row[b, 1], y[b] = users[r], items[r] + n_users, values[r]
+            if (k + 1) * bs + b < len(rows):
+                ahead = np.int64(rows[(k + 1) * bs + b])
+                prefetch(users, ahead)
+                prefetch(items, ahead)
+                prefetch(values, ahead)
         losses[k] = batch(
-            rows,
-            k * bs,
+            None,
+            0,
             bs,
             bs,
-            users,
-            items,
-            values,
-            (0, n_users),
+            (0, 0),
             now,
             past[4, now - 1],
             past,
@@ -370,3 +352,4 @@ def train(
             lanes,
         )
         advance(past, clock, now, b1, b2, rate, root, decay)
+    return len(losses)

@@ -33,23 +33,25 @@ def sigmoid(x: Real) -> Real:
     return np.float32(1.0) / (np.float32(1.0) + p * two_n)
 
 
-@njit(fastmath=FAST, error_model="numpy")
+@njit(inline="always")
 def batch_loss(z: Array, y: Array, e: Array, whole: int, loss: int, lo: Real, hi: Real, ranged: bool) -> Real:
     """Their share of the mean loss of a batch of ``whole``; ``e`` becomes its gradient by ``z``."""
     n = len(z)
     width = np.float32(hi - lo)
     scale = np.float32(1.0 / whole)
     total = np.float32(0.0)
+    if loss == BCE or ranged:
+        for b in range(n):
+            e[b] = sigmoid(z[b])
     if loss == BCE:
         for b in range(n):
             t = (y[b] - lo) / width
-            s = sigmoid(z[b])
-            e[b] = (s - t) * scale
+            e[b] = (e[b] - t) * scale
             total += max(z[b], np.float32(0.0)) - z[b] * t + np.float32(math.log1p(math.exp(-abs(z[b]))))
         return float(total) / whole
     if ranged:
         for b in range(n):
-            s = sigmoid(z[b])
+            s = e[b]
             e[b] = width * s * (np.float32(1.0) - s) * scale
             z[b] = lo + width * s - y[b]
     else:

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.dot_bias.epoch import advance, batch, begin, is_full, scratch, settle_all, step_sizes
+from cofactor.kernels.dot_bias.epoch import advance, batch, begin, is_full, settle_all, unpacked
 from cofactor.kernels.dot_bias.loss import FAST
 
 Array = NDArray[Any]
@@ -102,13 +102,6 @@ def shuffled(packed: Array, shifts: Any, levels: Array | None, key: Any, upto: i
     return words
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
-def schedule(lr: Array, mom: Array, wd: Real, b2: Real, t: int, plan: Array) -> None:
-    """``plan`` (4, n): momentum, rate, root and decay of the steps after step ``t``."""
-    for k in range(len(lr)):
-        plan[0, k], plan[1, k], plan[2, k], plan[3, k] = step_sizes(lr[k], mom[k], wd, b2, t + k + 1)
-
-
 @njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def train_stratum(
     words: Array,
@@ -130,36 +123,36 @@ def train_stratum(
     ranged: bool,
     losses: Array,
     lanes: int,
+    space: Any,
 ) -> None:
     """Train a stratum for a round: of its ``words``, step t of T takes those from n t / T to n (t + 1) / T.
 
     ``whole`` int64 (T,) counts the ratings of the batches, all strata together; ``losses`` (T,) gets this one's share.
     ``user_rows`` and ``item_rows`` are the (first, last) of its rows of ``w``, up to date before and after, and nobody
-    else's meanwhile.
+    else's meanwhile. ``space`` is scratch for a step (``epoch.scratch``).
     """
     n, steps = len(words), len(whole)
     past, clock = np.empty((5, min(steps, len(fade) - 1) + 1)), np.zeros(3, np.int64)
-    space = scratch(n // steps + 1, lanes)
     base, tiny = (np.int32(user_rows[0]), np.int32(item_rows[0])), np.float32(eps)
+    y, row = space[1], space[3]
     begin(past, clock)
     for t in range(steps):
         if is_full(past, clock):
-            settle_all(user_rows, 0, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
-            settle_all(item_rows, 1, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
+            settle_all(user_rows[0], user_rows[1], 0, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
+            settle_all(item_rows[0], item_rows[1], 1, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
             begin(past, clock)
         clock[1] += 1
         now = clock[1]
         b1, rate, root, decay = plan[0, t], plan[1, t], plan[2, t], plan[3, t]
         start, end = n * t // steps, n * (t + 1) // steps
         if end > start:
+            for b in range(end - start):
+                row[b, 0], row[b, 1], y[b] = unpacked(words[start + b], base)
             losses[t] = batch(
-                None,
+                words,
                 start,
                 end - start,
                 whole[t],
-                words,
-                None,
-                None,
                 base,
                 now,
                 past[4, now - 1],
@@ -184,5 +177,5 @@ def train_stratum(
                 lanes,
             )
         advance(past, clock, now, b1, b2, rate, root, decay)
-    settle_all(user_rows, 0, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
-    settle_all(item_rows, 1, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
+    settle_all(user_rows[0], user_rows[1], 0, clock[1], past, fade, w, ms, last, mask, tiny, lanes)
+    settle_all(item_rows[0], item_rows[1], 1, clock[1], past, fade, w, ms, last, mask, tiny, lanes)

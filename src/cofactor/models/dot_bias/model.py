@@ -371,32 +371,36 @@ class DotBiasStepper(Stepper):
         rows = np.ascontiguousarray(rows, np.int32 if len(self.data) < 2**31 else np.int64)
         losses = np.empty(n, np.float64)
         d, (lo, hi, ranged) = self.data, self.limits
-        kernel.train(
-            rows,
-            d.users,
-            d.items,
-            self.values,
-            self.clock,
-            self.past,
-            self.fade,
-            self.table,
-            self.ms,
-            self.last,
-            self.first,
-            self.mask,
-            len(self.model.user_table),
-            np.ascontiguousarray(hyper.lr, np.float64),
-            np.ascontiguousarray(hyper.momentum, np.float64),
-            float(hyper.weight_decay),
-            BETA2,
-            EPS,
-            LOSSES[self.model.config.loss],
-            lo,
-            hi,
-            ranged,
-            losses,
-            lanes(self.table),
-        )
+        plan = kernel.schedule(hyper.lr, hyper.momentum, float(hyper.weight_decay), BETA2, int(self.clock[0]))
+        space, done = kernel.scratch(hyper.batch_size, self.lanes), 0
+        while done < n:
+            done += kernel.train(
+                rows[done * hyper.batch_size :],
+                d.users,
+                d.items,
+                self.values,
+                self.clock,
+                self.past,
+                self.fade,
+                self.table,
+                self.ms,
+                self.last,
+                self.first,
+                self.mask,
+                len(self.model.user_table),
+                np.ascontiguousarray(plan[:, done:]),
+                BETA2,
+                EPS,
+                LOSSES[self.model.config.loss],
+                lo,
+                hi,
+                ranged,
+                losses[done:],
+                self.lanes,
+                space,
+            )
+            if done < n:
+                self.flush()
         return losses * self._loss_unit()
 
     def run_epoch(self, seed: Sequence[int], hyper: Hyper) -> Array | None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import Interactions
 from cofactor.kernels.dot_bias import strata as kernel
+from cofactor.kernels.dot_bias.epoch import schedule, scratch
 from cofactor.model import Hyper
 
 Array = NDArray[Any]
@@ -169,8 +170,8 @@ def run_epoch(
     with ThreadPoolExecutor(min(int(config.NUMBA_NUM_THREADS), width)) as pool:  # type: ignore[attr-defined]
         for turn in turns:
             n, whole = turn.steps, turn.whole()
-            plan, shares, at = np.empty((4, n)), np.zeros((width, n)), batch_of(done + np.arange(n), hyper, steps)
-            kernel.schedule(lr[at], mom[at], hyper.weight_decay, b2, int(s.clock[0]), plan)
+            shares, at = np.zeros((width, n)), batch_of(done + np.arange(n), hyper, steps)
+            plan = schedule(lr[at], mom[at], hyper.weight_decay, b2, int(s.clock[0]))
             rest = (b2, eps, loss, *s.limits)
             tasks = [
                 pool.submit(_train, s, strata, keys, turn, pair, whole, plan, rest, share)
@@ -204,8 +205,9 @@ def _train(
     """One stratum of a round."""
     b2, eps, loss, lo, hi, ranged = rest
     (u, i), user_cuts, item_cuts = pair, strata.user_cuts, strata.item_cuts + s.data.n_users
+    words = strata.words(pair, turn.piece, keys)
     kernel.train_stratum(
-        strata.words(pair, turn.piece, keys),
+        words,
         (int(user_cuts[u]), int(user_cuts[u + 1])),
         (int(item_cuts[i]), int(item_cuts[i + 1])),
         whole,
@@ -224,4 +226,5 @@ def _train(
         ranged,
         share,
         s.lanes,
+        scratch(len(words) // len(whole) + 1, s.lanes),
     )

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cofactor.errors import ConfigError
 from cofactor.kernels import embedding_net as kernel
+from cofactor.kernels.dot_bias.epoch import schedule
 from cofactor.model import Hyper
 from cofactor.models.torch.layers import Embedding, LinBnDrop, SigmoidRange
 from cofactor.models.torch.optim import AdamRun
@@ -301,9 +302,7 @@ class Fused:
                 net.y_range is not None,
                 self.seed,
             ),
-            np.ascontiguousarray(hyper.lr, np.float64),
-            np.ascontiguousarray(hyper.momentum, np.float64),
-            float(hyper.weight_decay),
+            schedule(hyper.lr, hyper.momentum, float(hyper.weight_decay), run.rule.sqr_mom, int(self.clock.clock[0])),
             losses,
         )
         return losses
