@@ -388,7 +388,13 @@ def test_folders_patterns_and_addresses(one: dict[str, Any], folder: Path, tmp_p
     address = f"memory://{tmp_path.name}"
     columns = {"user": "user", "rating": "rating"}
     for at, (source, item) in enumerate(
-        ((hive, "shop"), (str(hive / "*" / "*.parquet"), "item"), (text, "item"), (f"{address}/*/*.parquet", "item"))
+        (
+            (hive, "shop"),
+            (str(hive / "*" / "*.parquet"), "item"),
+            (text, "item"),
+            (f"{address}/*/*.parquet", "item"),
+            (address, "shop"),
+        )
     ):
         names = {**columns, "item": item, "time": "time"}
         found = engines.fit(source, "bias", tmp_path / f"w{at}", tmp_path / "m", seed=7, epochs=2, **names)

@@ -28,7 +28,7 @@ from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.data.items_only import ItemsOnly
 from cofactor.errors import BundleError, ConfigError
-from cofactor.model import DropsUsers, HasVectors, Model
+from cofactor.model import DropsUsers, Model
 from cofactor.recommend.fitted import FIGURES, TRIALS, Fitted
 from cofactor.recommend.rating_scale import Scale
 
@@ -97,8 +97,9 @@ def without_users(rec: Fitted) -> Fitted:
     model: Model = rec.model.without_users()
     made = rec.replace(model=model, data=left)
     made.remember("scale", lambda: rec.scale)
-    if made.index is not None and isinstance(model, HasVectors):
-        made.index = dataclasses.replace(made.index, vectors=model)
+    if made.index is not None:
+        vectors: Any = model
+        made.index = dataclasses.replace(made.index, vectors=vectors)
     return made
 
 

@@ -35,7 +35,6 @@ _NOTES = 20
 def parts_of(source: Any, options: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The jobs that read a source, and what tells it from another one."""
     files, root = _files(source)
-    places = [file for file in files if isinstance(file, Path)]
     known: list[Any] = []
     rows: list[int | None] = []
     for file in files:
@@ -49,7 +48,8 @@ def parts_of(source: Any, options: dict[str, Any]) -> tuple[list[dict[str, Any]]
             raise DataError(f"no file {file}; check the path") from None
         known.append([str(file.absolute()), facts.st_size, facts.st_mtime_ns])
         rows.append(_parquet_rows(file))
-    hive = _hive_types(places, root) if places and is_partitioned(places, root) else None
+    partitioned = is_partitioned([_place(file) for file in files], root)
+    hive = _hive_types(files, root, parquet=None not in rows) if partitioned else None
     jobs: list[dict[str, Any]] = []
     for file, count in zip(files, rows, strict=True):
         path = file if isinstance(file, str) else str(file.absolute())
@@ -99,13 +99,34 @@ def _parquet_rows(file: Path) -> int | None:
         raise DataError(f"{file} cannot be read as a table: {str(error)[:200]}") from None
 
 
-def _hive_types(files: list[Path], root: Path) -> dict[str, Any] | None:
+def _place(file: Path | str) -> Path:
+    """The path of a file, or what stands for it in an address."""
+    return Path("/", file.partition("://")[2]) if isinstance(file, str) else file
+
+
+def _hive_types(files: list[Path | str], root: Path, parquet: bool) -> dict[str, Any] | None:
     """The types of the columns that are names of folders, such as ``year=2001``: those of the files taken together."""
-    names = {part.partition("=")[0] for file in files for part in file.parts[:-1] if "=" in part}
-    try:
-        schema = pl.scan_parquet(files, glob=False, hive_partitioning=True).collect_schema()
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"the files below {root} are not parts of one table: {str(error)[:200]}") from None
+    remote = [file for file in files if isinstance(file, str)]
+    if not parquet and not remote:
+        if root == Path("/"):  # as cofactor.read takes text files that are listed
+            return None
+        raise ConfigError(
+            f"the files below {root} are not Parquet, and stand in folders such as year=2001, which would be columns;"
+            " write them as Parquet to train in blocks, or give a pattern of their names"
+        )
+    names = {part.partition("=")[0] for file in files for part in _place(file).parts[:-1] if "=" in part}
+    with tempfile.TemporaryDirectory(prefix="cofactor-") as folder:
+        places = [file for file in files if isinstance(file, Path)]
+        if remote:  # of one file the columns, of all files the names
+            first = fetch(remote[0], Path(folder, "first"))
+            places += [Path(folder, _place(file).relative_to("/")) for file in remote]
+            for place in places[-len(remote) :]:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(first)
+        try:
+            schema = pl.scan_parquet(places, glob=False, hive_partitioning=True).collect_schema()
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"the files below {root} are not parts of one table: {str(error)[:200]}") from None
     return {name: kind for name, kind in schema.items() if name in names}
 
 
@@ -114,10 +135,9 @@ def read_task(job: dict[str, Any]) -> Done:
     path = job["path"]
     with tempfile.TemporaryDirectory(prefix="cofactor-") as folder:
         source: Any = fetch(path, Path(folder)) if is_url(path) else path
-        if job["cut"] is not None and (job["cut"] != [0, PART_ROWS] or job["hive"]):
-            hive: Mapping[str, Any] | None = job["hive"]
-            lazy = pl.scan_parquet(source, glob=False, hive_partitioning=bool(hive), hive_schema=hive or None)
-            source = lazy.slice(*job["cut"]).collect()
+        if job["hive"] or job["cut"] not in (None, [0, PART_ROWS]):
+            lazy = pl.scan_parquet(source, glob=False, hive_partitioning=bool(job["hive"]), hive_schema=job["hive"])
+            source = lazy.slice(*(job["cut"] or [0])).collect()
         try:
             found = read_part(source, **job["options"])
         except DataError as error:
