@@ -76,7 +76,7 @@ def test_state_round_trip(name: str) -> None:
     again = type(model).from_state(model.config, state)
     users = np.arange(-1, data.n_users)
     np.testing.assert_array_equal(again.scores(users), model.scores(users))
-    for array in state:
+    for array in [name for name in state if name.rpartition(".")[2] not in getattr(model, "later", ())]:
         with pytest.raises(BundleError, match=array.split(".")[-1].split("_")[0]):
             type(model).from_state(model.config, {k: v for k, v in state.items() if k != array})
     with pytest.raises(NotFittedError, match=name):

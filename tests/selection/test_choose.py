@@ -343,3 +343,17 @@ def test_on_the_demo_the_choice_of_rankers_beats_recent_popularity(demo: Interac
     recent = cofactor.fit(split.train, model="popular", half_life=7)
     got, base = (evaluate(rec, split, ["ndcg"], relevant=0, draws=0)["value"][0] for rec in (auto, recent))
     assert got > base
+
+
+def test_settings_are_chosen_on_the_oldest_window_and_kept() -> None:
+    found: list[dict[str, Any]] = []
+
+    def fit(train: Interactions, *, model: str, seed: int, **config: Any) -> Any:
+        found.append(config)
+        return cofactor.fit(train, model=model, seed=seed, calibrate=False, **config).model
+
+    choose(clicks(times=True), "ranking", candidates=["graph-filter"], fit=fit)
+    assert [sorted(config) for config in found] == [[], ["low_pass", "to_power"], ["low_pass", "to_power"]]
+    found.clear()
+    choose(clicks(), "ranking", candidates=["graph-filter"], fit=fit)
+    assert found == [{}] * len(found)

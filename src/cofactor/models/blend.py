@@ -27,6 +27,7 @@ from cofactor.models.base.config import make_config, option
 from cofactor.models.base.cost import GROUPED
 from cofactor.models.base.mixing import NEAR, Standing, bagged, mix, standing_of
 from cofactor.models.base.rankers import (
+    LATER,
     SolveStepper,
     check_half_life,
     check_timed,
@@ -101,6 +102,7 @@ class Blend:
     name: ClassVar[str] = _NAME
     task: ClassVar[Task] = "ranking"
     kind: ClassVar[Kind] = "solve"
+    later: ClassVar[tuple[str, ...]] = LATER
     Config = BlendConfig
 
     def __init__(self, config: BlendConfig | None = None) -> None:

@@ -3,6 +3,7 @@ counted work."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 import warnings
@@ -21,7 +22,7 @@ from cofactor.evaluation.held_out import held_out_rows
 from cofactor.evaluation.measure import EvaluationProtocol, measure, relevant_items, threshold
 from cofactor.evaluation.scorer import Scorer, scorer
 from cofactor.fitting.estimate import table_size
-from cofactor.model import TableSize, Task
+from cofactor.model import ChoosesSettings, TableSize, Task
 from cofactor.models import REGISTRY
 from cofactor.models.base.mixing import mixture, standing_of
 from cofactor.models.base.windows import measured_users, ranking_windows
@@ -270,6 +271,13 @@ def _best(table: Sequence[Mapping[str, Any]], target: metric_names.Metric) -> in
     return found if losses[found] <= losses[0] else losses.index(least)
 
 
+def settled(model: Any) -> dict[str, Any]:
+    """The settings that a model chose inside training."""
+    if not isinstance(model, ChoosesSettings):
+        return {}
+    return {k: v for k, v in dataclasses.asdict(model.settled()).items() if v != getattr(model.config, k)}
+
+
 @dataclass
 class _Trial:
     """Trains candidates on the inner rows and measures them."""
@@ -290,12 +298,19 @@ class _Trial:
 
     def run(self, one: Candidate, line: dict[str, Any], required: bool) -> list[Scorer]:
         """Train and measure one candidate, and write value, seconds and status into its ``line``; what was trained, one
-        for each part. One that cannot be trained here is passed over, unless ``required``."""
+        for each part. One that cannot be trained here is passed over, unless ``required``.
+
+        Settings that a model chooses inside training are chosen on the oldest window of time, and kept for the others.
+        """
         start = self.clock()
         values, found = [], []
+        config: dict[str, Any] = {}
         try:
             for part in self.parts:
-                by = scorer(one.fit(part.train, self.seed, self.fit), part.train)
+                trained = one.fit(part.train, self.seed, self.fit, config)
+                by = scorer(trained, part.train)
+                if not part.how.startswith("random"):
+                    config = config or settled(getattr(trained, "model", trained))
                 test = held_out_rows(part, part.train)
                 values.append(measure(by, test, [self.target], self.protocol).value(self.target))
                 found.append(by)
