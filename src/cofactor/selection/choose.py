@@ -273,9 +273,10 @@ def _best(table: Sequence[Mapping[str, Any]], target: metric_names.Metric) -> in
 
 def settled(model: Any) -> dict[str, Any]:
     """The settings that a model chose inside training."""
+    left_open = getattr(model, "config", None)
     if not isinstance(model, ChoosesSettings):
         return {}
-    return {k: v for k, v in dataclasses.asdict(model.settled()).items() if v != getattr(model.config, k)}
+    return {k: v for k, v in dataclasses.asdict(model.settled()).items() if v != getattr(left_open, k)}
 
 
 @dataclass

@@ -226,12 +226,9 @@ def check_bad_state(s: Subject) -> None:
     arrays that states of earlier versions do not have.)"""
     state = s.model.state()
     for name, array in state.items():
-        missing = (
-            {}
-            if name.rpartition(".")[2] in getattr(s.cls, "later", ())
-            else {k: v for k, v in state.items() if k != name}
-        )
-        spoiled = ({"missing": missing} if missing else {}) | {
+        optional = name.rpartition(".")[2] in getattr(s.cls, "later", ())
+        spoiled = {} if optional else {"missing": {k: v for k, v in state.items() if k != name}}
+        spoiled |= {
             "of one more dimension": state | {name: np.asarray(array)[None]},
             "of a complex dtype": state | {name: array.astype(np.complex128)},
         }
