@@ -38,6 +38,7 @@ def _shown(output: dict[str, Any]) -> tuple[str, bytes | None]:
     if "image/png" in data:
         return "", base64.b64decode("".join(data["image/png"]))
     if "text/html" in data:
-        return f'<div class="output">{STYLE.sub("", "".join(data["text/html"])).strip()}</div>', None
+        table = STYLE.sub("", "".join(data["text/html"])).strip()
+        return f'<div class="output">{re.sub("<table[^>]*>", "<table>", table)}</div>', None
     text = "".join(data.get("text/plain", "")).rstrip()
     return f"```text\n{text}\n```" if text else "", None

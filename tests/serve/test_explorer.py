@@ -372,8 +372,8 @@ def test_two_users_side_by_side_from_the_page_of_one(page, server):
     near = page.locator("[aria-label='Ratings'] .lines li").first.locator("a").first.inner_text()
     page.locator(".lines a:text-is('compare')").first.click()
     compared(page)
-    assert page.inner_text("[aria-label='Left list'] h2") == "user 9"
-    assert page.inner_text("[aria-label='Right list'] h2") == f"user {near}"
+    assert page.inner_text("[aria-label='Left list'] h2") == "User 9"
+    assert page.inner_text("[aria-label='Right list'] h2") == f"User {near}"
     with urllib.request.urlopen(f"{server}v1/recommend?user={near}") as answer:
         expected = [row["title"] for row in json.load(answer)["recommendations"]]
     assert rows_of(page, "Right") == expected

@@ -42,7 +42,7 @@ def waterfall(
         end = begin + value
         if row:
             ax.barh(row, value, left=begin, color=BLUE if value >= 0 else ORANGE)
-        ax.text(max(begin, end), row, f" {value:+z.{digits}f}" if row else f" {rest:.{digits}f}", va="center")
+        ax.text(max(begin, end), row, f" {value:+z.{digits}f}" if row else f" {rest:z.{digits}f}", va="center")
     ax.barh([0, len(steps) + 1], np.array([rest, prediction]) - left, left=left, color=GRAY)
     ax.text(prediction, len(steps) + 1, f" {prediction:.{digits}f}", va="center")
     labels = [rest_is, *(label for label, _ in steps), "prediction"]

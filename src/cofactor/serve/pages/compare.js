@@ -52,7 +52,7 @@ export function open(root, route, { info, title }) {
 		settle("compare", null, now);
 	}
 	const factsOf = (side) => versions.find((v) => v.version === side.version);
-	const whose = (side) => (side.user !== null ? `user ${side.user}` : example ? "an example taste" : "your ratings");
+	const whose = (side) => (side.user !== null ? `User ${side.user}` : example ? "An example taste" : "Your ratings");
 
 	/** The heading of a side, what it asks, and the place of its list. */
 	function draw(side) {
