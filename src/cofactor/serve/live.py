@@ -39,7 +39,7 @@ from cofactor.serve.refit import grown
 from cofactor.serve.settings import Settings
 from cofactor.serve.state_folder import StateFolder
 from cofactor.serve.store import Event, Store, Version
-from cofactor.serve.trial import HELD_OUT, LATEST, Trial, refused, tried
+from cofactor.serve.trial import HELD_OUT, LATEST, LEAST, Trial, refused, tried
 
 log = logging.getLogger("cofactor.serve")
 _PATIENCE = 5.0
@@ -486,10 +486,11 @@ class Live:
         events, _ = store.events(self._version(now.version).through)
         held_out = min(int(HELD_OUT * len(events)), LATEST)
         earlier, latest = events[: len(events) - held_out], events[len(events) - held_out :]
-        live = now.base.update(_columns(now.base, earlier), unknown="skip") if earlier else now.base
-        missed = [e for e in earlier if live.items.find(e.item) < 0]
-        found = live.refit(grown(live, missed), warm=warm) if earlier else live
-        trial = tried(live, found, latest)
+        trial = None
+        if len({e.user for e in latest}) >= LEAST:  # else there is nothing to train for
+            live = now.base.update(_columns(now.base, earlier), unknown="skip")
+            missed = [e for e in earlier if live.items.find(e.item) < 0]
+            trial = tried(live, live.refit(grown(live, missed), warm=warm), latest)
         self.last_trial = None if trial is None else str(trial)
         if (why := refused(self.settings.require, trial)) is not None:
             raise NotBetter(why)
