@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from cofactor.errors import ConfigError
-from cofactor.serve import Settings, state
+from cofactor.serve import Settings, experiment, state, tables
 from cofactor.serve.live import Live
 from cofactor.serve.store import Event, Store
 from serve_tools import saved, waited
@@ -175,6 +175,34 @@ def test_another_host_gets_the_versions_from_the_database(bundle, postgresql, tm
         opened(bundle, where, versions=bundle)
     for live in (one, two):
         live.close()
+
+
+def test_what_came_of_lists_is_kept_and_an_experiment_too(bundle, where, tmp_path):
+    live = opened(bundle, where)
+    begun = live.begin_experiment(None, saved(tmp_path, "popular", "other.cofactor"), 0.5, "ab")
+    shown = [experiment.Shown(f"r{k}", 1 + k % 2, [100 + k, 101, 101 + k]) for k in range(10)]
+    assert experiment.take(live.store, shown) == {"accepted": 10}
+    react = [experiment.Reaction("r0", 101, "clicked"), experiment.Reaction("r0", 101, "bought")]
+    assert experiment.take(live.store, [*react, experiment.Reaction("r1", 101, "clicked")]) == {"accepted": 3}
+    one, two = experiment.outcomes(live.store)[0]
+    assert (one.version, one.lists, one.hits, one.clicked, one.bought) == (1, 5, 1, 0, 1)
+    assert (two.version, two.lists, two.hits, two.clicked, two.bought) == (2, 5, 1, 1, 0)
+    assert one.items == len({item for s in shown if s.version == 1 for item in s.items})
+    live.close()
+    live = opened(bundle, where)
+    waited(lambda: live.second is not None, 5)
+    assert live.second.experiment == begun
+    live.close()
+    with live.store._write() as db:  # as a state of the format before
+        for table in ("lists", "outcomes", "shown_items"):
+            db.exec_driver_sql(f"DROP TABLE cofactor_{table}")
+        db.exec_driver_sql("DELETE FROM cofactor_counters WHERE name = 'lists'")
+        tables.migrate(db, 2, {})
+    live.store.close()
+    live = opened(bundle, where)
+    assert experiment.outcomes(live.store) == ([], [])
+    assert experiment.take(live.store, shown[:1]) == {"accepted": 1}
+    live.close()
 
 
 def test_a_state_moves_between_databases(bundle, where, postgresql, tmp_path):
