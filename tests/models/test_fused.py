@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -307,6 +308,15 @@ def test_a_resumed_run_ends_with_the_same_bits(toy, tmp_path):
     again.fit_one_cycle(4, 1e-2, wd=0.1, checkpoint=file, resume=True, callbacks=[Crash(9)])
     assert again.recorder.losses == straight.recorder.losses
     assert np.array_equal(weights_of(straight), weights_of(again))
+
+
+def test_a_copy_in_the_middle_of_a_training_is_the_model_as_it_is(toy):
+    learn = learner(toy)
+    learn.fit(1, 1e-2)
+    rows = np.arange(64)
+    learn.stepper.run(rows, Hyper(np.full(4, 1e-2), np.full(4, 0.9), 0.1, 16))
+    again = pickle.loads(pickle.dumps(learn.model))
+    assert np.array_equal(again.scores(np.arange(5)), learn.model.scores(np.arange(5)))
 
 
 def test_a_hook_set_between_two_fits_is_called(toy):

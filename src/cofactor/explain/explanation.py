@@ -135,7 +135,8 @@ class Explanation:
         ]
         things = "ratings" if self.explicit else "choices"
         if rows:
-            rows += [(f"{n} other {things} {way} it", f"{total:+z.{digits}f}") for way, n, total in self.others(5)]
+            for way, n, total in self.others(5):
+                rows.append((f"{n} other {things if n > 1 else things[:-1]} {way} it", f"{total:+z.{digits}f}"))
             rows.append(("everything else", f"{self.rest:+z.{digits}f}"))
         terms = [f"{t} {v:+z.3f}" for t, v in self.grouped().iter_rows()]
         heading = f"{self.label} {who}: {self.prediction:.3f}"

@@ -134,6 +134,12 @@ class Neural(TorchModule):
             self._kernel.flush()
         return self._network
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: the weights as they are now, without the run that trains them."""
+        if self._kernel is not None:
+            self._kernel.flush()
+        return self.__dict__ | {"_kernel": None}
+
     @module.setter
     def module(self, module: nn.Module | None) -> None:
         self._network = module
