@@ -127,18 +127,18 @@ class Neural(TorchModule):
         stepper: Stepper = found
         return stepper
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy has: the weights as they are now, without the run that trains them."""
+        if self._kernel is not None:
+            self._kernel.flush()
+        return self.__dict__ | {"_kernel": None}
+
     @property
     def module(self) -> nn.Module | None:
         """The network as a module, its weights as they are now."""
         if self._kernel is not None:
             self._kernel.flush()
         return self._network
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy has: the weights as they are now, without the run that trains them."""
-        if self._kernel is not None:
-            self._kernel.flush()
-        return self.__dict__ | {"_kernel": None}
 
     @module.setter
     def module(self, module: nn.Module | None) -> None:
