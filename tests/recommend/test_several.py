@@ -90,3 +90,22 @@ def test_on_the_command_line(rec: cf.Recommender, tmp_path: Path, typed: Any) ->
     found = asked("recommend", tmp_path / "m", "--user", users[0], "--user", users[1])
     assert {row["user"] for row in found} == set(users)
     assert typed("similar", tmp_path / "m")[0] == 2
+
+
+def test_items_that_nobody_rated_have_one_status_everywhere(tmp_path: Path) -> None:
+    whole = random_ratings()
+    data = whole.take(whole.items != 3)  # an id without rows
+    item, user = whole.item_ids.values[3], data.user_ids.values[0]
+    for model in ("als", "ials"):
+        rec = cf.fit(data, model=model, seed=0)
+        one = rec.recommend(user, n=30, seen=True)
+        every = rec.recommend_all(n=30, seen=True)
+        predicted = rec.predict([(user, item)])
+        assert every is not None
+        for found in (one, every, rec.recommend(users=[user], n=30, seen=True)):
+            assert set(found.filter(pl.col("item") == item)["status"]) == {"item without ratings"}
+            assert set(found.filter(pl.col("item") != item)["status"]) == {"known"}
+        assert predicted["status"].to_list() == ["item without ratings"]
+        assert set(rec.similar_items(item, n=2)["status"]) == {"item without ratings"}
+        other = rec.recommend(history={whole.item_ids.values[0]: 4}, n=30)
+        assert other.filter(pl.col("item") == item)["status"].to_list() == ["from the history; item without ratings"]

@@ -12,8 +12,9 @@ from cofactor.data.column_contents import holds_moments, is_time_of_day
 _KNOWN = {
     "user": """user user_id uid users customer customer_id cust_id client client_id visitor visitor_id member
         member_id account account_id person person_id reviewer reviewer_id review_user_id viewer viewer_id profile
-        profile_id buyer buyer_id shopper listener reader player_id steam_id household_key household student_id learner_id
-        subscriber_id user_name username profile_name review_profile_name author author_id session session_id u""",
+        profile_id buyer buyer_id shopper listener reader player_id steam_id household_key household student_id
+        learner_id subscriber_id user_name username profile_name review_profile_name author author_id session
+        session_id u""",
     "item": """item item_id iid items movie movie_id film film_id product product_id parent_asin asin isbn book book_id
         song song_id track track_id artist artist_id article article_id game game_id show show_id business business_id
         stock_code item_code product_code sku anime anime_id joke joke_id content content_id document document_id doc_id

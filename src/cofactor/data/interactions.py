@@ -201,6 +201,11 @@ class Interactions:
         return csr(self.items, self.users, self.values, self.n_items, self.n_users)
 
     @cached_property
+    def item_counts(self) -> Array:
+        """int64 (n_items,): how many rows each item has."""
+        return np.bincount(self.items, minlength=self.n_items).astype(np.int64, copy=False)
+
+    @cached_property
     def range(self) -> tuple[float, float]:
         """The lowest and highest value."""
         return float(self.values.min()), float(self.values.max())

@@ -44,7 +44,6 @@ class ItemsOnly(Interactions):
     """A table without users and rows. ``item_counts`` int64 (n_items,): the rows that each item had; ``limits``: their
     lowest and highest value, ``scale_limits``: those of the scale."""
 
-    item_counts: Array
     limits: tuple[float, float]
     scale_limits: tuple[float, float]
 

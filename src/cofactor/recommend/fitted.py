@@ -62,6 +62,12 @@ _STATE = (
 )
 
 
+def unrated(status: str) -> str:
+    """The status of a list's item without ratings in the training data, for a user of this ``status``."""
+    alone = {"known": "item without ratings", "user without ratings": "user and item without ratings"}
+    return alone.get(status, f"{status}; item without ratings")
+
+
 class Fitted:
     """What is known after training.
 
@@ -179,6 +185,11 @@ class Fitted:
     def item_columns(self, codes: Array) -> list[pl.Series]:
         """``item`` ids and, where the side table names them, ``title``, for frames."""
         return self.items.columns(codes)
+
+    def list_status(self, codes: Array, status: str) -> list[str]:
+        """The status of each item of a list: the user's, and which items nobody rated in the training data."""
+        other = unrated(status)
+        return [status if count else other for count in self.data.item_counts[codes].tolist()]
 
     def on_scale(self, scores: Array) -> Array:
         """Scores as they are shown: those of a rating model keep to the range of the ratings, as predictions do."""

@@ -101,7 +101,7 @@ def _frame(rec: Fitted, who: UserProfile | None, rules: Rules) -> pl.DataFrame:
             pl.Series("score", values),
             *bounds_columns(options, bounds, len(codes)),
             pl.Series("reason", why, dtype=pl.String),
-            pl.Series("status", [status] * len(codes), dtype=pl.String),
+            pl.Series("status", rec.list_status(codes, status), dtype=pl.String),
         ]
     )
 

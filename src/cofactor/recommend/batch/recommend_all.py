@@ -17,7 +17,7 @@ from cofactor.recommend.ann.search import best_for_many, serves
 from cofactor.recommend.batch.job_key import job_key
 from cofactor.recommend.batch.list_files import TEXTS, check_lists, write_table
 from cofactor.recommend.batch.parquet_parts import ParquetParts
-from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.fitted import Fitted, unrated
 from cofactor.recommend.options import ListOptions, Unknown, needs_each_user
 from cofactor.recommend.profiles import KNOWN, NO_RATINGS, UPDATED, known_user, scores_of_many
 from cofactor.recommend.recommend import Rules, best_for, rules_of
@@ -120,21 +120,26 @@ def _nothing() -> tuple[Array, Array, Array]:
     return np.empty((0, 1), np.int32), np.empty((0, 1), np.float32), np.empty((2, 0, 1), np.float32)
 
 
+_STATUSES = (KNOWN, NO_RATINGS, UPDATED)
+
+
 def _frame(
     rec: Fitted, users: Array, codes: Array, best: Array, bounds: Array | None = None, *, interval: bool = False
 ) -> pl.DataFrame:
     width = codes.shape[1]
     kept = (codes >= 0).ravel()
     who = np.repeat(users, width)[kept]
-    status = pl.Series("status", [KNOWN, NO_RATINGS, UPDATED])
+    found = codes.ravel()[kept]
+    how = np.repeat(_how_known(rec, users), width)[kept] + 3 * (rec.data.item_counts[found] == 0)
+    status = pl.Series("status", [*_STATUSES, *map(unrated, _STATUSES)])
     return pl.DataFrame(
         [
             rec.users.column(who).alias("user"),
             pl.Series("rank", np.tile(np.arange(1, width + 1, dtype=np.int32), len(codes))[kept]),
-            *rec.item_columns(codes.ravel()[kept]),
+            *rec.item_columns(found),
             pl.Series("score", rec.on_scale(best.ravel()[kept])),
             *_bounds(bounds if interval else None, kept),
-            status.gather(np.repeat(_how_known(rec, users), width)[kept]),
+            status.gather(how),
         ]
     )
 
