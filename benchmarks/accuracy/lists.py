@@ -4,6 +4,7 @@
     python benchmarks/accuracy/lists.py --only gowalla   those with this in their name; writes no page
     python benchmarks/accuracy/lists.py --list           the names
     python benchmarks/accuracy/lists.py --again          measure again what is in the cache
+    python benchmarks/accuracy/lists.py --finished       measure nothing: a page of what is there
 
 One configuration for all: every model at its defaults, every setting chosen inside the training rows. All items that a
 user has not in training are ranked. Each line runs in a process of its own and is kept in ``benchmarks/.cache/lists``.
@@ -103,7 +104,9 @@ def split_of(name: str) -> Split:
         frame = pl.read_parquet(data / FOLDERS[name] / "events.parquet")
         return cf.split.leave_last(cf.read(frame, user="user", item="item", rating=False, time="position"))
     if name == "ml-100k, last":
-        return cf.split.leave_last(cf.load_dataset("ml-100k", download=False))
+        names = ["user", "item", "rating", "time"]
+        frame = pl.read_csv(data / "ml-100k" / "u.data", separator="\t", has_header=False, new_columns=names)
+        return cf.split.leave_last(cf.read(frame, **{name: name for name in names}))
     if name == "MovieTweetings, last fifth":
         return cf.split.temporal(cf.load_dataset("movietweetings-demo"), 0.2)
     files = [data / FOLDERS[name] / f"{part}.parquet" for part in ("train", "test")]
@@ -156,9 +159,14 @@ def measured(line: Line) -> dict[str, Any]:
     return {"values": values, "cpu": spent, "seconds": clock, "took": took, "users": found.n_users(asked[0])}
 
 
+def file_of(line: Line) -> Path:
+    """Where the figures of a line are kept."""
+    return CACHE / f"{line.name.replace(' ', '_').replace(',', '').replace(':', '')}.json"
+
+
 def result(line: Line, again: bool) -> dict[str, Any]:
     """Measured in a process of its own, or what was kept of that."""
-    file = CACHE / f"{line.name.replace(' ', '_').replace(',', '').replace(':', '')}.json"
+    file = file_of(line)
     if again or not file.exists():
         done = subprocess.run(
             [sys.executable, __file__, "--one", line.name], capture_output=True, text=True, check=False
@@ -191,17 +199,19 @@ ABOUT = """Every model at its defaults, every setting chosen inside the training
 training are ranked. Processor seconds are those of the fit, the choice of settings included."""
 
 
-def page(rows: list[tuple[str, ...]]) -> str:
+def page(rows: list[tuple[str, ...]], missing: list[str]) -> str:
     head = ("split, model", "figure", "ours", "asked for", "published", "processor s", "what was taken")
     made = f"- made by: `python benchmarks/accuracy/lists.py` on {date.today()}"
     where = f"- machine: {machine()}, with other work on it\n- cofactor {cf.__version__}"
-    return "\n\n".join(["# Lists on public splits", f"{made}\n{where}", ABOUT, table(head, rows)]) + "\n"
+    left_out = [f"Not measured here: {'; '.join(missing)}."] if missing else []
+    return "\n\n".join(["# Lists on public splits", f"{made}\n{where}", ABOUT, table(head, rows), *left_out]) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="those with this in their name; writes no page")
     parser.add_argument("--again", action="store_true", help="measure again what is in the cache")
+    parser.add_argument("--finished", action="store_true", help="measure nothing: a page of what is there")
     parser.add_argument("--list", action="store_true", help="print the names")
     parser.add_argument("--one", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -211,14 +221,16 @@ def main() -> None:
     elif args.one:
         print(json.dumps(measured(by_name[args.one])))
     else:
-        rows = []
+        rows, missing = [], []
         for name, line in by_name.items():
-            if args.only in name:
+            if args.finished and not file_of(line).exists():
+                missing.append(name)
+            elif args.only in name:
                 rows.append(row(line, result(line, args.again)))
                 print("  ".join(rows[-1]), file=sys.stderr, flush=True)
         if not args.only:
-            (RESULTS / "lists.md").write_text(page(rows), encoding="utf-8")
-            print(page(rows))
+            (RESULTS / "lists.md").write_text(page(rows, missing), encoding="utf-8")
+            print(page(rows, missing))
 
 
 if __name__ == "__main__":

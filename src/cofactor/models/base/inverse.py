@@ -35,6 +35,8 @@ def inverse_in_place(matrix: Array, tile: int = TILE) -> bool:
 def _inverted(matrix: Array, tile: int, lapack: Any) -> bool:
     n = len(matrix)
     starts = list(range(0, n, tile))
+    for k in starts:  # what stands below the diagonal may be anything, infinite too
+        matrix[k : k + tile, k : k + tile] = np.triu(matrix[k : k + tile, k : k + tile])
     threads = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     pool = ThreadPoolExecutor(threads) if threads > 1 and len(starts) > 1 else None
     with pool or nullcontext():
