@@ -125,3 +125,14 @@ def test_a_module_of_ones_own_is_made_again_where_its_class_is_imported(toy, tmp
     monkeypatch.delattr(sys.modules[OwnDot.__module__], "OwnDot")
     with pytest.raises(BundleError, match="import its class first"):
         nb.load_learner(tmp_path / "own.pkl")
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_a_learner_that_was_trained_can_be_pickled(toy, network):
+    dls = nb.CollabDataLoaders.from_df(toy.to_frame().to_pandas(), seed=3, bs=16, device="cpu")
+    learn = nb.collab_learner(dls, n_factors=4, use_nn=network, y_range=(0, 6), metrics=nb.rmse, verbose=False)
+    learn.fit_one_cycle(1, 5e-3)
+    again = pickle.loads(pickle.dumps(learn))
+    assert again.recorder.values == learn.recorder.values
+    torch.testing.assert_close(again.get_preds()[0], learn.get_preds()[0], rtol=0, atol=1e-6)
+    again.fit(1)

@@ -964,7 +964,7 @@ class Learner:
     def __getstate__(self) -> dict[str, Any]:
         self.model  # noqa: B018  (brings the weights up to date)
         state = dict(self.__dict__)
-        state["_core"], state["opt"] = None, None
+        state["_core"], state["opt"], state["_plan"] = None, None, None
         if getattr(state.get("logger"), "__name__", "") == "_log":
             state["logger"] = None
         return state
