@@ -39,10 +39,12 @@ PUBLIC: dict[str, list[str]] = {
     "cofactor.engines": ["MODELS", "Executor", "evaluate", "fit", "processes", "recommend", "recommend_all", "spark"],
     "cofactor.evaluation": [
         "CustomMetric",
+        "Difference",
         "LeakWarning",
         "RelevanceWarning",
         "calibration",
         "evaluate",
+        "paired_difference",
         "with_figures",
     ],
     "cofactor.explain": ["Explanation", "explain"],
