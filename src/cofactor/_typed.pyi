@@ -72,10 +72,12 @@ class ItemCosineOptions(TypedDict, total=False):
     b: float
     shrink: float
     min_rating_weight: float
+    half_life: float
 
 class EaseOptions(TypedDict, total=False):
     reg: float
     min_rating_weight: float
+    half_life: float
     dropout: float
     neighbours: int | None
     local_reg: float | None
@@ -88,6 +90,7 @@ class IalsOptions(TypedDict, total=False):
     reg: float | None
     nu: float | None
     min_rating_weight: float
+    half_life: float
     solver: str
     steps: int
     block: int
@@ -97,6 +100,7 @@ class SlimOptions(TypedDict, total=False):
     l2: float
     positive: bool
     min_rating_weight: float
+    half_life: float
     passes: int
     tolerance: float
     max_gb: float
@@ -109,6 +113,7 @@ class GraphFilterOptions(TypedDict, total=False):
     user_power: float
     low_pass: float | None
     min_rating_weight: float
+    half_life: float
     users: int
     max_users: int
 
@@ -151,10 +156,11 @@ class WarpOptions(TypedDict, total=False):
 class BlendOptions(TypedDict, total=False):
     models: tuple[str, ...]
     weights: tuple[float, ...]
-    share: float
+    share: float | None
     relevant: float | None
     n: int
     rounds: int
+    half_life: float
 
 class NeuralOptions(TypedDict, total=False):
     layers: tuple[int, ...]
