@@ -2,7 +2,7 @@
 #   make demo    the main job on bundled data: train, show, recommend, write report.html
 #   make test    the tests, except those that watch the clock or take long
 #   make test-slow   those, one after the other
-#   make explore train on the bundled data and serve the web explorer; Ctrl-C ends it
+#   make explore train on the bundled data and serve the web explorer (at another port: PORT=8001); Ctrl-C ends it
 #   make test-spark  the tests on Spark, in an environment of their own in .venv-spark; they need Java
 #   make browser the explorer's tests in Debian's Chromium (skipped where it is not installed)
 #   make docs    the documentation site, in build/site; warnings are errors
@@ -11,6 +11,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 SPARK  ?= .venv-spark
+PORT   ?= 8000
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
 
@@ -20,7 +21,7 @@ demo: $(VENV)/.core
 	$(BIN)/cofactor demo
 
 explore: $(VENV)/.core
-	$(BIN)/cofactor demo --serve
+	$(BIN)/cofactor demo --serve --port $(PORT)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not clock and not slow and not browser'
