@@ -303,8 +303,8 @@ def train(
     """Train as many consecutive batches of ratings as there are ``losses``, the loss of each into them.
 
     ``plan`` is what :func:`schedule` makes. ``first`` is scratch: where in the batch a row is first met, which is where
-    its gradient gathers (``at``). ``space`` is what :func:`scratch` makes: outside, since code that allocates takes long
-    to compile. Returns how many were trained: fewer where a flush is due first.
+    its gradient gathers (``at``). ``space`` is what :func:`scratch` makes: outside, since code that allocates takes
+    long to compile. Returns how many were trained: fewer where a flush is due first.
     """
     bs = len(rows) // len(losses)
     y, row = space[1], space[3]
