@@ -370,7 +370,7 @@ def test_behaviours_count_as_on_one_machine(weights: Any, tmp_path: Path) -> Non
         fit({"by": 2}, "v")
 
 
-def test_folders_patterns_and_addresses(one: dict[str, Any], folder: Path, tmp_path: Path) -> None:
+def test_folders_patterns_and_addresses(tmp_path: Path) -> None:
     """Names of folders are columns, as cf.read takes them; text and addresses are read, too."""
     fsspec = pytest.importorskip("fsspec")
     hive, text = tmp_path / "hive", tmp_path / "text"
