@@ -109,3 +109,14 @@ def test_items_that_nobody_rated_have_one_status_everywhere(tmp_path: Path) -> N
         assert set(rec.similar_items(item, n=2)["status"]) == {"item without ratings"}
         other = rec.recommend(history={whole.item_ids.values[0]: 4}, n=30)
         assert other.filter(pl.col("item") == item)["status"].to_list() == ["from the history; item without ratings"]
+
+
+def test_rows_of_a_user_are_those_of_the_grouped_table() -> None:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"user": rng.integers(0, 30, 400), "item": rng.integers(0, 9, 400), "rating": rng.random(400)})
+    data = cf.read(frame, duplicates="all")
+    grouped = data.replace().by_user
+    for user in range(data.n_users):  # the first few by going through the table
+        view = slice(grouped.indptr[user], grouped.indptr[user + 1])
+        assert ("by_user" in vars(data)) == (user > 16)
+        assert data.rows_of(user).tolist() == grouped.rows[view].tolist()

@@ -111,6 +111,8 @@ class Columns:
 
 
 _UNKNOWN = cast(Kind, "")
+_SCANS = 16
+"""For so many users the table is gone through before it is grouped by user."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +191,18 @@ class Interactions:
         """Rows = users, columns = items."""
         return csr(self.users, self.items, self.values, self.n_users, self.n_items)
 
+    def rows_of(self, user: int) -> Array:
+        """int64: the rows of one user (a code), by ascending item; rows of equal pairs keep their order. The first few
+        users are looked for in the table, which is quicker than grouping all of it."""
+        asked = vars(self).setdefault("_asked", [0])
+        if "by_user" not in vars(self) and asked[0] < _SCANS:
+            asked[0] += 1
+            rows = np.flatnonzero(self.users == user)
+            found: Array = rows[np.argsort(self.items[rows], kind="stable")]
+            return found
+        grouped = self.by_user
+        return grouped.rows[grouped.indptr[user] : grouped.indptr[user + 1]]
+
     @property
     def histories(self) -> CSR:
         """``by_user`` with the order of each user's rows: their times, or their places in the table."""
@@ -203,7 +217,10 @@ class Interactions:
     @cached_property
     def item_counts(self) -> Array:
         """int64 (n_items,): how many rows each item has."""
-        return np.bincount(self.items, minlength=self.n_items).astype(np.int64, copy=False)
+        counts = np.zeros(self.n_items, dtype=np.int64)
+        for start in range(0, len(self.items), 1 << 20):  # bincount makes int64 of all that it gets
+            counts += np.bincount(self.items[start : start + (1 << 20)], minlength=self.n_items)
+        return counts
 
     @cached_property
     def range(self) -> tuple[float, float]:

@@ -165,11 +165,11 @@ def trained_on(data: Interactions, code: int) -> Rated:
     """What a user rated in the training data; nothing at all for a later user."""
     if code >= data.n_users:
         return Rated(_NONE.astype(np.int32), _NONE.astype(np.float32), _NONE, np.zeros(0, dtype=bool), _NONE)
-    items, values = data.by_user.row(code)
-    row = slice(data.by_user.indptr[code], data.by_user.indptr[code + 1])
-    times = np.full(len(items), NO_TIME) if data.times is None else data.times[data.by_user.rows[row]]
+    rows = data.rows_of(code)
+    items, values = data.items[rows], data.values[rows]
+    times = np.full(len(items), NO_TIME) if data.times is None else data.times[rows]
     new = np.zeros(len(items), dtype=bool)
-    return Rated(items, values, times, new, positions_in_time(times, new, data.by_user.rows[row]))
+    return Rated(items, values, times, new, positions_in_time(times, new, rows))
 
 
 def adds_up(data: Interactions) -> bool:
