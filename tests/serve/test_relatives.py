@@ -196,7 +196,7 @@ def test_answers_that_are_kept_have_a_bound_in_bytes(bundle, tmp_path):
 
 
 def test_maps_of_all_sizes_are_not_all_kept(bundle, tmp_path):
-    with client(bundle, state=tmp_path / "s") as http:
+    with client(bundle, state=tmp_path / "s", wait_seconds=60.0) as http:
         for limit in range(3, 20):
             assert len(ok(http.get(f"/v1/map?limit={limit}"))["items"]) == limit
         layer = http.app.middleware_stack
