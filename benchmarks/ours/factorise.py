@@ -30,7 +30,7 @@ def train(data: Interactions, model: str, setting: dict[str, Any]) -> tuple[Any,
     cls = model_class(model)
     learn = Learner(data, cls(make_config(cls.Config, setting)), seed=0, bs=bs, verbose=False)
     start = time.perf_counter()
-    if learn.stepper.kind == "batch":
+    if learn.model.kind == "batch":
         learn.fit_one_cycle(learn.model.config.epochs, learn.model.config.lr, wd=learn.model.config.wd)
         learn.model.flush()
     else:

@@ -118,6 +118,7 @@ def test_one_seed_one_result() -> None:
         ({"models": SOME, "weights": (1.0,)}, "one a model"),
         ({"models": SOME, "weights": (1.0, -1.0, 1.0)}, "below 0"),
         ({"share": 1.5}, "share"),
+        ({"held_out": "past"}, "held_out is 'past'"),
     ],
 )
 def test_bad_settings(values: dict, said: str) -> None:
@@ -169,3 +170,4 @@ def test_the_future_is_held_out_where_there_are_times() -> None:
     recent = "popular:half_life=2"
     assert fitted("blend", data, models=("popular", recent)).weights[1] > 0.7
     assert splits.auto(data).how.startswith("temporal")
+    assert fitted("blend", data, models=("popular", recent), held_out="random").weights[1] < 0.7

@@ -64,6 +64,9 @@ class BlendConfig:
     share: float | None = option(
         None, "part of the rows held out to choose weights by; none: the last tenth by time, or a fifth of each user's"
     )
+    held_out: str = option(
+        "auto", "auto: the future where there are times, else random rows of some users; random: such rows in any case"
+    )
     relevant: float | None = option(None, "held-out ratings from this one up are relevant; none: from the median up")
     n: int = option(10, "length of the lists that weights are chosen for")
     rounds: int = option(20, "steps of the greedy selection")
@@ -79,6 +82,8 @@ class BlendConfig:
             )
         if self.share is not None and not 0 < self.share < 1:
             raise ConfigError(f"share is {self.share}; it must be between 0 and 1")
+        if self.held_out not in ("auto", "random"):
+            raise ConfigError(f"held_out is {self.held_out!r}; it must be 'auto' or 'random'")
         if self.n < 1 or self.rounds < 1:
             raise ConfigError(f"n={self.n}, rounds={self.rounds}: both must be at least 1")
         check_half_life(self.half_life)
@@ -247,7 +252,7 @@ def chosen_weights(data: Interactions, c: BlendConfig, seed: int, configs: dict[
     if len(data) < 2 or len(configs) == 1:
         return equal
     try:
-        windows = ranking_windows(data, seed, c.share, 1 if len(data) > _LARGE else WINDOWS)
+        windows = ranking_windows(data, seed, c.share, 1 if len(data) > _LARGE else WINDOWS, c.held_out == "auto")
     except DataError:  # too few rows to hold any out
         return equal
     found = [standing(window, data, c, seed, configs) for window in reversed(windows)]  # the newest decides settings

@@ -31,13 +31,15 @@ def measured_users(data: Interactions) -> int:
     return min(max(SCORES // max(data.n_items, 1), 500), 5000)
 
 
-def ranking_windows(data: Interactions, seed: int, share: float | None = None, most: int = WINDOWS) -> list[Split]:
+def ranking_windows(
+    data: Interactions, seed: int, share: float | None = None, most: int = WINDOWS, future: bool = True
+) -> list[Split]:
     """Splits to choose rankers by, the most telling last; several, ``most`` at most, where one has few users.
 
     By time where there are times (:func:`held_out_futures`), else random rows of each of some users. ``share``: of the
-    rows; None: a tenth by time, a fifth of each user's.
+    rows; None: a tenth by time, a fifth of each user's. ``future=False``: random rows in any case.
     """
-    found = held_out_futures(data, most, FUTURE if share is None else share)
+    found = held_out_futures(data, most, FUTURE if share is None else share) if future else []
     if not found:
         part, n_users = PART if share is None else share, 4 * measured_users(data)
         found = [rows_of_users(data, part, n_users, seed)]
