@@ -82,7 +82,7 @@ def check_values(model: str, task: Task, kind: Kind, limits: tuple[float, float]
         )
     if task == "rating" and low == high:
         raise DataError(
-            f"every value is {low:g}: there are no ratings for {model} to predict; "
+            f"all values are alike, so there are no ratings for {model} to predict; "
             "take a ranker, or model='auto-ranking'"
         )
 
