@@ -70,7 +70,7 @@ COMMANDS = {
     ),
     "export": (
         "export:command",
-        "Write what a model learned for other programs: vectors, an ONNX graph, or a folder for the Hugging Face Hub.",
+        "Write what a model learned: vectors, an ONNX graph, a folder for the Hugging Face Hub, a model without users.",
     ),
     "serve": ("serve:command", "Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it."),
     "state": ("state:app", "Care for what a server keeps: check, repair, backup, restore, export, expire."),

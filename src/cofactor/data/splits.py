@@ -253,7 +253,9 @@ def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Spl
     The id maps are built over both parts, so ids that stand in one only are known. DataError where ids or
     columns do not fit together.
     """
-    a, b = (part if isinstance(part, Interactions) else read(part, **options) for part in (train, valid))
+    a = train if isinstance(train, Interactions) else read(train, **options)
+    same = {} if a.columns.rating is None else {"kind": a.kind}  # a few rows say little of what their values are
+    b = valid if isinstance(valid, Interactions) else read(valid, **{**same, **options})
     if (a.columns.rating is None) != (b.columns.rating is None):
         raise DataError("one part has ratings and the other has none; name the rating column of both")
     user_ids, a_users, b_users = _union(a.user_ids, b.user_ids)

@@ -87,7 +87,8 @@ def _read(table: Any, train: Interactions) -> Interactions:
     if isinstance(table, (str, Path)) or hasattr(table, "columns") or hasattr(table, "schema"):
         time = c.time if train.times is not None and c.time is not None else False
         rating = False if c.rating is None else c.rating
-        found: Interactions = read(table, user=c.user, item=c.item, rating=rating, time=time)
+        kind = None if rating is False else train.kind  # a few test rows say little of what their values are
+        found: Interactions = read(table, user=c.user, item=c.item, rating=rating, time=time, kind=kind)
         return found
     raise DataError(f"test rows must be Interactions, a Split, a path or a frame, not {type(table).__name__}")
 

@@ -14,7 +14,7 @@ from cofactor._html import lines_html, table_html
 from cofactor._plot import short
 from cofactor.data.kind import Kind
 from cofactor.explain.waterfall import waterfall
-from cofactor.model import Additive, StartsFromAverage
+from cofactor.model import Additive, LeavesOut, StartsFromAverage
 from cofactor.recommend.contributions import EXPLAINED, contributions, entries_compared
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.profiles import UserProfile
@@ -215,8 +215,14 @@ def explain(rec: Fitted, who: UserProfile, item: int, *, n: int) -> Explanation:
         leads=rated["item"].to_list().index(lead) if names else None,
         kind=rec.data.kind,
         column=rec.data.columns.rating,
-        rest_is="popular with everybody" if isinstance(rec.model, StartsFromAverage) else "everything else",
+        rest_is="popular with everybody" if _rest_is_average(rec) else "everything else",
     )
+
+
+def _rest_is_average(rec: Fitted) -> bool:
+    """Whether what the ratings do not explain of a score is what the average user adds: not so in models of factors,
+    whose ratings act together."""
+    return isinstance(rec.model, StartsFromAverage) and isinstance(rec.model, LeavesOut)
 
 
 def _rows(frame: pl.DataFrame, at: Array) -> pl.DataFrame:

@@ -148,14 +148,14 @@ class Ials(FactorRanker):
 
     @classmethod
     def cost(cls, config: IalsConfig, size: TableSize) -> Cost:
-        """Both groupings of the table, with weights; tables of a multiple of 16 columns, and without the padding."""
+        """Both groupings of the table, with weights; tables of a multiple of 16 columns, and those of the model."""
         n, rows, k = (
             size.ratings,
             size.users + size.items,
             config.for_table(size.ratings, size.users, size.items).n_factors,
         )
         wide = -(-k // LANES) * LANES
-        tables = 4 * rows * (wide + (k if k != wide else 0))
+        tables = 4 * rows * wide + 4 * k * (size.users + (size.items if k != wide else 0))
         kept = (GROUPED + TURNED + 4) * n + tables
         memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n) + 64 * rows
         work = config.epochs * (6.0 * n * k + rows * k**2)
@@ -182,6 +182,12 @@ class Ials(FactorRanker):
         ridge = ridges(rows.counts, float(fitted(self.mean_count, self.name)), c.reg, c.nu)
         improve(rows, c.alpha, table, self._gram, ridge, out, width=table.shape[1])
         return started(out[:, : items.shape[1]], rows.counts, fitted(self.average, self.name))
+
+    def average_part(self, history: CSR, items: Array) -> Array:
+        """float64 (len(items),): what the average user adds to the scores of the one history."""
+        weight = float(start_weight(history.counts)[0])
+        factors = self.factors("item")[np.asarray(items)].astype(np.float64)
+        return np.asarray(weight * (factors * fitted(self.average, self.name)).sum(axis=1))
 
     def state(self) -> State:
         """That of all models of factors, and ``average``."""
@@ -214,7 +220,8 @@ class IalsStepper(Stepper):
         model.user_factors = np.zeros((data.n_users, c.n_factors), dtype=np.float32)
         start = start_items(rng, self.by_item.counts, c.n_factors)
         model.item_factors = start
-        self.users, self.items = padded(model.user_factors), padded(model.item_factors)
+        self.users = padded(model.user_factors.copy())  # the model's own start from the average user
+        self.items = padded(model.item_factors)
         self.user_ridge, self.item_ridge = (
             ridges(r.counts, len(data) / max(r.n_rows, 1), c.reg, c.nu) for r in (self.by_user, self.by_item)
         )

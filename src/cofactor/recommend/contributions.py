@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.model import GradientSteps, HasVectors, LeavesOut, Model, ScoresSome, SumsHistory
+from cofactor.model import GradientSteps, HasVectors, LeavesOut, Model, ScoresSome, StartsFromAverage, SumsHistory
 
 Array = NDArray[Any]
 SOLVED, STEPPED = 300, 20
@@ -52,6 +52,8 @@ def contributions(model: Model, history: CSR, items: Array, positions: Array | N
         scores = model.scores_without(history, at, items)
     else:
         scores = _scores(model, model.fold_in(left_out(history, at)), items).astype(np.float64).T
+        if len(history.indices) == 1 and isinstance(model, StartsFromAverage):  # the average user is left, not nothing
+            scores[:, 1] = model.average_part(history, np.asarray(items))
     difference = scores[:, :1] - scores[:, 1:]
     difference[np.asarray(items)[:, None] == history.indices[at]] = 0.0
     return scores[:, 0], difference

@@ -57,7 +57,7 @@ def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
     if len(items) == 0:
         return []
     if who.described is not None and len(who.items) == 0:
-        return [Reason(text) for text in who.described.reasons(items)]
+        return [Reason(text or BY_MANY) for text in who.described.reasons(items)]
     if who.code < 0 and who.state is None:
         return [Reason(MOST_RATED)] * len(items)
     if len(who.items) == 0 or not rec.is_personalised:
@@ -72,7 +72,7 @@ def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
     if who.described is None:
         return given
     features = who.described.reasons(items)  # for items that no rating speaks for
-    return [one if one.position >= 0 else Reason(text) for one, text in zip(given, features, strict=True)]
+    return [one if one.position >= 0 else Reason(text or BY_MANY) for one, text in zip(given, features, strict=True)]
 
 
 def strongest(rec: Fitted, who: UserProfile, found: Array) -> list[Reason]:

@@ -64,11 +64,11 @@ class FeatureEffects(NamedTuple):
     parts: Array
 
     def reasons(self, items: Array) -> list[str]:
-        """For each of these items the two columns that do most."""
+        """For each of these items the two columns that speak most for it; "" where none does."""
         found = []
         for parts in self.parts[:, items].T:
-            first = np.argsort(-np.abs(parts), kind="stable")[:2]
-            found.append(", ".join(f"{self.columns[c]}: {parts[c]:+.2g}" for c in first))
+            first = np.argsort(-parts, kind="stable")[:2]
+            found.append(", ".join(f"{self.columns[c]}: {parts[c]:+.2g}" for c in first if parts[c] > 0))
         return found
 
 
