@@ -2,17 +2,18 @@
 figures, lists for all, and a bundle for a server."""
 
 import os
-import warnings
 from tempfile import mkdtemp
 
 import cofactor as cf
 from cofactor import engines
 
 os.chdir(mkdtemp())
-films = cf.load_dataset("movietweetings-demo", item="title")
+split = cf.split.temporal(cf.load_dataset("movietweetings-demo", item="title"))
+films = split.train.to_frame()
 os.mkdir("ratings")
-films.to_frame()[:40_000].write_parquet("ratings/monday.parquet")
-films.to_frame()[40_000:].write_parquet("ratings/tuesday.parquet")
+films[:30_000].write_parquet("ratings/monday.parquet")
+films[30_000:].write_parquet("ratings/tuesday.parquet")
+split.valid.to_frame().write_parquet("test.parquet")
 
 with engines.processes(2) as two:  # or engines.spark(session)
     rec = engines.fit("ratings/", "als", work="work/", out="films.cofactor", executor=two, seed=42)
@@ -22,8 +23,6 @@ print("the bits of one process:", (rec.model.state()["items"] == one.model.state
 print(rec.recommend(user=rec.data.user_ids.values[0], n=5))
 
 # Figures and lists by the same processes: each opens the saved model and takes a part of the users.
-films.to_frame()[::20].write_parquet("test.parquet")
-warnings.simplefilter("ignore")  # these rows were in training: hold some out instead
 with engines.processes(2) as pool:  # or engines.spark(session)
     figures = engines.evaluate("films.cofactor", "test.parquet", ["ndcg@10", "auc"], executor=pool)
     engines.recommend_all("films.cofactor", "lists/", n=10, executor=pool)

@@ -503,7 +503,7 @@ def test_few_relevant_rows_are_warned_of_and_none_are_an_error(parts: Any, table
     rare = test.replace(values=np.where(np.arange(len(test)) == 5, 9.0, test.values).astype(np.float32))
     with pytest.warns(RelevanceWarning, match="only 1 of .* test users have a relevant row"):
         evaluate(Table(table), rare, ["ndcg"], train=train, relevant=9)
-    with pytest.raises(DataError, match=r"none of the .* has a rating of 10 or more; set relevant= lower"):
+    with pytest.raises(DataError, match=r"none of the .* has a rating of 10 or more.*; set relevant= lower"):
         evaluate(Table(table), rare, ["ndcg"], train=train, relevant=10)
     alone = evaluate(Table(table), test, ["diversity", "ndcg"], n=1, train=train, relevant=0)
     assert alone["value"][0] is None  # a list of one item has no pairs

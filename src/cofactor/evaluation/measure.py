@@ -284,7 +284,8 @@ def check_relevant(who: Relevant, train: Interactions, choices: EvaluationProtoc
         )
     if not who.counts.any():
         floor = threshold(train, choices.relevant)
-        what = "a row of an item not seen in training" if floor is None else f"a rating of {floor:g} or more"
+        what = "a row" if floor is None else f"a rating of {floor:g} or more"
+        what += " of an item that is not in the user's training rows" if choices.exclude == "seen" else ""
         lower = "" if floor is None else "; set relevant= lower (--relevant), 0 or less makes every row count"
         raise DataError(
             f"no list can be measured: none of the {len(who.users):,} test users with training rows has {what}{lower}"
