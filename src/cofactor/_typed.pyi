@@ -157,6 +157,7 @@ class BlendOptions(TypedDict, total=False):
     models: tuple[str, ...]
     weights: tuple[float, ...]
     share: float | None
+    held_out: str
     relevant: float | None
     n: int
     rounds: int
