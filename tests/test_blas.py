@@ -27,9 +27,8 @@ HERE = {str(i.get("architecture", "")) for i in threadpool_info() if i["user_api
 # ---- whatever a model shows
 
 
-@pytest.mark.parametrize(
-    "kernel", ["native", "Haswell", *(pytest.param(x, marks=pytest.mark.slow) for x in ("Zen", "Sandybridge"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", ["native", "Haswell", "Zen", "Sandybridge"])
 def test_everything_shown_has_the_same_bits_at_one_and_two_threads(kernel: str) -> None:
     if kernel in HERE:
         pytest.skip("this is the native kernel")

@@ -18,7 +18,12 @@ RUN_ELSEWHERE = {"recommending.md", "sklearn.md"}
 PAGES = [ROOT / "README.md", *(p for p in sorted((ROOT / "docs").glob("*.md")) if p.name not in RUN_ELSEWHERE)]
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
+SLOW = {"quickstart.py", "blocks.py", "serving.py"}  # README's block is the same as quickstart.py
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=pytest.mark.slow) if p.name in SLOW else p for p in EXAMPLES], ids=lambda p: p.name
+)
 def test_examples_run(path, tmp_path):
     if path.name == "two_hosts.py":
         pytest.skip("three processes of Spark: make test-spark runs it")

@@ -176,6 +176,7 @@ with engines.processes(2) as pool:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_driver(one: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     work, out = tmp_path / "w", tmp_path / "m.cofactor"
     command = [sys.executable, "-c", DRIVER, str(folder), str(work), str(out)]
@@ -208,6 +209,7 @@ def fails(job: Any) -> None:
     raise DataError(f"job {job} has no rows") if job == 2 else ConfigError("not this one")
 
 
+@pytest.mark.slow
 def test_workers_that_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executors, "ATTEMPTS", 2)
     with engines.processes(2) as pool:

@@ -307,6 +307,7 @@ def numbers(c: Chain) -> np.ndarray:
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_sampler_agrees_with_its_own_prior(monkeypatch: pytest.MonkeyPatch) -> None:
     a = 4.0
     for module, names in ((chain_module, ("",)), (process_module, ("", "NOISE_"))):

@@ -36,6 +36,11 @@ def half_life_option() -> Any:
     return option(0.0, "days after which a row counts half; 0: rows of any age count the same")
 
 
+def half_life_of(config: Any) -> float:
+    """The config's half-life in days; 0, which is no decay, where it has no such option."""
+    return float(getattr(config, "half_life", 0.0))
+
+
 def check_half_life(half_life: float) -> None:
     """ConfigError unless it is a number of days, or 0."""
     if not half_life >= 0:
@@ -183,7 +188,7 @@ class HistoryRanker:
 
         ConfigError where a half-life is set and there are no times.
         """
-        half_life = self.config.half_life
+        half_life = half_life_of(self.config)
         check_timed(self.name, half_life, data)
         rows = data.histories if half_life else data.by_user
         self.history = rows._replace(rows=np.empty(0, dtype=np.int64))
@@ -213,7 +218,7 @@ class HistoryRanker:
     def rows_of(self, histories: CSR) -> CSR:
         """Histories with weights for ratings, and for their age."""
         limits = fitted(self.range, self.name)
-        return aged(weighted(histories, limits, self.config.min_rating_weight), self.config.half_life)
+        return aged(weighted(histories, limits, self.config.min_rating_weight), half_life_of(self.config))
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 (n,): scores of pairs; only their order within a user means something."""
@@ -323,7 +328,7 @@ class HistoryRanker:
         model.popularity = stored(state, "popularity", np.float32, (None,))
         model.range = stored_strength(state)
         n = len(model.popularity)
-        model.history = stored_history(state, n, cls.ordered or bool(config.half_life))
+        model.history = stored_history(state, n, cls.ordered or bool(half_life_of(config)))
         if cls.from_average:
             model.average = stored_average(state, n)
         if "weights" in state:
