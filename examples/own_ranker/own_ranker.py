@@ -52,7 +52,7 @@ class RandomWalk(HistoryRanker):
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """One pass solves it."""
         rows = self.begin(data)
-        return SolveStepper(lambda: self._solve(rows))
+        return self.solving(rows, lambda: self._solve(rows))
 
     def _solve(self, rows: CSR) -> None:
         users_to_items = sparse.csr_array((rows.values, rows.indices, rows.indptr), shape=(rows.n_rows, rows.n_cols))
