@@ -188,7 +188,7 @@ def _digits_with_clock(numbers: Array, low: int, high: int) -> Array | None:
 
 
 def _digits_year_last(numbers: Array, name: str, dates: str | None) -> tuple[Array, str] | None:
-    """Dates as digits with the year last: 31122019, 12312019. None where one is no such date; DataError where the
+    """Dates as digits with the year last: 31122019, 12312019. None where one is not such a date; DataError where the
     day cannot be told from the month."""
     first, second, years = numbers // 1_000_000, numbers // 10_000 % 100, numbers % 10_000
     if len(numbers) < 5 or (years < 1_900).any() or (years > 2_100).any():

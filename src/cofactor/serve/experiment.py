@@ -1,7 +1,7 @@
 """Two versions beside each other: who gets which, and what came of their lists.
 
 A list is known by the id of its request (``X-Request-Id``). The application says what was shown, and later which items
-of it were clicked or bought; nothing is kept of whom it was for, and of the id only a keyed hash.
+of it were clicked or bought; nothing is kept of the user it was for, and of the id only a keyed hash.
 """
 
 from __future__ import annotations

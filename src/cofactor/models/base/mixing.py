@@ -63,7 +63,7 @@ def joined(parts: Sequence[Standing]) -> Standing:
 @dataclass(frozen=True)
 class Mixture:
     """``weights`` float64 (models,), they sum to 1; ``value``: NDCG of weights that were found on other users;
-    ``as_good``: whether that is no less than the best single model has there, within a standard error."""
+    ``as_good``: whether that is at least what the best single model has there, within a standard error."""
 
     weights: Array
     value: float

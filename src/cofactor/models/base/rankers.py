@@ -37,7 +37,7 @@ def half_life_option() -> Any:
 
 
 def half_life_of(config: Any) -> float:
-    """The config's half-life in days; 0, which is no decay, where it has no such option."""
+    """The config's half-life in days; 0 (no decay) where it has no such option."""
     return float(getattr(config, "half_life", 0.0))
 
 
