@@ -102,7 +102,7 @@ lists = Table(
     Column("liked", Text, nullable=False),
     Column("digest", BigInteger, nullable=False),
 )
-"""Lists that were shown, by the id of their request: nothing of the users they were for. ``liked``: the places of items that
+"""Lists that were shown, by the id of their request, without their users. ``liked``: the places of items that
 were clicked or bought, as {"place": "clicked"}."""
 Index(f"{PREFIX}lists_number", lists.c.number)
 
