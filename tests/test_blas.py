@@ -28,7 +28,7 @@ HERE = {str(i.get("architecture", "")) for i in threadpool_info() if i["user_api
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", ["native", "Haswell", "Zen", "Sandybridge"])
+@pytest.mark.parametrize("kernel", ["native", "Haswell", "Zen", "Sandybridge", "SkylakeX"])
 def test_everything_shown_has_the_same_bits_at_one_and_two_threads(kernel: str) -> None:
     if kernel in HERE:
         pytest.skip("this is the native kernel")
