@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import logging
 import subprocess
 import sys
 
 import pytest
 
+import cofactor as cf
 from cofactor._progress import progress
+from tests.toys import random_ratings
 
 SILENT = """
 import sys
@@ -32,3 +35,21 @@ def test_on_a_terminal_there_is_a_bar(quiet: bool | None, shown: bool, monkeypat
     with progress("some work", 3, quiet) as step:
         step("part of it", 1)
     assert ("some work" in terminal.getvalue()) == shown
+
+
+def test_lines_go_to_the_logger_where_it_has_a_handler(capsys: pytest.CaptureFixture[str]) -> None:
+    ratings = random_ratings()
+    cf.fit(ratings, "dot-bias", epochs=2, verbose=True)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed] == ["epoch", "1", "2"]
+    log, kept = logging.getLogger("cofactor"), io.StringIO()
+    handler, level = logging.StreamHandler(kept), log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        cf.fit(ratings, "dot-bias", epochs=2, verbose=True)
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    assert [line.split()[0] for line in kept.getvalue().splitlines()] == ["epoch", "1", "2"]
+    assert capsys.readouterr() == ("", "")

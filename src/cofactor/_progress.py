@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Step = Callable[[str, float], None]
 """``step(what, done)``: what is under way, and how many units were just finished."""
+
+
+def say(text: str, error: bool = False) -> None:
+    """A line about the work: a record of the logger ``cofactor`` where that has a handler of its own, printed otherwise.
+
+    Printed on standard output, or on standard error if ``error``.
+    """
+    log = logging.getLogger("cofactor")
+    if log.handlers:
+        log.info(text)
+    else:
+        print(text, file=sys.stderr if error else sys.stdout, flush=True)
 
 
 @contextmanager
@@ -26,8 +39,8 @@ def progress(title: str, total: float | None, quiet: bool | None = None) -> Iter
 
 
 @contextmanager
-def compiling_announced(say: Callable[[str], None]) -> Iterator[None]:
-    """Say once that numba is compiling, if it has to: a first run with an empty cache looks like a hang otherwise."""
+def compiling_announced(tell: Callable[[str], None]) -> Iterator[None]:
+    """Tell once that numba is compiling, if it has to: a first run with an empty cache looks like a hang otherwise."""
     from numba.core import event
 
     class Once(event.Listener):
@@ -36,7 +49,7 @@ def compiling_announced(say: Callable[[str], None]) -> Iterator[None]:
         def on_start(self, event: object) -> None:
             if not self.said:
                 self.said = True
-                say("compiling kernels: a few seconds, only the first time that a model is used ...")
+                tell("compiling kernels: a few seconds, only the first time that a model is used ...")
 
         def on_end(self, event: object) -> None: ...
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from cofactor._fork import check_threads
 from cofactor._paths import check_file
+from cofactor._progress import say
 from cofactor._validate import check_bool, check_int, check_number
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
@@ -86,7 +87,7 @@ def fit(
     if model == "auto" and (train.kind != "ratings" or train.range[0] == train.range[1]):
         model = "auto-ranking"
         if verbose:
-            print(f"the values are {train.kind}: there are no ratings to predict, so rankers are tried")
+            say(f"the values are {train.kind}: there are no ratings to predict, so rankers are tried")
     choice = None
     if model in AUTO:
         choice = choose(

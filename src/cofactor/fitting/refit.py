@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
+from cofactor._progress import say
 from cofactor._validate import check_bool
 from cofactor.data import splits
 from cofactor.data.interactions import Features, Interactions, Split
@@ -60,7 +61,7 @@ def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool
         if rec.intervals is not None and len(found.data) >= 100:  # by a model with the usual epochs, as ever
             calibrate_intervals(found, dataclasses.replace(old, **changes))
     if verbose and not began:
-        print(f"trained afresh: {_why(rec, going_on)}")
+        say(f"trained afresh: {_why(rec, going_on)}")
     rotation, drift = turned(rec, found)
     found.rotation = rotation
     if np.isfinite(drift):

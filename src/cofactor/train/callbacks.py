@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import csv
 import math
-import sys
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from cofactor._progress import progress
+from cofactor._progress import progress, say
 from cofactor.errors import ConfigError
 from cofactor.model import State
 from cofactor.train.run import TrainingRun
@@ -55,13 +54,17 @@ def wants_batches(callbacks: list[Callback]) -> bool:
 
 class PrintTable(Callback):
     """The table of the notebook: epoch, train_loss, valid_loss, time, a line an epoch as it ends. Models in closed form
-    have no epochs: one line says when they are solved."""
+    have no epochs: one line says when they are solved. Lines go to ``out``, or where :func:`cofactor._progress.say` sends them."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out
 
     def _say(self, *cells: str) -> None:
-        print("".join(f"{c:<12}" for c in cells).rstrip(), file=self.out or sys.stdout, flush=True)
+        line = "".join(f"{c:<12}" for c in cells).rstrip() if len(cells) > 1 else cells[0]
+        if self.out is None:
+            say(line)
+        else:
+            print(line, file=self.out, flush=True)
 
     def before_fit(self, learn: TrainingRun) -> None:
         if learn.model.kind != "solve":
@@ -71,7 +74,7 @@ class PrintTable(Callback):
         train, valid = learn.recorder.values[-1]
         if learn.model.kind == "solve":
             loss = "" if math.isnan(valid) else f", valid_loss {_number(valid)}"
-            print(f"solved in {_seconds(learn.recorder.seconds[-1])}{loss}", file=self.out or sys.stdout, flush=True)
+            self._say(f"solved in {_seconds(learn.recorder.seconds[-1])}{loss}")
             return
         self._say(str(learn.epoch), _number(train), _number(valid), _seconds(learn.recorder.seconds[-1]))
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor._paths import check_file
-from cofactor._progress import compiling_announced
+from cofactor._progress import compiling_announced, say
 from cofactor._validate import check_int, check_iterable, check_number
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Interactions, Split
@@ -151,7 +151,7 @@ class Learner:
             callback.before_fit(self)
         if resume and checkpoint is not None and Path(checkpoint).exists():
             first = self._resume(checkpoint, plan, given)
-        with _ctrl_c() as interrupted, compiling_announced(_say) if self.verbose else nullcontext():
+        with _ctrl_c() as interrupted, compiling_announced(partial(say, error=True)) if self.verbose else nullcontext():
             try:
                 for self.epoch in range(first, plan.epochs):
                     self._one_epoch(plan, active, interrupted)
@@ -164,7 +164,7 @@ class Learner:
                     callback.after_fit(self)
         self.interrupted = interrupted.is_set()
         if self.interrupted and self.verbose:
-            print(f"interrupted in epoch {self.epoch}; the model keeps what it has learned")
+            say(f"interrupted in epoch {self.epoch}; the model keeps what it has learned")
 
     def _one_epoch(self, plan: Plan, active: list[Callback], interrupted: threading.Event) -> None:
         for callback in active:
@@ -303,10 +303,6 @@ class Learner:
 
 def _under(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _check_range(data: Interactions, y_range: Any) -> None:
