@@ -8,10 +8,10 @@ import subprocess
 import sys
 
 import pytest
+from tests.toys import random_ratings
 
 import cofactor as cf
 from cofactor._progress import progress
-from tests.toys import random_ratings
 
 SILENT = """
 import sys
@@ -41,7 +41,7 @@ def test_lines_go_to_the_logger_where_it_has_a_handler(capsys: pytest.CaptureFix
     ratings = random_ratings()
     cf.fit(ratings, "dot-bias", epochs=2, verbose=True)
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in printed] == ["epoch", "1", "2"]
+    assert [line.split()[0] for line in printed] == ["epoch", "0", "1"]
     log, kept = logging.getLogger("cofactor"), io.StringIO()
     handler, level = logging.StreamHandler(kept), log.level
     log.addHandler(handler)
@@ -51,5 +51,5 @@ def test_lines_go_to_the_logger_where_it_has_a_handler(capsys: pytest.CaptureFix
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
-    assert [line.split()[0] for line in kept.getvalue().splitlines()] == ["epoch", "1", "2"]
+    assert [line.split()[0] for line in kept.getvalue().splitlines()] == ["epoch", "0", "1"]
     assert capsys.readouterr() == ("", "")

@@ -12,7 +12,7 @@ Step = Callable[[str, float], None]
 
 
 def say(text: str, error: bool = False) -> None:
-    """A line about the work: a record of the logger ``cofactor`` where that has a handler of its own, printed otherwise.
+    """A line about the work: a record of the logger ``cofactor`` where that has a handler, printed otherwise.
 
     Printed on standard output, or on standard error if ``error``.
     """

@@ -54,7 +54,7 @@ def wants_batches(callbacks: list[Callback]) -> bool:
 
 class PrintTable(Callback):
     """The table of the notebook: epoch, train_loss, valid_loss, time, a line an epoch as it ends. Models in closed form
-    have no epochs: one line says when they are solved. Lines go to ``out``, or where :func:`cofactor._progress.say` sends them."""
+    have no epochs: one line says when they are solved. ``out`` None: the logger or standard output."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out
