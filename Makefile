@@ -14,6 +14,8 @@ SPARK  ?= .venv-spark
 PORT   ?= 8000
 TORCH  ?= torch==2.13.0
 BIN    := $(VENV)/bin
+# Containers often forbid Python to keep what it compiled; each process would then compile every library again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo explore test test-slow test-spark browser docs check bench clean
 
