@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -84,6 +85,19 @@ def serving(bundle, *, app=None, **settings):
         server.should_exit = True
         thread.join(20)
         listener.close()
+
+
+def said(port, raw, *, until_closed=False):
+    """The status and all bytes of the answer to what is sent as it is."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(raw)
+        if until_closed:
+            found = b""
+            while piece := sock.recv(65536):
+                found += piece
+        else:
+            found = sock.recv(65536)
+    return int(found.split(b" ")[1]) if found else 0, found
 
 
 def ok(answer):

@@ -323,7 +323,7 @@ def test_a_map_of_few_rated_items_is_computed_once(monkeypatch):
     monkeypatch.setattr(
         "cofactor.serve.catalogue.item_map", lambda m, d, shown, seed: calls.append(shown) or np.empty((0, 2))
     )
-    catalogue = Catalogue(SimpleNamespace(data=data, model=None, seed=0))
+    catalogue = Catalogue(SimpleNamespace(data=data, model=None, seed=0), 0)
     monkeypatch.setattr(Catalogue, "_group_of", lambda self, shown: ([], []))
     monkeypatch.setattr(Catalogue, "facts", lambda self, shown: [])
     for _ in range(2):

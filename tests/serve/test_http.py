@@ -11,7 +11,7 @@ import time
 import pytest
 
 from cofactor.serve import Settings, create_app
-from serve_tools import NEW, TOKEN, client, ok, refused, saved, serving
+from serve_tools import NEW, TOKEN, client, ok, refused, said, saved, serving
 
 
 @pytest.fixture(scope="module")
@@ -23,19 +23,6 @@ def bundle(tmp_path_factory):
 def server(bundle):
     with serving(bundle, read_only=True, max_connections=20, max_requests=4, body_seconds=1.0) as found:
         yield found
-
-
-def said(port, raw, *, until_closed=False):
-    """The status and all bytes of the answer to what is sent as it is."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-        sock.sendall(raw)
-        if until_closed:
-            found = b""
-            while piece := sock.recv(65536):
-                found += piece
-        else:
-            found = sock.recv(65536)
-    return int(found.split(b" ")[1]) if found else 0, found
 
 
 def head(*lines, method="GET", path="/v1/info"):

@@ -17,7 +17,7 @@ Array = NDArray[Any]
 Real = Any
 
 
-@njit(cache=True, fastmath={"contract", "nsz"}, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath={"contract", "nsz"}, error_model="numpy")
 def step(
     p: Array, g: Array, m: Array, v: Array, b1: Real, b2: Real, rate: Real, root: Real, eps: Real, keep: Real
 ) -> None:

@@ -18,7 +18,7 @@ Array = NDArray[Any]
 FAST = {"contract", "reassoc", "nsz"}
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def draw(state: Array, n: int) -> Any:
     """A number below ``n`` (below 2^32); ``state`` uint64 (1,) moves on."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -29,7 +29,7 @@ def draw(state: Array, n: int) -> Any:
     return np.int64(((z >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def has(indices: Array, lo: int, hi: int, item: int) -> bool:
     """Whether ``item`` is among the ascending ``indices[lo:hi]``."""
     end = hi
@@ -116,7 +116,7 @@ def epoch(
     return total / max(len(order), 1)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def draw_other(state: Array, n_items: int, indices: Array, lo: int, hi: int) -> Any:
     """An item that is not among ``indices[lo:hi]`` (there must be one)."""
     other = draw(state, n_items)

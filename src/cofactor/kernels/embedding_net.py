@@ -262,7 +262,7 @@ def step_rows(places: Array, tables: Tables, d: Array, keep: Array, scalars: Any
         at += width
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def flush(tables: Tables, clock: Clock, eps: Real) -> None:
     """Bring every row of the tables up to date and begin a new ``past``."""
     now = clock.clock[1]

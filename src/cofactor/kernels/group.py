@@ -24,7 +24,7 @@ def row_starts(codes: Array, n_rows: int) -> Array:
     return starts
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def group(codes: Array, starts: Array, order: Array) -> None:
     """Write into ``order`` the positions grouped by ``codes``, in table order within a row."""
     cursor = starts[:-1].copy()
@@ -199,7 +199,7 @@ def look_up(ids: Array, lowest: int, table: Array, out: Array) -> None:
         out[i] = table[at] if 0 <= at < n else -1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def resolve_repeats(
     starts: Array,
     order: Array,

@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _next(state: np.uint64) -> np.uint64:
     """One step of SplitMix64: the next state; its mixed bits are the random number."""
     return state + np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _mixed(z: np.uint64) -> np.uint64:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def layout(xy: Array, heads: Array, tails: Array, weights: Array, epochs: int, negatives: int, seed: int) -> None:
     """Move the points of ``xy`` (n, 2) float64, in place.
 
@@ -57,6 +57,6 @@ def layout(xy: Array, heads: Array, tails: Array, weights: Array, epochs: int, n
                 xy[i, 1] += _clipped(push * dy)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _clipped(x: float) -> float:
     return min(4.0, max(-4.0, x))

@@ -16,7 +16,7 @@ from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import ConfigError
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommend.updates import Layers, UpdatedUser, Updates
+from cofactor.recommend.updates import Layers, Recent, UpdatedUser, Updates
 
 Array = NDArray[Any]
 
@@ -37,11 +37,11 @@ def _without(rec: Fitted, data: Interactions, code: int) -> Updates:
     if at >= 0:  # those after move up
         new_ids = (*new_ids[:at], *new_ids[at + 1 :])
         new_codes = {user: c - (c > code) for user, c in new_codes.items() if c != code}
-    users = {}
+    users, recent = {}, Recent()
     for old, user in updates.users.items():
         if old != code:
             moved = old - (at >= 0 and old > code)
-            users[moved] = UpdatedUser(data, rec.model, moved, user.newer)
+            users[moved] = UpdatedUser(data, rec.model, moved, user.newer, recent)
     return Updates(Layers(users, {}), new_ids, new_codes, sum(len(user.newer) for user in users.values()))
 
 

@@ -17,7 +17,7 @@ from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import Unknown, check_policy
 from cofactor.recommend.rating_scale import check_on_scale, on_scale
-from cofactor.recommend.updates import NEWER, NO_TIME, UpdatedUser, Updates, adds_up, read_times
+from cofactor.recommend.updates import NEWER, NO_TIME, Recent, UpdatedUser, Updates, adds_up, read_times
 
 Array = NDArray[Any]
 
@@ -61,16 +61,18 @@ def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, time
     codes = codes[place]
     bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)] if len(codes) else [0]
     old, fresh, more, summed = rec.updates, {}, 0, adds_up(rec.data)
+    recent = rec.remember("recent", Recent)
     for code, begin, end in zip(codes[bounds[:-1]].tolist(), bounds[:-1], bounds[1:], strict=True):
         before = old.users.get(code)
         known = 0 if before is None else len(before.newer)
         every = np.empty(known + end - begin, dtype=NEWER)  # concatenating records takes numpy ten times as long
         if before is not None:
             every[:known] = before.newer
+            recent.drop(before)
         every[known:] = log[begin:end]
         if len(every) > 1:
             every = _each_once(every, summed)
-        fresh[code] = UpdatedUser(rec.data, rec.model, code, every)
+        fresh[code] = UpdatedUser(rec.data, rec.model, code, every, recent)
         more += len(every) - known
     return Updates(old.users.over(fresh), new_ids, new_codes, old.n_ratings + more)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ _NONE = np.empty(0, dtype=np.int64)
 
 
 NO_TIME = np.iinfo(np.int64).min
+_OVERHEAD = 600
+"""Bytes of the objects around what is kept of a user."""
 NEWER = np.dtype([("item", np.int32), ("value", np.float64), ("time", np.int64)])
 """One newer rating: the item's code, the value (float64, since counts are added up), seconds since 1970 or NO_TIME."""
 
@@ -39,32 +42,66 @@ class Rated(NamedTuple):
     order: Array
 
 
+class Recent:
+    """Which users have what was computed of their newer ratings, in the order it was: of all of them together so many
+    bytes are kept. The oldest one's goes first; it is computed again when it is asked for."""
+
+    def __init__(self, most: int = 16 << 20) -> None:
+        self.most, self.bytes = most, 0
+        self._held: dict[UpdatedUser, int] = {}
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[Recent], tuple[int]]:
+        return Recent, (self.most,)  # a copy holds nothing yet
+
+    def keep(self, user: UpdatedUser, size: int) -> None:
+        """``size`` bytes more of a user were computed."""
+        with self._lock:
+            self._held[user] = self._held.pop(user, 0) + size
+            self.bytes += size
+            while self.bytes > self.most and len(self._held) > 1:
+                self._drop(next(iter(self._held)))
+
+    def drop(self, user: UpdatedUser) -> None:
+        """Let go of what was computed of a user."""
+        with self._lock:
+            self._drop(user)
+
+    def _drop(self, user: UpdatedUser) -> None:
+        self.bytes -= self._held.pop(user, 0)
+        user._rated = user._state = None
+
+
 class UpdatedUser:
     """A user with newer ratings: these in the order they came (``NEWER``), each item once.
 
-    What comes of them, all ratings and what the model makes of them, is computed when first asked for, and kept: most
-    events are about users who are not asked about before the next one. It depends on the ratings alone.
+    What comes of them, all ratings and what the model makes of them, is computed when first asked for, and kept while
+    there is room in ``recent``: most events are about users who are not asked about before the next one. It depends on
+    the ratings alone.
     """
 
-    __slots__ = ("_data", "_model", "_rated", "_state", "code", "newer")
+    __slots__ = ("__weakref__", "_data", "_model", "_rated", "_recent", "_state", "code", "newer")
 
-    def __init__(self, data: Interactions, model: Model, code: int, newer: Array) -> None:
+    def __init__(self, data: Interactions, model: Model, code: int, newer: Array, recent: Recent) -> None:
         self.code, self.newer = code, newer
-        self._data, self._model = data, model
+        self._data, self._model, self._recent = data, model, recent
         self._rated: Rated | None = None
         self._state: Array | None = None
 
     @property
     def rated(self) -> Rated:
         """All ratings, those of the training data included."""
-        if self._rated is None:
-            self._rated = _merged(self._data, self.code, self.newer)
-        return self._rated
+        found = self._rated
+        if found is None:
+            found = self._rated = _merged(self._data, self.code, self.newer)
+            self._recent.keep(self, sum(column.nbytes for column in found) + _OVERHEAD)
+        return found
 
     @property
     def history(self) -> tuple[Array, Array, Array]:
         """(items, values, order), as :func:`as_rows` takes them."""
-        return self.rated.items, self.rated.values, self.rated.order
+        rated = self.rated
+        return rated.items, rated.values, rated.order
 
     @property
     def state(self) -> Array:
@@ -74,12 +111,16 @@ class UpdatedUser:
 
 def states_of(users: Sequence[UpdatedUser]) -> list[Array]:
     """The state of each of these users (of one model); those that nobody asked for yet are folded in together."""
-    fresh = [user for user in users if user._state is None]
+    found = [user._state for user in users]
+    fresh = [at for at, state in enumerate(found) if state is None]
     if fresh:
-        model, data = fresh[0]._model, fresh[0]._data
-        for user, row in zip(fresh, folded(model, as_rows([u.history for u in fresh], data.n_items)), strict=True):
-            user._state = np.array(row)
-    return [user._state for user in users if user._state is not None]
+        model, data = users[fresh[0]]._model, users[fresh[0]]._data
+        rows = folded(model, as_rows([users[at].history for at in fresh], data.n_items))
+        for at, row in zip(fresh, rows, strict=True):
+            state = np.array(row)
+            found[at] = users[at]._state = state
+            users[at]._recent.keep(users[at], state.nbytes + _OVERHEAD)
+    return [state for state in found if state is not None]
 
 
 def folded(model: Model, histories: CSR) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,22 +13,23 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from cofactor._json import to_jsonable
 from cofactor._version import __version__
-from cofactor.errors import BundleError, CofactorError, ConfigError, MissingExtraError, UnknownIdError
+from cofactor.errors import BundleError, CofactorError, MissingExtraError, UnknownIdError
 from cofactor.serve.handlers import Asked
-from cofactor.serve.live import Busy, Live, NotBetter, opened_store
+from cofactor.serve.kept import opened_store
+from cofactor.serve.live import Busy, Live, NotBetter
 from cofactor.serve.metrics import Metrics
 from cofactor.serve.middleware import App, Guard, Receive, Refused, Scope, Send, problem
+from cofactor.serve.reading import mistake, most_objects, read_body, read_query
 from cofactor.serve.routes import BY_PATH, Route, openapi, takes_body
 from cofactor.serve.settings import Settings
 from cofactor.serve.state_folder import StateError
@@ -37,9 +39,11 @@ from cofactor.serve.tokens import ADMIN
 log = logging.getLogger("cofactor.serve")
 PAGES = Path(__file__).parent / "pages"
 _HEAVY_KEPT = 4
-"""Heavy answers that are kept, with other parameters each."""
+"""Heavy answers of a model that are kept besides the newest, with other parameters each."""
 _SHADOWS = 4
 """Questions to a version in the shadow that may wait."""
+_WRITERS = 2
+"""Threads for what changes something: a store that lets nobody write keeps no list waiting."""
 _JSON = [(b"content-type", b"application/json")]
 
 
@@ -142,7 +146,7 @@ def explained(exc: Exception, method: str, path: str) -> tuple[int, str]:
 
 def _status(exc: Exception) -> tuple[int, str]:
     if isinstance(exc, ValidationError):
-        return 422, _where(exc.errors(include_url=False)[0])
+        return 422, mistake(exc)
     if isinstance(exc, StoreError):
         return 503, f"newer ratings cannot be kept ({exc}); nothing was changed"
     for kind, status in _STATUSES:
@@ -162,18 +166,6 @@ _STATUSES = (
 )
 
 
-def _where(error: Any) -> str:
-    """What is wrong with a request, and where in it."""
-    path = ".".join(str(p) for p in error["loc"] if not set("-[") & set(str(p)) and p not in _KINDS)
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if any(str(p).startswith("constrained-") for p in error["loc"]):
-        message = "an id must be a whole number or a text"
-    return f"{path}: {message}" if path else message
-
-
-_KINDS = ("int", "str", "datetime", "float", "bool")
-
-
 # ---- answering
 
 
@@ -182,10 +174,11 @@ class Api:
 
     def __init__(self, app: App, live: Live, settings: Settings, metrics: Metrics) -> None:
         self.app, self.live, self.settings, self.metrics = app, live, settings, metrics
-        self._in_shadow = 0
+        self._in_shadow = self._writing = 0
+        self._most = most_objects(settings)
         self.pool = ThreadPoolExecutor(settings.threads, "cofactor-answer")
+        self.writers = ThreadPoolExecutor(_WRITERS, "cofactor-write")
         self.apart = ThreadPoolExecutor(1, "cofactor-heavy")
-        self._heavy: dict[Any, asyncio.Future[bytes]] = {}
         self._loading: asyncio.Future[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -216,7 +209,7 @@ class Api:
         except Exception as exc:
             status, sentence = explained(exc, scope["method"], path)
             more = {"retry_after": "1"} if status == 503 else {}
-            raise Refused(status, _discreet(exc, sentence, scope), **more) from None
+            raise Refused(status, _discreet(sentence, scope), **more) from None
         headers = [*_JSON, (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": route.status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
@@ -238,7 +231,16 @@ class Api:
                 self._shadow(route, asked, user, content)
             return content
 
-        return await asyncio.get_running_loop().run_in_executor(self.pool, work)
+        loop = asyncio.get_running_loop()
+        if not route.writes:
+            return await loop.run_in_executor(self.pool, work)
+        if self._writing >= max(1, self.settings.max_requests // 2):  # the other half is for those who only ask
+            raise Refused(503, "too many changes are waiting; try again in a moment", retry_after="1")
+        self._writing += 1
+        try:
+            return await loop.run_in_executor(self.writers, work)
+        finally:
+            self._writing -= 1
 
     def _kept(self, sent: bytes) -> bytes | None:
         """An answer that was given before, by whichever version answers this user; None while one is in the shadow."""
@@ -277,7 +279,7 @@ class Api:
     def _asked(self, route: Route, scope: Scope, body: bytes) -> Asked:
         what = None
         if route.body is not None:
-            what = route.body.model_validate_json(body)
+            what = read_body(route.body, body, self._most)
         elif route.query is not None:
             what = read_query(route.query, scope["query_string"])
         return Asked(self.live, what, scope["scopes"], scope["request_id"])
@@ -285,13 +287,13 @@ class Api:
     async def _once(self, route: Route, scope: Scope) -> bytes:
         """An answer that takes a while: computed once for all who ask, who wait a little or come again."""
         asked = self._asked(route, scope, b"")
-        key = (self.live.now.catalogue, route.path, asked.what)
-        found = self._heavy.get(key)
+        kept: dict[Any, asyncio.Future[bytes]] = self.live.now.catalogue.heavy  # it goes with its model
+        key = route.path, asked.what
+        found = kept.get(key)
         if found is None or (found.done() and found.exception() is not None):
-            mine = [(k, f) for k, f in self._heavy.items() if k[0] is key[0]]  # those of another model go
-            self._heavy = dict(mine[-_HEAVY_KEPT:])
-            found = asyncio.get_running_loop().run_in_executor(self.apart, answer, route, asked)
-            self._heavy[key] = found
+            for old in list(kept)[: max(0, len(kept) - _HEAVY_KEPT)]:
+                del kept[old]
+            found = kept[key] = asyncio.get_running_loop().run_in_executor(self.apart, answer, route, asked)
         try:
             return await asyncio.wait_for(asyncio.shield(found), self.settings.wait_seconds)
         except TimeoutError:
@@ -321,18 +323,10 @@ def answer(route: Route, asked: Asked) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def read_query(query: type[BaseModel], text: bytes) -> BaseModel:
-    """The parameters of a query string."""
-    try:
-        pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
-    except ValueError:
-        raise ConfigError("the query is not one: give name=value, joined by &, in UTF-8 and percent-encoded") from None
-    if len(found := dict(pairs)) < len(pairs):
-        raise ConfigError("the query gives a parameter twice")
-    return query.model_validate(found)
+_NAMES_A_USER = re.compile(r"""unknown user ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[-+]?\w+(?:\.\w+)*)""")
 
 
-def _discreet(exc: Exception, sentence: str, scope: Scope) -> str:
-    """Nothing of other people's ids for who may not list them."""
-    of_a_user = isinstance(exc, UnknownIdError) and sentence.startswith("unknown user ")
-    return sentence.partition(".")[0].partition(";")[0] if of_a_user and ADMIN not in scope["scopes"] else sentence
+def _discreet(sentence: str, scope: Scope) -> str:
+    """Nothing of other people's ids (those that may have been meant, the range of all) for who may not list them."""
+    found = None if ADMIN in scope["scopes"] else _NAMES_A_USER.search(sentence)
+    return sentence if found is None else sentence[: found.end()]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import threading
+import weakref
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from cofactor.model import HasFactors
 from cofactor.recommend.cold_start.users import feature_prior
 from cofactor.recommend.groups import USUAL
 from cofactor.recommend.predicates import matching
+from cofactor.recommend.updates import UpdatedUser
 from cofactor.recommender import Recommender
 from cofactor.report.maps import item_map
 
@@ -33,46 +35,71 @@ DAMPING = 10.0
 
 LISTS = 20_000
 """Answers with lists that are kept for each model."""
-LISTS_BYTES = 64 << 20
-"""Bytes that these may have together; one of them at most a thousandth of that."""
+LIST_BYTES = 32 << 10
+"""Bytes that one of them may have."""
+LIST_OVERHEAD = 300
+"""Bytes of the objects around an answer that is kept."""
+
+
+class _Answer(NamedTuple):
+    """``user`` is a code; ``newer`` what their newer ratings were (None: there were none). It is a weak reference, so
+    that an answer that does not hold any more keeps nothing of the user's."""
+
+    user: int
+    newer: weakref.ref[UpdatedUser] | None
+    content: bytes
+
+    def holds(self, rec: Recommender) -> bool:
+        """Whether the user's newer ratings are still these."""
+        now = rec.updates.users.get(self.user)
+        return now is None if self.newer is None else now is not None and self.newer() is now
 
 
 class Lists:
     """Answers with lists of known users, by what was asked, as bytes. They hold as long as the user's newer ratings
-    are those that it was made with."""
+    are those that it was made with. At most ``LISTS``, of ``most`` bytes together."""
 
-    def __init__(self) -> None:
-        self._kept: dict[bytes, tuple[int, Any, bytes]] = {}
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._kept: dict[bytes, _Answer] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
     def find(self, asked: bytes, rec: Recommender) -> bytes | None:
         """The answer to a request as it was sent; None where it has to be made."""
         found = self._kept.get(asked)
-        if found is None or rec.updates.users.get(found[0]) is not found[1]:
-            return None
-        return found[2]
+        return found.content if found is not None and found.holds(rec) else None
 
     def keep(self, asked: bytes, rec: Recommender, user: Any, answer: bytes) -> None:
         """Keep an answer about a user; the oldest ones make room."""
         code = rec.users.code(user)
-        if code < 0 or len(asked) > 500 or len(answer) > LISTS_BYTES // 1000:
+        if code < 0 or len(asked) > 500 or len(answer) > LIST_BYTES or _size(asked, answer) > self.most:
             return
+        newer = rec.updates.users.get(code)
         with self._lock:
-            old = self._kept.pop(asked, None)
-            self._bytes -= 0 if old is None else len(old[2])
-            while self._kept and (len(self._kept) >= LISTS or self._bytes + len(answer) > LISTS_BYTES):
-                self._bytes -= len(self._kept.pop(next(iter(self._kept)))[2])
-            self._kept[asked] = code, rec.updates.users.get(code), answer
-            self._bytes += len(answer)
+            self._drop(asked)
+            self._bytes += _size(asked, answer)
+            while self._kept and (len(self._kept) >= LISTS or self._bytes > self.most):
+                self._drop(next(iter(self._kept)))
+            self._kept[asked] = _Answer(code, None if newer is None else weakref.ref(newer), answer)
+
+    def _drop(self, asked: bytes) -> None:
+        old = self._kept.pop(asked, None)
+        self._bytes -= 0 if old is None else _size(asked, old.content)
+
+
+def _size(asked: bytes, answer: bytes) -> int:
+    return len(asked) + len(answer) + LIST_OVERHEAD
 
 
 class Catalogue:
     """Of the training data, without newer ratings."""
 
-    def __init__(self, rec: Recommender) -> None:
+    def __init__(self, rec: Recommender, max_cache: int) -> None:
         self.rec = rec
-        self.lists = Lists()
+        self.lists = Lists(max_cache)
+        self.heavy: dict[Any, Any] = {}
+        """Answers that take long to compute, as futures of the application, by what was asked."""
         self._map: tuple[Array, Array] | None = None
         self._lock = threading.Lock()
 

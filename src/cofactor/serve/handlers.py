@@ -22,8 +22,9 @@ from cofactor.recommend.updates import NO_TIME, trained_on
 from cofactor.serve import schemas
 from cofactor.serve.experiment import Experiment, Outcome, Reaction, Shown, difference, take
 from cofactor.serve.experiment import outcomes as lists_by_version
-from cofactor.serve.live import Live, Served
+from cofactor.serve.live import Live
 from cofactor.serve.middleware import Refused
+from cofactor.serve.served import Served
 from cofactor.serve.store import Event
 from cofactor.serve.tokens import ADMIN
 
@@ -300,7 +301,7 @@ def about(live: Live) -> dict[str, Any]:
 
 def versions(live: Live) -> dict[str, Any]:
     """The models that were live."""
-    if live.store is None:
+    if live.kept is None:
         facts = bundle_info(live.settings.model)
         only = {"version": live.now.version, "active": True, "model": live.now.rec.name, "created": facts["created"]}
         only |= {"metrics": facts["metrics"], "figures": facts["figures"]}
@@ -313,11 +314,11 @@ def versions(live: Live) -> dict[str, Any]:
             "created": v.created,
             "activated": _iso(int(v.activated)) if v.activated else None,
             "source": v.source,
-            "events": live.store.count_through(v.through) if v.through else 0,
+            "events": live.kept.store.count_through(v.through) if v.through else 0,
             "drift": v.drift,
         }
-        | live.measured(v)
-        for v in live.store.versions(candidates=True)
+        | live.kept.measured(v)
+        for v in live.kept.store.versions(candidates=True)
     ]
     return {"versions": rows, "busy": live.busy}
 

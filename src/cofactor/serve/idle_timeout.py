@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+LINES = 100
+"""Headers of a request."""
+_END = re.compile(rb"\n\r?\n")
 
 
 class IdleTimeoutProtocol(H11Protocol):
-    """HTTP/1.1 with an end to waiting for the head of a request, the first one included. Heads have 64 kB at most.
+    """HTTP/1.1 with an end to waiting for the head of a request, the first one included. Heads have
+    so many lines at most.
 
     Where there are too many connections, the one that has waited longest for its client (without a request, or with one
     whose body is still on its way) makes room for the new one.
@@ -33,6 +40,16 @@ class IdleTimeoutProtocol(H11Protocol):
                     del self.open[other]
                     break
         self.loop.call_later(self.patience, self._look, None)
+
+    def handle_events(self) -> None:
+        """Look at a head before it is read, which takes long where it has thousands of lines."""
+        if self.conn.their_state is h11.IDLE:
+            waiting = self.conn.trailing_data[0]
+            end = _END.search(waiting)
+            if waiting.count(b"\n", 0, len(waiting) if end is None else end.start()) > LINES:
+                self.send_400_response(f"A request has {LINES} headers at most.")
+                return
+        super().handle_events()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Its place is free."""

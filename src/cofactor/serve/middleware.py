@@ -103,6 +103,8 @@ class Guard:
         more = [*self.headers, NO_CACHE if _public(path) else NO_STORE, (b"x-request-id", request.encode())]
         inner = dict(scope) | {"method": "GET" if head else method, "request_id": request}  # its own: the server needs
         # the method as it was sent
+        if any(name in _PARTS for name, _ in scope["headers"]):  # of a file that is small: it is sent whole
+            inner["headers"] = [one for one in scope["headers"] if one[0] not in _PARTS]
 
         async def sending(message: Message) -> None:
             nonlocal started, status
@@ -140,7 +142,7 @@ class Guard:
         reads = announced and self.takes_body(scope["method"], path)
         if announced and not reads:
             more.append((b"connection", b"close"))  # what it sends is not read
-        check_framing(scope)
+        check_headers(scope)
         if path == "/health":
             scope["route_path"] = path
             if scope["method"] != "GET":
@@ -215,11 +217,21 @@ class Guard:
         access.info(json.dumps(line))
 
 
-def check_framing(scope: Scope) -> None:
-    """Refused where two headers disagree on where the request ends: a proxy could see other requests than we do."""
-    names = [name for name, _ in scope["headers"] if name in (b"content-length", b"transfer-encoding")]
-    if len(names) > 1:
-        raise Refused(400, "give Content-Length or Transfer-Encoding, once", connection="close")
+_PARTS = (b"range", b"if-range")
+_LENGTH = "Content-Length or Transfer-Encoding"
+_ONCE = {
+    b"content-length": _LENGTH, b"transfer-encoding": _LENGTH, b"host": "Host", b"origin": "Origin",
+    b"authorization": "Authorization", b"content-type": "Content-Type",
+}  # fmt: skip
+"""Headers by which something is decided: of two, a proxy could go by the other one."""
+
+
+def check_headers(scope: Scope) -> None:
+    """Refused where headers disagree: on where the request ends, on who asks, or from where."""
+    names = [_ONCE[name] for name, _ in scope["headers"] if name in _ONCE]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Refused(400, f"give {twice}, once", connection="close")
 
 
 def check_names(scope: Scope, settings: Settings, *, writes: bool) -> None:

@@ -16,6 +16,7 @@ from cofactor.serve import handlers, schemas
 from cofactor.serve.handlers import Asked
 
 Schema = dict[str, Any]
+_CHANGING = ("/v1/events", "/v1/reload", "/v1/rollback", "/v1/refit", "/v1/feedback", "/v1/experiment")
 REF = "#/components/schemas/{model}"
 
 
@@ -34,6 +35,11 @@ class Route(NamedTuple):
     more: tuple[int, ...] = ()
     heavy: bool = False
     kept: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something."""
+        return self.method == "DELETE" or self.path in _CHANGING
 
 
 def _object(**fields: Any) -> Schema:

@@ -24,6 +24,9 @@ from cofactor.recommend.options import OPTIONS, Kind
 MOST_ITEMS = 1000
 """Items of a list."""
 
+YEAR_2101 = 4_133_980_800
+"""Seconds since 1970."""
+
 Text = Annotated[str, StringConstraints(strict=True, max_length=1000)]
 Id = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Text
 Rating = Annotated[float, Field(allow_inf_nan=False, gt=-3e38, lt=3e38)]  # what float32 holds
@@ -31,7 +34,7 @@ Feature = (
     StrictBool
     | Id
     | Annotated[float, Field(allow_inf_nan=False)]
-    | Annotated[list[Text], Field(max_length=1000)]
+    | Annotated[list[Text], Field(max_length=1000, fail_fast=True)]
     | None
 )
 Level = Annotated[float, Field(gt=0, lt=1)]
@@ -53,7 +56,8 @@ class Rated(Strict):
     rating: Rating | None = None
 
 
-History = Annotated[list[Rated], Field(max_length=5000)]
+History = Annotated[list[Rated], Field(max_length=5000, fail_fast=True)]
+"""Lists end at the first mistake: a thousand of them are not counted."""
 
 
 class Person(Strict):
@@ -83,7 +87,7 @@ class Person(Strict):
         return found
 
 
-Ids = Annotated[list[Id], Field(max_length=100_000)]
+Ids = Annotated[list[Id], Field(max_length=100_000, fail_fast=True)]
 
 
 class _Recommend(Person):
@@ -127,8 +131,8 @@ else:
 class RecommendMany(Strict):
     """Lists for many at once: known ``users``, or ``histories`` of new ones. Other options are those of one list."""
 
-    users: Annotated[list[Id], Field(min_length=1, max_length=10_000)] | None = None
-    histories: Annotated[list[History], Field(min_length=1, max_length=10_000)] | None = None
+    users: Annotated[list[Id], Field(min_length=1, max_length=10_000, fail_fast=True)] | None = None
+    histories: Annotated[list[History], Field(min_length=1, max_length=10_000, fail_fast=True)] | None = None
     n: Count = 10
     seen: StrictBool = False
     where: Annotated[Text, Field(min_length=1)] | None = None
@@ -156,7 +160,7 @@ class Pair(Strict):
 class Predict(Strict):
     """See :meth:`Recommender.predict`."""
 
-    pairs: Annotated[list[Pair], Field(min_length=1, max_length=10_000)]
+    pairs: Annotated[list[Pair], Field(min_length=1, max_length=10_000, fail_fast=True)]
     interval: StrictBool = False
     level: Level = 0.9
     unknown: Policy = "error"
@@ -173,7 +177,7 @@ class WhatIf(Person):
     """See :meth:`Recommender.what_if`."""
 
     without: Ids = []
-    instead: Annotated[list[Rated], Field(max_length=5000)] = []
+    instead: Annotated[list[Rated], Field(max_length=5000, fail_fast=True)] = []
     n: Count = 10
 
 
@@ -191,15 +195,15 @@ class NewRating(Strict):
         """Seconds since 1970; a time without a zone is UTC."""
         if isinstance(time, dt.datetime):
             time = int((time if time.tzinfo else time.replace(tzinfo=dt.UTC)).timestamp())
-        if time is not None and not 0 <= time < 2**40:
-            raise ValueError("it must be a time from 1970 on, as ISO text or in seconds")
+        if time is not None and not 0 <= time < YEAR_2101:
+            raise ValueError("it must be a time from 1970 to 2100, as ISO text or in seconds")
         return time
 
 
 class NewRatings(Strict):
     """All are accepted or none. The same ``key`` again does nothing, and gets the same answer."""
 
-    events: Annotated[list[NewRating], Field(min_length=1, max_length=10_000)]
+    events: Annotated[list[NewRating], Field(min_length=1, max_length=10_000, fail_fast=True)]
     key: Annotated[Text, Field(min_length=1)] | None = None
 
 
@@ -212,7 +216,7 @@ class ShownList(Strict):
     what: Literal["shown"]
     request: RequestId
     version: StrictInt
-    items: Annotated[list[Id], Field(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[list[Id], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)]
 
 
 class ItemReaction(Strict):
@@ -227,7 +231,8 @@ class Feedback(Strict):
     """What came of lists. The same again changes nothing."""
 
     events: Annotated[
-        list[Annotated[ShownList | ItemReaction, Field(discriminator="what")]], Field(min_length=1, max_length=100)
+        list[Annotated[ShownList | ItemReaction, Field(discriminator="what")]],
+        Field(min_length=1, max_length=100, fail_fast=True),
     ]
 
 
@@ -337,4 +342,4 @@ class CountQuery(Query):
 
 
 class MapQuery(Query):
-    limit: Annotated[int, Field(ge=3, le=100_000)] = 1500
+    limit: Annotated[int, Field(ge=3, le=20_000)] = 1500

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("cofactor.serve")
 _LOADING = 600
 """Seconds in which a worker that is started again must serve."""
+_QUEUE = 1024
+"""Connections that may wait to be accepted."""
+_HEAD = 16 << 10
+"""Bytes that the head of a request may have: the event loop reads it line by line."""
 _GRACE = 10
 """Seconds that requests under way have when the server ends."""
 
@@ -108,15 +112,23 @@ def _server(app: FastAPI, settings: Settings) -> Any:
 
     from cofactor.serve.idle_timeout import IdleTimeoutProtocol
 
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            for listener in sockets or ():
+                listener.listen(_QUEUE)
+
     protocol = type("Protocol", (IdleTimeoutProtocol,), {"most": settings.max_connections, "open": {}})
-    return uvicorn.Server(
+    return Server(
         uvicorn.Config(
             app,
             http=protocol,
+            h11_max_incomplete_event_size=_HEAD,
             log_config=None if settings.json_logs else LOGGING_CONFIG,
             log_level="warning",
             access_log=False,
             server_header=False,
+            backlog=1,  # so many connections are accepted at once: the others are for other workers
             timeout_graceful_shutdown=_GRACE,
         )
     )
@@ -175,7 +187,7 @@ def listening(host: str, port: int) -> socket.socket:
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             found.bind(address)
-            found.listen(1024)
+            found.listen(_QUEUE)
         except BaseException:
             found.close()
             raise

@@ -19,7 +19,7 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 _AT_LEAST = {
     "port": 0, "max_body": 1024, "max_requests": 1, "max_connections": 8, "threads": 1, "keep": 2, "workers": 1,
-    "max_events": 1, "max_pairs": 1, "max_history": 1, "max_users": 1,
+    "max_cache": 0, "max_events": 1, "max_pairs": 1, "max_history": 1, "max_users": 1,
 }  # fmt: skip
 
 
@@ -39,7 +39,8 @@ class Settings:
     Limits: ``max_body`` bytes of a request, ``body_seconds`` for all of it to arrive, ``max_requests`` worked on at
     once (more get 503) by ``threads`` threads, ``max_connections``, ``wait_seconds`` that a request may wait for work
     that is done for all, ``work_seconds`` of processor time for one request of many lists; events, pairs, items of a
-    history and users of one request; ``keep`` versions of the model on disk.
+    history and users of one request; ``max_cache`` bytes of answers that are kept for each model; ``keep`` versions of
+    the model on disk.
 
     ``access_log`` writes a line of JSON for each request, ``json_logs`` the other lines as JSON too; ``traces`` makes
     OpenTelemetry spans. Newer ratings older than ``retain_days`` are deleted, once an hour.
@@ -74,6 +75,7 @@ class Settings:
     max_pairs: int = 10_000
     max_history: int = 5000
     max_users: int = 100
+    max_cache: int = 32 << 20
     workers: int = 1
     leads: bool = True
     joins: bool = False

@@ -311,11 +311,13 @@ class Store:
         """Delete the events of a user, so that nothing of them stays in the file; how many there were."""
         return self._delete(t.events.c.user_id == t.written(user))
 
-    def expire(self, before: int) -> int:
-        """Delete the events that happened before a time; how many there were."""
+    def expire(self, before: int, through: int | None = None) -> int:
+        """Delete the events that happened before a time; how many there were. ``through``: of those up to a number."""
+        old = t.events.c.time < before
+        which = old if through is None else sa.and_(old, t.events.c.id <= through)
         with self._read() as db:
-            found = db.execute(sa.select(t.events.c.id).where(t.events.c.time < before).limit(1)).first()
-        return 0 if found is None else self._delete(t.events.c.time < before)
+            found = db.execute(sa.select(t.events.c.id).where(which).limit(1)).first()
+        return 0 if found is None else self._delete(which)
 
     def _delete(self, which: Any) -> int:
         def delete() -> int:
@@ -556,15 +558,27 @@ def _sqlite(path: Path) -> sa.Engine:
     return engine
 
 
+_PATIENT = {
+    "connect_timeout": 10, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}  # fmt: skip
+"""A database host that is gone, and says nothing, is given up after so many seconds (the last: milliseconds)."""
+
+
 def _postgresql(address: str) -> sa.Engine:
     try:
         import psycopg
     except ModuleNotFoundError:
         raise MissingExtraError("psycopg", "postgres", "a state in PostgreSQL") from None
     options = "-c statement_timeout=30000 -c lock_timeout=10000 -c synchronous_commit=on"
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(address)
+    except psycopg.Error:  # what it says may name the password
+        raise ConfigError("the database's address cannot be read; write postgresql://user@host:5432/name") from None
+    usual: dict[str, Any] = {name: value for name, value in _PATIENT.items() if name not in given}
 
     def connect() -> Any:
-        return psycopg.connect(address, connect_timeout=10, options=options, application_name="cofactor")
+        return psycopg.connect(address, options=options, application_name="cofactor", **usual)
 
     return sa.create_engine("postgresql+psycopg://", creator=connect, pool_size=8, max_overflow=8, pool_pre_ping=True)
 

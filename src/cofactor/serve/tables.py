@@ -21,114 +21,78 @@ OURS = 0xC0FAC70
 
 metadata = MetaData()
 
-meta = Table(
-    f"{PREFIX}meta",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("digest", BigInteger, nullable=False),
-)
 
-counters = Table(
-    f"{PREFIX}counters",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", BigInteger, nullable=False),
-    Column("digest", BigInteger, nullable=False),
-)
+def _text(name: str, *, key: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=key, nullable=False)
+
+
+def _whole(name: str, *, key: bool = False) -> Column[int]:
+    return Column(name, BigInteger, primary_key=key, autoincrement=False, nullable=False)
+
+
+def _real(name: str, *, null: bool = False) -> Column[float]:
+    return Column(name, Double, nullable=null)
+
+
+def _table(name: str, *columns: Column[Any]) -> Table:
+    """A table whose rows have a checksum."""
+    return Table(f"{PREFIX}{name}", metadata, *columns, _whole("digest"))
+
+
+meta = _table("meta", _text("name", key=True), _text("value"))
+counters = _table("counters", _text("name", key=True), _whole("value"))
 """``events``: the number of the last event; ``deleted``: how many events are gone; ``erasures``: how often any were
 deleted; ``activations``: how often a version went live; ``versions``: the number of the last version; ``requests``: how
 many requests with a key there were; ``lists``: the number of the last list that was shown."""
 COUNTERS = ("events", "deleted", "erasures", "activations", "versions", "requests", "lists")
 
-events = Table(
-    f"{PREFIX}events",
-    metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("user_id", Text, nullable=False),
-    Column("item_id", Text, nullable=False),
-    Column("rating", Double, nullable=False),
-    Column("time", BigInteger, nullable=False),
-    Column("digest", BigInteger, nullable=False),
-)
+events = _table("events", _whole("id", key=True), _text("user_id"), _text("item_id"), _real("rating"), _whole("time"))
 Index(f"{PREFIX}events_of_user", events.c.user_id)
 
-answered = Table(
-    f"{PREFIX}answered",
-    metadata,
-    Column("key", Text, primary_key=True),  # a keyed hash: a key may name a person
-    Column("body", Text, nullable=False),
-    Column("answer", Text, nullable=False),
-    Column("request", BigInteger, nullable=False),
-    Column("digest", BigInteger, nullable=False),
-)
+answered = _table("answered", _text("key", key=True), _text("body"), _text("answer"), _whole("request"))
+"""``key`` is a keyed hash, since a key may name a person; so is ``body``."""
 Index(f"{PREFIX}answered_request", answered.c.request)
 
-versions = Table(
-    f"{PREFIX}versions",
-    metadata,
-    Column("version", BigInteger, primary_key=True, autoincrement=False),
-    Column("source", Text, nullable=False),
-    Column("origin", Text, nullable=False),
-    Column("folder", Text, nullable=False),
-    Column("contents", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("created", Text, nullable=False),
-    Column("through", BigInteger, nullable=False),
-    Column("drift", Double),
-    Column("activation", BigInteger, nullable=False),
-    Column("activated", Double),
-    Column("digest", BigInteger, nullable=False),
+versions = _table(
+    "versions",
+    _whole("version", key=True),
+    *map(_text, ("source", "origin", "folder", "contents", "model", "created")),
+    _whole("through"),
+    _real("drift", null=True),
+    _whole("activation"),
+    _real("activated", null=True),
 )
 
-pieces = Table(
-    f"{PREFIX}pieces",
-    metadata,
-    Column("contents", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("piece", BigInteger, primary_key=True, autoincrement=False),
-    Column("data", LargeBinary, nullable=False),
+lists = _table(
+    "lists",
+    _text("request", key=True),
+    *map(_whole, ("number", "version", "day")),
+    *map(_text, ("items", "liked")),
 )
-"""The files of versions where hosts share a database; with SQLite versions are folders."""
-
-lists = Table(
-    f"{PREFIX}lists",
-    metadata,
-    Column("request", Text, primary_key=True),  # a keyed hash, as of a key
-    Column("number", BigInteger, nullable=False),
-    Column("version", BigInteger, nullable=False),
-    Column("day", BigInteger, nullable=False),
-    Column("items", Text, nullable=False),
-    Column("liked", Text, nullable=False),
-    Column("digest", BigInteger, nullable=False),
-)
-"""Lists that were shown, by the id of their request, without their users. ``liked``: the places of items that
-were clicked or bought, as {"place": "clicked"}."""
+"""Lists that were shown, by a keyed hash of the id of their request, without their users. ``liked``: the places of
+items that were clicked or bought, as {"place": "clicked"}."""
 Index(f"{PREFIX}lists_number", lists.c.number)
 
-outcomes = Table(
-    f"{PREFIX}outcomes",
-    metadata,
-    Column("version", BigInteger, primary_key=True, autoincrement=False),
-    Column("day", BigInteger, primary_key=True, autoincrement=False),
-    Column("lists", BigInteger, nullable=False),
-    Column("hits", BigInteger, nullable=False),
-    Column("clicked", BigInteger, nullable=False),
-    Column("bought", BigInteger, nullable=False),
-    Column("gain", Double, nullable=False),
-    Column("squares", Double, nullable=False),
-    Column("digest", BigInteger, nullable=False),
+outcomes = _table(
+    "outcomes",
+    *(_whole(name, key=True) for name in ("version", "day")),
+    *map(_whole, ("lists", "hits", "clicked", "bought")),
+    *map(_real, ("gain", "squares")),
 )
 """What came of the lists of a version on a day (since 1970): how many lists, those with a hit, items clicked and
 bought, the NDCG of the lists added up, and its squares."""
 
-shown_items = Table(
-    f"{PREFIX}shown_items",
-    metadata,
-    Column("version", BigInteger, primary_key=True, autoincrement=False),
-    Column("item", Text, primary_key=True),
-)
+shown_items = Table(f"{PREFIX}shown_items", metadata, _whole("version", key=True), _text("item", key=True))
 """Items that were in a list of a version: its coverage."""
+
+pieces = Table(
+    f"{PREFIX}pieces",
+    metadata,
+    *(_text(name, key=True) for name in ("contents", "name")),
+    _whole("piece", key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+"""The files of versions where hosts share a database; with SQLite versions are folders."""
 
 ALL = (meta, counters, events, answered, versions, lists, outcomes, shown_items)
 """What a copy of a store holds; ``pieces`` are copied with the versions."""

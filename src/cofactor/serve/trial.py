@@ -17,6 +17,8 @@ from cofactor.evaluation.measure import threshold
 from cofactor.evaluation.metrics import ndcg
 from cofactor.recommend.profiles import known_user
 from cofactor.recommender import Recommender
+from cofactor.serve.refit import grown
+from cofactor.serve.served import updated
 from cofactor.serve.settings import Require
 from cofactor.serve.store import Event
 
@@ -66,6 +68,30 @@ def refused(require: Require, trial: Trial | None) -> str | None:
     if require == "better":
         return None if trial.low > 0 else f"it is not better beyond chance: {trial}"
     return None if trial.high >= 0 else f"it is worse: {trial}"
+
+
+def on_latest(live: Recommender, candidate: Recommender, events: Sequence[Event]) -> Trial | None:
+    """Compare two models on the latest of these events, which neither has learned; both know those before."""
+    held_out = min(max(int(HELD_OUT * len(events)), min(len(events), 200)), LATEST)
+    earlier, latest = _divided(events, held_out)
+    both = [updated(rec, earlier) if earlier else rec for rec in (live, candidate)]
+    return tried(both[0], both[1], latest)
+
+
+def refit_on_latest(live: Recommender, events: Sequence[Event], warm: bool | None) -> Trial | None:
+    """Train on all but the latest fifth of these events, and compare that with the live model on them; None where they
+    are of too few users to train for."""
+    earlier, latest = _divided(events, min(int(HELD_OUT * len(events)), LATEST))
+    if len({e.user for e in latest}) < LEAST:
+        return None
+    before = updated(live, earlier)
+    missed = [e for e in earlier if before.items.find(e.item) < 0]
+    return tried(before, before.refit(grown(before, missed), warm=warm), latest)
+
+
+def _divided(events: Sequence[Event], held_out: int) -> tuple[Sequence[Event], Sequence[Event]]:
+    at = len(events) - held_out
+    return events[:at], events[at:]
 
 
 def tried(live: Recommender, candidate: Recommender, events: Sequence[Event]) -> Trial | None:

@@ -151,7 +151,7 @@ def is_full(past: Array, clock: Array) -> bool:
     return bool(clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < FAINT)
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def flush(
     clock: Array,
     past: Array,
@@ -274,7 +274,7 @@ def batch(
     return mean
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def train(
     rows: Array,
     users: Array,

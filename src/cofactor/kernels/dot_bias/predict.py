@@ -15,7 +15,7 @@ Array = NDArray[Any]
 Real = Any
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def predict(
     users: Array,
     items: Array,
@@ -45,7 +45,7 @@ def predict(
             out[n] = low + width * sigmoid(out[n])
 
 
-@njit(cache=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
 def squash(z: Array, lo: Real, hi: Real) -> None:
     """``lo + (hi - lo) * sigmoid(z)`` in place; ``z`` float32 (n,)."""
     low, width = np.float32(lo), np.float32(hi - lo)

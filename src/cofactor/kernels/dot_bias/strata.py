@@ -24,7 +24,7 @@ Array = NDArray[Any]
 Real = Any
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def coded(bits: Array, marks: Array, levels: Array) -> int:
     """``marks`` (uint8) of uint32 ``bits``: their places in ``levels``, which is filled (256 at most). How many there
     are, or -1 where they are more."""
@@ -43,7 +43,7 @@ def coded(bits: Array, marks: Array, levels: Array) -> int:
     return n
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def group(
     users: Array,
     items: Array,

@@ -1,0 +1,177 @@
+"""The versions that a server keeps: a record of each in the store, its files in a folder (see ``versions.py``)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cofactor.bundle import info
+from cofactor.errors import BundleError, ConfigError, UnknownIdError
+from cofactor.recommender import Recommender
+from cofactor.serve import versions
+from cofactor.serve.experiment import read as read_experiment
+from cofactor.serve.settings import Settings
+from cofactor.serve.state_folder import StateFolder
+from cofactor.serve.store import Store, Version
+
+
+class Adopted(NamedTuple):
+    """A copy of a bundle that is not a version yet; ``contents`` is the digest of its manifest, ``facts`` what that
+    says."""
+
+    place: Path
+    contents: str
+    facts: dict[str, Any]
+
+
+class Kept:
+    """``store`` and ``folder`` of a state; where hosts share a database the files are kept in that too."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store, self.folder = opened_store(settings)
+
+    def close(self) -> None:
+        """Let go of both."""
+        self.store.close()
+        self.folder.close()
+
+    # ---- what there is
+
+    def version(self, number: int) -> Version:
+        """The record of a version; UnknownIdError where there is none."""
+        for version in self.store.versions(candidates=True):
+            if version.version == number:
+                return version
+        raise UnknownIdError(f"there is no version {number}")
+
+    def place(self, version: Version) -> Path:
+        """The directory of a version, whose digests are those that were kept."""
+        if self.settings.shared:
+            return versions.fetch(self.store, self.folder, version)
+        place = self.folder.versions / version.folder
+        versions.check_whole(place, version.contents)
+        return place
+
+    def measured(self, version: Version) -> dict[str, Any]:
+        """The metrics and figures that a version carries; empty where its files are not on this host."""
+        try:
+            facts = info(self.folder.versions / version.folder)
+        except BundleError:
+            return {"metrics": {}, "figures": []}
+        return {"metrics": facts["metrics"], "figures": facts["figures"]}
+
+    # ---- another one
+
+    def scratch(self, name: str) -> Path:
+        """A folder of this process for what is not a version yet, with nothing in it."""
+        place = self.folder.versions / f"{name}.{os.getpid():x}.cofactor"
+        self.folder.remove(place.name)
+        return place
+
+    @contextlib.contextmanager
+    def adopted(self, bundle: Path) -> Iterator[Adopted]:
+        """A copy of a bundle, until the end of the block."""
+        place = self.scratch("new")
+        try:
+            contents = versions.adopt(bundle, place)
+            yield Adopted(place, contents, info(place))
+        finally:
+            self.folder.remove(place.name)
+
+    @contextlib.contextmanager
+    def numbered(self, found: Adopted, source: str, through: int, drift: float | None) -> Iterator[Version]:
+        """A copy becomes a version, whose folder goes again where the block fails; the block keeps its record."""
+        number = self.store.new_number()
+        version = Version(
+            number, source, found.contents, f"{number:06d}.cofactor", found.contents, found.facts["model"],
+            found.facts["created"], through, drift, 0, None,
+        )  # fmt: skip
+        if self.settings.shared:
+            versions.put(self.store, found.contents, found.place)
+        try:
+            os.rename(found.place, self.folder.versions / version.folder)
+            yield version
+        except BaseException:
+            self.folder.remove(version.folder)
+            raise
+
+    def rewrite(self, version: Version, rec: Recommender) -> None:
+        """Put other contents in the place of a version."""
+        number = 1 + max((int(p.name.split(".")[1]) for p in self.folder.own() if p.name.count(".") == 2), default=0)
+        folder = f"{version.version:06d}.{number}.cofactor"
+        place = self.folder.versions / folder
+        rec.save(place)
+        place.chmod(0o700)
+        contents = versions.origin_of(place)
+        if self.settings.shared:
+            versions.put(self.store, contents, place)
+        self.store.replace_version(version._replace(folder=folder, contents=contents))
+        self.folder.remove(version.folder)
+
+    # ---- what goes
+
+    def prune(self, number: int, *, live: bool) -> None:
+        """Remove what is too much beside the new version ``number``; ``live``: whether that is counted."""
+        experiment = read_experiment(self.store)
+        beside = {number, 0 if experiment is None else experiment.version}
+        known = [v for v in self.store.versions(candidates=True) if v.version not in beside and not only_beside(v)]
+        never = [v for v in known if not v.activation]
+        outdated = versions.outdated([v for v in known if v.activation], self.settings.keep - int(live))
+        for old in never + outdated:
+            self._drop(old)
+        self.drop_files()
+
+    def drop_files(self) -> None:
+        """Delete the files in a database that no version has."""
+        if self.settings.shared:
+            self.store.drop_files()
+
+    def without_earlier(self, wanted: str | None) -> bool:
+        """Remove what was kept beside the live version, unless it came from ``wanted`` (the digest of a manifest);
+        whether there is a version that did."""
+        kept = self.store.versions(candidates=True)
+        for version in (v for v in kept if only_beside(v) and v.origin != wanted):
+            self._drop(version)
+        return wanted in {v.origin for v in kept}
+
+    def tidy(self) -> None:
+        """Remove what a crash left of versions that never were live. Only names of our own."""
+        with self.store.leading() as alone:
+            known = {v.folder for v in self.store.versions(candidates=True)}
+            for stray in list(self.folder.own()) if alone else []:
+                if stray.name not in known:
+                    self.folder.remove(stray.name)
+
+    def _drop(self, version: Version) -> None:
+        self.store.drop_version(version.version)
+        self.folder.remove(version.folder)
+
+
+def only_beside(version: Version) -> bool:
+    """Whether a version is there to compare with, and never was live."""
+    return version.source == "beside" and not version.activation
+
+
+def opened_store(settings: Settings) -> tuple[Store, StateFolder]:
+    """The store of a server, and the directory of its versions; both are checked and held."""
+    if not settings.shared:
+        store = Store(settings.state_folder, lock=not settings.joins)
+        assert store.folder is not None
+        return store, store.folder
+    store = Store(str(settings.database))
+    folder = StateFolder(settings.state_folder)
+    try:
+        folder.open(lock=not settings.joins)
+        if folder.facts and folder.facts.get("id") != store.meta["id"]:
+            raise ConfigError(f"{folder.path} holds versions of another state; give another --versions")
+        if not settings.joins:
+            folder.mark({"store": "database", "id": store.meta["id"]})
+    except BaseException:
+        store.close()
+        folder.close()
+        raise
+    return store, folder

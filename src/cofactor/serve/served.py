@@ -1,0 +1,115 @@
+"""What answers requests: one model with all newer ratings so far. It never changes; events make another one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from cofactor.errors import BundleError
+from cofactor.recommend.cold_start.users import feature_prior
+from cofactor.recommend.update import Events, one_type
+from cofactor.recommender import Recommender, load
+from cofactor.serve.catalogue import Catalogue
+from cofactor.serve.experiment import Experiment
+from cofactor.serve.store import Event, Store, Version
+
+_PART = 20_000
+"""Events that are read from the store at once."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """``rec`` with all newer ratings up to event ``through``; ``base`` without any. ``activation`` and ``erasures`` say
+    how far this process has followed the store."""
+
+    version: int
+    base: Recommender
+    rec: Recommender
+    through: int
+    loaded: float
+    catalogue: Catalogue
+    activation: int = 0
+    erasures: int = 0
+    contents: str = ""
+
+    def told(self, events: Sequence[Event], through: int) -> Served:
+        """The same with these events, of which the last has the number ``through``."""
+        rec = updated(self.rec, events) if events else self.rec
+        return replace(self, rec=rec, through=through)
+
+    def caught_up(self, store: Store, goes_on: Callable[[], bool] = lambda: True) -> Served:
+        """The same with the events that it lacks."""
+        served = self
+        while goes_on():
+            events, last = store.events(served.through, _PART)
+            if last == served.through:
+                break
+            served = served.told(events, last)
+        return served
+
+
+class Second(NamedTuple):
+    """The version that is tried beside the live one."""
+
+    experiment: Experiment
+    served: Served
+
+
+def unwritten(bundle: Path, version: int, max_cache: int) -> Served:
+    """A bundle, by a server that writes nothing."""
+    rec = load(bundle)
+    warm_up(rec)
+    return Served(version, rec, rec, 0, time.time(), Catalogue(rec, max_cache))
+
+
+def woken(version: Version, place: Path, erasures: int, max_cache: int, *, warm: bool = True) -> Served:
+    """A version that is kept, without newer ratings. ``warm``: asked once for what is asked most, see
+    :func:`warm_up`."""
+    rec = load(place)
+    if warm:
+        warm_up(rec)
+    return Served(
+        version.version, rec, rec, version.through, time.time(), Catalogue(rec, max_cache),
+        version.activation, erasures, version.contents,
+    )  # fmt: skip
+
+
+def updated(rec: Recommender, events: Sequence[Event]) -> Recommender:
+    """A recommender with these events; those of items that it does not know are left out."""
+    return rec.update(columns(events), unknown="skip")
+
+
+def columns(events: Sequence[Event]) -> Events:
+    """Events as ``update`` takes them; DataError where the ids of the users mix types."""
+    users = one_type([e.user for e in events], "user")
+    values = np.array([e.rating for e in events], dtype=np.float32)
+    times = np.array([e.time for e in events], dtype=np.int64)  # seconds, whatever they look like
+    return Events(users, [e.item for e in events], values, times)
+
+
+def warm_up(rec: Recommender) -> None:
+    """Ask what is asked most, so that kernels are compiled, and a model without sense is found before it is live.
+
+    All that a large bundle reads and checks at first use is read here: ids and tables at once, codes for the counts.
+    """
+    for ids in (rec.data.user_ids, rec.data.item_ids):
+        if not (ids.values.dtype.is_integer() or ids.text == "text"):
+            raise BundleError(f"the {ids.kind} ids are {ids.text}; a server needs whole numbers or text")
+    item = rec.data.item_ids.values[int(np.argmax(rec.data.by_item.counts))]
+    found = rec.recommend(history=[item], n=10, seen=True)
+    if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
+        raise BundleError(f"the model {rec.name} gives no list for its own item {item!r}")
+    if not rec.data.n_users:  # a bundle that was saved for serving, without users
+        return
+    user = rec.data.user_ids.values[int(np.argmax(rec.data.by_user.counts))]
+    found = rec.recommend(user, n=10, seen=True)
+    if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
+        raise BundleError(f"the model {rec.name} gives no list to its own user {user!r}")
+    if rec.data.user_table is not None or rec.data.user_features is not None:
+        feature_prior(rec)  # what features say of users is learned at first use
+    rec.similar_items(item)
