@@ -75,9 +75,13 @@ def mapped(fd: int, size: int, what: str) -> dict[str, Array]:
     """
     if size < 8:
         raise BundleError(f"{what} is cut short: {size} bytes")
+    return views(map_file(fd, size), what)
+
+
+def map_file(fd: int, size: int) -> Array:
+    """The bytes of an open file, at least one, as a ``numpy.memmap`` of private pages."""
     with os.fdopen(os.dup(fd), "rb") as file:
-        held = np.memmap(file, dtype=np.uint8, mode="c", shape=(size,))
-    return views(held, what)
+        return np.memmap(file, dtype=np.uint8, mode="c", shape=(size,))
 
 
 def views(held: Array, what: str) -> dict[str, Array]:

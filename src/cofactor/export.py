@@ -23,8 +23,9 @@ import numpy as np
 from cofactor import _tensors as tensors
 from cofactor._paths import check_file, check_path
 from cofactor._validate import check_choice
-from cofactor.bundle import contents, id_tables, manifest
+from cofactor.bundle import contents, manifest
 from cofactor.bundle.files import is_bundle
+from cofactor.bundle.parquet import tables
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 from cofactor.models.dot_bias.model import DotBias
 from cofactor.models.torch.module import TorchModule, need_torch
@@ -86,7 +87,7 @@ def export_onnx(rec: Recommender, path: str | Path) -> None:
     """Write the predictions of ``dot-bias``, ``neural`` or a PyTorch module of your own as an ONNX graph.
 
     Input ``x`` int64 (n, 2) of user and item codes, which are positions in ``rec.data.user_ids.values`` and
-    ``rec.data.item_ids.values`` (rows of a bundle's ``users.parquet`` and ``items.parquet``); output ``prediction``
+    ``rec.data.item_ids.values`` (in the order of a bundle's ids); output ``prediction``
     float32 (n,), NaN where there is no such code. ``n`` is free. The graph is run by ONNX's own evaluator before it is
     written. ConfigError for other models, for a module that ONNX cannot express, and where there are ratings newer
     than the model; MissingExtraError without the packages of the extra ``onnx``.
@@ -241,7 +242,7 @@ def export_hf(rec: Recommender, folder: str | Path) -> None:
     place = _folder(folder)
     stripped = {name.removeprefix("model."): a for name, a in arrays.items()}
     _write(place / "model.safetensors", lambda f: tensors.write(f, stripped))
-    _write(place / "items.parquet", lambda f: id_tables.write(f, rec.data.item_ids, rec.data.item_table))
+    _write(place / "items.parquet", lambda f: tables.write(f, rec.data.item_ids, rec.data.item_table))
     _write(place / "config.json", lambda f: f.write((json.dumps(facts, indent=2, allow_nan=False) + "\n").encode()))
     _write(place / "README.md", lambda f: f.write(card(rec, FOLDER).encode()))
 

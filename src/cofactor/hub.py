@@ -14,7 +14,7 @@ from typing import Any
 from cofactor._validate import check_bool
 from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST
-from cofactor.bundle.manifest import FILES
+from cofactor.bundle.manifest import FILES, OLD_FILES
 from cofactor.errors import ConfigError, MissingExtraError
 from cofactor.export import card
 from cofactor.recommender import Recommender, load
@@ -22,7 +22,7 @@ from cofactor.recommender import Recommender, load
 BUNDLE = (
     "`manifest.json`: what the model is, its parameters and its figures",
     "`arrays.safetensors`: its arrays, and the ratings that it learned from",
-    "`users.parquet`, `items.parquet`: the ids, and what their tables say",
+    "`users.safetensors`, `items.safetensors`: the ids, and what their tables say",
 )
 """What the files of a repository are, for its card."""
 
@@ -58,12 +58,12 @@ def from_pretrained(
     """
     _check_repo(repo_id)
     found = _hub().snapshot_download(
-        repo_id, revision=revision, token=token, cache_dir=cache_dir, allow_patterns=[MANIFEST, *FILES]
+        repo_id, revision=revision, token=token, cache_dir=cache_dir, allow_patterns=[MANIFEST, *FILES, *OLD_FILES]
     )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # Windows keeps files that are mapped
         folder = Path(scratch) / "model"  # the cache holds links, and a bundle is plain files
         folder.mkdir()
-        for name in (MANIFEST, *FILES):
+        for name in dict.fromkeys((MANIFEST, *FILES, *OLD_FILES)):
             source = Path(found) / name
             if source.exists():
                 (folder / name).write_bytes(source.read_bytes())

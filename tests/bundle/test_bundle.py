@@ -28,6 +28,7 @@ from cofactor.data.with_features import with_features
 from cofactor.errors import BundleError
 from cofactor.recommend.fitted import TRIALS
 from cofactor.recommender import Recommender, load
+from old_bundles import as_version_4
 
 CONFIGS = {
     "bias": {},
@@ -263,6 +264,7 @@ def test_what_auto_tried_is_kept(rec, tmp_path):
 
 def test_an_older_format_is_brought_up_to_date(rec, tmp_path):
     save(rec, tmp_path / "m")
+    as_version_4(tmp_path / "m")
     m = json.loads((tmp_path / "m" / "manifest.json").read_text())
     m["format_version"] = 1
     del m["trials"]

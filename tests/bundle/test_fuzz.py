@@ -19,13 +19,16 @@ import numpy as np
 import polars as pl
 import pytest
 
+from cofactor import _tensors
 from cofactor import api as fitting
-from cofactor.bundle import files, id_tables, info, manifest, save
-from cofactor.bundle.parquet import footer
+from cofactor.bundle import files, info, manifest, save
+from cofactor.bundle.columns import write as write_column
+from cofactor.bundle.parquet import footer, tables
 from cofactor.data.ids import IdMap
 from cofactor.data.with_features import with_features
 from cofactor.errors import BundleError, CofactorError
 from cofactor.recommender import load
+from old_bundles import as_version_4
 
 COUNT = int(os.environ.get("COFACTOR_FUZZ", "300"))
 MODELS = {"bias": {}, "als": {"n_factors": 3, "epochs": 2}, "dot-bias": {"n_factors": 4, "epochs": 1}, "ease": {}}
@@ -35,6 +38,8 @@ if COUNT >= 1000:  # more models where there is time
     MODELS["bayes-mf"] = {"n_factors": 3, "epochs": 6, "burn_in": 2, "kept": 2}
 ARRAYS, USERS, ITEMS = manifest.FILES
 NAMES = (*manifest.FILES, files.MANIFEST)
+OLD = ("bias", "als")
+"""Models of which there is a bundle of version 4, too."""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +52,9 @@ def originals(toy, tmp_path_factory):
         rec = fitting.fit(data, name, seed=1, **config)
         save(rec, folder / name)
         found.append((rec, {n: (folder / name / n).read_bytes() for n in NAMES}))
+        if name in OLD:
+            as_version_4(folder / name)
+            found.append((rec, {p.name: p.read_bytes() for p in (folder / name).iterdir()}))
     return found
 
 
@@ -54,7 +62,7 @@ def originals(toy, tmp_path_factory):
 
 
 def flip(rng, parts):
-    name = NAMES[rng.integers(len(NAMES))]
+    name = sorted(parts)[rng.integers(len(parts))]
     data = bytearray(parts[name])
     # Headers and footers are small but decide everything: flip there as often as elsewhere.
     edge = rng.integers(3)
@@ -66,17 +74,17 @@ def flip(rng, parts):
 
 
 def cut(rng, parts):
-    name = NAMES[rng.integers(len(NAMES))]
+    name = sorted(parts)[rng.integers(len(parts))]
     return {**parts, name: parts[name][: int(rng.integers(len(parts[name])))]}
 
 
 def longer(rng, parts):
-    name = NAMES[rng.integers(len(NAMES))]
+    name = sorted(parts)[rng.integers(len(parts))]
     return {**parts, name: parts[name] + rng.bytes(int(rng.integers(1, 200)))}
 
 
 def noise(rng, parts):
-    name = NAMES[rng.integers(len(NAMES))]
+    name = sorted(parts)[rng.integers(len(parts))]
     data = bytearray(parts[name])
     at, n = int(rng.integers(len(data))), int(rng.integers(1, 40))
     data[at : at + n] = rng.bytes(n)
@@ -84,20 +92,22 @@ def noise(rng, parts):
 
 
 def swapped(rng, parts):
-    a, b = rng.choice(len(NAMES), 2, replace=False)
-    return {**parts, NAMES[a]: parts[NAMES[b]], NAMES[b]: parts[NAMES[a]]}
+    a, b = rng.choice(sorted(parts), 2, replace=False)
+    return {**parts, a: parts[b], b: parts[a]}
 
 
 def gone(rng, parts):
-    name = NAMES[rng.integers(len(NAMES))]
+    name = sorted(parts)[rng.integers(len(parts))]
     return {n: data for n, data in parts.items() if n != name}
 
 
 def header(rng, parts):
-    """The header of the arrays, tampered with as JSON."""
-    data = parts[ARRAYS]
+    """The header of the arrays, or of ids, tampered with as JSON."""
+    file = arrays_of(rng, parts)
+    data = parts[file]
     length = int.from_bytes(data[:8], "little")
     head, body = json.loads(data[8 : 8 + length]), data[8 + length :]
+    facts = head.pop("__metadata__", None)
     name = list(head)[rng.integers(len(head))]
     entry = head[name]
     odd = [-1, 0, 1, 7, 2**31, 2**62, 2**64, 1.5, "9", None, True, [], {}]
@@ -128,28 +138,59 @@ def header(rng, parts):
     else:
         other = list(head)[rng.integers(len(head))]
         entry["data_offsets"] = head[other]["data_offsets"]
+    if facts is not None and isinstance(head, dict):
+        head["__metadata__"] = facts if rng.random() < 0.7 else columns(rng, facts)
     text = json.dumps(head).encode()
     if rng.random() < 0.1:
         text = b"[" * 100_000
     text += b" " * (-(len(text) + 8) % 64)
     size = len(text) if rng.random() < 0.9 else int(rng.integers(1 << 40))
-    return {**parts, ARRAYS: size.to_bytes(8, "little") + text + body}
+    return {**parts, file: size.to_bytes(8, "little") + text + body}
+
+
+def arrays_of(rng, parts):
+    """A file of arrays: those of the model more often than ids."""
+    return ARRAYS if rng.random() < 0.5 else str(rng.choice([n for n in parts if n.endswith(".safetensors")]))
+
+
+def columns(rng, facts):
+    """What a file of ids says of its columns, tampered with."""
+    found = json.loads(facts["columns"])
+    types = ["text", "int64", "float32", "bool", "null", "list", "struct", "date", "datetime", "enum", "category", "x"]
+    odd = [*({"type": t} for t in types), {"type": "list", "of": {"type": "int8"}}, {"type": "enum", "words": 2}, 3]
+    odd += [{"type": "struct", "fields": ["a"], "of": [{"type": "text"}]}, {"type": "text", "gaps": True}, {}, None]
+    side = found["side"]
+    kind = rng.integers(5)
+    if kind == 0 or not side:
+        found["id"] = odd[rng.integers(len(odd))]
+    elif kind == 1:
+        found["side"] = [None, {}, [], {"x": {"type": "text"}}][rng.integers(4)]
+    elif kind == 2:
+        side[str(rng.choice(list(side)))] = odd[rng.integers(len(odd))]
+    elif kind == 3:
+        del side[str(rng.choice(list(side)))]
+    else:
+        return [{}, {"columns": ""}, {"columns": "[" * 50_000}, {"columns": "3"}][rng.integers(4)]
+    return {"columns": json.dumps(found)}
 
 
 def values(rng, parts):
     """Odd numbers inside the arrays."""
-    data = bytearray(parts[ARRAYS])
+    file = arrays_of(rng, parts)
+    data = bytearray(parts[file])
     start = 8 + int.from_bytes(data[:8], "little")
     head = json.loads(data[8:start])
+    head.pop("__metadata__", None)
     name = list(head)[rng.integers(len(head))]
     lo, hi = head[name]["data_offsets"]
-    kind = {"F": "<f", "I": "<i"}[head[name]["dtype"][0]] + str(int(head[name]["dtype"][1:]) // 8)
-    array = np.frombuffer(data, kind, offset=start + lo, count=(hi - lo) // int(kind[-1]))
+    size = int(head[name]["dtype"].strip("FIUBOL") or "8") // 8
+    kind = ("<f" if head[name]["dtype"][0] == "F" else "<i") + str(size)
+    array = np.frombuffer(data, kind, offset=start + lo, count=(hi - lo) // size)
     if len(array):
         odd = [np.nan, np.inf, -np.inf, 1e38, -1e14, 0, 3] if "f" in kind else [-1, 2**31 - 1, -(2**31), 40, 25, 0, 3]
         at = rng.integers(len(array), size=int(rng.choice([1, 3, len(array)])))
-        array[at] = odd[rng.integers(len(odd))]
-    return {**parts, ARRAYS: bytes(data)}
+        array[at] = np.array(odd[rng.integers(len(odd))]).astype(array.dtype)
+    return {**parts, file: bytes(data)}
 
 
 def facts(rng, parts):
@@ -197,7 +238,9 @@ def facts(rng, parts):
 
 def table(rng, parts):
     """Another table in place of ids."""
-    name, n = ((USERS, 40), (ITEMS, 25))[rng.integers(2)]
+    kind, n = (("users", 40), ("items", 25))[rng.integers(2)]
+    old = f"{kind}.parquet" in parts
+    name = f"{kind}.parquet" if old else f"{kind}.safetensors"
     ids = [
         pl.Series("id", np.arange(n)),
         pl.Series("id", [f"é{i}" for i in range(n)]),
@@ -214,7 +257,17 @@ def table(rng, parts):
     if rng.random() < 0.5:
         frame = frame.with_columns(pl.lit(b"\x00").alias("side:title"), pl.lit(None).alias("side:genres"))
     held = io.BytesIO()
-    frame.write_parquet(held, compression=str(rng.choice(["uncompressed", "zstd"])))
+    if old:
+        frame.write_parquet(held, compression=str(rng.choice(["uncompressed", "zstd"])))
+    else:
+        form, arrays = write_column(ids, "id")
+        side = None
+        if len(frame.columns) > 1:
+            side = {}
+            for at, name_of in enumerate(("title", "genres")):
+                side[name_of], more = write_column(frame[f"side:{name_of}"], f"side.{at}")
+                arrays |= more
+        _tensors.write(held, arrays, {"columns": json.dumps({"id": form, "side": side})})
     return {**parts, name: held.getvalue()}
 
 
@@ -225,8 +278,8 @@ def forged(parts):
     """The same with sizes and digests that fit again, as a forger would do it."""
     try:
         m = json.loads(parts[files.MANIFEST])
-        for name in manifest.FILES:
-            if name in parts:
+        for name in (*manifest.FILES, *manifest.OLD_FILES):
+            if name in parts and name in m["files"]:
                 m["files"][name] = {"bytes": len(parts[name]), "blake2b": files.digest_of(parts[name])}
         return {**parts, files.MANIFEST: manifest.dump(m)}
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -295,6 +348,7 @@ def test_mutated_bundles(originals, tmp_path, monkeypatch):
         rec, parts, honest, label = mutated(rng, originals, number)
         large = rng.random() < 0.25
         monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0 if large else 64 << 20)
+        monkeypatch.setattr("cofactor.bundle.id_tables.FEW", int(rng.choice([2, 1 << 16])))
         path = write(tmp_path / f"{number}.cofactor", parts)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
@@ -366,13 +420,14 @@ def test_names_that_lead_elsewhere(originals, tmp_path, name):
 
 
 def test_a_small_file_cannot_unfold_into_a_large_one(originals, tmp_path):
-    _, parts = originals[0]
+    _, parts = originals[1]
+    assert "users.parquet" in parts
     n = 30_000_000
     held = io.BytesIO()
     pl.DataFrame({"id": np.zeros(n, np.int64)}).write_parquet(held, compression="zstd")
     m = json.loads(parts[files.MANIFEST])
     m["data"]["users"] = n
-    bomb = forged({**parts, USERS: held.getvalue(), files.MANIFEST: json.dumps(m).encode()})
+    bomb = forged({**parts, "users.parquet": held.getvalue(), files.MANIFEST: json.dumps(m).encode()})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(BundleError, match=r"rows in|compressed"):
         load(write(tmp_path / "bomb", bomb))
@@ -380,7 +435,7 @@ def test_a_small_file_cannot_unfold_into_a_large_one(originals, tmp_path):
 
 
 def test_panics_of_polars_are_errors_in_words(originals, tmp_path, monkeypatch):
-    _, parts = originals[0]
+    _, parts = originals[1]
 
     class PanicException(BaseException):
         pass
@@ -408,7 +463,7 @@ def test_pages_that_claim_too_much(run):
     """polars can be made to ask for 2^61 bytes by levels or pages that do not add up, which ends the process."""
     table = pl.DataFrame({"year": [1990, None, 1992, None], "genres": [["a"], [], None, ["b", "a"]]})
     held, said = io.BytesIO(), set()
-    id_tables.write(held, IdMap(pl.Series("item", [1, 2, 3, 4]), "item"), table)
+    tables.write(held, IdMap(pl.Series("item", [1, 2, 3, 4]), "item"), table)
     data = held.getvalue()
     footer.check(data, 4, "the table")
     for at in range(4, len(data) - 8 - int.from_bytes(data[-8:-4], "little") - len(run)):
@@ -419,6 +474,6 @@ def test_pages_that_claim_too_much(run):
             said.add(str(exc).split(": ")[1].split(";")[0])
             continue
         with contextlib.suppress(BundleError):
-            id_tables.read(changed, "item", 4, "the table")
+            tables.read(changed, "item", 4, "the table")
     assert any("levels" in words for words in said), said
     assert any("page" in words for words in said), said

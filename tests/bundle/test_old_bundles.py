@@ -11,18 +11,26 @@ import pytest
 
 import cofactor as cf
 from cofactor.bundle import manifest
+from old_bundles import odd_frame, odd_items
 
 FIXTURES = Path(__file__).parent / "fixtures"
-"""Written by format version 2: 14 users, 15 films with titles, years and genres, some ids beyond ASCII."""
+"""Written by format versions 2 and 4: 14 users, 15 films with titles, years and genres, some ids beyond ASCII."""
 EXPECTED = json.loads((FIXTURES / "expected.json").read_text())
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("place", sorted(p.name for p in FIXTURES.iterdir() if p.name.partition("-")[0] in EXPECTED))
 @pytest.mark.parametrize("verify", [False, True])
-def test_a_bundle_of_version_2(name: str, verify: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_a_bundle_of_an_earlier_version(
+    place: str, verify: bool, large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _, version = place.rpartition("-")
     known = EXPECTED[name]
-    assert known["version"] == 2 < manifest.VERSION
-    rec = cf.load(FIXTURES / f"{name}-2", verify=verify)
+    assert int(version) < manifest.VERSION
+    if large:
+        monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+        monkeypatch.setattr("cofactor.bundle.id_tables.FEW", 2)
+    rec = cf.load(FIXTURES / place, verify=verify)
     for again in (rec, None):
         if again is None:  # written by this version, and read again
             rec.save(tmp_path / "now.cofactor")
@@ -37,3 +45,20 @@ def test_a_bundle_of_version_2(name: str, verify: bool, tmp_path: Path) -> None:
         if "predictions" in known:
             pairs = pl.DataFrame({"user": ["user 01", "user 02"], "item": ["Dune", "東京物語"]})
             np.testing.assert_allclose(again.predict(pairs)["prediction"], known["predictions"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_columns_of_many_types(large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids that are dates, numbers that do not ascend, nested columns, with gaps: as version 4 has them, and as now."""
+    if large:
+        monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
+    now = cf.read(odd_frame(), items=odd_items())
+    old = cf.load(FIXTURES / "popular-4")
+    old.save(tmp_path / "now")
+    for rec in (old, cf.load(tmp_path / "now"), cf.load(tmp_path / "now", verify=True)):
+        assert (rec.data.user_ids, rec.data.item_ids) == (now.user_ids, now.item_ids)
+        assert rec.data.item_table is not None
+        assert now.item_table is not None
+        assert rec.data.item_table.schema == now.item_table.schema
+        assert rec.data.item_table.equals(now.item_table)
+        assert rec.data.to_frame().equals(now.to_frame())

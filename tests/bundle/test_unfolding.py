@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 import cofactor as cf
 from cofactor import _tensors
-from cofactor.bundle import files, id_tables, manifest
-from cofactor.bundle.parquet import footer
+from cofactor.bundle.parquet import footer, tables
 from cofactor.data.ids import IdMap
 from cofactor.errors import BundleError
 from cofactor.train.checkpoint import load_checkpoint, save_checkpoint
+from old_bundles import as_version_4
 
 N = 500
 LONG = "x" * 1_000_000
@@ -55,10 +55,7 @@ def test_a_side_table_that_would_unfold(kind: str, tmp_path: Path) -> None:
     frame = {"user": rng.integers(0, 40, 900), "item": np.arange(900) % N, "rating": rng.integers(1, 6, 900)}
     path = tmp_path / "m.cofactor"
     cf.fit(frame, model="popular").save(path)
-    m = json.loads((path / files.MANIFEST).read_text())
-    m["files"]["items.parquet"] = {"bytes": len(data), "blake2b": files.digest_of(data)}
-    (path / "items.parquet").write_bytes(data)
-    (path / files.MANIFEST).write_bytes(manifest.dump(m))
+    as_version_4(path, "items.parquet", data)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(BundleError, match=r"would become more than|encoded in a way|values in"):
         cf.load(path).recommend(history={3: 5}, n=3)
@@ -78,8 +75,8 @@ def test_honest_tables_are_read() -> None:
     )
     held = io.BytesIO()
     ids = IdMap(pl.Series("item", [f"i{i}" for i in range(n)]), "item")
-    id_tables.write(held, ids, table)
-    found, again = id_tables.read(held.getvalue(), "item", n, "the table")
+    tables.write(held, ids, table)
+    found, again = tables.read(held.getvalue(), "item", n, "the table")
     assert found == ids
     assert again is not None
     assert again.equals(table)

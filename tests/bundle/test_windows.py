@@ -69,14 +69,14 @@ def test_what_is_refused(windows: None, rec: Any, tmp_path: Path) -> None:
         cf.load(path / "manifest.json")
     with pytest.raises(BundleError, match="cannot open"):
         cf.load(tmp_path / "none")
-    (path / "users.parquet").rename(tmp_path / "elsewhere")
-    with pytest.raises(BundleError, match=r"has no users\.parquet"):
+    (path / "users.safetensors").rename(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match=r"has no users\.safetensors"):
         cf.load(path)
-    (path / "users.parquet").symlink_to(tmp_path / "elsewhere")
+    (path / "users.safetensors").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BundleError, match="it is a link"):
         cf.load(path)
-    (path / "users.parquet").unlink()
-    (path / "users.parquet").mkdir()
+    (path / "users.safetensors").unlink()
+    (path / "users.safetensors").mkdir()
     with pytest.raises(BundleError, match="not a plain file"):
         cf.load(path)
 

@@ -120,7 +120,7 @@ def test_update_lists_for_the_users_of_newer_ratings(folder: Path, typed: Any) -
     assert expected is not None
     assert [row["item"] for row in found] == expected["item"].to_list()
     assert sorted(path.stat().st_mtime_ns for path in Path("m.cofactor").iterdir()) == before
-    pl.DataFrame({"user": [1], "item": [999], "rating": [5], "time": [1]}).write_csv("odd.csv")
+    pl.DataFrame({"user": [1], "item": [999], "rating": [5], "time": [1_600_000_000]}).write_csv("odd.csv")
     code, _, err = typed("update", "m.cofactor", "odd.csv")
     assert code == 2
     assert "999" in err

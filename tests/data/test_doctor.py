@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cofactor.data import splits
 from cofactor.data.doctor import Report, k_cores
@@ -223,3 +225,23 @@ def test_a_report_reads_as_text():
     assert "Finding(" not in repr(report)
     for finding in report.findings:
         assert any(line.startswith(f"{finding.severity}: {finding.what}") for line in lines)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.sampled_from(["a", " a", "A", "a ", "b", "1", "01", "ä"]), min_size=6, max_size=12),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_doctor_counts_ids_as_they_are_read(
+    tmp_path_factory: pytest.TempPathFactory, users: list[str], fold: bool, text: bool
+) -> None:
+    items, ratings = [f"i{n % 5} " for n in range(len(users))], [3 + n % 2 for n in range(len(users))]
+    frame = pl.DataFrame({"user": users, "item": items, "rating": ratings})
+    source: object = frame
+    if text:
+        source = tmp_path_factory.mktemp("tables") / "t.csv"
+        frame.write_csv(source)  # type: ignore[arg-type]
+    data = read(source, "user", "item", "rating", fold_ids=fold, duplicates="all", kind="ratings")
+    report = check(source, user="user", item="item", rating="rating", fold_ids=fold, kind="ratings")
+    assert (report.summary["users"], report.summary["items"]) == (data.n_users, data.n_items)

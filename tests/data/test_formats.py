@@ -513,3 +513,34 @@ def test_numbers_that_are_no_seconds() -> None:
         "an order" in note
         for note in cf.read(pl.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, 2], "time": [0, 1]})).notes
     )
+
+
+def test_a_number_that_the_database_has_and_polars_has_not() -> None:
+    """ADBC gives PostgreSQL's ``numeric`` as a type of its own, stored as text."""
+    numeric = pa.opaque(pa.string(), "numeric", "PostgreSQL")
+    ratings = pa.ExtensionArray.from_storage(numeric, pa.array(["1.5", "2.0", "4.5", "3.0"]))
+    found = cf.read(pa.table({"user": [1, 1, 2, 2], "item": [1, 2, 1, 2], "rating": ratings}))
+    assert found.values.tolist() == [1.5, 2.0, 4.5, 3.0]
+
+
+def test_files_and_addresses_of_duckdb(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    place = tmp_path / "shop.duckdb"
+    with duckdb.connect(str(place)) as connection:
+        connection.execute(
+            "create table ratings as select i % 7 as user, i // 7 as item, i % 5 + 1.0 as rating from range(35) t(i)"
+        )
+    for source, table in (
+        (place, None),
+        (place, "ratings"),
+        (f"duckdb:///{place}", None),
+        (f"duckdb://{place}", "ratings"),
+    ):
+        found = cf.read(source, table=table)
+        assert (len(found), found.n_users, found.n_items) == (35, 7, 5)
+    with duckdb.connect(str(place)) as connection:
+        connection.execute("create table other (x int)")
+    with pytest.raises(DataError, match=r"has 2 tables \(other, ratings\)"):
+        cf.read(place)
+    with pytest.raises(DataError, match="the database says"):
+        cf.read(place, table="none")

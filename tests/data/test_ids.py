@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cofactor.data.factorize import factorize, id_map
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import csr
+from cofactor.data.packed_text import PackedText
 from cofactor.errors import DataError, UnknownIdError, did_you_mean
 
 text = st.text(max_size=6, alphabet=st.characters(codec="utf-8"))
@@ -137,3 +138,38 @@ def test_a_name_is_found_among_very_many():
     assert "'Title number 150077 of many (2017)'" in did_you_mean("titel number 150077 of many", names)
     assert did_you_mean("x" * 1000, names) == ""
     assert "'Title number 7 of many (1957)'" in did_you_mean("number 7 of many", names)
+
+
+@given(st.lists(text, max_size=12, unique=True), st.booleans(), st.data())
+def test_packed_texts_that_are_in_order_and_others(texts: list[str], shuffled: bool, data: st.DataObject) -> None:
+    """The checks of many texts at once, against a plain reference."""
+    texts = sorted(texts, key=lambda text: text.encode())
+    if shuffled:
+        texts = data.draw(st.permutations(texts))
+    packed = PackedText.of(pl.Series(texts, dtype=pl.String))
+    by_bytes = sorted(range(len(texts)), key=lambda at: texts[at].encode())
+    order = np.array(by_bytes, dtype=np.uint32) if texts else None
+    packed.check(order)
+    ascends = texts == sorted(texts, key=lambda text: text.encode())
+    for given_order, right in ((None, ascends), (order, True)):
+        if right:
+            packed.check(given_order)
+        else:
+            with pytest.raises(ValueError, match="ascend"):
+                packed.check(given_order)
+    assert [packed.place(text, order) for text in texts] == list(range(len(texts)))
+    offsets, bytes_ = packed.offsets.copy(), packed.data.copy()
+    if len(bytes_):
+        if data.draw(st.booleans()):
+            bytes_[data.draw(st.integers(0, len(bytes_) - 1))] = data.draw(st.integers(0, 255))
+        else:
+            offsets[data.draw(st.integers(0, len(offsets) - 1))] = data.draw(st.integers(0, 2 * len(bytes_)))
+    changed = PackedText(offsets, bytes_)
+    try:
+        changed.check(order)
+    except ValueError:
+        return
+    again = list(changed)
+    by_order = [again[int(at)].encode() for at in order] if order is not None else []
+    assert by_order == sorted(set(by_order))
+    assert "".join(again).encode() == bytes_.tobytes()

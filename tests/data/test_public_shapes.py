@@ -17,6 +17,7 @@ import pytest
 import cofactor as cf
 from cofactor.data.side_tables import with_groups
 from cofactor.errors import ConfigError, DataError
+from cofactor.evaluation.held_out import held_out_rows
 from cofactor.report.factors import genre_table
 
 Row = tuple[int, int, float, int]
@@ -470,3 +471,100 @@ def test_of_several_ratings_none_is_taken_unsaid(tmp_path: Path) -> None:
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{6 - v}", "user,item,taste_rating,look_rating")
     notes = cf.read(put(tmp_path, text)).notes
     assert any("no rating taken, of 'taste_rating', 'look_rating'" in note for note in notes)
+
+
+def test_lines_of_vowpal_wabbit(tmp_path: Path) -> None:
+    for line in (
+        lambda u, i, v, t: f"{v} |u {u} |i {i}",
+        lambda u, i, v, t: f"{v} 1.0 'row{t} |user {u} |movie {i}:1 |context sunny:1 warm",
+        lambda u, i, v, t: f"{v} | user={u} item={i}",
+        lambda u, i, v, t: f"{v}.0 | {u} {i}",
+    ):
+        check(cf.read(put(tmp_path, lines(STARS, line), "train.vw")), STARS, "ratings")
+    found = cf.read(put(tmp_path, lines(STARS, lambda u, i, v, t: f"|user u{u} |item i{i}"), "train.vw"))
+    check(found, STARS, "events", user="u{}".format, item="i{}".format, value=False)
+    torn = lines(STARS, lambda u, i, v, t: f"{v} |u {u} |i {i}") * 4 + "4 |u 3\n"
+    with pytest.raises(DataError, match=r"line \d+ of .* is not of the form"):
+        cf.read(put(tmp_path, torn.replace("4 |u 3\n", "4 ||\n"), "torn.vw"))
+    with pytest.raises(DataError, match="no two of its namespaces have one feature"):
+        cf.read(put(tmp_path, lines(STARS, lambda u, i, v, t: f"{v} |f a{u} b{i} c{t}"), "train.vw"))
+
+
+def test_blocks_of_the_kdd_cup(tmp_path: Path) -> None:
+    text = ""
+    for user in range(30):
+        mine = [row for row in STARS if row[0] == user]
+        text += f"{user}|{len(mine)}\n" + "".join(f"{i}\t{20 * v}\t3811\t13:24:00\n" for _, i, v, _ in mine)
+    found = cf.read(put(tmp_path, text, "trainIdx1.txt"))
+    check(found, [(u, i, 20 * v, t) for u, i, v, t in STARS], "ratings")
+    with pytest.raises(DataError, match="may have been cut short"):
+        cf.read(put(tmp_path, text[: text.rindex("\n", 0, -1) + 1], "trainIdx1.txt"))
+
+
+@pytest.mark.parametrize("name", ["click", "is_click", "clicked", "clk"])
+@pytest.mark.parametrize("words", ["0 1", "0.0 1.0", "false true"])
+def test_what_was_shown_and_what_was_taken(tmp_path: Path, name: str, words: str) -> None:
+    """Rows that say that something was shown, and not taken, are no events; nor are they in a test table."""
+    marks = words.split()
+    text = lines(
+        STARS,
+        lambda u, i, v, t: f"{u},{i},{marks[int(v > 2)]},{v * 1000},{t * 1000}",
+        f"user_id,video_id,{name},ms,time_ms",
+    )
+    place = put(tmp_path, text)
+    taken = [row for row in STARS if row[2] > 2]
+    found = cf.read(place)
+    check(found, taken, "events", value=False, within=0)
+    assert any(f"{name} = 0 is taken as shown alone" in note for note in found.notes)
+    few = put(tmp_path, text[: text.index("\n", 200) + 1], "few.csv")
+    shown = [row for row in STARS[: few.read_text().count("\n") - 1] if row[2] > 2]
+    assert len(held_out_rows(few, found)) == len(shown)
+    every = cf.read(place, behaviour=False)
+    assert len(every) == len(STARS)
+
+
+def test_a_column_that_says_the_same_of_an_item_is_not_the_rating(tmp_path: Path) -> None:
+    """Ciao, CiaoDVD: a category stands before the grade; LFM-1b: an album and a track; EachMovie: a weight of 1."""
+    for line in (
+        lambda u, i, v, t: f"{u},{i},{1 + i % 6},{v},{t % 5},{t}",
+        lambda u, i, v, t: f"{u},{i},{1 + i % 6},{i * 31 + u},{v},{when(t, '%Y-%m-%d')}",
+    ):
+        check(cf.read(put(tmp_path, lines(STARS, line), "rating.txt")), STARS, "ratings", within=86_399)
+    listened = cf.read(put(tmp_path, lines(AGAIN, lambda u, i, v, t: f"{u}\t{i}\t{i + 4}\t{i + 9}\t{t}"), "LEs.txt"))
+    check(listened, AGAIN, "events", value=False, within=0)
+    votes = cf.read(
+        put(tmp_path, lines(STARS, lambda u, i, v, t: f"{u}\t{i}\t{v / 5}\t1\t{when(t, '%m/%d/%y %H:%M')}"), "vote.txt")
+    )
+    check(votes, [(u, i, v / 5, t) for u, i, v, t in STARS], "ratings", within=59)
+
+
+def test_few_of_a_thing_are_counts(tmp_path: Path) -> None:
+    few = [(u, i, 1 + (v == 5) * (t % 2), t) for u, i, v, t in STARS]
+    found = cf.read(
+        put(
+            tmp_path,
+            lines(few, lambda u, i, v, t: f"{u},{when(t, '%Y-%m-%dT%H:%M:%S.5Z')},{i},{900 - i},{v}"),
+            "buys.dat",
+        )
+    )
+    check(found, few, "counts", within=0)
+    contexts = lines(COUNTS, lambda u, i, v, t: f"{u}\t{i}\t{v}\tmorning\t{t % 7}", "user\titem\tcnt\tdaytime\tcost")
+    check(cf.read(put(tmp_path, contexts)), COUNTS, "counts")
+
+
+def test_a_date_under_another_name(tmp_path: Path) -> None:
+    form = "%-m/%-d/%Y"
+    text = lines(
+        STARS,
+        lambda u, i, v, t: f"{when(t, form)},{u},{when(10**9 - 10**7 * u, form)},{i},{v}",
+        "TRANSACTION_DT,CUSTOMER_ID,BIRTH_DATE,PRODUCT_ID,rating",
+    )
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", within=86_399)
+
+
+def test_many_columns_without_names(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: "\t".join([str(t % 2), str(u), *(f"{i}x" for _ in range(38))]))
+    with pytest.raises(DataError, match=r"has 40 columns without names.*give their positions"):
+        cf.read(put(tmp_path, text, "train.txt"))
+    found = cf.read(put(tmp_path, text, "train.txt"), user=1, item=2, rating=0)
+    assert (found.n_users, found.n_items, found.kind) == (30, 20, "ratings")

@@ -154,7 +154,7 @@ def test_a_bundle_that_is_broken_is_not_served(bundle, tmp_path):
     assert not (tmp_path / "broken.cofactor.state" / "versions" / "000001.cofactor").exists()
 
 
-@pytest.mark.parametrize("name", ["users.parquet", "items.parquet", "arrays.safetensors"])
+@pytest.mark.parametrize("name", ["users.safetensors", "items.safetensors", "arrays.safetensors"])
 @pytest.mark.parametrize("read_only", [False, True])
 def test_what_a_large_bundle_reads_at_first_use_is_read_before_it_is_live(
     bundle, tmp_path, monkeypatch, name, read_only
@@ -167,7 +167,9 @@ def test_what_a_large_bundle_reads_at_first_use_is_read_before_it_is_live(
         at = start + json.loads(content[8:start])["data.items"]["data_offsets"][0]
         content[at : at + 4] = (1 << 20).to_bytes(4, "little")
     else:
-        content[-8:] = b"\xff" * 8
+        start = 8 + int.from_bytes(content[:8], "little")
+        at = start + json.loads(content[8:start])["id"]["data_offsets"][0]
+        content[at + 8 : at + 16] = content[at : at + 8]  # one id stands twice
     (broken / name).write_bytes(content)
     facts = json.loads((broken / "manifest.json").read_text())
     facts["files"][name]["blake2b"] = digest_of(bytes(content))

@@ -1,7 +1,7 @@
 """Trained models on disk: a directory with a manifest, arrays, and ids. The format is described in ``docs/bundle.md``.
 
-Nothing in a bundle is executed: it holds JSON, raw numbers and Parquet. Whatever is wrong with one, and whoever wrote
-it, ends in :class:`BundleError`.
+Nothing in a bundle is executed: it holds JSON and raw numbers (old ones hold Parquet, too). Whatever is wrong with one,
+and whoever wrote it, ends in :class:`BundleError`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cofactor.bundle.lazy_rows import LaterRows, check
 from cofactor.bundle.manifest import MIGRATIONS
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.ids import IdMap
-from cofactor.data.interactions import Columns, Interactions
+from cofactor.data.interactions import Columns, Interactions, Reading
 from cofactor.data.items_only import ItemsOnly
 from cofactor.errors import BundleError, ConfigError
 from cofactor.model import DropsUsers, Model
@@ -37,8 +37,8 @@ Array = NDArray[Any]
 __all__ = ["MIGRATIONS", "check_writable", "info", "load", "save"]
 
 SMALL = 4 << 20
-"""Arrays up to this many bytes are read and checked whole, in some 5 ms, and so are Parquet files up to a quarter of
-it; larger ones are read when first used."""
+"""Arrays up to this many bytes are read and checked whole, in some 5 ms, and so are files of ids up to a quarter of it;
+larger ones are read when first used."""
 
 _ARRAYS, _USERS, _ITEMS = manifest.FILES
 _TABLE_LIMIT = 4 << 30
@@ -89,6 +89,7 @@ def without_users(rec: Fitted) -> Fitted:
         columns=data.columns,
         kind=data.kind,
         duplicates=data.duplicates,
+        reading=data.reading,
         item_table=data.item_table,
         item_features=data.item_features,
         name=data.name,
@@ -227,6 +228,7 @@ def _manifest(
             "columns": dataclasses.asdict(data.columns),
             "kind": data.kind,
             "duplicates": data.duplicates,
+            "reading": manifest.plain(dataclasses.asdict(data.reading)),
             "notes": list(data.notes),
             "user_features": None if data.user_features is None else list(data.user_features.names),
             "item_features": None if data.item_features is None else list(data.item_features.names),
@@ -264,11 +266,11 @@ def _contents(
 ) -> tuple[dict[str, Array], dict[str, Any]]:
     """The arrays by name, and (id map, side table) of "user" and "item", which may be unread."""
     ids = {}
-    for name, kind, count in ((_USERS, "user", m["data"]["users"]), (_ITEMS, "item", m["data"]["items"])):
-        wanted, what = m["files"][name], f"{name} of {path}"
+    for name, kind in zip(manifest.files_of(m)[1:], ("user", "item"), strict=True):
+        wanted, what, count = m["files"][name], f"{name} of {path}", m["data"][f"{kind}s"]
         with files.regular(folder, name, path, _TABLE_LIMIT) as (fd, size):
             files.check_size(size, wanted, what)
-            table = id_tables.Unread(fd, wanted, kind, count, what)
+            table = id_tables.Unread(fd, wanted, kind, count, what, old=name in manifest.OLD_FILES)
             ids[kind] = table.read() if verify or size <= SMALL // 4 else (table, table)
     wanted, what = m["files"][_ARRAYS], f"{_ARRAYS} of {path}"
     with files.regular(folder, _ARRAYS, path) as (fd, size):
@@ -340,6 +342,7 @@ def _data(
         columns=Columns(**facts["columns"]),
         kind=facts["kind"],
         duplicates=facts["duplicates"],
+        reading=_reading(facts),
         item_table=item_table,
         user_table=user_table,
         user_features=contents.features(arrays, "user", facts["user_features"], len(users), path),
@@ -349,13 +352,19 @@ def _data(
     )
 
 
+def _reading(facts: dict[str, Any]) -> Reading:
+    """How the table was read."""
+    found = dict(facts["reading"])
+    return Reading(**found | {"missing": None if found["missing"] is None else tuple(found["missing"])})
+
+
 def _items_data(
     facts: dict[str, Any], arrays: dict[str, Array], users: Any, items: Any, item_table: Any, path: str | Path
 ) -> Interactions:
     """The data of a bundle without users."""
     left = facts["items_only"]
     if isinstance(items, id_tables.Unread):
-        items, item_table = items.read()
+        items, item_table = items.ids(), items.table()
     counts = contents.item_counts(arrays, len(items), facts["rows"], path)
     return ItemsOnly.of(
         counts,
@@ -367,6 +376,7 @@ def _items_data(
         columns=Columns(**facts["columns"]),
         kind=facts["kind"],
         duplicates=facts["duplicates"],
+        reading=_reading(facts),
         item_table=item_table,
         item_features=contents.features(arrays, "item", facts["item_features"], len(items), path),
         name=facts["name"],

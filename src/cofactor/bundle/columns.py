@@ -23,6 +23,8 @@ Form = dict[str, Any]
 Arrays = dict[str, Array]
 
 _DEPTH = 8
+_FEW = 2_000
+"""Up to this many lists are made one by one, which needs no thread of polars."""
 _NUMBERS: dict[str, pl.DataType] = {
     "int8": pl.Int8(),
     "int16": pl.Int16(),
@@ -50,6 +52,9 @@ def _write(column: pl.Series, name: str, arrays: Arrays, depth: int) -> Form:
     dtype = column.dtype
     if depth > _DEPTH or dtype == pl.Object:
         raise BundleError(f"the column {column.name!r} of type {dtype} cannot be saved; change its type or drop it")
+    if dtype == pl.Null:
+        arrays[name] = np.zeros(len(column), dtype=np.bool_)
+        return {"type": "null"}
     form: Form = {}
     if column.null_count():
         form["gaps"] = True
@@ -59,9 +64,6 @@ def _write(column: pl.Series, name: str, arrays: Arrays, depth: int) -> Form:
             full = column.fill_null(False if word == "bool" else 0) if column.null_count() else column
             arrays[name] = full.to_numpy()
             return {"type": word, **form}
-    if dtype == pl.Null:
-        arrays[name] = np.zeros(len(column), dtype=np.bool_)
-        return {"type": "null"}
     if isinstance(dtype, (pl.List, pl.Array)):
         if isinstance(dtype, pl.Array):
             form["width"] = dtype.size
@@ -87,7 +89,8 @@ def _write(column: pl.Series, name: str, arrays: Arrays, depth: int) -> Form:
             **form,
         }
     if isinstance(dtype, pl.Enum):
-        form["words"] = dtype.categories.to_list()
+        form["words"] = len(dtype.categories)
+        _write(dtype.categories, f"{name}.words", arrays, depth + 1)
     if isinstance(dtype, pl.Decimal):
         form["digits"] = [dtype.precision, dtype.scale]
     if dtype == pl.Binary:
@@ -117,8 +120,15 @@ def read(form: Any, name: str, rows: int, take: Callable[[str], Array], what: st
         return _read(form, name, rows, take, 0)
     except BundleError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, pl.exceptions.PolarsError) as exc:
+    except BaseException as exc:
+        if not of_polars(exc):
+            raise
         raise BundleError(f"{what}: the column {name!r} cannot be made of its arrays ({str(exc)[:100]})") from None
+
+
+def of_polars(exc: BaseException) -> bool:
+    """Whether it is an ordinary error or a panic of polars (which is not an ``Exception``), and not an interrupt."""
+    return isinstance(exc, Exception) or type(exc).__name__ == "PanicException"
 
 
 class _Bad(ValueError):
@@ -156,8 +166,7 @@ def _read(form: Any, name: str, rows: int, take: Callable[[str], Array], depth: 
         if offsets[0] != 0 or (np.diff(offsets) < 0).any() or offsets[-1] > 1 << 40:
             raise _Bad("its lists overlap")
         inner = _read(form["of"], f"{name}.of", int(offsets[-1]), take, depth + 1)
-        values, cuts = inner.to_list(), offsets.tolist()
-        found = pl.Series([values[a:b] for a, b in pairwise(cuts)], dtype=pl.List(inner.dtype))
+        found = _lists(inner, offsets)
         if "width" in form:
             width = form["width"]
             found = _masked(found, there).cast(pl.Array(inner.dtype, width))
@@ -181,8 +190,23 @@ def _read(form: Any, name: str, rows: int, take: Callable[[str], Array], depth: 
             found = pl.Series([raw[a:b] for a, b in pairwise(cuts)], dtype=pl.Binary)
         else:
             text = packed.to_series()
-            found = text if word == "text" else _masked(text, there).cast(_worded(word, form))
+            words = _words(form, name, take, depth) if word == "enum" else None
+            found = text if word == "text" else _masked(text, there).cast(_worded(word, form, words))
     return _masked(found, there)
+
+
+def _lists(inner: pl.Series, offsets: Array) -> pl.Series:
+    """The values cut into lists."""
+    rows = len(offsets) - 1
+    if rows <= _FEW:
+        values, cuts = inner.to_list(), offsets.tolist()
+        return pl.Series([values[a:b] for a, b in pairwise(cuts)], dtype=pl.List(inner.dtype))
+    at = np.arange(rows, dtype=np.uint32)
+    of = pl.DataFrame({"at": np.repeat(at, np.diff(offsets)), "of": inner}).with_columns(pl.col("at").set_sorted())
+    grouped = of.group_by("at", maintain_order=True).agg("of")
+    found = pl.DataFrame({"at": at}).join(grouped, on="at", how="left", maintain_order="left")["of"]
+    none = pl.lit([], dtype=found.dtype)
+    return pl.select(pl.when(found.is_null()).then(none).otherwise(found)).to_series().rename("")
 
 
 def _masked(found: pl.Series, there: Array | None) -> pl.Series:
@@ -202,11 +226,18 @@ def _temporal(word: str, form: Form) -> pl.DataType:
     return pl.Duration(unit) if word == "duration" else pl.Datetime(unit, form.get("zone"))
 
 
-def _worded(word: str, form: Form) -> pl.DataType:
+def _words(form: Form, name: str, take: Callable[[str], Array], depth: int) -> pl.Series:
+    count = form["words"]
+    if type(count) is not int or not 0 <= count < 1 << 31:
+        raise _Bad("the number of its words makes no sense")
+    return _read({"type": "text"}, f"{name}.words", count, take, depth + 1)
+
+
+def _worded(word: str, form: Form, words: pl.Series | None) -> pl.DataType:
     if word == "category":
         return pl.Categorical()
-    if word == "enum":
-        return pl.Enum(form["words"])
+    if words is not None:
+        return pl.Enum(words)
     if word == "decimal":
         precision, scale = form["digits"]
         return pl.Decimal(precision, scale)

@@ -1,95 +1,174 @@
-"""Ids and side tables as Parquet: ``id`` first, then the side table's columns, named ``side:NAME``.
+"""Ids and side tables as arrays in one file: those of the ids are named ``id...``, those of the side table ``side...``.
 
-Written without compression. A reader can then hold a file to its word: a row takes at least a byte of the file, and no
-page unfolds into more than it is. The footer is checked for that before polars sees the file.
+What columns they make stands in the file's metadata. Ids that are text lie there end to end in ascending order (or with
+the order beside them), so that one of millions is found without a Python object for each.
 """
 
 from __future__ import annotations
 
-import io
+import contextlib
+import json
+import mmap
 import os
 import weakref
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from cofactor.bundle import files
-from cofactor.bundle.parquet import footer
+from cofactor import _tensors as tensors
+from cofactor.bundle import columns, files
+from cofactor.bundle.parquet import tables as parquet
 from cofactor.data.ids import IdMap
 from cofactor.errors import BundleError, DataError
 
-_COLUMN_LIMIT = 10_000
+Array = NDArray[Any]
+
+_ORDER, _LIMIT = "id.order", 10_000
+_FACTS = "columns"
+FEW = 1 << 16
+"""Up to this many ids that are text are made a column at once, which needs no kernel; more stay as they lie."""
 
 
 def write(file: BinaryIO, ids: IdMap, table: pl.DataFrame | None) -> None:
-    """Write ids and a side table that is aligned with them."""
-    frame = ids.values.alias("id").to_frame()
+    """Write ids and a side table that is aligned with them; BundleError for columns that cannot be saved."""
+    arrays: dict[str, Array] = {}
+    if ids.dtype == pl.String:
+        packed, order, form = ids.packed, ids.order, {"type": "text"}
+        arrays |= {"id.offsets": packed.offsets, "id.bytes": packed.data}
+        arrays |= {} if order is None else {_ORDER: order.astype(np.uint32, copy=False)}
+    else:
+        form, arrays = columns.write(ids.values, "id")
+    side = None
     if table is not None:
         if len(table) != len(ids):
             raise BundleError(f"the {ids.kind} table has {len(table):,} rows for {len(ids):,} ids")
-        frame = frame.with_columns(table[name].alias(f"side:{name}") for name in table.columns)
-    held = io.BytesIO()
-    try:
-        # In one group of rows: a reader then has each column in one piece, and copies nothing together.
-        frame.write_parquet(
-            held, compression="uncompressed", statistics=False, use_pyarrow=False, row_group_size=max(1, len(frame))
-        )
-    except BaseException as exc:
-        if not of_polars(exc):
-            raise
-        raise BundleError(f"the {ids.kind} table cannot be saved ({exc}); change the types of its columns") from None
-    footer.check(held.getvalue(), len(ids), f"the {ids.kind} table")
-    file.write(held.getbuffer())
+        side = {}
+        for at, column in enumerate(table):
+            side[column.name], found = columns.write(column, f"side.{at}")
+            arrays |= found
+    facts = json.dumps({"id": form, "side": side}, separators=(",", ":"), ensure_ascii=False)
+    tensors.write(file, arrays, {_FACTS: facts})
 
 
-def read(data: bytes, kind: str, rows: int, what: str) -> tuple[IdMap, pl.DataFrame | None]:
-    """The id map and the side table (None where there was none); BundleError unless there are ``rows`` rows."""
-    footer.check(data, rows, what)
-    try:
-        frame = pl.read_parquet(data, use_pyarrow=False, memory_map=False, glob=False)
-    except BaseException as exc:
-        if not of_polars(exc):
+class IdTable:
+    """The ids and the side table of ``rows`` users or items in the bytes of a file (uint8, in memory or mapped).
+
+    BundleError where the file's arrays are not those of its columns. Those of texts stay where they are.
+    """
+
+    def __init__(self, held: Array, kind: str, rows: int, what: str) -> None:
+        self.kind, self.rows, self.what, self.held = kind, rows, what, held
+        self.arrays = tensors.views(held, what)
+        found = tensors.parse_json(tensors.facts(held, what).get(_FACTS, "").encode(), f"{what}: its columns")
+        side = found.get("side") if isinstance(found, dict) else None
+        if not isinstance(found, dict) or set(found) != {"id", "side"} or not isinstance(side, (dict, type(None))):
+            raise BundleError(f"{what} does not say what its columns are; save the model again")
+        if side is not None and len(side) > _LIMIT:
+            raise BundleError(f"{what} has {len(side):,} columns; at most {_LIMIT:,} are allowed")
+        self.form, self.side = found["id"], side
+        known = {name for name in self.arrays if name.startswith("id")}
+        if odd := [name for name in self.arrays if name not in known and not name.startswith("side.")]:
+            raise BundleError(f"{what} holds an array {min(odd)!r} that belongs to nothing")
+
+    def ids(self) -> IdMap:
+        """The ids, checked whole."""
+        left = {name: array for name, array in self.arrays.items() if name.startswith("id")}
+        try:
+            if self.form == {"type": "text"}:
+                order = self._order(left.pop(_ORDER, None))
+                packed = columns.packed_text("id", self.rows, lambda name: left.pop(name))
+                if self.rows > FEW:
+                    packed.check(order, self._let_go)
+                    ids = IdMap.of_packed(packed, self.kind, order)
+                else:
+                    ids = IdMap(packed.to_series(), self.kind)
+            else:
+                ids = IdMap(columns.read(self.form, "id", self.rows, left.pop, self.what), self.kind)
+        except BundleError:
             raise
-        raise BundleError(f"{what} cannot be read ({str(exc)[:100]}); save the model again") from None
-    names = frame.columns
-    if len(frame) != rows or not names or names[0] != "id" or len(names) > _COLUMN_LIMIT:
-        raise BundleError(f"{what} does not hold {rows:,} ids; save the model again")
-    if not all(name.startswith("side:") for name in names[1:]):
-        raise BundleError(f"{what} has columns that do not belong there; save the model again")
-    try:
-        ids = IdMap(frame["id"], kind)
-    except DataError as exc:
-        raise BundleError(f"{what}: {exc}") from None
-    if len(names) == 1:
-        return ids, None
-    return ids, frame.select(pl.col(name).alias(name.removeprefix("side:")) for name in names[1:])
+        except (DataError, ValueError, KeyError) as exc:
+            why = f"there is no array {exc}" if isinstance(exc, KeyError) else str(exc)[:200]
+            raise BundleError(f"{self.what} does not hold {self.rows:,} {self.kind} ids: {why}") from None
+        self._nothing_left(left)
+        return ids
+
+    def table(self) -> pl.DataFrame | None:
+        """The side table, in memory; None where there was none."""
+        left = {name: array for name, array in self.arrays.items() if name.startswith("side.")}
+        found = [
+            columns.read(form, f"side.{at}", self.rows, left.pop, self.what).rename(name)
+            for at, (name, form) in enumerate((self.side or {}).items())
+        ]
+        self._nothing_left(left)
+        self._let_go()
+        return None if self.side is None else pl.DataFrame(found)
+
+    def _order(self, order: Array | None) -> Array | None:
+        if order is not None and (order.dtype != np.uint32 or order.shape != (self.rows,)):
+            raise BundleError(f"the array {_ORDER!r} of {self.what} is {order.dtype} {order.shape}")
+        return None if order is None else order.view(np.ndarray)
+
+    def _nothing_left(self, arrays: Mapping[str, Array]) -> None:
+        if arrays:
+            raise BundleError(f"{self.what} holds an array {min(arrays)!r} that belongs to nothing")
+
+    def _let_go(self) -> None:
+        """Pages of a mapped file that were looked at need not count as memory of this process."""
+        mapped = getattr(self.held, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            with contextlib.suppress(OSError, ValueError):
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class Unread:
-    """The ids and side table of ``rows`` users or items in an open file, which stays open until they are read.
+    """The ids and side table of ``rows`` users or items in an open file, which stays open until one of them is read.
 
     So they are those of one and the same bundle, even where that is replaced meanwhile. ``wanted`` is what the manifest
-    says of the file. BundleError for more rows than bytes: nobody may make arrays for them.
+    says of the file; ``old``: it is Parquet. BundleError for more rows than bytes: nobody may make arrays for them.
     """
 
-    def __init__(self, fd: int, wanted: Mapping[str, Any], kind: str, rows: int, what: str) -> None:
+    def __init__(self, fd: int, wanted: Mapping[str, Any], kind: str, rows: int, what: str, *, old: bool) -> None:
         if rows > wanted["bytes"]:
             raise BundleError(f"{what} cannot hold {rows:,} rows in {wanted['bytes']:,} bytes; save the model again")
-        self.fd, self.wanted, self.kind, self.rows, self.what = os.dup(fd), wanted, kind, rows, what
-        weakref.finalize(self, os.close, self.fd)
+        self.fd, self.wanted, self.kind, self.rows, self.what, self.old = os.dup(fd), wanted, kind, rows, what, old
+        self._opened: IdTable | tuple[IdMap, pl.DataFrame | None] | None = None
+        self._close = weakref.finalize(self, os.close, self.fd)
 
     def __len__(self) -> int:
         return self.rows
 
+    def ids(self) -> IdMap:
+        """Read and check them; BundleError where the file is not what the manifest says, or not proper."""
+        found = self._found(mapped=True)
+        return found.ids() if isinstance(found, IdTable) else found[0]
+
+    def table(self) -> pl.DataFrame | None:
+        """The side table, likewise."""
+        found = self._found(mapped=True)
+        return found.table() if isinstance(found, IdTable) else found[1]
+
     def read(self) -> tuple[IdMap, pl.DataFrame | None]:
-        """Read and check them whole; BundleError where the file is not what the manifest says, or not proper."""
-        content = files.begun(self.fd, self.wanted["bytes"])
-        files.check_size(len(content), self.wanted, self.what)
-        files.check_digest(files.digest_of(content), self.wanted, self.what)
-        return read(content, self.kind, self.rows, self.what)
+        """Both, in memory."""
+        found = self._found(mapped=False)
+        return (found.ids(), found.table()) if isinstance(found, IdTable) else found
 
-
-def of_polars(exc: BaseException) -> bool:
-    """Whether it is an ordinary error or a panic of polars (which is no ``Exception``), and not an interrupt."""
-    return isinstance(exc, Exception) or type(exc).__name__ == "PanicException"
+    def _found(self, mapped: bool) -> IdTable | tuple[IdMap, pl.DataFrame | None]:
+        if self._opened is None:
+            size = self.wanted["bytes"]
+            if mapped and not self.old:
+                files.check_size(os.fstat(self.fd).st_size, self.wanted, self.what)
+                files.check_digest(files.digest_of_file(self.fd), self.wanted, self.what)
+                self._opened = IdTable(tensors.map_file(self.fd, size), self.kind, self.rows, self.what)
+            else:
+                content = files.held(self.fd, size)
+                files.check_size(len(content), self.wanted, self.what)
+                files.check_digest(files.digest_of(content.data), self.wanted, self.what)
+                if self.old:
+                    self._opened = parquet.read(content.tobytes(), self.kind, self.rows, self.what)
+                else:
+                    self._opened = IdTable(content, self.kind, self.rows, self.what)
+            self._close()  # what is mapped is open by itself
+        return self._opened

@@ -44,10 +44,10 @@ class _Codes:
 
 
 class _Stored:
-    """A field of ids or of their side table: the two are read together, once, before anybody gets either."""
+    """A field of ids or of their side table, which is read once, before anybody gets it."""
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
-        self.name, self.kind = name, name.partition("_")[0]
+        self.name = name
 
     def __set__(self, rows: Any, value: Any) -> None:
         vars(rows)[self.name] = value
@@ -55,9 +55,7 @@ class _Stored:
     def __get__(self, rows: Any, owner: type[Any]) -> Any:
         found = vars(rows)[self.name]
         if isinstance(found, Unread):
-            ids, table = found.read()
-            vars(rows).update({f"{self.kind}_ids": ids, f"{self.kind}_table": table})
-            found = vars(rows)[self.name]
+            found = vars(rows)[self.name] = found.ids() if self.name.endswith("_ids") else found.table()
         return found
 
 

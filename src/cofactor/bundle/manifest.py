@@ -15,12 +15,15 @@ from typing import Any
 from cofactor._tensors import parse_json
 from cofactor.data.kind import KINDS
 from cofactor.data.repeats import POLICIES
-from cofactor.errors import BundleError
+from cofactor.data.written_dates import check_dates
+from cofactor.errors import BundleError, ConfigError
 
-VERSION = 4
+VERSION = 5
 LIMIT = 32 << 20
 FORMAT = "cofactor-bundle"
-FILES = ("arrays.safetensors", "users.parquet", "items.parquet")
+FILES = ("arrays.safetensors", "users.safetensors", "items.safetensors")
+OLD_FILES = ("arrays.safetensors", "users.parquet", "items.parquet")
+"""Those of versions up to 4."""
 INDEX = "index.usearch"
 """The file of the index, where there is one."""
 
@@ -62,6 +65,7 @@ _DATA: dict[str, tuple[type, ...]] = {
     "columns": (dict,),
     "kind": (str,),
     "duplicates": (str, type(None)),
+    "reading": (dict,),
     "notes": (list,),
     "user_features": (list, type(None)),
     "item_features": (list, type(None)),
@@ -75,6 +79,14 @@ _ITEMS_ONLY: dict[str, tuple[type, ...]] = {
     "liked": (float,),
     "slack": (float, type(None)),
     "timed": (bool,),
+}
+_READING: dict[str, tuple[type, ...]] = {
+    "behaviour": (str, bool, type(None)),
+    "weights": (dict, type(None)),
+    "dates": (str, type(None)),
+    "missing": (list, type(None)),
+    "missing_ids": (str,),
+    "fold_ids": (bool,),
 }
 _COLUMNS: dict[str, tuple[type, ...]] = {
     "user": (str,),
@@ -149,7 +161,20 @@ def _from_3(old: Manifest) -> Manifest:
     return old | {"format_version": 4, "index": None, "data": {**old["data"], "items_only": None}}
 
 
-MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0, 1: _from_1, 2: _from_2, 3: _from_3}
+def _from_4(old: Manifest) -> Manifest:
+    """Version 4 had ids and side tables as Parquet; such files are read as they are. It did not say how the table had
+    been read."""
+    reading = dict.fromkeys(_READING) | {"missing_ids": "error", "fold_ids": False}
+    return old | {"format_version": 5, "data": {**old["data"], "reading": reading}}
+
+
+MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {
+    0: _from_0,
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+    4: _from_4,
+}
 """From a format version to the function that makes the next one of its manifest."""
 
 
@@ -164,7 +189,7 @@ def parse(text: bytes, what: str) -> Manifest:
     found = parse_json(text, what)
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise BundleError(f"{what} is not the manifest of a model saved by cofactor")
-    version = found.get("format_version")
+    version = wrote = found.get("format_version")
     if type(version) is not int or not (version == VERSION or version in MIGRATIONS):
         raise BundleError(
             f"{what} has the format version {str(version)[:40]}; this cofactor reads {min(MIGRATIONS, default=VERSION)}"
@@ -178,16 +203,23 @@ def parse(text: bytes, what: str) -> Manifest:
         except (KeyError, TypeError, AttributeError) as exc:
             raise BundleError(f"{what} is not a proper manifest of version {version} (lacks {exc})") from None
         version += 1
-    _check(found, what)
+    _check(found, what, FILES if wrote == VERSION else OLD_FILES)
     whole: Manifest = found
     return whole
 
 
-def _check(m: Manifest, what: str) -> None:
+def files_of(m: Manifest) -> tuple[str, str, str]:
+    """The files of the arrays, the users and the items of a bundle."""
+    return FILES if set(FILES) <= set(m["files"]) else OLD_FILES
+
+
+def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
     _fields(m, _TOP, what)
     _fields(m["data"], _DATA, f"{what}: data")
     _fields(m["data"]["columns"], _COLUMNS, f"{what}: columns")
-    files = (*FILES, INDEX) if m["index"] is not None else FILES
+    _fields(m["data"]["reading"], _READING, f"{what}: reading")
+    _check_reading(m["data"]["reading"], what)
+    files = (*names, INDEX) if m["index"] is not None else names
     if set(m["files"]) != set(files):
         raise BundleError(f"{what} names other files than {', '.join(files)}")
     if m["index"] is not None:
@@ -232,6 +264,19 @@ def _check(m: Manifest, what: str) -> None:
             raise BundleError(f"{what}: figures must be numbers")
     if not -(1 << 127) < m["seed"] < 1 << 127:
         raise BundleError(f"{what}: the seed makes no sense")
+
+
+def _check_reading(reading: dict[str, Any], what: str) -> None:
+    if not all(_number(x) and x is not None and x >= 0 for x in (reading["weights"] or {}).values()):
+        raise BundleError(f"{what}: weights of behaviours must be numbers, 0 or more")
+    if not all(isinstance(x, str) or _number(x) for x in reading["missing"] or []):
+        raise BundleError(f"{what}: values that mean no rating must be numbers or texts")
+    if reading["missing_ids"] not in ("error", "drop", "keep") or reading["behaviour"] is True:
+        raise BundleError(f"{what}: how the table was read makes no sense")
+    try:
+        check_dates(reading["dates"])
+    except ConfigError as exc:
+        raise BundleError(f"{what}: {exc}") from None
 
 
 def _fields(found: Any, wanted: dict[str, tuple[type, ...]], what: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
@@ -16,6 +17,7 @@ from cofactor.data.catalog import DATASETS
 from cofactor.data.datasets import load_dataset
 from cofactor.data.interactions import Interactions
 from cofactor.data.read import read
+from cofactor.data.read_alike import read_alike
 from cofactor.errors import ConfigError, DataError, did_you_mean
 from cofactor.models.base.config import parse_value
 from cofactor.recommend.batch.list_files import check_lists as check_lists
@@ -189,8 +191,6 @@ def read_ratings(
 ) -> Interactions:
     """Ratings from a file (and side tables ``items``, ``users``), or a dataset by its name; notes go to stderr.
     ``reading``: the flags of :mod:`cofactor.cli.reading_flags`."""
-    from pathlib import Path
-
     if source in DATASETS and not Path(source).exists():
         data = load_dataset(source)
     else:
@@ -215,12 +215,16 @@ def read_test(
     **ways: Any,
 ) -> Interactions:
     """Held-out ratings from a file that is like the training table, unless it is said otherwise."""
-    mine = rec.data.columns
-    if not (ways.get("kind") or ways.get("count") or ways.get("behaviour")):
-        ways["kind"] = rec.data.kind  # what a few rows look like is another question
-    return read_ratings(
-        source, user or mine.user, item or mine.item, rating or mine.rating or False, time or mine.time or False, **ways
-    )
+    if source in DATASETS and not Path(source).exists():
+        return read_ratings(source, user, item, rating, time, **ways)
+    quiet, sep, encoding = (ways.pop(name, None) for name in ("quiet", "sep", "encoding"))
+    roles = zip(("user", "item", "rating", "time"), map(column, (user, item, rating, time)))
+    options = {name: given for name, given in roles if given is not None} | reading_options(ways)
+    data = read_alike(source, rec.data, sep=separator(sep), encoding=encoding, **options)
+    if not quiet:
+        for note in data.notes:
+            say(f"note: {note}")
+    return data
 
 
 def read_lines(path: str) -> list[str]:

@@ -50,3 +50,10 @@ def group_kernels() -> ModuleType:
     from cofactor.kernels import group
 
     return group
+
+
+def text_kernels() -> ModuleType:
+    """The kernels that check many texts, imported when they are first needed."""
+    from cofactor.kernels import texts
+
+    return texts

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor.data.column_names import says_taken
 from cofactor.errors import ConfigError, DataError, did_you_mean
 
 _BACK = frozenset(
@@ -27,6 +28,8 @@ _BACK = frozenset(
     ]
 )
 """Behaviours that take something back or say no: they count 0 unless they are given a weight."""
+_NOT_TAKEN, _TAKEN = frozenset(("0", "00", "false")), frozenset(("1", "10", "true"))
+"""What stands in a column that says whether something that was shown was taken, without its marks (0.0 is 00)."""
 
 
 def check_weights(weights: Any) -> dict[str, float] | None:
@@ -59,7 +62,8 @@ def weigh(column: pl.Series, weights: dict[str, float] | None) -> tuple[pl.Serie
             f"column {column.name!r} has {len(names):,} different values, so it does not say what happened; name"
             " another with behaviour=..., or behaviour=False"
         )
-    found = {name: 0.0 if "".join(c for c in name.lower() if c.isalnum()) in _BACK else 1.0 for name in names}
+    back = _BACK | _NOT_TAKEN if says_taken(column.name) or set(names) <= _NOT_TAKEN | _TAKEN else _BACK
+    found = {name: 0.0 if "".join(c for c in name.lower() if c.isalnum()) in back else 1.0 for name in names}
     if weights is not None:
         check_behaviours(weights, names, f"column {column.name!r}")
         found = {name: weights.get(name, 0.0) for name in names}

@@ -22,11 +22,11 @@ _KNOWN = {
         beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id goods_id goods subject
         subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id url page title name i""",
     "rating": """rating ratings score scores stars star_rating overall value values rate preference user_rating
-        review_score overall_rating review_overall play_count plays listen_count listens scrobbles count weight quantity
-        qty r""",
-    "time": """timestamp time date datetime ts unix_time unix_review_time review_time rated_at created_at event_time
-        created review_date utc_timestamp utc_time rating_timestamp rating_date invoice_date order_date
-        purchase_date date_added t_dat day t""",
+        review_score overall_rating review_overall play_count plays listen_count listens scrobbles count cnt weight
+        quantity qty r""",
+    "time": """timestamp timestamp_ms time_ms time date datetime ts unix_time unix_review_time review_time rated_at
+        created_at event_time created review_date utc_timestamp utc_time rating_timestamp rating_date invoice_date
+        order_date purchase_date date_added t_dat day t""",
     "behaviour": """event event_type behaviour behavior behaviour_type behavior_type action action_type interaction
         interaction_type event_name""",
 }
@@ -35,12 +35,13 @@ _ABROAD = {
         utilisateur id_utilisateur id_client utente gebruiker klant klant_id użytkownik klient 用户 用户id 用户编号
         ユーザー ユーザーid пользователь клиент""",
     "item": """artikel artikel_id artikel_nr artikelnummer produkt produkt_id articulo artículo articolo producto
-        id_producto produto produit id_produit prodotto pelicula película livre libro buch livro 商品 商品id 物品 电影
+        id_producto produto produit id_produit prodotto pelicula película livre libro buch livro 商品 商品id 物品 物品id
+        电影 电影id 图书 图书id 歌曲 歌曲id
         アイテム 映画 товар фильм книга""",
     "rating": """bewertung calificacion calificación puntuacion puntuación valoracion valoración note voto valutazione
-        avaliacao avaliação nota beoordeling ocena 评分 評価 оценка рейтинг menge anzahl cantidad quantite quantité
+        avaliacao avaliação nota beoordeling ocena 评分 打分 評価 оценка рейтинг menge anzahl cantidad quantite quantité
         quantita quantità quantidade aantal 数量 количество""",
-    "time": """datum zeit zeitstempel fecha horodatage 时间 日期 時間 日時 дата время""",
+    "time": """datum zeit zeitstempel fecha horodatage 时间 日期 评论时间 時間 日時 дата время""",
 }
 """The same in other languages; these come last."""
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -63,6 +64,9 @@ _WORDS = {
 }
 _STEMS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
 """Words by which a column is known that has others in its name too, such as ``beer_rating``."""
+_TAKEN = "click clicked is_click is_clicked clk click_label converted conversion is_purchased purchased bought"
+OUTCOMES = tuple(_TAKEN.split())
+"""Names of a column that is 0 where something was only shown and 1 where it was taken, the widest first."""
 _FACTS = """age gender sex city state country region zip location lat lon latitude longitude segment type agent group
     category categories genre genres price cost brand year count counts number num total average avg mean max min std
     helpful compliment vote votes sentiment critic imdb meta predicted text description summary image link status level
@@ -109,6 +113,32 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
     elif role == "rating":
         alike = [name for name in alike if sample[name].dtype != pl.String or _numbers_in(sample[name])]
     return alike[0] if len(alike) == 1 else None
+
+
+def is_usual(name: str, role: str) -> bool:
+    """Whether a column has one of the usual names of a role."""
+    return plain_name(name) in {plain_name(synonym) for synonym in SYNONYMS[role]}
+
+
+def outcome_of(sample: pl.DataFrame, names: Sequence[str]) -> str | None:
+    """The column that is 0 where something was only shown, and 1 where it was taken."""
+    plain = {plain_name(name): name for name in reversed(names)}
+    found = [plain[plain_name(one)] for one in OUTCOMES if plain_name(one) in plain]
+    return next((name for name in found if says_taken(name) and _two_valued(sample[name])), None)
+
+
+def says_taken(name: str) -> bool:
+    """Whether a column is named as one that is 0 where something was only shown."""
+    return plain_name(name) in {plain_name(one) for one in OUTCOMES}
+
+
+def _two_valued(values: pl.Series) -> bool:
+    present = values.drop_nulls()
+    if values.dtype == pl.Boolean:
+        return len(present) > 0
+    return (
+        values.dtype.is_numeric() and len(present) > 0 and present.cast(pl.Float64).unique().sort().to_list() == [0, 1]
+    )
 
 
 def unsure_times(sample: pl.DataFrame, names: Sequence[str]) -> list[str]:

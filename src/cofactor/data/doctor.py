@@ -12,13 +12,16 @@ import polars as pl
 from cofactor.data import behaviours, doctor_checks, roles
 from cofactor.data import values as of_values
 from cofactor.data.arrays import Array
+from cofactor.data.coded import coded_column
 from cofactor.data.doctor_checks import Finding, Severity
 from cofactor.data.factorize import factorize
+from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Columns, Interactions
 from cofactor.data.kind import Kind, check_kind
 from cofactor.data.open import open_table
-from cofactor.data.read import kind_of, read
-from cofactor.data.rows import with_roles
+from cofactor.data.read import kind_of
+from cofactor.data.read_alike import read_alike
+from cofactor.data.rows import with_roles, without_case
 from cofactor.data.side_tables import align
 from cofactor.data.tables import Table
 from cofactor.data.timestamps import to_seconds
@@ -133,7 +136,7 @@ def check(
         found.extend(doctor_checks.look_alikes(data.user_ids))
         found.extend(doctor_checks.look_alikes(data.item_ids))
     if valid is not None:
-        other = valid if isinstance(valid, Interactions) else read(valid, **options)
+        other = valid if isinstance(valid, Interactions) else read_alike(valid, data, **options)
         found.extend(doctor_checks.leaks(data, other))
     found.sort(key=lambda f: _RANK[f.severity])
     costs = pl.DataFrame() if estimate is None else estimate(data)
@@ -210,8 +213,11 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
     dates = check_dates(options.get("dates"))
     seconds = _seconds(series["time"], found, dates) if "time" in series else None
     keep = pl.Series(fine)
-    user_ids, users = factorize(_whole(series["user"].filter(keep)), "user")
-    item_ids, items = factorize(_whole(series["item"].filter(keep)), "item")
+    fold = bool(options.get("fold_ids"))
+    (user_ids, users, said_of_users), (item_ids, items, said_of_items) = (
+        _coded(series[role].filter(keep), role, table.parsed_at_once, fold, found) for role in ("user", "item")
+    )
+    notes += said_of_users + said_of_items
     valued = dict(columns.columns)
     used = Columns(*(valued.get(role) for role in ("user", "item", "rating", "time")))  # type: ignore[arg-type]
     times = None if seconds is None else seconds[fine]
@@ -259,6 +265,19 @@ def _numbers(column: pl.Series) -> Array:
         column = of_values.as_numbers(column)
     numbers: Array = column.cast(pl.Float32, strict=False).fill_null(float("nan")).to_numpy()
     return numbers
+
+
+def _coded(
+    column: pl.Series, role: str, tidy: bool, fold: bool, found: list[Finding]
+) -> tuple[IdMap, Array, list[str]]:
+    """Ids and codes as :func:`cofactor.read` makes them; what it would refuse is a finding."""
+    if fold and column.dtype == pl.String:
+        column = without_case(column)
+    try:
+        return coded_column(column, role, column.name, tidy)
+    except DataError as error:
+        found.append(Finding("error", "ids", f"{role}s", str(error), len(column), (), "mend that column"))
+        return *factorize(_whole(column), role), []
 
 
 def _whole(column: pl.Series) -> pl.Series:

@@ -13,6 +13,7 @@ import polars as pl
 from cofactor.data.ids import Array, IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.data.kind import no_rating as codes_of
+from cofactor.data.rows import without_case
 from cofactor.data.timestamps import is_order
 from cofactor.data.values import NO_IDS, NOTHING, as_numbers
 
@@ -111,7 +112,7 @@ def look_alikes(ids: IdMap) -> Iterator[Finding]:
     if ids.values.dtype != pl.String:
         return
     text = ids.values
-    plain = text.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
+    plain = without_case(text)
     number = plain.str.contains(r"^\d+$")
     plain = plain.str.replace(r"^0+(\d)", "$1").zip_with(number, plain)
     groups = pl.DataFrame({"id": text, "plain": plain}).group_by("plain", maintain_order=True).agg("id")
@@ -126,7 +127,7 @@ def look_alikes(ids: IdMap) -> Iterator[Finding]:
             what,
             len(groups),
             shown,
-            "fold_ids=True (--fold-ids) makes those that differ in case and blanks one, if they are the same",
+            "reading with fold_ids=True (--fold-ids) makes one of those that differ in case and blanks",
         )
     share = float(number.mean() or 0.0)  # type: ignore[arg-type]
     if 0 < share < 0.1 or 0.9 < share < 1:

@@ -53,8 +53,8 @@ class IdMap:
 
     @classmethod
     def of_packed(cls, packed: PackedText, kind: str, order: Array | None = None) -> Self:
-        """Of texts that may lie in a mapped file. They ascend, or do so in ``order``. They are looked at when asked
-        for: DataError comes then, where they are not texts, or are not distinct."""
+        """Of texts that may lie in a mapped file. They ascend, or do so in ``order``: see :meth:`PackedText.check`.
+        Otherwise what is asked for gives DataError where it is not text."""
         made = cls.__new__(cls)
         made.kind, made.dtype = kind, pl.String()
         made._values, made._packed, made._table, made._lookup = None, packed, None, None
@@ -81,6 +81,17 @@ class IdMap:
         if self._order is None:
             self._order = self.values.arg_sort().to_numpy()
         return self._order if len(self._order) else None
+
+    @property
+    def packed(self) -> PackedText:
+        """Ids that are text, end to end."""
+        return PackedText.of(self.values) if self._packed is None else self._packed
+
+    def head(self, n: int) -> pl.Series:
+        """The first ``n`` ids."""
+        if self._values is not None or self._packed is None:
+            return self.values.head(n)
+        return self._packed.head(n).to_series().rename(self.kind)
 
     def __len__(self) -> int:
         return len(self._packed if self._values is None and self._packed is not None else self.values)
@@ -196,7 +207,7 @@ class IdMap:
                 f"unknown {self.kind} {value!r}: it is {theirs}, but {self.kind} ids are {mine} here; write {other!r}."
             )
         if mine == "text":
-            return f"unknown {self.kind} {value!r}.{did_you_mean(value, self.values.head(100_000))}"
+            return f"unknown {self.kind} {value!r}.{did_you_mean(value, self.head(100_000))}"
         return f"unknown {self.kind} {value!r}; {self.kind} ids are {mine} here{self._range()}."
 
     def encode(self, values: Sequence[Any] | pl.Series | Array, *, strict: bool = False) -> Array:

@@ -6,6 +6,7 @@ maps, so a code means the same user or item in every part of a split.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self, cast
@@ -15,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._html import lines_html, table_html
+from cofactor.data.arrays import group_kernels
 from cofactor.data.ids import IdMap
 from cofactor.data.kind import Kind, guess_kind, scale_of
 
@@ -78,8 +80,7 @@ def frozen(array: Array, dtype: Any) -> Array:
 
 def csr(rows: Array, cols: Array, values: Array, n_rows: int, n_cols: int) -> CSR:
     """Group aligned arrays by row; columns ascend within a row, equal pairs keep their order. O(n)."""
-    from cofactor.kernels import group
-
+    group = group_kernels()
     rows, cols = frozen(rows, np.int32), frozen(cols, np.int32)
     values = frozen(values, np.float32)
     n = len(rows)
@@ -108,6 +109,20 @@ class Columns:
     item: str = "item"
     rating: str | None = "rating"
     time: str | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a table was read: what a later table of the same source needs, so as to be read alike. The fields are the
+    arguments of :func:`cofactor.read` of these names; ``behaviour`` and ``dates`` as they were found (None: not
+    known)."""
+
+    behaviour: str | Literal[False] | None = None
+    weights: Mapping[str, float] | None = None
+    dates: str | None = None
+    missing: tuple[float | str | None, ...] | None = None
+    missing_ids: str = "error"
+    fold_ids: bool = False
 
 
 _UNKNOWN = cast(Kind, "")
@@ -144,6 +159,8 @@ class Interactions:
     """What the values mean; guessed from them where it is not given."""
     duplicates: Duplicates | None = None
     """How rows of the same user and item become one: the policy of :func:`cofactor.read`; None: the usual one."""
+    reading: Reading = Reading()
+    """How the table was read, for later tables of the same source."""
     unmerged: Interactions | None = None
     """The rows before that, where any were merged; see :attr:`events`."""
 

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.data.ids import IdMap
-from cofactor.data.interactions import CSR, Columns, Features, Interactions
+from cofactor.data.interactions import CSR, Columns, Features, Interactions, Reading
 from cofactor.data.kind import Kind
 from cofactor.errors import ConfigError
 
@@ -60,6 +60,7 @@ class ItemsOnly(Interactions):
         columns: Columns,
         kind: Kind,
         duplicates: Any,
+        reading: Reading,
         item_table: pl.DataFrame | None,
         item_features: Features | None,
         name: str,
@@ -81,6 +82,7 @@ class ItemsOnly(Interactions):
             notes=notes,
             kind=kind,
             duplicates=duplicates,
+            reading=reading,
         )
         vars(made).update(item_counts=item_counts, limits=limits, scale_limits=scale_limits)
         return made

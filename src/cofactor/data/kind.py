@@ -30,6 +30,7 @@ _COUNT_WORDS = frozenset(
         "playcount",
         "count",
         "counts",
+        "cnt",
         "weight",
         "listens",
         "listening",
@@ -138,6 +139,8 @@ def guess_kind(values: NDArray[Any], column: str | None = "rating") -> Guess:
         if _stretch(found, counts) > TAIL:
             return Guess("counts", f"{shown} with a long tail")
         return Guess("ratings", f"{shown} without a long tail", codes)
+    if len(found) == 2 and found[1] == 2 * found[0] and counts[0] > 3 * counts[1]:
+        return Guess("counts", f"{found[1]:g} beside {found[0]:g}, which is far commoner")
     if _few_but_counted(found, counts):
         return Guess("counts", f"{shown}, the smallest most often, with a long tail")
     return Guess("ratings", f"{shown}: a scale", codes)
@@ -196,7 +199,7 @@ def no_rating(values: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.bool_]:
     return marks
 
 
-_SURE = """plays playcount listens listening scrobbles quantity qty amount amounts units hours minutes playtime
+_SURE = """cnt plays playcount listens listening scrobbles quantity qty amount amounts units hours minutes playtime
     playtimeforever watched dwell clicks views visits purchases frequency freq spend spent occurrences"""
 _AMOUNTS = frozenset(_SURE.split())
 """Words of counts that mean nothing else, in the name of a column."""

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor.data.arrays import group_kernels
+
 BLOCK = 1 << 18
 """Bytes that are read and looked at together: few enough to stay in cache."""
 
@@ -37,9 +39,7 @@ def in_file(path: Path, sep: int, quote: int) -> bool:
 
 
 def _within(text: NDArray[np.uint8], sep: int, quote: int) -> bool:
-    from cofactor.kernels.group import has_leading_zero
-
-    return bool(has_leading_zero(text, sep, quote))
+    return bool(group_kernels().has_leading_zero(text, sep, quote))
 
 
 def _zero_first(start: bytes) -> bool:

@@ -160,6 +160,8 @@ def _open_file(path: Path, ways: _Ways, label: str | None = None) -> Table:
         return columnar.open_columnar(path, how, label)
     if head.startswith(databases.SQLITE):
         return databases.open_sqlite(path, ways.table)
+    if head[8:12] == databases.DUCKDB:
+        return databases.open_duckdb(path, ways.table, label)
     if _held(head):
         return _open_bytes(path.read_bytes(), label, ways)
     return open_delimited(path, None, label, ways.sep, ways.encoding, ways.header, ways.named)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from cofactor.data.arrays import text_kernels
 
 Array = NDArray[Any]
 
@@ -67,6 +69,32 @@ class PackedText(Sequence[str]):
             return at if at < len(self) and self[at] == text else -1
         at = bisect_left(order, text, key=self.__getitem__)
         return int(order[at]) if at < len(self) and self[int(order[at])] == text else -1
+
+    def check(self, order: Array | None = None, done: Callable[[], object] = lambda: None) -> None:
+        """ValueError unless all are texts that lie in the bytes and ascend (taken in ``order``, where that is given, in
+        which each stands once). One pass, or two; ``done`` is called now and then: what was looked at may be let go."""
+        kernels, n = text_kernels(), len(self)
+        none = np.empty(0, dtype=np.uint32)
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (order is not None and len(order) != n):
+            raise ValueError("the offsets do not span the bytes")
+        for lo in range(0, n, _PART):
+            hi = min(lo + _PART, n)
+            if kernels.first_outside(self.offsets, self.data, lo, hi) >= 0:
+                raise ValueError("a text lies outside its bytes")
+            some = self.data[int(self.offsets[lo]) : int(self.offsets[hi])]
+            if len(some) and some.max() > 127:
+                some.tobytes().decode()
+            if order is None and kernels.first_not_above(self.offsets, self.data, none, lo, hi) >= 0:
+                raise ValueError("the texts do not ascend")
+            done()
+        for lo in range(0, 0 if order is None else n, _PART):
+            if kernels.first_not_above(self.offsets, self.data, order, lo, min(lo + _PART, n)) >= 0:
+                raise ValueError("the texts do not ascend")
+        done()
+
+    def head(self, n: int) -> PackedText:
+        """The first ``n`` texts."""
+        return PackedText(self.offsets[: min(n, len(self)) + 1], self.data)
 
     def gather(self, positions: Array) -> pl.Series:
         """The texts at these positions."""

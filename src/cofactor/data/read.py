@@ -16,7 +16,7 @@ from cofactor.data import behaviours, timestamps, values
 from cofactor.data.arrays import Array, gathered
 from cofactor.data.coded import coded_column, refuse_second_header, refuse_texts_for_nothing, streamed_ids
 from cofactor.data.ids import IdMap
-from cofactor.data.interactions import Columns, Duplicates, Interactions
+from cofactor.data.interactions import Columns, Duplicates, Interactions, Reading
 from cofactor.data.item_facts import described
 from cofactor.data.kind import Kind, check_kind, guess_kind
 from cofactor.data.open import open_table
@@ -24,7 +24,7 @@ from cofactor.data.repeats import check_duplicates, count_repeats, merged, usual
 from cofactor.data.roles import Roles
 from cofactor.data.rows import MissingIds, cleaned, with_roles
 from cofactor.data.tables import Table
-from cofactor.data.written_dates import check_dates
+from cofactor.data.written_dates import check_dates, told
 from cofactor.errors import ConfigError, DataError
 
 
@@ -112,10 +112,22 @@ def read(
     kind, reason = kind_of(data.values, found, kind)
     if kind == "events" and found.behaviour is None and _alike(data.values):  # a 5 in each row is not five times
         data = data.replace(values=np.ones(len(data), dtype=np.float32))
-        reason = [*reason, "each row counts 1"]
-    data = data.replace(kind=kind, name=_label(source, name), notes=(*data.notes, *reason))
+        reason = [*reason, COUNTS_ONE]
+    said = Reading(
+        found.behaviour or False,
+        weighing,
+        dates or next((d for note in data.notes if (d := told(note)) is not None), None),
+        values.check_missing(missing),
+        missing_ids,
+        fold_ids,
+    )
+    data = data.replace(kind=kind, name=_label(source, name), notes=(*data.notes, *reason), reading=said)
     data = merged(data, duplicates or usual_policy(kind), repeated)
     return described(data, opened, items, users, title, encoding)
+
+
+COUNTS_ONE = "each row counts 1"
+"""The note on values that were left out, since all are alike and so say nothing."""
 
 
 class NoRows(DataError):

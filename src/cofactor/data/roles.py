@@ -19,13 +19,16 @@ from cofactor.data.column_contents import (
     out_of_place,
     says_what_happened,
 )
-from cofactor.data.column_names import column_of, unsure_ratings, unsure_times
-from cofactor.data.kind import says_amount, says_count
+from cofactor.data.column_names import column_of, is_usual, outcome_of, unsure_ratings, unsure_times
+from cofactor.data.kind import GRID, says_amount, says_count
 from cofactor.data.tables import Table
 from cofactor.data.values import as_numbers
+from cofactor.data.written_dates import is_time as is_written_time
 from cofactor.errors import DataError, did_you_mean
 
 Wanted = str | int | bool | None
+MANY = 15
+"""Of more columns without names none is taken for a user or an item."""
 ROLES = ("user", "item", "rating", "time")
 
 
@@ -68,7 +71,10 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
     else:
         for role in open_roles:
             free = [name for name in table.names if name not in chosen.values() and name != happened]
-            match = column_of(table.sample, free, role)
+            if role == "time":
+                match = _time_of(table.sample, free, chosen)
+            else:
+                match = column_of(table.sample, free, role)
             if match is not None:
                 chosen[role] = match
         if "rating" in open_roles and "rating" not in chosen and "item" in chosen:
@@ -83,6 +89,10 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             happened = match if match is not None and is_behaviour(table.sample[match]) else None
             if happened is not None:  # what happened says more than how many of it
                 chosen.pop("rating", None)
+            elif "rating" not in chosen and (happened := outcome_of(table.sample, free)) is not None:
+                reason += f"; {happened} = 0 is taken as shown alone, and left out"
+            elif match is not None and table.sample[match].dtype.is_integer():
+                reason += f"; {match!r} says in numbers what happened: behaviour={match!r} with weights={{...}} uses it"
         free = [name for name in table.names if name not in chosen.values() and name != happened]
         for role, what, unsure in (("rating", "rating", unsure_ratings), ("time", "times", unsure_times)):
             if asked[role] is None and role not in chosen and (several := unsure(table.sample, free)):
@@ -98,6 +108,40 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             f"behaviour = {happened!r}" if table.headed else f"behaviour = column {table.names.index(happened)}"
         )
     return Roles(chosen, happened, f"columns guessed: {', '.join(guessed)}{reason}" if guessed else None)
+
+
+def _time_of(sample: pl.DataFrame, free: Sequence[str], chosen: Mapping[str, str]) -> str | None:
+    """The time by its name; or the one column that holds moments, where these are no facts of a user or an item, such
+    as a date of birth."""
+    ids = [chosen[role] for role in ("user", "item") if role in chosen]
+    match = column_of(sample, free, "time")
+    if match is not None and (is_usual(match, "time") or not _is_fact(sample, match, ids)):
+        return match
+    if match is None and unsure_times(sample, free):
+        return None
+    dated = [name for name in free if _holds_dates(sample[name]) and not _is_fact(sample, name, ids)]
+    return dated[0] if len(dated) == 1 else None
+
+
+def _holds_dates(values: pl.Series) -> bool:
+    """Whether a column holds dates, as such or as text, or milliseconds."""
+    if values.dtype in (pl.Date, pl.Datetime):
+        return bool(values.is_not_null().any())
+    return (is_written_time(values) if values.dtype == pl.String else is_clock(values)) and values.n_unique() > 1
+
+
+def _is_fact(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
+    """Whether a column says the same in all rows of a user, or in all of an item, though it differs among these."""
+    if sample[name].n_unique() < 2:
+        return False
+    for one in ids:
+        seen = sample.select(pl.col(one).alias("id"), pl.col(name).alias("value")).drop_nulls()
+        often = (
+            seen.group_by("id").agg(pl.len(), pl.col("value").n_unique().alias("different")).filter(pl.col("len") > 1)
+        )
+        if len(often) >= 3 and int(often["len"].sum()) >= 10 and bool((often["different"] == 1).all()):
+            return True
+    return False
 
 
 def _varies(sample: pl.DataFrame, name: str, item: str) -> bool:
@@ -154,6 +198,12 @@ def _by_content(
 ) -> Roles:
     """Columns without names: u.data's order (user, item, rating, time), except columns that cannot be what their place
     says: times, behaviours, coordinates, categories, columns of one value, and ids that are missing in some rows."""
+    if len(table.names) > MANY and {"user", "item"} & set(roles):
+        raise DataError(
+            f"{table.label} has {len(table.names)} columns without names, so none can be told to be the user or the"
+            " item; give their positions, counted from 0, with user=... and item=... (on the command line --user 0"
+            " --item 3)"
+        )
     sample, said = table.sample, list[str]()
     free = [name for name in table.names if name not in chosen.values() and name != behaviour]
     need = sum(role in roles for role in ("user", "item"))
@@ -196,7 +246,20 @@ def _by_content(
         found["user"], found["item"] = both[1], both[0]
         said.append("the first column has ids of items")
     if "rating" in roles and behaviour is None:
-        take("rating", ("value", "decimals"))
+        ids = [found[role] for role in ("user", "item") if role in found]
+        for name in free:
+            if what[name] in ("value", "decimals") and name not in found.values() and _is_fact(sample, name, ids):
+                what[name] = "fact"
+                said.append(f"column {table.names.index(name)} says the same in all rows of an id, so it is no rating")
+        for name in free:
+            if what[name] == "value" and sample[name].drop_nulls().n_unique() == 1:
+                what[name] = "ones"
+            elif what[name] == "decimals" and sample[name].n_unique() <= GRID:
+                what[name] = "grades"
+        take("rating", ("value", "grades", "ones", "decimals"))
+        odd = [n for n in free if what[n] == "nothing" and n not in found.values() and sample[n].dtype.is_numeric()]
+        if "rating" not in found and odd and all(sample[n].n_unique() > GRID for n in odd[:1]):
+            said.append(f"column {table.names.index(odd[0])} holds numbers, which count=... or rating=... would use")
     if "time" in roles:
         take("time", ("time",))
     if {"user", "item"} <= set(found) and not said:

@@ -90,13 +90,18 @@ def cleaned(
             whole = frame[name].cast(pl.Int64, strict=False)
             frame = frame.with_columns(whole) if not whole.null_count() else frame
         if fold_ids and frame[name].dtype == pl.String:
-            folded = frame[name].str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
+            folded = without_case(frame[name])
             before = frame[name].n_unique()
             frame = frame.with_columns(folded)
             if (fewer := before - folded.n_unique()) > 0:
                 notes.append(f"{fewer:,} ids of column {name!r} are the same as others apart from case and blanks")
     table = loaded(frame, table.label, table.notes, table.headed)
     return table, found._replace(columns=columns), notes
+
+
+def without_case(ids: pl.Series) -> pl.Series:
+    """Ids that are text without what ``fold_ids`` leaves out: capital letters, blanks, other forms of a letter."""
+    return ids.str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
 
 
 def _absent(ids: pl.Series) -> Array:

@@ -17,6 +17,7 @@ from cofactor._validate import check_choice, check_iterable
 from cofactor.data.ids import Array, IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
+from cofactor.data.read_alike import as_text, check_alike, is_file, read_alike
 from cofactor.data.repeats import merged
 from cofactor.data.side_tables import align_frame
 from cofactor.data.timestamps import is_order, moment
@@ -254,8 +255,10 @@ def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Spl
     columns do not fit together.
     """
     a = train if isinstance(train, Interactions) else read(train, **options)
-    same = {} if a.columns.rating is None else {"kind": a.kind}  # a few rows say little of what their values are
-    b = valid if isinstance(valid, Interactions) else read(valid, **{**same, **options})
+    b = valid if isinstance(valid, Interactions) else read_alike(valid, a, **options)
+    check_alike(b, a)
+    if is_file(train) and is_file(valid):
+        a, b = _same_types(a, b)
     if (a.columns.rating is None) != (b.columns.rating is None):
         raise DataError("one part has ratings and the other has none; name the rating column of both")
     user_ids, a_users, b_users = _union(a.user_ids, b.user_ids)
@@ -280,6 +283,15 @@ def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Spl
     ]
     names = f" ({a.name} and {b.name})" if a.name and b.name else ""
     return Split(parts[0], parts[1], how or f"given: {len(a):,} ratings to learn from, {len(b):,} to check with{names}")
+
+
+def _same_types(a: Interactions, b: Interactions) -> tuple[Interactions, Interactions]:
+    """Two files of which one has ids that all look like numbers, and the other has not: text in both."""
+    for side in ("user", "item"):
+        types = {getattr(part, f"{side}_ids").dtype for part in (a, b)}
+        if len(types) > 1 and pl.String in types:
+            a, b = as_text(a, side), as_text(b, side)
+    return a, b
 
 
 def _union(a: IdMap, b: IdMap) -> tuple[IdMap, Array, Array]:

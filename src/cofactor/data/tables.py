@@ -39,7 +39,10 @@ class Table:
 
 
 def loaded(frame: pl.DataFrame, label: str, notes: Sequence[str] = (), headed: bool = True) -> Table:
-    """A table that is in memory already."""
+    """A table that is in memory already. Columns of types that polars does not know itself are what they are stored as:
+    a ``numeric`` of a database, say, is text."""
+    extended = [name for name, dtype in frame.schema.items() if isinstance(dtype, getattr(pl, "BaseExtension", ()))]
+    frame = frame.with_columns(frame[name].ext.storage() for name in extended) if extended else frame
     return Table(
         frame.columns, headed, frame.head(SAMPLE_ROWS), lambda columns, ids: frame.select(columns), label, list(notes)
     )

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from cofactor.data.arrays import Array, filled, is_plain
-from cofactor.data.written_dates import ORDERS, by_form, either_order, parse
+from cofactor.data.written_dates import AN_ORDER, NO_DATES, ORDERS, by_form, either_order, parse
 from cofactor.errors import DataError
 
 DAY = 86_400
@@ -48,9 +48,10 @@ def to_seconds(
     Numbers are told apart by their size over the whole column: seconds, milli-, micro- or nanoseconds, dates such as
     20200705, years, days of a spreadsheet, or (below 100,000,000) a mere order, which stays as it is; ``in_order`` says
     that it is one. Text without an offset is UTC. ``dates``: the order of dates of three numbers (``dmy``, ``mdy``,
-    ``ymd``), or the form of all times, as of strptime. DataError for the first row that is missing or no time, for
-    columns of several units, and for dates whose day cannot be told from the month.
+    ``ymd``), the form of all times, as of strptime, or ``order``, as ``in_order``. DataError for the first row that is
+    missing or no time, for columns of several units, and for dates whose day cannot be told from the month.
     """
+    in_order = in_order or dates == NO_DATES
     if dates is not None and "%" in dates and not values.dtype.is_temporal():
         values, note = by_form(values, name, dates), None
     elif values.dtype == pl.String:
@@ -88,6 +89,7 @@ def from_integers(
     """The same of whole numbers (int64), none of them missing."""
     if not len(numbers):
         return numbers, None
+    in_order = in_order or dates == NO_DATES
     low, high = int(numbers.min()), int(numbers.max())
     if in_order and high < ORDER_LIMIT:
         return numbers, None
@@ -115,7 +117,7 @@ def from_integers(
         if low >= 1_011_900 and high <= 31_122_100 and (years_last := _digits_year_last(numbers, name, dates)):
             return years_last
         if low >= 0 and high < ORDER_LIMIT:
-            return numbers, f"times of column {name!r} are an order and no dates, by their size"
+            return numbers, f"times of column {name!r} {AN_ORDER}, by their size"
         return numbers, None
     _one_unit(numbers, divisor, unit, name)
     return numbers // divisor, f"times of column {name!r} are {unit}, by their size"
@@ -191,7 +193,7 @@ def _digits_year_last(numbers: Array, name: str, dates: str | None) -> tuple[Arr
     """Dates as digits with the year last: 31122019, 12312019. None where one is not such a date; DataError where the
     day cannot be told from the month."""
     first, second, years = numbers // 1_000_000, numbers // 10_000 % 100, numbers % 10_000
-    if len(numbers) < 5 or (years < 1_900).any() or (years > 2_100).any():
+    if (len(numbers) < 5 and dates is None) or (years < 1_900).any() or (years > 2_100).any():
         return None
     found = {
         order: days

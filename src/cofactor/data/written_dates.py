@@ -52,16 +52,27 @@ _YEAR_LAST = r"^(\d{1,2})([/.\-])(\d{1,2})[/.\-](\d{4}|\d{2})" + _CLOCK
 _YEAR_FIRST = r"^(\d{4}|\d{2})([/.\-])(\d{1,2})[/.\-](\d{1,2})" + _CLOCK
 ORDERS = {"dmy": "the day first", "mdy": "the month first", "ymd": "the year first"}
 """Orders of day, month and year in a date of three numbers, in words."""
+NO_DATES, AN_ORDER = "order", "are an order and no dates"
+"""What ``dates`` may be besides, and how that is said."""
 
 
 def check_dates(dates: Any) -> str | None:
     """``dates``, an order of day, month and year or a form as of strptime; ConfigError for anything else."""
-    if dates is None or (isinstance(dates, str) and (dates in ORDERS or "%" in dates)):
+    if dates is None or (isinstance(dates, str) and (dates in ORDERS or dates == NO_DATES or "%" in dates)):
         return dates
     raise ConfigError(
-        f"dates is {dates!r}; it may be 'dmy', 'mdy', 'ymd' (the order of day, month and year) or a form such as"
-        " '%d/%m/%Y %H:%M'"
+        f"dates is {dates!r}; it may be 'dmy', 'mdy', 'ymd' (the order of day, month and year), a form such as"
+        " '%d/%m/%Y %H:%M', or 'order' (times are numbers that say the order of rows alone)"
     )
+
+
+def told(note: str | None) -> str | None:
+    """The ``dates`` with which a column would be read as it was, by the note on how it was read; None where any are."""
+    if note is None:
+        return None
+    if AN_ORDER in note:
+        return NO_DATES
+    return next((order for order, words in ORDERS.items() if note.endswith(f" with {words}")), None)
 
 
 def is_time(values: pl.Series) -> bool:

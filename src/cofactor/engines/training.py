@@ -15,7 +15,7 @@ from cofactor._validate import check_bool, check_int
 from cofactor.bundle import check_writable, save
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.ids import IdMap
-from cofactor.data.interactions import Duplicates, Interactions
+from cofactor.data.interactions import Duplicates, Interactions, Reading
 from cofactor.data.kind import Kind, check_kind
 from cofactor.data.repeats import check_duplicates
 from cofactor.data.rows import MissingIds
@@ -147,7 +147,15 @@ def fit(
     check_limits(*prepared.limits, prepared.columns, prepared.kind)
     check_values(model, model_class(model).task, prepared.kind, prepared.limits, prepared.columns)
     state, history = MODELS[model](folder, prepared, settings, int(seed))
-    rows = _interactions(folder, prepared, data)
+    reading = Reading(
+        behaviour if isinstance(behaviour, str) or behaviour is False else None,
+        options["weights"],
+        dates,
+        None if missing is None else tuple(missing),
+        missing_ids,
+        fold_ids,
+    )
+    rows = _interactions(folder, prepared, data, reading)
     trained = model_class(model).from_state(settings, state)
     save(Fitted(trained, rows, seed=int(seed), history=history), out)
     return load(out)
@@ -171,7 +179,7 @@ def _spark_parts(frame: Any, work: Path) -> Path:
     return place
 
 
-def _interactions(work: Work, data: Prepared, source: Interactions | None) -> Interactions:
+def _interactions(work: Work, data: Prepared, source: Interactions | None, reading: Reading) -> Interactions:
     """The rows as a bundle keeps them: by user, items ascending. They are mapped, so they need no memory."""
     ids: dict[str, IdMap] = {}
     for side in SIDES:
@@ -184,10 +192,10 @@ def _interactions(work: Work, data: Prepared, source: Interactions | None) -> In
     put_all = {"folder": data.folder, "blocks": blocks, "rows": data.rows, "kinds": kinds}
     work.step("z-rows", rows_task, [put_all])
     found = {what: np.asarray(take(data.folder, f"all-{what}")) for what in kinds}
-    tables: dict[str, Any] = {}
+    tables: dict[str, Any] = {"reading": reading}
     if source is not None:
         tables = {"item_table": source.item_table, "item_features": source.item_features, "name": source.name}
-        tables |= {"user_table": source.user_table, "user_features": source.user_features}
+        tables |= {"user_table": source.user_table, "user_features": source.user_features, "reading": source.reading}
     return Interactions(
         found["users"],
         found["items"],

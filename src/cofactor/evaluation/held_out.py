@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions, Split
-from cofactor.data.read import read
+from cofactor.data.read_alike import check_alike, is_file, read_alike
 from cofactor.errors import DataError
 
 Array = NDArray[Any]
@@ -67,12 +66,20 @@ def held_out_rows(test: Any, train: Interactions) -> HeldOut:
     column names."""
     how = test.how if isinstance(test, Split) else ""
     data = test.valid if isinstance(test, Split) else test
+    typed = not is_file(data)
     if not isinstance(data, Interactions):
         data = _read(data, train)
     if len(data) == 0:
         raise DataError("there is no test row")
-    users = data.users if data.user_ids is train.user_ids else _recode(data.user_ids, train.user_ids)[data.users]
-    items = data.items if data.item_ids is train.item_ids else _recode(data.item_ids, train.item_ids)[data.items]
+    if data.user_ids is not train.user_ids:
+        check_alike(data, train)
+    users, items = (
+        codes if theirs is ours else _recode(theirs, ours, typed)[codes]
+        for codes, theirs, ours in (
+            (data.users, data.user_ids, train.user_ids),
+            (data.items, data.item_ids, train.item_ids),
+        )
+    )
     present, cluster = np.unique(data.users, return_inverse=True)
     labels = data.user_ids.decode(present)
     times = data.times if train.times is not None else None
@@ -83,18 +90,18 @@ held_out_rows.__test__ = False  # type: ignore[attr-defined]  # pytest: this is 
 
 
 def _read(table: Any, train: Interactions) -> Interactions:
-    c = train.columns
-    if isinstance(table, (str, Path)) or hasattr(table, "columns") or hasattr(table, "schema"):
-        time = c.time if train.times is not None and c.time is not None else False
-        rating = False if c.rating is None else c.rating
-        kind = None if rating is False else train.kind  # a few test rows say little of what their values are
-        found: Interactions = read(table, user=c.user, item=c.item, rating=rating, time=time, kind=kind)
-        return found
+    if is_file(table) or hasattr(table, "columns") or hasattr(table, "schema"):
+        return read_alike(table, train)
     raise DataError(f"test rows must be Interactions, a Split, a path or a frame, not {type(table).__name__}")
 
 
-def _recode(theirs: IdMap, ours: IdMap) -> Array:
-    codes = ours.encode(theirs.values)
+def _recode(theirs: IdMap, ours: IdMap, typed: bool) -> Array:
+    """Our code of each of their ids. Numbers among texts are numbers, where the types were guessed (not ``typed``)."""
+    values = theirs.values
+    if not typed and values.dtype == pl.String and ours.dtype.is_integer():
+        numbers = values.cast(ours.dtype, strict=False)
+        values = numbers.set((numbers.cast(pl.String) != values).fill_null(True), None)
+    codes = ours.encode(values)
     if len(codes) and (codes < 0).all():
         raise DataError(f"no {ours.kind} of the test rows is known: {ours.unknown(theirs.values[0])}")
     return codes

@@ -19,6 +19,8 @@ Array = NDArray[Any]
 SEVERAL = -2
 _LISTED = 1 << 18
 """Up to this many items have their labels in a list."""
+_LOOK = 64
+"""So many titles that are not their ids need no look at the others."""
 _FEW = 2048
 """Up to this many titles are looked up one by one."""
 
@@ -37,9 +39,9 @@ class Items:
         if table is None or "title" not in table.columns:
             return None
         column = table["title"].cast(pl.String)
-        if self.ids.values.dtype == pl.String and (column.fill_null("") == self.ids.values).all():
-            return None
-        return column
+        if self.ids.dtype != pl.String or not column.head(_LOOK).fill_null("").equals(self.ids.head(_LOOK)):
+            return column
+        return None if (column.fill_null("") == self.ids.values).all() else column
 
     @cached_property
     def _by_title(self) -> dict[str, int]:
@@ -151,10 +153,10 @@ class Users:
 
     def column(self, codes: Array) -> pl.Series:
         """User ids by code, for frames."""
+        if not self.new_ids:
+            return self.ids.decode(codes)
         ids = self.ids.values
-        if self.new_ids:
-            ids = pl.concat([ids, pl.Series(ids.name, list(self.new_ids), dtype=ids.dtype)])
-        return ids.gather(codes)
+        return pl.concat([ids, pl.Series(ids.name, list(self.new_ids), dtype=ids.dtype)]).gather(codes)
 
 
 def titles(data: Interactions) -> pl.Series | None:

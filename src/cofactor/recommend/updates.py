@@ -250,4 +250,5 @@ def read_times(values: Any, data: Interactions) -> Array:
     if series.dtype == pl.Datetime and getattr(series.dtype, "time_zone", None):
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     in_order = data.times is not None and is_order(data.times)
-    return to_seconds(series, data.columns.time or "time", in_order=in_order)[0]
+    dates = data.reading.dates if series.dtype == pl.String else None
+    return to_seconds(series, data.columns.time or "time", in_order=in_order, dates=dates)[0]

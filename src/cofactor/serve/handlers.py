@@ -279,7 +279,7 @@ def about(live: Live) -> dict[str, Any]:
         "orders": served.catalogue.orders,
         "options": [{"name": name, **dataclasses.asdict(option)} for name, option in OPTIONS.items()],
         "id_types": {
-            kind: "int" if ids.values.dtype.is_integer() else "text"
+            kind: "int" if ids.dtype.is_integer() else "text"
             for kind, ids in (("user", data.user_ids), ("item", data.item_ids))
         },
         "can": {

@@ -98,15 +98,15 @@ def warm_up(rec: Recommender) -> None:
     All that a large bundle reads and checks at first use is read here: ids and tables at once, codes for the counts.
     """
     for ids in (rec.data.user_ids, rec.data.item_ids):
-        if not (ids.values.dtype.is_integer() or ids.text == "text"):
+        if not (ids.dtype.is_integer() or ids.text == "text"):
             raise BundleError(f"the {ids.kind} ids are {ids.text}; a server needs whole numbers or text")
-    item = rec.data.item_ids.values[int(np.argmax(rec.data.by_item.counts))]
+    item = rec.data.item_ids.decode([int(np.argmax(rec.data.by_item.counts))])[0]
     found = rec.recommend(history=[item], n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
         raise BundleError(f"the model {rec.name} gives no list for its own item {item!r}")
     if not rec.data.n_users:  # a bundle that was saved for serving, without users
         return
-    user = rec.data.user_ids.values[int(np.argmax(rec.data.by_user.counts))]
+    user = rec.data.user_ids.decode([int(np.argmax(rec.data.by_user.counts))])[0]
     found = rec.recommend(user, n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
         raise BundleError(f"the model {rec.name} gives no list to its own user {user!r}")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cofactor.bundle.files import MANIFEST, digest_of, is_bundle
+from cofactor.bundle.manifest import FILES, INDEX, OLD_FILES
 from cofactor.errors import ConfigError
 
 MARKER, LOCK, STORE, VERSIONS, RESERVE, REFIT_LOCK = (
@@ -240,7 +241,7 @@ class StateFolder:
 
 def _only_a_bundle(place: Path) -> bool:
     """Whether a directory holds nothing but files that a bundle has (all of them or some)."""
-    return {p.name for p in place.iterdir()} <= {MANIFEST, "arrays.safetensors", "users.parquet", "items.parquet"}
+    return {p.name for p in place.iterdir()} <= {MANIFEST, *FILES, *OLD_FILES, INDEX}
 
 
 def _packed(facts: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""SQLite files and connections to databases -> tables."""
+"""Files of SQLite and DuckDB, and connections to databases -> tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import polars as pl
 from cofactor.data.tables import Table, as_data_error, loaded
 from cofactor.errors import DataError
 
-SQLITE = b"SQLite format 3\x00"
+SQLITE, DUCKDB = b"SQLite format 3\x00", b"DUCK"
+"""How files of these begin; DuckDB's after a checksum of 8 bytes."""
 
 
 def open_sqlite(path: Path, table: str | None) -> Table:
@@ -28,6 +29,19 @@ def open_sqlite(path: Path, table: str | None) -> Table:
             connection.close()
     except sqlite3.Error as error:
         raise DataError(f"{path} cannot be read as a SQLite database: {error}") from None
+
+
+def open_duckdb(path: Path, table: str | None, label: str) -> Table:
+    """The same of a DuckDB file."""
+    with as_data_error(), _libraries():
+        connection = importlib.import_module("duckdb").connect(str(path), read_only=True)
+        try:
+            if table is None:
+                listed = "SELECT table_name FROM information_schema.tables ORDER BY table_name"
+                table = _one_of([name for (name,) in connection.execute(listed).fetchall()], label)
+            return open_connection(connection, table, label)
+        finally:
+            connection.close()
 
 
 def is_connection(source: Any) -> bool:
@@ -69,16 +83,12 @@ def open_uri(uri: str, table: str | None) -> Table:
     if scheme.partition("+")[0] == "sqlite":
         return open_sqlite(_file(rest, label), table)
     if scheme == "duckdb":
-        with as_data_error(), _libraries():
-            connection = importlib.import_module("duckdb").connect(str(_file(rest, label)), read_only=True)
-            try:
-                return open_connection(connection, table, label)
-            finally:
-                connection.close()
+        return open_duckdb(_file(rest, label), table, label)
     if table is None:
         raise DataError(f"name the table of {label} with table='ratings', or give a SELECT: table='select ...'")
     with as_data_error(), _libraries():
-        return loaded(pl.read_database_uri(_query(table), uri), label)
+        plain = f"{scheme.partition('+')[0]}://{rest}"  # SQLAlchemy names its driver in an address, too
+        return loaded(pl.read_database_uri(_query(table), plain), label)
 
 
 def _file(rest: str, label: str) -> Path:
@@ -117,7 +127,11 @@ def _only_table(connection: sqlite3.Connection, label: str) -> str:
     found = connection.execute(
         "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name"
     )
-    names = [name for (name,) in found]
+    return _one_of([name for (name,) in found], label)
+
+
+def _one_of(names: list[Any], label: str) -> str:
+    """The one table there is."""
     if len(names) == 1:
         return str(names[0])
     if not names:

@@ -1,4 +1,4 @@
-"""Texts whose lines are not rows of one table: Netflix' blocks, lists of items a user, libfm's features."""
+"""Texts whose lines are not rows of one table: Netflix' blocks, lists of items a user, features of libfm and Vowpal."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from cofactor.errors import DataError
 _BLOCK = re.compile(r"\s*(\d+):\s*$")
 _LIBFM = re.compile(r"\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?(?:\s+(?:\d+:)?\d+:[-+]?[\d.]+(?:[eE][-+]?\d+)?)+\s*$")
 _KEYED = re.compile(r"([A-Za-z_]+/[A-Za-z_]+): ?(.*)$")
+_VOWPAL = re.compile(
+    r"(?P<label>[-+]?\d[\d.eE+-]*)?(?:\s+[\d.]+)?(?:\s*'?[\w.-]+)?\s*(?P<features>\|[^|]*(?:\|[^|]*)*)$"
+)
+_SPACE = re.compile(r"\|(?P<name>[A-Za-z_][\w.]*)?(?::[\d.]+)?(?P<features>(?:\s+[^\s|]+)+)\s*")
+_SCORED = re.compile(r"\d+\|\d+\s*$")
 _NUMBERS = re.compile(r"\s*\d+(?:[ \t]+\d+)*\s*$")
 
 
 def line_format(lines: Sequence[str]) -> str | None:
-    """``netflix``, ``libfm`` or ``lists`` by the first lines of a text; None where they are rows of a table."""
+    """``netflix``, ``keyed``, ``libfm``, ``vowpal``, ``scored`` or ``lists`` by the first lines of a text; None where
+    they are rows of a table."""
     if not lines:
         return None
     if _BLOCK.match(lines[0]) and len(lines) > 1 and lines[1].count(",") >= 1:
@@ -27,6 +33,10 @@ def line_format(lines: Sequence[str]) -> str | None:
         return "keyed"
     if all(_LIBFM.match(line) for line in lines[:200]):
         return "libfm"
+    if _is_vowpal(lines[:200]):
+        return "vowpal"
+    if _SCORED.match(lines[0]) and len(lines) > 1 and lines[1].count("\t") >= 1 and "|" not in lines[1]:
+        return "scored"
     widths = {len(line.split()) for line in lines}
     if len(lines) > 1 and len(widths) > 1 and max(widths) > 3 and all(_NUMBERS.match(line) for line in lines):
         return "lists"
@@ -35,7 +45,15 @@ def line_format(lines: Sequence[str]) -> str | None:
 
 def open_lines(data: bytes, how: str, label: str) -> Table:
     """The table of a text in one of these formats."""
-    return {"netflix": _netflix, "libfm": _libfm, "lists": _lists, "keyed": _keyed}[how](_text(data), label)
+    read = {
+        "netflix": _netflix,
+        "libfm": _libfm,
+        "lists": _lists,
+        "keyed": _keyed,
+        "vowpal": _vowpal,
+        "scored": _scored,
+    }
+    return read[how](_text(data), label)
 
 
 def _text(data: bytes) -> pl.Series:
@@ -134,10 +152,87 @@ def _libfm(lines: pl.Series, label: str) -> Table:
     return loaded(pl.DataFrame({**found, "rating": value}), label, [said])
 
 
+def _spaces(line: str) -> tuple[str, dict[str, list[str]]] | None:
+    """The label of a line of Vowpal Wabbit, and the features of each namespace; None where it is not such a line."""
+    match = _VOWPAL.match(line)
+    if match is None:
+        return None
+    found: dict[str, list[str]] = {}
+    at, text = 0, match["features"]
+    while at < len(text):
+        space = _SPACE.match(text, at)
+        if space is None or (space["name"] or "") in found:
+            return None
+        found[space["name"] or ""] = [feature.removesuffix(":1") for feature in space["features"].split()]
+        at = space.end()
+    return match["label"] or "", found
+
+
+def _is_vowpal(lines: Sequence[str]) -> bool:
+    """Whether lines are ``4 |u 196 |i 242``: all with the same namespaces."""
+    found = [_spaces(line) for line in lines]
+    return all(one is not None and one[1].keys() == found[0][1].keys() for one in found)  # type: ignore[index]
+
+
+def _vowpal(lines: pl.Series, label: str) -> Table:
+    """``label |u user |i item``: a namespace of one feature is a column. ``label | user=5 item=7``: so is a feature
+    with a name. Of two features without names the first is the user, the second the item."""
+    rows: list[dict[str, str | None]] = []
+    for number, line in enumerate(lines):
+        found = _spaces(line)
+        if found is None:
+            raise DataError(
+                f"line {number + 1} of {label} is not of the form 'label |namespace feature', as those before"
+            )
+        row: dict[str, str | None] = {"rating": found[0] or None}
+        for name, features in found[1].items():
+            if len(features) == 1:
+                key, equals, value = features[0].partition("=")
+                row[name or key] = value if equals else features[0]
+            elif all("=" in feature for feature in features):
+                row |= {key: value for key, _, value in (feature.partition("=") for feature in features)}
+            elif len(features) == 2 and len(found[1]) == 1:
+                row |= {"user": features[0], "item": features[1]}
+        rows.append(row)
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    if frame["rating"].null_count() == len(frame):
+        frame = frame.drop("rating")
+    names = {"u": "user", "i": "item"}
+    frame = frame.rename({old: new for old, new in names.items() if old in frame.columns and new not in frame.columns})
+    if len(frame.columns) < (3 if "rating" in frame.columns else 2):
+        raise DataError(
+            f"{label} is in the form of Vowpal Wabbit, but no two of its namespaces have one feature each; write lines"
+            " such as '4 |user 196 |item 242'"
+        )
+    return loaded(_numbers(frame), label, ["lines of Vowpal Wabbit: a namespace of one feature is a column"])
+
+
+def _scored(lines: pl.Series, label: str) -> Table:
+    """Blocks: ``user|count``, and then that many lines ``item score ...`` (KDD Cup 2011)."""
+    heads = lines.str.contains(r"^\d+\|\d+$")
+    user = pl.select(pl.when(heads).then(lines.str.extract(r"^(\d+)\|"))).to_series().forward_fill()
+    rows = pl.DataFrame({"user": user, "line": lines}).filter(~heads)
+    fields = (
+        rows["line"].str.split_exact("\t", 3).struct.rename_fields(["item", "score", "day", "clock"]).struct.unnest()
+    )
+    counts = lines.filter(heads).str.extract(r"\|(\d+)$").cast(pl.Int64)
+    if int(counts.sum()) != len(rows):
+        raise DataError(
+            f"{label}: its blocks hold {len(rows):,} lines, but their heads (user|count) say {int(counts.sum()):,}; it"
+            " may have been cut short"
+        )
+    frame = pl.DataFrame([rows["user"], fields["item"], fields["score"].alias("rating")])
+    if frame["rating"].null_count() == len(frame):
+        frame = frame.drop("rating")
+    said = "blocks of a user each, as the KDD Cup of 2011 has them; their days count from a day of their own: left out"
+    return loaded(_numbers(frame), label, [said])
+
+
 def _lists(lines: pl.Series, label: str) -> Table:
     """``user item item item ...``: a user and all of its items a line; or ``n item item item ...``, where the first
     number of each line counts the others."""
-    fields = lines.str.split(" ").list.eval(pl.element().filter(pl.element() != "").cast(pl.Int64, strict=False))
+    fields = lines.str.replace_all("\t", " ").str.split(" ")
+    fields = fields.list.eval(pl.element().filter(pl.element() != "").cast(pl.Int64, strict=False))
     first, items = fields.list.first(), fields.list.slice(1)
     said = "a user and all of its items in each line"
     if (first == items.list.len()).fill_null(False).all():

@@ -1,0 +1,100 @@
+"""A later table of the same source, such as test rows: read as the training table was, since few rows say little."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import polars as pl
+
+from cofactor.data.ids import IdMap
+from cofactor.data.interactions import Interactions
+from cofactor.data.open import open_table
+from cofactor.data.read import COUNTS_ONE, read
+from cofactor.data.timestamps import is_order
+from cofactor.errors import DataError
+
+
+def read_alike(source: Any, train: Interactions, **given: Any) -> Interactions:
+    """A path or frame with the columns, the kind, the form of dates and the other options of the training table;
+    ``given``: arguments of :func:`cofactor.read` that say otherwise.
+
+    Ids of a file are text where those of the training data are. DataError where a column is not there.
+    """
+    asked = _options(source, train, given) | given
+    try:
+        found = read(source, **asked)
+    except DataError:
+        if "%" not in (asked.get("dates") or "") or "dates" in given:
+            raise
+        found = read(source, **asked | {"dates": None})  # dates of another form
+    if is_file(source):
+        for side in ("user", "item"):
+            if getattr(train, f"{side}_ids").dtype == pl.String:
+                found = as_text(found, side)
+    check_alike(found, train)
+    return found
+
+
+def check_alike(rows: Interactions, train: Interactions) -> None:
+    """DataError where rows were read as another kind, so that their ratings are lost, or where their times are an order
+    and those of training dates."""
+    if train.kind == "ratings" and rows.kind == "events" and any(COUNTS_ONE in note for note in rows.notes):
+        raise DataError(
+            "these rows were read as events, each of which counts 1, since their ratings are all alike; read them with"
+            " kind='ratings', or give the path or the frame itself"
+        )
+    if train.times is not None and rows.times is not None and len(train.times) and len(rows.times):
+        mine, theirs = (("an order" if is_order(times) else "dates") for times in (train.times, rows.times))
+        if mine != theirs:
+            raise DataError(
+                f"the times of these rows are {theirs}, and those of the training data {mine}; write both in one unit,"
+                " or read both without times (time=False, on the command line --no-time)"
+            )
+
+
+def is_file(source: Any) -> bool:
+    """Whether a table is a path, so that the types of its ids were guessed from its own rows."""
+    return isinstance(source, (str, os.PathLike))
+
+
+def _options(source: Any, train: Interactions, given: dict[str, Any]) -> dict[str, Any]:
+    columns, reading = train.columns, train.reading
+    asked: dict[str, Any] = {"user": columns.user, "item": columns.item}
+    asked["rating"] = False if columns.rating is None else columns.rating
+    asked["time"] = columns.time if train.times is not None and columns.time is not None else False
+    asked |= {"missing_ids": reading.missing_ids, "fold_ids": reading.fold_ids, "dates": reading.dates}
+    asked["missing"] = None if reading.missing is None else list(reading.missing)
+    asked["duplicates"] = None if train.duplicates == "error" else train.duplicates
+    if given.get("count") is not None:
+        del asked["rating"]
+    elif given.get("behaviour") is None and given.get("kind") is None and columns.rating is not None:
+        asked["kind"] = train.kind
+    if reading.behaviour is False:
+        asked["behaviour"] = False
+    elif reading.behaviour is not None and given.get("behaviour") is None:
+        asked |= _behaviours(source, reading.behaviour, reading.weights, given)
+    return asked
+
+
+def _behaviours(source: Any, name: str, weights: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The column that says what happened, where the table has it (else every row counts 1), and the weights of what
+    occurs in it."""
+    ways = {way: given.get(way) for way in ("sep", "encoding", "header", "table")}
+    opened = open_table(source, named=[name], **ways)
+    if name not in opened.names:
+        return {"behaviour": False}
+    if weights is None:
+        return {"behaviour": name}
+    occur = opened.load([name], [])[name].cast(pl.String).str.strip_chars().drop_nulls().unique().to_list()
+    return {"behaviour": name, "weights": {one: weights.get(one, 0.0) for one in occur}}
+
+
+def as_text(data: Interactions, side: str) -> Interactions:
+    """The same with the ids of users, or of items, as text: whole numbers are written as they stood in a file."""
+    ids, table = getattr(data, f"{side}_ids"), getattr(data, f"{side}_table")
+    if not ids.dtype.is_integer():
+        return data
+    if table is not None and table.to_series(0).dtype.is_integer():
+        table = table.with_columns(pl.col(table.columns[0]).cast(pl.String))
+    return data.replace(**{f"{side}_ids": IdMap(ids.values.cast(pl.String), side), f"{side}_table": table})

@@ -1,0 +1,47 @@
+"""Checks of many texts that lie end to end in one array of bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@njit(cache=True, nogil=True)
+def first_outside(offsets: Array, data: Array, lo: int, hi: int) -> int:
+    """The first text from ``lo`` on and below ``hi`` that does not lie in ``data``, or begins within a letter of UTF-8;
+    -1 where there is none. ``offsets`` (n + 1,) whole numbers; ``data`` uint8."""
+    for at in range(lo, hi):
+        a, b = np.int64(offsets[at]), np.int64(offsets[at + 1])
+        if a < 0 or a > b or b > len(data):
+            return at
+        if a < b and data[a] & 0xC0 == 0x80:
+            return at
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def first_not_above(offsets: Array, data: Array, order: Array, lo: int, hi: int) -> int:
+    """The first place from ``lo`` on and below ``hi`` whose text is not above that of the place before; -1 where there
+    is none. ``order`` uint32 (n,): the text at each place (none: in the order in which they lie). Texts are compared
+    byte by byte, which for UTF-8 is the order of the letters. All texts must lie in ``data``."""
+    n = len(offsets) - 1
+    for at in range(lo, hi):
+        code = np.int64(order[at]) if len(order) else np.int64(at)
+        if code >= n:
+            return at
+        if at == 0:
+            continue
+        last = np.int64(order[at - 1]) if len(order) else np.int64(at - 1)
+        a, a_end = np.int64(offsets[last]), np.int64(offsets[last + 1])
+        b, b_end = np.int64(offsets[code]), np.int64(offsets[code + 1])
+        while a < a_end and b < b_end and data[a] == data[b]:
+            a += 1
+            b += 1
+        if b >= b_end or (a < a_end and data[a] > data[b]):
+            return at
+    return -1
