@@ -25,7 +25,8 @@ from cofactor import split
 from cofactor.data.datasets import load_dataset
 from cofactor.data.interactions import Interactions
 from cofactor.model import Hyper
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.config import DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias
 from cofactor.train.schedules import one_cycle_plan
 
 K, BS, EPOCHS, LR, WD, Y = 50, 64, 5, 5e-3, 0.1, (0.0, 5.5)

@@ -16,7 +16,8 @@ from cofactor.model import Hyper
 from cofactor.models import model_class
 from cofactor.models.bayes_mf.config import BayesMFConfig
 from cofactor.models.bayes_mf.model import BayesMF
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.config import DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias
 
 Array = NDArray[Any]
 

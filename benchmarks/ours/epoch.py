@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from factorise import part
 
 from cofactor.model import Hyper
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.config import DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias
 from cofactor.train.learner import epoch_order
 from cofactor.train.schedules import one_cycle_plan
 

@@ -14,7 +14,8 @@ from memory import peak
 from cofactor import collab_learner
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.config import DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias
 from cofactor.train import Learner
 
 

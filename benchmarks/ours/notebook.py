@@ -17,7 +17,8 @@ from factorise import part
 
 import cofactor as cf
 from cofactor.data.interactions import Interactions, Split
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.config import DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias
 from cofactor.train.schedules import one_cycle_plan
 
 

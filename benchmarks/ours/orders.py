@@ -8,7 +8,8 @@ import sys
 import numpy as np
 from factorise import part
 
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.config import DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias
 from cofactor.train import Learner
 
 asked = json.loads(sys.argv[1])

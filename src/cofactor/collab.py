@@ -11,7 +11,8 @@ from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
 from cofactor.errors import ConfigError
 from cofactor.model import Model
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.config import DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias
 from cofactor.train import learner
 from cofactor.train.callbacks import Callback
 

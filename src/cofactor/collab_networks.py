@@ -8,7 +8,7 @@ from typing import Any
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
 from cofactor.model import Model
-from cofactor.models.dot_bias.model import infer_range
+from cofactor.models.dot_bias.config import infer_range
 from cofactor.models.neural.model import Neural, NeuralConfig
 from cofactor.models.torch.module import TorchModule, TorchModuleConfig, device_of, need_torch
 

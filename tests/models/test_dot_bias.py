@@ -10,7 +10,9 @@ import pytest
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.model import Additive, HasFactors, Hyper, Model
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig, initial_table
+from cofactor.models.dot_bias.config import DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias
+from cofactor.models.dot_bias.table import initial_table
 from toys import batches as job
 from toys import planted_factors as toy
 

@@ -16,7 +16,8 @@ from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.dot_bias import strata as kernel
 from cofactor.model import Hyper
 from cofactor.models.dot_bias import strata as strata
-from cofactor.models.dot_bias.model import DotBias, DotBiasConfig
+from cofactor.models.dot_bias.config import DotBiasConfig
+from cofactor.models.dot_bias.model import DotBias
 from cofactor.train import Learner
 from cofactor.train.callbacks import Callback
 from toys import batches as job
@@ -207,7 +208,7 @@ def test_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not used("on", Watch())
     assert not used("off")
     assert not used("auto")
-    monkeypatch.setattr("cofactor.models.dot_bias.model.AUTO_ROWS", 1000)
+    monkeypatch.setattr("cofactor.models.dot_bias.stepper.AUTO_ROWS", 1000)
     assert used("auto")
     assert not used("off")
     with pytest.raises(ConfigError, match="parallel"):

@@ -16,7 +16,7 @@ from cofactor import split  # noqa: E402
 from cofactor.kernels import embedding_net as kernel  # noqa: E402
 from cofactor.kernels.tiles import product  # noqa: E402
 from cofactor.model import Hyper  # noqa: E402
-from cofactor.models.dot_bias.model import LOSSES  # noqa: E402
+from cofactor.models.dot_bias.config import LOSSES  # noqa: E402
 from cofactor.models.neural.fused import Fused, network_of  # noqa: E402
 from cofactor.models.neural.model import Neural, NeuralConfig  # noqa: E402
 from cofactor.models.torch.layers import EmbeddingNN  # noqa: E402
@@ -30,7 +30,7 @@ def test_a_product_is_the_sum_of_products(rows, columns, n):
     a, b = rng.normal(size=(rows, n)).astype("f4"), rng.normal(size=(n, columns)).astype("f4")
     for left, down, along in ((a, n, 1), (np.ascontiguousarray(a.T), 1, rows)):
         out = np.full((rows + 1, columns), 7, np.float32)
-        product(out, columns, left, down, along, b, columns, rows, columns, n)
+        product(out, 0, columns, left, 0, down, along, b, 0, columns, rows, columns, n)
         np.testing.assert_allclose(out[:rows], a.astype("f8") @ b.astype("f8"), rtol=1e-5, atol=1e-5)
         assert (out[rows:] == 7).all()
 
@@ -190,13 +190,13 @@ def test_a_step_is_that_of_autograd(case):
 
 def test_dropout_drops_its_share_and_the_gradient_the_same():
     x = np.ones((64, 112), np.float32)
-    kernel.dropped(x, 0.3, 12345678901, 7, 1)
+    kernel.dropped(x.reshape(-1), 0, 64, 112, 0.3, 12345678901, 7, 1)
     assert abs((x == 0).mean() - 0.3) < 0.02
     np.testing.assert_allclose(x[x != 0], 1 / 0.7, rtol=1e-6)
     assert abs((x == 0).mean(0) - 0.3).max() < 0.3
     again, other = np.ones_like(x), np.ones_like(x)
-    kernel.dropped(again, 0.3, 12345678901, 7, 1)
-    kernel.dropped(other, 0.3, 12345678901, 8, 1)
+    kernel.dropped(again.reshape(-1), 0, 64, 112, 0.3, 12345678901, 7, 1)
+    kernel.dropped(other.reshape(-1), 0, 64, 112, 0.3, 12345678901, 8, 1)
     assert np.array_equal(x, again)
     assert abs(np.corrcoef(x.ravel(), other.ravel())[0, 1]) < 0.05
 

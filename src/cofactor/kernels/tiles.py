@@ -13,6 +13,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from cofactor.kernels.dot_bias.rows import short_loop
 from cofactor.kernels.vectors import LANES
 
 Array = Any
@@ -59,7 +60,7 @@ def _tile(rows: int) -> Any:
             sums = [cgutils.alloca_once_value(builder, zeros) for _ in range(rows)]  # type: ignore[no-untyped-call]
             number = args[1].type
             starts = [builder.gep(left, [builder.mul(args[5], ir.Constant(number, r))]) for r in range(rows)]
-            with cgutils.for_range(builder, args[10]) as loop:
+            with short_loop(builder, args[10]) as loop:
                 place = builder.gep(right, [builder.mul(loop.index, args[9])])
                 column = builder.load(builder.bitcast(place, _VECTOR.as_pointer()), align=4)
                 at = builder.mul(loop.index, args[6])
@@ -82,8 +83,6 @@ def _tile(rows: int) -> Any:
 
 
 tile_of_many: Any = _tile(ROWS)
-tile_of_four: Any = _tile(4)
-tile_of_two: Any = _tile(2)
 tile_of_one: Any = _tile(1)
 
 
@@ -124,42 +123,39 @@ turn: Any = intrinsic(_turn)
 @njit(error_model="numpy")
 def product(
     out: Array,
+    o: int,
     wide: int,
     a: Array,
+    i: int,
     down: int,
     along: int,
     b: Array,
+    j: int,
     step: int,
     rows: int,
     columns: int,
     n: int,
 ) -> None:
-    """``out[r * wide + l] = sum over c < n of a[r * down + c * along] * b[c * step + l]``, r < rows, l < columns.
+    """``out[o + r * wide + l] = sum over c < n of a[i + r * down + c * along] * b[j + c * step + l]``, r < rows,
+    l < columns.
 
     ``columns`` is a multiple of 16. Float32 C arrays, counted in flat positions.
     """
     whole = rows // ROWS * ROWS
-    for j in range(0, columns, LANES):
+    for c in range(0, columns, LANES):
         for r in range(0, whole, ROWS):
-            tile_of_many(out, r * wide + j, wide, a, r * down, down, along, b, j, step, n)
-        r = whole
-        if rows - r >= 4:
-            tile_of_four(out, r * wide + j, wide, a, r * down, down, along, b, j, step, n)
-            r += 4
-        if rows - r >= 2:
-            tile_of_two(out, r * wide + j, wide, a, r * down, down, along, b, j, step, n)
-            r += 2
-        if rows > r:
-            tile_of_one(out, r * wide + j, wide, a, r * down, down, along, b, j, step, n)
+            tile_of_many(out, o + r * wide + c, wide, a, i + r * down, down, along, b, j + c, step, n)
+        for r in range(whole, rows):
+            tile_of_one(out, o + r * wide + c, wide, a, i + r * down, down, along, b, j + c, step, n)
 
 
-@njit(error_model="numpy")
-def transposed(a: Array, step: int, rows: int, columns: int, out: Array, wide: int) -> None:
-    """``out[c * wide + r] = a[r * step + c]``, r < rows, c < columns (a multiple of 16). Flat positions."""
+@njit(inline="always")
+def transposed(a: Array, i: int, step: int, rows: int, columns: int, out: Array, o: int, wide: int) -> None:
+    """``out[o + c * wide + r] = a[i + r * step + c]``, r < rows, c < columns (a multiple of 16). Flat positions."""
     whole = rows // LANES * LANES
     for c in range(0, columns, LANES):
         for r in range(0, whole, LANES):
-            turn(a, r * step + c, step, out, c * wide + r, wide)
+            turn(a, i + r * step + c, step, out, o + c * wide + r, wide)
     for r in range(whole, rows):
         for c in range(columns):
-            out[c * wide + r] = a[r * step + c]
+            out[o + c * wide + r] = a[i + r * step + c]

@@ -18,6 +18,14 @@ from cofactor.notebook._learner import Learner, check_given
 from cofactor.notebook._tabular import TabularPandas
 from cofactor.notebook._tensors import a_seed
 
+__all__ = [
+    "TabularLearner",
+    "collab_learner",
+    "get_emb_sz",
+    "tabular_config",
+    "tabular_learner",
+]
+
 COLLAB = ("n_factors", "use_nn", "emb_szs", "layers", "config", "y_range")
 LEARNER = (
     "loss_func",

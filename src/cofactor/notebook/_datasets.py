@@ -15,6 +15,12 @@ from cofactor.data.download import unpack
 from cofactor.errors import DatasetError
 from cofactor.notebook._keywords import takes
 
+__all__ = [
+    "URLs",
+    "fastai_path",
+    "untar_data",
+]
+
 _S3 = "https://s3.amazonaws.com/fast-ai-"
 
 

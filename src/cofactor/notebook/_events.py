@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from cofactor.notebook._helpers import class2attr
+from cofactor.notebook._texts import class2attr
+
+__all__ = [
+    "Callback",
+    "CancelBackwardException",
+    "CancelBatchException",
+    "CancelEpochException",
+    "CancelFitException",
+    "CancelStepException",
+    "CancelTrainException",
+    "CancelValidException",
+    "event",
+]
 
 EVENTS = (
     *("after_create", "before_fit", "before_epoch", "before_train", "before_batch", "after_pred", "after_loss"),

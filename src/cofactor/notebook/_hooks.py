@@ -8,9 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cofactor.notebook._helpers import PrettyString
 from cofactor.notebook._lists import L
 from cofactor.notebook._tensors import apply, total_params
+from cofactor.notebook._texts import PrettyString
+
+__all__ = [
+    "Hook",
+    "Hooks",
+    "flatten_model",
+    "has_children",
+    "has_params",
+    "hook_output",
+    "hook_outputs",
+    "layer_info",
+    "module_summary",
+]
 
 
 class Hook:

@@ -10,6 +10,11 @@ import torch
 from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._tabular import show
 
+__all__ = [
+    "ClassificationInterpretation",
+    "Interpretation",
+]
+
 
 @takes_its_own
 class Interpretation:

@@ -26,11 +26,11 @@ def refuse(name: str, given: Iterable[str], known: Iterable[str], harmless: Iter
             raise KeywordError(f"{name} has no keyword {word!r}{there}{did_you_mean(word, names, 1)}")
 
 
-def takes(*harmless: str) -> Callable[[F], F]:
+def takes(*harmless: str, called: str = "") -> Callable[[F], F]:
     """Decorator: keywords that the function does not name are refused; ``harmless`` ones are taken and change nothing.
 
     A harmless keyword is one of the library's that says how to do something here done in one way only (``ctxs``,
-    ``pickle_module``).
+    ``pickle_module``). ``called``: the class that readers know the method of.
     """
 
     def decorate(function: F) -> F:
@@ -40,6 +40,8 @@ def takes(*harmless: str) -> Callable[[F], F]:
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name not in ("self", "cls")
         ]
         name = function.__qualname__.removesuffix(".__init__")
+        if called:
+            name = f"{called}.{function.__name__}"
 
         @functools.wraps(function)
         def checked(*args: Any, **kwargs: Any) -> Any:
@@ -53,7 +55,12 @@ def takes(*harmless: str) -> Callable[[F], F]:
     return decorate
 
 
-def takes_its_own(kind: C) -> C:
+def part_of(called: str) -> Callable[[C], C]:
+    """Decorator of a class that holds methods of another one, ``called``: as :func:`takes_its_own`."""
+    return lambda kind: takes_its_own(kind, called)
+
+
+def takes_its_own(kind: C, called: str = "") -> C:
     """Decorator of a class: each public method refuses keywords that it does not name, unless it passes them on."""
     for name, value in list(vars(kind).items()):
         inner = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value
@@ -63,6 +70,6 @@ def takes_its_own(kind: C) -> C:
             inner, "__wrapped__"
         ):
             continue
-        checked = takes()(inner)
+        checked = takes(called=called)(inner)
         setattr(kind, name, type(value)(checked) if inner is not value else checked)
     return kind

@@ -12,6 +12,34 @@ from torch import Tensor, nn
 from cofactor.errors import ConfigError
 from cofactor.models.torch.layers import Embedding, LinBnDrop, Module, SigmoidRange
 
+__all__ = [
+    "BatchNorm1dFlat",
+    "Cat",
+    "Debugger",
+    "EmbeddingNN",
+    "Flatten",
+    "Identity",
+    "Lambda",
+    "Mish",
+    "NoneReduce",
+    "ParameterModule",
+    "PartialLambda",
+    "ResizeBatch",
+    "Swish",
+    "TabularModel",
+    "View",
+    "children_and_parameters",
+    "in_channels",
+    "init_linear",
+    "mish",
+    "sequential",
+    "sigmoid",
+    "sigmoid_",
+    "swish",
+    "trunc_normal_",
+    "vleaky_relu",
+]
+
 
 class TabularModel(Module):
     """Embeddings of categories, joined with numbers, through a multi-layer perceptron.

@@ -13,6 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+__all__ = [
+    "L",
+    "groupby",
+    "is_array",
+    "is_iter",
+    "listify",
+    "mask2idxs",
+]
+
 
 def is_array(x: Any) -> bool:
     """Whether it is an array or tensor, or can be made one."""

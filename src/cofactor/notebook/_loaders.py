@@ -30,6 +30,16 @@ from cofactor.notebook._tabular import (
 )
 from cofactor.notebook._tensors import default_device, to_device, to_np
 
+__all__ = [
+    "CollabDataLoaders",
+    "DataLoader",
+    "DataLoaders",
+    "TabDataLoader",
+    "TabWeightedDL",
+    "TabularDataLoaders",
+    "TfmdDL",
+]
+
 HARMLESS = {
     *("num_workers", "pin_memory", "timeout", "persistent_workers", "pin_memory_device", "verbose", "do_setup"),
     *("prefetch_factor", "multiprocessing_context", "non_blocking"),

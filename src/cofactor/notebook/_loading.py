@@ -10,11 +10,16 @@ import torch
 
 from cofactor.errors import BundleError
 from cofactor.models.torch.layers import EmbeddingDotBias
-from cofactor.notebook import _files as files
+from cofactor.notebook import _exported as exported
 from cofactor.notebook._keywords import takes
 from cofactor.notebook._learner import Learner
 from cofactor.notebook._lists import L
 from cofactor.notebook._loaders import TabDataLoader, TabularDataLoaders
+from cofactor.notebook._weights import put_weights
+
+__all__ = [
+    "load_learner",
+]
 
 
 @takes("pickle_module")
@@ -29,8 +34,8 @@ def load_learner(fname: Any, cpu: bool = True, module: Any = None, loss_func: An
     path = Path(fname)
     if path.is_dir():
         raise BundleError(f"{path} is a directory; a saved recommender is read with cofactor.load")
-    facts, weights, rows = files.read_file(path)
-    ds = files.table(facts["table"], rows)
+    facts, weights, rows = exported.read_file(path)
+    ds = exported.table(facts["table"], rows)
     dls = TabularDataLoaders(
         TabDataLoader(ds, bs=facts["bs"], shuffle=True, drop_last=True),
         TabDataLoader(ds.new_empty(), bs=facts["bs"]),
@@ -38,9 +43,11 @@ def load_learner(fname: Any, cpu: bool = True, module: Any = None, loss_func: An
     )
     if cpu:
         dls.cpu()
-    made = files.module_of(facts["model"], module, path)
-    learn = Learner(dls, made, loss_func=files.loss_of(facts["loss"], loss_func), seed=facts["seed"], path=path.parent)
-    files.put_weights(learn, {k: torch.from_numpy(np.array(v)) for k, v in weights.items()}, True)
+    made = exported.module_of(facts["model"], module, path)
+    learn = Learner(
+        dls, made, loss_func=exported.loss_of(facts["loss"], loss_func), seed=facts["seed"], path=path.parent
+    )
+    put_weights(learn, {k: torch.from_numpy(np.array(v)) for k, v in weights.items()}, True)
     if isinstance(made, EmbeddingDotBias):
         made.classes, made.user, made.item = dls.classes, ds.cat_names[0], ds.cat_names[1]
     learn.model.eval()

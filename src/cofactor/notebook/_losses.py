@@ -10,6 +10,15 @@ from torch import Tensor, nn
 
 from cofactor.models.torch.layers import FlatLoss
 
+__all__ = [
+    "BaseLoss",
+    "CrossEntropyLossFlat",
+    "FocalLoss",
+    "FocalLossFlat",
+    "LabelSmoothingCrossEntropy",
+    "LabelSmoothingCrossEntropyFlat",
+]
+
 
 class BaseLoss(FlatLoss):
     """Any loss of PyTorch on flattened predictions and targets, the classes along ``axis``."""

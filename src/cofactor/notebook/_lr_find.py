@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from cofactor.errors import ConfigError
-from cofactor.notebook._helpers import tuplify
+from cofactor.notebook._values import tuplify
 
 
 def find(

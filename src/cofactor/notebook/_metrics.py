@@ -11,8 +11,56 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cofactor.errors import ConfigError, MissingExtraError
-from cofactor.notebook._helpers import class2attr
 from cofactor.notebook._tensors import find_bs, flatten_check, to_detach
+from cofactor.notebook._texts import class2attr
+
+__all__ = [
+    "APScoreBinary",
+    "APScoreMulti",
+    "AccumMetric",
+    "AvgLoss",
+    "AvgMetric",
+    "AvgSmoothLoss",
+    "BalancedAccuracy",
+    "BrierScore",
+    "CohenKappa",
+    "ExplainedVariance",
+    "F1Score",
+    "F1ScoreMulti",
+    "FBeta",
+    "HammingLoss",
+    "Jaccard",
+    "JaccardMulti",
+    "LossMetric",
+    "LossMetrics",
+    "MatthewsCorrCoef",
+    "Metric",
+    "PearsonCorrCoef",
+    "Perplexity",
+    "Precision",
+    "PrecisionMulti",
+    "R2Score",
+    "Recall",
+    "RecallMulti",
+    "RocAuc",
+    "RocAucBinary",
+    "RocAucMulti",
+    "SpearmanCorrCoef",
+    "ValueMetric",
+    "accuracy",
+    "accuracy_multi",
+    "error_rate",
+    "exp_rmspe",
+    "mae",
+    "mk_metric",
+    "mse",
+    "msle",
+    "optim_metric",
+    "perplexity",
+    "rmse",
+    "skm_to_fastai",
+    "top_k_accuracy",
+]
 
 
 class Metric:

@@ -22,6 +22,49 @@ from cofactor.notebook._loaders import DataLoader, TabDataLoader
 from cofactor.notebook._schedules import SchedExp
 from cofactor.notebook._testing import ExceptionExpected
 
+__all__ = [
+    "BatchNorm",
+    "DisplayedTransform",
+    "ItemTransform",
+    "LRFinder",
+    "MCDropoutCallback",
+    "MergeLayer",
+    "PartialDL",
+    "ProdLayer",
+    "SequentialEx",
+    "SkipItemException",
+    "TensorBase",
+    "Transform",
+    "WeightedDL",
+    "base_doc",
+    "bn_types",
+    "doc",
+    "docstring",
+    "dumps",
+    "expect_fail",
+    "flatmap",
+    "get_c",
+    "get_class",
+    "get_first",
+    "grad_module",
+    "is_bool",
+    "is_namedtuple",
+    "isinstance_str",
+    "loads",
+    "master_bar",
+    "mkdir",
+    "norm_types",
+    "one_param",
+    "progress_bar",
+    "remove_prefix",
+    "remove_suffix",
+    "run",
+    "run_sync",
+    "set_bn_eval",
+    "show_doc",
+    "test_fig_exists",
+]
+
 
 def doc(elt: Any) -> None:
     """Print the signature and docstring."""

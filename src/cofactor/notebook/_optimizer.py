@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,22 @@ from cofactor.errors import ConfigError
 from cofactor.model import State
 from cofactor.models.torch.optim import Adam as AdamRule
 from cofactor.models.torch.optim import AdamRun, to_array
-from cofactor.notebook._helpers import even_mults
+from cofactor.notebook._collections import even_mults
 from cofactor.notebook._lists import L
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "Lamb",
+    "Larc",
+    "Lookahead",
+    "OptimWrapper",
+    "Optimizer",
+    "QHAdam",
+    "RAdam",
+    "RMSProp",
+    "ranger",
+]
 
 Update = Callable[[Tensor, Tensor, dict[str, Any], dict[str, Any]], None]
 """Changes a parameter in place: (parameter, gradient, its state, hyper-parameters)."""
@@ -119,6 +134,10 @@ class Optimizer:
 
     def begin(self) -> None: ...
 
+    def by_rows(self, module: nn.Module) -> AbstractContextManager[None]:
+        """Inside ``with``, large tables may be trained by rows."""
+        return nullcontext()
+
     def step_at(self, lr: float, mom: float, wd: float) -> None:
         """A step at these rates (the last group's; others keep their proportion), then no gradients."""
         last = float(self.hypers[-1]["lr"]) or 1.0
@@ -185,6 +204,13 @@ class _AdamOptimizer(Optimizer):
     def begin(self) -> None:
         for run in self.runs():
             run.begin()
+
+    @contextmanager
+    def by_rows(self, module: nn.Module) -> Iterator[None]:
+        with ExitStack() as stack:
+            for run in self.runs():
+                stack.enter_context(run.by_rows(module))
+            yield
 
     def step(self, closure: Any = None) -> None:
         for run, hyper in zip(self.runs(), self.hypers):
@@ -507,6 +533,9 @@ class Driven:
 
     def begin(self) -> None:
         self.opt.begin()
+
+    def by_rows(self, module: nn.Module) -> AbstractContextManager[None]:
+        return self.opt.by_rows(module)
 
     def step(self, lr: float, mom: float, wd: float) -> None:
         self.opt.step_at(lr, mom, wd)

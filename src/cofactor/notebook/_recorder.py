@@ -16,6 +16,10 @@ from cofactor.notebook._keywords import takes_its_own
 from cofactor.notebook._lists import L
 from cofactor.notebook._metrics import AvgLoss, AvgSmoothLoss
 
+__all__ = [
+    "Recorder",
+]
+
 
 @takes_its_own
 class Recorder(Callback):

@@ -12,6 +12,26 @@ import torch
 from cofactor.errors import ConfigError
 from cofactor.notebook._tensors import to_np
 
+__all__ = [
+    "SchedCos",
+    "SchedExp",
+    "SchedLin",
+    "SchedNo",
+    "SchedPoly",
+    "SuggestionMethod",
+    "annealer",
+    "combine_scheds",
+    "combined_cos",
+    "minimum",
+    "sched_cos",
+    "sched_exp",
+    "sched_lin",
+    "sched_no",
+    "slide",
+    "steep",
+    "valley",
+]
+
 
 def sched_lin(start: Any, end: Any, pos: Any) -> Any:
     return start + pos * (end - start)

@@ -14,6 +14,18 @@ from cofactor._validate import check_number
 from cofactor.errors import ConfigError
 from cofactor.notebook._lists import L, mask2idxs
 
+__all__ = [
+    "ColSplitter",
+    "EndSplitter",
+    "FuncSplitter",
+    "IndexSplitter",
+    "MaskSplitter",
+    "RandomSplitter",
+    "RandomSubsetSplitter",
+    "RegexLabeller",
+    "TrainTestSplitter",
+]
+
 Splitter = Callable[[Any], tuple[Any, Any]]
 
 

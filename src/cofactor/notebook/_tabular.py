@@ -16,10 +16,38 @@ from torch import Tensor
 
 from cofactor.errors import DataError, did_you_mean
 from cofactor.models.torch.layers import MSELossFlat
-from cofactor.notebook._helpers import camel2snake
 from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._lists import L
 from cofactor.notebook._losses import CrossEntropyLossFlat
+from cofactor.notebook._texts import camel2snake
+
+__all__ = [
+    "AttrGetter",
+    "Categorify",
+    "Categorize",
+    "CategoryBlock",
+    "CategoryMap",
+    "ColReader",
+    "FillMissing",
+    "FillStrategy",
+    "InplaceTransform",
+    "ItemGetter",
+    "Normalize",
+    "Pipeline",
+    "RegressionBlock",
+    "RegressionSetup",
+    "Tabular",
+    "TabularCollab",
+    "TabularPandas",
+    "TabularProc",
+    "TransformBlock",
+    "add_datepart",
+    "cont_cat_split",
+    "df_shrink",
+    "df_shrink_dtypes",
+    "display_df",
+    "make_date",
+]
 
 NA = "#na#"
 """Class 0: an id that the training rows do not have."""

@@ -19,8 +19,51 @@ from cofactor._validate import check_int
 from cofactor.errors import ConfigError
 from cofactor.models.torch.module import best_device, device_of
 from cofactor.models.torch.optim import NORMS, norm_and_bias
-from cofactor.notebook._helpers import defaults
+from cofactor.notebook._environment import defaults
 from cofactor.notebook._lists import L
+
+__all__ = [
+    "apply",
+    "apply_init",
+    "apply_leaf",
+    "cond_init",
+    "default_device",
+    "distrib_barrier",
+    "find_bs",
+    "find_device",
+    "flatten_check",
+    "get_model",
+    "get_random_states",
+    "init_default",
+    "item_find",
+    "logit",
+    "nested_reorder",
+    "no_random",
+    "norm_bias_params",
+    "np_func",
+    "num_distrib",
+    "one_hot",
+    "one_hot_decode",
+    "params",
+    "rank_distrib",
+    "requires_grad",
+    "set_num_threads",
+    "set_random_states",
+    "set_seed",
+    "subplots",
+    "tensor",
+    "to_concat",
+    "to_cpu",
+    "to_detach",
+    "to_device",
+    "to_float",
+    "to_half",
+    "to_np",
+    "total_params",
+    "trainable_params",
+    "unsqueeze",
+    "unsqueeze_",
+]
 
 
 def tensor(x: Any = (), *rest: Any, requires_grad: bool = False, pin_memory: bool = False, **kwargs: Any) -> Tensor:

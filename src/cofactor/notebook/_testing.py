@@ -11,7 +11,23 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
 
-from cofactor.notebook._helpers import equals, is_close
+from cofactor.notebook._values import equals, is_close
+
+__all__ = [
+    "ExceptionExpected",
+    "exception",
+    "nequals",
+    "test",
+    "test_close",
+    "test_eq",
+    "test_eq_type",
+    "test_fail",
+    "test_is",
+    "test_ne",
+    "test_shuffled",
+    "test_stdout",
+    "test_warns",
+]
 
 
 def test(a: Any, b: Any, cmp: Callable[[Any, Any], bool], cname: str | None = None) -> None:

@@ -13,7 +13,8 @@ not a type, so that one compiled function serves every width.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -31,6 +32,19 @@ VECTOR = ir.VectorType(F32, WIDTH)
 FLAGS = ("contract", "nsz", "arcp")
 
 Rows = Callable[[Any], Any]
+
+
+@contextmanager
+def short_loop(builder: Any, count: Any) -> Iterator[Any]:
+    """A loop that LLVM must not unroll: that makes it no faster, and takes most of the time to compile."""
+    with cgutils.for_range(builder, count) as loop:
+        yield loop
+        end = builder.basic_block
+    module = builder.module
+    rule = module.add_metadata(["llvm.loop.unroll.disable"])
+    name = ir.MDValue(module, (rule,), name=str(len(module.metadata)))
+    name.operands = (name, rule)  # what names a loop begins with itself
+    end.terminator.set_metadata("llvm.loop", name)
 
 
 class _Emit:
@@ -52,7 +66,7 @@ class _Emit:
 
     def each(self, count: Any) -> Any:
         """A loop over the vectors of a row; its ``index`` is the vector under way."""
-        return cgutils.for_range(self.b, count)
+        return short_loop(self.b, count)
 
     def twice(self, x: Any) -> Any:
         return self.b.mul(x, I64(2))

@@ -9,111 +9,27 @@ Koren, Bell & Volinsky (2009) for the model; Loshchilov & Hutter (2019) for the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.errors import BundleError, ConfigError, NotFittedError
-from cofactor.kernels.dot_bias import epoch as kernel
+from cofactor.errors import BundleError, NotFittedError
 from cofactor.kernels.dot_bias import predict as predictions
-from cofactor.kernels.dot_bias.loss import BCE, HUBER, MAE, MSE
 from cofactor.kernels.products import dots
-from cofactor.model import Cost, Hyper, Kind, State, Stepper, TableSize, Task, Terms
+from cofactor.model import Cost, Kind, State, TableSize, Task, Terms
 from cofactor.models.base.arrays import stored
-from cofactor.models.base.config import GradientConfig, Search, option
 from cofactor.models.base.cost import COMPILED
+from cofactor.models.dot_bias.config import DotBiasConfig, infer_range
 from cofactor.models.dot_bias.fold_in import FromRows, fold, losses_of, prior_weight
-from cofactor.models.dot_bias.strata import AUTO_ROWS, CHUNK, Strata, counts_of, run_epoch
+from cofactor.models.dot_bias.stepper import DotBiasStepper
+from cofactor.models.dot_bias.strata import AUTO_ROWS, CHUNK, counts_of
+from cofactor.models.dot_bias.table import aligned, initial_table, lanes, stride_of
 
 Array = NDArray[Any]
 Side = Literal["user", "item"]
-
-LOSSES = {"mse": MSE, "mae": MAE, "huber": HUBER, "bce": BCE}
-INIT_SD = 0.01
-BETA2 = 0.99
-EPS = 1e-5
-
-
-@dataclass(frozen=True)
-class DotBiasConfig(GradientConfig):
-    """Parameters of :class:`DotBias`."""
-
-    decays: ClassVar[bool] = True
-
-    n_factors: int = option(50, "length of the embeddings", Search(8, 128, log=True))
-    y_range: tuple[float, float] | str | None = option(
-        "auto",
-        "bounds of the sigmoid; auto: the range of the data and half a step more, e.g. (0.5, 5.5); none: no sigmoid",
-    )
-    loss: str = option("mse", "mse, mae, huber, or bce (ratings scaled to 0..1 by y_range)")
-    epochs: int = option(5, "passes over the ratings", Search(3, 20))
-    lr: float = option(5e-3, "highest learning rate of the one-cycle schedule", Search(1e-3, 2e-2, log=True))
-    weight_decay: float = option(0.1, "decoupled weight decay", Search(1e-3, 0.5, log=True))
-    batch_size: int = option(64, "ratings a batch")
-    parallel: str = option(
-        "auto",
-        "on: whole epochs go by strata, on several threads; off: in the plain order; auto: on from 500,000 ratings",
-    )
-
-    def __post_init__(self) -> None:
-        if self.n_factors < 1:
-            raise ConfigError(f"n_factors must be at least 1, not {self.n_factors}")
-        if self.batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, not {self.batch_size}")
-        if self.parallel not in ("auto", "on", "off"):
-            raise ConfigError(f"parallel must be 'auto', 'on' or 'off', not {self.parallel!r}")
-        if self.loss not in LOSSES:
-            raise ConfigError(f"no loss {self.loss!r}; there are: {', '.join(LOSSES)}")
-        if isinstance(self.y_range, str):
-            if self.y_range != "auto":
-                raise ConfigError(f"y_range must be two numbers, 'auto' or None, not {self.y_range!r}")
-        elif self.y_range is not None and not (len(self.y_range) == 2 and self.y_range[0] < self.y_range[1]):
-            raise ConfigError(f"y_range must be two numbers, the lower first, not {self.y_range!r}")
-        if self.loss == "bce" and self.y_range is None:
-            raise ConfigError("loss 'bce' needs a y_range (or 'auto'): ratings are scaled to 0..1 by it")
-
-
-def stride_of(n_factors: int) -> int:
-    """Floats in a row: factors, bias, one, and zeros up to a multiple of 16."""
-    return (n_factors + 2 + 15) // 16 * 16
-
-
-def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-    """Zeros that begin at a multiple of 64 bytes."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    found: Array = raw[start : start + size].view(dtype).reshape(shape)
-    return found
-
-
-def infer_range(data: Interactions, loss: str) -> tuple[float, float]:
-    """The range of the ratings, and half of the smallest step between two of them beyond (for bce: the range)."""
-    lo, hi = data.range
-    if loss == "bce" or lo == hi:
-        return (lo, hi) if lo < hi else (lo - 0.5, hi + 0.5)
-    levels = np.unique(data.values[:100_000])
-    step = float(np.diff(levels).min()) if 1 < len(levels) <= 100 else (hi - lo) / 10
-    return lo - step / 2, hi + step / 2
-
-
-def initial_table(n_users: int, n_items: int, k: int, rng: np.random.Generator) -> Array:
-    """Rows drawn from a normal of sd 0.01, folded at two sd (``fmod``, as the notebook's initialiser does).
-
-    Order of drawing: user factors, item factors, user biases, item biases.
-    """
-    stride = stride_of(k)
-    table = aligned((n_users + n_items, stride))
-    users, items = table[:n_users], table[n_users:]
-    for part in (users[:, :k], items[:, :k], users[:, k : k + 1], items[:, k + 1 : k + 2]):
-        part[:] = np.fmod(rng.standard_normal(part.shape, dtype=np.float32), np.float32(2)) * np.float32(INIT_SD)
-    users[:, k + 1] = 1
-    items[:, k] = 1
-    return table
 
 
 class DotBias(FromRows):
@@ -333,111 +249,3 @@ class DotBias(FromRows):
         if self.unit == 1.0:
             return values, (lo, hi, ranged)
         return (values.astype(np.float64) / self.unit).astype(values.dtype), (lo / self.unit, hi / self.unit, ranged)
-
-
-def lanes(table: Array) -> int:
-    """How many vectors of 16 floats are in a row."""
-    return int(table.shape[1]) // 16
-
-
-class DotBiasStepper(Stepper):
-    """Adam on the table of a model (users, then items). Rows lag until touched or flushed."""
-
-    def __init__(self, model: DotBias, data: Interactions, table: Array) -> None:
-        k, (n, stride) = model.config.n_factors, table.shape
-        self.model = model
-        self.data = data
-        self.values, self.limits = model.in_units(data.values)
-        self.table = table
-        self.ms = aligned((n, 2, stride))
-        self.last, self.first = np.zeros(n, np.int32), np.zeros(n, np.int32)
-        self.mask = aligned((2, stride))
-        self.mask[:, : k + 2] = 1
-        self.mask[0, k + 1] = self.mask[1, k] = 0
-        columns = max(4096, n // 2) + 1
-        self.clock = np.zeros(3, np.int64)
-        self.past = np.zeros((5, columns))
-        self.past[[0, 1, 4], 0] = 1
-        self.strata: Strata | None = None
-        self.lanes = lanes(table)
-        self.fade = BETA2 ** np.arange(columns, dtype=np.float64)
-
-    def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
-        if rows is None or hyper is None:
-            raise ConfigError("dot-bias trains batch by batch: give rows and hyper")
-        n = len(hyper.lr)
-        if len(rows) != n * hyper.batch_size or n == 0:
-            raise ConfigError(f"{len(rows)} rows are not {n} batches of {hyper.batch_size}")
-        rows = np.ascontiguousarray(rows, np.int32 if len(self.data) < 2**31 else np.int64)
-        losses = np.empty(n, np.float64)
-        d, (lo, hi, ranged) = self.data, self.limits
-        plan = kernel.schedule(hyper.lr, hyper.momentum, float(hyper.weight_decay), BETA2, int(self.clock[0]))
-        space, done = kernel.scratch(hyper.batch_size, self.lanes), 0
-        while done < n:
-            done += kernel.train(
-                rows[done * hyper.batch_size :],
-                d.users,
-                d.items,
-                self.values,
-                self.clock,
-                self.past,
-                self.fade,
-                self.table,
-                self.ms,
-                self.last,
-                self.first,
-                self.mask,
-                len(self.model.user_table),
-                np.ascontiguousarray(plan[:, done:]),
-                BETA2,
-                EPS,
-                LOSSES[self.model.config.loss],
-                lo,
-                hi,
-                ranged,
-                losses[done:],
-                self.lanes,
-                space,
-            )
-            if done < n:
-                self.flush()
-        return losses * self._loss_unit()
-
-    def run_epoch(self, seed: Sequence[int], hyper: Hyper) -> Array | None:
-        """Train an epoch by strata, in the order that ``seed`` gives, and return its losses; None where the plain
-        order is wanted."""
-        parallel = self.model.config.parallel
-        if parallel == "off" or (parallel == "auto" and len(self.data) < AUTO_ROWS):
-            return None
-        if self.strata is None:
-            self.strata = Strata(self.data, self.values, self.table.shape[1])
-        found = run_epoch(self, self.strata, seed, hyper, BETA2, EPS, LOSSES[self.model.config.loss])
-        return found * self._loss_unit()
-
-    def _loss_unit(self) -> float:
-        """What a loss in units is multiplied by to be one of ratings."""
-        return {"mse": self.model.unit**2, "bce": 1.0}.get(self.model.config.loss, self.model.unit)
-
-    def flush(self) -> None:
-        """Bring every row up to date; nothing to do when the last step was followed by a flush."""
-        if self.clock[1]:
-            kernel.flush(
-                self.clock,
-                self.past,
-                self.fade,
-                self.table,
-                self.ms,
-                self.last,
-                self.mask,
-                len(self.model.user_table),
-                EPS,
-                lanes(self.table),
-            )
-
-    def snapshot(self) -> State:
-        self.flush()
-        return {"table": self.table.copy(), "ms": self.ms.copy(), "clock": self.clock.copy()}
-
-    def restore(self, state: Mapping[str, Array]) -> None:
-        self.flush()
-        self.table[:], self.ms[:], self.clock[:] = state["table"], state["ms"], state["clock"]

@@ -139,7 +139,7 @@ class Fused:
         limits: tuple[float, float] | None = None,
     ) -> None:
         self.module, self.optimizer = module, optimizer
-        self.codes = tuple(np.ascontiguousarray(c, np.int32) for c in codes)
+        self.codes = np.ascontiguousarray(np.stack(codes), np.int32)
         self.values = np.ascontiguousarray(values, np.float32)
         self.loss, self.seed, self.limits = loss, seed, limits
         self.lagging = False
@@ -182,53 +182,58 @@ class Fused:
         return all(int(c.max(initial=0)) < len(t.weight) for c, t in zip(self.codes, net.tables))
 
     def _allocate(self, net: Network, run: AdamRun) -> None:
-        widths = [t.weight.shape[1] for t in net.tables]
-        sizes = [(len(t.weight), _padded(t.weight.shape[1])) for t in net.tables]
-        self.tables = kernel.Tables(
-            tuple(np.zeros((n, s), np.float32) for n, s in sizes),
-            tuple(np.zeros((n, 2, s), np.float32) for n, s in sizes),
-            tuple(np.zeros(n, np.int32) for n, _ in sizes),
-            tuple(np.zeros(n, np.int32) for n, _ in sizes),
-            tuple(np.ones((2, s), np.float32) for _, s in sizes),
-            np.array(widths, np.int64),
-        )
-        plan, w, s, r = np.zeros((len(net.blocks), 8), np.int64), 0, 0, 0
+        heads, base, place = np.zeros((len(net.tables), 5), np.int64), 0, 0
+        for head, table in zip(heads, net.tables):
+            n, width = table.weight.shape
+            stride = _padded(width)
+            base = -(-base // stride)  # a table begins at a multiple of its own stride
+            head[:] = n, base, place, width, stride // 16
+            base, place = (base + n) * stride, place + n
+        floats, ints = np.zeros(base, np.float32), np.zeros(place, np.int32)
+        mask = np.ones((1, 16 * int(heads[:, 4].max())), np.float32)
+        self.tables = kernel.Tables(heads, floats, np.zeros(2 * base, np.float32), ints, np.zeros_like(ints), mask)
+        plan, w, s, r, before, turned, t = np.zeros((len(net.blocks), 13), np.int64), 0, 0, 0, 0, 0, 0
         for row, block in zip(plan, net.blocks):
             outputs, inputs = block.linear.weight.shape
-            norm = block.norm is not None
-            row[:] = inputs, outputs, w, s, block.relu, norm, r, _padded(inputs)
-            w, s = w + inputs * _padded(outputs), s + 2 * _padded(outputs)
-            r += 2 * _padded(outputs) * norm
+            norm, stride, wide = block.norm is not None, _padded(inputs), _padded(outputs)
+            row[:] = inputs, outputs, w, s, block.relu, norm, r, stride, wide, before, turned, t, 1
+            w, s, r = w + inputs * wide, s + 2 * wide, r + 2 * wide * norm
+            before, turned, t = before + stride, turned + stride * wide, t + 2 * wide
         drops = [net.embed_drop, *(b.drop for b in net.blocks)]
         norms = [(0.0, 0.0) if b.norm is None else (b.norm.eps, b.norm.momentum) for b in net.blocks]
         numbers = [np.zeros(size, np.float32) for size in (w, w, w, s, s, s, r)]
         self.layers = kernel.Layers(plan, np.array(drops), np.array(norms, np.float64), *numbers)
-        columns = max(4096, sum(n for n, _ in sizes) // 2) + 1
+        columns = max(4096, place // 2) + 1
         past, b2 = np.zeros((5, columns)), run.rule.sqr_mom
         self.clock = kernel.Clock(np.zeros(3, np.int64), past, b2 ** np.arange(columns, dtype=np.float64))
 
     def _take(self, net: Network, run: AdamRun) -> None:
         """Weights and moments of the module into the arrays."""
-        tables = self.tables
         for t, table in enumerate(net.tables):
-            i, width = self.place[id(table.weight)], table.weight.shape[1]
-            tables.w[t][:, :width] = _array(table.weight)
-            tables.ms[t][:, 0, :width] = _array(run.m[i])
-            np.sqrt(_array(run.v[i]), out=tables.ms[t][:, 1, :width])
-            tables.last[t][:] = 0
+            i = self.place[id(table.weight)]
+            weights, m, root = self._rows(t)
+            weights[:], m[:] = _array(table.weight), _array(run.m[i])
+            np.sqrt(_array(run.v[i]), out=root)
+        self.tables.last[:] = 0
         for mine, theirs in self._views(net, run):
             mine[...] = _array(theirs)
         clock, past, _ = self.clock
         clock[:] = run.steps[self.place[id(net.tables[0].weight)]], 0, 0
         past[:, 0] = 1, 1, 0, 0, 1
 
+    def _rows(self, t: int) -> tuple[Array, Array, Array]:
+        """Views of a table: weights, m and the root of v."""
+        n, base, _, width, lanes = self.tables.heads[t].tolist()
+        at, size, stride = base * 16 * lanes, n * 16 * lanes, 16 * lanes
+        ms = self.tables.ms[2 * at : 2 * (at + size)].reshape(n, 2, stride)
+        return self.tables.w[at : at + size].reshape(n, stride)[:, :width], ms[:, 0, :width], ms[:, 1, :width]
+
     def _views(self, net: Network, run: AdamRun) -> list[tuple[Array, Tensor]]:
         """Parts of the flat arrays, and the tensors that they stand for."""
         layers: Any = self.layers
         found: list[tuple[Array, Tensor]] = []
         for row, block in zip(layers.plan.tolist(), net.blocks):
-            inputs, outputs, w, s, _, _, r, _ = row
-            wide = _padded(outputs)
+            inputs, outputs, w, s, _, _, r, _, wide, *_ = row
             own = [(block.linear.weight, w, True)]
             own += [(p, s + j * wide, False) for j, p in enumerate(_weights(block)[1:])]
             for p, start, heavy in own:
@@ -251,16 +256,15 @@ class Fused:
         net, run = self.network, self.run
         if not self.lagging or net is None or run is None:
             return
-        tables = self.tables
-        kernel.flush(tables, self.clock, run.rule.eps)
+        kernel.flush(self.tables, self.clock, run.rule.eps)
         steps = int(self.clock.clock[0])
         with torch.no_grad():
             for t, table in enumerate(net.tables):
-                i, width = self.place[id(table.weight)], table.weight.shape[1]
-                roots = torch.from_numpy(tables.ms[t][:, 1, :width])
-                table.weight.copy_(torch.from_numpy(tables.w[t][:, :width]))
-                run.m[i].copy_(torch.from_numpy(tables.ms[t][:, 0, :width]))
-                torch.mul(roots, roots, out=run.v[i])
+                i = self.place[id(table.weight)]
+                weights, m, root = (torch.from_numpy(part) for part in self._rows(t))
+                table.weight.copy_(weights)
+                run.m[i].copy_(m)
+                torch.mul(root, root, out=run.v[i])
                 run.steps[i] = steps
             for mine, theirs in self._views(net, run):
                 theirs.copy_(torch.from_numpy(mine))
@@ -304,6 +308,7 @@ class Fused:
             ),
             schedule(hyper.lr, hyper.momentum, float(hyper.weight_decay), run.rule.sqr_mom, int(self.clock.clock[0])),
             losses,
+            kernel.scratch(self.tables, self.layers, hyper.batch_size),
         )
         return losses
 

@@ -22,7 +22,7 @@ from cofactor.model import CommonRows, Cost, State, Stepper, TableSize
 from cofactor.models.base.arrays import stored
 from cofactor.models.base.config import GradientConfig, Search, option
 from cofactor.models.base.cost import COMPILED, TORCH
-from cofactor.models.dot_bias.model import LOSSES, infer_range
+from cofactor.models.dot_bias.config import LOSSES, infer_range
 from cofactor.models.neural.saved import PREFIX, arrays_of, embedding_sizes
 from cofactor.models.torch.module import TorchModule, need_torch, parts
 

@@ -6,7 +6,8 @@ This file needs torch; whoever imports it checks that first (``torch_module.need
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from cofactor.errors import ConfigError
 from cofactor.kernels import adam
 from cofactor.model import State
+from cofactor.models.torch.lazy import Table, eligible, readable
 
 Array = NDArray[Any]
 
@@ -42,9 +44,12 @@ def norm_and_bias(module: nn.Module) -> list[nn.Parameter]:
 
 
 class Optimizer(Protocol):
-    """What the stepper asks of an optimizer; ``begin`` is called before each run of batches."""
+    """What the stepper asks of an optimizer; ``begin`` is called before each run of batches, which then goes on inside
+    ``by_rows``, where large tables of the module may be read and stepped by rows."""
 
     def begin(self) -> None: ...
+
+    def by_rows(self, module: nn.Module) -> AbstractContextManager[None]: ...
 
     def step(self, lr: float, mom: float, wd: float) -> None: ...
 
@@ -78,6 +83,8 @@ class AdamRun:
         self.m = [torch.zeros_like(p, memory_format=torch.preserve_format) for p in self.params]
         self.v = [torch.zeros_like(p, memory_format=torch.preserve_format) for p in self.params]
         self.steps = [0] * len(self.params)
+        self.tables: dict[int, Table] = {}
+        """By the number of the parameter, inside :meth:`by_rows`."""
 
     @classmethod
     def of_module(cls, module: nn.Module, rule: Adam) -> Self:
@@ -91,10 +98,32 @@ class AdamRun:
             (_flat(p), _flat(m), _flat(v)) if _plain(p) else None for p, m, v in zip(self.params, self.m, self.v)
         ]
 
+    @contextmanager
+    def by_rows(self, module: nn.Module) -> Iterator[None]:
+        """Inside ``with``, large tables that the module looks up by rows are trained by rows
+        (``models/torch/lazy.py``). At the end every number is up to date."""
+        b2, eps = self.rule.sqr_mom, self.rule.eps
+        which = [i for i, p in enumerate(self.params) if eligible(p)]
+        if not which or not self.rule.decouple_wd or not readable(module):
+            yield
+            return
+        try:
+            for i in which:
+                self.tables[i] = Table(self.params[i], self.m[i], self.v[i], self.steps[i], b2, eps)
+            yield
+        finally:
+            for table in self.tables.values():
+                table.leave()
+            self.tables = {}
+
     def step(self, lr: float, mom: float, wd: float) -> None:
         b2, eps = self.rule.sqr_mom, self.rule.eps
         others: dict[tuple[int, bool], list[int]] = {}
         for i, p in enumerate(self.params):
+            table = self.tables.get(i)
+            if table is not None and table.step(lr, mom, 1 - lr * wd if self.decays[i] else 1.0):
+                self.steps[i] = int(table.clock[0])
+                continue
             g = p.grad
             if g is None:
                 continue
@@ -164,6 +193,9 @@ class TorchOptimizer:
 
     def begin(self) -> None:
         pass
+
+    def by_rows(self, module: nn.Module) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def step(self, lr: float, mom: float, wd: float) -> None:
         for group in self.optimizer.param_groups:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -105,13 +105,14 @@ class TorchStepper(Stepper):
         with own_rng(self.device), threads_for(module, bs, self.device, self.threads), torch.enable_grad():
             set_rng_state(self.rng, self.device)
             self.optimizer.begin()
-            for i in range(n):
-                loss = loss_of(flat_output(module(xs[i]), bs), ys[i])
-                if loss.dim():
-                    raise ConfigError(f"the loss gave {tuple(loss.shape)} numbers; it must give their mean, one number")
-                loss.backward()  # type: ignore[no-untyped-call]
-                losses.append(loss.detach())
-                step(lrs[i], moms[i], wd)
+            with self.optimizer.by_rows(module) if n > 1 else nullcontext():
+                for i in range(n):
+                    loss = loss_of(flat_output(module(xs[i]), bs), ys[i])
+                    if loss.dim():
+                        raise ConfigError(f"the loss gave {tuple(loss.shape)} numbers; it must give their mean")
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    losses.append(loss.detach())
+                    step(lrs[i], moms[i], wd)
             self.rng = rng_state(self.device)
             found = torch.stack(losses).cpu().double().numpy()
         module.eval()
