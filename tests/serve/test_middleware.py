@@ -22,7 +22,16 @@ def bundle(tmp_path_factory):
 
 def test_a_name_that_was_made_to_point_here_gets_nothing(bundle):
     with client(bundle, read_only=True, hosts=("my.name",)) as http:
-        for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "[::1", "[::2]:80"):
+        for host in (
+            "evil.example",
+            "evil.example:8000",
+            "127.0.0.1.evil.example",
+            "",
+            "[::1",
+            "[::2]:80",
+            "[::1]evil",
+            "localhost:8000evil",
+        ):
             assert http.get("/v1/info", headers={"host": host}).status_code == 421
         for host in ("localhost", "LOCALHOST:8000", "127.0.0.1:80", "[::1]:8000", "my.name:1"):
             assert http.get("/v1/info", headers={"host": host}).status_code == 200
@@ -34,6 +43,7 @@ def test_a_page_elsewhere_may_not_write(bundle, tmp_path):
         refused(http.post("/v1/events", json=event, headers={"origin": "http://evil.example"}), 403, "origin")
         refused(http.post("/v1/events", json=event, headers={"origin": "null"}), 403)
         refused(http.delete("/v1/events?user=5", headers={"origin": "http://127.0.0.1:9"}), 403)
+        refused(http.delete("/v1/events?user=5", headers={"sec-fetch-site": "cross-site"}), 403)
         refused(http.post("/v1/events", content=b"{}", headers={"content-type": "text/plain"}), 415, "JSON")
         refused(http.post("/v1/events", content=b"{}"), 415)
         ok(http.post("/v1/events", json=event, headers={"origin": "http://127.0.0.1:8000"}))

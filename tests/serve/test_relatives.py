@@ -220,6 +220,7 @@ HEADERS = {
     "thousands of headers": b"GET /v1/info HTTP/1.1\r\n" + HEAD + b"a:\r\n" * 15_000 + b"\r\n",
     "thousands of headers in a second request": b"GET /v1/info HTTP/1.1\r\nHost: localhost\r\n\r\n"
     b"GET /v1/info HTTP/1.1\r\n" + HEAD + b"a:\r\n" * 3900 + b"\r\n",
+    "a long header": b"GET /v1/info HTTP/1.1\r\n" + HEAD + b"a: " + b"b" * 17_000 + b"\r\n\r\n",
     "a header in thousands of lines": b"GET /v1/info HTTP/1.1\r\n" + HEAD + b"a: b\r\n" + b" c\r\n" * 3900 + b"\r\n",
 }
 
@@ -231,6 +232,22 @@ def test_heads_of_many_lines_are_not_read(port, name):
     body = b'{"user": 5,\n' + b"\n" * 500 + b'"n": 3}'
     assert raw(port, b"GET /health HTTP/1.1\r\n" + HEAD + most + b"\r\n").endswith(b'{"status":"ok"}')
     assert b" 200 " in post(port, b"/v1/recommend", body)[:20]
+
+
+@pytest.mark.parametrize("more", [b"", b'{"user": 5}'])
+def test_who_has_nothing_more_to_say_gets_the_answer(port, more):
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        if more:
+            length = b"Content-Length: %d\r\n\r\n" % len(more)
+            sock.sendall(b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\n" + JSON + length + more)
+        else:
+            sock.sendall(b"GET /v1/recommend?user=5 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        found = b""
+        while piece := sock.recv(65536):
+            found += piece
+    assert b" 200 " in found[:20]
+    assert b"recommendations" in found
 
 
 def body(value):

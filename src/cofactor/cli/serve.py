@@ -62,7 +62,7 @@ def command(
     max_pairs: int = typer.Option(10_000, "--max-pairs", help="Pairs in one request for predictions."),
     max_history: int = typer.Option(5000, "--max-history", help="Items of a history."),
     max_users: int = typer.Option(100, "--max-users", help="Lists in one request."),
-    max_cache: int = typer.Option(32 << 20, "--max-cache", help="Bytes of lists that are kept, for each model."),
+    max_cache: int = typer.Option(16 << 20, "--max-cache", help="Bytes of lists that are kept, for each model."),
     body_seconds: float = typer.Option(10.0, "--body-seconds", help="Seconds in which a body must arrive."),
     wait_seconds: float = typer.Option(2.0, "--wait-seconds", help="Seconds to wait for what is computed for all."),
     work_seconds: float = typer.Option(

@@ -57,10 +57,11 @@ class CSR(NamedTuple):
     def take(self, rows: Array) -> CSR:
         """These rows, in this order, as a CSR of their own."""
         rows = np.asarray(rows, dtype=np.int64)
-        counts = self.counts[rows]
+        begins = self.indptr[rows]
+        counts = self.indptr[rows + 1] - begins
         indptr = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(counts, out=indptr[1:])
-        at = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[rows], counts)
+        at = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - begins, counts)
         return CSR(
             indptr,
             self.indices[at],

@@ -79,12 +79,15 @@ class Explanation:
 
     def strongest(self, n: int) -> pl.DataFrame:
         """The ``n`` rows of ``rated`` that do most: those that speak for the item first, then those against it."""
+        return _rows(self.rated, np.array(self._strongest(n), dtype=np.int64))
+
+    def _strongest(self, n: int) -> list[int]:
+        """Their positions in ``rated``, which begins with the largest."""
         first = [] if self.leads is None else [self.leads]
-        kept = np.array([*first, *(row for row in range(len(self.rated)) if row not in first)][:n], dtype=np.int64)
-        value = self.rated["contribution"].to_numpy()[kept]
-        place = np.arange(len(kept))
-        leads = (place == 0) & bool(first)
-        return _rows(self.rated, kept[np.lexsort((place, -np.abs(value), value < 0, ~leads))])
+        kept = [*first, *(row for row in range(min(n + 1, len(self.rated))) if row not in first)][:n]
+        value = self.rated["contribution"].to_numpy()[kept].tolist() if kept else []
+        order = sorted(range(len(kept)), key=lambda at: (not (first and at == 0), value[at] < 0, -abs(value[at])))
+        return [kept[at] for at in order]
 
     def because(self, n: int = 5) -> list[str]:
         """The ``n`` ratings that do most to the prediction, in words: reasons for it first, beginning with the one that
@@ -95,7 +98,7 @@ class Explanation:
         found = [
             f"{'because' if row['contribution'] >= 0 else 'although'} you "
             f"{self._did(row, name)}: {row['contribution']:+z.{digits}f}"
-            for at, row in enumerate(self.strongest(n).iter_rows(named=True))
+            for at, row in enumerate(self.rated.row(row, named=True) for row in self._strongest(n))
             if abs(row["contribution"]) >= least or (at == 0 and self.leads is not None)
         ]
         return found if self.leads is not None or not self.reason else [f"because it is {self.reason}", *found]
@@ -146,6 +149,7 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, in types that JSON knows."""
+        rated = self.rated.to_dicts()
         return {
             "user": self.user,
             "item": self.item,
@@ -153,12 +157,12 @@ class Explanation:
             "link": self.link,
             "y_range": self.y_range,
             "terms": self.terms.to_dicts(),
-            "rated": self.rated.to_dicts(),
+            "rated": rated,
             "rest": self.rest,
             "rest_is": self.rest_is,
             "neighbours": self.neighbours.to_dicts(),
             "reason": self.reason,
-            "strongest": self.strongest(8).to_dicts(),
+            "strongest": [dict(rated[at]) for at in self._strongest(8)],
         }
 
     def plot(self, n: int = 8) -> Any:

@@ -6,6 +6,7 @@ of threads or on who takes which block.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -18,15 +19,25 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+_here = threading.local()
+
+
+def in_one_thread() -> None:
+    """From now on the thread that calls this shares its work with no other: there are many like it, as in a server, and
+    each has enough to do. The results are the same."""
+    _here.alone = True
+
+
 def over_rows(work: Callable[[int, int], object], indptr: Array, per_row: int = 8, small: int = 20_000) -> None:
     """Call ``work(first, last)`` for blocks that cover all rows, on ``NUMBA_NUM_THREADS`` threads.
 
-    ``per_row`` is what a row costs besides its entries, in entries. Less than ``small`` in all is done at once.
+    ``per_row`` is what a row costs besides its entries, in entries. Less than ``small`` in all is done at once, and so
+    is everything in a thread that called :func:`in_one_thread`.
     """
     n_rows = len(indptr) - 1
     threads = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     cost = np.asarray(indptr, dtype=np.int64) + per_row * np.arange(n_rows + 1)
-    if threads == 1 or n_rows < 2 or cost[-1] < small:
+    if threads == 1 or getattr(_here, "alone", False) or n_rows < 2 or cost[-1] < small:
         work(0, n_rows)
         return
     shares = np.linspace(0, cost[-1], 8 * threads + 1)

@@ -153,9 +153,13 @@ class Users:
 
     def column(self, codes: Array) -> pl.Series:
         """User ids by code, for frames."""
-        if not self.new_ids:
+        codes, n = np.asarray(codes, dtype=np.int64), len(self.ids)
+        new = codes >= n
+        if not new.any():
             return self.ids.decode(codes)
         ids = self.ids.values
+        if new.all():
+            return pl.Series(ids.name, [self.new_ids[code - n] for code in codes.tolist()], dtype=ids.dtype)
         return pl.concat([ids, pl.Series(ids.name, list(self.new_ids), dtype=ids.dtype)]).gather(codes)
 
 

@@ -114,6 +114,11 @@ def shared_among(data: Interactions, items: Array, others: Array) -> Array:
 
 def shared_raters(data: Interactions, item: int, others: Array) -> Array:
     """How many users rated both ``item`` and each of ``others``; int64."""
-    raters, _ = data.by_item.row(item)
-    shared: Array = np.bincount(data.by_user.take(raters).indices, minlength=data.n_items)[others]
+    columns, rows = data.by_item, data.by_user
+    raters, _ = columns.row(item)
+    by_columns = int((columns.indptr[others + 1] - columns.indptr[others]).sum()) + data.n_users // 8
+    if by_columns < int((rows.indptr[raters + 1] - rows.indptr[raters]).sum()):
+        counted: Array = shared_among(data, np.array([item]), others)[0]
+        return counted
+    shared: Array = np.bincount(rows.take(raters).indices, minlength=data.n_items)[others]
     return shared

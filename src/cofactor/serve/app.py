@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 from cofactor._json import to_jsonable
 from cofactor._version import __version__
 from cofactor.errors import BundleError, CofactorError, MissingExtraError, UnknownIdError
+from cofactor.kernels.blocks import in_one_thread
 from cofactor.serve.handlers import Asked
 from cofactor.serve.kept import opened_store
 from cofactor.serve.live import Busy, Live, NotBetter
@@ -176,7 +177,7 @@ class Api:
         self.app, self.live, self.settings, self.metrics = app, live, settings, metrics
         self._in_shadow = self._writing = 0
         self._most = most_objects(settings)
-        self.pool = ThreadPoolExecutor(settings.threads, "cofactor-answer")
+        self.pool = ThreadPoolExecutor(settings.threads, "cofactor-answer", in_one_thread)
         self.writers = ThreadPoolExecutor(_WRITERS, "cofactor-write")
         self.apart = ThreadPoolExecutor(1, "cofactor-heavy")
         self._loading: asyncio.Future[None] | None = None

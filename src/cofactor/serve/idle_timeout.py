@@ -9,14 +9,11 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-LINES = 100
-"""Headers of a request."""
 _END = re.compile(rb"\n\r?\n")
 
 
 class IdleTimeoutProtocol(H11Protocol):
-    """HTTP/1.1 with an end to waiting for the head of a request, the first one included. Heads have
-    so many lines at most.
+    """HTTP/1.1 with an end to waiting for the head of a request, and to its length.
 
     Where there are too many connections, the one that has waited longest for its client (without a request, or with one
     whose body is still on its way) makes room for the new one.
@@ -26,6 +23,8 @@ class IdleTimeoutProtocol(H11Protocol):
     """Seconds. A connection is closed when no request began for once to twice this time."""
     most = 1000
     """Connections at once."""
+    lines, head = 100, 16 << 10
+    """Headers of a request, and their bytes."""
     open: ClassVar[dict[IdleTimeoutProtocol, None]] = {}
     """All of this process, the oldest first."""
 
@@ -45,11 +44,19 @@ class IdleTimeoutProtocol(H11Protocol):
         """Look at a head before it is read, which takes long where it has thousands of lines."""
         if self.conn.their_state is h11.IDLE:
             waiting = self.conn.trailing_data[0]
-            end = _END.search(waiting)
-            if waiting.count(b"\n", 0, len(waiting) if end is None else end.start()) > LINES:
-                self.send_400_response(f"A request has {LINES} headers at most.")
+            found = _END.search(waiting)
+            end = len(waiting) if found is None else found.start()
+            if end > self.head or waiting.count(b"\n", 0, end) > self.lines:
+                self.send_400_response(f"A request has {self.lines} headers of {self.head:,} bytes at most.")
                 return
         super().handle_events()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Who asked, and says that there is nothing more to come, gets the answer all the same."""
+        if self.waits:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Its place is free."""

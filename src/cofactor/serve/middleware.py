@@ -243,7 +243,7 @@ def check_names(scope: Scope, settings: Settings, *, writes: bool) -> None:
         raise Refused(421, f"this server is not called {host[:100]!r}; see --allow-host")
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):
         return
-    if origin and origin.partition("://")[2] != host:
+    if (origin and origin.partition("://")[2] != host) or _header(scope, b"sec-fetch-site") == "cross-site":
         raise Refused(403, "a page of another origin may not write here")
     if writes and _header(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
         raise Refused(415, "send JSON: Content-Type: application/json")
@@ -277,10 +277,13 @@ def _has_body(scope: Scope) -> bool:
     return any(k == b"transfer-encoding" or (k == b"content-length" and v != b"0") for k, v in scope["headers"])
 
 
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]*)?")
+
+
 def _name(host: str) -> str:
-    """The name in a Host header, in small letters, without the port."""
-    host = host.lower()
-    return host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]
+    """The name in a Host header, in small letters, without the port; empty where it is not one."""
+    found = _HOST.fullmatch(host.lower())
+    return "" if found is None else found[1]
 
 
 def _once(body: bytes, receive: Receive) -> Receive:

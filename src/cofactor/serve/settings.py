@@ -75,7 +75,7 @@ class Settings:
     max_pairs: int = 10_000
     max_history: int = 5000
     max_users: int = 100
-    max_cache: int = 32 << 20
+    max_cache: int = 16 << 20
     workers: int = 1
     leads: bool = True
     joins: bool = False
