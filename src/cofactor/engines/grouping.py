@@ -34,8 +34,8 @@ def group_users(job: dict[str, Any]) -> Done:
         items,
         values,
         times,
-        _numbered(hi - lo, "user"),
-        _numbered(job["items"], "item"),
+        numbered(hi - lo, "user"),
+        numbered(job["items"], "item"),
         kind=job["kind"],
     )
     before, policy = len(data), job["duplicates"]
@@ -77,7 +77,8 @@ def group_users(job: dict[str, Any]) -> Done:
     )
 
 
-def _numbered(n: int, kind: str) -> IdMap:
+def numbered(n: int, kind: str) -> IdMap:
+    """Ids that are the codes themselves."""
     return IdMap(pl.Series(np.arange(n)), kind)
 
 

@@ -17,10 +17,11 @@ from cofactor.data.fingerprint import fingerprint
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Duplicates, Interactions, Reading
 from cofactor.data.kind import Kind, check_kind
+from cofactor.data.read import read
 from cofactor.data.repeats import check_duplicates
 from cofactor.data.rows import MissingIds
 from cofactor.data.trainable import check_limits, check_trainable
-from cofactor.engines import als, bias, ease, ials, item_cosine, next_item, popular, svdpp
+from cofactor.engines import als, bias, chains, ease, ials, item_cosine, next_item, popular, svdpp
 from cofactor.engines.blocks import items_of
 from cofactor.engines.codes import stored_ids
 from cofactor.engines.executors import Executor, Here
@@ -48,6 +49,8 @@ MODELS: dict[str, Train] = {
     "svd++": svdpp.train,
 }
 """The models whose training goes in blocks of rows."""
+CHAINS = "bayes-mf"
+"""The model of which each chain is a job that holds the whole table."""
 ORDERED = ("next-item",)
 """Those to whom it matters in which order rows of the same time stand in the table."""
 
@@ -82,7 +85,8 @@ def fit(
     ``source``: a folder of files (Parquet files are read in parts; folders such as ``year=2001`` are columns), a file,
     a pattern, a list of files, an address such as ``s3://...`` (with fsspec), a Spark frame (written beside ``work``
     first), or Interactions. ``user`` ... ``dates`` are those of :func:`cofactor.read`.
-    ``model``: one of :data:`MODELS`; ``config`` its fields. ``executor``: :func:`cofactor.engines.processes` or
+    ``model``: one of :data:`MODELS`, or ``bayes-mf``, of which a job runs a whole chain and holds the whole table;
+    ``config``: its fields. ``executor``: :func:`cofactor.engines.processes` or
     :func:`cofactor.engines.spark`; not given: this process alone.
 
     ``work`` is a folder that all workers see. It is the checkpoint: a training that was killed goes on where it was
@@ -96,10 +100,10 @@ def fit(
     check_int("block_rows", block_rows, 1)
     check_bool("resume", resume)
     settings = make_config(model_class(model).Config, config)
-    if model not in MODELS:
+    if model not in MODELS and model != CHAINS:
         raise ConfigError(
             f"{model} trains on one machine (cofactor.fit), which a sample of the users makes possible at any size; in"
-            f" blocks of rows train: {', '.join(sorted(MODELS))}"
+            f" blocks of rows train: {', '.join(sorted(MODELS))}; and {CHAINS} trains a chain a worker"
         )
     check_blocks(model, settings)
     check_writable(out)
@@ -123,6 +127,8 @@ def fit(
     }
     data = source if isinstance(source, Interactions) else None
     source = _spark_parts(source, Path(work)) if hasattr(source, "sparkSession") else source
+    if model == CHAINS and data is None:
+        data = read(source, **options | {"rating": rating}, count=count, kind=kind, duplicates=duplicates)
     todo: list[dict[str, Any]] = []
     if data is not None:
         check_trainable(data)
@@ -140,6 +146,12 @@ def fit(
         "block_rows": int(block_rows),
     }
     folder = Work(work, key, executor, resume=resume)
+    if model == CHAINS:
+        assert data is not None
+        check_values(model, model_class(model).task, data.kind, data.range, data.columns)
+        state, history = chains.train(folder, data, settings, int(seed))
+        save(Fitted(model_class(model).from_state(settings, state), data, seed=int(seed), history=history), out)
+        return load(out)
     prepared = prepare(folder, todo, data, block_rows, duplicates, kind, weights, model in ORDERED)
     for side in SIDES:
         if prepared.size(side) < 2:

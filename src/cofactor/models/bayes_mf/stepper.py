@@ -29,9 +29,19 @@ WATCHED = 8
 
 
 class BayesStepper(Stepper):
-    """One ``run`` is a sweep of every chain. Chains share nothing but the data, so threads cannot change the result."""
+    """One ``run`` is a sweep of every chain. Chains share nothing but the data, so threads cannot change the result.
 
-    def __init__(self, config: BayesMFConfig, samples: Samples, data: Interactions, rng: np.random.Generator) -> None:
+    ``only``: the number of the one chain that is run here, with the draws that it has beside the others.
+    """
+
+    def __init__(
+        self,
+        config: BayesMFConfig,
+        samples: Samples,
+        data: Interactions,
+        rng: np.random.Generator,
+        only: int | None = None,
+    ) -> None:
         c = self.config = config
         self.samples = samples
         values = data.values.astype(np.float64)
@@ -42,13 +52,13 @@ class BayesStepper(Stepper):
         streams = [np.random.Generator(np.random.PCG64(int(s))) for s in rng.integers(2**63, size=c.chains)]
         scales = slow_left_out(c.user_time_scales, data), slow_left_out(c.item_time_scales, data)
         settings = c.n_factors, c.noise_df, *scales, c.burn_in
-        self.chains = [Chain(parts, *settings, stream) for stream in streams]
+        self.chains = [Chain(parts, *settings, stream) for n, stream in enumerate(streams) if only in (None, n)]
         pairs = rng.integers(0, max(len(data), 1), size=(2, WATCHED if len(data) else 0))
         self.watched = data.users[pairs[0]], data.items[pairs[1]]
         self.traces: list[Array] = []
         self.done = 0
         self.kept = 0
-        threads = min(c.chains, numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+        threads = min(len(self.chains), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         self.pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         """For the chains but the first, which runs where it is called."""
         self.arrays = self._allocate(data, parts)
@@ -121,7 +131,7 @@ class BayesStepper(Stepper):
         k, n, m = c.n_factors, data.n_users + 1, data.n_items + 1
         design, levels = parts.users.design, parts.levels
         has_implicit = design is not None and design.n_implicit > 0
-        self.slots = s = kept_samples(c, data.n_users, data.n_items)[0]
+        self.slots = s = kept_samples(c, data.n_users, data.n_items)[0] // c.chains * len(self.chains)
         in_time: dict[str, Array] = {}
         for name, found, number, rows in zip(
             KINDS, (parts.user_drifts, parts.item_drifts), self._processes(), (n, m), strict=True
@@ -205,17 +215,10 @@ class BayesStepper(Stepper):
                 weights[:-1], weights[-1] = users.weights[: len(weights) - 1], usual[0]
             a["user_precision"][s] = users.precision
             a["noise_precision"][s] = chain.noise_precision
-            share = 1.0 / ((nth - 1) * n_chains + c + 1)
-            for which, part in (("user", users), ("item", items)):
-                spread = np.append(1.0 / part.weight, np.mean(1.0 / part.weight) if len(part.weight) else 1.0)
-                a[f"{which}_noise"] += share * (spread - a[f"{which}_noise"])
-            if chain.cuts is not None:
-                a["cuts"] += share * (chain.cuts.values[1:-1] - a["cuts"])
-            for kind, processes in zip(KINDS, (chain.user_drifts, chain.item_drifts), strict=True):
-                for i, process in enumerate(processes):
-                    mean, numbers = a[f"{kind}_mean"][i], a[f"{kind}_numbers"][i]
-                    mean += share * (process.mean[process.clock.known] - mean)
-                    numbers += share * (np.append(process.numbers, process.uncertainty) - numbers)
+            self._average(averaged(chain), (nth - 1) * n_chains + c + 1)
+
+    def _average(self, values: dict[str, Array], nth: int) -> None:
+        average(self.arrays, values, nth)
 
     @one_thread()
     def _trace(self, chain: Chain) -> Array:
@@ -229,6 +232,31 @@ class BayesStepper(Stepper):
         for process in chain.user_drifts + chain.item_drifts:
             numbers += [process.numbers[0], np.sqrt(process.numbers[1]) * self.scale]
         return np.concatenate([np.array(numbers, dtype=np.float64), self.mean + self.scale * pairs])
+
+
+def averaged(chain: Chain) -> dict[str, Array]:
+    """What of a chain's draws is kept as a mean alone: the noise of rows, the cuts, the processes in time."""
+    found: dict[str, Array] = {}
+    for which, part in (("user", chain.users), ("item", chain.items)):
+        spread = 1.0 / part.weight
+        found[f"{which}_noise"] = np.append(spread, np.mean(spread) if len(spread) else 1.0)
+    if chain.cuts is not None:
+        found["cuts"] = chain.cuts.values[1:-1].copy()
+    for kind, processes in zip(KINDS, (chain.user_drifts, chain.item_drifts), strict=True):
+        if processes:
+            found[f"{kind}_mean"] = np.stack([p.mean[p.clock.known] for p in processes])
+            found[f"{kind}_numbers"] = np.stack([np.append(p.numbers, p.uncertainty) for p in processes])
+    return found
+
+
+def average(arrays: dict[str, Array], values: dict[str, Array], nth: int) -> None:
+    """Take the ``nth`` values into the running means; the first ones leave nothing of what stood there."""
+    share = 1.0 / nth
+    for name, value in values.items():
+        if nth == 1:
+            arrays[name][...] = value
+        else:
+            arrays[name] += share * (value - arrays[name])
 
 
 def kept_samples(c: BayesMFConfig, n_users: int, n_items: int) -> tuple[int, int]:
