@@ -5,10 +5,11 @@
     python benchmarks/serving_load.py --model films.cofactor --connections 16
 
 Of a hundred requests 70 are lists of known users, 12 lists of a history, 6 reasons, 10 newer ratings and 2 batches of
-100. Memory is the proportional set size of all processes of the server; the first fifth of the time, in which caches
-fill, is told apart. The load comes from processes of its own, which send what they made before: on a machine with as
-many cores as workers both take from each other, so the ratio of two workers to one is a lower bound there, and the
-processor time of one answer says what it would be elsewhere. ``--cores`` names cores for the load.
+100. Memory is what the processes of the server hold themselves (anonymous pages; files that are mapped, such as the
+model and libraries, are shared); the first fifth of the time, in which caches fill, is told apart. The load comes from
+processes of its own, which send what they made before: on a machine with as many cores as workers both take from each
+other, so the ratio of two workers to one is a lower bound there, and the processor time of one answer says what it
+would be elsewhere. ``--cores`` names cores for the load.
 """
 
 from __future__ import annotations
@@ -103,11 +104,11 @@ def family(process: int) -> list[int]:
 
 
 def memory(process: int) -> float:
-    """MB that the processes of a server hold: what is shared counts once (proportional set size)."""
+    """MB that the processes of a server hold themselves."""
     total = 0
     for one in family(process):
         text = Path(f"/proc/{one}/smaps_rollup").read_text()
-        total += sum(int(kb) for kb in re.findall(r"^Pss: +(\d+) kB", text, re.M))
+        total += sum(int(kb) for kb in re.findall(r"^Pss_(?:Anon|Shmem): +(\d+) kB", text, re.M))
     return total / 1000
 
 

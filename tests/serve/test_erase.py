@@ -111,7 +111,7 @@ def test_other_processes_forget_too(tmp_path):
     two = Live(Settings(bundle, watch=False, leads=False, joins=True))
     two.open()
     one.erase(WHO)
-    waited(lambda: two.now.rec.users.code(WHO) < 0, 5)
+    waited(lambda: two.now.rec.users.code(WHO) < 0, 30)
     two.close()
     one.close()
 

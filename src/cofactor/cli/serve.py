@@ -54,7 +54,7 @@ def command(
         False, "--require-not-worse", help="The same, if it is not worse beyond chance."
     ),
     keep: int = typer.Option(5, "--keep", help="Versions of the model that are kept."),
-    threads: int = typer.Option(4, "--threads", help="Requests that a process works on at once."),
+    threads: int = typer.Option(2, "--threads", help="Requests that a process works on at once."),
     max_requests: int = typer.Option(64, "--max-requests", help="Requests at once; more are told to come again."),
     max_connections: int = typer.Option(1000, "--max-connections", help="Connections at once, for each process."),
     max_body: int = typer.Option(1 << 20, "--max-body", help="Bytes that a request may have."),

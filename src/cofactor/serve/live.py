@@ -41,6 +41,8 @@ _LOOK_EVERY = 2.0
 """Seconds between two looks at the bundle."""
 _FOLLOW_EVERY = 0.2
 """Seconds between two looks at what other processes did."""
+_LOOKS = 5
+"""Of so many of these looks one is for experiments."""
 _EXPIRE_EVERY = 3600.0
 """Seconds between two looks for newer ratings that are too old."""
 _PART = 500
@@ -75,6 +77,7 @@ class Live:
         self._lock = threading.RLock()
         self._changing = threading.Lock()
         self._opening = threading.Lock()
+        self._looks = 0
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._now: Served | None = None
@@ -568,11 +571,14 @@ class Live:
                 self._rebuild()
         elif there["events"] > now.through:
             self._catch_up(there["events"])
-        wanted = read_experiment(store)
         second = self._second
-        if self._busy is None and wanted != (None if second is None else second.experiment):
-            self._second = None if wanted is None else self._loaded_second(wanted)
-        elif second is not None:
+        self._looks += 1
+        if self._looks % _LOOKS == 0 and self._busy is None:
+            wanted = read_experiment(store)
+            if wanted != (None if second is None else second.experiment):
+                self._second = None if wanted is None else self._loaded_second(wanted)
+                return
+        if second is not None:
             contents = self._keeping().version(second.served.version).contents
             if contents != second.served.contents:  # somebody was erased from it
                 self._second = self._loaded_second(second.experiment)

@@ -68,7 +68,7 @@ class Settings:
     max_requests: int = 64
     keep: int = 5
     max_connections: int = 1000
-    threads: int = 4
+    threads: int = 2
     wait_seconds: float = 2.0
     work_seconds: float = 0.4
     max_events: int = 1000

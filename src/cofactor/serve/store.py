@@ -539,6 +539,12 @@ def _said(exc: SQLAlchemyError) -> str:
 # ---- engines
 
 
+_PRAGMAS = (
+    "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON",
+    "cache_size = -512",  # kB of pages, for each connection of each worker: the system keeps the file too
+)  # fmt: skip
+
+
 def _sqlite(path: Path) -> sa.Engine:
     address = sa.URL.create("sqlite", database=str(path))
     engine = sa.create_engine(address, connect_args={"timeout": 10.0}, pool_size=8, max_overflow=8)
@@ -546,7 +552,7 @@ def _sqlite(path: Path) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # BEGIN is ours, see below
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
