@@ -17,7 +17,8 @@ from cofactor.errors import ConfigError
 from cofactor.model import Cost, TableSize
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
-from cofactor.models.base.rankers import HistoryRanker, SolveStepper
+from cofactor.models.base.history_ranker import HistoryRanker
+from cofactor.models.base.solve import SolveStepper
 
 
 @dataclass(frozen=True)

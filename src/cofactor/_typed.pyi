@@ -73,11 +73,13 @@ class ItemCosineOptions(TypedDict, total=False):
     shrink: float
     min_rating_weight: float
     half_life: float
+    propensity: float
 
 class EaseOptions(TypedDict, total=False):
     reg: float
     min_rating_weight: float
     half_life: float
+    propensity: float
     dropout: float
     neighbours: int | None
     local_reg: float | None
@@ -91,6 +93,7 @@ class IalsOptions(TypedDict, total=False):
     nu: float | None
     min_rating_weight: float
     half_life: float
+    propensity: float
     solver: str
     steps: int
     block: int
@@ -101,6 +104,7 @@ class SlimOptions(TypedDict, total=False):
     positive: bool
     min_rating_weight: float
     half_life: float
+    propensity: float
     passes: int
     tolerance: float
     max_gb: float
@@ -114,6 +118,7 @@ class GraphFilterOptions(TypedDict, total=False):
     low_pass: float | None
     min_rating_weight: float
     half_life: float
+    propensity: float
     users: int
     max_users: int
 
@@ -136,6 +141,12 @@ class NextItemOptions(TypedDict, total=False):
     max_rows: int
     min_rating_weight: float
     max_gb: float
+
+class RepeatBuyOptions(TypedDict, total=False):
+    rate_power: float | None
+    count_power: float | None
+    age_power: float | None
+    max_rows: int
 
 class BprOptions(TypedDict, total=False):
     n_factors: int
@@ -447,6 +458,24 @@ def fit(
     warm_from: Fitted | None = None,
     verbose: bool = False,
     **config: Unpack[NextItemOptions],
+) -> Recommender: ...
+@overload
+def fit(
+    ratings: Any,
+    model: Literal["repeat-buy"],
+    *,
+    seed: int = 42,
+    valid: Interactions | None = None,
+    user_features: Any = None,
+    item_features: Any = None,
+    calibrate: bool = True,
+    budget_seconds: float | None = None,
+    budget: int | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    warm_from: Fitted | None = None,
+    verbose: bool = False,
+    **config: Unpack[RepeatBuyOptions],
 ) -> Recommender: ...
 @overload
 def fit(

@@ -274,6 +274,16 @@ class ChoosesSettings(Protocol, metaclass=Capability):
 
 
 @runtime_checkable
+class TriesParts(Protocol, metaclass=Capability):
+    """Optional: what was tried inside training is worth a look."""
+
+    def tried(self) -> list[dict[str, Any]]:
+        """A line for each part: ``model``, ``config``, ``metric``, ``value``, ``seconds``, ``status``, ``chosen`` and
+        ``held_out`` (the rows it was measured on, in words); empty where nothing was tried."""
+        ...
+
+
+@runtime_checkable
 class SumsHistory(Protocol, metaclass=Capability):
     """Optional: a score is a sum over the entries of the history, and of what does not depend on it."""
 

@@ -80,6 +80,7 @@ class Recommender(Fitted):
         *,
         users: Iterable[Any] | None = None,
         history: Mapping[Any, float] | Iterable[Any] | None = None,
+        histories: Any = None,
         features: Mapping[str, Any] | None = None,
         **options: Unpack[ListOptions],
     ) -> pl.DataFrame:
@@ -87,7 +88,8 @@ class Recommender(Fitted):
 
         Returns a frame rank, item, [title,] score, [low, high,] reason, status. Nothing is retrained. ``users``: the
         lists of several users, one under the other, with the column ``user`` in front; :meth:`recommend_all` makes
-        those of many quicker.
+        those of many quicker. ``histories``: the same for several new users, a list of histories (``user`` then counts
+        them from 0), or a frame with a row for each rating and the columns of the training table.
         ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
         then counts for the upper quartile of these ratings). ``features`` maps columns of the table of users to values
         (``{"age": 31}``): a history, if any, starts from the scores of similar users.
@@ -109,12 +111,16 @@ class Recommender(Fitted):
 
         ConfigError for an option that does not exist or makes no sense, UnknownIdError for an unknown id.
         """
-        from cofactor.recommend.recommend import recommend_frame, recommend_users
+        from cofactor.recommend.recommend import recommend_frame, recommend_several
 
+        if histories is not None:
+            if users is not None or user is not None or history is not None or features is not None:
+                raise ConfigError("give histories=[...], or else users, one user, history or features, and not both")
+            return recommend_several(self, None, histories, list_options(**options))
         if users is not None:
             if user is not None or history is not None or features is not None:
                 raise ConfigError("give users=[...], or else one user, history or features, and not both")
-            return recommend_users(self, users, list_options(**options))
+            return recommend_several(self, users, None, list_options(**options))
         return recommend_frame(self, user, history, features, list_options(**options))
 
     def recommend_all(
@@ -171,7 +177,9 @@ class Recommender(Fitted):
         items: Any,
         user: Any = None,
         *,
+        users: Iterable[Any] | None = None,
         history: Mapping[Any, float] | Iterable[Any] | None = None,
+        histories: Any = None,
         n: int = 10,
         interval: bool = False,
         level: float = 0.9,
@@ -185,10 +193,12 @@ class Recommender(Fitted):
         known ones, and ``status`` says so, as it does of values never seen and of columns that are missing. Items that
         are known after all are scored as ever. ``interval`` adds bounds (of rating models) that should hold ``level``
         of true ratings: from the errors on known items that are predicted by their features alone.
+        ``users`` and ``histories`` (as :meth:`recommend` takes them): lists for several at once, one under the other,
+        with the column ``user`` in front; each list is that of the user alone.
         """
         from cofactor.recommend.cold_start.items import recommend_new
 
-        return recommend_new(self, items, user, history, n, unknown, interval, level)
+        return recommend_new(self, items, user, history, users, histories, (n, unknown, interval, level))
 
     # ---- newer ratings
 

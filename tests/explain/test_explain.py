@@ -20,7 +20,7 @@ from cofactor.evaluation.held_out import LeakWarning
 from cofactor.kernels.layout import layout
 from cofactor.model import Additive
 from cofactor.models import REGISTRY, model_class
-from cofactor.recommend.contributions import contributions, left_out
+from cofactor.recommend.contributions import contributions
 from cofactor.report.factors import genre_table, name_factors
 from cofactor.report.maps import item_map, neighbours_among
 from cofactor.report.report import render, report_data, write_report
@@ -148,7 +148,7 @@ def test_where_nothing_was_rated_people_chose(data):
 def test_left_out_leaves_one_out():
     none = np.empty(0, np.int64)
     history = CSR(np.array([0, 3]), np.array([2, 5, 7], np.int32), np.array([1, 2, 3], np.float32), none, 9)
-    parts = left_out(history, np.array([0, 2]))
+    parts = history.without_each(np.array([0, 2]))
     assert [parts.row(r)[0].tolist() for r in range(3)] == [[2, 5, 7], [5, 7], [2, 5]]
     assert [parts.row(r)[1].tolist() for r in range(3)] == [[1, 2, 3], [2, 3], [1, 2]]
 

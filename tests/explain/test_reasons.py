@@ -22,6 +22,7 @@ SETTINGS = {
     "item-cosine": {},
     "ials": {"n_factors": 4, "epochs": 4},
     "bpr": {"n_factors": 4, "epochs": 2},
+    "warp": {"n_factors": 4, "epochs": 2},
     "blend": {"models": ("ease", "item-cosine"), "weights": (0.5, 0.5)},
     "bias": {},
     "popular": {},
@@ -121,7 +122,7 @@ def test_liked_is_not_called_rated(fitted):
 
 
 def test_where_leaving_out_takes_too_long_the_nearest_leads(fitted):
-    rec = fitted("bpr")
+    rec = fitted("warp")
     assert [entries_compared(rec.model, n) for n in (STEPPED, STEPPED + 1)] == [STEPPED, 0]
     assert [entries_compared(fitted("als").model, n) for n in (SOLVED, SOLVED + 1)] == [SOLVED, 0]
     assert entries_compared(fitted("ease").model, 10**6) == 10**6

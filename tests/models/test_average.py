@@ -7,7 +7,7 @@ import pytest
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.models.base.average import start_weight
-from cofactor.models.base.rankers import weighted
+from cofactor.models.base.strength import weighted
 from toys import interactions, noise
 from toys import trained_ranker as fitted
 

@@ -21,7 +21,6 @@ from cofactor.models.bayes_mf.chain import Chain
 from cofactor.models.bayes_mf.diagnostics import effective_size, rhat
 from cofactor.models.bayes_mf.model import BayesMF, BayesMFConfig
 from cofactor.models.bayes_mf.stepper import feature_blocks, layouts
-from cofactor.recommend.contributions import left_out
 from cofactor.testing import model_checks
 from toys import SMALL_BAYES as SMALL
 from toys import PlantedDrift as Planted
@@ -455,7 +454,7 @@ def test_leaving_out_is_solving_again_without(planted: Planted, implicit: bool, 
     positions = np.arange(0, given, 1 if given < 3 else 4)
     for noise_df, most in ((0.0, 1e-5), (10.0, 0.1 if given < 30 else 5e-3)):
         model = fit(data, BayesMFConfig(n_factors=3, epochs=20, burn_in=10, noise_df=noise_df, implicit=implicit))
-        expected = model.scores_from(model.fold_in(left_out(history, positions)))
+        expected = model.scores_from(model.fold_in(history.without_each(positions)))
         for item in (int(whole.indices[-1]), 7):
             found = model.scores_without(history, positions, np.array([item]))[0]
             np.testing.assert_allclose(found[0], expected[0, item], atol=1e-5)

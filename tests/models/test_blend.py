@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
+import cofactor as cf
 from cofactor.data import splits
 from cofactor.data.interactions import CSR, csr
 from cofactor.errors import BundleError, ConfigError
@@ -79,7 +82,8 @@ def test_greedy_finds_the_planted_weights() -> None:
 
 def test_chooses_the_model_that_knows() -> None:
     data, _ = blocks()
-    weights = chosen_weights(data, BlendConfig(), 0, {"popular": PopularConfig(), "item-cosine": ItemCosineConfig()})
+    configs = {"popular": PopularConfig(), "item-cosine": ItemCosineConfig()}
+    weights = chosen_weights(data, BlendConfig(), 0, configs).weights
     assert weights[1] > 0.6
     assert weights.sum() == pytest.approx(1)
 
@@ -171,3 +175,19 @@ def test_the_future_is_held_out_where_there_are_times() -> None:
     assert fitted("blend", data, models=("popular", recent)).weights[1] > 0.7
     assert splits.auto(data).how.startswith("temporal")
     assert fitted("blend", data, models=("popular", recent), held_out="random").weights[1] < 0.7
+
+
+def test_it_says_what_it_held_out() -> None:
+    timed = noise(80).replace(times=np.arange(len(noise(80))) * 86_400)
+    for data, words in ((timed, "by time|temporal|rolling"), (noise(80), "random")):
+        rec = cf.fit(data, model="blend", models=SOME, seed=0)
+        assert rec.trials is not None
+        assert rec.trials["model"].to_list() == list(SOME)
+        assert re.search(words, rec.trials["held_out"][0])
+        weights = dict(zip(rec.model.config.names, rec.model.weights.tolist(), strict=True))
+        for name, status, chosen, value in rec.trials.select("model", "status", "chosen", "value").rows():
+            assert status == f"weight {weights[name]:.2f}"
+            assert chosen == (weights[name] > 0)
+            assert 0 <= value <= 1
+    given = cf.fit(noise(), model="blend", models=("ease", "popular"), weights=(0.5, 0.5), seed=0)
+    assert given.trials is None

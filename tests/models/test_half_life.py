@@ -8,7 +8,7 @@ import pytest
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError
 from cofactor.models import model_class
-from cofactor.models.base.rankers import aged, popularity
+from cofactor.models.base.age import aged, popularity
 from toys import interactions, noise
 from toys import trained_ranker as fitted
 

@@ -13,7 +13,7 @@ from cofactor.data.interactions import csr
 from cofactor.errors import BundleError, ConfigError, NotFittedError
 from cofactor.model import HasFactors, HasSimilarity, Model
 from cofactor.models import model_class
-from cofactor.models.base.rankers import stored_csr
+from cofactor.models.base.stored_rows import stored_csr
 from cofactor.models.base.strength import strengths
 from cofactor.models.ials import IalsConfig
 from toys import RANKERS, blocks, noise

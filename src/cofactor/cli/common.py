@@ -163,7 +163,13 @@ def show_trials(tried: pl.DataFrame) -> None:
     tried = tried.filter(~pl.col("status").str.ends_with("with more effort"))
     label = pl.when(pl.col("config") == "").then("model").otherwise(pl.format("{} ({})", "model", "config"))
     remark = (
-        pl.when("chosen").then(pl.lit("chosen")).when(pl.col("status") == "tried").then(pl.lit("")).otherwise("status")
+        pl.when(pl.col("status").str.starts_with("weight "))
+        .then("status")
+        .when("chosen")
+        .then(pl.lit("chosen"))
+        .when(pl.col("status") == "tried")
+        .then(pl.lit(""))
+        .otherwise("status")
     )
     show(tried.select(label.alias("model"), pl.col("value").alias(f"inner {metric}"), "seconds", remark.alias("")))
     for note in notes:

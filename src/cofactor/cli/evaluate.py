@@ -42,6 +42,9 @@ def command(
     new_users: str = typer.Option(
         "skip", "--new-users", help="Users without history: skip, or popular items for them."
     ),
+    propensity: float = typer.Option(
+        0.0, "--propensity", help="Relevant items with n ratings count n to the minus this in ndcg and recall."
+    ),
     save: bool = typer.Option(
         False, "--save", help="Write the figures into the model; info and the explorer show them."
     ),
@@ -53,7 +56,8 @@ def command(
     data = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
     wanted = None if metrics is None else listed(metrics)
     lengths = whole_numbers("--n", n)
-    found = evaluate(rec, data, wanted, n=lengths, relevant=relevant, new_users=new_users)  # type: ignore[arg-type]
+    choices: dict[str, Any] = {"relevant": relevant, "new_users": new_users, "propensity": propensity}
+    found = evaluate(rec, data, wanted, n=lengths, **choices)
     if save:
         with_figures(rec, found, test).save(model)
     if as_json:

@@ -10,6 +10,7 @@ from cofactor.cli.common import (
     Json,
     check_lists,
     emit,
+    new_rows,
     parse_features,
     parse_history,
     print_json,
@@ -31,6 +32,9 @@ def command(
     user: list[str] | None = typer.Option(None, "--user", help="A user of the training data; repeat it."),  # noqa: B008
     liked: list[str] | None = Liked,
     feature: list[str] | None = Feature,
+    histories: str | None = typer.Option(
+        None, "--histories", help="For the new users of this table: a row for each rating, columns as in training."
+    ),
     everybody: bool = typer.Option(False, "--all", help="For every user; needs --out."),
     users: str | None = typer.Option(
         None, "--users", help="With --all: for the users in this text file, an id a line."
@@ -41,13 +45,15 @@ def command(
     as_json: bool = Json,
     **flags: Any,
 ) -> None:
-    """Recommend items: to --user ID, to a new user by --liked "ITEM=5" or --liked ITEM, or to --all users.
+    """Recommend items: to --user ID, to a new user by --liked "ITEM=5" or --liked ITEM, to the new users of
+    --histories FILE, or to --all users.
 
     For a new user, --feature age=31 says more, or all that is known. With --all the lists go into --out recs.parquet.
     """
-    if sum((bool(user), bool(liked or feature), everybody)) != 1:
+    if sum((bool(user), bool(liked or feature), histories is not None, everybody)) != 1:
         raise ConfigError(
-            "give one of --user ID, --liked ITEM or ITEM=RATING (repeatable; or --feature COLUMN=VALUE) and --all"
+            "give one of --user ID, --liked ITEM or ITEM=RATING (repeatable; or --feature COLUMN=VALUE), --histories"
+            " FILE and --all"
         )
     if approximate and not everybody:
         raise ConfigError("--approximate goes with --all; one list is found in milliseconds without it")
@@ -80,6 +86,8 @@ def command(
     if user:
         asked = [rec.data.user_ids.parse(one) for one in user]
         frame = rec.recommend(asked[0], **options) if len(asked) == 1 else rec.recommend(users=asked, **options)
+    elif histories is not None:
+        frame = rec.recommend(histories=new_rows(rec, histories), **options)
     else:
         history = parse_history(liked or [], rec.items)
         if None in history.values() and rec.scale.explicit and not as_json:

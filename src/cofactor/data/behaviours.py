@@ -33,7 +33,7 @@ _NOT_TAKEN, _TAKEN = frozenset(("0", "00", "false")), frozenset(("1", "10", "tru
 
 
 def check_weights(weights: Any) -> dict[str, float] | None:
-    """ConfigError unless it is a mapping of behaviours to numbers, 0 or more."""
+    """ConfigError unless it is a mapping of behaviours to numbers; those below 0 are dislikes."""
     if weights is None:
         return None
     if not isinstance(weights, Mapping) or not weights:
@@ -41,8 +41,8 @@ def check_weights(weights: Any) -> dict[str, float] | None:
             f"weights is {weights!r}; give a number for each behaviour, such as {{'view': 1, 'purchase': 5}}"
         )
     for name, value in weights.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-            raise ConfigError(f"the weight of {name!r} is {value!r}; give a number, 0 or more")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"):
+            raise ConfigError(f"the weight of {name!r} is {value!r}; give a number; below 0 it is a dislike")
     return {str(name): float(value) for name, value in weights.items()}
 
 

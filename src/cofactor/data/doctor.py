@@ -208,7 +208,7 @@ def _read_kindly(source: Any, options: dict[str, Any]) -> tuple[Interactions, tu
             series["behaviour"].fill_null("nothing"), behaviours.check_weights(options.get("weights"))
         )
         values = (values * weights.to_numpy()).astype(np.float32)
-        fine &= weights.to_numpy() > 0
+        fine &= weights.to_numpy() != 0
         notes.append(said)
     dates = check_dates(options.get("dates"))
     seconds = _seconds(series["time"], found, dates) if "time" in series else None

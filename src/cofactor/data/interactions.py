@@ -71,6 +71,19 @@ class CSR(NamedTuple):
             None if self.order is None else self.order[at],
         )
 
+    def without_each(self, positions: Array) -> CSR:
+        """Of one row: row 0 is that row, row 1 + k the same without its entry ``positions[k]``."""
+        n = len(self.indices)
+        keep = np.ones((len(positions) + 1, n), dtype=bool)
+        keep[np.arange(1, len(positions) + 1), positions] = False
+        indptr = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int64)
+
+        def kept(values: Array) -> Array:
+            return np.asarray(np.broadcast_to(values, keep.shape)[keep])
+
+        order = None if self.order is None else kept(self.order)
+        return CSR(indptr, kept(self.indices), kept(self.values), np.empty(0, dtype=np.int64), self.n_cols, order)
+
 
 def frozen(array: Array, dtype: Any) -> Array:
     """A read-only view (or copy) of the type asked for: kernels are compiled once for it."""

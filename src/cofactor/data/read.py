@@ -70,7 +70,7 @@ def read(
 
     The values are ``ratings``, ``counts`` or ``events``: guessed from the values and said in a note. ``kind`` says
     which; ``count`` names a column of counts, amounts or durations; ``behaviour`` a column that says what happened, and
-    ``weights`` what each behaviour counts (1 unless given; those not named count 0).
+    ``weights`` what each behaviour counts (1 unless given; those not named count 0; below 0 it is a dislike).
 
     ``duplicates``: of rows with the same user and item keep the ``last`` by time (by position without times), the
     ``first``, the ``mean``, the ``sum``, or their number (``count``), at the time of the last; keep ``all``; or raise

@@ -74,6 +74,10 @@ def merged(data: Interactions, policy: Duplicates | None = None, repeated: int |
         keep = found.values > 0
         notes.append(f"{int((~keep).sum()):,} pairs whose counts come to 0 or less (returns, say) left out")
         found = found.take(keep)
+    if data.kind == "events" and len(found) and not found.values.all():
+        keep = found.values != 0
+        notes.append(f"{int((~keep).sum()):,} pairs whose likes and dislikes come to 0 left out")
+        found = found.take(keep)
     if found is data:
         return data
     return found.replace(unmerged=data.replace(notes=()), notes=(*data.notes, *notes))

@@ -74,7 +74,7 @@ def cleaned(
         notes.append(said)
         full = np.zeros(len(frame))
         full[keep] = weight.to_numpy()
-        keep &= full > 0
+        keep &= full != 0
         if "rating" in columns:
             full = full * values.to_floats(frame[columns["rating"]], columns["rating"])
         place = columns.get("rating", found.behaviour)

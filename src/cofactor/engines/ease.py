@@ -14,10 +14,10 @@ from cofactor.engines.prepare import Prepared
 from cofactor.engines.values import item_counts, strength
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.errors import ConfigError
+from cofactor.models.base.age import popularity_of
 from cofactor.models.base.inner import InnerSplit, entries_of, held_entries, kept_entries, some_users
 from cofactor.models.base.local_ridge import NO_ROWS
-from cofactor.models.base.rankers import popularity_of
-from cofactor.models.base.strength import strengths
+from cofactor.models.base.strength import like_strengths
 from cofactor.models.ease import (
     HELD,
     SHRINK,
@@ -83,7 +83,7 @@ def _csr(data: Prepared, n_cols: int, what: str) -> CSR:
 def highest_task(job: dict[str, Any]) -> Done:
     """The largest strength of a block of users."""
     values = np.asarray(take(job["folder"], f"user-{job['block']}-values"))
-    return Done(float(strengths(values, job["weights"].limits, job["weights"].lowest).max(initial=0.0)), [])
+    return Done(float(like_strengths(values, job["weights"].limits, job["weights"].lowest).max(initial=0.0)), [])
 
 
 def hold_task(job: dict[str, Any]) -> Done:
@@ -102,7 +102,7 @@ def hold_task(job: dict[str, Any]) -> Done:
         places = entries_of(rows.indptr, mine)
         some = rows.take(mine)
         some = some._replace(
-            indices=need[some.indices], n_cols=n, values=strengths(some.values, weights.limits, weights.lowest)
+            indices=need[some.indices], n_cols=n, values=like_strengths(some.values, weights.limits, weights.lowest)
         )
         held, good = held_entries(some, lot[places], HELD, job["highest"])
         files.append(put(folder, f"held-{block}", places[held]))

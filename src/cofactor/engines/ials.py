@@ -14,7 +14,7 @@ from cofactor.engines.prepare import Prepared
 from cofactor.engines.values import item_counts, strength
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.kernels.sums import leaves_of, nodes_of
-from cofactor.models.base.rankers import popularity_of
+from cofactor.models.base.age import popularity_of
 from cofactor.models.base.strength import strengths
 from cofactor.models.ials import (
     IalsConfig,

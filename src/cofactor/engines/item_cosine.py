@@ -15,9 +15,9 @@ from cofactor.engines.values import item_counts, strength
 from cofactor.engines.work import Done, Work, put, take
 from cofactor.kernels.similarity import add_dots, keep_nearest
 from cofactor.kernels.sums import leaves_of, nodes_of
+from cofactor.models.base.age import popularity_of
 from cofactor.models.base.local_ridge import NO_ROWS
-from cofactor.models.base.rankers import popularity_of
-from cofactor.models.base.strength import strengths
+from cofactor.models.base.strength import like_strengths
 from cofactor.models.item_cosine import ItemCosine, ItemCosineConfig, entry_weights, item_norms, item_sums, user_idf
 
 Array = NDArray[Any]
@@ -54,7 +54,7 @@ def count_task(job: dict[str, Any]) -> Done:
 def _entries(job: dict[str, Any]) -> tuple[Any, Array, Array]:
     """Rows of a block with weights for ratings, the codes of their columns, and the idf of each entry's user."""
     rows, need = rows_of(job["folder"], job["side"], job["block"])
-    rows = rows._replace(values=strengths(rows.values, job["limits"], job["config"].min_rating_weight))
+    rows = rows._replace(values=like_strengths(rows.values, job["limits"], job["config"].min_rating_weight))
     if job["side"] == "item":
         counts = gather(job["folder"], "user", "counts", job["others"], need)[rows.indices]
     else:

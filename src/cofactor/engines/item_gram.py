@@ -24,11 +24,12 @@ from cofactor.models.base.local_ridge import (
     by_neighbour,
     gram_row_sizes,
     gram_rows,
+    heads_of,
     nearest_items,
     ridge_weights,
     width_of,
 )
-from cofactor.models.base.strength import strengths
+from cofactor.models.base.strength import like_strengths
 from cofactor.models.ease import penalties
 
 Array = NDArray[Any]
@@ -86,7 +87,7 @@ def users_task(job: dict[str, Any]) -> Done:
 def _strength(values: Array, weights: Weights) -> Array:
     if weights.limits is None:
         return np.ones(len(values), dtype=np.float32)
-    return strengths(values, weights.limits, weights.lowest)
+    return like_strengths(values, weights.limits, weights.lowest)
 
 
 def _of_user(counts: Array, weights: Weights) -> Array:
@@ -242,14 +243,14 @@ def ridge_task(job: dict[str, Any]) -> Done:
     left_out = np.ones(hi - lo, dtype=np.bool_)
     left_out[mine - lo] = False
     count[lo:hi][left_out] = 0
-    cost = np.concatenate([[0], np.cumsum(count[lo:hi])])
+    cost, heads = np.concatenate([[0], np.cumsum(count[lo:hi])]), heads_of(gram)
     name = f"tile-{job['at']}-{tag}"
     files = [put(folder, f"{name}-near", near[mine]), put(folder, f"{name}-count", count[mine])]
     for at, (reg, dropout) in enumerate(job["regs"]):
         penalty, out = penalties(diagonal, reg, dropout), np.zeros((n, width), dtype=np.float32)
 
         def solve(a: int, b: int, penalty: Array = penalty, out: Array = out) -> None:
-            ridge_weights(lo + a, lo + b, gram, near, count, penalty, out)
+            ridge_weights(lo + a, lo + b, gram, heads, near, count, penalty, out)
 
         over_rows(solve, cost, per_row=width)
         files.append(put(folder, f"{name}-weights-{at}", out[mine]))

@@ -15,10 +15,11 @@ from cofactor.engines.prepare import Prepared
 from cofactor.engines.values import item_counts, strength
 from cofactor.engines.work import Done, Work, put, put_joined, take
 from cofactor.errors import ConfigError
+from cofactor.models.base.age import popularity_of
 from cofactor.models.base.local_ridge import NO_ROWS
-from cofactor.models.base.rankers import csr_state, popularity_of
 from cofactor.models.base.sequences import Sequences
-from cofactor.models.base.strength import strengths
+from cofactor.models.base.stored_rows import csr_state
+from cofactor.models.base.strength import like_strengths
 from cofactor.models.next_item.config import NextItemConfig
 from cofactor.models.next_item.counts import (
     SHRINK,
@@ -89,7 +90,7 @@ def order_task(job: dict[str, Any]) -> Done:
     rows, need = rows_of(folder, "user", block)
     times, places = (np.asarray(take(folder, f"user-{block}-{what}")) for what in ("times", "places"))
     at = np.lexsort((places, times, np.repeat(np.arange(rows.n_rows), rows.counts)))
-    values = strengths(rows.values[at], job["limits"], job["config"].min_rating_weight)
+    values = like_strengths(rows.values[at], job["limits"], job["config"].min_rating_weight)
     found = {"counts": rows.counts, "items": need[rows.indices[at]], "times": times[at], "strength": values}
     return Done(None, [put(folder, f"user-{block}-seq-{what}", array) for what, array in found.items()])
 

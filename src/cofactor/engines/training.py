@@ -55,6 +55,13 @@ ORDERED = ("next-item",)
 """Those to whom it matters in which order rows of the same time stand in the table."""
 
 
+def _refuse_dislikes(source: Any, weights: Mapping[str, float] | None) -> None:
+    """ConfigError where rows are dislikes, which blocks of rows do not know."""
+    below = isinstance(source, Interactions) and source.kind == "events" and (source.values < 0).any()
+    if below or any(value < 0 for value in (weights or {}).values()):
+        raise ConfigError("dislikes (weights below 0) train on one machine (cofactor.fit); give weights of 0 or more")
+
+
 def fit(
     source: Any,
     model: str,
@@ -113,6 +120,7 @@ def fit(
     if count is not None and (rating is not None or kind not in (None, "counts")):
         raise ConfigError(f"count={count!r} names the column of counts; leave rating= and kind= out")
     kind = "counts" if count is not None else kind
+    _refuse_dislikes(source, weights)
     options = {
         "user": user,
         "item": item,
@@ -177,6 +185,8 @@ def check_blocks(model: str, settings: Any) -> None:
     """ConfigError for settings that only training on one machine knows."""
     if model not in ("popular", "next-item") and getattr(settings, "half_life", None):
         raise ConfigError(f"{model} with a half_life trains on one machine (cofactor.fit); set half_life=0 for blocks")
+    if getattr(settings, "propensity", 0):
+        raise ConfigError(f"{model} with propensity trains on one machine (cofactor.fit); set propensity=0 for blocks")
     if getattr(settings, "weighting", "") == "rp3beta":
         raise ConfigError(
             f"{model} with weighting='rp3beta' trains on one machine (cofactor.fit); take bm25, tfidf or cosine"

@@ -30,9 +30,10 @@ def evaluate(
     *,
     n: int | Sequence[int] = (10,),
     relevant: float | None = None,
-    exclude: Literal["seen"] | None = "seen",
+    exclude: Literal["seen", "new"] | None = "seen",
     users_without: Literal["skip", "zero"] = "skip",
     new_users: Literal["skip", "popular"] = "skip",
+    propensity: float = 0.0,
     level: float = 0.9,
     train: Interactions | None = None,
     draws: int = 1000,
@@ -50,8 +51,11 @@ def evaluate(
     ``"ranking"``, ``"beyond"``, ``"all"`` (everything this model can give); a function is a metric of your own
     (``cofactor.evaluation.CustomMetric``). Not given: what fits the model's task. ``n`` are list lengths for names
     without one. ``relevant`` is the lowest rating that counts as relevant (not given: three quarters up the training
-    range). ``exclude="seen"`` leaves out the training items of each user. Users without training rows are left out of
-    lists; with ``new_users="popular"`` they count too and get the most popular items, as from a service. ``level`` is
+    range). ``exclude="seen"`` leaves out the training items of each user, ``"new"`` all others: what is taken
+    again, from what was taken before. Users without training rows are left out of
+    lists; with ``new_users="popular"`` they count too and get the most popular items, as from a service.
+    ``propensity`` (0 to 1) takes the bias of what was shown out of ``ndcg`` and ``recall``: a relevant item with ``n``
+    training ratings counts ``n ** -propensity`` (inverse propensity, self-normalised; Yang et al. 2018). ``level`` is
     that of the model's own intervals.
 
     ``low`` and ``high`` bound each figure at ``confidence`` by ``draws`` bootstrap draws of users (0: none).
@@ -72,7 +76,8 @@ def evaluate(
     if metrics == "all":
         able = {"lists"} | ({"rating"} if by.task == "rating" else set()) | ({"interval"} if by.interval else set())
         wanted = [metric for metric in wanted if metric.needs in able]
-    found = measure(by, data, wanted, EvaluationProtocol(relevant, exclude, users_without, level, new_users))
+    protocol = EvaluationProtocol(relevant, exclude, users_without, level, new_users, propensity)
+    found = measure(by, data, wanted, protocol)
     if found.few_relevant:
         warnings.warn(found.few_relevant, RelevanceWarning, stacklevel=2)
     said = held_out.notes(data, by.train, held_out.leaked(data, by.train))

@@ -29,17 +29,20 @@ class EvaluationProtocol:
     """What a ranking figure depends on besides the model; see ``docs/metrics.md``."""
 
     relevant: float | None = None
-    exclude: Literal["seen"] | None = "seen"
+    exclude: Literal["seen", "new"] | None = "seen"
     users_without: Literal["skip", "zero"] = "skip"
     level: float = 0.9
     new_users: Literal["skip", "popular"] = "skip"
+    propensity: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.exclude not in ("seen", None):
-            raise ConfigError(f"exclude is {self.exclude!r}; it must be 'seen' or None")
+        if self.exclude not in ("seen", "new", None):
+            raise ConfigError(f"exclude is {self.exclude!r}; it must be 'seen', 'new' or None")
         if self.users_without not in ("skip", "zero"):
             raise ConfigError(f"users_without is {self.users_without!r}; it must be 'skip' or 'zero'")
         check_choice("new_users", self.new_users, "skip", "popular")
+        if not 0 <= check_number("propensity", self.propensity) <= 1:
+            raise ConfigError(f"propensity is {self.propensity}; it must be between 0 and 1")
         if self.relevant is not None:
             check_number("relevant", self.relevant)
         if not 0 < check_number("level", self.level) < 1:
@@ -181,11 +184,13 @@ def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtoc
     others too."""
     floor = threshold(train, choices.relevant)
     keep = np.ones(len(test), dtype=bool) if floor is None else test.values >= floor
+    if train.kind != "ratings":
+        keep &= test.values > 0  # a dislike is not what a list should hold
     trained = (test.users >= 0) & (train.by_user.counts[test.users] > 0)
     everybody = choices.new_users == "popular"
     keep &= trained | everybody
-    if choices.exclude == "seen":
-        keep &= ~in_training(test.users, test.items, train)
+    if choices.exclude is not None:
+        keep &= in_training(test.users, test.items, train) == (choices.exclude == "new")
     first = np.full(test.n_clusters, -1, dtype=np.int64)
     first[test.cluster] = np.where(trained, test.users, -1)
     cluster = np.flatnonzero((first >= 0) | everybody)
@@ -204,7 +209,7 @@ def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtoc
 
 
 def masked_scores(
-    by: Scorer, users: Array, exclude: Literal["seen"] | None, block: int = 1 << 22
+    by: Scorer, users: Array, exclude: Literal["seen", "new"] | None, block: int = 1 << 22
 ) -> Iterator[tuple[slice, Array]]:
     """(which of ``users``, their float32 scores), a block at a time; what is not a candidate is -inf. Users with code
     -1 get the popularity of the items in training as scores."""
@@ -218,11 +223,17 @@ def masked_scores(
         scores[known] = by.scores(part[known]) if known.any() else 0.0
         scores[~known] = popular
         scores[np.isnan(scores)] = -np.inf
-        if exclude == "seen":
+        if exclude is not None:
             counts = np.where(known, seen.counts[part], 0)
             rows = np.repeat(np.arange(len(part)), counts)
             within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-            scores[rows, seen.indices[np.repeat(seen.indptr[part], counts) + within]] = -np.inf
+            had = (rows, seen.indices[np.repeat(seen.indptr[part], counts) + within])
+            kept = scores[had]
+            if exclude == "seen":
+                scores[had] = -np.inf
+            else:  # what they had before, and nothing else
+                scores[:] = -np.inf
+                scores[had] = kept
         yield slice(lo, lo + len(part)), scores
 
 
@@ -246,6 +257,11 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
         if metric.custom is not None:
             values = _of_lists(metric, top[:, : metric.n], who, test, by.train)
             _mean(metric, values, who, test, choices.users_without, out)
+        elif choices.propensity and metric.base in m.DEBIASED:
+            worth = np.maximum(by.train.by_item.counts, 1.0) ** -choices.propensity
+            sought = (worth, who.items.indptr, who.items.indices, who.counts - who.items.counts)
+            values = m.DEBIASED[metric.base](hits[:, : metric.n], top[:, : metric.n], *sought)
+            _mean(metric, values, who, test, choices.users_without, out)
         elif metric.base in LISTS:
             values = m.RANKING[metric.base](hits[:, : metric.n], who.counts)
             _mean(metric, values, who, test, choices.users_without, out)
@@ -259,7 +275,7 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
 
 
 def rank_users(
-    by: Scorer, users: Array, relevant: CSR, n: int, full: bool, exclude: Literal["seen"] | None
+    by: Scorer, users: Array, relevant: CSR, n: int, full: bool, exclude: Literal["seen", "new"] | None
 ) -> tuple[Array, Array]:
     """Top lists of users, int32 (len(users), n), and with ``full`` the areas under their ROC curves, float64 (else
     NaN); ``relevant``: the items that are relevant for each. A user's list does not depend on the other users."""
@@ -285,7 +301,8 @@ def check_relevant(who: Relevant, train: Interactions, choices: EvaluationProtoc
     if not who.counts.any():
         floor = threshold(train, choices.relevant)
         what = "a row" if floor is None else f"a rating of {floor:g} or more"
-        what += " of an item that is not in the user's training rows" if choices.exclude == "seen" else ""
+        if choices.exclude is not None:
+            what += f" of an item that is {'not ' if choices.exclude == 'seen' else ''}in the user's training rows"
         lower = "" if floor is None else "; set relevant= lower (--relevant), 0 or less makes every row count"
         raise DataError(
             f"no list can be measured: none of the {len(who.users):,} test users with training rows has {what}{lower}"
@@ -363,7 +380,15 @@ def item_vectors(train: Interactions) -> Any:
 def _said(who: Relevant, test: HeldOut, train: Interactions, choices: EvaluationProtocol) -> list[str]:
     floor = threshold(train, choices.relevant)
     said = ["relevant: every test row" if floor is None else f"relevant: ratings from {floor:g}"]
-    said.append("seen items left out" if choices.exclude == "seen" else "seen items ranked too")
+    if choices.propensity:
+        said.append(
+            f"{' and '.join(m.DEBIASED)}: a relevant item with n ratings counts n to the minus {choices.propensity:g}"
+        )
+    said.append(
+        {"seen": "seen items left out", "new": "only items that the user had before", None: "seen items ranked too"}[
+            choices.exclude
+        ]
+    )
     if without := int((who.counts == 0).sum()):
         verb = "skipped" if choices.users_without == "skip" else "count as 0"
         said.append(f"{without:,} users without a relevant item {verb}")

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
+from cofactor.kernels.gain import ndcg as ndcg  # a metric like the others
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -86,14 +87,6 @@ def calibration_error(levels: Array, observed: Array) -> float:
 # Ranking: one value a user
 
 
-def ndcg(hits: Array, relevant: Array) -> Array:
-    """Discounted gain with binary relevance, over that of the best list possible (Järvelin & Kekäläinen
-    2002): a hit at place ``r`` is worth ``1 / log2(r + 1)``."""
-    discount = 1 / np.log2(np.arange(2, hits.shape[1] + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(relevant, hits.shape[1])]
-    return _over(_sum(hits * discount), ideal, relevant)
-
-
 def recall(hits: Array, relevant: Array) -> Array:
     """The share of a user's relevant items that are in the list. With more relevant items than places it
     cannot reach 1."""
@@ -123,6 +116,37 @@ def hit_rate(hits: Array, relevant: Array) -> Array:
     any_hit: Array = np.asarray(hits.any(axis=1))
     return _over(any_hit.astype(np.float64), np.ones(len(hits)), relevant)
 
+
+def debiased_ndcg(hits: Array, top: Array, worth: Array, indptr: Array, indices: Array, missing: Array) -> Array:
+    """NDCG where a relevant item ``i`` is worth ``worth[i]`` (n_items,) in place of 1: of the list and of the best list
+    possible (self-normalised inverse propensity; Yang et al. 2018).
+
+    The relevant items of row ``u`` are ``indices[indptr[u]:indptr[u + 1]]``, and ``missing[u]`` more that training
+    never saw, which are worth 1.
+    """
+    n = hits.shape[1]
+    discount = 1 / np.log2(np.arange(2, n + 2))
+    counts = np.diff(indptr) + missing
+    row = np.repeat(np.arange(len(counts)), counts)
+    each = np.ones(int(counts.sum()))
+    known = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts) < np.repeat(np.diff(indptr), counts)
+    each[known] = worth[indices]
+    order = np.lexsort((-each, row))
+    place = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts)
+    kept = place < n
+    ideal = np.bincount(row[kept], each[order][kept] * discount[place[kept]], minlength=len(counts))
+    return _over(_sum(hits * worth[np.maximum(top, 0)] * discount), ideal, counts)
+
+
+def debiased_recall(hits: Array, top: Array, worth: Array, indptr: Array, indices: Array, missing: Array) -> Array:
+    """The share of what a user's relevant items are worth that is in the list; see :func:`debiased_ndcg`."""
+    row = np.repeat(np.arange(len(hits)), np.diff(indptr))
+    total = np.bincount(row, worth[indices], minlength=len(hits)) + missing
+    return _over(_sum(hits * worth[np.maximum(top, 0)]), total, np.diff(indptr) + missing)
+
+
+DEBIASED: dict[str, Callable[..., Array]] = {"ndcg": debiased_ndcg, "recall": debiased_recall}
+"""Those that can weigh relevant items by how unlikely they were to be seen."""
 
 RANKING: dict[str, Callable[[Array, Array], Array]] = {
     "ndcg": ndcg,

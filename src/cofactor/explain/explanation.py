@@ -15,7 +15,7 @@ from cofactor._plot import short
 from cofactor.data.kind import Kind
 from cofactor.explain.waterfall import waterfall
 from cofactor.model import Additive, LeavesOut, StartsFromAverage
-from cofactor.recommend.contributions import EXPLAINED, contributions, entries_compared
+from cofactor.recommend.contributions import contributions, entries_compared, entries_explained
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.profiles import UserProfile
 from cofactor.recommend.reasons import Reason, act, reasons_of, strongest
@@ -257,7 +257,7 @@ def _rated(rec: Fitted, who: UserProfile, item: int, prediction: float) -> tuple
             reason = strongest(rec, who, found)[0] if rec.is_personalised else None
             difference = found[0, at]
         else:
-            at = np.sort(at[:EXPLAINED])
+            at = np.sort(at[: entries_explained(rec.model, len(who.items))])
             difference = contributions(rec.model, history, one, at)[1][0]
     order = np.argsort(-np.abs(difference), kind="stable")
     at, difference = at[order], difference[order]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from cofactor.data.interactions import Columns, Interactions, Split
 from cofactor.data.kind import Kind
@@ -17,10 +18,10 @@ from cofactor.errors import DataError
 from cofactor.fitting.calibrate import calibrate_intervals, rmse
 from cofactor.fitting.estimate import refuse_what_does_not_fit
 from cofactor.fitting.warm import warm_start
-from cofactor.model import Posterior, Task
+from cofactor.model import Posterior, Task, TriesParts
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
-from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.fitted import TRIALS, Fitted
 from cofactor.train.fit_model import fit_model
 from cofactor.train.learner import Learner
 
@@ -92,7 +93,9 @@ def from_learner(learn: Learner) -> Fitted:
     history = learn.recorder.values
     loss = getattr(learn.model.config, "loss", "mse")
     metrics = {f"valid_{loss}": history[-1][1]} if history and np.isfinite(history[-1][1]) else {}
-    return Fitted(learn.model, learn.train, seed=learn.seed, history=history, metrics=metrics)
+    tried = learn.model.tried() if isinstance(learn.model, TriesParts) else []
+    trials = pl.DataFrame(tried, schema=TRIALS) if tried else None
+    return Fitted(learn.model, learn.train, seed=learn.seed, history=history, metrics=metrics, trials=trials)
 
 
 def prepared(ratings: Any, user_features: Any, item_features: Any) -> Interactions | Split:

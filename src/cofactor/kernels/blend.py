@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cofactor.kernels.largest import best_places
+
 Array = NDArray[Any]
 
 
@@ -61,7 +63,7 @@ def add_standardised(
 
 
 @njit(cache=True, nogil=True)
-def ndcg_rows(
+def list_hits(
     first: int,
     last: int,
     scores: Array,
@@ -70,79 +72,48 @@ def ndcg_rows(
     indices: Array,
     wanted_indptr: Array,
     wanted: Array,
-    n: int,
     out: Array,
 ) -> None:
-    """``out[r]``, for r from ``first`` to ``last``: NDCG at ``n`` of the items ordered by ``weights @ scores[:, r]``.
+    """``out[r]``, bool (n,), for r from ``first`` to ``last``: which of the best ``n`` items by
+    ``weights @ scores[:, r]`` are among ``wanted``.
 
-    ``scores`` (models, rows, items); ``indices`` are left out; ``wanted`` are the relevant ones, at least one a row.
+    ``scores`` (models, rows, items); ``indices`` are left out; ``wanted`` ascend within a row.
     """
-    models, _, n_items = scores.shape
-    row = np.empty(n_items, dtype=np.float32)
-    top = np.empty(n, dtype=np.int64)
+    row = np.empty(scores.shape[2], dtype=np.float32)
+    top = np.empty(out.shape[1], dtype=np.int64)
     for r in range(first, last):
-        row[:] = 0.0
-        for m in range(models):
-            w, part = np.float32(weights[m]), scores[m, r]
-            if w != 0.0:
-                for i in range(n_items):
-                    row[i] += w * part[i]
+        _mixed(scores[:, r], weights, row)
         for at in range(indptr[r], indptr[r + 1]):
             row[indices[at]] = -np.inf
-        held = 0
-        for i in range(n_items):  # insertion into a short list, best first
-            if row[i] == -np.inf or (held == n and row[i] <= row[top[n - 1]]):
-                continue
-            held = min(held + 1, n)
-            at = held - 1
-            while at > 0 and row[top[at - 1]] < row[i]:
-                top[at] = top[at - 1]
-                at -= 1
-            top[at] = i
         good = wanted[wanted_indptr[r] : wanted_indptr[r + 1]]
-        gain, best = 0.0, 0.0
-        for place in range(held):
-            for i in good:
-                if i == top[place]:
-                    gain += 1.0 / np.log2(place + 2.0)
-        for place in range(min(n, len(good))):
-            best += 1.0 / np.log2(place + 2.0)
-        out[r] = gain / best
+        out[r] = False
+        for place in range(best_places(row, top)):
+            at = np.searchsorted(good, top[place])
+            out[r, place] = at < len(good) and good[at] == top[place]
 
 
 @njit(cache=True, nogil=True)
-def listed_ndcg(
-    first: int, last: int, scores: Array, weights: Array, hits: Array, relevant: Array, n: int, out: Array
-) -> None:
-    """``out[r]``, for r from ``first`` to ``last``: NDCG at ``n`` of the columns by ``weights @ scores[:, r]``.
+def column_hits(first: int, last: int, scores: Array, weights: Array, hits: Array, out: Array) -> None:
+    """``out[r]``, bool (n,), for r from ``first`` to ``last``: ``hits`` of the best ``n`` columns by
+    ``weights @ scores[:, r]``.
 
-    ``scores`` (models, rows, columns), -inf where there is no column; ``hits`` bool (rows, columns); ``relevant``: how
-    many relevant items a row has in all. Of equal sums the first column is taken; NaN for a row with none relevant.
+    ``scores`` (models, rows, columns), -inf where there is no column; ``hits`` bool (rows, columns).
     """
-    models, _, width = scores.shape
-    row = np.empty(width, dtype=np.float32)
-    top = np.empty(n, dtype=np.int64)
+    row = np.empty(scores.shape[2], dtype=np.float32)
+    top = np.empty(out.shape[1], dtype=np.int64)
     for r in range(first, last):
-        row[:] = 0.0
-        for m in range(models):
-            w, part = np.float32(weights[m]), scores[m, r]
-            if w != 0.0:
-                for i in range(width):
-                    row[i] += w * part[i]
-        held = 0
-        for i in range(width):
-            if row[i] == -np.inf or (held == n and row[i] <= row[top[n - 1]]):
-                continue
-            held = min(held + 1, n)
-            at = held - 1
-            while at > 0 and row[top[at - 1]] < row[i]:
-                top[at] = top[at - 1]
-                at -= 1
-            top[at] = i
-        gain, best = 0.0, 0.0
-        for place in range(held):
-            if hits[r, top[place]]:
-                gain += 1.0 / np.log2(place + 2.0)
-        for place in range(min(n, relevant[r])):
-            best += 1.0 / np.log2(place + 2.0)
-        out[r] = gain / best if best > 0.0 else np.nan
+        _mixed(scores[:, r], weights, row)
+        out[r] = False
+        for place in range(best_places(row, top)):
+            out[r, place] = hits[r, top[place]]
+
+
+@njit(inline="never")
+def _mixed(scores: Array, weights: Array, row: Array) -> None:
+    """Set ``row`` to ``weights @ scores``; a model of weight 0 is not looked at."""
+    row[:] = 0.0
+    for m in range(len(scores)):
+        w, part = np.float32(weights[m]), scores[m]
+        if w != 0.0:
+            for i in range(len(row)):
+                row[i] += w * part[i]

@@ -30,8 +30,8 @@ def draw(state: Array, n: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def has(indices: Array, lo: int, hi: int, item: int) -> bool:
-    """Whether ``item`` is among the ascending ``indices[lo:hi]``."""
+def has(indices: Array, weights: Array, lo: int, hi: int, item: int) -> bool:
+    """Whether ``item`` is among the ascending ``indices[lo:hi]``, with a weight above 0."""
     end = hi
     while lo < hi:
         middle = (lo + hi) // 2
@@ -39,7 +39,7 @@ def has(indices: Array, lo: int, hi: int, item: int) -> bool:
             lo = middle + 1
         else:
             hi = middle
-    return bool(lo < end and indices[lo] == item)
+    return bool(lo < end and indices[lo] == item and weights[lo] > 0.0)
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -79,7 +79,7 @@ def epoch(
             score += u[f] * p[f]
         rate, other = np.float32(0.0), 0
         if trials == 0:
-            other = draw_other(state, n_items, indices, lo, hi)
+            other = draw_other(state, n_items, indices, weights, lo, hi)
             gap = score - bias[other]
             q = items[other]
             for f in range(k):
@@ -88,7 +88,7 @@ def epoch(
             total -= np.log1p(-np.float64(rate)) if rate < 1.0 else np.float64(gap)
         else:
             for trial in range(1, trials + 1):
-                other = draw_other(state, n_items, indices, lo, hi)
+                other = draw_other(state, n_items, indices, weights, lo, hi)
                 gap = score - bias[other]
                 q = items[other]
                 for f in range(k):
@@ -117,10 +117,10 @@ def epoch(
 
 
 @njit(cache=True, nogil=True)
-def draw_other(state: Array, n_items: int, indices: Array, lo: int, hi: int) -> Any:
-    """An item that is not among ``indices[lo:hi]`` (there must be one)."""
+def draw_other(state: Array, n_items: int, indices: Array, weights: Array, lo: int, hi: int) -> Any:
+    """An item that is not among ``indices[lo:hi]`` (there must be one), or that counts for nothing there."""
     other = draw(state, n_items)
-    while has(indices, lo, hi, other):
+    while has(indices, weights, lo, hi, other):
         other = draw(state, n_items)
     return other
 

@@ -12,6 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cofactor.kernels.largest import edge_of
+from cofactor.kernels.vectors import LANES, add_scaled
+
 Array = NDArray[Any]
 
 FAST = {"contract", "reassoc", "nsz"}
@@ -110,20 +113,14 @@ def neighbour_rows(
     cosines = np.empty(longest, dtype=np.float32)
     for i in range(first, last):
         lo, hi = indptr[i], indptr[i + 1]
-        above = 0
         for at in range(lo, hi):
             j = indices[at]
             c = np.float32(0.0)
             if j != i and values[at] > 0.0:
                 c = values[at] / (np.sqrt(diagonal[i] * diagonal[j]) + np.float32(shrink))
-                above += 1
             cosines[at - lo] = c
-        edge, room = np.float32(0.0), above
-        if above > k:
-            mine = cosines[: hi - lo]
-            positive = mine[mine > 0.0]
-            edge = np.partition(positive, above - k)[above - k]
-            room = k - np.sum(positive > edge)
+        mine = cosines[: hi - lo]
+        edge, room = edge_of(mine[mine > 0.0], k)
         found = 0
         for at in range(lo, hi):
             c = cosines[at - lo]
@@ -135,30 +132,61 @@ def neighbour_rows(
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def dot(a: Array, b: Array, n: int) -> Any:
-    total = np.float32(0.0)
-    for i in range(n):
-        total += a[i] * b[i]
-    return total
-
-
-@njit(cache=True, nogil=True, fastmath=FAST)
 def cholesky_solve(matrix: Array, x: Array, n: int) -> None:
-    """Solve in place for the leading ``n`` rows: ``x`` is the right side and becomes the solution; the lower half of
-    ``matrix`` is used up. A pivot that rounding made 0 or less leaves its unknown at 0."""
-    for i in range(n):
-        row = matrix[i]
-        for j in range(i):
-            row[j] = (row[j] - dot(row, matrix[j], j)) * matrix[j, j]
-        pivot = row[i] - dot(row, row, i)
-        row[i] = np.float32(1.0) / np.sqrt(pivot) if pivot > 0.0 else np.float32(0.0)  # the inverse of the root
-    for i in range(n):
-        x[i] = (x[i] - dot(matrix[i], x, i)) * matrix[i, i]
-    for i in range(n - 1, -1, -1):
-        x[i] *= matrix[i, i]
-        value, row = x[i], matrix[i]
-        for j in range(i):
-            x[j] -= value * row[j]
+    """Solve in place for the leading ``n`` rows: ``x`` is the right side and becomes the solution; the upper half of
+    ``matrix`` is used up. A pivot that rounding made 0 or less leaves its unknown at 0.
+
+    ``matrix`` has a multiple of 16 columns; of the leading rows those from ``n`` on are zeros. Rows are found one after
+    the other, each from eight rows above it at a time.
+    """
+    w = matrix.shape[1]
+    end = (n + LANES - 1) // LANES * LANES
+    for a in range(n):
+        left = a // LANES * LANES
+        j = 0
+        while j + 8 <= a:
+            o = j * w
+            fa, fb, fc, fd = -matrix[j, a], -matrix[j + 1, a], -matrix[j + 2, a], -matrix[j + 3, a]
+            fe, ff, fg, fh = -matrix[j + 4, a], -matrix[j + 5, a], -matrix[j + 6, a], -matrix[j + 7, a]
+            factors = (fa, fb, fc, fd, fe, ff, fg, fh)
+            for b in range(left, end, LANES):
+                c = o + b
+                d = c + 4 * w
+                rows = (c, c + w, c + 2 * w, c + 3 * w, d, d + w, d + 2 * w, d + 3 * w)
+                add_scaled(matrix, a * w + b, matrix, rows, factors)
+            j += 8
+        while j < a:
+            for b in range(left, end, LANES):
+                add_scaled(matrix, a * w + b, matrix, (j * w + b,), (-matrix[j, a],))
+            j += 1
+        row = matrix[a]
+        inverse = np.float32(1.0) / np.sqrt(row[a]) if row[a] > 0.0 else np.float32(0.0)
+        for b in range(a + 1, end):
+            row[b] *= inverse
+        row[a] = inverse
+        x[a] *= inverse
+        for b in range(a + 1, n):
+            x[b] -= row[b] * x[a]
+    for a in range(n - 1, -1, -1):
+        row, total = matrix[a], x[a]
+        for b in range(a + 1, n):
+            total -= row[b] * x[b]
+        x[a] = total * row[a]
+
+
+@njit(cache=True, nogil=True)
+def head_rows(
+    first: int, last: int, heads: Array, place: Array, indptr: Array, indices: Array, values: Array, out: Array
+) -> None:
+    """``out[h]`` for h from ``first`` to ``last``: the row of item ``heads[h]``, of which only the columns of heads are
+    kept; ``place`` int32 (n,): the place of an item among them, -1 for others."""
+    for h in range(first, last):
+        row = out[h]
+        row[:] = 0.0
+        for at in range(indptr[heads[h]], indptr[heads[h] + 1]):
+            q = place[indices[at]]
+            if q >= 0:
+                row[q] = values[at]
 
 
 @njit(cache=True, nogil=True)
@@ -168,6 +196,8 @@ def ridge_rows(
     indptr: Array,
     indices: Array,
     values: Array,
+    head: Array,
+    table: Array,
     near: Array,
     count: Array,
     penalty: Array,
@@ -175,48 +205,44 @@ def ridge_rows(
 ) -> None:
     """``out[i, :count[i]]``: the weights of the neighbours in the ridge regression of item ``i`` on them.
 
-    ``indptr``, ``indices``, ``values``: the Gram matrix, symmetric, in sparse rows; ``penalty`` float32 (n,): added to
-    its diagonal.
+    ``indptr``, ``indices``, ``values``: the Gram matrix, symmetric, in sparse rows; ``head`` int32 (n,) and ``table``
+    (heads, heads): its part among the items of the longest rows, so that these are not gone through; ``penalty``
+    float32 (n,): added to its diagonal.
     """
     n, k = near.shape
-    matrix, x = np.zeros((k, k), dtype=np.float32), np.zeros(k, dtype=np.float32)
-    place = np.full(n, -1, dtype=np.int32)
+    matrix = np.zeros((k, (k + LANES - 1) // LANES * LANES), dtype=np.float32)
+    x = np.zeros(k, dtype=np.float32)
+    place, marked = np.full(n, -1, dtype=np.int32), np.zeros(n, dtype=np.bool_)  # the marks stay in the nearest cache
+    long = np.empty(k, dtype=np.int64)
     for i in range(first, last):
         size, mine = count[i], near[i]
         for p in range(size):
-            place[mine[p]] = p
+            place[mine[p]], marked[mine[p]] = p, True
+            matrix[p] = 0.0
         for at in range(indptr[i], indptr[i + 1]):
             if place[indices[at]] >= 0:
                 x[place[indices[at]]] = values[at]
+        found = 0
         for p in range(size):
             a = mine[p]
-            lo, hi = indptr[a], indptr[a + 1]
-            row = matrix[p]
-            if hi - lo < 12 * p:
-                for q in range(p):
-                    row[q] = 0.0
-                for at in range(lo, hi):
+            if head[a] >= 0:
+                long[found] = p
+                found += 1
+                continue
+            for at in range(indptr[a], indptr[a + 1]):
+                if marked[indices[at]]:
                     q = place[indices[at]]
-                    if 0 <= q < p:
-                        row[q] = values[at]
-            else:  # a long row: look for the few that are wanted, doubling the step
-                for q in range(p):
-                    want, step, end = mine[q], 1, lo
-                    while end < hi and indices[end] < want:
-                        lo = end + 1
-                        end += step
-                        step *= 2
-                    end = min(end, hi)
-                    while lo < end:
-                        middle = (lo + end) // 2
-                        if indices[middle] < want:
-                            lo = middle + 1
-                        else:
-                            end = middle
-                    row[q] = values[lo] if lo < hi and indices[lo] == want else np.float32(0.0)
-            row[p] = entry(indptr, indices, values, a, a) + penalty[a]
+                    matrix[min(p, q), max(p, q)] = values[at]
+        for one in range(found):
+            p = long[one]
+            row = table[head[mine[p]]]
+            for other in range(one + 1, found):
+                q = long[other]
+                matrix[p, q] = row[head[mine[q]]]
+        for p in range(size):
+            matrix[p, p] = entry(indptr, indices, values, mine[p], mine[p]) + penalty[mine[p]]
         cholesky_solve(matrix, x, size)
         for p in range(size):
             out[i, p] = x[p]
             x[p] = 0.0
-            place[mine[p]] = -1
+            place[mine[p]], marked[mine[p]] = -1, False

@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cofactor.kernels.largest import edge_of
+
 Array = NDArray[Any]
 
 
@@ -102,19 +104,13 @@ def add_dots(
 
 @njit(cache=True, nogil=True)
 def keep_nearest(dots: Array, near: Array, weight: Array) -> int:
-    """Write the largest products above zero, as many as ``near`` (k,) has room for, in ascending order of item; gives
+    """Write the largest products above zero, as many as ``near`` (k,) has room for, in ascending order of item; returns
     how many."""
-    k = len(near)
-    positive = dots[dots > 0.0]
-    edge = np.float32(0.0)
-    room = 0  # how many of those at the edge itself still fit
-    if len(positive) > k:
-        edge = np.partition(positive, len(positive) - k)[len(positive) - k]
-        room = k - np.sum(positive > edge)
+    edge, room = edge_of(dots[dots > 0.0], len(near))
     found = 0
     for j in range(len(dots)):
         d = dots[j]
-        if d > edge or (d == edge and room > 0):
+        if d > edge or (d == edge and d > 0.0 and room > 0):
             room -= d == edge
             near[found] = j
             weight[found] = d
@@ -163,6 +159,49 @@ def times_sparse(
             item, x = items[at], values[at]
             for w in range(w_indptr[item], w_indptr[item + 1]):
                 row[np.uint64(w_items[w])] += x * w_values[w]  # unsigned: no look for places from the end
+
+
+@njit(cache=True, nogil=True)
+def two_step_rows(
+    first: int,
+    last: int,
+    indptr: Array,
+    items: Array,
+    values: Array,
+    i_indptr: Array,
+    i_users: Array,
+    i_values: Array,
+    u_indptr: Array,
+    u_items: Array,
+    u_values: Array,
+    out: Array,
+) -> None:
+    """``out[r]`` (n_items,): from the entries of row ``r`` over their users to the items of these: the row times the
+    matrix by item, times the matrix by user."""
+    n_users = len(u_indptr) - 1
+    reached = np.zeros(n_users, dtype=np.float32)
+    marked = np.zeros(n_users, dtype=np.bool_)
+    users = np.empty(n_users, dtype=np.int64)
+    for r in range(first, last):
+        row = out[r]
+        row[:] = 0.0
+        found = 0
+        for at in range(indptr[r], indptr[r + 1]):
+            item, x = items[at], values[at]
+            for e in range(i_indptr[item], i_indptr[item + 1]):
+                user = i_users[e]
+                if not marked[user]:
+                    marked[user] = True
+                    users[found] = user
+                    found += 1
+                reached[user] += x * i_values[e]
+        for at in range(found):
+            user = users[at]
+            x = reached[user]
+            for e in range(u_indptr[user], u_indptr[user + 1]):
+                row[np.uint64(u_items[e])] += x * u_values[e]
+            reached[user] = 0.0
+            marked[user] = False
 
 
 @njit(cache=True, nogil=True)

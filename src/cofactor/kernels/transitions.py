@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from cofactor.kernels.largest import edge_of
+
 Array = NDArray[Any]
 
 
@@ -86,11 +88,7 @@ def transition_rows(
             values[e] = sums[j] * row_scale[i] * column_scale[j]
             sums[j] = 0.0
             marked[j] = False
-        most = room[i + 1] - room[i]
-        edge, ties = np.float32(0.0), found
-        if found > most:
-            edge = np.partition(values, found - most)[found - most]
-            ties = most - np.sum(values > edge)
+        edge, ties = edge_of(values, room[i + 1] - room[i])
         kept = 0
         for e in range(found):
             if values[e] > edge or (values[e] == edge and ties > 0):
@@ -183,6 +181,47 @@ def score_rows(
 
 
 @njit(cache=True, nogil=True)
+def touch_history(
+    items: Array,
+    by: Array,
+    indptr: Array,
+    others: Array,
+    weights: Array,
+    out: Array,
+    touched: Array,
+    mark: Array,
+    n: int,
+) -> int:
+    """:func:`add_history`, which also lists the items that it adds to: from ``n`` on in ``touched``, each once
+    (``mark`` bool, those that are listed). Returns how many are listed now."""
+    for k in range(len(items)):
+        x = np.float32(by[k])
+        for e in range(indptr[items[k]], indptr[items[k] + 1]):
+            j = np.uint64(others[e])
+            out[j] += x * weights[e]
+            if not mark[j]:
+                mark[j] = True
+                touched[n] = others[e]
+                n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def ahead_of(recent: Array, by_recent: Array, mine: float, t: int) -> int:
+    """How many items have more ``recent`` popularity than ``mine``, or as much and a code below ``t``; ``by_recent``:
+    the items by that order."""
+    lo, hi = 0, len(by_recent)
+    while lo < hi:
+        middle = (lo + hi) // 2
+        j = by_recent[middle]
+        if recent[j] > mine or (recent[j] == mine and j < t):
+            lo = middle + 1
+        else:
+            hi = middle
+    return lo
+
+
+@njit(cache=True, nogil=True)
 def target_ranks(
     first: int,
     last: int,
@@ -202,25 +241,40 @@ def target_ranks(
     n_items: Array,
     n_weights: Array,
     recent: Array,
+    by_recent: Array,
     out: Array,
 ) -> None:
     """``out[q]``: the place of ``targets[q]`` among the items that ``users[q]`` has not, by the scores of
-    ``score_rows``; ties in favour of the lower code."""
-    n = len(recent)
-    s = np.empty(n, dtype=np.float32)
+    ``score_rows``; ties in favour of the lower code.
+
+    Items to which the history adds nothing have their ``recent`` popularity, in whose order (``by_recent``) the place
+    is looked up: the work is that of the items to which something is added.
+    """
+    s = recent.copy()
+    mark = np.zeros(len(s), dtype=np.bool_)
+    touched = np.empty(len(s), dtype=np.int64)
     for q in range(first, last):
         lo, hi = starts[users[q]], starts[users[q] + 1]
-        s[:] = recent
+        mine = items[lo:hi]
         fast, slow = np.empty(hi - lo), np.empty(hi - lo)
         history_weights(times[lo:hi], values[lo:hi], decay, slow_decay, share, fast, slow)
-        add_history(items[lo:hi], fast, t_indptr, t_items, t_weights, s)
+        n = touch_history(mine, fast, t_indptr, t_items, t_weights, s, touched, mark, 0)
         if share > 0.0:
-            add_history(items[lo:hi], slow, n_indptr, n_items, n_weights, s)
-        for p in range(lo, hi):
-            s[items[p]] = -np.inf
+            n = touch_history(mine, slow, n_indptr, n_items, n_weights, s, touched, mark, n)
+        for j in mine:
+            s[j] = -np.inf
+            if not mark[j]:
+                mark[j] = True
+                touched[n] = j
+                n += 1
         t = targets[q]
-        mine, place = s[t], 1
-        for j in range(n):
-            if s[j] > mine or (s[j] == mine and j < t):
-                place += 1
+        score = s[t]
+        place = 1 + ahead_of(recent, by_recent, score, t)
+        for at in range(n):
+            j = touched[at]
+            now = s[j] > score or (s[j] == score and j < t)
+            before = recent[j] > score or (recent[j] == score and j < t)
+            place += int(now) - int(before)
+            s[j] = recent[j]
+            mark[j] = False
         out[q] = place

@@ -22,20 +22,14 @@ from cofactor.data.interactions import CSR, Interactions, Split, csr
 from cofactor.errors import BundleError, ConfigError, DataError
 from cofactor.model import ChoosesSettings, Cost, Kind, Model, State, TableSize, Task
 from cofactor.models import model_class
+from cofactor.models.base.age import check_half_life, check_timed, popularity
 from cofactor.models.base.arrays import fitted, stored
 from cofactor.models.base.config import make_config, option
 from cofactor.models.base.cost import GROUPED
-from cofactor.models.base.mixing import NEAR, Standing, bagged, mix, standing_of
-from cofactor.models.base.rankers import (
-    LATER,
-    SolveStepper,
-    check_half_life,
-    check_timed,
-    csr_state,
-    popularity,
-    scored_pairs,
-    stored_csr,
-)
+from cofactor.models.base.history_ranker import scored_pairs
+from cofactor.models.base.mixing import NEAR, Standing, bagged, joined, mix, ndcg_of, standing_of
+from cofactor.models.base.solve import SolveStepper
+from cofactor.models.base.stored_rows import LATER, csr_state, stored_csr
 from cofactor.models.base.windows import FUTURE, PART, WINDOWS, measured_users, ranking_windows
 from cofactor.models.specs import parse_spec
 from cofactor.train.fit_model import fit_model
@@ -116,6 +110,7 @@ class Blend:
         self.popularity: Array | None = None
         self.history: CSR | None = None
         self.parts: dict[str, Any] = {}
+        self.search: Search | None = None
 
     @classmethod
     def cost(cls, config: BlendConfig, size: TableSize) -> Cost:
@@ -148,17 +143,38 @@ class Blend:
         return SolveStepper(lambda: self._solve(data, seed))
 
     def _solve(self, data: Interactions, seed: int) -> None:
-        c = self.config
+        c, self.search = self.config, None
         models = c.for_table(len(data), data.n_users, data.n_items)
         configs = {name: _trainable(name, c)[1] for name in models}
         if c.weights:
             weights = np.array(c.weights, dtype=np.float64) / sum(c.weights)
         else:
-            weights = chosen_weights(data, c, seed, configs)
+            self.search = chosen_weights(data, c, seed, configs)
+            weights = self.search.weights
         by_name = dict(zip(models, weights.tolist()))
         self.weights = np.array([by_name.get(name, 0.0) for name in c.names], dtype=np.float32)
         used = [name for name, weight in zip(c.names, self.weights) if weight > 0]
         self.parts = {name: trained(name, configs[name], data, seed) for name in used}
+
+    def tried(self) -> list[dict[str, Any]]:
+        """What each part reached alone on the rows held out, and its weight."""
+        found = self.search
+        if found is None or found.values is None:
+            return []
+        metric = f"ndcg@{self.config.n}"
+        return [
+            {
+                "model": name.partition(":")[0],
+                "config": ", ".join(name.split(":")[1:]),
+                "metric": metric,
+                "value": float(value),
+                "seconds": None,
+                "status": f"weight {weight:.2f}",
+                "chosen": bool(weight > 0),
+                "held_out": found.held_out,
+            }
+            for name, value, weight in zip(found.models, found.values, found.weights, strict=True)
+        ]
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
         """float32 (n,): scores of pairs; only their order within a user means something."""
@@ -243,12 +259,23 @@ def trained(name: str, config: Any, data: Interactions, seed: int) -> Model:
     return fit_model(data, model_class(name.partition(":")[0])(config), seed=seed).model
 
 
-def chosen_weights(data: Interactions, c: BlendConfig, seed: int, configs: dict[str, Any]) -> Array:
-    """float64 (models,): weights by bagged greedy selection on held-out rows; they sum to 1.
+@dataclass(frozen=True)
+class Search:
+    """``weights`` float64 (models,), they sum to 1; ``values``: NDCG of each model alone on the rows that were
+    ``held_out`` (in words); None where none could be."""
+
+    models: tuple[str, ...]
+    weights: Array
+    values: Array | None = None
+    held_out: str = ""
+
+
+def chosen_weights(data: Interactions, c: BlendConfig, seed: int, configs: dict[str, Any]) -> Search:
+    """Weights by bagged greedy selection on held-out rows.
 
     ``configs`` has each model's settings; what a model chose inside training is written there.
     """
-    equal = np.full(len(configs), 1 / len(configs))
+    equal = Search(tuple(configs), np.full(len(configs), 1 / len(configs)))
     if len(data) < 2 or len(configs) == 1:
         return equal
     try:
@@ -257,7 +284,13 @@ def chosen_weights(data: Interactions, c: BlendConfig, seed: int, configs: dict[
         return equal
     found = [standing(window, data, c, seed, configs) for window in reversed(windows)]  # the newest decides settings
     able = [one for one in found if one is not None]
-    return bagged(able, c.n, np.random.default_rng([seed, 2]), c.rounds) if able else equal
+    if not able:
+        return equal
+    weights = bagged(able, c.n, np.random.default_rng([seed, 2]), c.rounds)
+    every = joined(able)
+    values = np.array([np.nanmean(ndcg_of(every, alone, c.n)) for alone in np.eye(len(weights))])
+    how = windows[-1].how if len(windows) == 1 else f"{len(windows)} times; the last: {windows[-1].how}"
+    return Search(equal.models, weights, values, how)
 
 
 def standing(window: Split, data: Interactions, c: BlendConfig, seed: int, configs: dict[str, Any]) -> Standing | None:

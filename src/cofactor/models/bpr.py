@@ -18,13 +18,18 @@ from cofactor.errors import ConfigError
 from cofactor.kernels import bpr as kernel
 from cofactor.kernels.blocks import over_rows
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
+from cofactor.models.base.age import popularity
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.config import GradientConfig, Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED
-from cofactor.models.base.rankers import FactorRanker, check_min_weight, popularity, weighted
-from cofactor.models.base.strength import strength_of
+from cofactor.models.base.factor_ranker import FactorRanker
+from cofactor.models.base.pairwise import moved_without
+from cofactor.models.base.strength import check_min_weight, strength_of, weighted
 
 Array = NDArray[Any]
+
+FOLDED = 20
+"""Entries up to which what leaving one out does is found by fold-ins."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +103,31 @@ class Bpr(FactorRanker):
         over_rows(lambda a, b: kernel.fold_rows(a, b, c.epochs, *arrays), rows.indptr, small=1000)
         return out
 
+    def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
+        """float64 (len(items), 1 + len(positions)): of short histories by a fold-in of each that remains, of
+        longer ones by Newton steps (``base/pairwise.py``)."""
+        at = np.asarray(positions)
+        if len(history.indices) <= FOLDED:
+            states = self.fold_in(history.without_each(at)).astype(np.float64)
+        else:
+            limits, c = fitted(self.range, self.name), self.config
+            weights = weighted(history, limits, c.min_rating_weight).values
+            whole = self.fold_in(history)[0]
+            moved = moved_without(whole, history.indices, weights, self.factors("item"), self.bias("item"), c.reg)
+            states = np.concatenate([np.zeros((1, len(whole))), moved[at]]) + whole
+        wanted = np.asarray(items)
+        factors, bias = self.factors("item")[wanted].astype(np.float64), self.bias("item")[wanted]
+        found: Array = np.einsum("ik,sk->is", factors, states) + bias[:, None]
+        nothing = ~states.any(axis=1)
+        found[:, nothing] = fitted(self.popularity, self.name)[wanted, None]
+        return found
+
 
 class Warp(Bpr):
     """WARP (Weston, Bengio & Usunier, 2011): factors and item biases, pushed hardest where ranks are bad."""
 
     name: ClassVar[str] = "warp"
+    scores_without = None  # type: ignore[assignment]  # its loss jumps: there is no Newton step
     Config: ClassVar[type[BprConfig]] = WarpConfig
 
 

@@ -14,19 +14,26 @@ from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import gram_rows, mirror_rows
 from cofactor.model import Cost, TableSize
+from cofactor.models.base.age import check_half_life, half_life_option
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED, WORK
+from cofactor.models.base.history_ranker import HistoryRanker
 from cofactor.models.base.inner import InnerSplit, hold_entries, inner_ndcg, kept_entries
 from cofactor.models.base.inverse import inverse_in_place
-from cofactor.models.base.local_ridge import diagonal_of, gram_entries, local_ridge, sparse_gram
-from cofactor.models.base.rankers import (
-    HistoryRanker,
-    SolveStepper,
-    check_half_life,
-    check_min_weight,
-    half_life_option,
+from cofactor.models.base.local_ridge import (
+    HEADS,
+    diagonal_of,
+    gram_entries,
+    heads_of,
+    local_ridge,
+    neighbours_of,
+    ridge_on,
+    sparse_gram,
 )
+from cofactor.models.base.propensity import check_propensity, propensity_option
+from cofactor.models.base.solve import SolveStepper
 from cofactor.models.base.sparse import times, transposed
+from cofactor.models.base.strength import check_min_weight
 
 Array = NDArray[Any]
 
@@ -38,6 +45,7 @@ class EaseConfig:
     reg: float = option(200.0, "added to the diagonal of the items' Gram matrix", Search(20.0, 5000.0, log=True))
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
     half_life: float = half_life_option()
+    propensity: float = propensity_option()
     dropout: float = option(
         0.0, "denoising: the chance that an item is missing from a history (Steck 2020); 0: none", Search(0.0, 0.7)
     )
@@ -52,6 +60,7 @@ class EaseConfig:
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
         check_half_life(self.half_life)
+        check_propensity(self.propensity)
         if not self.reg > 0:
             raise ConfigError(f"reg is {self.reg}; it must be above 0")
         if self.local_reg is not None and not self.local_reg > 0:
@@ -87,6 +96,7 @@ class Ease(HistoryRanker):
         if k:
             near, entries = items * k, min(size.pairs_by_user, items**2)
             memory = (2 * GROUPING + 2 * TURNED + 16) * n + 16 * entries + 40 * near + WORK + 24 * size.users
+            memory += 4 * min(items, HEADS) ** 2
             work = 10.0 * size.pairs_by_user + 0.3 * near * k**2
             return Cost(memory, GROUPED * n + 8 * near, work, "I x neighbours^3", COMPILED)
         kept = GROUPED * n + 4 * items**2
@@ -106,7 +116,7 @@ class Ease(HistoryRanker):
     def _solve(self, rows: CSR, k: int, seed: int) -> None:
         c = self.config
         if k:
-            self.weights, self.local_reg = near_weights(rows, k, c, np.random.default_rng([seed, 1]))
+            self.weights, self.local_reg = near_weights(rows, k, c, np.random.default_rng([seed, 1]), self.worth)
             return
         upper = gram(rows)
         if c.dropout:
@@ -135,11 +145,13 @@ def near_of(config: EaseConfig, n_items: int) -> int:
     return 0 if dense else NEAREST
 
 
-def near_weights(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> tuple[CSR, float]:
+def near_weights(
+    rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator, worth: Array | None = None
+) -> tuple[CSR, float]:
     """Ridge weights of each item on its ``k`` nearest, and the penalty, which is chosen where it is not given."""
     indptr = gram_entries(rows)
     check_entries(int(indptr[-1]), c.max_gb)
-    reg = chosen_reg(rows, k, c, rng) if c.local_reg is None else c.local_reg
+    reg = chosen_reg(rows, k, c, rng, worth) if c.local_reg is None else c.local_reg
     matrix = sparse_gram(by_length(rows), indptr)
     return local_ridge(matrix, k, penalties(diagonal_of(matrix), reg, c.dropout), SHRINK), reg
 
@@ -166,14 +178,15 @@ def penalties(diagonal: Array, reg: float, dropout: float) -> Array:
     return np.asarray(np.float32(reg) + np.float32(dropout / (1 - dropout)) * diagonal)
 
 
-def chosen_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator) -> float:
+def chosen_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator, worth: Array | None = None) -> float:
     """The penalty that ranks held-out entries best, among a part of the items: only these are regressed."""
-    split = hold_entries(rows, USERS, HELD, rng)
+    split = hold_entries(rows, USERS, HELD, rng, worth)
     part = part_of(rows.n_cols, rng)
     matrix = sparse_gram(by_length(split.rows), gram_entries(split.rows))
     diagonal = diagonal_of(matrix)
+    (near, count), heads = neighbours_of(matrix, k, SHRINK, part), heads_of(matrix)
     trials = (
-        (reg, local_ridge(matrix, k, penalties(diagonal, reg, c.dropout), SHRINK, part)) for reg in regs_of(diagonal)
+        (reg, ridge_on(matrix, near, count, penalties(diagonal, reg, c.dropout), heads)) for reg in regs_of(diagonal)
     )
     return best_reg(split, part, rows.n_cols, trials)
 

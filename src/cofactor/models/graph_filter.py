@@ -18,20 +18,18 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.products import dots
 from cofactor.model import Cost, State, TableSize
+from cofactor.models.base.age import check_half_life, half_life_option
 from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
+from cofactor.models.base.history_ranker import HistoryRanker
 from cofactor.models.base.inner import InnerSplit, hold_entries, inner_ndcg
-from cofactor.models.base.neighbours import degrees, walks
-from cofactor.models.base.rankers import (
-    HistoryRanker,
-    SolveStepper,
-    check_half_life,
-    check_min_weight,
-    half_life_option,
-)
+from cofactor.models.base.neighbours import degrees, walked, walks
+from cofactor.models.base.propensity import check_propensity, propensity_option
+from cofactor.models.base.solve import SolveStepper
 from cofactor.models.base.sparse import times
 from cofactor.models.base.spectrum import right_singular
+from cofactor.models.base.strength import check_min_weight
 
 Array = NDArray[Any]
 
@@ -59,12 +57,14 @@ class GraphFilterConfig:
         0.0, "weight of the lowest rating, relative to 1 for the highest", Search(0.0, 1.0)
     )
     half_life: float = half_life_option()
+    propensity: float = propensity_option()
     users: int = option(1000, "users whose rows are held out for the choice, at most")
     max_users: int = option(200_000, "users that the singular vectors are found from, at most")
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
         check_half_life(self.half_life)
+        check_propensity(self.propensity)
         if min(self.n_factors, self.neighbours, self.users, self.max_users) < 1:
             raise ConfigError(
                 f"n_factors={self.n_factors}, neighbours={self.neighbours}, users={self.users}, "
@@ -116,11 +116,11 @@ class GraphFilter(HistoryRanker):
         c = self.config
         to_power, low = c.to_power, c.low_pass
         if to_power is None or low is None:
-            to_power, low = _chosen(rows, c, np.random.default_rng([seed, 1]))
+            to_power, low = _chosen(rows, c, np.random.default_rng([seed, 1]), self.worth)
         self.chosen = (to_power, low)
         some = np.sort(np.random.default_rng([seed, 2]).permutation(rows.n_rows)[:_SPAN])
-        walked = walks(rows, c.from_power, to_power, c.user_power, c.neighbours)
-        self.weights = _scaled(walked, 1 / _spread(times(rows.take(some), walked)))
+        found = walks(rows, c.from_power, to_power, c.user_power, c.neighbours)
+        self.weights = _scaled(found, 1 / _spread(times(rows.take(some), found)))
         if low > 0:
             inward, outward = low_pass(rows, c, np.random.default_rng([seed, 3]))
             outward *= np.float32(low / _spread(dots(times(rows.take(some), inward), outward)))
@@ -190,9 +190,11 @@ def low_pass(rows: CSR, c: GraphFilterConfig, rng: np.random.Generator) -> tuple
     return inward, np.ascontiguousarray(vectors * root)
 
 
-def _chosen(rows: CSR, c: GraphFilterConfig, rng: np.random.Generator) -> tuple[float, float]:
-    """(to_power, low_pass) by NDCG@20 of entries held out of the rows."""
-    split = hold_entries(rows, c.users, 0.2, rng)
+def _chosen(
+    rows: CSR, c: GraphFilterConfig, rng: np.random.Generator, worth: Array | None = None
+) -> tuple[float, float]:
+    """(to_power, low_pass) by NDCG@20 of entries held out of the rows, by walks none of which is left out."""
+    split = hold_entries(rows, c.users, 0.2, rng, worth)
     powers = TO_POWERS if c.to_power is None else (c.to_power,)
     weights = LOW_PASS if c.low_pass is None else (c.low_pass,)
     scores = np.zeros((2, len(split.users), rows.n_cols), dtype=np.float32)
@@ -201,9 +203,10 @@ def _chosen(rows: CSR, c: GraphFilterConfig, rng: np.random.Generator) -> tuple[
         inward, outward = low_pass(split.rows, c, rng)
         scores[1] = dots(times(split.seen, inward), outward)
         scores[1] /= np.float32(_spread(scores[1]))
+    raw = walked(split.rows, split.seen, c.from_power, c.user_power)
+    items = degrees(split.rows)[1]
     for power in powers:
-        walked = walks(split.rows, c.from_power, power, c.user_power, c.neighbours)
-        scores[0] = times(split.seen, walked)
+        np.multiply(raw, (items**-power).astype(np.float32), out=scores[0])
         scores[0] /= np.float32(_spread(scores[0]))
         best = max(best, _best_weight(split, scores, power, weights))
     return best[1], best[2]

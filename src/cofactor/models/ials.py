@@ -19,27 +19,19 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.ials.blocks import solve_rows
-from cofactor.kernels.ials.cg import improve_rows
+from cofactor.kernels.ials.cg import improve_rows, panels
 from cofactor.kernels.sums import Node, chunks, nodes_of, row_sum, total
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
+from cofactor.models.base.age import aged, check_half_life, check_timed, half_life_option, popularity
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.average import alone, spread_as, start_weight
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
-from cofactor.models.base.rankers import (
-    LATER,
-    FactorRanker,
-    aged,
-    check_half_life,
-    check_min_weight,
-    check_timed,
-    half_life_option,
-    popularity,
-    stored_average,
-    weighted,
-)
+from cofactor.models.base.factor_ranker import FactorRanker
+from cofactor.models.base.propensity import check_propensity, debiased, item_worth, propensity_option
 from cofactor.models.base.sparse import frozen, transposed
-from cofactor.models.base.strength import strength_of
+from cofactor.models.base.stored_rows import LATER, stored_average
+from cofactor.models.base.strength import check_min_weight, strength_of, weighted_with_dislikes
 
 Array = NDArray[Any]
 
@@ -71,15 +63,19 @@ class IalsConfig:
     nu: float | None = option(
         None, "regularisation grows with the number of ratings to this power; none: from 0.5 to 1", Search(0.0, 1.0)
     )
-    min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
+    min_rating_weight: float = option(
+        0.0, "weight of the lowest rating; the highest has 1; below 0: a dislike", Search(0.0, 1.0)
+    )
     half_life: float = half_life_option()
+    propensity: float = propensity_option()
     solver: str = option("cg", "cg: a few steps of conjugate gradients a row; block: Newton steps in blocks of factors")
     steps: int = option(3, "cg: steps a row in a sweep")
     block: int = option(32, "block: factors solved at a time; 0: all at once, exactly")
 
     def __post_init__(self) -> None:
-        check_min_weight(self.min_rating_weight)
+        check_min_weight(self.min_rating_weight, -1.0)
         check_half_life(self.half_life)
+        check_propensity(self.propensity)
         if min(self.n_factors or 1, self.epochs, self.steps, self.block + 1) < 1 or self.n_factors == 0:
             raise ConfigError(
                 f"n_factors={self.n_factors}, epochs={self.epochs}, steps={self.steps}, block={self.block}: "
@@ -161,6 +157,10 @@ class Ials(FactorRanker):
         work = config.epochs * (6.0 * n * k + rows * k**2)
         return Cost(memory, kept, work, f"{config.epochs} sweeps x (n k + (U+I) k^2), k={k}", COMPILED)
 
+    def _row_worth(self) -> Array | None:
+        power = self.config.propensity
+        return item_worth(fitted(self.popularity, self.name), power) if power else None
+
     def _constants(self) -> Constants:
         users, items = len(self.factors("user")), len(self.factors("item"))
         return self.config.for_table(round(float(fitted(self.mean_count, self.name)) * users), users, items)  # type: ignore[no-any-return]
@@ -173,8 +173,8 @@ class Ials(FactorRanker):
     def fold_in(self, histories: CSR) -> Array:
         """float32 (n, k): the exact minimum for users with these ratings, from the average user on."""
         c, items = self._constants(), self.factors("item")
-        rows = weighted(histories, fitted(self.range, self.name), self.config.min_rating_weight)
-        rows = aged(rows, self.config.half_life)
+        rows = weighted_with_dislikes(histories, fitted(self.range, self.name), self.config.min_rating_weight)
+        rows = aged(debiased(rows, self._row_worth()), self.config.half_life)
         table = padded(items)
         if self._gram is None:
             self._gram = gram(table)
@@ -210,7 +210,8 @@ class IalsStepper(Stepper):
         half_life = model.config.half_life
         model.range, model.popularity = strength_of(data), popularity(data, half_life)
         rows = data.histories if half_life else data.by_user
-        self.by_user = weighted(rows, model.range, model.config.min_rating_weight)
+        rows = weighted_with_dislikes(rows, model.range, model.config.min_rating_weight)
+        self.by_user = debiased(rows, model._row_worth())
         if half_life and data.times is not None and len(data):
             self.by_item = transposed(aged(self.by_user, half_life, int(data.times.max())))
             self.by_user = aged(self.by_user, half_life)
@@ -353,13 +354,14 @@ def improve(
     each row's sum, float64 (n,)."""
     losses = np.zeros(rows.n_rows)
     weights = rows.values * np.float32(alpha)
-    indptr, indices, weights, other, gram, ridge = frozen(rows.indptr, rows.indices, weights, other, gram, ridge)
+    shared = panels(gram) if steps else gram
+    indptr, indices, weights, other, shared, ridge = frozen(rows.indptr, rows.indices, weights, other, shared, ridge)
 
     def work(first: int, last: int) -> None:
         if steps:
-            improve_rows(first, last, indptr, indices, weights, other, gram, ridge, steps, factors, losses)
+            improve_rows(first, last, indptr, indices, weights, other, shared, ridge, steps, factors, losses)
         else:
-            solve_rows(first, last, indptr, indices, weights, other, gram, ridge, width, factors, losses)
+            solve_rows(first, last, indptr, indices, weights, other, shared, ridge, width, factors, losses)
 
     over_rows(work, rows.indptr, per_row=16)
     return losses

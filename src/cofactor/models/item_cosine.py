@@ -17,17 +17,15 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.sums import row_sum
 from cofactor.model import Cost, TableSize
+from cofactor.models.base.age import check_half_life, half_life_option
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
+from cofactor.models.base.history_ranker import HistoryRanker
 from cofactor.models.base.neighbours import nearest, walks
-from cofactor.models.base.rankers import (
-    HistoryRanker,
-    SolveStepper,
-    check_half_life,
-    check_min_weight,
-    half_life_option,
-)
+from cofactor.models.base.propensity import check_propensity, propensity_option
+from cofactor.models.base.solve import SolveStepper
 from cofactor.models.base.sparse import transposed
+from cofactor.models.base.strength import check_min_weight
 
 Array = NDArray[Any]
 
@@ -47,10 +45,12 @@ class ItemCosineConfig:
     )
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
     half_life: float = half_life_option()
+    propensity: float = propensity_option()
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
         check_half_life(self.half_life)
+        check_propensity(self.propensity)
         if self.weighting not in WEIGHTINGS:
             raise ConfigError(f"no weighting {self.weighting!r}; there are: {', '.join(WEIGHTINGS)}")
         if self.neighbours < 1:

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.model import Cost, Kind, State, TableSize, Task
+from cofactor.models.base.age import DAY
 from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED
-from cofactor.models.base.rankers import SolveStepper, check_min_weight
-from cofactor.models.base.strength import strength_of, strengths
+from cofactor.models.base.solve import SolveStepper
+from cofactor.models.base.strength import check_min_weight, like_strengths, strength_of
 
 Array = NDArray[Any]
-
-DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def item_sums(
 
     ``times``: where rows count less with age, seen from ``newest``. ``limits``: between which ratings weights grow.
     """
-    weights = strengths(values, limits, config.min_rating_weight).astype(np.float64)
+    weights = like_strengths(values, limits, config.min_rating_weight).astype(np.float64)
     if times is not None:
         weights *= 0.5 ** ((newest - times) / DAY / config.half_life)
     item = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))

@@ -14,15 +14,13 @@ from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.similarity import mirror_rows
 from cofactor.kernels.slim import solve_columns
 from cofactor.model import Cost, TableSize
+from cofactor.models.base.age import check_half_life, half_life_option
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED, WORK
-from cofactor.models.base.rankers import (
-    HistoryRanker,
-    SolveStepper,
-    check_half_life,
-    check_min_weight,
-    half_life_option,
-)
+from cofactor.models.base.history_ranker import HistoryRanker
+from cofactor.models.base.propensity import check_propensity, propensity_option
+from cofactor.models.base.solve import SolveStepper
+from cofactor.models.base.strength import check_min_weight
 from cofactor.models.ease import check_memory, gram
 
 Array = NDArray[Any]
@@ -40,6 +38,7 @@ class SlimConfig:
     positive: bool = option(True, "weights may not be negative", Search(choices=(True, False)))
     min_rating_weight: float = option(0.0, "weight of the lowest rating; the highest has 1", Search(0.0, 1.0))
     half_life: float = half_life_option()
+    propensity: float = propensity_option()
     passes: int = option(60, "passes of coordinate descent at most")
     tolerance: float = option(1e-3, "stop when no weight moves by more than this part of the largest")
     max_gb: float = option(8.0, "refuse to start where more memory than this would be needed", endless=True)
@@ -47,6 +46,7 @@ class SlimConfig:
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight)
         check_half_life(self.half_life)
+        check_propensity(self.propensity)
         if not (self.l1 >= 0 and self.l2 >= 0 and self.l1 + self.l2 > 0):
             raise ConfigError(f"l1 is {self.l1} and l2 is {self.l2}; they must be 0 or more, one of them above 0")
         if self.passes < 1:

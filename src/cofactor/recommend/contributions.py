@@ -21,8 +21,9 @@ Array = NDArray[Any]
 SOLVED, STEPPED = 300, 20
 """Entries of a history that a list's reasons look at, where each of them is a fold-in: of models that solve a user, and
 of models that take gradient steps or mix whole rows of scores."""
-EXPLAINED = 200
-"""The same for one explanation, which may take longer: of a longer history the entries nearest to the item."""
+EXPLAINED, VISITS = 200, 2_000_000
+"""The same for one explanation, which may take longer: of a longer history the entries nearest to the item; of models
+that take gradient steps so many at most that these pass over so many entries in all."""
 
 
 def entries_compared(model: Model, n: int) -> int:
@@ -32,6 +33,14 @@ def entries_compared(model: Model, n: int) -> int:
     state = model.user_state(np.zeros(1, np.int32))
     stepped = isinstance(model.config, GradientSteps) or state.shape[1] == model.scores_from(state).shape[1]
     return n if n <= (STEPPED if stepped else SOLVED) else 0
+
+
+def entries_explained(model: Model, n: int) -> int:
+    """How many of ``n`` rated items one explanation looks at, where that takes a fold-in for each."""
+    if not isinstance(model.config, GradientSteps):
+        return min(n, EXPLAINED)
+    visits = n * int(getattr(model.config, "epochs", 1))
+    return min(n, max(STEPPED, min(EXPLAINED, VISITS // max(visits, 1))))
 
 
 def contributions(model: Model, history: CSR, items: Array, positions: Array | None = None) -> tuple[Array, Array]:
@@ -51,7 +60,7 @@ def contributions(model: Model, history: CSR, items: Array, positions: Array | N
     if isinstance(model, LeavesOut):
         scores = model.scores_without(history, at, items)
     else:
-        scores = _scores(model, model.fold_in(left_out(history, at)), items).astype(np.float64).T
+        scores = _scores(model, model.fold_in(history.without_each(at)), items).astype(np.float64).T
         if len(history.indices) == 1 and isinstance(model, StartsFromAverage):  # the average user is left, not nothing
             scores[:, 1] = model.average_part(history, np.asarray(items))
     difference = scores[:, :1] - scores[:, 1:]
@@ -66,15 +75,3 @@ def _scores(model: Model, states: Array, items: Array) -> Array:
     if isinstance(model, HasVectors):
         return model.scores_at(states, np.broadcast_to(items, (len(states), len(items))))
     return model.scores_from(states)[:, items]
-
-
-def left_out(history: CSR, positions: Array) -> CSR:
-    """Row 0: the one history of ``history``; row 1 + k: the same without its entry ``positions[k]``."""
-    n = len(history.indices)
-    keep = np.ones((len(positions) + 1, n), dtype=bool)
-    keep[np.arange(1, len(positions) + 1), positions] = False
-    indptr = np.concatenate([[0], np.cumsum(keep.sum(axis=1))]).astype(np.int64)
-    indices = np.broadcast_to(history.indices, keep.shape)[keep]
-    values = np.broadcast_to(history.values, keep.shape)[keep]
-    order = None if history.order is None else np.broadcast_to(history.order, keep.shape)[keep]
-    return CSR(indptr, indices, values, np.empty(0, dtype=np.int64), history.n_cols, order)

@@ -17,6 +17,7 @@ from cofactor.recommend.ann.search import best_for_one, serves
 from cofactor.recommend.filters import allowed
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.groups import shares
+from cofactor.recommend.histories import naming, read_histories
 from cofactor.recommend.options import ListOptions, calibration_of, reranked
 from cofactor.recommend.profiles import UNKNOWN, UserProfile, find_user, new_user, scores_of
 from cofactor.recommend.reasons import liked, reasons
@@ -64,8 +65,11 @@ def recommend_frame(
     return _frame(rec, who, rules)
 
 
-def recommend_users(rec: Fitted, users: Iterable[Any], options: ListOptions) -> pl.DataFrame:
-    """The lists of several users under each other: the columns of :func:`recommend_frame` after ``user``."""
+def recommend_several(rec: Fitted, users: Iterable[Any] | None, histories: Any, options: ListOptions) -> pl.DataFrame:
+    """The lists of several users, or of several histories, under each other: the columns of :func:`recommend_frame`
+    after ``user``."""
+    if users is None:
+        return _of_histories(rec, histories, options)
     users = list(check_iterable("users", users, "[196, 186]"))
     rec.data.user_ids.encode(users)  # DataError for ids of several types
     rules = rules_of(rec, options)
@@ -76,6 +80,17 @@ def recommend_users(rec: Fitted, users: Iterable[Any], options: ListOptions) -> 
     if not frames:
         none = _frame(rec, None, rules)
         return none.insert_column(0, pl.Series("user", [], dtype=rec.data.user_ids.dtype))
+    return pl.concat(frames, how="vertical_relaxed")
+
+
+def _of_histories(rec: Fitted, histories: Any, options: ListOptions) -> pl.DataFrame:
+    labels, several = read_histories(rec, histories)
+    rules = rules_of(rec, options)
+    frames = [_frame(rec, None, rules).insert_column(0, labels.head(0).alias("user"))]
+    for at, (label, history) in enumerate(zip(labels.to_list(), several, strict=True)):
+        with naming(label):
+            found = _frame(rec, new_user(rec, history, options["unknown"]), rules)
+        frames.append(found.insert_column(0, labels[at : at + 1].new_from_index(0, len(found)).alias("user")))
     return pl.concat(frames, how="vertical_relaxed")
 
 

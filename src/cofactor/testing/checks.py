@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR
 from cofactor.errors import BundleError, CofactorError
 from cofactor.model import Model, StartsFromAverage, TableSize, Terms
-from cofactor.recommend.contributions import left_out
 from cofactor.testing.subject import Subject, copied
 
 Array = NDArray[Any]
@@ -363,13 +362,13 @@ def check_left_out(s: Subject) -> None:
     positions = np.arange(len(history.indices))
     items = np.setdiff1d(np.arange(history.n_cols), history.indices)[:3]
     found = s.model.scores_without(history, positions, items)
-    states = s.model.fold_in(left_out(history, positions))
+    states = s.model.fold_in(history.without_each(positions))
     nothing = s.model.fold_in(
         history._replace(indptr=np.zeros(2, np.int64), indices=history.indices[:0], values=history.values[:0])
     )
     expected = s.model.scores_from(states)[:, items].astype(np.float64).T
     if isinstance(s.model, StartsFromAverage):  # what the average user adds stays
-        rows = left_out(history, positions)
+        rows = history.without_each(positions)
         added = [s.model.average_part(rows.take(np.array([row])), items) for row in range(rows.n_rows)]
         expected += (added[0] - np.array(added)).T
     assert found.shape == expected.shape, f"scores_without: shape {found.shape}, not {expected.shape}"

@@ -2,7 +2,9 @@
 
 A row (a user, or an item) with factors ``x`` minimises, the other side's factors ``y`` held fixed,
 
-    sum over its entries of  weight * (1 - x.y)²   +   sum over all of the other side of  (x.y)²   +   ridge * |x|²
+    sum over its entries of  |weight| * (1 - x.y)²   +   sum over all of the other side of  (x.y)²   +   ridge * |x|²
+
+where an entry of negative weight (a dislike) has 0 in the place of 1.
 
 One Newton step in each block of ``width`` factors in turn; with one block that is the exact minimum. Tables of factors
 are float32 with a multiple of 16 columns (the spare ones zero), so that every inner loop is one vector long.
@@ -48,6 +50,7 @@ def solve_rows(
     guess = np.zeros(longest + 4, dtype=np.float32)
     hessian = np.zeros((width, width), dtype=np.float32)
     step = np.zeros(width, dtype=np.float32)
+    one, none = np.float32(1.0), np.float32(0.0)
     for row in range(first, last):
         lo, n = indptr[row], indptr[row + 1] - indptr[row]
         x = factors[row]
@@ -64,7 +67,7 @@ def solve_rows(
                 step[a] = ridge[row] * x[left + a] + dot(gram[left + a], x)
                 hessian[a, a] += ridge[row]
             for at in range(lo, lo + n):
-                slope = weights[at] * (guess[at - lo] - np.float32(1.0))
+                slope = abs(weights[at]) * (guess[at - lo] - (one if weights[at] > 0.0 else none))
                 for b in range(0, width, 16):
                     add_scaled(step, b, other, (indices[at] * k + left + b,), (slope,))
             for at in range(lo, lo + n, 4):
@@ -76,7 +79,7 @@ def solve_rows(
                 guess[j] -= dot(step, other[indices[lo + j], left:right])
         losses[row] = 0.0
         for j in range(n):
-            losses[row] += weights[lo + j] * (np.float32(1.0) - guess[j]) ** 2
+            losses[row] += abs(weights[lo + j]) * (guess[j] - (one if weights[lo + j] > 0.0 else none)) ** 2
         for a in range(k):
             losses[row] += x[a] * (dot(gram[a], x) + ridge[row] * x[a])
 
@@ -96,8 +99,8 @@ def add_products(hessian: Array, y: Array, left: int, indices: Array, weights: A
     width, k = len(hessian), y.shape[1]
     b, c, d = min(at + 1, end - 1), min(at + 2, end - 1), min(at + 3, end - 1)
     none = np.float32(0.0)
-    wa, wb = weights[at], weights[b] if b == at + 1 else none
-    wc, wd = weights[c] if c == at + 2 else none, weights[d] if d == at + 3 else none
+    wa, wb = abs(weights[at]), abs(weights[b]) if b == at + 1 else none
+    wc, wd = abs(weights[c]) if c == at + 2 else none, abs(weights[d]) if d == at + 3 else none
     ya, yb, yc, yd = y[indices[at]], y[indices[b]], y[indices[c]], y[indices[d]]
     pa, pb, pc, pd = indices[at] * k + left, indices[b] * k + left, indices[c] * k + left, indices[d] * k + left
     for i in range(width):

@@ -13,11 +13,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.vectors import add_scaled
+from cofactor.kernels.products import tile
+from cofactor.kernels.vectors import LANES, add_scaled
 
 Array = NDArray[Any]
 
 FAST = {"contract", "reassoc", "nsz"}
+
+
+TOGETHER = 4
+"""Rows that go side by side, so that the shared matrix is read once for all of them."""
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -36,77 +41,98 @@ def improve_rows(
 ) -> None:
     """Improve ``factors`` (n, k) of the rows ``first`` to ``last``; ``losses`` (n,), float64, gets what is left.
 
-    ``gram`` is ``other.T @ other``; ``ridge`` float32 (n,), above zero; k a multiple of 16.
+    ``gram`` is ``other.T @ other`` as :func:`panels` lays it out; ``ridge`` float32 (n,), above zero; k a multiple of
+    16. What becomes of a row does not depend on the rows beside it.
     """
     k = other.shape[1]
     longest = 0
     for row in range(first, last):
         longest = max(longest, indptr[row + 1] - indptr[row])
-    guess = np.zeros(longest + 4, dtype=np.float32)  # x.y of every entry
+    guess = np.zeros((TOGETHER, longest + 4), dtype=np.float32)  # x.y of every entry
     turn = np.zeros(longest + 4, dtype=np.float32)  # p.y of every entry
-    x_gram, p_gram = np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32)
-    r, p, q = np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32)
+    x_gram, p_gram = np.zeros((TOGETHER, k), dtype=np.float32), np.zeros((TOGETHER, k), dtype=np.float32)
+    residual, direction = np.zeros((TOGETHER, k), dtype=np.float32), np.zeros((TOGETHER, k), dtype=np.float32)
+    q, size = np.zeros(k, dtype=np.float32), np.zeros(TOGETHER, dtype=np.float32)
     one = np.float32(1.0)
-    for row in range(first, last):
-        lo, hi, keep = indptr[row], indptr[row + 1], ridge[row]
-        x = factors[row]
-        times(gram, x, x_gram)
-        for f in range(k):
-            r[f] = -x_gram[f] - keep * x[f]
-        over_entries(lo, hi, indices, weights, other, x, guess, one, r)
-        size = np.float32(0.0)
-        for f in range(k):
-            p[f] = r[f]
-            size += r[f] * r[f]
+    for base in range(first, last, TOGETHER):
+        many = min(TOGETHER, last - base)
+        times(gram, factors, base, min(base + 1, last - 1), min(base + 2, last - 1), min(base + 3, last - 1), x_gram)
+        for i in range(many):
+            row = base + i
+            x, r, p, keep = factors[row], residual[i], direction[i], ridge[row]
+            for f in range(k):
+                r[f] = -x_gram[i, f] - keep * x[f]
+            over_entries(indptr[row], indptr[row + 1], indices, weights, other, x, guess[i], one, r)
+            total = np.float32(0.0)
+            for f in range(k):
+                p[f] = r[f]
+                total += r[f] * r[f]
+            size[i] = total
         for _ in range(steps):
-            if size < 1e-20:
-                break
-            times(gram, p, p_gram)
+            times(gram, direction, 0, 1, 2, 3, p_gram)
+            for i in range(many):
+                if size[i] < 1e-20:
+                    continue
+                row = base + i
+                lo, hi = indptr[row], indptr[row + 1]
+                x, r, p, keep = factors[row], residual[i], direction[i], ridge[row]
+                for f in range(k):
+                    q[f] = -p_gram[i, f] - keep * p[f]
+                over_entries(lo, hi, indices, weights, other, p, turn, np.float32(0.0), q)  # q = -(matrix @ p)
+                bend = np.float32(0.0)
+                for f in range(k):
+                    bend -= p[f] * q[f]
+                step, before, total = size[i] / bend, size[i], np.float32(0.0)
+                for f in range(k):
+                    x[f] += step * p[f]
+                    x_gram[i, f] += step * p_gram[i, f]
+                    r[f] += step * q[f]
+                    total += r[f] * r[f]
+                for j in range(hi - lo):
+                    guess[i, j] += step * turn[j]
+                ratio, size[i] = total / before, total
+                for f in range(k):
+                    p[f] = r[f] + ratio * p[f]
+        for i in range(many):
+            row = base + i
+            lo, x, keep = indptr[row], factors[row], ridge[row]
+            total = np.float32(0.0)
             for f in range(k):
-                q[f] = -p_gram[f] - keep * p[f]
-            over_entries(lo, hi, indices, weights, other, p, turn, np.float32(0.0), q)  # q = -(matrix @ p)
-            bend = np.float32(0.0)
-            for f in range(k):
-                bend -= p[f] * q[f]
-            step, before, size = size / bend, size, np.float32(0.0)
-            for f in range(k):
-                x[f] += step * p[f]
-                x_gram[f] += step * p_gram[f]
-                r[f] += step * q[f]
-                size += r[f] * r[f]
-            for j in range(hi - lo):
-                guess[j] += step * turn[j]
-            ratio = size / before
-            for f in range(k):
-                p[f] = r[f] + ratio * p[f]
-        total = np.float32(0.0)
-        for f in range(k):
-            total += x[f] * (x_gram[f] + keep * x[f])
-        for j in range(hi - lo):
-            total += weights[lo + j] * (one - guess[j]) * (one - guess[j])
-        losses[row] = total
+                total += x[f] * (x_gram[i, f] + keep * x[f])
+            for j in range(indptr[row + 1] - lo):
+                miss = guess[i, j] - (one if weights[lo + j] > 0.0 else np.float32(0.0))
+                total += abs(weights[lo + j]) * miss * miss
+            losses[row] = total
 
 
-@njit(cache=True, nogil=True, fastmath=FAST)
-def times(matrix: Array, x: Array, out: Array) -> None:
-    """``out = matrix @ x`` for a symmetric matrix; the length is a multiple of 16."""
-    k = len(x)
-    out[:] = 0.0
-    for a in range(0, k, 8):
-        eight = (x[a], x[a + 1], x[a + 2], x[a + 3], x[a + 4], x[a + 5], x[a + 6], x[a + 7])
-        p = a * k
-        for b in range(0, k, 16):
-            c = p + b
-            d = c + 4 * k
-            rows = (c, c + k, c + 2 * k, c + 3 * k, d, d + k, d + 2 * k, d + 3 * k)
-            add_scaled(out, b, matrix, rows, eight)
+def panels(matrix: Array) -> Array:
+    """float32 (k * k,): a symmetric matrix (k, k), sixteen columns after the other, as :func:`times` reads it."""
+    k = len(matrix)
+    return np.ascontiguousarray(matrix.reshape(k, k // LANES, LANES).transpose(1, 0, 2)).reshape(-1)
+
+
+@njit(cache=True, nogil=True)
+def times(packed: Array, table: Array, a: int, b: int, c: int, d: int, out: Array) -> None:
+    """``out[:4]``: the rows ``a``, ``b``, ``c`` and ``d`` of ``table`` times a matrix that is laid out by
+    :func:`panels`; each sum goes from the first column to the last."""
+    k = table.shape[1]
+    rows = (a * k, b * k, c * k, d * k)
+    for f in range(0, k, LANES):
+        tile(out, (f, k + f, 2 * k + f, 3 * k + f), table, rows, k, packed, f * k)
+
+
+@njit(cache=True, nogil=True)
+def pull(weight: Any, target: Any, score: Any) -> Any:
+    """``|weight| * (target - score)``, with 0 for the target where the weight is negative."""
+    return weight * (target - score) if weight > 0.0 else weight * score
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
 def over_entries(
     lo: int, hi: int, indices: Array, weights: Array, other: Array, x: Array, dots: Array, target: Any, out: Array
 ) -> None:
-    """``dots[j] = x.y`` for the entries from ``lo`` to ``hi``, and ``out += weight * (target - x.y) * y``."""
+    """``dots[j] = x.y`` for the entries from ``lo`` to ``hi``, and ``out += |weight| * (target - x.y) * y``; the target
+    of entries of negative weight is 0."""
     k = len(x)
     none = np.float32(0.0)
     for at in range(lo, hi, 4):
@@ -120,10 +146,10 @@ def over_entries(
             sd += x[f] * other[id, f]
         j = at - lo
         dots[j], dots[j + 1], dots[j + 2], dots[j + 3] = sa, sb, sc, sd
-        wa = weights[at] * (target - sa)
-        wb = weights[b] * (target - sb) if b == at + 1 else none
-        wc = weights[c] * (target - sc) if c == at + 2 else none
-        wd = weights[d] * (target - sd) if d == at + 3 else none
+        wa = pull(weights[at], target, sa)
+        wb = pull(weights[b], target, sb) if b == at + 1 else none
+        wc = pull(weights[c], target, sc) if c == at + 2 else none
+        wd = pull(weights[d], target, sd) if d == at + 3 else none
         four = (wa, wb, wc, wd)
         pa, pb, pc, pd = ia * k, ib * k, ic * k, id * k
         for f in range(0, k, 16):

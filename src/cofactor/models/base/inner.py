@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.kernels.blend import ndcg_rows
+from cofactor.kernels.blend import list_hits
 from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.gain import ndcg
 from cofactor.models.base.sparse import frozen
 
 Array = NDArray[Any]
@@ -34,17 +35,21 @@ def kept_entries(rows: CSR, keep: Array) -> CSR:
     return CSR(indptr, rows.indices[keep], rows.values[keep], NO_ROWS, rows.n_cols, order)
 
 
-def hold_entries(rows: CSR, n_users: int, share: float, rng: np.random.Generator) -> InnerSplit:
+def hold_entries(
+    rows: CSR, n_users: int, share: float, rng: np.random.Generator, worth: Array | None = None
+) -> InnerSplit:
     """Hold a ``share`` of the entries of at most ``n_users`` users out (one at least, of users who have two).
 
-    Where weights differ, only entries of half the largest weight or more are wanted.
+    Where weights differ, only entries of half the largest weight or more are wanted, whatever the ``worth`` of their
+    item (n_items,) in them.
     """
     users = some_users(rows.counts, n_users, rng)
     lot = rng.random(len(rows.indices))
     held = np.zeros(len(lot), dtype=np.bool_)
     places = entries_of(rows.indptr, users)
     some = rows.take(users)
-    held[places], good = held_entries(some, lot[places], share, rows.values.max(initial=0.0))
+    stated = rows.values if worth is None else rows.values / worth[rows.indices]
+    held[places], good = held_entries(some._replace(values=stated[places]), lot[places], share, stated.max(initial=0.0))
     wanted = kept_entries(some, good)
     inner, able = kept_entries(rows, ~held), np.flatnonzero(wanted.counts > 0)
     return InnerSplit(inner, users[able], inner.take(users[able]), wanted.take(able))
@@ -77,13 +82,12 @@ def inner_ndcg(split: InnerSplit, scores: Array, weights: Array, n: int = 20) ->
     """Mean NDCG at ``n`` of the held-out entries, by ``weights @ scores``; ``scores`` float32 (parts, users, items)."""
     if not len(split.users):
         return 0.0
-    out = np.empty(len(split.users))
+    hits = np.empty((len(split.users), n), dtype=np.bool_)
     arrays: tuple[Any, ...] = (
         scores,
         np.asarray(weights, dtype=np.float64),
         *frozen(split.seen.indptr, split.seen.indices, split.wanted.indptr, split.wanted.indices),
-        n,
-        out,
+        hits,
     )
-    over_rows(lambda a, b: ndcg_rows(a, b, *arrays), split.seen.indptr, per_row=split.seen.n_cols)
-    return float(out.mean())
+    over_rows(lambda a, b: list_hits(a, b, *arrays), split.seen.indptr, per_row=split.seen.n_cols)
+    return float(ndcg(hits, split.wanted.counts).mean())

@@ -5,14 +5,14 @@ The weights of an item minimise ``|x_i - X_N w|² + w' diag(penalty) w`` over it
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, csr
 from cofactor.kernels.blocks import over_rows
-from cofactor.kernels.local_ridge import gram_counts, gram_fill, neighbour_rows, ridge_rows
+from cofactor.kernels.local_ridge import gram_counts, gram_fill, head_rows, neighbour_rows, ridge_rows
 from cofactor.models.base.sparse import frozen, transposed
 
 Array = NDArray[Any]
@@ -66,6 +66,13 @@ def local_ridge(gram: CSR, k: int, penalty: Array, shrink: float = 10.0, among: 
     ``penalty`` float32 (n_items,): added to the diagonal. ``shrink``: added to the denominator of the cosine, so that
     rare items are not taken for near. ``among``: only these items (codes) are regressed.
     """
+    near, count = neighbours_of(gram, k, shrink, among)
+    return ridge_on(gram, near, count, penalty)
+
+
+def neighbours_of(gram: CSR, k: int, shrink: float, among: Array | None = None) -> tuple[Array, Array]:
+    """(near, count): the ``k`` nearest of each item, int32 (n_items, k), and how many there are, int64 (n_items,); 0 of
+    items that are not ``among`` those asked for."""
     n = gram.n_rows
     near, count = np.zeros((n, width_of(k, n)), dtype=np.int32), np.zeros(n, dtype=np.int64)
     diagonal = diagonal_of(gram)
@@ -74,9 +81,15 @@ def local_ridge(gram: CSR, k: int, penalty: Array, shrink: float = 10.0, among: 
         chosen = np.zeros(n, dtype=np.bool_)
         chosen[among] = True
         count[~chosen] = 0
+    return near, count
+
+
+def ridge_on(gram: CSR, near: Array, count: Array, penalty: Array, heads: Heads | None = None) -> CSR:
+    """The weights of the ridge regression of each item on these neighbours, by neighbour (see :func:`local_ridge`)."""
+    heads = heads_of(gram) if heads is None else heads
     out = np.zeros(near.shape, dtype=np.float32)
     cost = np.concatenate([[0], np.cumsum(count)])
-    over_rows(lambda a, b: ridge_weights(a, b, gram, near, count, penalty, out), cost, per_row=near.shape[1])
+    over_rows(lambda a, b: ridge_weights(a, b, gram, heads, near, count, penalty, out), cost, per_row=near.shape[1])
     return by_neighbour(near, count, out)
 
 
@@ -91,10 +104,37 @@ def nearest_items(first: int, last: int, gram: CSR, diagonal: Array, shrink: flo
     neighbour_rows(first, last, *given)
 
 
-def ridge_weights(first: int, last: int, gram: CSR, near: Array, count: Array, penalty: Array, out: Array) -> None:
+HEADS, LONG = 4096, 500
+"""Of how many items the Gram matrix is held as a table too, and of how many entries their rows are at least."""
+
+
+class Heads(NamedTuple):
+    """``place`` int32 (n_items,): that of the items of the longest rows of a Gram matrix, -1 for others; ``table``
+    float32 (heads, heads): the matrix among them."""
+
+    place: Array
+    table: Array
+
+
+def heads_of(gram: CSR) -> Heads:
+    """The items of the longest rows, and the Gram matrix among them."""
+    counts = gram.counts
+    order = np.argsort(-counts, kind="stable")[:HEADS]
+    heads = np.sort(order[counts[order] >= LONG])
+    place = np.full(gram.n_rows, -1, dtype=np.int32)
+    place[heads] = np.arange(len(heads), dtype=np.int32)
+    table = np.empty((len(heads), len(heads)), dtype=np.float32)
+    given = (*frozen(heads, place, gram.indptr, gram.indices, gram.values), table)
+    over_rows(lambda a, b: head_rows(a, b, *given), np.concatenate([[0], np.cumsum(counts[heads])]))
+    return Heads(place, table)
+
+
+def ridge_weights(
+    first: int, last: int, gram: CSR, heads: Heads, near: Array, count: Array, penalty: Array, out: Array
+) -> None:
     """Set the rows ``first`` to ``last`` of ``out`` float32 (n, k): the weights of each item's nearest."""
-    matrix, known = frozen(gram.indptr, gram.indices, gram.values), frozen(near, count, penalty.astype(np.float32))
-    given: tuple[Any, ...] = (*matrix, *known, out)
+    matrix = frozen(gram.indptr, gram.indices, gram.values, heads.place, heads.table)
+    given: tuple[Any, ...] = (*matrix, *frozen(near, count, penalty.astype(np.float32)), out)
     ridge_rows(first, last, *given)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.kernels.blend import add_standardised, listed_ndcg
+from cofactor.kernels.blend import add_standardised, column_hits
 from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.gain import ndcg
 from cofactor.kernels.topk import topk
 from cofactor.models.base.sparse import frozen
 
@@ -137,12 +138,11 @@ def greedy(standing: Standing, n: int, rounds: int = ROUNDS) -> Array:
 
 def ndcg_of(standing: Standing, weights: Array, n: int) -> Array:
     """float64 (users,): NDCG of the lists of a weighted sum; NaN for a user without a relevant item."""
-    out = np.empty(len(standing.relevant))
-    relevant = np.asarray(standing.relevant, dtype=np.int64)
-    given = (*frozen(standing.scores, np.asarray(weights, dtype=np.float64), standing.hits, relevant), n, out)
+    out = np.empty((len(standing.relevant), n), dtype=np.bool_)
+    given = (*frozen(standing.scores, np.asarray(weights, dtype=np.float64), standing.hits), out)
     rows = np.arange(len(out) + 1) * standing.hits.shape[1]
-    over_rows(lambda a, b: listed_ndcg(a, b, *given), rows, per_row=n * n)
-    return out
+    over_rows(lambda a, b: column_hits(a, b, *given), rows, per_row=n * n)
+    return ndcg(out, standing.relevant)
 
 
 def mix(out: Array, scores: Array, rows: CSR, weight: float = 1.0) -> None:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
 from cofactor.kernels.blocks import over_rows
-from cofactor.kernels.similarity import nearest_rows
-from cofactor.models.base.sparse import transposed
+from cofactor.kernels.similarity import nearest_rows, two_step_rows
+from cofactor.models.base.sparse import frozen, transposed
 
 Array = NDArray[Any]
 
@@ -32,6 +32,20 @@ def walks(rows: CSR, from_power: float, to_power: float, user_power: float, k: i
     found = nearest(transposed(rows._replace(values=values.astype(np.float32))), k)
     row = np.repeat(np.arange(found.n_rows), found.counts)
     return found._replace(values=(found.values * items[row] ** (to_power - from_power)).astype(np.float32))
+
+
+def walked(rows: CSR, histories: CSR, from_power: float, user_power: float) -> Array:
+    """float32 (n, n_items): the histories times all :func:`walks` of ``to_power`` 0, none left out; an item's way back
+    to itself is among them. Times ``j^-to_power`` it is that of any other power."""
+    users, items = degrees(rows)
+    who = np.repeat(np.arange(rows.n_rows), rows.counts)
+    by_user = rows._replace(values=(rows.values * users[who] ** -user_power).astype(np.float32))
+    by_item, start = transposed(rows), histories.values * items[histories.indices] ** -from_power
+    out = np.empty((histories.n_rows, rows.n_cols), dtype=np.float32)
+    given = (histories.indptr, histories.indices, start.astype(np.float32), by_item.indptr, by_item.indices)
+    arrays = (*frozen(*given, by_item.values, by_user.indptr, by_user.indices, by_user.values), out)
+    over_rows(lambda a, b: two_step_rows(a, b, *arrays), histories.indptr, per_row=rows.n_cols)
+    return out
 
 
 def nearest(by_item: CSR, k: int) -> CSR:

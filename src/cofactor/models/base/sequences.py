@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
+from cofactor.models.base.strength import liked_rows
 
 Array = NDArray[Any]
 
@@ -49,7 +50,10 @@ def sequences(rows: CSR) -> Sequences:
 
 
 def training_sequences(data: Interactions) -> Sequences:
-    """The training rows of each user by time, or, where there are no times, by their place in the table."""
+    """The training rows of each user by time, or, where there are no times, by their place in the table; dislikes are
+    left out."""
+    liked = liked_rows(data.values, data.kind)
+    data = data if liked is None else data.take(liked)
     rows = data.histories
     if data.times is None:
         return sequences(rows)

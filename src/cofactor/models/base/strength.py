@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from cofactor._blas import one_thread
-from cofactor.data.interactions import Interactions
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.data.kind import Kind
+from cofactor.errors import ConfigError
+from cofactor.kernels.gain import ndcg
 
 Array = NDArray[Any]
 
@@ -44,23 +47,54 @@ def strength_of(data: Interactions) -> Array:
 
 def strengths(values: Array, strength: Array, low: float) -> Array:
     """float32 (n,): what rows of these values count. ``low`` is the weight of the lowest rating (and the least that a
-    count weighs); 1 makes all alike."""
+    count weighs); 1 makes all alike. Dislikes come out below 0: events of negative value, ratings where ``low`` is."""
     values = np.asarray(values, dtype=np.float32)
-    if low == 1.0:
-        return np.ones(len(values), dtype=np.float32)
     if len(strength) == 3:
-        median, high, floor = (float(x) for x in strength)
-        floor = max(floor, low)
-        if floor >= 1 or high <= 0 or median <= 0:
-            return np.ones(len(values), dtype=np.float32)
-        share = np.log1p(np.maximum(values.astype(np.float64), 0) / median) / np.log1p(high / median)
-        return np.asarray(floor + (1 - floor) * np.minimum(share, 1), dtype=np.float32)
+        size = _of_counts(np.abs(values), strength, low)
+        return np.where(values < 0, -size, size)
     lowest, highest = float(strength[0]), float(strength[1])
-    if highest <= lowest:
+    if low == 1.0 or highest <= lowest:
         return np.ones(len(values), dtype=np.float32)
     share = np.clip((values - np.float32(lowest)) / np.float32(highest - lowest), 0, 1)
     found: Array = np.float32(low) + np.float32(1 - low) * share
     return found
+
+
+def _of_counts(counts: Array, strength: Array, low: float) -> Array:
+    median, high, floor = (float(x) for x in strength)
+    floor = max(floor, low)
+    if floor >= 1 or high <= 0 or median <= 0:
+        return np.ones(len(counts), dtype=np.float32)
+    share = np.log1p(counts.astype(np.float64) / median) / np.log1p(high / median)
+    return np.asarray(floor + (1 - floor) * np.minimum(share, 1), dtype=np.float32)
+
+
+def like_strengths(values: Array, strength: Array, low: float) -> Array:
+    """The same, with 0 for dislikes, as for what is missing."""
+    return np.maximum(strengths(values, strength, low), np.float32(0))
+
+
+def weighted(rows: CSR, strength: Array, low: float) -> CSR:
+    """The same rows with weights for values; 0 for dislikes, as for what is missing."""
+    return rows._replace(values=like_strengths(rows.values, strength, low))
+
+
+def weighted_with_dislikes(rows: CSR, strength: Array, low: float) -> CSR:
+    """The same rows with weights for values; dislikes below 0."""
+    return rows._replace(values=strengths(rows.values, strength, low))
+
+
+def liked_rows(values: Array, kind: Kind) -> Array | None:
+    """bool (n,): the rows that are no dislikes, of events and counts; None where there are none, and of ratings."""
+    if kind == "ratings" or not len(values) or values.min() >= 0:
+        return None
+    return np.asarray(values > 0)
+
+
+def check_min_weight(low: float, least: float = 0.0) -> None:
+    """ConfigError unless the weight of the lowest rating is between ``least`` and 1."""
+    if not least <= low <= 1:
+        raise ConfigError(f"min_rating_weight is {low}; it must be between {least:g} and 1")
 
 
 def _strength_of(data: Interactions) -> Array:
@@ -68,6 +102,8 @@ def _strength_of(data: Interactions) -> Array:
         if not len(data):
             return np.zeros(2, dtype=np.float32)
         return np.percentile(data.values, [1, 99]).astype(np.float32)
+    liked = liked_rows(data.values, data.kind)
+    data = data if liked is None else data.take(liked)
     if not len(data) or data.range[0] == data.range[1]:
         return np.ones(3, dtype=np.float32)
     median, high = (float(x) for x in np.percentile(data.values, [50, 99]))
@@ -118,7 +154,6 @@ def _ndcg(known: Any, own: Any, held: Any, users: Array) -> Array:
     unit = known @ sparse.diags_array(1 / np.maximum(np.asarray(norms), 1e-12))
     unit = unit.tocsr()
     turned = unit.T.tocsr()
-    discount = 1 / np.log2(np.arange(2, _AT + 2))
     found = np.zeros(len(users))
     for first in range(0, len(users), 100):
         block = users[first : first + 100]
@@ -132,6 +167,5 @@ def _ndcg(known: Any, own: Any, held: Any, users: Array) -> Array:
         )
         truth = np.asarray(held[block].todense()) > 0
         hits = np.take_along_axis(truth, top, axis=1)
-        ideal = np.cumsum(discount)[np.minimum(truth.sum(axis=1), n) - 1]
-        found[first : first + 100] = (hits * discount[:n]).sum(axis=1) / ideal
+        found[first : first + 100] = ndcg(hits, truth.sum(axis=1))
     return found

@@ -19,18 +19,16 @@ from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.transitions import history_weights, score_rows
 from cofactor.model import Cost, State, TableSize
+from cofactor.models.base.age import popularity
 from cofactor.models.base.arrays import fitted, stored
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
-from cofactor.models.base.rankers import (
-    HistoryRanker,
-    SolveStepper,
-    csr_state,
-    popularity,
-    stored_csr,
-)
+from cofactor.models.base.history_ranker import HistoryRanker
+from cofactor.models.base.local_ridge import HEADS
 from cofactor.models.base.sequences import Sequences, sequences, training_sequences
+from cofactor.models.base.solve import SolveStepper
 from cofactor.models.base.sparse import frozen
-from cofactor.models.base.strength import strength_of, strengths
+from cofactor.models.base.stored_rows import csr_state, stored_csr
+from cofactor.models.base.strength import like_strengths, strength_of
 from cofactor.models.next_item.config import NextItemConfig
 from cofactor.models.next_item.counts import Settings, neighbours, recent_scores, transitions
 from cofactor.models.next_item.search import SLOW, choose, some_users
@@ -71,6 +69,7 @@ class NextItem(HistoryRanker):
             gram = near = 0.0
         kept = (GROUPED + 16) * n + 8 * (steps + near)
         memory = (GROUPED + GROUPING + 64) * n + 40 * steps + 8 * gram + 40 * near + 40 * items
+        memory += 4 * min(items, HEADS) ** 2 if config.neighbours else 0
         sample = min(n, config.max_rows)
         work = 6.0 * config.steps * (n + 40 * sample) + 10 * gram + 0.2 * near * config.neighbours**2
         work += 40.0 * min(config.users, size.users) * (items + 500)
@@ -93,7 +92,7 @@ class NextItem(HistoryRanker):
     def _solve(self, data: Interactions, seed: int) -> None:
         c, n = self.config, data.n_items
         seqs = training_sequences(data)
-        seqs = seqs._replace(values=strengths(seqs.values, fitted(self.range, self.name), c.min_rating_weight))
+        seqs = seqs._replace(values=like_strengths(seqs.values, fitted(self.range, self.name), c.min_rating_weight))
         rng = np.random.default_rng([seed, 1])
         s = choose(seqs.take(some_users(seqs.counts, c.max_rows, rng)), n, c, data.times is not None, rng)
         self.weights = transitions(seqs, n, c.steps, c.transitions, s)
@@ -155,7 +154,7 @@ class NextItem(HistoryRanker):
     def _sequences(self, histories: CSR) -> Sequences:
         rows = sequences(histories)
         limits = fitted(self.range, self.name)
-        weights = strengths(rows.values, limits, self.config.min_rating_weight)
+        weights = like_strengths(rows.values, limits, self.config.min_rating_weight)
         return rows._replace(values=weights)
 
     def _constants(self) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
 from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.gain import ndcg_of_ranks
 from cofactor.kernels.transitions import target_ranks
 from cofactor.models.base.sequences import Sequences
 from cofactor.models.base.sparse import frozen
@@ -41,6 +42,8 @@ _ROUNDS = 2
 _GAIN = 1.002
 """A step must raise NDCG by so much: less is noise."""
 _TOP = 20
+_A_HISTORY = 1000
+"""About how many items a history adds something to."""
 _RECENT = (1 / 8, 1 / 32, 1 / 128)
 """Half-lives tried for popularity, in parts of the time that the rows span."""
 
@@ -81,18 +84,19 @@ def hold_out(seqs: Sequences, users: int, rng: np.random.Generator) -> Held:
 def ndcg(held: Held, n_items: int, s: Settings, steps: CSR, near: CSR) -> float:
     """Mean NDCG of the held-out rows, one relevant item each."""
     out = np.empty(len(held.users), dtype=np.int64)
-    h = held.histories
+    h, recent = held.histories, recent_scores(held.histories, n_items, s)
+    by_recent = np.argsort(-recent, kind="stable")
     arrays: tuple[Any, ...] = (
         *frozen(held.users, held.targets, h.starts, h.items, h.times, h.values),
         s.decay,
         SLOW,
         s.share,
         *frozen(steps.indptr, steps.indices, steps.values, near.indptr, near.indices, near.values),
-        *frozen(recent_scores(h, n_items, s)),
+        *frozen(recent, by_recent),
         out,
     )
-    over_rows(lambda a, b: target_ranks(a, b, *arrays), np.arange(len(out) + 1), per_row=n_items)
-    return float(np.where(out <= _TOP, 1 / np.log2(out + 1.0), 0.0).sum()) / max(len(out), 1)
+    over_rows(lambda a, b: target_ranks(a, b, *arrays), np.arange(len(out) + 1), per_row=_A_HISTORY)
+    return float(ndcg_of_ranks(out, _TOP).sum()) / max(len(out), 1)
 
 
 def choose(seqs: Sequences, n_items: int, c: NextItemConfig, timed: bool, rng: np.random.Generator) -> Settings:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor._validate import check_fraction, check_int
+from cofactor._validate import check_fraction, check_int, check_iterable
 from cofactor.data import frames
 from cofactor.data.encoding import Encoded, dense, encode_like, feature_groups, known_features
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.cold_start.regression import Regression, regression, residuals_of_new
 from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.histories import naming, read_histories
 from cofactor.recommend.intervals import residual_interval
 from cofactor.recommend.options import Unknown, check_policy
-from cofactor.recommend.profiles import find_user, new_user, scores_of
+from cofactor.recommend.profiles import UserProfile, find_user, new_user, scores_of
 
 Array = NDArray[Any]
 MOST = 2000
@@ -33,46 +34,110 @@ class FeatureScores(NamedTuple):
     parts: Array
 
 
+class NewItems(NamedTuple):
+    """Options of lists of new items."""
+
+    n: int = 10
+    unknown: Unknown = "error"
+    interval: bool = False
+    level: float = 0.9
+
+
 def recommend_new(
     rec: Fitted,
     items: Any,
     user: Any,
-    history: Mapping[Any, float] | Iterable[Any] | None,
-    n: int,
-    unknown: Unknown,
-    interval: bool = False,
-    level: float = 0.9,
+    history: Any,
+    users: Any,
+    histories: Any,
+    given: tuple[int, Unknown, bool, float],
 ) -> pl.DataFrame:
-    """The work of :meth:`Recommender.recommend_new`."""
-    check_policy(unknown)
-    check_int("n", n)
-    check_fraction("level", level)
+    """The work of :meth:`Recommender.recommend_new`; ``given``: the fields of ``NewItems``."""
+    options = NewItems(*given)
+    if users is not None or histories is not None:
+        if user is not None or history is not None or (users is not None and histories is not None):
+            raise ConfigError("give users=[...] or histories=[...], or else one user or history, and not both")
+        return _several(rec, prepare(rec, items, options), users, histories, options)
     if (user is None) == (history is None):
         raise ConfigError("give either a user of the training data, or a history of items, and not both")
-    if interval and rec.model.task == "ranking":
+    table = prepare(rec, items, options)
+    known = history is None
+    who = find_user(rec, user, options.unknown) if known else new_user(rec, history, options.unknown)
+    return _listed(rec, table, who, options)
+
+
+def _several(rec: Fitted, table: NewTable, users: Any, histories: Any, options: NewItems) -> pl.DataFrame:
+    """The lists of several users, or of several histories, one under the other, after a column ``user``."""
+    people: Iterable[UserProfile | None]
+    if users is not None:
+        asked = list(check_iterable("users", users, "[196, 186]"))
+        rec.data.user_ids.encode(asked)  # DataError for ids of several types
+        labels = pl.Series(asked, dtype=None if asked else rec.data.user_ids.dtype)
+        people = (find_user(rec, user, options.unknown) for user in asked)
+    else:
+        labels, several = read_histories(rec, histories)
+        people = (_named(rec, label, one, options) for label, one in zip(labels.to_list(), several, strict=True))
+    frames = [_listed(rec, table, None, options).insert_column(0, labels.head(0).alias("user"))]
+    for at, who in enumerate(people):
+        found = _listed(rec, table, who, options)
+        frames.append(found.insert_column(0, labels[at : at + 1].new_from_index(0, len(found)).alias("user")))
+    return pl.concat(frames, how="vertical_relaxed")
+
+
+def _named(rec: Fitted, label: Any, history: Any, options: NewItems) -> UserProfile:
+    with naming(label):
+        return new_user(rec, history, options.unknown)
+
+
+class NewTable(NamedTuple):
+    """New items, ready for any user: ``codes`` of those that are known after all (-1: new), what is regressed on."""
+
+    ids: pl.Series
+    table: pl.DataFrame
+    codes: Array
+    names: tuple[str, ...]
+    found: Regression
+    encoded: Encoded
+
+
+def prepare(rec: Fitted, items: Any, options: NewItems) -> NewTable:
+    """What does not depend on the user. ConfigError for options that make no sense, DataError for what is no table."""
+    check_policy(options.unknown)
+    check_int("n", options.n)
+    check_fraction("level", options.level)
+    if options.interval and rec.model.task == "ranking":
         raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
     trained = known_features(rec.data, "item", MOST)
     names = trained.names
     ids, table = new_table(rec, items, names)
-    who = new_user(rec, history, unknown) if history is not None else find_user(rec, user, unknown)
-    if who is None:
-        ids, table = ids.head(0), table.head(0)
-    found, encoded = regression(dense(trained), rec.data.by_item.counts), encode_like(table, names, rec.data.item_table)
-    scores = np.zeros(rec.data.n_items, dtype=np.float32) if who is None else scores_of(rec, who)
-    said = say(found, encoded, names, scores)
     codes = rec.data.item_ids.encode(ids)
     codes = np.where(rec.data.by_item.counts[np.maximum(codes, 0)] > 0, codes, -1) if rec.data.n_items else codes
-    final = np.where(codes >= 0, scores[np.maximum(codes, 0)], said.scores)
-    order = np.argsort(-final, kind="stable")[:n]
+    found = regression(dense(trained), rec.data.by_item.counts)
+    return NewTable(ids, table, codes, names, found, encode_like(table, names, rec.data.item_table))
+
+
+def _listed(rec: Fitted, new: NewTable, who: UserProfile | None, options: NewItems) -> pl.DataFrame:
+    """The list of one user; an empty one for nobody."""
+    if who is None:
+        order, final = np.empty(0, dtype=np.int64), np.empty(0)
+        scores = np.zeros(rec.data.n_items, dtype=np.float32)
+        said = say(new.found, new.encoded, new.names, scores)
+    else:
+        scores = scores_of(rec, who)
+        said = say(new.found, new.encoded, new.names, scores)
+        final = np.where(new.codes >= 0, scores[np.maximum(new.codes, 0)], said.scores)
+        order = np.argsort(-final, kind="stable")[: options.n]
     suffix = "" if who is None or who.code >= 0 else f"; {who.status}"
     shown = rec.on_scale(final[order]).astype(np.float32)
-    out = [pl.Series("rank", np.arange(1, len(order) + 1, dtype=np.int32)), ids.gather(order).alias("item")]
-    if "title" in table.columns:
-        out.append(table["title"].gather(order))
+    out = [pl.Series("rank", np.arange(1, len(order) + 1, dtype=np.int32)), new.ids.gather(order).alias("item")]
+    if "title" in new.table.columns:
+        out.append(new.table["title"].gather(order))
     out.append(pl.Series("score", shown))
-    if interval:
-        out += _bounds(rec, found, shown, codes[order], level)
-    words = [(KNOWN, "scored as ever") if codes[r] >= 0 else _words(said, encoded, table, int(r)) for r in order]
+    if options.interval:
+        out += _bounds(rec, new.found, shown, new.codes[order], options.level)
+    words = [
+        (KNOWN, "scored as ever") if new.codes[r] >= 0 else _words(said, new.encoded, new.table, int(r)) for r in order
+    ]
     out.append(pl.Series("reason", [reason for _, reason in words], dtype=pl.String))
     out.append(pl.Series("status", [status + suffix for status, _ in words], dtype=pl.String))
     return pl.DataFrame(out)

@@ -1,0 +1,74 @@
+"""Rows that count less with age: the half-life of rankers, and popularity of late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR, Interactions
+from cofactor.errors import ConfigError
+from cofactor.models.base.config import option
+from cofactor.models.base.strength import liked_rows
+
+Array = NDArray[Any]
+
+DAY = 86_400
+
+
+def half_life_option() -> Any:
+    """The config field of rankers whose rows may weigh less with age."""
+    return option(0.0, "days after which a row counts half; 0: rows of any age count the same")
+
+
+def half_life_of(config: Any) -> float:
+    """The config's half-life in days; 0 (no decay) where it has no such option."""
+    return float(getattr(config, "half_life", 0.0))
+
+
+def check_half_life(half_life: float) -> None:
+    """ConfigError unless it is a number of days, or 0."""
+    if not half_life >= 0:
+        raise ConfigError(f"half_life is {half_life}; it must be 0 or more days")
+
+
+def check_timed(name: str, half_life: float, data: Interactions) -> None:
+    """ConfigError where a half-life is set and the data have no times."""
+    if half_life and data.times is None:
+        raise ConfigError(f"{name} with a half_life needs times; name the time column, or set half_life=0")
+
+
+def aged(rows: CSR, half_life: float, newest: int | None = None) -> CSR:
+    """The same rows, each entry's value halved with every ``half_life`` days of age: seen from ``newest`` (seconds), or
+    from the newest entry of its row. Without a half-life or times nothing changes.
+
+    A user's own list depends on how old the entries are relative to each other; what all users say of an item depends
+    on how old they are today.
+    """
+    if not half_life or rows.order is None or not len(rows.indices):
+        return rows
+    end: Array | int = newest if newest is not None else 0
+    if newest is None:
+        some = rows.counts > 0
+        last = np.maximum.reduceat(rows.order, rows.indptr[:-1][some])
+        end = np.repeat(last, rows.counts[some])
+    decay = 0.5 ** (np.maximum(end - rows.order, 0) / (DAY * half_life))
+    return rows._replace(values=(rows.values * decay).astype(np.float32))
+
+
+def popularity(data: Interactions, half_life: float = 0.0) -> Array:
+    """float32 (n_items,): rows of each item, dislikes apart, over those of the most popular one; rows count less with
+    age where there is a half-life."""
+    liked = liked_rows(data.values, data.kind)
+    data = data if liked is None else data.take(liked)
+    if not half_life or data.times is None or not len(data):
+        return popularity_of(np.bincount(data.items, minlength=data.n_items))
+    decay = 0.5 ** ((int(data.times.max()) - data.times) / (DAY * half_life))
+    return popularity_of(np.bincount(data.items, decay, minlength=data.n_items))
+
+
+def popularity_of(counts: Array) -> Array:
+    """The same from the number of rows of each item."""
+    shares = counts.astype(np.float32)
+    return shares / max(float(shares.max(initial=0)), 1.0)

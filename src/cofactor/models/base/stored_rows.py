@@ -1,0 +1,62 @@
+"""Sparse rows, histories and weights of rows as named arrays of a state, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.interactions import CSR
+from cofactor.errors import BundleError
+from cofactor.model import State
+from cofactor.models.base.arrays import stored
+
+Array = NDArray[Any]
+
+LATER = ("average",)
+"""Arrays that the states of earlier versions do not have."""
+
+
+def stored_csr(state: Mapping[str, Array], prefix: str, n_cols: int) -> CSR:
+    """A CSR matrix of a state: ``<prefix>_indptr``, ``_indices``, ``_values``; BundleError where it is not one."""
+    indptr = stored(state, f"{prefix}_indptr", np.int64, (None,))
+    indices = stored(state, f"{prefix}_indices", np.int32, (None,))
+    values = stored(state, f"{prefix}_values", np.float32, (len(indices),))
+    whole = len(indptr) > 0 and indptr[0] == 0 and indptr[-1] == len(indices) and bool((np.diff(indptr) >= 0).all())
+    if not whole or (len(indices) and (indices.min() < 0 or indices.max() >= n_cols)):
+        raise BundleError(f"the arrays '{prefix}_...' of the saved model do not make a sparse matrix")
+    return CSR(indptr, indices, values, np.empty(0, dtype=np.int64), n_cols)
+
+
+def csr_state(matrix: CSR, prefix: str) -> State:
+    """The arrays that ``stored_csr`` reads."""
+    return {f"{prefix}_indptr": matrix.indptr, f"{prefix}_indices": matrix.indices, f"{prefix}_values": matrix.values}
+
+
+def stored_history(state: Mapping[str, Array], n_cols: int, ordered: bool) -> CSR:
+    """The training rows of a state; with ``ordered``, their times too."""
+    history = stored_csr(state, "history", n_cols)
+    if not ordered:
+        return history
+    return history._replace(order=stored(state, "history_order", np.int64, (len(history.indices),)))
+
+
+def history_state(history: CSR) -> State:
+    """The arrays that ``stored_history`` reads."""
+    times = {} if history.order is None else {"history_order": history.order}
+    return {**csr_state(history, "history"), **times}
+
+
+def stored_average(state: Mapping[str, Array], n: int) -> Array:
+    """The ``average`` of a state, float32 (n,); zeros for one of an earlier version, which did not start from it."""
+    return stored(state, "average", np.float32, (n,)) if "average" in state else np.zeros(n, dtype=np.float32)
+
+
+def stored_strength(state: Mapping[str, Array]) -> Array:
+    """The ``range`` of a state, as :func:`strength_of` gives it; BundleError where it is not one."""
+    found = stored(state, "range", np.float32, (None,))
+    if len(found) not in (2, 3) or not np.isfinite(found).all():
+        raise BundleError("the array 'range' of the saved model does not say what values weigh")
+    return found
