@@ -65,7 +65,7 @@ def test_folding_in_is_within_two_percent_of_training(split, name):
     assert found < 1.02 * measure
     nothing = split.given.take(np.arange(0)).by_user.take(who)
     strangers = without.scores_from(without.fold_in(nothing))
-    if name != "popular":  # the histories are what makes the difference
+    if name not in ("popular", "repeat-buy"):  # the histories are what makes the difference among new items
         assert found < loss(strangers, who, split, without.task)
 
 

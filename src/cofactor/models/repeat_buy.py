@@ -154,9 +154,9 @@ class RepeatBuy:
 
     def state(self) -> State:
         """``rate``, ``popularity``, ``constants`` and ``history_...`` (CSR, and ``history_order``)."""
+        learned = {name: fitted(getattr(self, name), self.name) for name in ("rate", "popularity", "constants")}
         assert self.history is not None
-        names = ("rate", "popularity", "constants")
-        return {name: fitted(getattr(self, name), self.name) for name in names} | history_state(self.history)
+        return learned | history_state(self.history)
 
     @classmethod
     def from_state(cls, config: RepeatBuyConfig, state: Mapping[str, Array]) -> Self:
