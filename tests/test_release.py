@@ -50,3 +50,15 @@ def test_workflows_name_commands_and_files_that_exist():
             assert re.search(rf"^{target}:", makefile, re.M), f"{path.name}: make {target}"
         for file in re.findall(r"python (tools/\S+\.py)", text):
             assert (ROOT / file).exists(), f"{path.name}: {file}"
+
+
+def test_the_conda_recipe_asks_for_what_the_package_asks():
+    wanted = {
+        line.split(";")[0].strip()
+        for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    }
+    recipe = (ROOT / "conda" / "meta.yaml").read_text().partition("  run:")[2].partition("test:")[0]
+    asked = {
+        line.replace("- ", "").replace(" ", "") for line in map(str.strip, recipe.splitlines()) if line[:2] == "- "
+    }
+    assert {a for a in asked if not a.startswith("python>")} == wanted

@@ -219,6 +219,7 @@ def test_quotes_of_tab_separated_text(tmp_path: Path) -> None:
     assert read(write(tmp_path / "t.tsv", names)).item_ids.values.to_list() == ['"Crocodile" Dundee', '"Heroes"']
 
 
+@pytest.mark.skipif(pl.__version__ < "2", reason="polars before 2.0 refuses a CSV with whole numbers of 2^63 and more")
 def test_whole_numbers_of_any_size_are_ids(tmp_path: Path) -> None:
     big = read(write(tmp_path / "b.csv", "user,item,rating\n9223372036854775808,1,4\n7,2,3\n"))
     assert big.user_ids.values.to_list() == [7, 2**63]
@@ -482,7 +483,7 @@ def test_nonsense_is_refused_in_one_sentence() -> None:
     good = pd.DataFrame({"user": [1, 2], "item": [1, 2], "rating": [1, 2]})
     with pytest.raises(DataError, match="same name"):
         cf.read(pd.concat([good, good], axis=1))
-    with pytest.raises(DataError, match="not a table"):
+    with pytest.raises(DataError, match=r"not a table|from a Series"):
         cf.read(good["rating"])
     with pytest.raises(DataError, match=r"sep is .*--sep"):
         cf.read("ratings.csv", sep="")
