@@ -53,12 +53,8 @@ def test_workflows_name_commands_and_files_that_exist():
 
 
 def test_the_conda_recipe_asks_for_what_the_package_asks():
-    wanted = {
-        line.split(";")[0].strip()
-        for line in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     recipe = (ROOT / "conda" / "meta.yaml").read_text().partition("  run:")[2].partition("test:")[0]
-    asked = {
-        line.replace("- ", "").replace(" ", "") for line in map(str.strip, recipe.splitlines()) if line[:2] == "- "
-    }
-    assert {a for a in asked if not a.startswith("python>")} == wanted
+    lines = [line.strip() for line in recipe.splitlines()]
+    asked = {line.removeprefix("- ").replace(" ", "") for line in lines if line.startswith("- ")}
+    assert {name for name in asked if not name.startswith("python>")} == set(project["dependencies"])
