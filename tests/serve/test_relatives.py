@@ -20,7 +20,7 @@ import pytest
 from cofactor.serve import Settings
 from cofactor.serve.catalogue import LIST_BYTES, LIST_OVERHEAD, Lists
 from cofactor.serve.live import Live
-from cofactor.serve.store import Event, StoreError
+from cofactor.serve.store import Event, Store, StoreError
 from serve_tools import client, ok, refused, saved, serving, waited
 
 HEAD = b"Host: localhost\r\nConnection: close\r\n"
@@ -176,6 +176,22 @@ def test_a_failure_of_the_database_does_not_end_the_following(bundle, tmp_path, 
     waited(lambda: two.last_error is None, 10)  # and the alarm ends
     for live in (two, one):
         live.close()
+
+
+def test_figures_are_given_while_the_database_is_away(bundle, tmp_path, monkeypatch):
+    with client(bundle, state=tmp_path / "s") as http:
+        assert "cofactor_store_reachable 1.0" in http.get("/metrics").text
+
+        def away(self):
+            raise StoreError("connection refused")
+
+        monkeypatch.setattr(Store, "_read", away)
+        answer = http.get("/metrics")
+        assert answer.status_code == 200
+        assert "cofactor_store_reachable 0.0" in answer.text
+        assert "cofactor_model_version 1.0" in answer.text
+        ok(http.get("/v1/recommend?user=5"))
+        monkeypatch.undo()
 
 
 def test_answers_that_are_kept_have_a_bound_in_bytes(bundle, tmp_path):

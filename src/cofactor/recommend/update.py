@@ -70,7 +70,7 @@ def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, time
             every[:known] = before.newer
             recent.drop(before)
         every[known:] = log[begin:end]
-        if len(every) > 1:
+        if known + 1 < len(every) or (known and (every["item"][:known] == every["item"][known]).any()):
             every = _each_once(every, summed)
         fresh[code] = UpdatedUser(rec.data, rec.model, code, every, recent)
         more += len(every) - known

@@ -64,8 +64,9 @@ class Recent:
 
     def drop(self, user: UpdatedUser) -> None:
         """Let go of what was computed of a user."""
-        with self._lock:
-            self._drop(user)
+        if user in self._held:
+            with self._lock:
+                self._drop(user)
 
     def _drop(self, user: UpdatedUser) -> None:
         self.bytes -= self._held.pop(user, 0)

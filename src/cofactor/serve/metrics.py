@@ -10,6 +10,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from cofactor.serve.experiment import outcomes
 from cofactor.serve.live import Live
+from cofactor.serve.store import StoreError
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -42,6 +43,7 @@ class Metrics:
             buckets=(0.0, 0.2, 0.4, 0.6, 0.8, 1.0), registry=into,
         )  # fmt: skip
         self.shadow_errors = Counter("cofactor_shadow_errors", "Lists that it could not give.", registry=into)
+        self.reachable = Gauge("cofactor_store_reachable", "1 where the store of newer ratings answers.", **last)
         self.trouble = Gauge("cofactor_model_error", "1 where the last change of models failed.", **any_of)
 
     def count(self, route: str, status: int, seconds: float) -> None:
@@ -50,15 +52,21 @@ class Metrics:
         self.seconds.labels(route).observe(seconds)
 
     def _outcomes(self, live: Live) -> None:
-        n_items = live.now.rec.data.n_items
-        for one in outcomes(live.writable())[0]:
+        """What the store knows; where it is away, the figures of before."""
+        try:
+            found, drift = outcomes(live.writable())[0], live.drift()
+        except StoreError:
+            self.reachable.set(0)
+            return
+        self.reachable.set(1)
+        n_items, second = live.now.rec.data.n_items, live.second
+        for one in found:
             version = str(one.version)
             self.lists.labels(version).set(one.lists)
             self.hits.labels(version).set(one.hit_rate)
             self.ndcg.labels(version).set(one.ndcg)
             self.coverage.labels(version).set(min(1.0, one.items / n_items))
             self.bought.labels(version).set(one.bought)
-        second, drift = live.second, live.drift()
         self.tried.set(0 if second is None else second.served.version)
         for of in ("items", "ratings", "unknown"):
             self.drift.labels(of).set(getattr(drift, of))

@@ -48,7 +48,7 @@ def fields_of(value: Any) -> int:
     if isinstance(value, dict):
         return len(value)
     if isinstance(value, list) and value and isinstance(value[0], BaseModel):
-        return sum(len(one.model_fields_set) for one in value)  # none of these holds another
+        return sum([len(one.__pydantic_fields_set__) for one in value])  # none of these holds another
     return sum(map(fields_of, value)) if isinstance(value, list) and value and isinstance(value[0], list) else 0
 
 
