@@ -216,16 +216,20 @@ def read_test(
     source: str,
     user: str | None = None,
     item: str | None = None,
-    rating: str | None = None,
-    time: str | None = None,
+    rating: str | Literal[False] | None = None,
+    time: str | Literal[False] | None = None,
+    behaviour_of_rows: bool = True,
     **ways: Any,
 ) -> Interactions:
-    """Held-out ratings from a file that is like the training table, unless it is said otherwise."""
+    """Held-out ratings from a file that is like the training table, unless it is said otherwise.
+    ``behaviour_of_rows``: whether it matters what happened in a row."""
     if source in DATASETS and not Path(source).exists():
         return read_ratings(source, user, item, rating, time, **ways)
     quiet, sep, encoding = (ways.pop(name, None) for name in ("quiet", "sep", "encoding"))
     roles = zip(("user", "item", "rating", "time"), map(column, (user, item, rating, time)))
     options = {name: given for name, given in roles if given is not None} | reading_options(ways)
+    if not behaviour_of_rows:
+        options.setdefault("behaviour", False)
     data = read_alike(source, rec.data, sep=separator(sep), encoding=encoding, **options)
     if not quiet:
         for note in data.notes:

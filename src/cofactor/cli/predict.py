@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Encoding, Json, check_table, emit, print_json, read_ratings, say, write_table
+from cofactor.cli.common import Encoding, Json, check_table, emit, print_json, read_test, say, write_table
 from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.errors import ConfigError
 from cofactor.recommender import load
@@ -39,10 +39,8 @@ def command(
         asked = [(rec.data.user_ids.parse(str(user)), rec.data.item_ids.parse(one)) for one in item or []]
     else:
         names = rec.data.columns
-        ways = reading | {"duplicates": "all", "kind": "events"}  # a prediction for each row
-        rows = read_ratings(
-            pairs, names.user, names.item, False, False, sep=sep, encoding=encoding, quiet=as_json, **ways
-        )
+        ways = reading | {"duplicates": "all", "kind": "events", "sep": sep, "encoding": encoding, "quiet": as_json}
+        rows = read_test(rec, pairs, rating=False, time=False, behaviour_of_rows=False, **ways)  # a prediction for each
         asked = rows.to_frame().select(names.user, names.item)
     found = rec.predict(asked, interval=interval is not None, level=interval or 0.9, unknown=unknown)  # type: ignore[arg-type]
     if out is None:
