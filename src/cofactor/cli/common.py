@@ -218,17 +218,17 @@ def read_test(
     item: str | None = None,
     rating: str | Literal[False] | None = None,
     time: str | Literal[False] | None = None,
-    behaviour_of_rows: bool = True,
     **ways: Any,
 ) -> Interactions:
-    """Held-out ratings from a file that is like the training table, unless it is said otherwise.
-    ``behaviour_of_rows``: whether it matters what happened in a row."""
+    """Held-out ratings from a file that is like the training table, unless it is said otherwise. ``behaviours=False``:
+    it does not matter what happened in a row."""
     if source in DATASETS and not Path(source).exists():
         return read_ratings(source, user, item, rating, time, **ways)
     quiet, sep, encoding = (ways.pop(name, None) for name in ("quiet", "sep", "encoding"))
+    happened = ways.pop("behaviours", True)
     roles = zip(("user", "item", "rating", "time"), map(column, (user, item, rating, time)))
     options = {name: given for name, given in roles if given is not None} | reading_options(ways)
-    if not behaviour_of_rows:
+    if not happened:
         options.setdefault("behaviour", False)
     data = read_alike(source, rec.data, sep=separator(sep), encoding=encoding, **options)
     if not quiet:

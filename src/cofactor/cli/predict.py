@@ -40,7 +40,7 @@ def command(
     else:
         names = rec.data.columns
         ways = reading | {"duplicates": "all", "kind": "events", "sep": sep, "encoding": encoding, "quiet": as_json}
-        rows = read_test(rec, pairs, rating=False, time=False, behaviour_of_rows=False, **ways)  # a prediction for each
+        rows = read_test(rec, pairs, rating=False, time=False, behaviours=False, **ways)  # a prediction for each
         asked = rows.to_frame().select(names.user, names.item)
     found = rec.predict(asked, interval=interval is not None, level=interval or 0.9, unknown=unknown)  # type: ignore[arg-type]
     if out is None:

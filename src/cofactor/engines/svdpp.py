@@ -7,22 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.engines import als
-from cofactor.engines.blocks import OTHER, bias_sweeps, first_chunk, gather, jobs, names, rows_of, summed, whole
+from cofactor.engines.alternating import begin, solve_block
+from cofactor.engines.blocks import OTHER, first_chunk, gather, jobs, names, rows_of, summed, whole
 from cofactor.engines.prepare import Prepared
 from cofactor.engines.work import SIDES, Done, Work, put, take
-from cofactor.kernels.als import solve_rows
-from cofactor.kernels.sums import leaves_of, nodes_of, total
-from cofactor.models.base.alternating import (
-    BIAS_PSEUDO_COUNTS,
-    first_prior,
-    initial_variance,
-    measured_noise,
-    measured_prior,
-    noise_floor,
-    ridge_of,
-    square_nodes,
-)
+from cofactor.models.base.alternating import ridge_of
 from cofactor.models.svdpp import STEPS, SVDppConfig, expected, product_nodes, quotient, row_sums, weights
 
 Array = NDArray[Any]
@@ -31,15 +20,9 @@ Array = NDArray[Any]
 def train(work: Work, data: Prepared, config: SVDppConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
     """The model's state, and the losses of each sweep."""
     d = config.n_factors + 1
-    mean = float(np.float32(total(tuple(n) for n in data.value_sum) / data.rows))
-    left = bias_sweeps(work, data, mean, 2, *BIAS_PSEUDO_COUNTS)[-1]
-    start, floor = initial_variance(left), noise_floor(left)
-    begin = {"folder": data.folder, "cuts": data.cuts, "d": d, "start": start, "seed": seed, "variances": True}
-    work.step("svd-000", als.begin_task, [begin], drop=[n for side in SIDES for n in names(data, side, "bias-1")])
+    mean, noise = begin(work, data, "svd-000", d, seed, variances=True)
     for side in SIDES:
         work.step(f"svd-000-{side}", zeros_task, jobs(data, side, d=d))
-    noise = left + floor
-    prior = {side: first_prior(side, d, left) for side in SIDES}
     losses, ridge = [], np.zeros(0, np.float32)
     for sweep in range(1, config.epochs + 1):
         found = {}
@@ -48,15 +31,13 @@ def train(work: Work, data: Prepared, config: SVDppConfig, seed: int) -> tuple[d
             if learns:
                 _regress(work, data, side, sweep, config.reg)
             centred = sweep if learns else 0
-            ridge = ridge_of(noise, prior[side])
-            shared = {"sweep": sweep, "mean": mean, "ridge": ridge, "noise": noise, "summed": centred}
+            ridge = ridge_of(noise.left, noise.prior[side])
+            shared = {"sweep": sweep, "mean": mean, "ridge": ridge, "noise": noise.left, "summed": centred, "d": d}
             old = names(data, side, f"table-{sweep - 1}", f"spread-{sweep - 1}")
             found[side] = work.step(f"svd-{sweep:03d}-{side}", solve_task, jobs(data, side, **shared), drop=old)
         error, more = summed(found["user"], "errors")
         losses.append([float(error / data.rows), float("nan")])
-        noise = measured_noise(error, more, data.rows, floor)
-        if sweep > 1:
-            prior = {side: measured_prior(summed(found[side], "squares"), data.size(side), floor) for side in SIDES}
+        noise.measure(error, more, found, sweep)
     last = config.epochs
     state = {
         "mean": np.array(mean, np.float32),
@@ -164,21 +145,8 @@ def solve_task(job: dict[str, Any]) -> Done:
     """Solve a block of rows around what the sums expect of them, the other side's newest tables held fixed."""
     folder, side, sweep = job["folder"], job["side"], job["sweep"]
     rows, need = rows_of(folder, side, job["block"])
-    newest = sweep if side == "user" else sweep - 1
-    other = gather(folder, OTHER[side], f"table-{newest}", job["others"], need)
-    others = gather(folder, OTHER[side], f"spread-{newest}", job["others"], need)
-    d, n = other.shape[1], rows.n_rows
-    centre = np.zeros((n, d), dtype=np.float32)
+    centre = np.zeros((rows.n_rows, job["d"]), dtype=np.float32)
     if job["summed"]:
         centre[:] = expected(rows, gather(folder, OTHER[side], f"summed-{job['summed']}", job["others"], need))
-    table, spread = np.zeros((n, d), dtype=np.float32), np.zeros((n, d), dtype=np.float32)
-    errors = np.zeros((n if side == "user" else 0, 2))
-    values = rows.values - np.float32(job["mean"])
-    offsets, factors = other[:, -1].copy(), np.ascontiguousarray(other[:, :-1])
-    given = (rows.indptr, rows.indices, values, offsets, factors, others, job["ridge"], 0.0, job["noise"], centre)
-    solve_rows(0, n, *given, table, spread, errors)
-    value = {
-        "errors": nodes_of(leaves_of(errors), first_chunk(job)) if side == "user" else [],
-        "squares": square_nodes(table, spread, centre, first_chunk(job)),
-    }
-    return Done(value, [_put(job, f"table-{sweep}", table), _put(job, f"spread-{sweep}", spread)])
+    found = solve_block(job, rows, need, True, centre, 0.0)
+    return Done(found.sums, [_put(job, f"table-{sweep}", found.table), _put(job, f"spread-{sweep}", found.spread)])
