@@ -1,7 +1,8 @@
-"""Whether a file can be written: better asked before the work than after."""
+"""Whether a file can be written, asked before the work; and that what was written lasts."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -45,3 +46,13 @@ def check_file(path: Any, what: str = "the file", *, makes_folders: bool = False
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"cannot write {what} {path}: no permission to write in {folder}")
     return place
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a directory's entries to disk, where the system knows how."""
+    with contextlib.suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

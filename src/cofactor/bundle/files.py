@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor._paths import check_path
+from cofactor._paths import check_path, sync_folder
 from cofactor.errors import BundleError, ConfigError
 
 MANIFEST = "manifest.json"
@@ -68,7 +68,7 @@ def replaced(path: str | Path) -> Iterator[Path]:
         scratch.mkdir(mode=0o755)
         lock = _locked(scratch)
         yield scratch
-        _sync(scratch)
+        sync_folder(scratch)
         _swap(scratch, place)
     except OSError as exc:
         raise BundleError(f"cannot write {path}: {exc.strerror or exc}; what was there before is unharmed") from exc
@@ -250,7 +250,7 @@ def _swap(scratch: Path, place: Path) -> None:
         os.rename(place, aside)
         os.rename(scratch, place)
         shutil.rmtree(aside, ignore_errors=True)
-    _sync(place.parent)
+    sync_folder(place.parent)
 
 
 def _exchange(a: Path, b: Path) -> bool:
@@ -302,13 +302,3 @@ def _locked(folder: Path) -> int:
         os.close(fd)
         return -1
     return fd
-
-
-def _sync(folder: Path) -> None:
-    """Flush a directory's entries to disk, where the system knows how."""
-    with contextlib.suppress(OSError):
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

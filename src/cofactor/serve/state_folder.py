@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cofactor._paths import sync_folder
 from cofactor.bundle.files import MANIFEST, digest_of, is_bundle
 from cofactor.bundle.manifest import FILES, INDEX, OLD_FILES
 from cofactor.errors import ConfigError
@@ -171,7 +172,7 @@ class StateFolder:
             file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, self.path / MARKER)
-        sync(self.path)
+        sync_folder(self.path)
         self.facts = facts
         if self._marker is not None:
             os.close(self._marker)
@@ -247,13 +248,3 @@ def _only_a_bundle(place: Path) -> bool:
 def _packed(facts: dict[str, Any]) -> bytes:
     text = json.dumps(facts | {"digest": digest_of(json.dumps(facts, sort_keys=True).encode())[:16]}).encode()
     return text.ljust(_MARKER_BYTES - 1) + b"\n"
-
-
-def sync(folder: Path) -> None:
-    """Flush a directory's entries to disk, where the system knows how."""
-    with contextlib.suppress(OSError):
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -13,11 +13,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from cofactor._paths import sync_folder
 from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST, digest_of, opened, read_at, regular
 from cofactor.bundle.manifest import FILES
 from cofactor.errors import BundleError
-from cofactor.serve.state_folder import StateFolder, sync
+from cofactor.serve.state_folder import StateFolder
 from cofactor.serve.store import Store, Version
 
 _CLONE = 0x40049409  # FICLONE of Linux
@@ -44,7 +45,7 @@ def adopt(bundle: Path, place: Path) -> str:
                 with regular(folder, name, bundle) as (fd, _), open(place / name, "xb") as copy:
                     _copy(fd, copy.fileno())
                     os.fsync(copy.fileno())
-        sync(place)
+        sync_folder(place)
         info(place, verify=True)
         return origin_of(place)
     except OSError as exc:
