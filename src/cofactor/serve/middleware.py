@@ -149,6 +149,8 @@ class Guard:
                 raise Refused(405, "/health takes GET, HEAD", allow="GET, HEAD")
             await _send(send, 200, b'{"status":"ok"}', [(b"content-type", b"application/json")])
             return
+        if "\0" in path:  # no file and no route
+            raise Refused(404, "Not Found")
         check_names(scope, self.settings, writes=self.takes_body(scope["method"], path))
         scope["scopes"] = ALL if path in PUBLIC or _public(path) else self._allowed(scope, path)
         body = await self._body(scope, receive) if reads else b""
