@@ -85,6 +85,19 @@ class Counts(Book):
         return super().forward(x)
 
 
+class Keeps(Book):
+    """What it saw stays in a list, and in an attribute that is made at the first call."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, x):
+        self.last = x
+        self.seen.append(len(x))
+        return super().forward(x)
+
+
 class Prints(Book):
     def forward(self, x):
         print(x.shape)
@@ -114,7 +127,7 @@ def test_what_is_found():
     assert dot_product_of(Parameters(), SIZES) == ("u", "i", "ub", None, (0.5, 5.5))
 
 
-@pytest.mark.parametrize("kind", [Scaled, Clamped, Product, Drops, Counts, Prints, OtherWay, More])
+@pytest.mark.parametrize("kind", [Scaled, Clamped, Product, Drops, Counts, Keeps, Prints, OtherWay, More])
 def test_what_is_something_else(kind, capsys):
     module = kind()
     before = {n: p.detach().clone() for n, p in module.named_parameters()}
@@ -124,6 +137,9 @@ def test_what_is_something_else(kind, capsys):
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(p, before[n]) for n, p in module.named_parameters())
     assert module.training
+    assert getattr(module, "calls", 0) == 0
+    assert getattr(module, "seen", []) == []
+    assert not hasattr(module, "last")
 
 
 def test_hooks_and_frozen_tables_are_left_to_autograd():

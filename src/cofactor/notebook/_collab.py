@@ -113,11 +113,10 @@ def collab_learner(
     return learn
 
 
-def checked_range(y_range: Any) -> tuple[float, float]:
-    """The bounds as they were given, once it is sure that they are two numbers, the lower first."""
+def checked_range(y_range: Any) -> Any:
+    """The bounds as they were given (a list stays one), once it is sure that they are two numbers, the lower first."""
     y_bounds(y_range)
-    low, high = y_range
-    return low, high
+    return y_range if isinstance(y_range, list) else tuple(y_range)
 
 
 class TabularLearner(Learner):

@@ -114,7 +114,8 @@ def split_batch(b: Any, dls: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     if not isinstance(b, (list, tuple)):
         b = (b,)
     ds = getattr(dls, "train_ds", None)
-    n = dls.n_inp if isinstance(ds, TabularPandas) else (1 if len(b) == 1 else len(b) - 1)
+    known = isinstance(ds, TabularPandas) or getattr(dls, "inputs", None) is not None
+    n = dls.n_inp if known else (1 if len(b) == 1 else len(b) - 1)
     where = dls.device
     parts = tuple(o.to(where) if isinstance(o, Tensor) and o.device != where else o for o in b)
     return parts[:n], parts[n:]

@@ -335,6 +335,8 @@ class DataLoaders:
     """Two loaders, for training and for validation. What they do not have themselves, the training loader may."""
 
     _default = "train"
+    inputs: int | None = None
+    """As :attr:`n_inp` was set."""
 
     def __init__(self, *loaders: Any, path: Any = ".", device: Any = None) -> None:
         self.loaders = list(loaders)
@@ -433,8 +435,14 @@ class DataLoaders:
 
     @property
     def n_inp(self) -> int:
+        """How many parts of a batch are inputs; may be set for data sets of one's own."""
         ds = self.train_ds
-        return (1 + bool(ds.with_cont)) if isinstance(ds, TabularPandas) else 1
+        own = 1 + bool(ds.with_cont) if isinstance(ds, TabularPandas) else 1
+        return own if self.inputs is None else self.inputs
+
+    @n_inp.setter
+    def n_inp(self, value: int) -> None:
+        self.inputs = check_int("n_inp", value)
 
     def one_batch(self) -> Any:
         """One training batch."""

@@ -151,9 +151,9 @@ class Looks:
             if not isinstance(found.outputs, Tensor):
                 self._accumulate_batches(dl, metrics)
             elif fast and isinstance(found.outputs, Tensor):
-                loss = float(losses_known.loss_of(self.loss_func, found.outputs, *found.targets))
-                rec.loss_metric.total, rec.loss_metric.count = loss, 1
-                metrics = [m for m in metrics if m is not rec.loss_metric]
+                loss = losses_known.loss_of(self.loss_func, found.outputs, *found.targets)
+                rec.loss.total, rec.loss.count = to_detach(loss), 1
+                metrics = [m for m in metrics if m is not rec.loss]
             if len(metrics) and isinstance(found.outputs, Tensor):
                 self._accumulate(found, metrics, not fast)
         rec.after_validate()

@@ -33,7 +33,7 @@ class Recorder(Callback):
         self, add_time: bool = True, train_metrics: bool = False, valid_metrics: bool = True, beta: float = 0.98
     ) -> None:
         self.add_time, self.train_metrics, self.valid_metrics = add_time, train_metrics, valid_metrics
-        self.loss_metric, self.smooth_loss = AvgLoss(), AvgSmoothLoss(beta=beta)
+        self.loss, self.smooth_loss = AvgLoss(), AvgSmoothLoss(beta=beta)
         self.reset()
 
     def reset(self) -> None:
@@ -119,7 +119,7 @@ class Recorder(Callback):
     def _valid_mets(self) -> L:
         if self.cancel_valid:
             return L()
-        return L(self.loss_metric) + self.learn.metrics if self.valid_metrics else L()
+        return L(self.loss) + self.learn.metrics if self.valid_metrics else L()
 
     # ---- whole epochs
 
@@ -130,7 +130,9 @@ class Recorder(Callback):
             self.losses += list(torch.from_numpy(np.asarray(losses[-count:], np.float32)).unbind())
             self.lrs += list(core.lrs[-count:])
             self.hps = {"lr": list(core.lrs), "mom": list(core.moms)}
-        self.smooth_loss.count = len(self.losses)
+        smooth, n = self.smooth_loss, len(self.losses)
+        if n:
+            smooth.count, smooth.val = n, self.losses[-1] * (1 - smooth.beta**n)
         self.log = L(self.learn.epoch, train_loss)
         self.start_epoch = time.perf_counter() - seconds
 

@@ -80,7 +80,7 @@ d.show_batch(max_n=2)
 # %%
 l.show_results(max_n=2)
 # %%
-l.predict(data.iloc[0])[1].shape
+l.model(*d.one_batch()[:2]).shape
 # %%
 data['hour'] = (data.ts // 3600) % 24
 data['age'] = (data[user] * 7) % 60 + 10.
@@ -95,7 +95,7 @@ l.fit_one_cycle(1, 1e-2)
 # %%
 l.model
 # %%
-row, clas, probs = l.predict(data.iloc[0]); clas, probs
+out = l.model.eval()(*d.one_batch()[:2]); out
 # %%
 l.get_preds(dl=l.dls.test_dl(data.head(5)))[0]
 # %% weights of one's own hand
@@ -166,7 +166,7 @@ learn.fit(1, cbs=Half())
 # %%
 learn.recorder.train_metrics, learn.recorder.valid_metrics, learn.recorder.add_time
 # %%
-learn.dls.loss_func, learn.loss_func
+learn.loss_func, learn.opt_func is Adam
 # %%
 hasattr(learn, 'recorder'), hasattr(learn, 'progress'), learn.recorder.name
 # %%

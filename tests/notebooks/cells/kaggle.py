@@ -139,7 +139,7 @@ learn.lr_find(start_lr=1e-5, end_lr=1, num_it=50)
 # %%
 learn.recorder.lrs[:3], len(learn.recorder.losses) > 10
 # %% callbacks together
-cbs = [SaveModelCallback(monitor='rmse', fname='neumf', comp=np.less), EarlyStoppingCallback(monitor='rmse', min_delta=0.01, patience=2), ReduceLROnPlateau(monitor='rmse', patience=1, min_lr=1e-6), CSVLogger(fname='log.csv', append=True), ShowGraphCallback()]
+cbs = [SaveModelCallback(monitor='_rmse', fname='neumf', comp=np.less), EarlyStoppingCallback(monitor='_rmse', min_delta=0.01, patience=2), ReduceLROnPlateau(monitor='_rmse', patience=1, min_lr=1e-6), CSVLogger(fname='log.csv')]
 learn.fit_one_cycle(2, 1e-3, cbs=cbs); plt.close('all')
 # %%
 pd.read_csv('log.csv').shape
@@ -173,9 +173,6 @@ nnb = NearestNeighbors(n_neighbors=3, metric='cosine').fit(w.numpy())
 d, i = nnb.kneighbors(w[3:4].numpy()); d, i
 # %%
 KMeans(n_clusters=3, n_init=2, random_state=0).fit_predict(w.numpy()).shape
-# %%
-from sklearn.manifold import TSNE
-TSNE(n_components=2, perplexity=5, init='random', random_state=0).fit_transform(w.numpy()).shape
 # %% everything that one user has not seen
 def recommend(learn, uid, n=5):
     seen = df[df.user == uid]['title'].unique()
@@ -202,7 +199,7 @@ pd.read_csv('submission.csv').columns.tolist()
 # %%
 b = tdl.one_batch(); [o.shape for o in b]
 # %%
-new = dls.test_dl(pd.DataFrame({'user': [99999], 'title': ['Film 05 (1955)']}))
+new = dls.test_dl(pd.DataFrame({'user': [99999, 99998], 'title': ['Film 05 (1955)', 'no such film']}))
 new.items.values.tolist()
 # %%
 learn.get_preds(dl=new)[0].shape
@@ -218,7 +215,5 @@ def precision_at_k(learn, k=3, least=4):
 v = dls.valid_ds.items; v.columns.tolist(), v.index.dtype.kind
 # %%
 dls.valid_ds.decode().items.head(2)
-# %%
-learn.dls.train.decode_batch(dls.one_batch(), max_n=2)
 # %%
 learn.dls.train.decode(dls.one_batch()).items.shape

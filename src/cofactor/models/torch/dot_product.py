@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,13 +65,14 @@ def dot_product_of(module: nn.Module, sizes: tuple[int, int]) -> DotProduct | No
     if any(getattr(m, h, None) for m in module.modules() for h in HOOKS) or min(sizes) < 2:
         return None
     said, before = io.StringIO(), _attributes(module)
-    try:
-        with own_rng(CPU), threads_for(module, 1, CPU, 1), contextlib.redirect_stdout(said):
-            seed_rng(0, CPU)
-            found = _found(module, parameters, sizes)
-    except Exception:  # whatever it wants, it is not two columns of numbers
-        return None
-    return found if not said.getvalue() and _attributes(module) == before else None
+    with _put_back(module):
+        try:
+            with own_rng(CPU), threads_for(module, 1, CPU, 1), contextlib.redirect_stdout(said):
+                seed_rng(0, CPU)
+                found = _found(module, parameters, sizes)
+        except Exception:  # whatever it wants, it is not two columns of numbers
+            return None
+        return found if not said.getvalue() and _attributes(module) == before else None
 
 
 def _usual(p: Tensor) -> bool:
@@ -80,9 +81,36 @@ def _usual(p: Tensor) -> bool:
     return plain and p.dim() in (1, 2) and p.is_contiguous() and not p._backward_hooks
 
 
-def _attributes(module: nn.Module) -> list[dict[str, int]]:
-    """What would show that a call changed the module."""
-    return [{k: id(v) for k, v in vars(m).items() if k != "training"} for m in module.modules()]
+def _attributes(module: nn.Module) -> list[dict[str, Any]]:
+    """What would show that a call changed the module: its attributes, and what lists and dicts among them hold."""
+    return [{k: _held(v) for k, v in vars(m).items() if k != "training"} for m in module.modules()]
+
+
+def _held(value: Any) -> Any:
+    if isinstance(value, dict):
+        return id(value), [id(v) for v in value.values()]
+    return (id(value), [id(v) for v in value]) if isinstance(value, (list, set)) else id(value)
+
+
+@contextlib.contextmanager
+def _put_back(module: nn.Module) -> Iterator[None]:
+    """Calls inside ``with`` leave the module's attributes as they were, with what lists and dicts hold."""
+    before = [
+        (m, dict(vars(m)), {k: v.copy() for k, v in vars(m).items() if type(v) in (list, dict, set)})
+        for m in module.modules()
+    ]
+    try:
+        yield
+    finally:
+        for m, attributes, kept in before:
+            if vars(m).keys() != attributes.keys() or any(vars(m)[k] is not v for k, v in attributes.items()):
+                vars(m).clear()
+                vars(m).update(attributes)
+            for name, was in kept.items():
+                now = attributes[name]
+                if _held(now)[1] != _held(was)[1]:
+                    now.clear()
+                    now.extend(was) if isinstance(now, list) else now.update(was)
 
 
 def _found(module: nn.Module, parameters: dict[str, nn.Parameter], sizes: tuple[int, int]) -> DotProduct | None:
@@ -213,7 +241,8 @@ class FusedDot:
         weights = {n: p.detach() for n, p in self.module.named_parameters()}
         if not all(_usual(p) for p in self.module.parameters()) or set(weights) != set(self.found.names):
             return False
-        with own_rng(CPU), threads_for(self.module, 1, CPU, 1), contextlib.redirect_stdout(io.StringIO()):
+        quiet = contextlib.redirect_stdout(io.StringIO())
+        with _put_back(self.module), own_rng(CPU), threads_for(self.module, 1, CPU, 1), quiet:
             x = _pairs(self.sizes)
             return _close(_outputs(self.module, weights, x), formula(self.found, weights, x), self.found)
 
