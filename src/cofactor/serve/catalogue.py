@@ -33,6 +33,8 @@ DAMPING = 10.0
 """Ratings at the mean of all that each item is given, where items are put in order by their mean."""
 
 
+_PART = 2000
+"""Items whose facts are gathered at once, which holds the interpreter."""
 LISTS = 20_000
 """Answers with lists that are kept for each model."""
 LIST_BYTES = 32 << 10
@@ -273,7 +275,7 @@ class Catalogue:
             shown, xy = self._map
         shown, xy = shown[:limit], xy[:limit]
         names, which = self._group_of(shown)
-        rows = self.facts(shown)
+        rows = [row for at in range(0, len(shown), _PART) for row in self.facts(shown[at : at + _PART])]
         for row, (x, y), group in zip(rows, xy.tolist(), which, strict=True):
             row |= {"x": round(x, 4), "y": round(y, 4), "group": group}
         table = self.rec.data.item_table

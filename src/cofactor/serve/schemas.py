@@ -342,4 +342,4 @@ class CountQuery(Query):
 
 
 class MapQuery(Query):
-    limit: Annotated[int, Field(ge=3, le=20_000)] = 1500
+    limit: Annotated[int, Field(ge=3, le=100_000)] = 1500
