@@ -234,3 +234,16 @@ def test_a_value_that_is_the_same_in_each_row_is_not_a_number_of_times(folder: P
     assert "each row counts 1" in data.notes
     rec = cf.fit(data, model="item-cosine")
     assert "times" not in str(rec.explain(0, int(data.item_ids.values[0])))
+
+
+def test_pairs_have_the_types_of_the_model(tmp_path: Path, typed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids that are text in training, and look like numbers in a table of few pairs; what happened does not matter."""
+    monkeypatch.chdir(tmp_path)
+    users = [str(n) if n else "x1" for n in range(8)]
+    frame = pl.DataFrame({"user": users * 6, "item": [f"{n:02d}" for n in range(6) for _ in users]})
+    frame = frame.with_columns(event=pl.Series(["view", "buy", "buy"] * 16))
+    train = cf.read(frame, behaviour="event", weights={"view": 0, "buy": 2})
+    cf.fit(train, model="item-cosine", calibrate=False).save("m.cofactor")
+    pl.DataFrame({"user": ["3", "4"], "item": ["02", "04"], "event": ["view", "view"]}).write_csv("pairs.csv")
+    found = ok(typed("predict", "m.cofactor", "--pairs", "pairs.csv", "--json"))
+    assert [(row["user"], row["item"]) for row in found] == [("3", "02"), ("4", "04")]
