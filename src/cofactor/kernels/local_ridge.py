@@ -203,15 +203,16 @@ def ridge_rows(
     penalty: Array,
     out: Array,
 ) -> None:
-    """``out[i, :count[i]]``: the weights of the neighbours in the ridge regression of item ``i`` on them.
+    """``out[m, i, :count[i]]``: the weights of the neighbours in the ridge regression of item ``i`` on them, with
+    ``penalty[m]``.
 
     ``indptr``, ``indices``, ``values``: the Gram matrix, symmetric, in sparse rows; ``head`` int32 (n,) and ``table``
     (heads, heads): its part among the items of the longest rows, so that these are not gone through; ``penalty``
-    float32 (n,): added to its diagonal.
+    float32 (m, n): added to its diagonal.
     """
     n, k = near.shape
     matrix = np.zeros((k, (k + LANES - 1) // LANES * LANES), dtype=np.float32)
-    x = np.zeros(k, dtype=np.float32)
+    used, x, right = np.zeros_like(matrix), np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32)
     place, marked = np.full(n, -1, dtype=np.int32), np.zeros(n, dtype=np.bool_)  # the marks stay in the nearest cache
     long = np.empty(k, dtype=np.int64)
     for i in range(first, last):
@@ -221,7 +222,7 @@ def ridge_rows(
             matrix[p] = 0.0
         for at in range(indptr[i], indptr[i + 1]):
             if place[indices[at]] >= 0:
-                x[place[indices[at]]] = values[at]
+                right[place[indices[at]]] = values[at]
         found = 0
         for p in range(size):
             a = mine[p]
@@ -240,9 +241,14 @@ def ridge_rows(
                 q = long[other]
                 matrix[p, q] = row[head[mine[q]]]
         for p in range(size):
-            matrix[p, p] = entry(indptr, indices, values, mine[p], mine[p]) + penalty[mine[p]]
-        cholesky_solve(matrix, x, size)
+            matrix[p, p] = entry(indptr, indices, values, mine[p], mine[p])
+        for m in range(len(penalty)):
+            for p in range(size):
+                used[p] = matrix[p]
+                used[p, p] += penalty[m, mine[p]]
+                x[p] = right[p]
+            cholesky_solve(used, x, size)
+            out[m, i, :size] = x[:size]
         for p in range(size):
-            out[i, p] = x[p]
-            x[p] = 0.0
+            right[p] = 0.0
             place[mine[p]], marked[mine[p]] = -1, False

@@ -24,10 +24,9 @@ from cofactor.models.base.local_ridge import (
     HEADS,
     diagonal_of,
     gram_entries,
-    heads_of,
     local_ridge,
     neighbours_of,
-    ridge_on,
+    ridge_each,
     sparse_gram,
 )
 from cofactor.models.base.propensity import check_propensity, propensity_option
@@ -184,10 +183,10 @@ def chosen_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator, worth
     part = part_of(rows.n_cols, rng)
     matrix = sparse_gram(by_length(split.rows), gram_entries(split.rows))
     diagonal = diagonal_of(matrix)
-    (near, count), heads = neighbours_of(matrix, k, SHRINK, part), heads_of(matrix)
-    trials = (
-        (reg, ridge_on(matrix, near, count, penalties(diagonal, reg, c.dropout), heads)) for reg in regs_of(diagonal)
-    )
+    near, count = neighbours_of(matrix, k, SHRINK, part)
+    regs = regs_of(diagonal)
+    several = np.stack([penalties(diagonal, reg, c.dropout) for reg in regs])
+    trials = zip(regs, ridge_each(matrix, near, count, several), strict=True)
     return best_reg(split, part, rows.n_cols, trials)
 
 

@@ -5,6 +5,7 @@ The weights of an item minimise ``|x_i - X_N w|² + w' diag(penalty) w`` over it
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from cofactor.models.base.sparse import frozen, transposed
 
 Array = NDArray[Any]
 
+_AT_ONCE = 1 << 26
+"""Weights held at a time where several penalties are tried."""
 NO_ROWS = np.empty(0, dtype=np.int64)
 
 
@@ -93,6 +96,24 @@ def ridge_on(gram: CSR, near: Array, count: Array, penalty: Array, heads: Heads 
     return by_neighbour(near, count, out)
 
 
+def ridge_each(gram: CSR, near: Array, count: Array, several: Array) -> Iterator[CSR]:
+    """:func:`ridge_on` with each of ``several`` penalties (m, n): as many at a time as fit, so that the matrices of the
+    regressions are put together once for them."""
+    heads = heads_of(gram)
+    cost = np.concatenate([[0], np.cumsum(count)])
+    size = max(_AT_ONCE // max(near.size, 1), 1)
+    for lo in range(0, len(several), size):
+        some = several[lo : lo + size]
+        out = np.zeros((len(some), *near.shape), dtype=np.float32)
+
+        def work(a: int, b: int, some: Array = some, out: Array = out) -> None:
+            ridge_weights(a, b, gram, heads, near, count, some, out)
+
+        over_rows(work, cost, per_row=near.shape[1])
+        for one in out:
+            yield by_neighbour(near, count, one)
+
+
 def width_of(k: int, n_items: int) -> int:
     """How many neighbours an item can have, at most ``k``."""
     return min(k, max(n_items - 1, 1))
@@ -132,9 +153,11 @@ def heads_of(gram: CSR) -> Heads:
 def ridge_weights(
     first: int, last: int, gram: CSR, heads: Heads, near: Array, count: Array, penalty: Array, out: Array
 ) -> None:
-    """Set the rows ``first`` to ``last`` of ``out`` float32 (n, k): the weights of each item's nearest."""
+    """Set the rows ``first`` to ``last`` of ``out`` float32 (n, k): weights of each item's nearest. ``penalty`` (n,);
+    or (m, n), then ``out`` is (m, n, k)."""
     matrix = frozen(gram.indptr, gram.indices, gram.values, heads.place, heads.table)
-    given: tuple[Any, ...] = (*matrix, *frozen(near, count, penalty.astype(np.float32)), out)
+    several = penalty.astype(np.float32).reshape(-1, len(near))
+    given: tuple[Any, ...] = (*matrix, *frozen(near, count, several), out.reshape(-1, *near.shape))
     ridge_rows(first, last, *given)
 
 
