@@ -539,10 +539,7 @@ def _said(exc: SQLAlchemyError) -> str:
 # ---- engines
 
 
-_PRAGMAS = (
-    "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON",
-    "cache_size = -512",  # kB of pages, for each connection of each worker: the system keeps the file too
-)  # fmt: skip
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON")
 
 
 def _sqlite(path: Path) -> sa.Engine:
