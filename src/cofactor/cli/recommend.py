@@ -45,10 +45,10 @@ def command(
     as_json: bool = Json,
     **flags: Any,
 ) -> None:
-    """Recommend items: to --user ID, to a new user by --liked "ITEM=5" or --liked ITEM, to the new users of
-    --histories FILE, or to --all users.
+    """Recommend items: to --user ID, to a new user by --liked "ITEM=5" or --liked ITEM, or to --all users.
 
-    For a new user, --feature age=31 says more, or all that is known. With --all the lists go into --out recs.parquet.
+    For a new user, --feature age=31 says more, or all that is known. --histories FILE is for several new users.
+    With --all the lists go into --out recs.parquet.
     """
     if sum((bool(user), bool(liked or feature), histories is not None, everybody)) != 1:
         raise ConfigError(
