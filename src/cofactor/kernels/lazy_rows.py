@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Real = Any
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def read(
     rows: Array,
     w: Array,
@@ -56,7 +56,7 @@ def read(
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def step(
     rows: Array,
     grads: Array,
@@ -108,7 +108,7 @@ def step(
     advance(past, clock, now, b1, b2, rate, root, decay)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def flush(w: Array, ms: Array, last: Array, mask: Array, past: Array, fade: Array, clock: Array, eps: Real) -> None:
     """Bring every row up to date and begin a new ``past``."""
     lanes: Any = np.int64(w.shape[1] // 16)
