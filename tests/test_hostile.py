@@ -204,12 +204,12 @@ def run(monkeypatch: pytest.MonkeyPatch, typed: Any, tmp_path: Path, toy: Any) -
         (("export", "m.cofactor", "m.cofactor", "--format", "hf"), "is a saved model"),
         (("export", "m.cofactor", "m.cofactor", "--format", "npy"), "is a saved model"),
         (("report", "m.cofactor", "--test", "r.csv", "--out", "r.csv"), "r.csv already exists and is not an HTML page"),
-        (("report", "m.cofactor", "--test", "m.cofactor"), "m.cofactor has files of several formats"),
+        (("report", "m.cofactor", "--test", "m.cofactor"), "m.cofactor is a saved model, not a table of ratings"),
         (("fit", "r.csv", "--model", "bias", "--checkpoint", "./r.csv"), "write the checkpoint to another file"),
         (("fit", "r.csv", "--model", "als", "--n-factors", 2**31), "must be below"),
         (("info", "r.csv"), "it is a file, and a saved model is a directory"),
         (("diff", "m.cofactor", "r.csv"), "it is a file, and a saved model is a directory"),
-        (("check", "m.cofactor"), "m.cofactor has files of several formats"),
+        (("check", "m.cofactor"), "m.cofactor is a saved model, not a table of ratings"),
     ],
 )
 def test_nothing_is_overwritten_or_guessed(run: Any, args: tuple[Any, ...], words: str) -> None:

@@ -134,6 +134,8 @@ def _open_path(path: Path, ways: _Ways) -> Table:
         raise DataError(f"no file {path}: {error.strerror}") from None
     except ValueError:
         raise DataError(f"no file {str(path)!r}; a name cannot have a zero byte") from None
+    if folder and folders.is_saved_model(path):
+        raise DataError(f"{path} is a saved model, not a table of ratings; give the table (CSV, Parquet, ...)")
     if folder:
         return folders.open_files(folders.files_in(path), path, str(path), lambda one: _open_file(one, ways))
     if not there and folders.is_pattern(path):

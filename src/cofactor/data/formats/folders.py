@@ -36,6 +36,11 @@ def files_in(folder: Path) -> list[Path]:
     return found
 
 
+def is_saved_model(folder: Path) -> bool:
+    """Whether a folder looks like a bundle, which holds arrays and no table of ratings."""
+    return (folder / "manifest.json").is_file() and (folder / "arrays.safetensors").is_file()
+
+
 def wanted(path: Path) -> bool:
     """Whether a file of a dataset holds rows, by its path in the folder: see :func:`files_in`."""
     return not any(part.startswith((".", "_")) for part in path.parts) and path.suffix != ".crc"

@@ -69,6 +69,7 @@ def moved_without(start: Array, taken: Array, weights: Array, items: Array, bias
     return out
 
 
+@one_thread()
 def _parts(u: Array, w: Array, p: Array, q: Array, a: Array, b: Array) -> tuple[Array, Array, Array, Array]:
     """(pull of each entry (n, k), Hessian (k, k) without the ridge, curvature of each entry (n,), the mean of the
     others by curvature (n, k))."""
