@@ -7,6 +7,7 @@ it than a request may have is not read.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,9 +17,11 @@ from cofactor.errors import ConfigError
 from cofactor.serve.settings import Settings
 
 FIELDS = 6
-"""Colons for each object that a body may have: those of its fields, and of a time."""
+"""Fields that each object of a body may have."""
 SPARE = 2000
 """Objects, and fields, besides those of a list."""
+FIELD = re.compile(rb'"\s*:')
+"""Ends the name of a field (and may stand in a text)."""
 MANY = 100
 """So many mistakes are not looked at one by one."""
 
@@ -31,11 +34,13 @@ def most_objects(settings: Settings) -> int:
 def read_body(model: type[BaseModel], text: bytes, most: int) -> BaseModel:
     """The body of a request. ConfigError where it has more than ``most`` objects, or an object of it names a field
     twice: one of the two would be ignored. ValidationError where it is something else."""
-    objects, colons = text.count(b"{"), text.count(b":")
-    if objects > most or colons > FIELDS * most:
+    objects, fields = text.count(b"{"), sum(1 for _ in FIELD.finditer(text))
+    if objects > most:
         raise ConfigError(f"the body has some {objects:,} objects; at most {most:,} are read, so send several requests")
+    if fields > FIELDS * objects + SPARE:
+        raise ConfigError(f"the body has some {fields:,} fields in {objects:,} objects, more than any request has")
     found = model.model_validate_json(text)
-    if colons > fields_of(found):  # else each colon is that of another field
+    if fields > fields_of(found):  # else each one has another name
         json.loads(text, object_pairs_hook=_each_once)
     return found
 
