@@ -281,7 +281,7 @@ ATTACKS = {
     "an event of fields that are not there": ("/v1/events", body({"events": [{f"x{k}": 1 for k in range(7000)}] * 9})),
     "features": ("/v1/recommend", body({"features": {str(k): None for k in range(60_000)}})),
     "histories": ("/v1/recommend-many", body({"histories": [[{"item": 101}] * 800] * 80})),
-    "pairs": ("/v1/predict", body({"pairs": [{"user": 1 + k % 40, "item": 100 + k % 25} for k in range(4_000)]})),
+    "pairs": ("/v1/predict", body({"pairs": [{"user": 1 + k % 40, "item": 100 + k % 25} for k in range(2_000)]})),
     "too many pairs": ("/v1/predict", body({"pairs": [{"user": 1, "item": 100}] * 10_000})),
     "wrong pairs": ("/v1/predict", body({"pairs": [{"user": None, "x": 1} for k in range(9000)]})),
     "the same field": ("/v1/recommend", b'{"user": 5' + b', "user": 5' * 10_000 + b"}"),

@@ -59,7 +59,7 @@ def command(
     max_connections: int = typer.Option(1000, "--max-connections", help="Connections at once, for each process."),
     max_body: int = typer.Option(1 << 20, "--max-body", help="Bytes that a request may have."),
     max_events: int = typer.Option(1000, "--max-events", help="Newer ratings in one request."),
-    max_pairs: int = typer.Option(4_000, "--max-pairs", help="Pairs in one request for predictions."),
+    max_pairs: int = typer.Option(2_000, "--max-pairs", help="Pairs in one request for predictions."),
     max_history: int = typer.Option(5000, "--max-history", help="Items of a history."),
     max_users: int = typer.Option(100, "--max-users", help="Lists in one request."),
     max_cache: int = typer.Option(16 << 20, "--max-cache", help="Bytes of lists that are kept, for each model."),

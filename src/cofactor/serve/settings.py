@@ -72,7 +72,7 @@ class Settings:
     wait_seconds: float = 2.0
     work_seconds: float = 0.4
     max_events: int = 1000
-    max_pairs: int = 4_000
+    max_pairs: int = 2_000
     max_history: int = 5000
     max_users: int = 100
     max_cache: int = 16 << 20
