@@ -26,7 +26,7 @@ from cofactor.models.base.age import check_half_life, check_timed, popularity
 from cofactor.models.base.arrays import fitted, stored
 from cofactor.models.base.config import make_config, option
 from cofactor.models.base.cost import GROUPED
-from cofactor.models.base.history_ranker import scored_pairs
+from cofactor.models.base.history_ranker import ScoresAsState
 from cofactor.models.base.mixing import NEAR, Standing, bagged, joined, mix, ndcg_of, standing_of
 from cofactor.models.base.solve import SolveStepper
 from cofactor.models.base.stored_rows import LATER, csr_state, stored_csr
@@ -92,7 +92,7 @@ class BlendConfig:
         return self.models or NAMES
 
 
-class Blend:
+class Blend(ScoresAsState):
     """A weighted blend of the scores of several rankers, weights chosen on held-out rows.
 
     A user's state is the row of blended scores. ``parts`` are the trained models with a weight above zero.
@@ -175,14 +175,6 @@ class Blend:
             }
             for name, value, weight in zip(found.models, found.values, found.weights, strict=True)
         ]
-
-    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
-        """float32 (n,): scores of pairs; only their order within a user means something."""
-        return scored_pairs(self.scores, users, items)
-
-    def scores(self, users: Array) -> Array:
-        """float32 (len(users), n_items); popularity for a user never seen."""
-        return self.user_state(users)
 
     def user_state(self, users: Array) -> Array:
         """float32 (len(users), n_items): their scores."""

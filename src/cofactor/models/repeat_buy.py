@@ -25,7 +25,7 @@ from cofactor.models.base.age import popularity
 from cofactor.models.base.arrays import fitted, stored
 from cofactor.models.base.config import option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
-from cofactor.models.base.history_ranker import scored_pairs
+from cofactor.models.base.history_ranker import ScoresAsState
 from cofactor.models.base.solve import SolveStepper
 from cofactor.models.base.stored_rows import history_state, stored_history
 
@@ -57,7 +57,7 @@ class RepeatBuyConfig:
             raise ConfigError(f"max_rows is {self.max_rows}; it must be at least 1")
 
 
-class RepeatBuy:
+class RepeatBuy(ScoresAsState):
     """What a user takes again: a rate of each item, how often the user took it, and how long ago.
 
     ``rate`` float32 (n_items,): the share of those who took an item who took it again; ``popularity`` (n_items,);
@@ -105,14 +105,6 @@ class RepeatBuy:
         powers = given if None not in given else _chosen(data, c, np.random.default_rng([seed, 1]))
         self.rate, gap, newest = _repeats(data)
         self.constants = np.array([*powers, gap, newest], dtype=np.float64)
-
-    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
-        """float32 (n,): scores of pairs; only their order within a user means something."""
-        return scored_pairs(self.scores, users, items)
-
-    def scores(self, users: Array) -> Array:
-        """float32 (len(users), n_items)."""
-        return self.user_state(users)
 
     def user_state(self, users: Array) -> Array:
         """float32 (len(users), n_items): their scores."""

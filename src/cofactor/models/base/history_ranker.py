@@ -55,7 +55,23 @@ def scored_pairs(scores: Any, users: Array, items: Array) -> Array:
     return out
 
 
-class HistoryRanker:
+class ScoresAsState:
+    """A ranker whose state of a user is the row of scores itself."""
+
+    def user_state(self, users: Array) -> Array:
+        """float32 (len(users), n_items): their scores."""
+        raise NotImplementedError
+
+    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
+        """float32 (n,): scores of pairs; only their order within a user means something."""
+        return scored_pairs(self.scores, users, items)
+
+    def scores(self, users: Array) -> Array:
+        """float32 (len(users), n_items)."""
+        return self.user_state(users)
+
+
+class HistoryRanker(ScoresAsState):
     """Base of ``ease``, ``slim`` and ``item-cosine``: the score of an item is what each item of the history adds to it.
 
     ``weights`` is float32 (n_items, n_items), dense or CSR; row ``i`` says what having item ``i`` adds to each other.
@@ -127,14 +143,6 @@ class HistoryRanker:
         limits = fitted(self.range, self.name)
         rows = debiased(weighted(histories, limits, self.config.min_rating_weight), self.worth)
         return aged(rows, half_life_of(self.config))
-
-    def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
-        """float32 (n,): scores of pairs; only their order within a user means something."""
-        return scored_pairs(self.scores, users, items)
-
-    def scores(self, users: Array) -> Array:
-        """float32 (len(users), n_items)."""
-        return self.user_state(users)
 
     def user_state(self, users: Array) -> Array:
         """float32 (len(users), n_items): their scores."""
