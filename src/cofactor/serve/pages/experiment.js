@@ -20,7 +20,7 @@ export function open(root, route, { info, title }) {
 	const action = (label, kind, run) => {
 		const knob = button({ class: `button ${kind}`, onclick: async () => {
 			knob.disabled = true;
-			try { said.textContent = await run(); announce(said.textContent); await refresh(); } catch (error) { said.textContent = sentence(error.message); announce(said.textContent); }
+			try { const text = await run(); await refresh(); said.textContent = text; announce(text); } catch (error) { said.textContent = sentence(error.message); announce(said.textContent); }
 			knob.disabled = false;
 		} }, label);
 		return knob;

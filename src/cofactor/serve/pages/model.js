@@ -22,7 +22,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 		const knob = button({ class: "button" + (kind ? ` ${kind}` : ""), title: hint, onclick: async () => {
 			knob.disabled = true;
 			said.textContent = "";
-			try { const text = await run(); replace(said, text); await refresh(); } catch (error) { said.textContent = sentence(error.message); announce(said.textContent); }
+			try { const text = await run(); await refresh(); replace(said, text); } catch (error) { said.textContent = sentence(error.message); announce(said.textContent); }
 			knob.disabled = false;
 		} }, label);
 		return knob;
@@ -52,11 +52,11 @@ export function open(root, route, { info, title, refreshInfo }) {
 				el("th", { scope: "row" }, String(v.version), v.active ? el("span", { class: "tag" }, "live") : null), cell("Model", v.model), cell("Made", when(v.created)), cell("Came from", SOURCE[v.source] ?? v.source ?? "–"), cell("Newer ratings", known(v.events) ? big(v.events) : "–"), cell("Drift", known(v.drift) ? fix(v.drift, 3) : "–"),
 				el("td", { class: "end" }, v.active ? null : el("a", { class: "button quiet", href: href("compare", null, { left: liveNow, right: v.version }) }, "Compare"), v.active || info.read_only ? null : action("Make live", "quiet", () => makeLive(v.version)))))))));
 	}
-	/** Another version, with the way back to the one that was live. */
+	/** Another version, with the way back to the one that was live. What is said comes after the page shows it. */
 	async function makeLive(version) {
 		const before = liveNow;
 		const { version: now } = await post("rollback", { version });
-		return [`Version ${now} is live. `, before === null || before === now ? null : button({ class: "link", onclick: async () => { try { replace(said, await makeLive(before)); await refresh(); } catch (error) { said.textContent = sentence(error.message); } } }, `Undo: back to version ${before}`)];
+		return [`Version ${now} is live. `, before === null || before === now ? null : button({ class: "link", onclick: async () => { try { const text = await makeLive(before); await refresh(); replace(said, text); } catch (error) { said.textContent = sentence(error.message); } } }, `Undo: back to version ${before}`)];
 	}
 	const day = (iso) => { const [date, time] = when(iso).split(", "); return [date, time]; };
 	const cell = (name, value) => el("td", { "data-name": name }, value);
