@@ -308,6 +308,18 @@ def test_the_order_of_day_and_month(tmp_path: Path) -> None:
         turned = cf.read(path, dates="mdy")
         assert turned.times is not None
         assert len(np.unique(turned.times // 86_400 // 28)) > 5
+    late = [(u, i, v, t + 86_400 * 19) for u, i, v, t in table]  # 20 to 31 January: these tell their order
+    for form, shown in (("%d.%m.%Y", r"\.01\.2020' \(the day first\)"), ("%d-%m-%Y", "-01-2020' .the day first")):
+        both = [("%m/%d/%Y", late), (form, late)]  # two systems that wrote into one column
+        text = "".join(f"{u}|{i}|{v}|{when(t, how)}\n" for how, part in both for u, i, v, t in part)
+        with pytest.raises(DataError, match=rf"in several ways, of different orders .*{shown}"):
+            cf.read(put(tmp_path, "user|item|rating|date\n" + text))
+    text = "".join(
+        f"{u}|{i}|{v}|{when(t, how)}\n" for how, t0 in (("%d/%m/%Y", late), ("%d-%m-%Y", table)) for u, i, v, t in t0
+    )
+    with pytest.raises(DataError, match="told from the month"):  # what one writing tells says nothing of the other
+        cf.read(put(tmp_path, "user|item|rating|date\n" + text))
+    assert len(cf.read(put(tmp_path, "user|item|rating|date\n" + text), dates="dmy").events) == 2 * len(table)
     years_first = lines(table, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%y-%m-%d')}", "user,item,rating,date")
     check(cf.read(put(tmp_path, years_first), dates="ymd"), table, "ratings", within=DAY)
     with pytest.raises(DataError, match="row 1 of column 'column_3' is not a date with the day first"):

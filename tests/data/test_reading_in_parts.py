@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cofactor.data import leading_zeros
+from cofactor.data import leading_zeros, timestamps
+from cofactor.data.arrays import room
 from cofactor.data.factorize import factorize
 from cofactor.data.read import read
 from cofactor.errors import DataError
@@ -120,8 +121,8 @@ def test_codes_of_integers_in_chunks(low: int) -> None:
 
 
 @pytest.mark.parametrize("n_users", [1, 7, 600, 5000])
-@pytest.mark.parametrize("room", [np.uint32, np.uint64])
-def test_repeats_by_blocks_of_users(n_users: int, room: type) -> None:
+@pytest.mark.parametrize("word", [np.uint32, np.uint64])
+def test_repeats_by_blocks_of_users(n_users: int, word: type) -> None:
     rng = np.random.default_rng(n_users)
     n, n_items = 4000, 300
     users, items = rng.integers(0, n_users, n).astype(np.int32), rng.integers(0, n_items, n).astype(np.int32)
@@ -129,11 +130,12 @@ def test_repeats_by_blocks_of_users(n_users: int, room: type) -> None:
     starts = group.row_starts(users, n_users)
     expected = n - len({*zip(users.tolist(), items.tolist())})
     for shift in (0, 1, 3, 20):
-        packed = np.empty(n, dtype=room)
-        group.pack(users, items, starts, shift, 9, packed)
+        packed = np.empty(n, dtype=word)
+        blocks = group.block_starts(users, shift, ((n_users - 1) >> shift) + 1)
+        group.pack(users, items, blocks, shift, 9, packed)
         back = (packed.astype(np.int64) >> 9) + ((np.sort(users >> shift)) << shift)
-        assert sorted(zip(back.tolist(), (packed & room(511)).tolist())) == sorted(zip(users.tolist(), items.tolist()))
-        assert group.packed_repeats(packed, starts, shift, 9, n_items) == expected
+        assert sorted(zip(back.tolist(), (packed & word(511)).tolist())) == sorted(zip(users.tolist(), items.tolist()))
+        assert group.packed_repeats(packed, blocks, shift, 9, n_items) == expected
     order = np.argsort(users, kind="stable")
     assert group.repeats(starts, items[order], n_items) == expected
 
@@ -148,3 +150,13 @@ def test_leading_zeros_wherever_they_stand(tmp_path_factory: pytest.TempPathFact
         patch.setattr(leading_zeros, "BLOCK", block)
         assert leading_zeros.in_file(path, ord(","), ord('"')) is expected
     assert leading_zeros.in_text(text.encode(), ord(","), ord('"')) is expected
+
+
+@pytest.mark.parametrize("n", [3, 1_200_000])
+def test_room_and_extent(n: int) -> None:
+    numbers = room(n, np.int64)
+    assert len(numbers) == n
+    assert numbers.flags.writeable
+    numbers[:] = np.random.default_rng(0).integers(-(2**62), 2**62, n)
+    assert group.extent(numbers) == (numbers.min(), numbers.max())
+    assert timestamps.from_integers(np.abs(numbers) % 10**9 + 10**9, "t")[1] is None

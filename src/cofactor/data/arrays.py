@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,28 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _PLAIN = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Float32, pl.Float64)
+
+
+_SMALL_ROOM = 1 << 22
+"""Bytes from which NumPy asks for huge pages."""
+_PAGES: dict[str, Any] = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}  # the latter: Windows
+)
+
+
+def room(n: int, dtype: Any) -> Array:
+    """An array of ``n`` numbers that are about to be written, with no value before.
+
+    Large ones lie in small pages: huge ones, which NumPy asks for, a virtual machine may have to fetch from its host
+    first, and that took as long as reading the table.
+    """
+    size = n * np.dtype(dtype).itemsize
+    if size < _SMALL_ROOM:
+        return np.empty(n, dtype=dtype)
+    try:
+        return np.frombuffer(mmap.mmap(-1, size, **_PAGES), dtype=dtype)
+    except OSError:
+        raise MemoryError(f"no memory for {n:,} numbers") from None
 
 
 def is_plain(column: pl.Series) -> bool:
@@ -27,7 +50,7 @@ def chunks(column: pl.Series) -> Iterator[Array]:
 
 def filled(column: pl.Series, dtype: Any) -> Array:
     """A plain column as an array of its own; numbers too large for a float type become infinite."""
-    out = np.empty(len(column), dtype=dtype)
+    out = room(len(column), dtype)
     gathered(len(column), iter([column]), out)
     return out
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from cofactor.data.arrays import Array, chunks, group_kernels, is_plain
+from cofactor.data.arrays import Array, chunks, group_kernels, is_plain, room
 from cofactor.data.id_values import plain_ids
 from cofactor.data.ids import TABLE_LIMIT, IdMap
 from cofactor.errors import DataError
@@ -34,7 +34,7 @@ def factorize(values: pl.Series, kind: str) -> tuple[IdMap, Array]:
 def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[IdMap, Array] | None:
     """The same of a column that comes in parts, by a direct table; None where the ids are no integers that lie near
     each other, or one is missing."""
-    codes, start = np.empty(rows, dtype=np.int32), 0
+    codes, start = room(rows, np.int32), 0
     lowest, highest, base = 1 << 64, -1 << 64, 0
     kept: pl.DataType = pl.Int64()
     for part in parts:
@@ -55,10 +55,14 @@ def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[I
             start += len(chunk)
     if not rows or start != rows:
         return None
-    table = np.zeros(highest - lowest + 1, dtype=np.int32)
+    marks = np.zeros(highest - lowest + 1, dtype=np.uint8)
     kernels = group_kernels()
-    kernels.mark(codes, lowest - base, table)
-    found = np.flatnonzero(table)
-    table[found] = np.arange(len(found), dtype=np.int32)
-    kernels.look_up(codes, lowest - base, table, codes)
+    kernels.mark(codes, lowest - base, marks)
+    found = np.flatnonzero(marks)
+    if len(found) == len(marks):  # no gaps: a code is a distance
+        np.subtract(codes, np.int32(lowest - base), out=codes)
+    else:
+        table = np.zeros(len(marks), dtype=np.int32)
+        table[found] = np.arange(len(found), dtype=np.int32)
+        kernels.look_up(codes, lowest - base, table, codes)
     return IdMap(pl.Series(kind, found + lowest).cast(kept), kind), codes

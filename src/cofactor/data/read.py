@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from cofactor.data import behaviours, timestamps, values
-from cofactor.data.arrays import Array, gathered
+from cofactor.data.arrays import Array, gathered, room
 from cofactor.data.coded import coded_column, refuse_second_header, refuse_texts_for_nothing, streamed_ids
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Columns, Duplicates, Interactions, Reading
@@ -188,7 +188,7 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
             item_ids, item_codes, said = parts["item"].result()
             notes += said
             refuse_second_header(user_ids, user_codes, item_ids, item_codes, columns)
-            numbers = np.empty(len(user_codes), dtype=np.float32)
+            numbers = room(len(user_codes), np.float32)
             repeated = 0
             if count:
                 repeated = count_repeats(user_codes, item_codes, len(user_ids), len(item_ids), numbers.view(np.uint32))
@@ -234,7 +234,7 @@ def _streamed_times(table: Table, name: str, dates: str | None) -> tuple[Array, 
     if table.stream is None or (dates is not None and "%" in dates) or not dtype.is_integer() or dtype == pl.UInt64:
         return None
     rows, parts = table.stream(name)
-    numbers = gathered(rows, parts, np.empty(rows, dtype=np.int64))
+    numbers = gathered(rows, parts, room(rows, np.int64))
     return None if numbers is None else timestamps.from_integers(numbers, name, dates=dates)
 
 

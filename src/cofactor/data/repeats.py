@@ -36,13 +36,13 @@ def usual_policy(kind: Kind) -> Duplicates:
 def count_repeats(users: Array, items: Array, n_users: int, n_items: int, room: Array | None = None) -> int:
     """How many rows repeat the user and item of another one. O(n). ``room``: uint32 (n,), to be written over."""
     group = group_kernels()
-    starts = group.row_starts(users, n_users)
     if group.is_sorted(users):
-        return int(group.repeats(starts, items, n_items))
+        return int(group.repeats(group.row_starts(users, n_users), items, n_items))
     shift = max((n_users - 1).bit_length() - 9, 0)
     bits = (n_items - 1).bit_length()
     fits = room is not None and shift + bits <= 32
     packed: Any = room if fits else np.empty(len(users), dtype=np.uint64)
+    starts = group.block_starts(users, shift, ((n_users - 1) >> shift) + 1)
     group.pack(users, items, starts, shift, bits, packed)
     return int(group.packed_repeats(packed, starts, shift, bits, n_items))
 

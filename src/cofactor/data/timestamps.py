@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cofactor.data.arrays import Array, filled, is_plain
+from cofactor.data.arrays import Array, filled, group_kernels, is_plain
 from cofactor.data.written_dates import AN_ORDER, NO_DATES, ORDERS, by_form, either_order, parse
 from cofactor.errors import DataError
 
@@ -90,7 +90,7 @@ def from_integers(
     if not len(numbers):
         return numbers, None
     in_order = in_order or dates == NO_DATES
-    low, high = int(numbers.min()), int(numbers.max())
+    low, high = _extent(numbers)
     if in_order and high < ORDER_LIMIT:
         return numbers, None
     if low >= 19_000_101 and high <= 21_001_231 and (found := _from_digits(numbers)) is not None:
@@ -210,7 +210,10 @@ def _digits_year_last(numbers: Array, name: str, dates: str | None) -> tuple[Arr
 
 def far_times(times: Array) -> str | None:
     """What to say of times that probably stand for none: of 1970-01-01 or after 2100, where most are not."""
-    if len(times) < 10 or (int(times.min()) > DAY and int(times.max()) <= _YEAR_2100) or is_order(times):
+    if len(times) < 10:
+        return None
+    low, high = _extent(times)
+    if (low > DAY and high <= _YEAR_2100) or is_order(times):
         return None
     odd = (np.abs(times) <= DAY) | (times > _YEAR_2100)
     n = int(odd.sum())
@@ -221,6 +224,18 @@ def far_times(times: Array) -> str | None:
         f"{n:,} times are far from the others, such as {day} in row {int(np.argmax(odd)) + 1}: they may stand for none,"
         " and splits by time take them as they are"
     )
+
+
+def _extent(numbers: Array) -> tuple[int, int]:
+    """The lowest and the highest of whole numbers."""
+    if len(numbers) < _FEW:
+        return int(numbers.min()), int(numbers.max())
+    low, high = group_kernels().extent(numbers)
+    return int(low), int(high)
+
+
+_FEW = 1_000_000
+"""Below so many numbers two passes of NumPy are as fast as loading a kernel."""
 
 
 def _unit(lowest: Any, highest: Any, name: str) -> tuple[int, str]:

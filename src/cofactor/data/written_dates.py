@@ -182,7 +182,7 @@ def _written(text: pl.Series, present: pl.Series, name: str, dates: str | None) 
         raise DataError(f"row {row + 1} of column {name!r} is not a time like the others: {text[row]!r}")
     numbers = [part.cast(pl.Int64) for part in (a, b, c)]
     short = form == _YEAR_LAST and bool((c.str.len_chars() == 2).all())
-    order = dates if dates in ORDERS else _order_of(text, numbers, mark.drop_nulls()[0], short, name)
+    order = dates if dates in ORDERS else _one_order(text, numbers, mark, short, name)
     places = dict(zip(order, numbers))
     day, month, years = places["d"], places["m"], places["y"]
     frame = pl.DataFrame({"d": day, "m": month, "y": years, "h": hour.cast(pl.Int64).fill_null(0)})
@@ -215,6 +215,24 @@ def _written(text: pl.Series, present: pl.Series, name: str, dates: str | None) 
         raise DataError(f"row {row + 1} of column {name!r} is not a date{asked}: {text[row]!r}")
     guessed = dates is None and mark.drop_nulls()[0] != "."
     return found, f"times of column {name!r} are dates with {ORDERS[order]}" if guessed else None
+
+
+def _one_order(text: pl.Series, numbers: list[pl.Series], mark: pl.Series, short: bool, name: str) -> str:
+    """The order of all dates, each writing (01/02/2019, 01.02.2019) looked at by itself: people who write differently
+    may mean differently. DataError where the writings are not of one order, or one of them does not tell."""
+    orders: dict[str, str] = {}
+    for one in mark.drop_nulls().unique(maintain_order=True):
+        rows = (mark == one).fill_null(False)
+        orders[one] = _order_of(text.filter(rows), [part.filter(rows) for part in numbers], one, short, name)
+    if len(set(orders.values())) > 1:
+        shown = [
+            f"{text.filter((mark == one).fill_null(False))[0]!r} ({ORDERS[order]})" for one, order in orders.items()
+        ]
+        raise DataError(
+            f"the dates of column {name!r} are written in several ways, of different orders by their numbers:"
+            f" {' and '.join(shown)}; write ISO dates (2019-12-31), or say dates='dmy' or dates='mdy' for all of them"
+        )
+    return next(iter(orders.values()))
 
 
 def _order_of(text: pl.Series, numbers: list[pl.Series], mark: str, short: bool, name: str) -> str:

@@ -141,12 +141,23 @@ def repeats(starts: Array, items: Array, n_items: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def block_starts(codes: Array, shift: int, n_blocks: int) -> Array:
+    """Where each block of ``2 ** shift`` codes begins once the table is grouped by block: int64 (n_blocks + 1,)."""
+    starts = np.zeros(n_blocks + 1, dtype=np.int64)
+    for i in range(len(codes)):
+        starts[(codes[i] >> shift) + 1] += 1
+    for b in range(n_blocks):
+        starts[b + 1] += starts[b]
+    return starts
+
+
+@njit(cache=True, nogil=True)
 def pack(users: Array, items: Array, starts: Array, shift: int, bits: int, out: Array) -> None:
     """Bring rows together by blocks of ``2 ** shift`` users: so few blocks that each one's next place stays in cache.
 
     ``out`` gets, at the places of a block, the user's place in it times ``2 ** bits`` plus the item, in table order.
     """
-    cursor = starts[:-1][:: 1 << shift].copy()
+    cursor = starts[:-1].copy()
     mask = (1 << shift) - 1
     for i in range(len(users)):
         block = users[i] >> shift
@@ -158,28 +169,35 @@ def pack(users: Array, items: Array, starts: Array, shift: int, bits: int, out: 
 @njit(cache=True, nogil=True)
 def packed_repeats(packed: Array, starts: Array, shift: int, bits: int, n_items: int) -> int:
     """What :func:`repeats` counts, of the rows that :func:`pack` brought together."""
-    n_users, size = len(starts) - 1, 1 << shift
-    most = 0
-    for low in range(0, n_users, size):
-        most = max(most, starts[min(low + size, n_users)] - starts[low])
-    items, cursor = np.empty(most, dtype=np.int32), np.empty(size, dtype=np.int64)
+    size, most = 1 << shift, 0
+    for b in range(len(starts) - 1):
+        most = max(most, starts[b + 1] - starts[b])
+    items, cursor, ends = np.empty(most, dtype=np.int32), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
     seen = np.full(n_items, -1, dtype=np.int32)
     mask, found = (1 << bits) - 1, 0
-    for low in range(0, n_users, size):
-        high = min(low + size, n_users)
-        first = starts[low]
-        for u in range(low, high):
-            cursor[u - low] = starts[u] - first
-        for j in range(first, starts[high]):
+    for b in range(len(starts) - 1):
+        first, last = starts[b], starts[b + 1]
+        ends[:] = 0
+        for j in range(first, last):
+            ends[np.int64(packed[j]) >> bits] += 1
+        total = 0
+        for u in range(size):
+            cursor[u] = total
+            total += ends[u]
+            ends[u] = total
+        for j in range(first, last):
             pair = np.int64(packed[j])
             at = cursor[pair >> bits]
             cursor[pair >> bits] = at + 1
             items[at] = pair & mask
-        for u in range(low, high):
-            for j in range(starts[u] - first, starts[u + 1] - first):
+        start = 0
+        for u in range(size):
+            row = (b << shift) + u
+            for j in range(start, ends[u]):
                 item = items[j]
-                found += seen[item] == u
-                seen[item] = u
+                found += seen[item] == row
+                seen[item] = row
+            start = ends[u]
     return found
 
 
@@ -188,6 +206,15 @@ def mark(ids: Array, lowest: int, table: Array) -> None:
     """Set ``table[id - lowest]`` to 1 for every id."""
     for i in range(len(ids)):
         table[ids[i] - lowest] = 1
+
+
+@njit(cache=True, nogil=True)
+def extent(numbers: Array) -> tuple[Any, Any]:
+    """The lowest and the highest of some numbers (at least one), in one pass."""
+    low = high = numbers[0]
+    for i in range(len(numbers)):
+        low, high = min(low, numbers[i]), max(high, numbers[i])
+    return low, high
 
 
 @njit(cache=True, nogil=True)
