@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import numpy as np
 import pytest
 
@@ -13,6 +16,7 @@ from cofactor.model import Hyper  # noqa: E402
 from cofactor.models.torch.dot_product import FusedDot, dot_product_of  # noqa: E402
 from cofactor.models.torch.layers import Embedding, SigmoidRange, sigmoid_range  # noqa: E402
 from cofactor.models.torch.optim import Adam  # noqa: E402
+from cofactor.models.torch.side_effects import has_side_effects  # noqa: E402
 
 SIZES, K = (40, 25), 6
 
@@ -104,6 +108,127 @@ class Prints(Book):
         return super().forward(x)
 
 
+seen, found, calls = [], {}, 0
+steps = itertools.count()
+
+
+def noted(x):
+    seen.append(len(x))
+    return x
+
+
+class Global(Book):
+    def forward(self, x):
+        global calls
+        calls += 1
+        return super().forward(x)
+
+
+class Appends(Book):
+    def forward(self, x):
+        seen.append(len(x))
+        return super().forward(x)
+
+
+class Stores(Book):
+    def forward(self, x):
+        found["last"] = x
+        return super().forward(x)
+
+
+class Iterates(Book):
+    def forward(self, x):
+        next(steps)
+        return super().forward(x)
+
+
+class Waits(Book):
+    def forward(self, x):
+        time.sleep(0)
+        return super().forward(x)
+
+
+class Helped(Book):
+    """The effect is in a function that a method calls."""
+
+    def both(self, x):
+        return next(noted(o) for o in (x,))
+
+    def forward(self, x):
+        return super().forward(self.both(x))
+
+
+class Inner(Book):
+    """The effect is in a property of a part."""
+
+    class Part(Embedding):
+        @property
+        def rows(self):
+            return noted(self.weight)
+
+        def forward(self, x):
+            return self.rows[x]
+
+    def __init__(self):
+        super().__init__(Inner.Part)
+
+
+class Meter:
+    n = 0
+
+    def update(self, n):
+        self.n += n
+
+
+class Measured(Book):
+    """An object that is kept, and changes."""
+
+    def __init__(self):
+        super().__init__()
+        self.meter = Meter()
+
+    def forward(self, x):
+        self.meter.update(len(x))
+        return super().forward(x)
+
+
+def counting():
+    n = 0
+
+    class Nonlocal(Book):
+        def forward(self, x):
+            nonlocal n
+            n += 1
+            return super().forward(x)
+
+    return Nonlocal()
+
+
+class Helper(Book):
+    """Methods, a static one, a function, a loop and constants: all of it computes."""
+
+    scale = 5.5
+
+    @staticmethod
+    def pair(x):
+        return x[:, 0], x[:, 1]
+
+    def bias(self, *at):
+        return sum(table(a) for table, a in zip((self.ub, self.ib), at))
+
+    def forward(self, x):
+        u, i = self.pair(x)
+        res = (self.u(u) * self.i(i)).sum(1, keepdim=True)
+        return squashed(res + self.bias(u, i), high=self.scale * ONE)
+
+
+ONE = 1
+
+
+def squashed(x, high):
+    return torch.sigmoid(x) * float(high)
+
+
 class OtherWay(Book):
     """Items in the first column: the tables do not fit."""
 
@@ -125,6 +250,17 @@ def test_what_is_found():
     assert found == ("u.weight", "i.weight", "ub.weight", "ib.weight", (0.0, 5.5))
     assert dot_product_of(NoBias(), SIZES) == ("u.weight", "i.weight", None, None, None)
     assert dot_product_of(Parameters(), SIZES) == ("u", "i", "ub", None, (0.5, 5.5))
+    assert dot_product_of(Helper(), SIZES) == ("u.weight", "i.weight", "ub.weight", "ib.weight", (0.0, 5.5))
+
+
+@pytest.mark.parametrize("kind", [Global, Appends, Stores, Iterates, Waits, Helped, Inner, Measured, counting])
+def test_a_forward_with_side_effects_is_called_for_every_batch(kind):
+    module = kind()
+    assert has_side_effects(module)
+    assert dot_product_of(module, SIZES) is None
+    assert not seen
+    assert not found
+    assert calls == 0
 
 
 @pytest.mark.parametrize("kind", [Scaled, Clamped, Product, Drops, Counts, Keeps, Prints, OtherWay, More])

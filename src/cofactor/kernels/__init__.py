@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import event
 
 
 def usable(folder: Path) -> bool:
@@ -40,3 +42,25 @@ def _of_user() -> Path:
 
 
 cache_somewhere(Path(__file__).parent / "__pycache__", _of_user)
+
+
+class WithoutCollector(event.Listener):
+    """Python's collector of cycles rests while numba compiles: the compiler makes millions of small objects, and every
+    pass over them, and over all that PyTorch and pandas hold, is in vain."""
+
+    depth, was = 0, False
+
+    def on_start(self, event: Any) -> None:
+        if self.depth == 0:
+            self.was = gc.isenabled()
+            gc.disable()
+        self.depth += 1
+
+    def on_end(self, event: Any) -> None:
+        self.depth -= 1
+        if self.depth == 0 and self.was:
+            gc.enable()
+
+
+_events: Any = event
+_events.register("numba:compile", WithoutCollector())

@@ -21,6 +21,7 @@ except ImportError:
 
 from cofactor.notebook import (
     _attributes,
+    _blocks,
     _callbacks,
     _collab,
     _collections,
@@ -53,6 +54,7 @@ from cofactor.notebook import (
     _weights,
 )
 from cofactor.notebook._attributes import *
+from cofactor.notebook._blocks import *
 from cofactor.notebook._callbacks import *
 from cofactor.notebook._collab import *
 from cofactor.notebook._collections import *
@@ -88,6 +90,7 @@ _tensors.install()
 
 __all__: list[str] = []
 __all__ += _attributes.__all__
+__all__ += _blocks.__all__
 __all__ += _callbacks.__all__
 __all__ += _collab.__all__
 __all__ += _collections.__all__

@@ -26,6 +26,7 @@ from cofactor.notebook._tabular import (
     Categorify,
     Categorize,
     CategoryMap,
+    FillMissing,
     Normalize,
     Pipeline,
     RegressionSetup,
@@ -148,6 +149,9 @@ def _table_facts(ds: TabularPandas, dls: Any) -> dict[str, Any]:
                     "stds": {k: float(v) for k, v in p.stds.items()},
                 }
             )
+        elif isinstance(p, FillMissing):
+            filled = {str(k): float(v) for k, v in p.na_dict.items()}
+            procs.append({"kind": "FillMissing", "add_col": bool(p.add_col), "na_dict": filled})
         elif isinstance(p, RegressionSetup):
             procs.append({"kind": "RegressionSetup", "c": p.c})
         else:
@@ -227,6 +231,10 @@ def _proc(p: Mapping[str, Any]) -> Any:
         made = Categorize()
         made.vocab = _map(p["classes"], False)
         made.c = len(made.vocab)
+        return made
+    if p["kind"] == "FillMissing":
+        made = FillMissing(add_col=bool(p["add_col"]))
+        made.na_dict = dict(p["na_dict"])
         return made
     return Normalize(dict(p["means"]), dict(p["stds"])) if p["kind"] == "Normalize" else RegressionSetup(p["c"])
 

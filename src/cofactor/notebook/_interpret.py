@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from cofactor.notebook._keywords import takes, takes_its_own
+from cofactor.notebook._metrics import sklearn_function
 from cofactor.notebook._tabular import show
 
 __all__ = [
@@ -85,6 +86,17 @@ class ClassificationInterpretation(Interpretation):
         np.fill_diagonal(counts, 0)
         found = [(self.vocab[i], self.vocab[j], int(counts[i, j])) for i, j in zip(*np.where(counts >= min_val))]
         return sorted(found, key=lambda o: o[2], reverse=True)
+
+    def print_classification_report(self) -> None:
+        """Print precision, recall and F1 of each class (scikit-learn's report)."""
+        _, targs, decoded = self.learn.get_preds(dl=self.dl, with_decoded=True, act=self.act)
+        names = [str(v) for v in self.vocab]
+        t, d = targs.reshape(-1).long().numpy(), decoded.reshape(-1).long().numpy()
+        print(
+            sklearn_function("classification_report")(
+                t, d, labels=list(range(len(names))), target_names=names, zero_division=0
+            )
+        )
 
     def plot_confusion_matrix(
         self,

@@ -373,6 +373,11 @@ class DataLoaders:
             )
         return cls(*made, path=path, device=device or default_device())
 
+    @classmethod
+    def from_dblock(cls, dblock: Any, source: Any, path: Any = ".", bs: int = 64, **kwargs: Any) -> Any:
+        """What a :class:`DataBlock` makes of a source."""
+        return dblock.dataloaders(source, path=path, bs=bs, **kwargs)
+
     def __getitem__(self, at: int) -> Any:
         return self.loaders[at]
 

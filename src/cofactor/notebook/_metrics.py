@@ -380,7 +380,7 @@ def optim_metric(
     return best
 
 
-def _sklearn(name: str) -> Callable[..., Any]:
+def sklearn_function(name: str) -> Callable[..., Any]:
     """A function of ``sklearn.metrics`` that is imported when it is called."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -396,7 +396,7 @@ def _sklearn(name: str) -> Callable[..., Any]:
 
 def _by_class(name: str) -> Callable[..., AccumMetric]:
     def make(axis: int = -1, **kwargs: Any) -> AccumMetric:
-        return skm_to_fastai(_sklearn(name), axis=axis, **kwargs)
+        return skm_to_fastai(sklearn_function(name), axis=axis, **kwargs)
 
     return make
 
@@ -405,7 +405,7 @@ def _by_label(name: str) -> Callable[..., AccumMetric]:
     def make(thresh: float = 0.5, sigmoid: bool = True, average: str = "macro", **kwargs: Any) -> AccumMetric:
         activation = "sigmoid" if sigmoid else "no"
         return skm_to_fastai(
-            _sklearn(name), thresh=thresh, activation=activation, flatten=False, average=average, **kwargs
+            sklearn_function(name), thresh=thresh, activation=activation, flatten=False, average=average, **kwargs
         )
 
     return make
@@ -423,12 +423,12 @@ PrecisionMulti, RecallMulti = _by_label("precision_score"), _by_label("recall_sc
 
 
 def FBeta(beta: float, axis: int = -1, **kwargs: Any) -> AccumMetric:
-    return skm_to_fastai(_sklearn("fbeta_score"), axis=axis, beta=beta, **kwargs)
+    return skm_to_fastai(sklearn_function("fbeta_score"), axis=axis, beta=beta, **kwargs)
 
 
 def RocAuc(axis: int = -1, average: str = "macro", multi_class: str = "ovr", **kwargs: Any) -> AccumMetric:
     return skm_to_fastai(
-        _sklearn("roc_auc_score"),
+        sklearn_function("roc_auc_score"),
         axis=axis,
         activation="softmax",
         is_class=False,
@@ -441,13 +441,18 @@ def RocAuc(axis: int = -1, average: str = "macro", multi_class: str = "ovr", **k
 
 def RocAucBinary(axis: int = -1, average: str = "macro", **kwargs: Any) -> AccumMetric:
     return skm_to_fastai(
-        _sklearn("roc_auc_score"), axis=axis, activation="binarysoftmax", is_class=False, average=average, **kwargs
+        sklearn_function("roc_auc_score"),
+        axis=axis,
+        activation="binarysoftmax",
+        is_class=False,
+        average=average,
+        **kwargs,
     )
 
 
 def RocAucMulti(sigmoid: bool = True, average: str = "macro", **kwargs: Any) -> AccumMetric:
     return skm_to_fastai(
-        _sklearn("roc_auc_score"),
+        sklearn_function("roc_auc_score"),
         activation="sigmoid" if sigmoid else "no",
         is_class=False,
         flatten=False,
@@ -458,7 +463,7 @@ def RocAucMulti(sigmoid: bool = True, average: str = "macro", **kwargs: Any) -> 
 
 def APScoreBinary(axis: int = -1, average: str = "macro", **kwargs: Any) -> AccumMetric:
     return skm_to_fastai(
-        _sklearn("average_precision_score"),
+        sklearn_function("average_precision_score"),
         axis=axis,
         activation="binarysoftmax",
         is_class=False,
@@ -469,7 +474,7 @@ def APScoreBinary(axis: int = -1, average: str = "macro", **kwargs: Any) -> Accu
 
 def APScoreMulti(sigmoid: bool = True, average: str = "macro", **kwargs: Any) -> AccumMetric:
     return skm_to_fastai(
-        _sklearn("average_precision_score"),
+        sklearn_function("average_precision_score"),
         activation="sigmoid" if sigmoid else "no",
         is_class=False,
         flatten=False,
@@ -479,7 +484,7 @@ def APScoreMulti(sigmoid: bool = True, average: str = "macro", **kwargs: Any) ->
 
 
 def BrierScore(axis: int = -1, **kwargs: Any) -> AccumMetric:
-    return skm_to_fastai(_sklearn("brier_score_loss"), axis=axis, **kwargs)
+    return skm_to_fastai(sklearn_function("brier_score_loss"), axis=axis, **kwargs)
 
 
 def R2Score(sample_weight: Any = None) -> AccumMetric:

@@ -219,12 +219,28 @@ class Categorize(TabularProc):
 
     def __init__(self, vocab: Any = None, sort: bool = True, add_na: bool = False) -> None:
         self.vocab: Any = None if vocab is None else CategoryMap(vocab, sort=sort, add_na=add_na)
-        self.sort, self.add_na = sort, add_na
+        self.given, self.sort, self.add_na = vocab, sort, add_na
 
     def setups(self, to: Any) -> None:
         if self.vocab is None:
             self.vocab = CategoryMap(to.items[to.y_names[0]], strict=True)
         self.c = len(self.vocab)
+
+    def fresh(self) -> Categorize:
+        """As it was made."""
+        return Categorize(self.given, sort=self.sort, add_na=self.add_na)
+
+    def setup_items(self, values: Any) -> None:
+        """The classes are those of these values."""
+        if self.vocab is None:
+            self.vocab = CategoryMap(pd.Series(values), sort=self.sort, add_na=self.add_na, strict=True)
+        self.c = len(self.vocab)
+
+    def encode_item(self, o: Any) -> torch.Tensor:
+        return torch.tensor(self.vocab.o2i[o])
+
+    def decode_item(self, o: Any) -> Any:
+        return self.vocab[int(o)]
 
     def encodes(self, to: Any) -> None:
         for n in to.y_names:
@@ -248,6 +264,21 @@ class RegressionSetup(TabularProc):
     def setups(self, to: Any) -> None:
         if self.c is None:
             self.c = len(to.y_names)
+
+    def fresh(self) -> RegressionSetup:
+        """As it was made."""
+        return RegressionSetup(self.c)
+
+    def setup_items(self, values: Any) -> None:
+        """As many outputs as each of these values has numbers."""
+        if self.c is None:
+            self.c = int(np.size(values[0])) if values else 0
+
+    def encode_item(self, o: Any) -> torch.Tensor:
+        return torch.as_tensor(list(o) if isinstance(o, (L, tuple)) else o).float()
+
+    def decode_item(self, o: Any) -> Any:
+        return o
 
 
 class Normalize(TabularProc):

@@ -36,7 +36,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.dot_bias.loss import FAST, batch_loss
+from cofactor.kernels.dot_bias.loss import INNER, LEAN, batch_loss
 from cofactor.kernels.dot_bias.rows import catch_up, dot_of, gather_gradient, prefetch, settle, step, step_pair
 
 Array = NDArray[Any]
@@ -52,7 +52,7 @@ AHEAD = 8
 """How many ratings ahead the rows of a stratum are asked for."""
 
 
-@njit(error_model="numpy")
+@njit(nogil=True, **INNER)
 def unpacked(word: Any, base: Any) -> Any:
     """Row of the user, row of the item and rating of one word (kernels/dot_bias_strata.py packs them)."""
     rating = np.int32(word >> np.uint64(32)).view(np.float32)
@@ -63,10 +63,10 @@ def unpacked(word: Any, base: Any) -> Any:
     )
 
 
-@njit(error_model="numpy")
-def _ask(words: Array | None, at: int, base: Any, w: Array, ms: Array) -> None:
+@njit(nogil=True, **INNER)
+def _ask(words: Array, at: int, base: Any, w: Array, ms: Array) -> None:
     """Prefetch the rows of the tables that the rating a little after ``at`` of a stratum needs."""
-    if words is not None and at + AHEAD < len(words):
+    if at + AHEAD < len(words):
         u, i, _ = unpacked(words[at + AHEAD], base)
         for one in (np.int64(u), np.int64(i)):
             for j in range(0, w.shape[1], 16):
@@ -84,7 +84,7 @@ def schedule(lr: Array, mom: Array, wd: float, b2: float, t: int) -> Array:
     return np.stack([mom, lr / (1 - mom**steps), 1 / np.sqrt(1 - b2**steps), decay])
 
 
-@njit(inline="always")
+@njit(nogil=True, **INNER)
 def advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real, root: Real, decay: Real) -> None:
     """Add step ``now`` to the sums of every earlier step."""
     lo = clock[2]
@@ -106,7 +106,7 @@ def advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real,
     past[3, now] = 0.0
 
 
-@njit(inline="always")
+@njit(nogil=True, **INNER)
 def settle_all(
     lo: int,
     hi: int,
@@ -133,7 +133,7 @@ def settle_all(
             catch_up(w, ms, mask, row, side, shrink, s0, q, tiny, km, ks, lanes)
 
 
-@njit(inline="always")
+@njit(nogil=True, **INNER)
 def begin(past: Array, clock: Array) -> None:
     """A new ``past``, when every row is up to date."""
     clock[1] = 0
@@ -145,13 +145,13 @@ def begin(past: Array, clock: Array) -> None:
     past[4, 0] = 1.0
 
 
-@njit(inline="always")
+@njit(nogil=True, **INNER)
 def is_full(past: Array, clock: Array) -> bool:
     """Whether the next step must begin a new ``past``."""
     return bool(clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < FAINT)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, **LEAN)
 def flush(
     clock: Array,
     past: Array,
@@ -186,7 +186,7 @@ def scratch(bs: int, lanes: int) -> Any:
     )
 
 
-@njit(inline="always")
+@njit(nogil=True, **INNER)
 def batch(
     words: Array | None,
     start: int,
@@ -245,7 +245,8 @@ def batch(
                 shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
                 settle(w, ms, mask, one, side, shrink, s0, q, tiny, lanes)
         z[b] = dot_of(w, u, w, i, lanes)
-        _ask(words, start + b, base, w, ms)
+        if words is not None:
+            _ask(words, start + b, base, w, ms)
     mean = batch_loss(z[:bs], y[:bs], e[:bs], whole, loss, lo, hi, ranged)
     scalars = (
         np.float32(1.0 - b1),
@@ -274,7 +275,7 @@ def batch(
     return mean
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, **LEAN)
 def train(
     rows: Array,
     users: Array,

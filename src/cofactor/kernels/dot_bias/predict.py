@@ -8,14 +8,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.dot_bias.loss import FAST, sigmoid
+from cofactor.kernels.dot_bias.loss import LEAN, sigmoid
 from cofactor.kernels.dot_bias.rows import dot_of
 
 Array = NDArray[Any]
 Real = Any
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, **LEAN)
 def predict(
     users: Array,
     items: Array,
@@ -45,7 +45,7 @@ def predict(
             out[n] = low + width * sigmoid(out[n])
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, **LEAN)
 def squash(z: Array, lo: Real, hi: Real) -> None:
     """``lo + (hi - lo) * sigmoid(z)`` in place; ``z`` float32 (n,)."""
     low, width = np.float32(lo), np.float32(hi - lo)

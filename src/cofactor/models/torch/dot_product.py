@@ -2,10 +2,10 @@
 computes, however it is written, and trained by the kernel of ``dot-bias`` in place of autograd.
 
 :func:`dot_product_of` gives the module weights drawn at random and compares its outputs with the formula: the same
-function of its tables has the same value everywhere. A module with a hook, a buffer, dropout, further parameters, a
-print or an attribute that changes when it is called is left to autograd. The module and its optimizer stay what
-everybody reads: numbers are copied into the kernel's arrays when a run of batches begins, and back at
-:meth:`FusedDot.flush`.
+function of its tables has the same value everywhere. A module with a hook, a buffer, dropout or further parameters is
+left to autograd, and so is one whose ``forward`` may do more than compute (``side_effects.py``). The module and its
+optimizer stay what everybody reads: numbers are copied into the kernel's arrays when a run of batches begins, and back
+at :meth:`FusedDot.flush`.
 
 This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
 """
@@ -31,6 +31,7 @@ from cofactor.models.dot_bias.table import aligned, stride_of
 from cofactor.models.torch.fold_in import tables
 from cofactor.models.torch.lazy import readable
 from cofactor.models.torch.optim import AdamRun
+from cofactor.models.torch.side_effects import has_side_effects
 from cofactor.models.torch.stepper import flat_output, own_rng, seed_rng, threads_for
 
 Array = NDArray[Any]
@@ -63,6 +64,8 @@ def dot_product_of(module: nn.Module, sizes: tuple[int, int]) -> DotProduct | No
     if not all(_usual(p) for p in parameters.values()) or any(len(p) not in sizes for p in parameters.values()):
         return None
     if any(getattr(m, h, None) for m in module.modules() for h in HOOKS) or min(sizes) < 2:
+        return None
+    if has_side_effects(module):
         return None
     said, before = io.StringIO(), _attributes(module)
     with _put_back(module):

@@ -113,6 +113,10 @@ class EmbeddingDotBias(Module):
         table = self.i_weight if is_item else self.u_weight
         return table.weight.detach()[self._index(arr, is_item)].cpu()
 
+    def _get_idx(self, entities: Sequence[Any], is_item: bool = True) -> Tensor:
+        """The rows of these items (or users) in the tables, under the name that notebooks call."""
+        return self._index(entities, is_item).cpu()
+
     def _index(self, arr: Sequence[Any], is_item: bool) -> Tensor:
         if self.classes is None:
             raise AttributeError("this model knows no ids; make it with EmbeddingDotBias.from_classes")
