@@ -140,6 +140,7 @@ def test_a_name_is_found_among_very_many():
     assert "'Title number 7 of many (1957)'" in did_you_mean("number 7 of many", names)
 
 
+@settings(deadline=None)
 @given(st.lists(text, max_size=12, unique=True), st.booleans(), st.data())
 def test_packed_texts_that_are_in_order_and_others(texts: list[str], shuffled: bool, data: st.DataObject) -> None:
     """The checks of many texts at once, against a plain reference."""

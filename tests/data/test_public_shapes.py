@@ -580,3 +580,49 @@ def test_many_columns_without_names(tmp_path: Path) -> None:
         cf.read(put(tmp_path, text, "train.txt"))
     found = cf.read(put(tmp_path, text, "train.txt"), user=1, item=2, rating=0)
     assert (found.n_users, found.n_items, found.kind) == (30, 20, "ratings")
+
+
+@pytest.mark.parametrize(
+    ("header", "yes", "no"),
+    [
+        ("feedback", "like", "dislike"),
+        ("liked", "TRUE", "FALSE"),
+        ("is_recommended", "yes", "no"),
+        ("reaction", "Like", "Skip"),
+    ],
+)
+def test_what_says_no_is_not_one_more_thing_that_was_liked(tmp_path: Path, header: str, yes: str, no: str) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{yes if v > 2 else no},{t}", f"user_id,item_id,{header},ts")
+    found = cf.read(put(tmp_path, text))
+    check(found, [row for row in STARS if row[2] > 2], "events", value=False, within=0)
+    weighed = cf.read(
+        tmp_path / "table.csv",
+        behaviour=header,
+        weights={yes.replace("TRUE", "true"): 1, no.replace("FALSE", "false"): -1},
+    )
+    assert set(weighed.values.tolist()) == {1.0, -1.0}
+    assert len(weighed) == len(STARS)
+    text = text.replace(no, "play").replace("feedback", "what")
+    if header == "feedback":
+        assert any(
+            "'what' says what happened: behaviour='what' uses it" in n for n in cf.read(put(tmp_path, text)).notes
+        )
+
+
+def test_lists_of_items_are_no_matrix(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for first in ("({u},{i})", "{u}"):  # test items beside a pair, the best for a user
+        rows = [[first.format(u=u, i=u % 7), *map(str, rng.permutation(4000)[:40])] for u in range(50)]
+        with pytest.raises(DataError, match=r"lists of items .* and no matrix of ratings.*wide=True"):
+            cf.read(put(tmp_path, "\n".join("\t".join(row) for row in rows), "lists.tsv"))
+
+
+def test_names_that_are_in_another_encoding(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%Y/%m/%d')}", "顧客ID,商品ID,評価,購入日")
+    path = put(tmp_path, text.encode("cp932"))
+    with pytest.raises(DataError, match=r"names may be in another encoding than latin-1: .*cp932"):
+        cf.read(path)
+    check(cf.read(path, encoding="cp932"), STARS, "ratings", within=DAY)
+    for header in ("사용자ID,상품ID,평점,날짜", "N° client,Réf. produit,Évaluation,Date d'achat"):
+        text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%Y-%m-%d')}", header)
+        check(cf.read(put(tmp_path, text)), STARS, "ratings", within=DAY)

@@ -28,8 +28,15 @@ _BACK = frozenset(
     ]
 )
 """Behaviours that take something back or say no: they count 0 unless they are given a weight."""
-_NOT_TAKEN, _TAKEN = frozenset(("0", "00", "false")), frozenset(("1", "10", "true"))
+_NOT_TAKEN = frozenset(("0", "00", "false", "no", "f", "n"))
+_TAKEN = frozenset(("1", "10", "true", "yes", "t", "y"))
 """What stands in a column that says whether something that was shown was taken, without its marks (0.0 is 00)."""
+
+
+def says_no(values: pl.Series) -> bool:
+    """Whether some of the few texts of a column take something back or say no."""
+    texts = values.drop_nulls().unique().to_list()
+    return bool(_BACK & {"".join(c for c in text.lower() if c.isalnum()) for text in texts})
 
 
 def check_weights(weights: Any) -> dict[str, float] | None:

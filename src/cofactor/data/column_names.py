@@ -33,15 +33,21 @@ _KNOWN = {
 _ABROAD = {
     "user": """benutzer benutzer_id nutzer kunde kunden_id kunden_nr kundennummer usuario id_usuario cliente id_cliente
         utilisateur id_utilisateur id_client utente gebruiker klant klant_id użytkownik klient 用户 用户id 用户编号
-        ユーザー ユーザーid пользователь клиент""",
+        ユーザー ユーザーid 顧客 顧客id 顧客コード 会員 会員id пользователь клиент 사용자 사용자id 고객 고객id 회원
+        회원id kundenr código_cliente codigo_cliente cod_cliente n_client no_client code_client numéro_client
+        numero_client codice_cliente""",
     "item": """artikel artikel_id artikel_nr artikelnummer produkt produkt_id articulo artículo articolo producto
         id_producto produto produit id_produit prodotto pelicula película livre libro buch livro 商品 商品id 物品 物品id
         电影 电影id 图书 图书id 歌曲 歌曲id
-        アイテム 映画 товар фильм книга""",
+        アイテム 映画 商品コード 商品番号 商品名 商品名称 товар фильм книга 상품 상품id 상품명 아이템 영화 영화id
+        artikelnr artikelbezeichnung código_producto codigo_producto cod_producto réf_produit ref_produit
+        référence_produit code_produit réf_article ref_article code_article codice_prodotto codice_articolo""",
     "rating": """bewertung calificacion calificación puntuacion puntuación valoracion valoración note voto valutazione
         avaliacao avaliação nota beoordeling ocena 评分 打分 評価 оценка рейтинг menge anzahl cantidad quantite quantité
-        quantita quantità quantidade aantal 数量 количество""",
-    "time": """datum zeit zeitstempel fecha horodatage 时间 日期 评论时间 時間 日時 дата время""",
+        quantita quantità quantidade aantal 数量 количество évaluation 평점 별점 수량""",
+    "time": """datum zeit zeitstempel fecha horodatage 时间 日期 评论时间 時間 日時 購入日 購入日時 注文日 дата
+        время 날짜 일시 시간 bestelldatum kaufdatum fecha_compra fecha_de_compra date_achat date_d_achat
+        date_de_commande""",
 }
 """The same in other languages; these come last."""
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -64,7 +70,8 @@ _WORDS = {
 }
 _STEMS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
 """Words by which a column is known that has others in its name too, such as ``beer_rating``."""
-_TAKEN = "click clicked is_click is_clicked clk click_label converted conversion is_purchased purchased bought"
+_TAKEN = """click clicked is_click is_clicked clk click_label converted conversion is_purchased purchased bought liked
+    is_liked is_like like recommended is_recommended recommend voted_up thumbs_up"""
 OUTCOMES = tuple(_TAKEN.split())
 """Names of a column that is 0 where something was only shown and 1 where it was taken, the widest first."""
 _FACTS = """age gender sex city state country region zip location lat lon latitude longitude segment type agent group
@@ -132,10 +139,15 @@ def says_taken(name: str) -> bool:
     return plain_name(name) in {plain_name(one) for one in OUTCOMES}
 
 
+_YES_NO = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
+
+
 def _two_valued(values: pl.Series) -> bool:
     present = values.drop_nulls()
     if values.dtype == pl.Boolean:
         return len(present) > 0
+    if values.dtype == pl.String:
+        return set(present.str.to_lowercase().unique().to_list()) in _YES_NO
     return (
         values.dtype.is_numeric() and len(present) > 0 and present.cast(pl.Float64).unique().sort().to_list() == [0, 1]
     )

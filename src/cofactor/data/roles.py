@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from cofactor.data.behaviours import says_no
 from cofactor.data.column_contents import (
     contents_of,
     counts_rows,
@@ -90,7 +91,13 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             if happened is not None:  # what happened says more than how many of it
                 chosen.pop("rating", None)
             elif "rating" not in chosen and (happened := outcome_of(table.sample, free)) is not None:
-                reason += f"; {happened} = 0 is taken as shown alone, and left out"
+                zero = "no" if table.sample[happened].dtype == pl.String else "0"
+                reason += f"; {happened} = {zero} is taken as shown alone, and left out"
+            elif match is None and (deeds := _deeds(table.sample, free)) is not None:
+                if says_no(table.sample[deeds]):  # a dislike is not one more thing that was liked
+                    happened = deeds
+                else:
+                    reason += f"; {deeds!r} says what happened: behaviour={deeds!r} uses it"
             elif match is not None and table.sample[match].dtype.is_integer():
                 reason += f"; {match!r} says in numbers what happened: behaviour={match!r} with weights={{...}} uses it"
         free = [name for name in table.names if name not in chosen.values() and name != happened]
@@ -108,6 +115,12 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             f"behaviour = {happened!r}" if table.headed else f"behaviour = column {table.names.index(happened)}"
         )
     return Roles(chosen, happened, f"columns guessed: {', '.join(guessed)}{reason}" if guessed else None)
+
+
+def _deeds(sample: pl.DataFrame, free: Sequence[str]) -> str | None:
+    """The one column of which the texts are things that people do, such as like and dislike, whatever its name."""
+    found = [name for name in free if is_behaviour(sample[name]) and says_what_happened(sample[name])]
+    return found[0] if len(found) == 1 else None
 
 
 def _time_of(sample: pl.DataFrame, free: Sequence[str], chosen: Mapping[str, str]) -> str | None:
@@ -171,6 +184,12 @@ def _complete(table: Table, chosen: dict[str, str], behaviour: str | None) -> No
             f"cannot tell which column of {table.label} is the {missing[0]}; there are: {_listed(table.names)};"
             f" name it with {missing[0]}=... (on the command line --{missing[0]} NAME)"
             + (", or say wide=True (--wide) if each item has a column of its own" if wide else "")
+            + (
+                "; the text is not UTF-8, and its names may be in another encoding than latin-1: encoding=..."
+                " (--encoding) such as cp932, gb18030, cp949, cp1251"
+                if any(note.startswith("encoding: not UTF-8") for note in table.notes)
+                else ""
+            )
         )
 
 

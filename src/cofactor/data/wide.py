@@ -31,10 +31,24 @@ def looks_wide(table: Table) -> bool:
         return False
     body = table.sample.select(rest)
     if not table.headed:
+        if len(rest) >= 10 and _lists_of_ids(body):
+            raise DataError(
+                f"{table.label} has {len(rest)} columns of whole numbers after the first, of which none comes twice"
+                " in a row: these are lists of items (the best for a user, or test items) and no matrix of ratings;"
+                " give the table that has a row for each user and item, or say wide=True (--wide) if they are ratings"
+            )
         return len(rest) >= 10
     numbered = sum(name.strip().isdecimal() for name in rest) > 0.6 * len(rest)
     found = _distinct(body)
     return len(found) > 1 and (numbered or (len(found) <= GRID and _mixed(body)))
+
+
+def _lists_of_ids(body: pl.DataFrame) -> bool:
+    """Whether all rows are full of whole numbers that differ from each other: ids of items, since grades come again."""
+    if len(body) < 2 or any(not column.dtype.is_integer() or column.null_count() for column in body.get_columns()):
+        return False
+    cells = np.sort(body.to_numpy(), axis=1)
+    return bool((cells[:, 1:] != cells[:, :-1]).all())
 
 
 def _distinct(body: pl.DataFrame) -> Any:
