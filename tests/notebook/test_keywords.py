@@ -118,6 +118,15 @@ def test_loaders_refuse_what_they_do_not_know(name: str, learn: Any) -> None:
         public()[name](learn.dls.train_ds, bs=4, shufle=True)
 
 
+def test_what_makes_loaders_item_by_item_refuses_what_it_does_not_know() -> None:
+    block = notebook.DataBlock(getters=[notebook.ItemGetter(0), notebook.ItemGetter(1)])
+    rows = [(1, 2.0), (2, 3.0)] * 10
+    assert len(notebook.DataLoaders.from_dblock(block, rows, bs=4).train) == 4
+    for make in (block.dataloaders, lambda o, **kw: notebook.DataLoaders.from_dblock(block, o, **kw)):
+        with pytest.raises(TypeError, match="shufle"):
+            make(rows, bs=4, shufle=True)
+
+
 def test_every_method_of_what_a_notebook_holds_refuses_an_unknown_keyword(learn: Any) -> None:
     held = {
         "learn": learn,
@@ -128,7 +137,7 @@ def test_every_method_of_what_a_notebook_holds_refuses_an_unknown_keyword(learn:
         "learn.opt": learn.opt,
         "interpretation": notebook.Interpretation.from_learner(learn),
     }
-    loader = {"new", "test_dl", "dataloaders", "from_csv", "from_dsets", "from_df"}
+    loader = {"new", "test_dl", "dataloaders", "from_csv", "from_dsets", "from_df", "from_dblock"}
     seen = 0
     for place, thing in held.items():
         for name in dir(type(thing)):

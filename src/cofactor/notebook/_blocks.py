@@ -250,10 +250,24 @@ class Datasets(_Split):
     """Tuples: an item through each list of ``tfms`` in turn. The first ``n_inp`` elements are inputs."""
 
     def __init__(
-        self, items: Any = None, tfms: Any = None, tls: Any = None, n_inp: int | None = None, dl_type: Any = None,
-        **kwargs: Any,
-    ) -> None:  # fmt: skip
-        made = tls or [TfmdLists(items, t, **kwargs) for t in ([None] if tfms is None else list(tfms))]
+        self,
+        items: Any = None,
+        tfms: Any = None,
+        tls: Any = None,
+        n_inp: int | None = None,
+        dl_type: Any = None,
+        use_list: bool | None = None,
+        do_setup: bool = True,
+        split_idx: int | None = None,
+        train_setup: bool = True,
+        splits: Any = None,
+        types: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        made = tls or [
+            TfmdLists(items, t, use_list, do_setup, split_idx, train_setup, splits, types, verbose)
+            for t in ([None] if tfms is None else list(tfms))
+        ]
         self.tls, self.kind = L(made, use_list=True), dl_type
         self.n_inp = max(1, len(self.tls) - 1) if n_inp is None else n_inp
 
