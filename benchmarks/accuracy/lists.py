@@ -198,8 +198,7 @@ def row(line: Line, found: dict[str, Any]) -> tuple[str, ...]:
 
 ABOUT = """Every model at its defaults, every setting chosen inside the training rows; all items that a user has not in
 training are ranked, and every test row counts. "Without the last 2": trained without them; the last but one is known
-when the list is made. `auto-ranking` chooses by rows of three quarters of the scale up: on ml-100k, where every row
-counts here, that is another aim. Processor seconds are those of the fit, the choice of settings included."""
+when the list is made. Processor seconds are those of the fit, the choice of settings included."""
 
 
 def page(rows: list[tuple[str, ...]], missing: list[str]) -> str:

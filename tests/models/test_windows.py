@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from cofactor.data import splits
 from cofactor.data.interactions import Interactions
-from cofactor.models.base.windows import ranking_windows, rows_of_users
+from cofactor.models.base.windows import comes_next, ranking_windows, rows_of_users
 from toys import interactions, noise
 
 DAY = 86_400
@@ -46,6 +47,15 @@ def test_the_future_where_there_are_times() -> None:
     assert len(plain) == 3
     assert all(one.how.startswith("random: 20%") for one in plain)
     assert len({one.valid.items.tobytes() for one in plain}) == 3
+
+
+def test_what_comes_next_is_one_row_of_each_user_the_last() -> None:
+    data = noise(80, 50, 0.3)
+    timed = data.replace(times=np.random.default_rng(0).integers(0, 100, len(data)) * DAY + 1_500_000_000)
+    assert comes_next(splits.leave_last(timed))
+    assert not comes_next(splits.leave_last(timed, 2))
+    assert not comes_next(splits.temporal(timed, 0.02))
+    assert not comes_next(rows_of_users(data, 0.01, 80, 0))
 
 
 def _last(data: Interactions) -> int:

@@ -133,6 +133,26 @@ def test_the_future_is_held_out_where_there_are_times() -> None:
         inner_splits(plain.take(np.arange(9)), "ranking", 0)
 
 
+def test_of_the_last_row_of_each_user_every_one_counts_however_it_was_rated() -> None:
+    rows = noise(60, 40, 0.3)
+    times = np.arange(len(rows))
+    numbered = rows.replace(times=times - np.repeat(rows.by_user.indptr[:-1], rows.by_user.counts), kind="ratings")
+    timed = numbered.replace(times=np.random.default_rng(1).permutation(times) * DAY + 1_500_000_000)
+    grades = np.random.default_rng(0).integers(1, 6, len(rows)).astype(np.float32)
+
+    def reached(data: Interactions, relevant: float | None) -> tuple[float, str]:
+        pool = ["popular", "item-cosine"]
+        found = choose(data.replace(values=grades), "ranking", candidates=pool, relevant=relevant).frame
+        return found["value"].to_list()[1], found["held_out"][0]
+
+    of_all, how = reached(numbered, None)
+    assert "every row counts" in how
+    assert of_all == reached(numbered, 1.0)[0] != reached(numbered, 4.0)[0]
+    by_threshold, how = reached(timed, None)
+    assert "every row counts" not in how
+    assert by_threshold == reached(timed, 4.0)[0] != reached(timed, 1.0)[0]
+
+
 def test_recent_forms_of_popular_are_candidates_where_time_is_long_enough() -> None:
     names = auto_candidates("ranking", clicks(times=True))
     assert names[0] == "popular"

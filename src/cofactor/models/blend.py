@@ -30,7 +30,7 @@ from cofactor.models.base.history_ranker import ScoresAsState
 from cofactor.models.base.mixing import NEAR, Standing, bagged, joined, mix, ndcg_of, standing_of
 from cofactor.models.base.solve import SolveStepper
 from cofactor.models.base.stored_rows import LATER, csr_state, stored_csr
-from cofactor.models.base.windows import FUTURE, PART, WINDOWS, measured_users, ranking_windows
+from cofactor.models.base.windows import FUTURE, PART, WINDOWS, comes_next, measured_users, ranking_windows
 from cofactor.models.specs import parse_spec
 from cofactor.train.fit_model import fit_model
 
@@ -61,7 +61,10 @@ class BlendConfig:
     held_out: str = option(
         "auto", "auto: the future where there are times, else random rows of some users; random: such rows in any case"
     )
-    relevant: float | None = option(None, "held-out ratings from this one up are relevant; none: from the median up")
+    relevant: float | None = option(
+        None,
+        "held-out ratings from this one up are relevant; none: from the median up, or all where each user's last is",
+    )
     n: int = option(10, "length of the lists that weights are chosen for")
     rounds: int = option(20, "steps of the greedy selection")
     half_life: float = option(0.0, "days after which a row counts half, in the models that know it; 0: their own")
@@ -288,7 +291,7 @@ def chosen_weights(data: Interactions, c: BlendConfig, seed: int, configs: dict[
 def standing(window: Split, data: Interactions, c: BlendConfig, seed: int, configs: dict[str, Any]) -> Standing | None:
     """How the models, trained on the first part of a window, list the second; None where nobody has rows in both."""
     train, good = window.train, window.valid
-    if data.kind == "ratings":
+    if data.kind == "ratings" and not (c.relevant is None and comes_next(window)):
         floor = float(np.median(data.values)) if c.relevant is None else c.relevant
         good = good.take(good.values >= floor)
     known = np.bincount(train.users, minlength=data.n_users) > 0

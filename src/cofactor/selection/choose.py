@@ -25,7 +25,7 @@ from cofactor.fitting.estimate import table_size
 from cofactor.model import ChoosesSettings, TableSize, Task
 from cofactor.models import REGISTRY
 from cofactor.models.base.mixing import mixture, standing_of
-from cofactor.models.base.windows import measured_users, ranking_windows
+from cofactor.models.base.windows import comes_next, measured_users, ranking_windows
 from cofactor.models.specs import spec_text
 from cofactor.recommend.fitted import TRIALS
 from cofactor.selection.budget import counted, memory_limit
@@ -116,7 +116,8 @@ def choose(
 
     Rating models are measured on a random tenth of the rows; rankers on the future where there are times (the last
     tenth by time, or each user's last row: ``cofactor.split.auto``), else on a random fifth of each user's rows, on
-    5,000 users at most.
+    5,000 users at most. ``relevant``: from which rating on a row is; not given: as in ``evaluate``, but of each user's
+    last row every one: it is what came next.
 
     What is tried is planned beforehand from *counted* work, so that neither load nor a cold start changes the choice:
     the simplest (``bias``, ``popular``), the cheapest of each family, then the rest, cheapest first, as far as
@@ -153,6 +154,9 @@ def choose(
     )
     parts = [_sampled(one, task, plan.share, measured, seed) for one in windows[-plan.windows :]]
     how = parts[-1].how if len(parts) == 1 else f"{len(parts)} times; the last: {parts[-1].how}"
+    graded = task == "ranking" and threshold(data, None) is not None
+    if relevant is None and graded and all(comes_next(part) for part in parts):
+        relevant, how = float(data.range[0]), f"{how}; every row counts, however it was rated"
     protocol = EvaluationProtocol(threshold(data, relevant))
     trial = _Trial(parts, target, how, protocol, seed, fit or default_fit(False), clock)
     table = [trial.line(one, plan.skipped.get(k, "")) for k, one in enumerate(pool)]

@@ -49,6 +49,12 @@ def ranking_windows(
     return found[-min(math.ceil(ENOUGH / users), len(found)) :]
 
 
+def comes_next(window: Split) -> bool:
+    """Whether one row of each user is held out, the last: what they took next, which every such row is, however it was
+    rated."""
+    return window.how.startswith("leave last") and bool(np.bincount(window.valid.users).max(initial=0) <= 1)
+
+
 def held_out_futures(data: Interactions, n: int, share: float, last: int | float = 1) -> list[Split]:
     """``n`` splits at most that hold out the future, the latest last: windows of time, a share of the rows each, or
     each user's ``last`` rows, then those before them. Empty where the data have no future: no times, say."""
