@@ -69,9 +69,10 @@ def _local_reg(work: Work, data: Prepared, weights: Weights, k: int, c: EaseConf
     put_gram(work, data, "inner", left, sizes)
     regs = regs_of(np.array(take(data.folder, "inner-gram-diagonal")))
     part = np.array(take(data.folder, "held-part"))
-    trials = regress(work, data, "inner", sizes, k, SHRINK, [(reg, c.dropout) for reg in regs], part)
+    trials = dict(zip(regs, regress(work, data, "inner", sizes, k, SHRINK, [(reg, c.dropout) for reg in regs], part)))
     users, seen, wanted = np.array(take(data.folder, "held-users")), *(_csr(data, n, w) for w in ("seen", "wanted"))
-    return best_reg(InnerSplit(seen, users, seen, wanted), part, n, zip(regs, trials, strict=True))
+    split = InnerSplit(seen, users, seen, wanted)
+    return best_reg(split, part, n, regs, lambda some: [trials[reg] for reg in some])
 
 
 def _csr(data: Prepared, n_cols: int, what: str) -> CSR:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -184,10 +184,11 @@ def chosen_reg(rows: CSR, k: int, c: EaseConfig, rng: np.random.Generator, worth
     matrix = sparse_gram(by_length(split.rows), gram_entries(split.rows))
     diagonal = diagonal_of(matrix)
     near, count = neighbours_of(matrix, k, SHRINK, part)
-    regs = regs_of(diagonal)
-    several = np.stack([penalties(diagonal, reg, c.dropout) for reg in regs])
-    trials = zip(regs, ridge_each(matrix, near, count, several), strict=True)
-    return best_reg(split, part, rows.n_cols, trials)
+
+    def regressed(some: list[float]) -> Iterable[CSR]:
+        return ridge_each(matrix, near, count, np.stack([penalties(diagonal, reg, c.dropout) for reg in some]))
+
+    return best_reg(split, part, rows.n_cols, regs_of(diagonal), regressed)
 
 
 def part_of(n_items: int, rng: np.random.Generator) -> Array:
@@ -201,16 +202,27 @@ def regs_of(diagonal: Array) -> list[float]:
     return [step * mean for step in LOCAL_REGS]
 
 
-def best_reg(split: InnerSplit, part: Array, n_items: int, trials: Iterable[tuple[float, CSR]]) -> float:
-    """The penalty whose weights rank the held-out entries best among the items ``part``."""
+def best_reg(
+    split: InnerSplit, part: Array, n_items: int, regs: list[float], regressed: Callable[[list[float]], Iterable[CSR]]
+) -> float:
+    """The penalty of ``regs`` (ascending) whose weights rank the held-out entries best among the items ``part``.
+
+    ``regressed``: penalties -> the weights with each. Three in the middle are tried; while the best is the lowest or
+    the highest of those tried, the next one on that side is too. Of equal ones the highest is taken.
+    """
     place = np.full(n_items, -1, dtype=np.int32)
     place[part] = np.arange(len(part), dtype=np.int32)
     some = _among(split, place, len(part))
-    best = (-1.0, float("nan"))
-    for reg, weights in trials:
-        scores = times(split.seen.take(some.users), weights)[:, part]
-        best = max(best, (inner_ndcg(some, scores[None], np.ones(1)), reg))
-    return best[1]
+    first = max(len(regs) // 2 - 2, 0)
+    found: dict[int, float] = {}
+    wanted = list(range(first, min(first + 3, len(regs))))
+    while wanted:
+        for at, weights in zip(wanted, regressed([regs[at] for at in wanted]), strict=True):
+            scores = times(split.seen.take(some.users), weights)[:, part]
+            found[at] = inner_ndcg(some, scores[None], np.ones(1))
+        best = max(found, key=lambda at: (found[at], at))
+        wanted = [at for at in (best - 1, best + 1) if 0 <= at < len(regs) and at not in found]
+    return regs[best]
 
 
 def _among(split: InnerSplit, place: Array, n: int) -> InnerSplit:

@@ -79,11 +79,19 @@ def neighbours_of(gram: CSR, k: int, shrink: float, among: Array | None = None) 
     n = gram.n_rows
     near, count = np.zeros((n, width_of(k, n)), dtype=np.int32), np.zeros(n, dtype=np.int64)
     diagonal = diagonal_of(gram)
-    over_rows(lambda a, b: nearest_items(a, b, gram, diagonal, shrink, near, count), gram.indptr)
-    if among is not None:
-        chosen = np.zeros(n, dtype=np.bool_)
-        chosen[among] = True
-        count[~chosen] = 0
+
+    def of_items(first: int, last: int) -> None:
+        nearest_items(first, last, gram, diagonal, shrink, near, count)
+
+    def of_some(first: int, last: int) -> None:
+        for item in chosen[first:last].tolist():
+            of_items(item, item + 1)
+
+    if among is None:
+        over_rows(of_items, gram.indptr)
+    else:
+        chosen = np.asarray(among)
+        over_rows(of_some, np.concatenate([[0], np.cumsum(gram.counts[chosen])]))
     return near, count
 
 
