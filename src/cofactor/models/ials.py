@@ -39,6 +39,8 @@ LANES = 16
 NO_ROWS = np.empty(0, dtype=np.int64)
 _SINGLES = 200
 """Users with one rating whose scores say how far those of the average user are to be spread."""
+_BLOCK = 1 << 16
+"""Rows of a table that are copied at a time."""
 SOLVERS = ("cg", "block")
 
 
@@ -252,22 +254,26 @@ class IalsStepper(Stepper):
     def _write(self) -> None:
         k, c, counts = self.constants.n_factors, self.constants, self.by_user.counts
         average = average_user(self.users, self.items, counts, self.by_item.counts, c)[:k]
-        fitted(self.model.user_factors, "ials")[:] = started(self.users[:, :k], counts, average)
+        started(self.users[:, :k], counts, average, fitted(self.model.user_factors, "ials"))
         fitted(self.model.item_factors, "ials")[:] = self.items[:, :k]
         self.model.average, self.model._gram = average, None
 
 
-def started(users: Array, counts: Array, average: Array) -> Array:
-    """float32 (n, k): users with so many ratings, from the average user on; zeros stay where there are none."""
+def started(users: Array, counts: Array, average: Array, out: Array | None = None) -> Array:
+    """float32 (n, k): users with so many ratings, from the average user on; zeros stay where there are none. ``out``:
+    where it is written."""
+    found = np.empty(users.shape, dtype=np.float32) if out is None else out
     weight = np.where(counts > 0, start_weight(counts), np.float32(0.0))
-    found: Array = users + weight[:, None] * average
+    for lo in range(0, len(users), _BLOCK):
+        part = slice(lo, lo + _BLOCK)
+        np.add(users[part], weight[part, None] * average, out=found[part])
     return found
 
 
 def average_user(users: Array, items: Array, user_counts: Array, item_counts: Array, c: Constants) -> Array:
     """float32 (k,): the mean of the users' factors, of a length that spreads its scores over the items as those of a
     user with a single rating are spread. Such ratings are taken from items evenly along all ratings."""
-    mean = users[user_counts > 0].mean(axis=0, dtype=np.float64).astype(np.float32) if user_counts.any() else users[0]
+    mean = mean_row(users, user_counts > 0) if user_counts.any() else users[0]
     ends = np.cumsum(item_counts)
     if not len(ends) or not ends[-1]:
         return np.zeros(users.shape[1], dtype=np.float32)
@@ -289,6 +295,15 @@ def average_user(users: Array, items: Array, user_counts: Array, item_counts: Ar
 
     chance = float(np.sqrt(np.square(deviations(others)).mean() / len(some)))
     return spread_as(mean, deviations(found), float(deviations(mean[None])[0]), chance)
+
+
+def mean_row(table: Array, some: Array) -> Array:
+    """float32 (k,): the mean of ``some`` rows (bool), a block of them in memory at a time."""
+    found = np.zeros((1, table.shape[1]))
+    for lo in range(0, len(table), _BLOCK):
+        part = table[lo : lo + _BLOCK][some[lo : lo + _BLOCK]].astype(np.float64)
+        found = np.concatenate([found, part]).sum(axis=0, keepdims=True)
+    return np.asarray(found[0] / np.count_nonzero(some), dtype=np.float32)
 
 
 def padded(table: Array) -> Array:
