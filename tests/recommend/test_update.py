@@ -11,6 +11,8 @@ import cofactor as cf
 from cofactor.data.with_features import with_features
 from cofactor.errors import BundleError, ConfigError, DataError, UnknownIdError
 from cofactor.fitting.refit import mean_turn, procrustes, turned
+from cofactor.recommend.update import _holds_last
+from cofactor.recommend.updates import NEWER
 from toys import two_tastes as table
 
 
@@ -128,6 +130,15 @@ def test_many_users_with_newer_ratings_are_kept_in_layers(rec):
     assert len(newer.updates.users) == len(plain) == len(list(newer.updates.users))
     assert sorted(newer.updates.users) == sorted(newer.users.code(user) for user in plain)
     assert newer.updates.n_ratings == sum(len(user.newer) for user in newer.updates.users.values())
+
+
+def test_an_item_is_found_among_records_by_its_place_and_not_by_its_bytes():
+    """Whether an item is there is asked of the bytes of all records, in which its number may stand elsewhere too."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        log = np.zeros(rng.integers(1, 6), NEWER)
+        log["item"], log["value"], log["time"] = rng.integers(0, 4, len(log)), rng.integers(0, 3, len(log)), 2**32
+        assert _holds_last(log.tobytes()) == (log["item"][-1] in log["item"][:-1].tolist())
 
 
 def test_what_is_known_of_the_items_is_shared(rec):

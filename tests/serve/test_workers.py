@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cofactor.errors import ConfigError
 from cofactor.serve import Settings, experiment, state, tables
@@ -106,6 +107,50 @@ def test_ids_keep_their_types_and_order(where):
     assert store.events() == ([events[0], events[2]], 3)
     assert (store.count(), store.append(events).first) == (2, 4)
     store.close()
+
+
+def test_a_user_is_forgotten_in_all_parts_of_the_events(where, monkeypatch):
+    """Users are indexed within parts of the events; a part may be gone, and a statement looks at some of them."""
+    monkeypatch.setattr("cofactor.serve.store._PARTS", 1)
+    store, n = Store(where), 2 * tables.PART + 100
+    theirs = {1, tables.PART - 1, tables.PART, tables.PART + 1, n}
+    store.append([Event(7 if k in theirs else f"{k % 90}", k, 1.0, k) for k in range(1, n + 1)])
+    assert store.expire(tables.PART) == tables.PART - 1
+    assert store.forget(7) == len(theirs) - 2
+    assert (store.forget(7), store.forget("nobody")) == (0, 0)
+    assert [e.item for e in store.events()[0]] == [k for k in range(tables.PART, n) if k not in theirs]
+    which = sa.select(tables.events.c.id).where(tables.part.in_([0, 1]), tables.events.c.user_id == '"7"')
+    plan = which.compile(store._engine, compile_kwargs={"literal_binds": True})
+    with store._read() as db:
+        db.exec_driver_sql("ANALYZE cofactor_events")
+        explain = "EXPLAIN QUERY PLAN" if db.dialect.name == "sqlite" else "EXPLAIN"
+        assert "cofactor_events_by_part" in str(db.exec_driver_sql(f"{explain} {plan}").all())
+    for k in range(90):
+        store.forget(f"{k}")
+    assert (store.forget(7), store.count()) == (0, 0)
+    store.close()
+
+
+def test_a_state_of_the_third_format_is_read(where):
+    store = Store(where)
+    events = [Event(k % 5, k, 1.0, k) for k in range(50)]
+    store.append(events)
+    with store._write() as db:
+        db.exec_driver_sql("DROP INDEX cofactor_events_by_part")
+        db.exec_driver_sql("CREATE INDEX cofactor_events_of_user ON cofactor_events (user_id)")
+        row = tables.with_digest(name="format", value="3")
+        db.execute(tables.meta.update().where(tables.meta.c.name == "format").values(row))
+    store.close()
+    store = Store(where)
+    with store._read() as db:
+        kind = "sqlite_master WHERE tbl_name" if db.dialect.name == "sqlite" else "pg_indexes WHERE tablename"
+        column = "name" if db.dialect.name == "sqlite" else "indexname"
+        names = db.exec_driver_sql(f"SELECT {column} FROM {kind} = 'cofactor_events'").all()
+    assert store.events() == (events, 50)
+    assert store.forget(3) == 10
+    store.close()
+    assert {name for (name,) in names} - {"cofactor_events", "cofactor_events_pkey"} == {"cofactor_events_by_part"}
+    Store(where).close()
 
 
 def test_many_who_write_get_numbers_in_order(where):

@@ -41,7 +41,7 @@ def _without(rec: Fitted, data: Interactions, code: int) -> Updates:
     for old, user in updates.users.items():
         if old != code:
             moved = old - (at >= 0 and old > code)
-            users[moved] = UpdatedUser(data, rec.model, moved, user.newer, recent)
+            users[moved] = UpdatedUser(data, rec.model, moved, user.log, recent)
     return Updates(Layers(users, {}), new_ids, new_codes, sum(len(user.newer) for user in users.values()))
 
 

@@ -20,6 +20,7 @@ from cofactor.recommend.rating_scale import check_on_scale, on_scale
 from cofactor.recommend.updates import NEWER, NO_TIME, Recent, UpdatedUser, Updates, adds_up, read_times
 
 Array = NDArray[Any]
+_ITEM = NEWER["item"].itemsize  # the first field
 
 
 class Events(NamedTuple):
@@ -61,20 +62,27 @@ def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, time
     codes = codes[place]
     bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)] if len(codes) else [0]
     old, fresh, more, summed = rec.updates, {}, 0, adds_up(rec.data)
-    recent = rec.remember("recent", Recent)
+    recent, size, came = rec.remember("recent", Recent), NEWER.itemsize, log.tobytes()  # bytes: arrays of few cost more
     for code, begin, end in zip(codes[bounds[:-1]].tolist(), bounds[:-1], bounds[1:], strict=True):
-        before = old.users.get(code)
-        known = 0 if before is None else len(before.newer)
-        every = np.empty(known + end - begin, dtype=NEWER)  # concatenating records takes numpy ten times as long
+        before, every, known = old.users.get(code), came[begin * size : end * size], 0
         if before is not None:
-            every[:known] = before.newer
+            known = len(before.log)
+            every = before.log + every
             recent.drop(before)
-        every[known:] = log[begin:end]
-        if known + 1 < len(every) or (known and (every["item"][:known] == every["item"][known]).any()):
-            every = _each_once(every, summed)
+        if end - begin > 1 or _holds_last(every):
+            every = _each_once(np.frombuffer(every, NEWER), summed).tobytes()
         fresh[code] = UpdatedUser(rec.data, rec.model, code, every, recent)
         more += len(every) - known
-    return Updates(old.users.over(fresh), new_ids, new_codes, old.n_ratings + more)
+    return Updates(old.users.over(fresh), new_ids, new_codes, old.n_ratings + more // size)
+
+
+def _holds_last(log: bytes) -> bool:
+    """Whether the item of the last record is in one before it."""
+    begin = len(log) - NEWER.itemsize
+    if log.find(log[begin : begin + _ITEM], 0, begin) < 0:
+        return False
+    items = np.frombuffer(log, NEWER)["item"]
+    return bool((items[:-1] == items[-1]).any())
 
 
 def _each_once(log: Array, summed: bool) -> Array:

@@ -74,20 +74,25 @@ class Recent:
 
 
 class UpdatedUser:
-    """A user with newer ratings: these in the order they came (``NEWER``), each item once.
+    """A user with newer ratings: ``log`` holds the bytes of these (``NEWER``) in the order they came, each item once.
 
     What comes of them, all ratings and what the model makes of them, is computed when first asked for, and kept while
     there is room in ``recent``: most events are about users who are not asked about before the next one. It depends on
     the ratings alone.
     """
 
-    __slots__ = ("__weakref__", "_data", "_model", "_rated", "_recent", "_state", "code", "newer")
+    __slots__ = ("__weakref__", "_data", "_model", "_rated", "_recent", "_state", "code", "log")
 
-    def __init__(self, data: Interactions, model: Model, code: int, newer: Array, recent: Recent) -> None:
-        self.code, self.newer = code, newer
+    def __init__(self, data: Interactions, model: Model, code: int, log: bytes, recent: Recent) -> None:
+        self.code, self.log = code, log
         self._data, self._model, self._recent = data, model, recent
         self._rated: Rated | None = None
         self._state: Array | None = None
+
+    @property
+    def newer(self) -> Array:
+        """The newer ratings as records (``NEWER``)."""
+        return np.frombuffer(self.log, NEWER)
 
     @property
     def rated(self) -> Rated:
@@ -143,6 +148,11 @@ class Layers(Mapping[int, UpdatedUser]):
     def __getitem__(self, code: int) -> UpdatedUser:
         found = self._top.get(code)
         return self._base[code] if found is None else found
+
+    def get(self, code: int, default: Any = None) -> Any:
+        """As of any mapping, without an exception for those that are not there: most are not."""
+        found = self._top.get(code)
+        return self._base.get(code, default) if found is None else found
 
     def __contains__(self, code: object) -> bool:
         return code in self._top or code in self._base

@@ -214,7 +214,7 @@ class Store:
                 if self._engine.dialect.name == "postgresql" and number is not None:
                     db.execute(sa.select(t.counters.c.value).where(t.counters.c.name == number).with_for_update())
                 yield db
-        except SQLAlchemyError as exc:
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as exc:
             raise StoreError(_said(exc)) from exc
 
     @contextlib.contextmanager
@@ -254,13 +254,8 @@ class Store:
                     if before.body != self._hashed(body):
                         raise KeyReused("this key came before with another request; give each request its own key")
                     return Appended(0, 0, str(self._whole(before).answer))
-            last = _add(db, "events", len(events))
-            first = last - len(events) + 1
-            if events:
-                insert = _INSERT_EVENTS[self._engine.dialect.name]
-                db.exec_driver_sql(insert, [_row(n, e) for n, e in enumerate(events, first)])
-            deleted = db.execute(_COUNTER, {"counter": "deleted"}).scalar_one()
-            said = json.dumps({} if answer is None else answer(last - deleted))
+            first, last, there = _insert_events(db, events)
+            said = json.dumps({} if answer is None else answer(there))
             if key is not None:
                 request = _add(db, "requests", 1)
                 row = t.with_digest(key=key, body=self._hashed(body), answer=said, request=request)
@@ -309,7 +304,7 @@ class Store:
 
     def forget(self, user: Any) -> int:
         """Delete the events of a user, so that nothing of them stays in the file; how many there were."""
-        return self._delete(t.events.c.user_id == t.written(user))
+        return self._delete(lambda db: _of_user(db, t.written(user)))
 
     def expire(self, before: int, through: int | None = None) -> int:
         """Delete the events that happened before a time; how many there were. ``through``: of those up to a number."""
@@ -317,12 +312,14 @@ class Store:
         which = old if through is None else sa.and_(old, t.events.c.id <= through)
         with self._read() as db:
             found = db.execute(sa.select(t.events.c.id).where(which).limit(1)).first()
-        return 0 if found is None else self._delete(which)
+        return 0 if found is None else self._delete(lambda db: [which])
 
-    def _delete(self, which: Any) -> int:
+    def _delete(self, which: Callable[[sa.Connection], Iterable[Any]]) -> int:
+        """Delete the events that meet any of some conditions, all at once."""
+
         def delete() -> int:
             with self._write() as db:
-                found = int(db.execute(t.events.delete().where(which)).rowcount)
+                found = sum(int(db.execute(t.events.delete().where(one)).rowcount) for one in which(db))
                 _add(db, "deleted", found)
                 _add(db, "erasures", 1)
                 return found
@@ -487,12 +484,18 @@ _SET = (
     .where(t.counters.c.name == sa.bindparam("counter"))
     .values(value=sa.bindparam("next"), digest=sa.bindparam("sum"))
 )
-_INSERT_EVENTS = {
-    dialect: f"INSERT INTO {t.events.name} ({', '.join(c.name for c in t.events.columns)}) VALUES"
-    f" ({', '.join([mark] * len(t.events.columns))})"
+_NAMES = ", ".join(column.name for column in t.events.columns)
+_PLAIN = {
+    dialect: (
+        f"SELECT value FROM {t.counters.name} WHERE name IN ('events', 'deleted') ORDER BY name",
+        f"UPDATE {t.counters.name} SET value = {mark}, digest = {mark} WHERE name = 'events'",
+        f"INSERT INTO {t.events.name} ({_NAMES}) VALUES ({', '.join([mark] * len(t.events.columns))})",
+    )
     for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
 }
-"""In words, since SQLAlchemy takes longer for a hundred rows than SQLite does."""
+"""What each event needs, in words: SQLAlchemy takes longer for a statement than SQLite does."""
+_PARTS = 1000
+"""Parts of the events that are looked at in one statement."""
 _SELECT_EVENTS = (
     sa.select(t.events)
     .where(t.events.c.id > sa.bindparam("after"), t.events.c.id <= sa.bindparam("last"))
@@ -507,6 +510,31 @@ def _add(db: sa.Connection, counter: str, by: int) -> int:
     return value
 
 
+def _insert_events(db: sa.Connection, events: Sequence[Event]) -> tuple[int, int, int]:
+    """Keep events (the caller has the turn); the numbers of the first and the last, and how many there are then."""
+    look, count, insert = _PLAIN[db.dialect.name]
+    cursor = db.connection.cursor()
+    try:
+        cursor.execute(look)
+        (deleted,), (before,) = cursor.fetchall()
+        last = before + len(events)
+        cursor.execute(count, (last, t.with_digest(name="events", value=last)["digest"]))
+        if events:
+            cursor.executemany(insert, [_row(n, e) for n, e in enumerate(events, before + 1)])
+    finally:
+        cursor.close()
+    return before + 1, last, last - deleted
+
+
+def _of_user(db: sa.Connection, user: str) -> Iterator[Any]:
+    """Conditions that the events of a user meet, for all of them together: each looks at some parts of the events."""
+    least, most = db.execute(sa.select(sa.func.min(t.events.c.id), sa.func.max(t.events.c.id))).one()
+    if least is not None:
+        for begin in range(least // t.PART, most // t.PART + 1, _PARTS):
+            parts = range(begin, min(begin + _PARTS, most // t.PART + 1))
+            yield sa.and_(t.part.in_(parts), t.events.c.user_id == user)
+
+
 def _put(db: sa.Connection, name: str, value: str) -> None:
     db.execute(t.meta.delete().where(t.meta.c.name == name))
     db.execute(t.meta.insert().values(t.with_digest(name=name, value=value)))
@@ -518,9 +546,9 @@ def _head(position: dict[str, int]) -> dict[str, int]:
 
 def _row(number: int, event: Event) -> tuple[Any, ...]:
     """In the order of the columns."""
-    user, item, rating, time = t.written(event.user), t.written(event.item), float(event.rating), int(event.time)
-    digest = t.row_digest(number, item, rating, time, user)  # by the names of the columns
-    return number, user, item, rating, time, digest
+    user, item, rating, time = event
+    user, item, rating, time = t.written(user), t.written(item), float(rating), int(time)
+    return number, user, item, rating, time, t.row_digest(number, item, rating, time, user)  # by the columns' names
 
 
 def _event(row: Any) -> Event:
@@ -530,7 +558,7 @@ def _event(row: Any) -> Event:
     return Event(json.loads(user), json.loads(item), rating, time)
 
 
-def _said(exc: SQLAlchemyError) -> str:
+def _said(exc: Exception) -> str:
     """What the database said, in one line and without values or addresses."""
     cause = getattr(exc, "orig", None)
     return str(cause or exc).strip().splitlines()[0][:300] if str(cause or exc).strip() else type(exc).__name__

@@ -12,9 +12,23 @@ from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Double, Index, LargeBinary, MetaData, Table, Text, inspect, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    inspect,
+    literal_column,
+    text,
+)
 
-FORMAT = 3
+FORMAT = 4
 PREFIX = "cofactor_"
 OURS = 0xC0FAC70
 """Application id of SQLite files, so that no other database is taken for one of ours."""
@@ -46,8 +60,19 @@ deleted; ``activations``: how often a version went live; ``versions``: the numbe
 many requests with a key there were; ``lists``: the number of the last list that was shown."""
 COUNTERS = ("events", "deleted", "erasures", "activations", "versions", "requests", "lists")
 
-events = _table("events", _whole("id", key=True), _text("user_id"), _text("item_id"), _real("rating"), _whole("time"))
-Index(f"{PREFIX}events_of_user", events.c.user_id)
+_number = BigInteger().with_variant(Integer, "sqlite")  # there the number of the row itself
+events = _table(
+    "events",
+    Column("id", _number, primary_key=True, autoincrement=False, nullable=False),
+    _text("user_id"),
+    _text("item_id"),
+    _real("rating"),
+    _whole("time"),
+)
+PART = 4096
+"""Events are indexed by user within parts of so many: new ones touch the pages of one part alone, which are few."""
+part = events.c.id // literal_column(str(PART), BigInteger)
+_by_part = Index(f"{PREFIX}events_by_part", part, events.c.user_id)
 
 answered = _table("answered", _text("key", key=True), _text("body"), _text("answer"), _whole("request"))
 """``key`` is a keyed hash, since a key may name a person; so is ``body``."""
@@ -194,5 +219,26 @@ def _from_second(db: Connection, facts: dict[str, str]) -> None:
         db.execute(counters.insert().values(with_digest(name="lists", value=0)))
 
 
-MIGRATIONS: dict[int, Callable[[Connection, dict[str, str]], None]] = {1: _from_first, 2: _from_second}
+def _from_third(db: Connection, facts: dict[str, str]) -> None:
+    """Format 3 had one index of users over all events, of which each new event touched a page of its own, and with
+    SQLite another one of their numbers."""
+    name = events.name
+    for index in (f"{PREFIX}events_of_user", _by_part.name):
+        db.execute(text(f"DROP INDEX IF EXISTS {index}"))
+    if db.dialect.name == "sqlite":
+        names = ", ".join(column.name for column in events.columns)
+        db.execute(text(f"ALTER TABLE {name} RENAME TO {name}_before"))
+        events.create(db, checkfirst=False)
+        db.execute(text(f"INSERT INTO {name} ({names}) SELECT {names} FROM {name}_before ORDER BY id"))
+        db.execute(text(f"DROP TABLE {name}_before"))
+    else:
+        db.execute(text("SET LOCAL statement_timeout = 0"))  # of many events it takes a while
+        _by_part.create(db, checkfirst=False)
+
+
+MIGRATIONS: dict[int, Callable[[Connection, dict[str, str]], None]] = {
+    1: _from_first,
+    2: _from_second,
+    3: _from_third,
+}
 """What leads from a format to the next."""
