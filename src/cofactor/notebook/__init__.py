@@ -29,9 +29,11 @@ from cofactor.notebook import (
     _datasets,
     _environment,
     _events,
+    _frames,
     _functions,
     _hooks,
     _interpret,
+    _item_sets,
     _layers,
     _learner,
     _lists,
@@ -41,6 +43,7 @@ from cofactor.notebook import (
     _metrics,
     _more,
     _optimizer,
+    _procs,
     _recorder,
     _schedules,
     _splitters,
@@ -62,9 +65,11 @@ from cofactor.notebook._collectors import *
 from cofactor.notebook._datasets import *
 from cofactor.notebook._environment import *
 from cofactor.notebook._events import *
+from cofactor.notebook._frames import *
 from cofactor.notebook._functions import *
 from cofactor.notebook._hooks import *
 from cofactor.notebook._interpret import *
+from cofactor.notebook._item_sets import *
 from cofactor.notebook._layers import *
 from cofactor.notebook._learner import *
 from cofactor.notebook._lists import *
@@ -74,6 +79,7 @@ from cofactor.notebook._losses import *
 from cofactor.notebook._metrics import *
 from cofactor.notebook._more import *
 from cofactor.notebook._optimizer import *
+from cofactor.notebook._procs import *
 from cofactor.notebook._recorder import *
 from cofactor.notebook._schedules import *
 from cofactor.notebook._splitters import *
@@ -91,6 +97,7 @@ _tensors.install()
 __all__: list[str] = []
 __all__ += _attributes.__all__
 __all__ += _blocks.__all__
+__all__ += _item_sets.__all__
 __all__ += _callbacks.__all__
 __all__ += _collab.__all__
 __all__ += _collections.__all__
@@ -114,6 +121,8 @@ __all__ += _recorder.__all__
 __all__ += _schedules.__all__
 __all__ += _splitters.__all__
 __all__ += _standard.__all__
+__all__ += _frames.__all__
+__all__ += _procs.__all__
 __all__ += _tabular.__all__
 __all__ += _tensors.__all__
 __all__ += _testing.__all__

@@ -19,9 +19,7 @@ from cofactor.models.torch.module import TorchModule, TorchModuleConfig
 from cofactor.notebook._kernel_core import untouched, with_ids
 from cofactor.notebook._layers import EmbeddingNN
 from cofactor.notebook._losses_known import bounds, is_flat, kernel_job, kernel_loss
-from cofactor.notebook._tabular import (
-    TabularPandas,
-)
+from cofactor.notebook._tabular import TabularPandas
 from cofactor.recommender import Recommender
 
 

@@ -22,7 +22,7 @@ from cofactor.models.torch.optim import to_array
 from cofactor.notebook._layers import EmbeddingNN, TabularModel
 from cofactor.notebook._losses import CrossEntropyLossFlat
 from cofactor.notebook._losses_known import kernel_loss
-from cofactor.notebook._tabular import (
+from cofactor.notebook._procs import (
     Categorify,
     Categorize,
     CategoryMap,
@@ -30,9 +30,8 @@ from cofactor.notebook._tabular import (
     Normalize,
     Pipeline,
     RegressionSetup,
-    TabularCollab,
-    TabularPandas,
 )
+from cofactor.notebook._tabular import TabularCollab, TabularPandas
 from cofactor.notebook._weights import PICKLE, write_whole
 
 FIRST_LINE = b"cofactor learner 1: a zip archive of data, no code; read it with cofactor.notebook.load_learner\n"

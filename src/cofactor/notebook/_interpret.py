@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from cofactor.notebook._frames import show
 from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._metrics import sklearn_function
-from cofactor.notebook._tabular import show
 
 __all__ = [
     "ClassificationInterpretation",

@@ -16,18 +16,13 @@ from torch.utils.data import default_collate
 from cofactor._validate import check_int, check_number
 from cofactor.errors import ConfigError, DataError, did_you_mean
 from cofactor.models.torch.module import device_of
+from cofactor.notebook._frames import as_pandas, show
 from cofactor.notebook._html import loaders_html
 from cofactor.notebook._keywords import refuse, takes, takes_its_own
 from cofactor.notebook._lists import L
+from cofactor.notebook._procs import Categorify, TransformBlock
 from cofactor.notebook._splitters import IndexSplitter, RandomSplitter
-from cofactor.notebook._tabular import (
-    Categorify,
-    TabularCollab,
-    TabularPandas,
-    TransformBlock,
-    as_pandas,
-    show,
-)
+from cofactor.notebook._tabular import TabularCollab, TabularPandas
 from cofactor.notebook._tensors import default_device, to_device, to_np
 
 __all__ = [

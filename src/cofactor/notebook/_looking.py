@@ -22,6 +22,7 @@ from cofactor.notebook import _losses_known as losses_known
 from cofactor.notebook import _predictions as predictions
 from cofactor.notebook._callbacks import DEFAULT
 from cofactor.notebook._environment import replacing_yield
+from cofactor.notebook._frames import show as show_frame
 from cofactor.notebook._jobs import split_batch
 from cofactor.notebook._keywords import part_of, takes
 from cofactor.notebook._lists import L
@@ -33,7 +34,6 @@ from cofactor.notebook._predictions import Predicted
 from cofactor.notebook._recorder import shown_time
 from cofactor.notebook._schedules import valley
 from cofactor.notebook._tabular import TabularPandas
-from cofactor.notebook._tabular import show as show_frame
 from cofactor.notebook._tensors import nested_reorder, to_detach
 from cofactor.notebook._values import noop
 
