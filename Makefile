@@ -29,7 +29,8 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not clock and not slow and not browser'
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m 'clock or slow'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'slow and not clock'
+	$(BIN)/python -m pytest -m clock
 
 test-spark: $(SPARK)/.spark
 	@command -v java >/dev/null || { echo "Spark needs Java: apt-get install openjdk-17-jre-headless"; exit 1; }

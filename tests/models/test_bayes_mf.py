@@ -546,6 +546,7 @@ def test_a_constant_rating_stays_constant() -> None:
 
 
 @pytest.mark.movielens
+@pytest.mark.slow
 def test_movielens_fold_one(ml100k_folds: list[Split]) -> None:
     train, test = ml100k_folds[0].train, ml100k_folds[0].valid
     model = fit(train, BayesMFConfig(epochs=100))

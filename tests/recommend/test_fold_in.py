@@ -54,7 +54,14 @@ def loss(scores, who, split, task):
 
 
 @pytest.mark.movielens
-@pytest.mark.parametrize("name", [n for n in REGISTRY if n not in ("neural", "warp")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow if n in ("next-item", "bayes-mf") else ())
+        for n in REGISTRY
+        if n not in ("neural", "warp")
+    ],
+)
 def test_folding_in_is_within_two_percent_of_training(split, name):
     config = QUICK.get(name, {})
     who = np.unique(split.given.users)

@@ -15,7 +15,7 @@ import cofactor as cf
 from cofactor.train.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-EPOCHS = 300
+EPOCHS = 90
 """Enough for a process to be killed long before its end."""
 
 
