@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor.data.read_alike import read_alike
 from cofactor.data.side_tables import with_groups
 from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation.held_out import held_out_rows
@@ -626,3 +627,166 @@ def test_names_that_are_in_another_encoding(tmp_path: Path) -> None:
     for header in ("사용자ID,상품ID,평점,날짜", "N° client,Réf. produit,Évaluation,Date d'achat"):
         text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%Y-%m-%d')}", header)
         check(cf.read(put(tmp_path, text)), STARS, "ratings", within=DAY)
+
+
+def test_pictures_of_a_review_are_no_rows(tmp_path: Path) -> None:
+    """A list of objects beside a user and an item says more of the row; without an item, its objects are the rows."""
+
+    def review(u: int, i: int, v: int, t: int) -> str:
+        pictures = [{"small_image_url": "a", "large_image_url": "b"}] * (t % 3)
+        row = {"rating": v, "title": "Nice", "images": pictures, "asin": f"B{i}", "user_id": f"A{u}", "timestamp": t}
+        return json.dumps(row)
+
+    found = cf.read(put(tmp_path, lines(STARS, review), "All_Beauty.jsonl"))
+    check(found, STARS, "ratings", user="A{}".format, item="B{}".format, within=0)
+    basket = lines(STARS, lambda u, i, v, t: json.dumps({"customer": u, "lines": [{"sku": f"s{i}", "qty": v}]}))
+    check(cf.read(put(tmp_path, basket, "baskets.jsonl")), STARS, "counts", item="s{}".format)
+    named = lines(STARS, lambda u, i, v, t: json.dumps({"user": u, "title": "order", "lines": [{"product_id": i}]}))
+    check(cf.read(put(tmp_path, named, "orders.jsonl")), STARS, "events", value=False)
+
+
+def test_what_people_say_goes_before_how_much(tmp_path: Path) -> None:
+    """Many hours in a game that somebody advises against are no praise."""
+    liked = [row for row in STARS if row[2] > 2]
+    for name, yes, no in (("recommended", "1", "0"), ("voted_up", "True", "False"), ("is_recommended", "yes", "no")):
+        text = lines(
+            STARS,
+            lambda u, i, v, t, yes=yes, no=no: f"{u},{i},{v * 7.5},{yes if v > 2 else no}",
+            f"user_id,app_id,hours,{name}",
+        )
+        path = put(tmp_path, text)
+        found = cf.read(path)
+        check(found, liked, "events", value=False)
+        assert any("count='hours' with behaviour=False" in note for note in found.notes)
+        check(cf.read(path, count="hours", behaviour=False), [(u, i, 7.5 * v, t) for u, i, v, t in STARS], "counts")
+        disliked = cf.read(
+            path, weights={yes.lower() if yes == "True" else yes: 1, no.lower() if no == "False" else no: -1}
+        )
+        assert (disliked.values < 0).sum() == len(STARS) - len(liked)
+
+
+@pytest.mark.parametrize("name", ["label", "target"])
+def test_labels_of_0_and_1(tmp_path: Path, name: str) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{int(v > 2)}", f"user,item,{name}")
+    check(cf.read(put(tmp_path, text)), [row for row in STARS if row[2] > 2], "events", value=False)
+
+
+def test_a_column_that_may_be_the_rating_is_said(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{u % 2},{i * 3}", "user,item,zufriedenheit,sex,pages")
+    notes = cf.read(put(tmp_path, text)).notes
+    assert any("no rating taken: 'zufriedenheit' may say something of each row" in note for note in notes)
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{t},{i % 3},{u + 7}", "user,item,stamp_of_time,genre_id,order_id")
+    assert not any("may say something" in note for note in cf.read(put(tmp_path, text)).notes)
+
+
+def test_dates_in_several_columns(tmp_path: Path) -> None:
+    def of(*parts: str) -> Callable[[int, int, Any, int], str]:
+        return lambda u, i, v, t: f"{u}\t{i}\t{v}\t" + "\t".join(when(t, part) for part in parts)
+
+    header = "userID\tmovieID\trating\tdate_day\tdate_month\tdate_year\tdate_hour\tdate_minute\tdate_second"
+    parts = ("%-d", "%-m", "%Y", "%-H", "%-M", "%-S")
+    found = cf.read(put(tmp_path, lines(STARS, of(*parts), header)))
+    check(found, STARS, "ratings", within=0)
+    assert any("times are made of the columns 'date_year', 'date_month'" in note for note in found.notes)
+    days = put(tmp_path, lines(STARS, of("%-d", "%-m", "%Y"), "user\titem\trating\tday\tmonth\tyear"), "d.tsv")
+    check(cf.read(days), STARS, "ratings", within=DAY)
+    check(cf.read(days, time=False), STARS, "ratings")
+    frame = pl.read_csv(days, separator="\t")
+    frame.write_parquet(tmp_path / "days.parquet")
+    check(cf.read(tmp_path / "days.parquet"), STARS, "ratings", within=DAY)
+    both = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{t},1,2,1999", "user,item,rating,timestamp,day,month,year")
+    check(cf.read(put(tmp_path, both)), STARS, "ratings", within=0)  # a time goes before its parts
+    odd = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{40 + u},{i},2000", "user,item,rating,day,month,year")
+    assert not any("times are made" in note for note in cf.read(put(tmp_path, odd)).notes)
+    again = read_alike(days, cf.read(days))  # test rows, say
+    check(again, STARS, "ratings", within=DAY)
+    wrong = days.read_text() + "1\t1\t5\t31\t2\t2011\n"
+    with pytest.raises(DataError, match="time missing in row 230"):
+        cf.read(put(tmp_path, wrong))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_wide_letters(tmp_path: Path, encoding: str, end: str) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"u{u};é{i};{v}", "user;item;rating").replace("\n", end)
+    check(cf.read(put(tmp_path, text.encode(encoding))), STARS, "ratings", user="u{}".format, item="é{}".format)
+
+
+def test_json_in_other_forms(tmp_path: Path) -> None:
+    arrays = json.dumps([[u, i, v, t] for u, i, v, t in STARS])
+    check(cf.read(put(tmp_path, arrays, "rows.json")), STARS, "ratings", within=0)
+    mongo = lines(
+        STARS,
+        lambda u, i, v, t: json.dumps(
+            {
+                "_id": {"$oid": f"{t:024x}"},
+                "userId": {"$oid": f"{u:024x}"},
+                "itemId": {"$numberLong": str(i)},
+                "rating": {"$numberDouble": f"{v}.0"},
+                "at": {"$date": {"$numberLong": str(t * 1000)}},
+            }
+        ),
+    )
+    found = cf.read(put(tmp_path, mongo, "mongo.json"), time="at")
+    check(found, STARS, "ratings", user="{:024x}".format, within=0)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%d %b %Y, %I:%M %p", "%d-%b-%y %I.%M.%S.000000 %p", "%A, %B %d, %Y", "%a %b %d %Y", "%Y-%m-%d %I:%M:%S %p"],
+)
+def test_how_more_dates_are_written(tmp_path: Path, form: str) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u}|{i}|{v}|{when(t, form)}", "user|item|rating|date")
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", within=DAY if "%I" not in form else 59)
+
+
+@pytest.mark.parametrize("sep", [" ", ",", "\t", ";"])
+def test_rows_with_names_as_r_writes_them(tmp_path: Path, sep: str) -> None:
+    text = sep.join(('"user"', '"item"', '"rating"')) + "\n"
+    text += "".join(f'"{n}"{sep}{u}{sep}"i{i}"{sep}{v}\n' for n, (u, i, v, _) in enumerate(STARS, 1))
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", item="i{}".format)
+
+
+def test_lines_of_several_kinds_are_told(tmp_path: Path) -> None:
+    text = 'I,4,"www"\nA,1287,1,"Page","/p"\nC,"10001",10001\nV,1000,1\nV,1001,1\n'
+    with pytest.raises(DataError, match=r"records of several kinds, by their first field \('A', 'C', 'I', 'V'\)"):
+        cf.read(put(tmp_path, text))
+    with pytest.raises(DataError, match=r"line 3 .* has more fields than the first, which has 3"):
+        cf.read(put(tmp_path, "user,item,rating\n1,2,3\n1,2,3,4\n"))
+    with pytest.raises(
+        DataError, match=r"seems to have one column \(it begins with '\d+#\d+#\d'\); name what separates"
+    ):
+        cf.read(put(tmp_path, lines(STARS, lambda u, i, v, t: f"{u}#{i}#{v}")))
+
+
+def test_uuids_in_every_form(tmp_path: Path) -> None:
+    """UUIDs as objects, as bytes and as text are the same ids; bytes of a text are that text."""
+    import sqlite3
+    import uuid
+
+    import pyarrow as pa
+
+    of = [uuid.uuid5(uuid.NAMESPACE_URL, str(u)) for u in range(30)]
+    rest = {"item": [i for _, i, _, _ in STARS], "rating": [v for _, _, v, _ in STARS]}
+    as_bytes = [of[u].bytes for u, _, _, _ in STARS]
+    connection = sqlite3.connect(":memory:")
+    connection.execute("create table r (user blob, item int, rating int)")
+    connection.executemany("insert into r values (?, ?, ?)", zip(as_bytes, *rest.values()))
+    sources: list[Any] = [
+        pl.DataFrame({"user": as_bytes, **rest}),
+        pl.DataFrame({"user": [of[u] for u, _, _, _ in STARS], **rest}),
+        pd.DataFrame({"user": [of[u] for u, _, _, _ in STARS], **rest}),
+        pa.table({"user": pa.array(as_bytes, pa.binary(16)), **rest}),
+        [(of[u], i, float(v)) for u, i, v, _ in STARS],
+        connection,
+    ]
+    for source in sources:
+        data = cf.read(source)
+        check(data, STARS, "ratings", user=of.__getitem__)
+        assert data.user_ids.code(of[3]) == data.user_ids.code(of[3].bytes) == data.user_ids.code(str(of[3])) >= 0
+        assert data.user_ids.encode(of[:4]).min() >= 0
+    connection.close()
+    words = cf.read(
+        pl.DataFrame({"user": [b"anna", "zoé".encode(), b"\x00\xff"], "item": [1, 2, 2], "rating": [1, 2, 3]})
+    )
+    assert sorted(words.user_ids.values) == ["00ff", "anna", "zoé"]

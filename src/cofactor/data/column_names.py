@@ -14,13 +14,14 @@ _KNOWN = {
         member_id account account_id person person_id reviewer reviewer_id review_user_id viewer viewer_id profile
         profile_id buyer buyer_id shopper listener reader player_id steam_id household_key household student_id
         learner_id subscriber_id user_name username profile_name review_profile_name author author_id session
-        session_id u""",
+        session_id msno u""",
     "item": """item item_id iid items movie movie_id film film_id product product_id parent_asin asin isbn book book_id
-        song song_id track track_id artist artist_id article article_id game game_id show show_id business business_id
-        stock_code item_code product_code sku anime anime_id joke joke_id content content_id document document_id doc_id
-        recipe recipe_id place place_id venue venue_id poi poi_id location_id listing listing_id hotel hotel_id beer
-        beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id goods_id goods subject
-        subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id url page title name i""",
+        song song_id track track_id track_uri artist artist_id article article_id game game_id show show_id business
+        business_id stock_code item_code product_code sku anime anime_id joke joke_id content content_id document
+        document_id doc_id recipe recipe_id place place_id venue venue_id poi poi_id location_id listing listing_id
+        hotel hotel_id beer beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id
+        goods_id goods subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id url
+        page title name i""",
     "rating": """rating ratings score scores stars star_rating overall value values rate preference user_rating
         review_score overall_rating review_overall play_count plays listen_count listens scrobbles count cnt weight
         quantity qty r""",
@@ -71,7 +72,7 @@ _WORDS = {
 _STEMS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
 """Words by which a column is known that has others in its name too, such as ``beer_rating``."""
 _TAKEN = """click clicked is_click is_clicked clk click_label converted conversion is_purchased purchased bought liked
-    is_liked is_like like recommended is_recommended recommend voted_up thumbs_up"""
+    is_liked is_like like recommended is_recommended recommend voted_up thumbs_up label target"""
 OUTCOMES = tuple(_TAKEN.split())
 """Names of a column that is 0 where something was only shown and 1 where it was taken, the widest first."""
 _FACTS = """age gender sex city state country region zip location lat lon latitude longitude segment type agent group
@@ -110,7 +111,7 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
         exact.sort(key=lambda name: not holds_moments(sample[name]))
     if role == "rating":
         exact.sort(key=lambda name: sample[name].dtype == pl.String and not _numbers_in(sample[name]))
-    if role == "item" and exact and plain_name(exact[0]) in _WEAK and _other_ids(names):
+    if role == "item" and exact and is_weak(exact[0]) and _other_ids(names):
         return None
     if exact:
         return exact[0]
@@ -125,6 +126,11 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
 def is_usual(name: str, role: str) -> bool:
     """Whether a column has one of the usual names of a role."""
     return plain_name(name) in {plain_name(synonym) for synonym in SYNONYMS[role]}
+
+
+def is_weak(name: str) -> bool:
+    """Whether a column is named as an item may be, and many another thing."""
+    return plain_name(name) in _WEAK
 
 
 def outcome_of(sample: pl.DataFrame, names: Sequence[str]) -> str | None:

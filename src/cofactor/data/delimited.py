@@ -44,8 +44,7 @@ def open_delimited(
 
     notes: list[str] = []
     head = _head(path) if data is None else data  # type: ignore[arg-type]
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = encoding or "utf-16"
+    encoding = encoding or _of_wide_letters(head, notes)
     _refuse_binary(head[: 1 << 16], label, encoding)
     first_line = re.match(rb"[^\r\n]*", head)
     if encoding is None and first_line and not _is_utf8(first_line[0]):  # names of columns that are not UTF-8
@@ -80,6 +79,10 @@ def open_delimited(
     quote = None if sep == "::" or (sep == "\t" and not layout.is_quoted(lines, sep)) else '"'
     rows = [layout.split_fields(line, sep, quote) for line in lines]
     layout.refuse_named_fields(rows, label)
+    if header is not False and layout.names_rows(rows):  # as write.table of R does
+        mark = b'"row"' if quote else b"row"
+        head = data = mark + sep.encode() + whole().lstrip(b"\xef\xbb\xbf")
+        lines, rows[0] = [mark.decode() + sep + lines[0], *lines[1:]], ["row", *rows[0]]
     names, headed, skipped = _names(rows, remarks, sep, header, named, label, notes)
     if len(sep.encode()) > 1:
         data = whole().replace(sep.encode(), _UNIT.encode())
@@ -96,7 +99,7 @@ def open_delimited(
         notes.append("decimal commas: 9,5 is 9.5")
     grouped = [names[at] for at in layout.grouped_columns(rows[skipped:])] if sep != "." else []
     first_lines = "\n".join([*remarks, *lines]).encode()
-    with readable(label):
+    with readable(label), _even(rows, label):
         raw = pl.read_csv(io.BytesIO(first_lines), n_rows=1, infer_schema=False, **options).columns
         if len(raw) > len(names):
             raise polars.exceptions.ComputeError("found more fields")
@@ -292,6 +295,39 @@ def _refuse_binary(head: bytes, label: str, encoding: str | None) -> None:
     odd = len(head) - len(head.translate(None, bytes((*range(1, 9), *range(14, 28), 127))))
     if odd - head.count(b"\x01") > 0.003 * len(head):
         raise DataError(f"{label} is not a text table (it has bytes that no text has); give CSV, TSV or Parquet")
+
+
+class _even:
+    """Says which line has more fields than the first, where polars finds that there is one."""
+
+    def __init__(self, rows: list[list[str]], label: str) -> None:
+        self.rows, self.label = rows, label
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        uneven = isinstance(error, polars.exceptions.ComputeError) and "found more fields" in str(error)
+        if uneven and (said := layout.uneven(self.rows, self.label)) is not None:
+            raise DataError(said) from None
+
+
+_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def _of_wide_letters(head: bytes, notes: list[str]) -> str | None:
+    """The encoding of a text whose letters take two or four bytes: by the mark at its start, or by the zeros that stand
+    at every second place of a text of mostly Latin letters. None for any other."""
+    marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    if marked is not None:
+        return marked
+    some = head[: 1 << 12]
+    odd, even = some[1::2], some[::2]
+    for name, zeros, letters in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+        if len(zeros) > 8 and zeros.count(0) > 0.9 * len(zeros) and not letters.count(0):
+            notes.append(f"encoding: {name}, by the zeros between its letters")
+            return name
+    return None
 
 
 def _head(path: Path) -> bytes:

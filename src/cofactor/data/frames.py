@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cofactor.data.id_values import mixed_check
+from cofactor.data.id_values import mixed_check, uuids_as_text
 from cofactor.data.tables import SAMPLE_ROWS, Table, as_data_error, distinct, no_objects
 from cofactor.errors import DataError
 
@@ -144,7 +144,7 @@ def _column(frame: Any, at: int, is_id: bool) -> pl.Series:
 
     series = frame[:, at]
     if series.dtype == nw.Object or series.dtype == nw.Unknown:
-        values = [None if _is_missing(v) else v for v in series.to_list()]
+        values = uuids_as_text([None if _is_missing(v) else v for v in series.to_list()])
         if is_id:
             mixed_check(values, f"the ids in column {series.name!r}")
         elif len({type(v) for v in values} - {type(None), int, float}) > (not {int, float} & {type(v) for v in values}):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import polars as pl
@@ -30,13 +32,15 @@ def as_int64(values: pl.Series) -> Array:
 
 def plain_ids(values: pl.Series, kind: str) -> pl.Series:
     """Ids in a type that can be compared and stored: categories become text, whole numbers of other types integers of
-    64 bits or else text; booleans and nested values are refused."""
+    64 bits or else text, bytes text; booleans and nested values are refused."""
     if values.dtype in (pl.Categorical, pl.Enum):
         return values.cast(pl.String)
     if values.dtype == pl.Null and not len(values):
         return values.cast(pl.String)
     if values.dtype in (pl.Decimal, pl.Int128):
         return whole_numbers(values)
+    if values.dtype == pl.Binary:
+        return bytes_as_text(values)
     if values.dtype == pl.Boolean or values.dtype.is_nested() or values.dtype in (pl.Object, pl.Null):
         raise DataError(f"{kind} ids of type {values.dtype} cannot be used; give integers, text or dates")
     return values
@@ -51,14 +55,50 @@ def whole_numbers(values: pl.Series) -> pl.Series:
     return values.cast(pl.String)
 
 
+def as_text(value: Any) -> Any:
+    """A UUID, or bytes, as the text that stands for such an id; anything else as it is.
+
+    Bytes that are a text are that; 16 others a UUID, as databases give one; others are written by their hex digits.
+    """
+    if isinstance(value, UUID):
+        return str(value)
+    if not isinstance(value, bytes):
+        return value
+    with suppress(UnicodeDecodeError):
+        if (text := value.decode()).isprintable():
+            return text
+    return str(UUID(bytes=value)) if len(value) == 16 else value.hex()
+
+
+def bytes_as_text(values: pl.Series) -> pl.Series:
+    """A column of bytes as text, each value by itself (:func:`as_text`)."""
+    found = values.drop_nulls().unique()
+    texts = pl.Series([as_text(one) for one in found.to_list()], dtype=pl.String)
+    known = pl.DataFrame({"raw": found, "text": texts})
+    return (
+        values.rename("raw")
+        .to_frame()
+        .join(known, on="raw", how="left", maintain_order="left")["text"]
+        .rename(values.name)
+    )
+
+
+def uuids_as_text(values: Sequence[Any]) -> list[Any]:
+    """The same values, with UUIDs as text."""
+    return [str(v) if isinstance(v, UUID) else v for v in values]
+
+
 def as_series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series:
     if isinstance(values, pl.Series) and values.dtype != pl.Object:
         if values.dtype in (pl.Decimal, pl.Int128):
             return whole_numbers(values)
+        if values.dtype == pl.Binary:
+            return bytes_as_text(values)
         return values.cast(pl.String) if values.dtype in (pl.Categorical, pl.Enum) else values
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufU":
         return pl.Series(values=values)
     listed = [v.item() if isinstance(v, np.generic) else v for v in _listed(values)]
+    listed = [as_text(v) for v in listed]
     mixed_check(listed, f"{kind} ids")
     try:
         return pl.Series(values=listed)

@@ -12,7 +12,7 @@ import polars as pl
 
 from cofactor.data.arrays import Array as Array
 from cofactor.data.arrays import group_kernels
-from cofactor.data.id_values import as_int64, as_series, plain_ids, type_in_words
+from cofactor.data.id_values import as_int64, as_series, as_text, plain_ids, type_in_words
 from cofactor.data.packed_text import PackedText
 from cofactor.errors import DataError, UnknownIdError, did_you_mean
 
@@ -127,7 +127,8 @@ class IdMap:
         if isinstance(value, bool) or not len(self):
             return -1
         if self.dtype == pl.String:
-            return self._text_code(value) if isinstance(value, str) else -1
+            text = value if isinstance(value, str) else as_text(value)
+            return self._text_code(text) if isinstance(text, str) else -1
         if isinstance(value, (int, float)) and not isinstance(value, int if self.dtype.is_integer() else (int, float)):
             return -1
         if self.dtype.is_numeric() and not isinstance(value, (int, float)):

@@ -57,10 +57,39 @@ def guess_separator(lines: Sequence[str]) -> str:
         counts = {len(line.split()) for line in lines}
         if len(counts) == 1 and min(counts) > 1:
             return BLANKS
+        for sep in (*SEPARATORS, BLANKS):
+            if names_rows([split_fields(line, sep, '"') for line in lines]):
+                return sep
         occurrences = {sep: lines[0].count(sep) for sep in SEPARATORS}
         likely = max(occurrences, key=lambda sep: occurrences[sep])
         best = likely if occurrences[likely] else ","
     return best
+
+
+def names_rows(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether each row has a name besides, in a first field that the header, with one field less, says nothing of."""
+    width = len(rows[0]) + 1
+    if len(rows) < 3 or width < 3 or any(len(row) != width for row in rows[1:]):
+        return False
+    return not any(is_number(cell) for cell in rows[0]) and len({row[0] for row in rows[1:]}) == len(rows) - 1
+
+
+def uneven(rows: Sequence[Sequence[str]], label: str) -> str | None:
+    """What to say of lines of which one has more fields than the first; None where none of these has."""
+    line = next((at for at, row in enumerate(rows, 1) if len(row) > len(rows[0])), None)
+    if line is None:
+        return None
+    begins = sorted({row[0] for row in rows if row})
+    if len(begins) <= 8 and not any(is_number(cell) for cell in begins) and len({len(row) for row in rows}) > 1:
+        return (
+            f"the lines of {label} are records of several kinds, by their first field"
+            f" ({', '.join(map(repr, begins))}), with {len(rows[0])} to {max(map(len, rows))} fields; write those of"
+            " one kind as a table"
+        )
+    return (
+        f"line {line} of {label} has more fields than the first, which has {len(rows[0])}; put quotes around text"
+        " that holds the separator, or name another with sep=... (on the command line --sep)"
+    )
 
 
 def is_quoted(lines: Sequence[str], sep: str) -> bool:

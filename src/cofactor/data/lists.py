@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 import polars.exceptions
 
+from cofactor.data.column_names import column_of, is_usual, is_weak
 from cofactor.data.roles import Roles
 from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
@@ -18,9 +21,10 @@ _SHOWN = r"-[01]$"
 """Ends an item that was shown: -1 where it was taken, -0 where it was not (MIND)."""
 
 
-def unfold_records(table: Table) -> Table:
+def unfold_records(table: Table, asked: Mapping[str, Any]) -> Table:
     """A table whose rows hold a list of objects (the events of a session) with a row for each of the objects, whose
-    fields become columns. As it is where there is no such column, or more than one."""
+    fields become columns. As it is where there is no such column, or more than one, and where a row has a user and an
+    item besides: the objects (the pictures of a review) then say more of the row, and are no rows."""
     nested = [
         name
         for name in table.names
@@ -28,14 +32,28 @@ def unfold_records(table: Table) -> Table:
     ]
     if len(nested) != 1:
         return table
-    frame = table.load(table.names, [])
     inner = nested[0]
+    if all(_has_role(table, role, asked[role], inner) for role in ("user", "item")):
+        return table
+    frame = table.load(table.names, [])
     fields = [field.name for field in frame.schema[inner].inner.fields]  # type: ignore[attr-defined]
     fresh = {name: name if name not in frame.columns else f"{inner}.{name}" for name in fields}
     rows = frame.filter(pl.col(inner).list.len() > 0).explode(inner)
     objects = rows[inner].struct.unnest().rename(fresh)
     note = f"a row for each object in the lists of {inner!r}"
     return loaded(pl.concat([rows.drop(inner), objects], how="horizontal"), table.label, [*table.notes, note])
+
+
+def _has_role(table: Table, role: str, wanted: Any, nested: str) -> bool:
+    """Whether a column besides the one of lists is the user, or the item, as it was named or by its name."""
+    others = [name for name in table.names if name != nested]
+    if isinstance(wanted, str):
+        return wanted in others
+    found = column_of(table.sample, others, role)
+    if wanted is not None or found is None or not is_weak(found):
+        return wanted is not None or found is not None
+    fields = [field.name for field in table.sample.schema[nested].inner.fields]  # type: ignore[attr-defined]
+    return not any(is_usual(name, role) and not is_weak(name) for name in fields)
 
 
 def unfold_items(table: Table, found: Roles) -> Table:

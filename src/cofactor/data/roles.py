@@ -13,6 +13,7 @@ from cofactor.data.behaviours import says_no
 from cofactor.data.column_contents import (
     contents_of,
     counts_rows,
+    holds_moments,
     is_behaviour,
     is_clock,
     is_fine,
@@ -20,7 +21,7 @@ from cofactor.data.column_contents import (
     out_of_place,
     says_what_happened,
 )
-from cofactor.data.column_names import column_of, is_usual, outcome_of, unsure_ratings, unsure_times
+from cofactor.data.column_names import column_of, is_usual, outcome_of, unsure_ratings, unsure_times, words_of
 from cofactor.data.kind import GRID, says_amount, says_count
 from cofactor.data.tables import Table
 from cofactor.data.values import as_numbers
@@ -90,9 +91,11 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             happened = match if match is not None and is_behaviour(table.sample[match]) else None
             if happened is not None:  # what happened says more than how many of it
                 chosen.pop("rating", None)
-            elif "rating" not in chosen and (happened := outcome_of(table.sample, free)) is not None:
+            elif (happened := outcome_of(table.sample, free)) is not None:
                 zero = "no" if table.sample[happened].dtype == pl.String else "0"
-                reason += f"; {happened} = {zero} is taken as shown alone, and left out"
+                reason += f"; {happened} = {zero} is taken as shown alone, or as a no, and left out"
+                if (amount := chosen.pop("rating", None)) is not None:  # many hours of what one advises against
+                    reason += f"; count={amount!r} with behaviour=False would take the {amount} instead"
             elif match is None and (deeds := _deeds(table.sample, free)) is not None:
                 if says_no(table.sample[deeds]):  # a dislike is not one more thing that was liked
                     happened = deeds
@@ -105,6 +108,10 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             if asked[role] is None and role not in chosen and (several := unsure(table.sample, free)):
                 reason += f"; no {what} taken, of {_listed(several)} none is the likeliest: name one with {role}=..."
     _complete(table, chosen, happened)
+    if table.headed and asked["rating"] is None and "rating" not in chosen and happened is None and not reason:
+        free = [name for name in table.names if name not in chosen.values()]
+        if left := [name for name in free if _may_be_a_value(table.sample, name, [chosen["user"], chosen["item"]])]:
+            reason = f"; no rating taken: {_listed(left[:3])} may say something of each row, rating=... would use it"
     guessed = [
         f"{role} = {chosen[role]!r}" if table.headed else f"{role} = column {table.names.index(chosen[role])}"
         for role in open_roles
@@ -157,6 +164,23 @@ def _is_fact(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
     return False
 
 
+_ASIDE = "id index lat lon latitude longitude year month day hour minute second weekday"
+_NO_VALUES = frozenset(_ASIDE.split())
+
+
+def _may_be_a_value(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
+    """Whether a column that no name tells holds numbers, or yes and no, that differ from row to row of a user and of an
+    item: no ids, no moments and no numbers of the rows."""
+    values = sample[name]
+    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean) or values.n_unique() < 2:
+        return False
+    if set(words_of(name)) & _NO_VALUES or name.lower().endswith("id"):
+        return False
+    if values.dtype != pl.Boolean and (holds_moments(values) or counts_rows(values)):
+        return False
+    return not _is_fact(sample, name, ids)
+
+
 def _varies(sample: pl.DataFrame, name: str, item: str) -> bool:
     """Whether a column of numbers says something of a row, and not the same of an item in all of its rows."""
     values = sample[name]
@@ -173,9 +197,10 @@ def _complete(table: Table, chosen: dict[str, str], behaviour: str | None) -> No
     free = [name for name in table.names if name not in chosen.values() and name != behaviour]
     if len(missing) == 1 and len(free) == 1 and not table.sample[free[0]].dtype.is_float():
         chosen[missing[0]] = free[0]
-    elif missing and table.headed and len(table.names) == 1 and table.parsed_at_once:
+    elif missing and len(table.names) == 1 and table.parsed_at_once:
+        begins = f", {table.names[0]!r}" if table.headed else f" (it begins with {str(table.sample.item(0, 0))[:40]!r})"
         raise DataError(
-            f"{table.label} seems to have one column, {table.names[0]!r}; name what separates the fields with sep=..."
+            f"{table.label} seems to have one column{begins}; name what separates the fields with sep=..."
             " (on the command line --sep, such as --sep ';')"
         )
     elif missing:

@@ -9,6 +9,7 @@ import polars as pl
 
 from cofactor.data import behaviours, lists, roles, values, wide
 from cofactor.data.arrays import Array
+from cofactor.data.date_parts import with_dates
 from cofactor.data.roles import Roles
 from cofactor.data.tables import Table, loaded
 
@@ -24,7 +25,7 @@ def with_roles(
 ) -> tuple[Table, Roles, tuple[Any, ...] | None]:
     """The table with a row for each user, item and value, and which columns these are; and the values that mean none
     and are still in it."""
-    table = lists.unfold_records(table)
+    table = with_dates(lists.unfold_records(table, asked), asked)
     table, asked, gone = long_form(table, asked, is_wide, gone)
     found = roles.resolve(table, asked, behaviour)
     return lists.unfold_items(table, found), found, gone

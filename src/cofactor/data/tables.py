@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import polars.exceptions
 
+from cofactor.data.id_values import uuids_as_text
 from cofactor.errors import DataError
 
 SAMPLE_ROWS = 1000
@@ -43,6 +44,8 @@ def loaded(frame: pl.DataFrame, label: str, notes: Sequence[str] = (), headed: b
     a ``numeric`` of a database, say, is text."""
     extended = [name for name, dtype in frame.schema.items() if isinstance(dtype, getattr(pl, "BaseExtension", ()))]
     frame = frame.with_columns(frame[name].ext.storage() for name in extended) if extended else frame
+    if objects := [name for name, dtype in frame.schema.items() if dtype == pl.Object]:
+        frame = frame.with_columns(pl.Series(name, uuids_as_text(frame[name].to_list())) for name in objects)
     return Table(
         frame.columns, headed, frame.head(SAMPLE_ROWS), lambda columns, ids: frame.select(columns), label, list(notes)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 from typing import Any
 
 import polars as pl
@@ -32,7 +33,30 @@ def open_json(data: bytes, label: str) -> Table:
         frame = frame.with_columns(pl.col(name).name.prefix_fields(f"{name}.") for name in structs).unnest(*structs)
     if not frame.width:
         raise DataError(f"{label} has no fields in its JSON; objects with user and item are needed")
-    return loaded(frame, label, ["JSON, an object for each row"])
+    nameless = frame.columns == [f"{_NAMELESS}{at}" for at in range(frame.width)]
+    said = "JSON, an array for each row" if nameless else "JSON, an object for each row"
+    return loaded(_without_types(frame), label, [said], headed=not nameless)
+
+
+_NAMELESS = "column_"
+_TYPED = re.compile(r"(.+?)\.\$(?:oid|date|numberLong|numberInt|numberDouble|numberDecimal|uuid)(?:\.\$numberLong)?$")
+"""A field as MongoDB exports it: ``{"userId": {"$oid": "5f..."}}``."""
+
+
+def _without_types(frame: pl.DataFrame) -> pl.DataFrame:
+    """Fields that MongoDB wrote with their type, under their own names; its numbers that are text as numbers."""
+    for name in frame.columns:
+        match = _TYPED.match(name)
+        if match is None or match[1] in frame.columns:
+            continue
+        values = frame[name]
+        if ".$number" in name and values.dtype == pl.String:
+            numbers = values.cast(
+                pl.Int64 if "Double" not in name and "Decimal" not in name else pl.Float64, strict=False
+            )
+            values = numbers if numbers.null_count() == values.null_count() else values
+        frame = frame.with_columns(values.alias(name)).rename({name: match[1]})
+    return frame
 
 
 def _lines(text: bytes, label: str) -> pl.DataFrame | None:
@@ -79,7 +103,7 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
             f"{label} is one JSON object and no table; give an object a line, or an array of objects with user and item"
         )
     if found and all(isinstance(row, list) for row in found):
-        found = [{f"column_{at}": value for at, value in enumerate(row)} for row in found]
+        found = [{f"{_NAMELESS}{at}": value for at, value in enumerate(row)} for row in found]
     if not found or not all(isinstance(row, dict) for row in found):
         raise DataError(f"{label} is a JSON array but not one of objects; each needs a user and an item")
     return _frame(found, label)
