@@ -5,8 +5,9 @@
 ``PYTHON`` is the interpreter of an environment with fastai. Each side runs in processes of its own, warm (an epoch on
 2,000 rows first, which does not count), in turn, several rounds; the table shows medians of seconds an epoch,
 validation included, and the ratio to the fastest of fastai with all its threads or fewer (processor seconds, which a
-busy machine disturbs less, in brackets). Three modules: with the
-notebook's ``Embedding``, with torch's own ``nn.Embedding``, and with plain parameters that are indexed.
+busy machine disturbs less, in brackets). Five modules: dot products with the notebook's ``Embedding``, with torch's own
+``nn.Embedding``, and with plain parameters that are indexed; the book's layers over embeddings; a product of embeddings
+beside layers with batch normalisation and dropout (He et al. 2017).
 """
 
 from __future__ import annotations
@@ -59,6 +60,29 @@ def modules(dls):
             res += self.user_bias[x[:, 0]] + self.movie_bias[x[:, 1]]
             return sigmoid_range(res, 0, 5.5)
 
+    class Layers(Module):
+        def __init__(self, n_act=100, y_range=(0, 5.5)):
+            self.user_factors, self.item_factors = Embedding(sizes[0], 74), Embedding(sizes[1], 102)
+            self.layers = nn.Sequential(nn.Linear(176, n_act), nn.ReLU(), nn.Linear(n_act, 1))
+            self.y_range = y_range
+
+        def forward(self, x):
+            embs = self.user_factors(x[:, 0]), self.item_factors(x[:, 1])
+            return sigmoid_range(self.layers(torch.cat(embs, dim=1)), *self.y_range)
+
+    class Both(nn.Module):
+        def __init__(self, k=32):
+            super().__init__()
+            self.ug, self.ig, self.um, self.im = (plain(n, k) for n in sizes * 2)
+            self.one, self.two, self.norm = nn.Linear(2 * k, 64), nn.Linear(64, 32), nn.BatchNorm1d(64)
+            self.drop, self.out = nn.Dropout(0.1), nn.Linear(32 + k, 1)
+
+        def forward(self, x):
+            u, i = x[:, 0], x[:, 1]
+            h = self.drop(torch.relu(self.norm(self.one(torch.cat([self.um(u), self.im(i)], 1)))))
+            h = torch.cat([self.ug(u) * self.ig(i), torch.relu(self.two(h))], 1)
+            return torch.sigmoid(self.out(h).squeeze()) * 5.5
+
     def plain(n, k):
         table = nn.Embedding(n, k)
         nn.init.normal_(table.weight, 0, 0.01)
@@ -68,6 +92,8 @@ def modules(dls):
         "notebook Embedding": lambda: Tables(Embedding, *sizes, 50),
         "torch nn.Embedding": lambda: Tables(plain, *sizes, 50),
         "nn.Parameter": lambda: Parameters(*sizes, 50),
+        "layers over embeddings": lambda: Layers(),
+        "product and layers (NeuMF)": lambda: Both(),
     }
 
 def measure():

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from cofactor.kernels import adam
 from cofactor.kernels.dot_bias.epoch import advance, begin, is_full
-from cofactor.kernels.dot_bias.loss import FAST, batch_loss
+from cofactor.kernels.dot_bias.loss import INNER, LEAN, batch_loss
 from cofactor.kernels.dot_bias.rows import catch_up, settle, step
 from cofactor.kernels.layers import drop, lift, lift_back, move, normalise, normalise_back, wipe
 from cofactor.kernels.tiles import product, transposed
@@ -183,7 +183,7 @@ def backward(
     product(d, a, stride, d, o, width, plan[i, 12], turned, turn, stride, n, stride, plan[i, 1])
 
 
-@njit(inline="always")
+@njit(nogil=True, **INNER)
 def read_rows(
     rows: Array,
     start: int,
@@ -224,7 +224,7 @@ def read_rows(
         at += width
 
 
-@njit(inline="always")
+@njit(nogil=True, **INNER)
 def step_rows(
     rows: Array,
     start: int,
@@ -262,7 +262,7 @@ def step_rows(
         at += width
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, **LEAN)
 def flush(tables: Tables, clock: Clock, eps: Real) -> None:
     """Bring every row of the tables up to date and begin a new ``past``."""
     now, past, heads = clock.clock[1], clock.past, tables.heads
@@ -281,7 +281,7 @@ def flush(tables: Tables, clock: Clock, eps: Real) -> None:
     begin(past, clock.clock)
 
 
-@njit(cache=True, nogil=True, fastmath=FAST, error_model="numpy")
+@njit(cache=True, nogil=True, **LEAN)
 def train(
     rows: Array,
     codes: Array,

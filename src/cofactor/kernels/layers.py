@@ -281,3 +281,19 @@ def wipe(typingctx: Any, out: Any, o: Any, n: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(out, whole, whole), codegen
+
+
+FIELDS = 16
+
+
+@_intrinsic
+def fields(typingctx: Any, plan: Any, i: Any) -> Any:
+    """The numbers of row ``i`` of ``plan`` int64 (n, 16), as a tuple: sixteen look-ups take longer to compile."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        start = builder.mul(args[1], I64(FIELDS))
+        found = [builder.load(builder.gep(data, [builder.add(start, I64(j))])) for j in range(FIELDS)]
+        return context.make_tuple(builder, signature.return_type, found)
+
+    return types.UniTuple(whole, FIELDS)(plan, whole), codegen

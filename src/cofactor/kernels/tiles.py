@@ -13,6 +13,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from cofactor.kernels.dot_bias.loss import LEAN
 from cofactor.kernels.dot_bias.rows import short_loop
 from cofactor.kernels.vectors import LANES
 
@@ -120,7 +121,7 @@ def _turn(typingctx: Any, a: Any, i: Any, step: Any, out: Any, o: Any, wide: Any
 turn: Any = intrinsic(_turn)
 
 
-@njit(error_model="numpy")
+@njit(nogil=True, **LEAN)
 def product(
     out: Array,
     o: int,

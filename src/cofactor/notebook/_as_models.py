@@ -12,8 +12,8 @@ from cofactor.errors import ConfigError
 from cofactor.models.dot_bias.config import DotBiasConfig
 from cofactor.models.dot_bias.model import DotBias
 from cofactor.models.dot_bias.table import stride_of
-from cofactor.models.neural.fused import hooked
 from cofactor.models.neural.model import Neural, NeuralConfig
+from cofactor.models.torch.calling import hooked
 from cofactor.models.torch.layers import Embedding
 from cofactor.models.torch.module import TorchModule, TorchModuleConfig
 from cofactor.notebook._kernel_core import untouched, with_ids

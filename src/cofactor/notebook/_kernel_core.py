@@ -16,7 +16,7 @@ from cofactor.data.interactions import Columns, Interactions
 from cofactor.errors import ConfigError, DataError
 from cofactor.models.dot_bias.config import DotBiasConfig
 from cofactor.models.dot_bias.model import DotBias
-from cofactor.models.neural.fused import hooked
+from cofactor.models.torch.calling import hooked
 from cofactor.models.torch.layers import (
     EmbeddingDotBias,
 )

@@ -17,6 +17,8 @@ from cofactor.models.dot_bias.config import LOSSES
 from cofactor.models.neural.fused import Fused
 from cofactor.models.torch import stepper as torch_run
 from cofactor.models.torch.dot_product import FusedDot
+from cofactor.models.torch.fused import FusedModule
+from cofactor.models.torch.optim import AdamRun
 from cofactor.notebook._jobs import Job, core_learner, same_job
 from cofactor.notebook._kernel_core import is_collab
 from cofactor.notebook._layers import EmbeddingNN, TabularModel
@@ -70,23 +72,29 @@ def network_kernel(job: Job, parts: tuple[Tensor, ...]) -> Fused | None:
     return Fused(module, codes, values, lambda: job.opt.only(), loss=LOSSES[found[0]], seed=job.seed, limits=limits)
 
 
-def dot_kernel(job: Job, parts: tuple[Tensor, ...]) -> FusedDot | None:
-    """What trains a module of one's own that turns out to be a dot product; None where the data are of another kind."""
+def own_kernel(job: Job, parts: tuple[Tensor, ...]) -> torch_run.Kernel | None:
+    """What trains a module of one's own that turns out to be a dot product, or a network that a kernel knows; None
+    where the data are of another kind."""
     dls = job.dls
-    if dls.n_inp != 1 or dls.device.type != "cpu" or not is_collab(dls) or not hasattr(job.opt, "only"):
+    if dls.n_inp != 1 or dls.device.type != "cpu" or not hasattr(job.opt, "only"):
         return None
-    if len(parts) != 2 or parts[1].numel() != len(parts[0]):
+    if len(parts) != 2 or parts[0].dim() != 2 or parts[0].dtype != torch.int64 or parts[1].numel() != len(parts[0]):
         return None
-    users, items = (parts[0][:, i].numpy() for i in (0, 1))
+    codes = tuple(parts[0][:, i].numpy() for i in range(parts[0].shape[1]))
+    values = parts[1].reshape(-1).float().numpy()
+
+    def optimizer() -> AdamRun | None:
+        return job.opt.only()
+
+    def loss_of(y_range: Any) -> Any:
+        return kernel_job(job.loss_func, y_range)
+
+    fused = FusedModule(job.module, codes, values, optimizer, loss_of, seed=job.seed)
+    if not is_collab(dls):
+        return fused
     sizes = [len(dls.classes[name]) for name in dls.train_ds.cat_names]
-    return FusedDot(
-        job.module,
-        (users, items),
-        parts[1].reshape(-1).float().numpy(),
-        lambda: job.opt.only(),
-        (sizes[0], sizes[1]),
-        lambda y_range: kernel_job(job.loss_func, y_range),
-    )
+    dot = FusedDot(job.module, (codes[0], codes[1]), values, optimizer, (sizes[0], sizes[1]), loss_of)
+    return torch_run.Kernels(dot, fused)
 
 
 class ModuleStepper(Stepper):
@@ -102,7 +110,7 @@ class ModuleStepper(Stepper):
         *x, y = parts[: self.n_inp + 1]
         self.parts = (*x, y.reshape(len(y), -1)[:, 0].float() if self.flat else y)
         self.optimizer = Driven(job.opt)
-        self.kernel: torch_run.Kernel | None = network_kernel(job, parts) or dot_kernel(job, parts)
+        self.kernel: torch_run.Kernel | None = network_kernel(job, parts) or own_kernel(job, parts)
         with torch_run.own_rng(self.device):
             torch_run.seed_rng(job.seed, self.device)
             self.rng = torch_run.rng_state(self.device)

@@ -21,12 +21,12 @@ from cofactor.errors import ConfigError
 from cofactor.kernels import embedding_net as kernel
 from cofactor.kernels.dot_bias.epoch import schedule
 from cofactor.model import Hyper
+from cofactor.models.torch.calling import hooked
 from cofactor.models.torch.layers import Embedding, LinBnDrop, SigmoidRange
 from cofactor.models.torch.optim import AdamRun
 from cofactor.models.torch.stepper import SMALL_WORK, work
 
 Array = NDArray[Any]
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 class Block(NamedTuple):
@@ -45,11 +45,6 @@ class Network(NamedTuple):
     embed_drop: float
     blocks: tuple[Block, ...]
     y_range: tuple[float, float] | None
-
-
-def hooked(module: nn.Module) -> bool:
-    """Whether it, or a part of it, has a hook."""
-    return any(getattr(m, h, None) for m in module.modules() for h in HOOKS)
 
 
 def network_of(module: Any, columns: int) -> Network | None:

@@ -12,9 +12,7 @@ This file needs torch; whoever imports it checks that first (``torch_module.need
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,17 +26,16 @@ from cofactor.kernels.dot_bias import epoch as kernel
 from cofactor.model import Hyper
 from cofactor.models.dot_bias.config import LOSSES
 from cofactor.models.dot_bias.table import aligned, stride_of
+from cofactor.models.torch.calling import CPU, HOOKS, attributes, hooked, is_usual, quietly
 from cofactor.models.torch.fold_in import tables
 from cofactor.models.torch.lazy import readable
 from cofactor.models.torch.optim import AdamRun
 from cofactor.models.torch.side_effects import has_side_effects
-from cofactor.models.torch.stepper import flat_output, own_rng, seed_rng, threads_for
+from cofactor.models.torch.stepper import flat_output, threads_for
 
 Array = NDArray[Any]
-CPU = torch.device("cpu")
 FAR = 200.0
 """A sigmoid of this is 1."""
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 PAIRS = 48
 
 
@@ -61,59 +58,16 @@ def dot_product_of(module: nn.Module, sizes: tuple[int, int]) -> DotProduct | No
     parameters = dict(module.named_parameters())
     if not 2 <= len(parameters) <= 4 or next(module.buffers(), None) is not None or not readable(module):
         return None
-    if not all(_usual(p) for p in parameters.values()) or any(len(p) not in sizes for p in parameters.values()):
+    if not all(is_usual(p) for p in parameters.values()) or any(len(p) not in sizes for p in parameters.values()):
         return None
-    if any(getattr(m, h, None) for m in module.modules() for h in HOOKS) or min(sizes) < 2:
+    if hooked(module) or min(sizes) < 2 or has_side_effects(module):
         return None
-    if has_side_effects(module):
-        return None
-    said, before = io.StringIO(), _attributes(module)
-    with _put_back(module):
-        try:
-            with own_rng(CPU), threads_for(module, 1, CPU, 1), contextlib.redirect_stdout(said):
-                seed_rng(0, CPU)
-                found = _found(module, parameters, sizes)
-        except Exception:  # whatever it wants, it is not two columns of numbers
-            return None
-        return found if not said.getvalue() and _attributes(module) == before else None
-
-
-def _usual(p: Tensor) -> bool:
-    """Whether a parameter is one that the kernel can train."""
-    plain = type(p) is nn.Parameter and p.requires_grad and p.dtype == torch.float32 and p.device.type == "cpu"
-    return plain and p.dim() in (1, 2) and p.is_contiguous() and not p._backward_hooks
-
-
-def _attributes(module: nn.Module) -> list[dict[str, Any]]:
-    """What would show that a call changed the module: its attributes, and what lists and dicts among them hold."""
-    return [{k: _held(v) for k, v in vars(m).items() if k != "training"} for m in module.modules()]
-
-
-def _held(value: Any) -> Any:
-    if isinstance(value, dict):
-        return id(value), [id(v) for v in value.values()]
-    return (id(value), [id(v) for v in value]) if isinstance(value, (list, set)) else id(value)
-
-
-@contextlib.contextmanager
-def _put_back(module: nn.Module) -> Iterator[None]:
-    """Calls inside ``with`` leave the module's attributes as they were, with what lists and dicts hold."""
-    before = [
-        (m, dict(vars(m)), {k: v.copy() for k, v in vars(m).items() if type(v) in (list, dict, set)})
-        for m in module.modules()
-    ]
     try:
-        yield
-    finally:
-        for m, attributes, kept in before:
-            if vars(m).keys() != attributes.keys() or any(vars(m)[k] is not v for k, v in attributes.items()):
-                vars(m).clear()
-                vars(m).update(attributes)
-            for name, was in kept.items():
-                now = attributes[name]
-                if _held(now)[1] != _held(was)[1]:
-                    now.clear()
-                    now.extend(was) if isinstance(now, list) else now.update(was)
+        with quietly(module) as quiet:
+            found = _found(module, parameters, sizes)
+    except Exception:  # whatever it wants, it is not two columns of numbers
+        return None
+    return found if quiet.nothing else None
 
 
 def _found(module: nn.Module, parameters: dict[str, nn.Parameter], sizes: tuple[int, int]) -> DotProduct | None:
@@ -224,7 +178,7 @@ class FusedDot:
             return False
         parts = list(self.module.modules())
         hooks = [len(getattr(m, h)) for m in parts for h in HOOKS]
-        kept = [id(p) for p in run.params], [type(m).forward for m in parts], _attributes(self.module), hooks
+        kept = [id(p) for p in run.params], [type(m).forward for m in parts], attributes(self.module), hooks
         if self.known != kept or (self.found is not None and not self._still()):
             self.known, self.found = kept, dot_product_of(self.module, self.sizes)
             self.loss = None if self.found is None else self.loss_of(self.found.y_range)
@@ -242,10 +196,9 @@ class FusedDot:
         """Whether the module with its present weights gives what the formula gives."""
         assert self.found is not None
         weights = {n: p.detach() for n, p in self.module.named_parameters()}
-        if not all(_usual(p) for p in self.module.parameters()) or set(weights) != set(self.found.names):
+        if not all(is_usual(p) for p in self.module.parameters()) or set(weights) != set(self.found.names):
             return False
-        quiet = contextlib.redirect_stdout(io.StringIO())
-        with _put_back(self.module), own_rng(CPU), threads_for(self.module, 1, CPU, 1), quiet:
+        with quietly(self.module):
             x = _pairs(self.sizes)
             return _close(_outputs(self.module, weights, x), formula(self.found, weights, x), self.found)
 

@@ -35,7 +35,7 @@ FAINT = 1e-30
 
 _Parameter: Any = nn.Parameter
 _getters = ("shape", "dtype", "device", "layout", "ndim", "requires_grad", "is_leaf", "is_sparse", "is_cuda", "is_meta")
-_HARMLESS = {
+HARMLESS = {
     *(getattr(Tensor, name).__get__ for name in _getters),
     *(Tensor.size, Tensor.dim, Tensor.numel, Tensor.__len__, Tensor.__hash__, Tensor.is_floating_point),
     torch.is_floating_point,
@@ -56,7 +56,7 @@ class LazyParameter(_Parameter):  # type: ignore[misc]
             found = _looked_up(func, args, kwargs)
             if found is not None:
                 return found
-        if func not in _HARMLESS:
+        if func not in HARMLESS:
             for one in _lazy((args, kwargs)):
                 one.table.leave()
         with torch._C.DisableTorchFunctionSubclass():

@@ -32,6 +32,11 @@ CHUNK = 100
 class Kernel(Protocol):
     """A faster way to train a module than autograd, with the same arithmetic."""
 
+    @property
+    def lagging(self) -> bool:
+        """Whether the module is behind what was trained."""
+        ...
+
     def begin(self, batch_size: int) -> bool:
         """Whether the module, as it is now, can be trained by it."""
         ...
@@ -43,6 +48,30 @@ class Kernel(Protocol):
     def flush(self) -> None:
         """Bring the module and its optimizer up to date."""
         ...
+
+
+class Kernels:
+    """The first of some kernels that can train the module as it is."""
+
+    def __init__(self, *kernels: Kernel) -> None:
+        self.kernels, self.chosen = kernels, kernels[0]
+
+    @property
+    def lagging(self) -> bool:
+        return self.chosen.lagging
+
+    def begin(self, batch_size: int) -> bool:
+        if self.lagging:
+            return True
+        found = next((k for k in self.kernels if k.begin(batch_size)), None)
+        self.chosen = found or self.chosen
+        return found is not None
+
+    def train(self, rows: Array, hyper: Hyper) -> Array:
+        return self.chosen.train(rows, hyper)
+
+    def flush(self) -> None:
+        self.chosen.flush()
 
 
 class TorchStepper(Stepper):

@@ -1,0 +1,280 @@
+"""Training a module of one's own by the kernel of ``kernels/tape.py`` in place of autograd: the same arithmetic.
+
+The module and its optimizer stay what everybody reads. :class:`FusedModule` copies their numbers into the kernel's
+arrays when a run of batches begins, and back at :meth:`FusedModule.flush`. Each time it looks anew at what the module
+computes (``trace.py``).
+
+This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cofactor.errors import ConfigError
+from cofactor.kernels import tape as kernel
+from cofactor.kernels.dot_bias.epoch import schedule
+from cofactor.kernels.embedding_net import Clock, Rule, Tables, flush
+from cofactor.model import Hyper
+from cofactor.models.dot_bias.config import LOSSES
+from cofactor.models.torch.optim import AdamRun
+from cofactor.models.torch.stepper import SMALL_WORK, work
+from cofactor.models.torch.trace import Program, program_of
+
+Array = NDArray[Any]
+LossOf = Callable[[tuple[float, float] | None], tuple[str, tuple[float, float] | None] | None]
+
+
+class FusedModule:
+    """The kernel at work on a module. ``codes``: int32 arrays, the columns of x.
+
+    ``optimizer`` gives the ``AdamRun`` as it is now, None where another rule is wanted. ``loss_of`` names the kernel's
+    loss for the module's range, with the range that it is then trained in; None where the kernel has no such loss.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        codes: tuple[Array, ...],
+        values: Array,
+        optimizer: Callable[[], AdamRun | None],
+        loss_of: LossOf,
+        *,
+        seed: int,
+    ) -> None:
+        self.module, self.optimizer, self.loss_of, self.seed = module, optimizer, loss_of, seed
+        self.codes = np.ascontiguousarray(np.stack(codes), np.int32)
+        self.values = np.ascontiguousarray(values, np.float32)
+        self.lagging = False
+        """Whether the arrays are ahead of the module."""
+        self.known: Any = None
+        self.begun = 0
+
+    # ---- between the module and the arrays
+
+    def begin(self, batch_size: int) -> bool:
+        """Take the module's numbers; False where it has to be trained by autograd."""
+        if self.lagging:
+            return True
+        run = self.optimizer()
+        if run is None or not run.rule.decouple_wd or batch_size < 2 or work(self.module, batch_size) > SMALL_WORK:
+            return False
+        program = program_of(self.module, self._some_rows(batch_size))
+        loss = None if program is None else self.loss_of(program.y_range)
+        if program is None or loss is None or not self._fits(program, run):
+            return False
+        self.program, self.loss, self.run = program, loss, run
+        now = program, run.rule, [(run.decays[i], run.params[i].shape) for i in self.place.values()]
+        if self.known != now:
+            self.known = now
+            self._allocate(program, run)
+        self._take()
+        return True
+
+    def _some_rows(self, batch_size: int) -> Tensor:
+        """x int64 (rows, columns) of rows of the data."""
+        n = self.codes.shape[1]
+        at = np.linspace(0, n - 1, min(n, batch_size)).astype(np.int64)
+        return torch.from_numpy(np.ascontiguousarray(self.codes[:, at].T, np.int64))
+
+    def _fits(self, program: Program, run: AdamRun) -> bool:
+        parameters = dict(self.module.named_parameters())
+        place = {id(p): i for i, p in enumerate(run.params)}
+        if any(id(parameters[n]) not in place for n in program.names):
+            return False
+        self.place = {n: place[id(parameters[n])] for n in program.names}
+        if not all(run.decays[self.place[n]] for n, *_ in program.tables):
+            return False
+        if len({run.steps[i] for i in self.place.values()}) != 1:
+            return False
+        pairs = [[run.decays[self.place[n or ""]] for n in o.names[:2]] for o in program.ops if o.kind == kernel.NORM]
+        if any(shift != scale for shift, scale in pairs):
+            return False
+        return all(int(self.codes[c].max(initial=0)) < len(parameters[n]) for n, c, _ in program.tables)
+
+    def _allocate(self, program: Program, run: AdamRun) -> None:
+        heads, base, place = np.zeros((len(program.tables), 5), np.int64), 0, 0
+        for head, (name, _, width) in zip(heads, program.tables):
+            n, stride = len(run.params[self.place[name]]), _padded(width)
+            base = -(-base // stride)  # a table begins at a multiple of its own stride
+            head[:] = n, base, place, width, stride // 16
+            base, place = (base + n) * stride, place + n
+        floats, ints = np.zeros(base, np.float32), np.zeros(place, np.int32)
+        mask = np.ones((1, 16 * int(heads[:, 4].max())), np.float32)
+        self.tables = Tables(heads, floats, np.zeros(2 * base, np.float32), ints, np.zeros_like(ints), mask)
+        self.read = np.ascontiguousarray(self.codes[[c for _, c, _ in program.tables]])
+        columns = max(4096, place // 2) + 1
+        past, b2 = np.zeros((5, columns)), run.rule.sqr_mom
+        self.clock = Clock(np.zeros(3, np.int64), past, b2 ** np.arange(columns, dtype=np.float64))
+        self._lay_out(program, run)
+
+    def _lay_out(self, program: Program, run: AdamRun) -> None:
+        """The plan of the operations, and where each parameter stands."""
+        strides = [_padded(width) for width in program.widths]
+        places = np.concatenate([[0], np.cumsum(strides)]).tolist()
+        owners = _owners(program)
+        sizes = {name: size for name, _, size in owners}
+        heavy = [name for name in sizes if run.decays[self.place[name]]]
+        light = [name for name in sizes if name not in heavy]
+        split, total, starts = sum(sizes[n] for n in heavy), sum(sizes.values()), {}
+        at = 0
+        for name in (*heavy, *light):
+            starts[name], at = at, at + sizes[name]
+        spare = 2 * max(strides)
+        params, grads, m, v = (np.zeros(total + spare, np.float32) for _ in range(4))
+        plan, numbers = np.zeros((len(program.ops), 16), np.int64), np.zeros((len(program.ops), 3))
+        turned = stats = running = 0
+        self.buffers: list[tuple[str, int, int]] = []
+        for row, more, op in zip(plan, numbers, program.ops):
+            x, stride = op.inputs[0], strides[op.value]
+            row[:9] = (
+                *(op.kind, places[op.value], stride, program.widths[op.value]),
+                *(places[x.value], strides[x.value], x.start, 0, x.width),
+            )
+            row[7] = op.at if op.kind == kernel.COPY else places[op.inputs[1].value] if len(op.inputs) > 1 else 0
+            row[10], row[14], row[15] = total, _padded(x.width), 1
+            more[: len(op.numbers)] = op.numbers
+            if op.kind == kernel.LINEAR:
+                row[9], row[11] = starts[op.names[0] or ""], turned
+                turned += row[14] * stride
+            if op.kind in (kernel.LINEAR, kernel.SHIFT, kernel.NORM):
+                shift = op.names[1 if op.kind == kernel.LINEAR else 0]
+                row[10] = total if shift is None else starts[shift]
+            if op.kind == kernel.NORM:
+                row[12], row[13] = stats, running
+                self.buffers += [(op.names[2] or "", running, x.width), (op.names[3] or "", running + stride, x.width)]
+                stats, running = stats + 2 * stride, running + 2 * stride
+        self.starts, self.flats = starts, (params, m, v)
+        ends = (slice(0, split), slice(split, total))
+        parts = [a[part] for part in ends for a in (params, grads, m, v)]
+        every: Any = (params, grads, *parts, np.zeros(running, np.float32))
+        self.dense = kernel.Dense(*every)
+        end = program.out
+        self.end = np.array([strides[0], places[end.value], strides[end.value], end.start], np.int64)
+        self.plan, self.numbers = plan, numbers
+        self.sizes = places[-1], max(strides), stats, turned
+
+    def _rows(self, t: int) -> tuple[Array, Array, Array]:
+        """Views of a table: weights, m and the root of v."""
+        n, base, _, width, lanes = self.tables.heads[t].tolist()
+        at, size, stride = base * 16 * lanes, n * 16 * lanes, 16 * lanes
+        ms = self.tables.ms[2 * at : 2 * (at + size)].reshape(n, 2, stride)
+        return self.tables.w[at : at + size].reshape(n, stride)[:, :width], ms[:, 0, :width], ms[:, 1, :width]
+
+    def _views(self) -> Iterable[tuple[Array, Tensor]]:
+        """Parts of the flat arrays, and the tensors that they stand for."""
+        run = self.run
+        for name, shape, size in _owners(self.program):
+            i, start = self.place[name], self.starts[name]
+            for flat, tensor in zip(self.flats, (run.params[i], run.m[i], run.v[i])):
+                part = flat[start : start + size]
+                if len(shape) == 2:
+                    inputs, outputs = shape
+                    yield part.reshape(inputs, -1)[:, :outputs].T, tensor
+                else:
+                    yield part[: shape[0]].reshape(tensor.shape), tensor
+        buffers = dict(self.module.named_buffers())
+        for name, start, width in self.buffers:
+            yield self.dense.running[start : start + width], buffers[name]
+
+    def _take(self) -> None:
+        """Weights and moments of the module into the arrays."""
+        run = self.run
+        for t, (name, *_) in enumerate(self.program.tables):
+            i = self.place[name]
+            weights, m, root = self._rows(t)
+            weights[:], m[:] = (_array(a).reshape(weights.shape) for a in (run.params[i], run.m[i]))
+            np.sqrt(_array(run.v[i]).reshape(root.shape), out=root)
+        self.tables.last[:] = 0
+        for mine, theirs in self._views():
+            mine[...] = _array(theirs)
+        clock, past, _ = self.clock
+        clock[:] = next(run.steps[i] for i in self.place.values()), 0, 0
+        past[:, 0] = 1, 1, 0, 0, 1
+
+    def flush(self) -> None:
+        """Bring the module and its optimizer up to date."""
+        if not self.lagging:
+            return
+        run = self.run
+        flush(self.tables, self.clock, run.rule.eps)
+        steps = int(self.clock.clock[0])
+        with torch.no_grad():
+            for t, (name, *_) in enumerate(self.program.tables):
+                i = self.place[name]
+                for tensor, part in zip((run.params[i], run.m[i], run.v[i]), self._rows(t)):
+                    tensor.copy_(torch.from_numpy(part).reshape(tensor.shape))
+                run.v[i].square_()
+            for mine, theirs in self._views():
+                theirs.copy_(torch.from_numpy(mine))
+            buffers = dict(self.module.named_buffers())
+            for name in {name.rpartition(".")[0] for name, *_ in self.buffers}:
+                counter = buffers.get(f"{name}.num_batches_tracked".removeprefix("."))
+                if counter is not None:
+                    counter += steps - self.begun
+            for i in self.place.values():
+                run.steps[i] = steps
+        self.lagging = False
+
+    # ---- training
+
+    def train(self, rows: Array, hyper: Hyper) -> Array:
+        """Train consecutive batches, after :meth:`begin`; their losses."""
+        run, n, bs = self.run, len(hyper.lr), hyper.batch_size
+        if len(rows) != n * bs or n == 0:
+            raise ConfigError(f"{len(rows)} rows are not {n} batches of {bs}")
+        if not self.lagging:
+            self.begun = int(self.clock.clock[0])
+        name, limits = self.loss
+        lo, hi = limits or (0.0, 1.0)
+        losses = np.empty(n, np.float64)
+        self.module.eval()
+        self.lagging = True
+        b2 = float(run.rule.sqr_mom)
+        kernel.train(
+            np.ascontiguousarray(rows, np.int64),
+            self.read,
+            self.values,
+            self.tables,
+            self.plan,
+            self.numbers,
+            self.end,
+            self.dense,
+            self.clock,
+            Rule(b2, float(run.rule.eps), False, LOSSES[name], float(lo), float(hi), limits is not None, self.seed),
+            schedule(hyper.lr, hyper.momentum, float(hyper.weight_decay), b2, int(self.clock.clock[0])),
+            losses,
+            kernel.scratch(self.tables, bs, *self.sizes),
+        )
+        return losses
+
+
+def _owners(program: Program) -> list[tuple[str, tuple[int, ...], int]]:
+    """Each parameter that is not a table: its name, its shape ((inputs, outputs) of weights), and the numbers that it
+    takes. Of a normalisation the scale follows the shift."""
+    found: list[tuple[str, tuple[int, ...], int]] = []
+    for op in program.ops:
+        width = program.widths[op.value]
+        wide = _padded(width)
+        if op.kind == kernel.LINEAR:
+            inputs = op.inputs[0].width
+            found.append((op.names[0] or "", (inputs, width), inputs * wide))
+        if op.kind in (kernel.LINEAR, kernel.SHIFT, kernel.NORM):
+            own = op.names[1:2] if op.kind == kernel.LINEAR else op.names[:2]
+            found += [(name, (width,), wide) for name in own if name is not None]
+    return found
+
+
+def _padded(n: int) -> int:
+    return (int(n) + 15) // 16 * 16
+
+
+def _array(tensor: Tensor) -> Array:
+    found: Array = tensor.detach().numpy()
+    return found
