@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import os
 import shutil
 import socket
@@ -11,7 +12,6 @@ import stat
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -316,16 +316,25 @@ def test_who_is_forgotten_is_so_where_the_disk_fails_after_it(tmp_path, monkeypa
         refused(http.get("/v1/user?user=999"), 404)
 
 
-def test_a_map_of_few_rated_items_is_computed_once(monkeypatch):
-    counts = np.array([3, 0, 5, 1, 0, 2])
-    data = SimpleNamespace(by_item=SimpleNamespace(counts=counts), item_table=None)
-    calls = []
+@pytest.mark.parametrize("unrated", [0, 2])
+def test_a_map_is_computed_once_and_made_in_parts(monkeypatch, unrated):
+    data = ratings()
+    kept = data.items >= unrated
+    columns = {name: getattr(data, name)[kept] for name in ("users", "items", "values", "times")}
+    rec = cf.fit(data.replace(**columns), model="als", seed=0)
+    places, calls = np.random.default_rng(0).random((25, 2), dtype=np.float32), []
     monkeypatch.setattr(
-        "cofactor.serve.catalogue.item_map", lambda m, d, shown, seed: calls.append(shown) or np.empty((0, 2))
+        "cofactor.serve.catalogue.item_map", lambda m, d, shown, seed: calls.append(shown) or places[: len(shown)]
     )
-    catalogue = Catalogue(SimpleNamespace(data=data, model=None, seed=0), 0)
-    monkeypatch.setattr(Catalogue, "_group_of", lambda self, shown: ([], []))
-    monkeypatch.setattr(Catalogue, "facts", lambda self, shown: [])
-    for _ in range(2):
-        assert catalogue.map(1500) == {"items": [], "groups": []}
-    assert [list(shown) for shown in calls] == [[2, 0, 5, 3]]
+    monkeypatch.setattr("cofactor.serve.catalogue._PART", 4)
+    catalogue = Catalogue(rec, 0)
+    for limit in (1500, 1500, 9):
+        found = json.loads(catalogue.map(limit))
+        shown = calls[0][:limit]
+        assert sorted(found["groups"]) == ["Comedy", "Crime", "Drama"]
+        for row, facts, (x, y), code in zip(found["items"], catalogue.facts(shown), places, shown, strict=False):
+            group = row.pop("group")
+            assert group in (["Drama", "Crime"] if code % 2 == 0 else ["Comedy"])
+            assert row == facts | {"x": round(float(x), 4), "y": round(float(y), 4), "year": 1950 + code}
+        assert len(found["items"]) == min(limit, 25 - unrated)
+    assert len(calls) == 1

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import sys
 
 import pytest
 
@@ -146,20 +143,6 @@ def test_settings_that_make_no_sense(tmp_path, wrong, words):
 def test_a_server_for_others_needs_a_token(tmp_path):
     assert Settings(tmp_path / "m", host="0.0.0.0", token=TOKEN).allowed_hosts is None
     assert Settings(tmp_path / "m", host="127.0.0.2").allowed_hosts is not None
-
-
-def test_log_lines_as_json():
-    from cofactor.serve.server import JsonLines
-
-    try:
-        raise ValueError("two\nlines")
-    except ValueError:
-        record = logging.LogRecord("cofactor.serve", logging.ERROR, "x.py", 1, "error %s", ("é",), sys.exc_info())
-    line = JsonLines().format(record)
-    found = json.loads(line)
-    assert "\n" not in line
-    assert (found["level"], found["logger"], found["message"]) == ("error", "cofactor.serve", "error é")
-    assert "ValueError" in found["traceback"]
 
 
 def test_spans_of_requests(bundle, tmp_path):

@@ -187,8 +187,8 @@ def test_tokens_have_scopes_and_change_while_it_runs(bundle, tmp_path, typed, mo
 
 
 def test_old_ratings_are_deleted_by_the_server_itself(bundle, tmp_path, monkeypatch):
-    """Once an hour, and by a clock that does not jump with that of the machine."""
-    monkeypatch.setattr("cofactor.serve.live._EXPIRE_EVERY", 0.05)
+    """Now and then, and by a clock that does not jump with that of the machine."""
+    monkeypatch.setattr("cofactor.serve.live._CLOCK_EVERY", 0.05)
     now = int(time.time())
     live = Live(Settings(bundle, state=tmp_path / "kept", watch=False, retain_days=30))
     live.open()

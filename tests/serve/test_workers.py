@@ -222,13 +222,58 @@ def test_another_host_gets_the_versions_from_the_database(bundle, postgresql, tm
         live.close()
 
 
+def test_a_host_waits_while_another_changes_the_format(postgresql, monkeypatch, caplog):
+    import psycopg
+
+    where = database(postgresql)
+    monkeypatch.setattr("cofactor.serve.store._TURN_EVERY", 0.02)
+    with psycopg.connect(where) as other:
+        other.execute(f"SELECT pg_advisory_xact_lock({tables.OURS})")
+        found = []
+        thread = threading.Thread(target=lambda: found.append(Store(where)))
+        thread.start()
+        waited(lambda: "waiting until it is done" in caplog.text, 5)
+        assert not found
+        other.commit()
+        thread.join(10)
+        assert found[0].append([Event(1, 2, 3.0, 4)]).last == 1
+        other.execute(f"SELECT pg_advisory_xact_lock({tables.OURS})")
+        monkeypatch.setattr("cofactor.serve.store.MIGRATING", 0.1)
+        with pytest.raises(ConfigError, match="start this one again"):
+            Store(where)
+    found[0].close()
+
+
+def test_a_change_of_the_format_says_that_others_use_the_database(postgresql, monkeypatch):
+    """The lock that a change needs, an old server holds in a transaction that takes long."""
+    import psycopg
+
+    where = database(postgresql)
+    store = Store(where)
+    with store._write() as db:
+        row = tables.with_digest(name="format", value="3")
+        db.execute(tables.meta.update().where(tables.meta.c.name == "format").values(row))
+    store.close()
+    real = psycopg.connect
+    monkeypatch.setattr(
+        psycopg, "connect", lambda a, options="", **k: real(a, options=f"{options} -c lock_timeout=100", **k)
+    )
+    with real(where) as other:
+        other.execute("SELECT count(*) FROM cofactor_events")
+        with pytest.raises(ConfigError, match="stop these, start this one"):
+            Store(where)
+    store = Store(where)
+    assert store.count() == 0
+    store.close()
+
+
 def test_what_came_of_lists_is_kept_and_an_experiment_too(bundle, where, tmp_path):
     live = opened(bundle, where)
     begun = live.begin_experiment(None, saved(tmp_path, "popular", "other.cofactor"), 0.5, "ab")
     shown = [experiment.Shown(f"r{k}", 1 + k % 2, [100 + k, 101, 101 + k]) for k in range(10)]
-    assert experiment.take(live.store, shown) == {"accepted": 10}
+    assert experiment.take(live.store, 86_400, shown) == {"accepted": 10}
     react = [experiment.Reaction("r0", 101, "clicked"), experiment.Reaction("r0", 101, "bought")]
-    assert experiment.take(live.store, [*react, experiment.Reaction("r1", 101, "clicked")]) == {"accepted": 3}
+    assert experiment.take(live.store, 86_400, [*react, experiment.Reaction("r1", 101, "clicked")]) == {"accepted": 3}
     one, two = experiment.outcomes(live.store)[0]
     assert (one.version, one.lists, one.hits, one.clicked, one.bought) == (1, 5, 1, 0, 1)
     assert (two.version, two.lists, two.hits, two.clicked, two.bought) == (2, 5, 1, 1, 0)
@@ -246,7 +291,7 @@ def test_what_came_of_lists_is_kept_and_an_experiment_too(bundle, where, tmp_pat
     live.store.close()
     live = opened(bundle, where)
     assert experiment.outcomes(live.store) == ([], [])
-    assert experiment.take(live.store, shown[:1]) == {"accepted": 1}
+    assert experiment.take(live.store, 86_400, shown[:1]) == {"accepted": 1}
     live.close()
 
 

@@ -45,7 +45,7 @@ def command(
     json_logs: bool = typer.Option(False, "--json-logs", help="All other log lines as JSON too."),
     traces: bool = typer.Option(False, "--traces", help="Make an OpenTelemetry span of each request."),
     retain_days: float | None = typer.Option(
-        None, "--retain-days", help="Delete newer ratings that are older than so many days, once an hour."
+        None, "--retain-days", help="Delete newer ratings that are older than so many days."
     ),
     require_better: bool = typer.Option(
         False, "--require-better", help="A refit or new bundle goes live only if it is better on the latest events."

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 import polars as pl
 from numpy.typing import NDArray
 
@@ -117,11 +118,14 @@ class Catalogue:
 
     def facts(self, codes: Array) -> list[dict[str, Any]]:
         """item, title, ratings, mean of these items."""
+        return self._facts(codes).to_dicts()
+
+    def _facts(self, codes: Array) -> pl.DataFrame:
         counts = self.rec.data.by_item.counts[codes]
         means = np.where(counts > 0, self.sums[codes] / np.maximum(counts, 1), np.nan)
         ids = self.rec.data.item_ids.decode(codes)
         titles = self.rec.items.titles
-        frame = pl.DataFrame(
+        return pl.DataFrame(
             [
                 ids.alias("item"),
                 pl.Series("title", [None] * len(codes), pl.String) if titles is None else titles.gather(codes),
@@ -129,7 +133,6 @@ class Catalogue:
                 pl.Series("mean", means).round(3),
             ]
         )
-        return frame.to_dicts()
 
     @cached_property
     def _item_texts(self) -> pl.Series:
@@ -263,8 +266,9 @@ class Catalogue:
         values = np.unique(self.rec.data.values[:100_000])
         return float(np.diff(values).min()) if 1 < len(values) <= 24 else None
 
-    def map(self, limit: int) -> dict[str, Any]:
-        """The most rated items with their places, and the names of the groups that colour them."""
+    def map(self, limit: int) -> bytes:
+        """The most rated items with their places, and the names of the groups that colour them, as JSON. It is made in
+        parts, and column by column, so that it holds the interpreter for a moment at a time."""
         with self._lock:  # it takes a while: for everybody once
             rated = int((self.rec.data.by_item.counts > 0).sum())
             if self._map is None or len(self._map[0]) < min(limit, rated):
@@ -273,28 +277,34 @@ class Catalogue:
                     raise ConfigError("there are too few rated items for a map")
                 self._map = shown, item_map(self.rec.model, self.rec.data, shown, seed=self.rec.seed)
             shown, xy = self._map
-        shown, xy = shown[:limit], xy[:limit]
-        names, which = self._group_of(shown)
-        rows = [row for at in range(0, len(shown), _PART) for row in self.facts(shown[at : at + _PART])]
-        for row, (x, y), group in zip(rows, xy.tolist(), which, strict=True):
-            row |= {"x": round(x, 4), "y": round(y, 4), "group": group}
-        table = self.rec.data.item_table
-        if table is not None and "year" in self.ranges:
-            for row, year in zip(rows, table["year"].gather(shown).to_list(), strict=True):
-                row["year"] = year
-        return {"items": rows, "groups": names}
+        shown, xy = shown[:limit], np.asarray(xy[:limit], dtype=np.float64)
+        names, groups = self._group_of(shown)
+        parts = []
+        for at in range(0, len(shown), _PART):
+            part = shown[at : at + _PART]
+            columns = [
+                pl.Series("x", xy[at : at + _PART, 0]).round(4),
+                pl.Series("y", xy[at : at + _PART, 1]).round(4),
+                groups[at : at + _PART].alias("group"),
+            ]
+            if (table := self.rec.data.item_table) is not None and "year" in self.ranges:
+                columns.append(table["year"].gather(part))
+            parts.append(self._facts(part).with_columns(columns).write_json()[1:-1].encode())
+        return b'{"items":[' + b",".join(parts) + b'],"groups":' + orjson.dumps(names) + b"}"
 
-    def _group_of(self, items: Array) -> tuple[list[str], list[str | None]]:
+    def _group_of(self, items: Array) -> tuple[list[str], pl.Series]:
         """(the most common groups, that of each item: the rarest of these that it has, which says most of it)."""
         if not self.groups:
-            return [], [None] * len(items)
+            return [], pl.Series([None] * len(items), dtype=pl.String)
         found = self.rec.groups(self.groups[0])
         rows = found.matrix.take(items)
         common = np.argsort(-np.bincount(rows.indices, minlength=len(found.names)), kind="stable")[:GROUPS]
-        place = {int(g): at for at, g in enumerate(common)}
         names = [found.names[g].removeprefix(f"{self.groups[0]}=") for g in common]
-        best = [max((place[g] for g in rows.row(r)[0].tolist() if g in place), default=-1) for r in range(len(items))]
-        return names, [names[b] if b >= 0 else None for b in best]
+        place = np.zeros(len(found.names), dtype=np.int64)  # from 1 on; 0: not one of these
+        place[common] = np.arange(1, len(common) + 1)
+        best = np.zeros(len(items), dtype=np.int64)
+        np.maximum.at(best, np.repeat(np.arange(len(items)), np.diff(rows.indptr)), place[rows.indices])
+        return names, pl.Series([None, *names], dtype=pl.String).gather(best)
 
     @property
     def has_biases(self) -> bool:

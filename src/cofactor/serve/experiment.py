@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -65,10 +64,10 @@ class Reaction(NamedTuple):
     what: Verdict
 
 
-def take(store: Store, feedback: Iterable[Shown | Reaction]) -> dict[str, int]:
-    """Keep what was shown, clicked and bought, all or none; how many of these were new. UnknownIdError for a reaction
-    to a list that was not shown, or to an item that is not in it."""
-    new, now = 0, int(time.time())
+def take(store: Store, now: int, feedback: Iterable[Shown | Reaction]) -> dict[str, int]:
+    """Keep what was shown, clicked and bought at ``now`` (seconds since 1970), all or none; how many of these were new.
+    UnknownIdError for a reaction to a list that was not shown, or to an item that is not in it."""
+    new = 0
     with store._write() as db:
         for one in feedback:
             new += _show(store, db, one, now // DAY) if isinstance(one, Shown) else _react(store, db, one)

@@ -170,7 +170,7 @@ def biases(asked: Asked) -> dict[str, Any]:
     return {"version": served.version, "biases": served.rec.biases(asked.what.n).to_dicts()}
 
 
-def item_map(asked: Asked) -> dict[str, Any]:
+def item_map(asked: Asked) -> bytes:
     """The most rated items with their places."""
     return asked.live.now.catalogue.map(asked.what.limit)
 
@@ -349,7 +349,7 @@ def tell(asked: Asked) -> dict[str, Any]:
     """Take in newer ratings."""
     live, told = asked.live, asked.what
     within("events", len(told.events), live.settings.max_events)
-    served, now = live.now, int(time.time())
+    served, now = live.now, live.time()
     names, new = known_items(served, [e.item for e in told.events])
     liked = served.rec.scale.liked
     events = [
@@ -396,9 +396,10 @@ def feedback(asked: Asked) -> dict[str, Any]:
     """Take in what was shown, clicked and bought."""
     told = asked.what.events
     within("items", sum(len(one.items) for one in told if one.what == "shown"), MOST_SHOWN)
-    store = asked.live.writable()
+    live = asked.live
     return take(
-        store,
+        live.writable(),
+        live.time(),
         [
             Shown(one.request, one.version, one.items)
             if one.what == "shown"

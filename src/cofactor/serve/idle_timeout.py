@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _END = re.compile(rb"\n\r?\n")
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class IdleTimeoutProtocol(H11Protocol):
     """HTTP/1.1 with an end to waiting for the head of a request, and to its length.
 
-    Where there are too many connections, the one that has waited longest for its client (without a request, or with one
-    whose body is still on its way) makes room for the new one.
+    Where there are too many connections, the one that has waited longest for its client (without a request, with one
+    whose body is still on its way, or with an answer that is not read) makes room for the new one.
     """
 
     patience = 15.0
@@ -34,11 +37,11 @@ class IdleTimeoutProtocol(H11Protocol):
         self.open[self] = None
         if len(self.open) > self.most:
             for other in self.open:
-                if other is not self and other.waits:
-                    other.transport.abort()
+                if other is not self and (other.waits or other.unread):
+                    other.cut()
                     del self.open[other]
                     break
-        self.loop.call_later(self.patience, self._look, None)
+        self.loop.call_later(self.patience, self._look, None, 0)
 
     def handle_events(self) -> None:
         """Look at a head before it is read, which takes long where it has thousands of lines."""
@@ -69,10 +72,22 @@ class IdleTimeoutProtocol(H11Protocol):
         cycle = self.cycle
         return cycle is None or cycle.response_complete or cycle.more_body
 
-    def _look(self, before: Any) -> None:
-        if self.transport.is_closing():
+    @property
+    def unread(self) -> int:
+        """Bytes that wait here until the client reads."""
+        return int(self.transport.get_write_buffer_size())
+
+    def cut(self) -> None:
+        """End at once; what was not read is dropped here and by the system."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
+
+    def _look(self, before: Any, unread: int) -> None:
+        if self not in self.open:
             return
-        if self.cycle is before and (before is None or before.response_complete):
+        ended = self.cycle is None or self.cycle.response_complete
+        if unread and unread == self.unread and (ended or self.transport.is_closing()):
+            self.cut()  # nothing of it was read since the last look, and closing waits for that
+        elif self.cycle is before and ended and not self.unread:
             self.transport.close()
-        else:
-            self.loop.call_later(self.patience, self._look, self.cycle)
+        self.loop.call_later(self.patience, self._look, self.cycle, self.unread)

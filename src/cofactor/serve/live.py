@@ -22,8 +22,9 @@ from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST
 from cofactor.errors import BundleError, CofactorError, ConfigError, UnknownIdError
 from cofactor.recommender import load
-from cofactor.serve import clock, versions
 from cofactor.serve import drift as drifting
+from cofactor.serve import versions
+from cofactor.serve.clock import StateClock
 from cofactor.serve.drift import Drift
 from cofactor.serve.experiment import NOTE, Experiment, Mode
 from cofactor.serve.experiment import read as read_experiment
@@ -31,7 +32,7 @@ from cofactor.serve.kept import Kept
 from cofactor.serve.refit import grown
 from cofactor.serve.served import Second, Served, unwritten, updated, woken
 from cofactor.serve.settings import Settings
-from cofactor.serve.store import Event, Store, Version
+from cofactor.serve.store import Event, Store, StoreError, Version
 from cofactor.serve.trial import on_latest, refit_on_latest, refused
 
 log = logging.getLogger("cofactor.serve")
@@ -43,8 +44,8 @@ _FOLLOW_EVERY = 0.2
 """Seconds between two looks at what other processes did."""
 _LOOKS = 5
 """Of so many of these looks one is for experiments."""
-_EXPIRE_EVERY = 3600.0
-"""Seconds between two looks for newer ratings that are too old."""
+_CLOCK_EVERY = 600.0
+"""Seconds between two notes of what time it is, and looks for newer ratings that are too old."""
 _PART = 500
 """Events that are folded in under one hold of the lock."""
 
@@ -71,6 +72,7 @@ class Live:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.kept: Kept | None = None
+        self.clock: StateClock | None = None
         self.last_error: str | None = None
         self.last_trial: str | None = None
         self._busy: str | None = None
@@ -158,6 +160,7 @@ class Live:
             self.kept = Kept(self.settings)
             try:
                 self._open_version(versions.origin_of(self.settings.model))
+                self.clock = StateClock(self.kept.store)
                 if self.settings.leads:
                     self._keep_beside()
             except BaseException:
@@ -167,8 +170,8 @@ class Live:
             self._start(self._follow)
         if self.settings.watch and self.settings.leads:
             self._start(self._watch)
-        if self.settings.retain_days is not None and self.settings.leads and self.kept is not None:
-            self._start(self._expire)
+        if self.settings.leads and self.kept is not None:
+            self._start(self._keep_time)
 
     def _open_version(self, origin: str) -> None:
         kept = self._keeping()
@@ -216,6 +219,9 @@ class Live:
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
         if self.kept is not None:
+            if self.clock is not None and self.settings.leads:
+                with contextlib.suppress(StoreError):
+                    self.clock.keep()
             with self._lock:
                 self.kept.close()
 
@@ -593,6 +599,12 @@ class Live:
         """The store; ConfigError where there is none."""
         return self._writable()
 
+    def time(self) -> int:
+        """Seconds since 1970 by the clock of the state; ConfigError where there is none."""
+        self._keeping()
+        assert self.clock is not None
+        return self.clock.now()
+
     def _writable(self) -> Store:
         return self._keeping().store
 
@@ -651,24 +663,23 @@ class Live:
             except Exception as exc:  # perhaps it is not whole yet, or the disk is full: looked at again, said once
                 self._note_once(f"the new {self.settings.model.name} is not served: {exc}")
 
-    def _expire(self) -> None:
-        """Delete newer ratings that are too old, now and once an hour; see :mod:`cofactor.serve.clock`."""
-        assert self.settings.retain_days is not None
-        looked = time.monotonic()
+    def _keep_time(self) -> None:
+        """Note what time it is, and delete newer ratings that are too old; see :mod:`cofactor.serve.clock`."""
+        clock, days, trouble = self.clock, self.settings.retain_days, None
+        assert clock is not None
         while True:
             try:
-                before, looked = looked, time.monotonic()
-                found, trouble = clock.expire(
-                    self._writable(), 86_400 * self.settings.retain_days, time.time(), looked - before
-                )
-                if found:
-                    log.info("%d newer ratings were too old, and are deleted", found)
-                    self._rebuild()
-                if trouble is not None:
-                    self._note_once(trouble)
+                clock.keep()
+                if days is not None:
+                    found, trouble = clock.expire(86_400 * days)
+                    if found:
+                        log.info("%d newer ratings were too old, and are deleted", found)
+                        self._rebuild()
+                    if trouble is not None:
+                        self._note_once(trouble)
             except Exception as exc:
                 self._note_once(f"newer ratings that are too old cannot be deleted: {exc}")
-            if self._stop.wait(_EXPIRE_EVERY):
+            if self._stop.wait(_CLOCK_EVERY):
                 return
 
 

@@ -18,6 +18,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from cofactor.serve.budget import Budget
 from cofactor.serve.metrics import Metrics
 from cofactor.serve.settings import Settings
 from cofactor.serve.tokens import ADMIN, ALL, EVENTS, READ, Tokens
@@ -43,10 +44,12 @@ OPEN = ("/health", "/ready")
 """Answered to a crowd too."""
 PUBLIC = ("/", *OPEN)
 """Answered without a token, with the assets of the page, in which there is nothing of the model."""
-SEND_SECONDS = 20.0
-"""Within which a client must read what waits for it, before the next part of an answer."""
-BUFFERED = 64 << 20
-"""Bytes of bodies that may be on their way at once."""
+SEND_SECONDS, BYTES_A_SECOND = 20.0, 32 << 10
+"""A client must read an answer within so many seconds, and at this rate where it is long."""
+PIECE = 64 << 10
+"""Bytes of an answer that are sent at once: a client that does not read has so many of them waiting, and no more."""
+BODIES, ANSWERS = 64 << 20, 256 << 20
+"""Bytes of bodies, and of answers of more than a piece, that may be on their way at once."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
@@ -89,13 +92,13 @@ class Guard:
         policy = POLICY.format(images=" https:" if settings.images else "").encode()
         self.headers = ((b"content-security-policy", policy), *HEADERS)
         self.inside = 0
-        self.buffered = 0
+        self.bodies, self.answers = Budget(BODIES), Budget(ANSWERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status, started = time.perf_counter(), 500, False
+        began = time.perf_counter()
         path, method = _path(scope), scope["method"]
         head, asked = method == "HEAD", _header(scope, b"x-request-id")
         request = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
@@ -105,49 +108,36 @@ class Guard:
         # the method as it was sent
         if any(name in _PARTS for name, _ in scope["headers"]):  # of a file that is small: it is sent whole
             inner["headers"] = [one for one in scope["headers"] if one[0] not in _PARTS]
-
-        async def sending(message: Message) -> None:
-            nonlocal started, status
-            if message["type"] == "http.response.start":
-                started, status = True, message["status"]
-                message["headers"] = [*message.get("headers", []), *more]
-            elif head:
-                message = {**message, "body": b""}
-            try:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await send(message)
-            except TimeoutError:
-                raise _Stalled from None
-
+        reply = _Reply(self, send, head, more)
         try:
-            await self._guarded(inner, path, receive, sending, more)
+            await self._guarded(inner, path, receive, reply)
         except Refused as exc:
-            if not started:
+            if not reply.started:
                 with contextlib.suppress(_Stalled):
-                    await _answer(sending, exc)
+                    await _answer(reply, exc)
         except _Stalled:
-            pass  # the place is for somebody else; the server closes the connection
+            pass  # the server closes the connection
         finally:
             took = time.perf_counter() - began
             route = inner.get("route_path") or getattr(inner.get("route"), "path", None) or "other"
             if self.metrics is not None:
-                self.metrics.count(route, status, took)  # not the path: anybody can make up any number
+                self.metrics.count(route, reply.status, took)  # not the path: anybody can make up any number
             if ended is not None:
-                ended(route, status)
+                ended(route, reply.status)
             if self.settings.access_log:
-                self._log(inner, method, route, status, took)
+                self._log(inner, method, route, reply.status, took)
 
-    async def _guarded(self, scope: Scope, path: str, receive: Receive, send: Send, more: list[Header]) -> None:
+    async def _guarded(self, scope: Scope, path: str, receive: Receive, reply: _Reply) -> None:
         announced = _has_body(scope)
         reads = announced and self.takes_body(scope["method"], path)
         if announced and not reads:
-            more.append((b"connection", b"close"))  # what it sends is not read
+            reply.more.append((b"connection", b"close"))  # what it sends is not read
         check_headers(scope)
         if path == "/health":
             scope["route_path"] = path
             if scope["method"] != "GET":
                 raise Refused(405, "/health takes GET, HEAD", allow="GET, HEAD")
-            await _send(send, 200, b'{"status":"ok"}', [(b"content-type", b"application/json")])
+            await _send(reply, 200, b'{"status":"ok"}', [(b"content-type", b"application/json")])
             return
         if "\0" in path:  # no file and no route
             raise Refused(404, "Not Found")
@@ -158,10 +148,11 @@ class Guard:
         if counted and self.inside >= self.settings.max_requests:
             raise Refused(503, "too many requests at once; try again in a moment", retry_after="1")
         self.inside += counted
+        reply.inside = counted
         try:
-            await self.app(scope, _once(body, receive), send)
+            await self.app(scope, _once(body, receive), reply)
         finally:
-            self.inside -= counted
+            reply.leave()
 
     def _allowed(self, scope: Scope, path: str) -> frozenset[str]:
         """What the one who asks may do; Refused where that is not enough."""
@@ -188,26 +179,27 @@ class Guard:
         length = _header(scope, b"content-length")
         if length.isdigit() and int(length[:20]) > limit:
             raise too_long
-        found = bytearray()
+        found, end = bytearray(), asyncio.timeout(self.settings.body_seconds)
         try:
-            async with asyncio.timeout(self.settings.body_seconds):
+            async with end:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise Refused(400, "the request ended early")
                     piece = message.get("body", b"")
-                    self.buffered += len(piece)
                     found += piece
                     if len(found) > limit:
                         raise too_long
-                    if self.buffered > BUFFERED:
-                        raise Refused(503, "too many bodies are on their way", retry_after="1", connection="close")
                     if not message.get("more_body", False):
                         return bytes(found)
+                    self.bodies.take(end, len(piece))
         except TimeoutError:
+            if not self.bodies.give_back(end) and found:
+                words = "too many bodies are on their way; try again in a moment"
+                raise Refused(503, words, retry_after="1", connection="close") from None
             raise Refused(408, "the body of the request took too long", connection="close") from None
         finally:
-            self.buffered -= len(found)
+            self.bodies.give_back(end)
 
     def _log(self, scope: Scope, method: str, route: str, status: int, took: float) -> None:
         """One line of JSON. The route, and not what was asked: that names people."""
@@ -217,6 +209,50 @@ class Guard:
             "status": status, "ms": round(1000 * took, 2), "client": client[0], "token": scope.get("token"),
         }  # fmt: skip
         access.info(json.dumps(line))
+
+
+class _Reply:
+    """The way of one answer to its client: with the headers that all answers have, without a body to HEAD, in pieces
+    where it is long. A client that does not read in time is given up."""
+
+    __slots__ = ("_guard", "_send", "head", "inside", "more", "started", "status")
+
+    def __init__(self, guard: Guard, send: Send, head: bool, more: list[Header]) -> None:
+        self._guard, self._send, self.head, self.more = guard, send, head, more
+        self.started, self.status, self.inside = False, 500, False
+
+    def leave(self) -> None:
+        """What was to be computed is: the place is for somebody else, however slowly this one reads."""
+        self._guard.inside -= self.inside
+        self.inside = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.leave()
+            self.started, self.status = True, message["status"]
+            message["headers"] = [*message.get("headers", []), *self.more]
+        elif self.head:
+            message = {**message, "body": b""}
+        body = message.get("body", b"")
+        end = asyncio.timeout(SEND_SECONDS + len(body) / BYTES_A_SECOND)
+        try:
+            async with end:
+                if len(body) <= PIECE:
+                    await self._send(message)
+                else:
+                    await self._in_pieces(message, body, end)
+        except TimeoutError:
+            raise _Stalled from None
+
+    async def _in_pieces(self, message: Message, body: bytes, end: asyncio.Timeout) -> None:
+        more = message.get("more_body", False)
+        self._guard.answers.take(end, len(body))
+        try:
+            for at in range(0, len(body), PIECE):
+                last = at + PIECE >= len(body)
+                await self._send({**message, "body": body[at : at + PIECE], "more_body": more or not last})
+        finally:
+            self._guard.answers.give_back(end)
 
 
 _PARTS = (b"range", b"if-range")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
 import logging
 import multiprocessing
 import os
@@ -20,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cofactor.errors import CofactorError, ConfigError, MissingExtraError
+from cofactor.serve.logs import log_errors, log_requests
 from cofactor.serve.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _LOADING = 600
 _M_ARENA_MAX, _ARENAS = -8, 2  # of glibc's malloc.h
 _QUEUE = 1024
 """Connections that may wait to be accepted."""
+_UNREAD = 256 << 10
+"""Bytes that the system keeps of a connection until the client reads; by itself it goes up to 4 MB for each."""
 _GRACE = 10
 """Seconds that requests under way have when the server ends."""
 
@@ -63,6 +65,7 @@ def run(settings: Settings, started: Callable[[str, Any], None] = lambda url, li
     BundleError, ConfigError where the model cannot be served, or the port is taken.
     """
     _few_arenas()
+    log_errors(as_json=settings.json_logs)
     app = create_app(settings)
     ports = [settings.port] + ([] if settings.management is None else [settings.management])
     listeners: list[socket.socket] = []
@@ -90,9 +93,7 @@ def _serve(app: FastAPI, settings: Settings, listeners: list[socket.socket]) -> 
     gc.collect()
     gc.freeze()  # what stays for good is not looked through again: that held everything for 80 ms now and then
     if settings.access_log:
-        _log_access()
-    if settings.json_logs:
-        log_as_json()
+        log_requests()
     main = _server(app, settings)
     if len(listeners) == 1:
         main.run(sockets=listeners)
@@ -111,7 +112,6 @@ def _serve(app: FastAPI, settings: Settings, listeners: list[socket.socket]) -> 
 
 def _server(app: FastAPI, settings: Settings) -> Any:
     import uvicorn
-    from uvicorn.config import LOGGING_CONFIG
 
     from cofactor.serve.idle_timeout import IdleTimeoutProtocol
 
@@ -127,7 +127,7 @@ def _server(app: FastAPI, settings: Settings) -> Any:
             app,
             http=protocol,
             h11_max_incomplete_event_size=IdleTimeoutProtocol.head,
-            log_config=None if settings.json_logs else LOGGING_CONFIG,
+            log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -135,40 +135,6 @@ def _server(app: FastAPI, settings: Settings) -> Any:
             timeout_graceful_shutdown=_GRACE,
         )
     )
-
-
-def _log_access() -> None:
-    """Access lines as they are, one JSON object each, to the standard output."""
-    logger = logging.getLogger("cofactor.access")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False
-
-
-class JsonLines(logging.Formatter):
-    """A log record as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """With the traceback as one text, where there is one."""
-        line = {
-            "time": round(record.created, 3), "level": record.levelname.lower(), "logger": record.name,
-            "message": record.getMessage(), "process": record.process,
-        }  # fmt: skip
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def log_as_json() -> None:
-    """All other lines of the server as JSON, one object each, to the standard error output."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    for name in ("cofactor.serve", "uvicorn"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
 
 
 def _few_arenas() -> None:
@@ -199,6 +165,7 @@ def listening(host: str, port: int) -> socket.socket:
         found = socket.socket(family, kind, protocol)
         try:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)
             found.bind(address)
             found.listen(_QUEUE)
         except BaseException:
@@ -325,6 +292,7 @@ def _work(settings: Settings, listeners: list[socket.socket], there: Connection,
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # before prometheus_client is imported
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when; a terminal tells all of them
     _few_arenas()
+    log_errors(as_json=settings.json_logs)
     app = create_app(settings)
     try:
         app.state.live.open()

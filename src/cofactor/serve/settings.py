@@ -43,7 +43,7 @@ class Settings:
     the model on disk.
 
     ``access_log`` writes a line of JSON for each request, ``json_logs`` the other lines as JSON too; ``traces`` makes
-    OpenTelemetry spans. Newer ratings older than ``retain_days`` are deleted, once an hour.
+    OpenTelemetry spans. Newer ratings older than ``retain_days`` are deleted, every ten minutes.
 
     ``require``: what a refit or another bundle must show on the latest events before it goes live: ``nothing``,
     ``not-worse`` (than the live model, beyond chance) or ``better`` (beyond chance).

@@ -27,6 +27,10 @@ from cofactor.serve.state_folder import REFIT_LOCK, StateError, StateFolder
 log = logging.getLogger("cofactor.serve")
 KEYS_KEPT = 1_000_000
 """Of requests with a key the last so many are remembered."""
+MIGRATING = 3600.0
+"""Seconds that a server waits for another one to change the format of a database."""
+_TURN_EVERY = 0.5
+"""Seconds between two attempts at that."""
 _CHECKED_WHOLE = 256 << 20
 """SQLite files up to so many bytes are checked with their indexes when they are opened (some seconds)."""
 
@@ -138,13 +142,27 @@ class Store:
             if ours != t.OURS and (ours or db.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()):
                 raise ConfigError(f"{self._name} is a database of something else; move it away")
         else:
-            db.exec_driver_sql(f"SELECT pg_advisory_xact_lock({t.OURS})")  # two that start at once
+            self._take_turn(db)
         begin = t.format_of(db)
         if begin > t.FORMAT:
             raise ConfigError(
                 f"{self._name} has format {begin}, this cofactor reads up to {t.FORMAT}; upgrade cofactor"
             )
         return begin
+
+    def _take_turn(self, db: sa.Connection) -> None:
+        """Be the one that may change the format of the database, until the end of the transaction."""
+        end, said = time.monotonic() + MIGRATING, False
+        while not db.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({t.OURS})").scalar():
+            if time.monotonic() > end:
+                raise ConfigError(
+                    f"another server has been changing the format of the database for {MIGRATING / 60:.0f} minutes; let"
+                    " it end (pg_stat_activity shows what it does, as application cofactor), and start this one again"
+                )
+            if not said:
+                log.warning("another server opens the database or changes its format; waiting until it is done")
+                said = True
+            time.sleep(_TURN_EVERY)
 
     def _check(self, folder: StateFolder) -> None:
         """Refuse a store that is damaged, or that lost what it had."""
@@ -188,6 +206,11 @@ class Store:
         if damaged and self.folder is not None and self.folder.facts:
             advice = f"restore a backup, or keep what is left by `cofactor state repair {self.folder.path}`"
             return StateError(f"{self.folder.store} is damaged ({said}); {advice}")
+        if "lock timeout" in said:
+            return ConfigError(
+                "the format of the database has to change, and other servers use it; stop these, start this one, then"
+                " the others"
+            )
         if "not a database" in said:
             return ConfigError(f"{self._name} is not a store of newer ratings ({said}); move it away")
         return ConfigError(f"cannot open {self._name}: {said}")

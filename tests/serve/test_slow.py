@@ -1,0 +1,202 @@
+"""Clients that are slow in every way, many at once: the others are answered, and memory has a bound."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import select
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cofactor.serve import Settings
+from cofactor.serve.budget import Budget
+from cofactor.serve.middleware import PIECE, Guard
+from cofactor.serve.routes import ROUTES
+from serve_tools import said, saved, serving, waited
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEAD = b"Host: localhost\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server in a process of its own, of which the connections are few; its port."""
+    folder = tmp_path_factory.mktemp("slow")
+    command = [sys.executable, "-m", "cofactor", "serve", str(saved(folder, "als", n_users=400)), "--port", "0"]
+    command += ["--state", str(folder / "s"), "--max-connections", "150", "--body-seconds", "2", "--max-requests", "8"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = (re.search(r"at http://.*?:(\d+)", line) for line in process.stdout)
+        yield next(int(one[1]) for one in found if one)
+        process.terminate()
+
+
+def half_heads():
+    return [f"{one.method} {one.path} HTTP/1.1\r\nHost: local".encode() for one in ROUTES]
+
+
+def half_bodies():
+    return [
+        b"POST %s HTTP/1.1\r\n%sContent-Length: 1000000\r\n\r\n%s" % (one.path.encode(), HEAD, b"[" * 999_000)
+        for one in ROUTES
+        if one.body is not None
+    ]
+
+
+def small_bodies():
+    return [
+        b"POST %s HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n" % (one.path.encode(), HEAD)
+        for one in ROUTES
+        if one.body is not None
+    ]
+
+
+def unread():
+    """Answers of some hundred KB each that nobody reads."""
+    body = json.dumps({"users": list(range(1, 101)), "n": 25, "seen": True}).encode()
+    return [b"POST /v1/recommend-many HTTP/1.1\r\n%sContent-Length: %d\r\n\r\n%s" % (HEAD, len(body), body)]
+
+
+WAYS = {"half heads": half_heads, "half bodies": half_bodies, "small bodies": small_bodies, "unread answers": unread}
+
+
+@pytest.mark.clock
+@pytest.mark.parametrize("way", WAYS)
+def test_health_is_answered_within_50_ms_whoever_is_slow(server, way):
+    if os.getloadavg()[0] > 2 * len(os.sched_getaffinity(0)):
+        pytest.skip("others use the machine, so that times say nothing")
+    port, starts, took = server, WAYS[way](), []
+    with contextlib.ExitStack() as held:
+        for k in range(200):  # more than there may be
+            sock = socket.socket()
+            held.callback(sock.close)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.settimeout(0.5)
+            with contextlib.suppress(OSError):
+                sock.connect(("127.0.0.1", port))
+                sock.sendall(starts[k % len(starts)])
+        for _ in range(25):
+            begun = time.perf_counter()
+            assert said(port, HEALTH)[0] == 200
+            took.append(time.perf_counter() - begun)
+            time.sleep(0.02)
+        ask = b"GET /v1/recommend?user=7 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        waited(lambda: said(port, ask)[0] == 200, 10)
+        ask = b'{"user": 5, "n": 3}'
+        ask = b"POST /v1/recommend HTTP/1.1\r\n%sContent-Length: %d\r\n\r\n%s" % (HEAD, len(ask), ask)
+        waited(lambda: said(port, ask)[0] == 200, 10)
+    assert sorted(took)[len(took) * 9 // 10] < 0.05, took
+
+
+def test_who_does_not_read_an_answer_holds_no_place_and_little_memory(tmp_path):
+    """A place is for work; an answer leaves in pieces, as the client takes them."""
+    sizes, going = [], asyncio.Event()
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(10 * PIECE)})
+
+    async def send(message):
+        sizes.append(len(message.get("body", b"")))
+        if message["type"] == "http.response.body":
+            await going.wait()
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def ask(guard):
+        scope = {"type": "http", "method": "GET", "path": "/v1/info", "headers": [(b"host", b"localhost")]}
+        await guard(scope, receive, send)
+
+    async def crowd():
+        guard = Guard(app, Settings(tmp_path / "m", max_requests=2))
+        tasks = [asyncio.create_task(ask(guard)) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        assert guard.inside == 0
+        assert (guard.answers.used, max(sizes)) == (20 * 10 * PIECE, PIECE)
+        going.set()
+        await asyncio.gather(*tasks)
+        assert (guard.answers.used, sum(sizes)) == (0, 20 * 10 * PIECE)
+
+    asyncio.run(crowd())
+
+
+def test_a_budget_makes_the_largest_end():
+    async def hold(budget, size, ended):
+        try:
+            async with asyncio.timeout(10) as end:
+                budget.take(end, size)
+                await asyncio.sleep(0.2)
+        except TimeoutError:
+            ended.append(size)
+        finally:
+            budget.give_back(end)
+
+    async def all_of(sizes):
+        budget, ended = Budget(100), []
+        await asyncio.gather(*(hold(budget, size, ended) for size in sizes))
+        assert budget.used == 0
+        return ended
+
+    assert asyncio.run(all_of([30, 30, 40])) == []
+    assert asyncio.run(all_of([10, 50, 40, 1])) == [50]
+    assert sorted(asyncio.run(all_of([40, 41, 1, 20, 50]))) == [41, 50]
+    assert asyncio.run(all_of([150, 1])) == [150]
+    assert asyncio.run(all_of([60, 60, 60, 60])) == [60, 60, 60]
+
+
+def test_bodies_that_wait_make_room_for_one_that_comes(tmp_path):
+    """Each of many clients sends all of a large body but its end: small ones are taken all the same."""
+    statuses = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def ask(guard, size, ends):
+        pieces = [bytes(size // 2)] * 2
+
+        async def receive():
+            if pieces:
+                return {"type": "http.request", "body": pieces.pop(), "more_body": bool(pieces) or not ends}
+            await asyncio.sleep(60)
+
+        async def send(message):
+            if message["type"] == "http.response.start":
+                statuses.append((size, message["status"], dict(message["headers"]).get(b"retry-after")))
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"9")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/recommend", "headers": headers}
+        await guard(scope, receive, send)
+
+    async def crowd():
+        guard = Guard(app, Settings(tmp_path / "m", max_body=1024, body_seconds=0.5))
+        guard.bodies.most = 5000
+        await asyncio.gather(*(ask(guard, 900, False) for _ in range(20)), *(ask(guard, 10, True) for _ in range(20)))
+        assert guard.bodies.used == 0
+
+    asyncio.run(crowd())
+    assert [one for one in statuses if one[0] == 10] == [(10, 200, None)] * 20
+    assert {one[1:] for one in statuses if one[0] == 900} == {(503, b"1"), (408, None)}
+
+
+def test_a_connection_whose_answer_is_not_read_ends(tmp_path, monkeypatch):
+    """Closing waits until all is read; one that reads nothing is cut."""
+    from cofactor.serve.idle_timeout import IdleTimeoutProtocol
+
+    monkeypatch.setattr(IdleTimeoutProtocol, "patience", 0.1)
+    monkeypatch.setattr("cofactor.serve.middleware.SEND_SECONDS", 0.3)
+    monkeypatch.setattr("cofactor.serve.middleware.BYTES_A_SECOND", 1 << 20)
+    with serving(saved(tmp_path, "als", n_users=400)) as (port, _), socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(unread()[0] * 8)
+        ended = select.poll()
+        ended.register(sock, select.POLLHUP | select.POLLERR)
+        assert ended.poll(20_000)
