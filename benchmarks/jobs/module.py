@@ -21,9 +21,9 @@ def main() -> None:
     page.show(shown)
     page.say(
         "The first three are dot products: the Learner finds that out by what they compute, and trains them by the"
-        " kernel of `dot-bias`. Of the other two it writes down what they compute, and a kernel trains that. Modules that"
-        " do something else go through autograd, where dot products were about ten times faster than fastai's Learner"
-        " (2026-11-30)."
+        " kernel of `dot-bias`. Of the other two it writes down what they compute, and a kernel trains that. Modules"
+        " that do something else go through autograd, where dot products were about ten times faster than fastai's"
+        " Learner (2026-11-30)."
     )
     page.say("Target: 15 times faster than fastai's Learner (every row).")
     page.write()
