@@ -48,6 +48,20 @@ def check_file(path: Any, what: str = "the file", *, makes_folders: bool = False
     return place
 
 
+def open_plain(place: Path, flags: int, mode: int = 0o600) -> int:
+    """A descriptor of a plain file, as ``os.open`` gives it: no link is followed, no child process gets it, and bytes
+    stay what they are, each where the system knows of that."""
+    for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    return os.open(place, flags, mode)
+
+
+def sync_file(place: Path) -> None:
+    """Flush a file that was written by others to disk."""
+    with open(place, "r+b") as file:  # Windows flushes only what is open for writing
+        os.fsync(file.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a directory's entries to disk, where the system knows how."""
     with contextlib.suppress(OSError):

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._locks import try_lock
 from cofactor._paths import check_path, sync_folder
 from cofactor.errors import BundleError, ConfigError
 
@@ -291,14 +292,13 @@ def glob_safe(name: str) -> str:
 def _locked(folder: Path) -> int:
     """A descriptor that holds the lock of a directory, or -1 where another holds it or locks do not exist."""
     try:
-        import fcntl
-
-        fd = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
-    except (ImportError, OSError):
+        fd = os.open(folder, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_DIRECTORY", 0))
+    except OSError:  # Windows opens no directories
         return -1
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    held = False
+    with contextlib.suppress(OSError):
+        held = try_lock(fd)
+    if not held:
         os.close(fd)
         return -1
     return fd

@@ -141,7 +141,7 @@ def _few_arenas() -> None:
     """Let threads share what they have freed: glibc keeps it apart for each of them, and grows. Where
     ``MALLOC_ARENA_MAX`` is set, that holds; in other libraries there is nothing to do."""
     if "MALLOC_ARENA_MAX" not in os.environ:
-        with contextlib.suppress(ImportError, OSError, AttributeError):
+        with contextlib.suppress(ImportError, OSError, AttributeError, TypeError):
             import ctypes
 
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)

@@ -8,7 +8,6 @@ many events and activations were committed), written after each commit; a store 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import re
@@ -19,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cofactor._paths import sync_folder
+from cofactor._locks import try_lock
+from cofactor._paths import open_plain, sync_folder
 from cofactor.bundle.files import MANIFEST, digest_of, is_bundle
 from cofactor.bundle.manifest import FILES, INDEX, OLD_FILES
 from cofactor.errors import ConfigError
@@ -129,16 +129,15 @@ class StateFolder:
 
     def take_lock(self) -> None:
         """Hold the state; ConfigError where a server does."""
-        import fcntl
-
-        fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = open_plain(self.path / LOCK, os.O_RDWR | os.O_CREAT)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this descriptor: no other one can drop it
-        except OSError as exc:
+            held = try_lock(fd)
+        except OSError:
             os.close(fd)
-            if exc.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            raise ConfigError(f"{self.path} is in use by another server; stop it, or give another --state") from None
+            raise
+        if not held:
+            os.close(fd)
+            raise ConfigError(f"{self.path} is in use by another server; stop it, or give another --state")
         self._lock = fd
 
     @property
@@ -167,16 +166,16 @@ class StateFolder:
     def mark(self, facts: dict[str, Any]) -> None:
         """Write the marker as a whole, and flush it."""
         scratch = self.path / f"{MARKER}.{secrets.token_hex(4)}.tmp"
-        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with open(open_plain(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(_packed(facts))
             file.flush()
             os.fsync(file.fileno())
+        if self._marker is not None:  # an open file cannot be replaced on Windows
+            os.close(self._marker)
+            self._marker = None
         os.replace(scratch, self.path / MARKER)
         sync_folder(self.path)
         self.facts = facts
-        if self._marker is not None:
-            os.close(self._marker)
-            self._marker = None
 
     def advance(self, **head: Any) -> None:
         """Note how far the store got, in place and without a flush: a kill leaves it, and after a loss of power it may
@@ -185,8 +184,9 @@ class StateFolder:
             return
         self.facts = self.facts | head
         if self._marker is None:
-            self._marker = os.open(self.path / MARKER, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        os.pwrite(self._marker, _packed(self.facts), 0)
+            self._marker = open_plain(self.path / MARKER, os.O_WRONLY)
+        os.lseek(self._marker, 0, os.SEEK_SET)
+        os.write(self._marker, _packed(self.facts))
 
     def _read_marker(self, *, damaged: bool) -> bool:
         try:
@@ -228,7 +228,7 @@ class StateFolder:
         place = self.path / RESERVE
         with contextlib.suppress(OSError):
             if not place.exists() or place.stat().st_size < _RESERVE_BYTES:
-                fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+                fd = open_plain(place, os.O_WRONLY | os.O_CREAT)
                 try:
                     os.write(fd, bytes(_RESERVE_BYTES))
                 finally:

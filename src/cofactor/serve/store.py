@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from cofactor._locks import try_lock
+from cofactor._paths import open_plain
 from cofactor.errors import CofactorError, ConfigError, MissingExtraError
 from cofactor.serve import tables as t
 from cofactor.serve.state_folder import REFIT_LOCK, StateError, StateFolder
@@ -452,14 +454,9 @@ class Store:
     def leading(self) -> Iterator[bool]:
         """Whether this is the one process that may change models now; until the end of the block, or of the process."""
         if self.folder is not None:
-            import fcntl
-
-            fd = os.open(self.folder.path / REFIT_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            fd = open_plain(self.folder.path / REFIT_LOCK, os.O_RDWR | os.O_CREAT)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield True
-            except BlockingIOError:
-                yield False
+                yield try_lock(fd)
             finally:
                 os.close(fd)
             return
@@ -640,7 +637,7 @@ def _postgresql(address: str) -> sa.Engine:
 def _create(folder: StateFolder) -> None:
     """An empty SQLite file of ours under its name, only when it is whole."""
     scratch = folder.path / f"{folder.store.name}.{secrets.token_hex(4)}.tmp"
-    os.close(os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    os.close(open_plain(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     engine = _sqlite(scratch)
     try:
         with engine.connect() as db, db.begin():

@@ -14,6 +14,8 @@ from typing import Self
 
 import polars as pl
 
+from cofactor._locks import try_lock
+from cofactor._paths import sync_file
 from cofactor.errors import DataError
 
 ROW_GROUP = 100_000
@@ -55,7 +57,7 @@ class ParquetParts:
         scratch = self.folder / "unfinished"
         try:
             frame.write_parquet(scratch, statistics=False)
-            _flush(scratch)
+            sync_file(scratch)
             os.replace(scratch, self._part(at))
         except (OSError, pl.exceptions.PolarsError) as exc:
             raise self._cannot(exc) from exc
@@ -72,7 +74,7 @@ class ParquetParts:
         try:
             parts = pl.scan_parquet([self._part(at) for at in range(self.count)], glob=False)
             parts.sink_parquet(scratch, row_group_size=ROW_GROUP, maintain_order=True)
-            _flush(scratch)
+            sync_file(scratch)
             os.replace(scratch, self.path)
             shutil.rmtree(self.folder)
         except (OSError, pl.exceptions.PolarsError) as exc:
@@ -94,25 +96,17 @@ class ParquetParts:
 def _put(place: Path, content: bytes) -> None:
     scratch = place.with_name("unfinished")
     scratch.write_bytes(content)
-    _flush(scratch)
+    sync_file(scratch)
     os.replace(scratch, place)
-
-
-def _flush(place: Path) -> None:
-    with open(place, "rb") as file:
-        os.fsync(file.fileno())
 
 
 def _locked(folder: Path) -> int:
     """A descriptor that holds the folder's lock (-1 where there are no locks); BlockingIOError where another has it."""
     try:
-        import fcntl
-    except ImportError:
+        fd = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
         return -1
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(fd):
         os.close(fd)
-        raise BlockingIOError(0, "another run is writing it") from None
+        raise BlockingIOError(0, "another run is writing it")
     return fd
