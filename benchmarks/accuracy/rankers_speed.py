@@ -33,10 +33,10 @@ print(np.median(seconds[1:]))
 """
 
 
-def ours(data: object, factors: int, solver: str) -> float:
+def ours(data: object, factors: int) -> float:
     from cofactor.models.ials import Ials, IalsConfig
 
-    stepper = Ials(IalsConfig(n_factors=factors, solver=solver)).stepper(data, np.random.default_rng(0))
+    stepper = Ials(IalsConfig(n_factors=factors)).stepper(data, np.random.default_rng(0))
     seconds = []
     for _ in range(7):
         start = time.perf_counter()
@@ -52,20 +52,14 @@ def theirs(python: str, path: Path, factors: int, threads: int) -> float:
 
 
 def compare_ials(data: object, python: str, rounds: int, threads: int) -> None:
-    print("| factors | solver | ials, s an iteration | implicit | ratio |\n|---|---|---|---|---|")
+    print("| factors | ials, s an iteration | implicit | ratio |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pairs.npy"
         np.save(path, np.stack([data.users, data.items]))
         for factors in (64, 256):
-            times: dict[str, list[float]] = {"cg": [], "block": [], "": []}
-            for _ in range(rounds):
-                times[""].append(theirs(python, path, factors, threads))
-                for solver in ("cg", "block"):
-                    times[solver].append(ours(data, factors, solver))
-            rival = float(np.median(times[""]))
-            for solver in ("cg", "block"):
-                mine = float(np.median(times[solver]))
-                print(f"| {factors} | {solver} | {mine:.3f} | {rival:.3f} | {rival / mine:.2f} |", flush=True)
+            pairs = [(theirs(python, path, factors, threads), ours(data, factors)) for _ in range(rounds)]
+            rival, mine = (float(np.median(times)) for times in zip(*pairs, strict=True))
+            print(f"| {factors} | {mine:.3f} | {rival:.3f} | {rival / mine:.2f} |", flush=True)
 
 
 def ten_lines(x: object, reg: float, dtype: type) -> np.ndarray:

@@ -94,9 +94,7 @@ class IalsOptions(TypedDict, total=False):
     min_rating_weight: float
     half_life: float
     propensity: float
-    solver: str
     steps: int
-    block: int
 
 class SlimOptions(TypedDict, total=False):
     l1: float

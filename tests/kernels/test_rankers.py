@@ -16,7 +16,7 @@ from cofactor.models.base.neighbours import nearest
 from cofactor.models.base.sparse import transposed
 from cofactor.models.base.strength import strengths
 from cofactor.models.ease import ease_weights, gram
-from cofactor.models.ials import improve, ridges, width_of
+from cofactor.models.ials import IalsConfig, basis, improve, padded, ridges, singles, turn_rows
 from cofactor.models.item_cosine import ItemCosineConfig, item_weights
 from cofactor.models.slim import slim_weights
 from toys import dense, noise
@@ -211,13 +211,15 @@ def test_ials_rows_are_newton_steps(width: int) -> None:
     np.testing.assert_allclose(losses, left, rtol=1e-3)
 
 
-def plain_cg(x: np.ndarray, matrix: np.ndarray, right: np.ndarray, steps: int) -> np.ndarray:
+def plain_cg(x: np.ndarray, matrix: np.ndarray, right: np.ndarray, scale: np.ndarray, steps: int) -> np.ndarray:
+    """Conjugate gradients, preconditioned by a diagonal."""
     r = right - matrix @ x
-    p = r.copy()
+    p = r / scale
     for _ in range(steps):
-        step = (r @ r) / (p @ matrix @ p)
-        x, after = x + step * p, r - step * (matrix @ p)
-        p, r = after + (after @ after) / (r @ r) * p, after
+        size = r @ (r / scale)
+        step = size / (p @ matrix @ p)
+        x, r = x + step * p, r - step * (matrix @ p)
+        p = r / scale + (r @ (r / scale)) / size * p
     return x
 
 
@@ -226,31 +228,57 @@ def test_ials_conjugate_gradients(k: int, steps: int) -> None:
     rng = np.random.default_rng(0)
     rows = noise().by_user
     rows = rows._replace(values=rng.random(len(rows.values)).astype(np.float32))
-    y = rng.normal(0, 0.3, (40, k)).astype(np.float32)
-    x = rng.normal(0, 0.3, (60, k)).astype(np.float32)
+    y, x = (rng.normal(0, 0.3, (n, k)).astype(np.float32) for n in (40, 60))
+    turn, spectrum = basis(y.T @ y, k)
+    before = x @ y.T
+    turn_rows(x, turn)
+    turn_rows(y, turn)
+    np.testing.assert_allclose(x @ y.T, before, atol=1e-4)
+    np.testing.assert_allclose(y.T @ y, np.diag(spectrum), atol=1e-4)
     ridge = ridges(rows.counts, float(rows.counts.mean()), 0.7, 0.5)
-    wanted, left = np.zeros((60, k)), np.zeros(60)
+    wanted, left, errors = np.zeros((60, k)), np.zeros(60), np.zeros((60, 2))
     for r in range(60):
         items, w = rows.row(r)
         mine, w = y[items].astype(float), 2.0 * w.astype(float)
-        wanted[r] = plain_cg(x[r].astype(float), y.T @ y + ridge[r] * np.eye(k) + (mine.T * w) @ mine, w @ mine, steps)
+        scale = spectrum.astype(float) + ridge[r]
+        matrix, right = np.diag(scale) + (mine.T * w) @ mine, w @ mine
+        wanted[r] = plain_cg(x[r].astype(float), matrix, right, scale, steps)
         fit = y @ wanted[r]
         left[r] = (w * (1 - fit[items]) ** 2).sum() + (fit**2).sum() + ridge[r] * (wanted[r] ** 2).sum()
-    losses = improve(rows, 2.0, y, y.T @ y, ridge, x, steps=steps)
+        exact = np.linalg.solve(matrix, right)
+        errors[r] = [np.abs(one - exact).max() for one in (x[r], wanted[r])]
+    losses = improve(rows, 2.0, y, spectrum, ridge, x, steps=steps)
     np.testing.assert_allclose(x, wanted, atol=2e-4)
     np.testing.assert_allclose(losses, left, rtol=1e-3)
+    assert errors[:, 1].mean() < 0.3 * errors[:, 0].mean()
 
 
-@pytest.mark.parametrize(("block", "k", "width"), [(0, 64, 64), (32, 64, 32), (32, 48, 16), (64, 48, 48), (5, 32, 16)])
-def test_width_of(block: int, k: int, width: int) -> None:
-    assert width_of(block, k) == width
+def test_ials_basis_keeps_spare_columns_zero() -> None:
+    y = padded(
+        np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    )  # of rank 3
+    turn, spectrum = basis(y.T @ y, 5)
+    turn_rows(y, turn)
+    assert spectrum.shape == (16,)
+    assert (spectrum >= 0).all()
+    assert not y[:, 5:].any()
 
 
-@pytest.mark.parametrize(("solver", "block"), [("block", 0), ("block", 16), ("cg", 0)])
-def test_ials_objective_falls_and_is_the_one_in_the_paper(solver: str, block: int) -> None:
+def test_ials_users_of_one_item_in_closed_form() -> None:
+    y = np.random.default_rng(0).normal(size=(30, 16)).astype(np.float32)
+    c = IalsConfig(alpha=3.0, reg=2.0, nu=0.5).for_table(900, 60, 30)
+    found = singles(y[:4], y.T @ y, c, 15.0)
+    ridge = 2.0 * (2 / 16) ** 0.5
+    for x, one in zip(found, y[:4].astype(float), strict=True):
+        matrix = y.T @ y + ridge * np.eye(16) + 3.0 * np.outer(one, one)
+        np.testing.assert_allclose(x, np.linalg.solve(matrix, 3.0 * one), atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_ials_objective_falls_and_is_the_one_in_the_paper(steps: int) -> None:
     data = noise()
     cls = model_class("ials")
-    model = cls(cls.Config(n_factors=32, reg=3.0, nu=0.3, alpha=2.0, solver=solver, block=block, min_rating_weight=0.4))
+    model = cls(cls.Config(n_factors=32, reg=3.0, nu=0.3, alpha=2.0, steps=steps, min_rating_weight=0.4))
     stepper = model.stepper(data, np.random.default_rng(0))
     losses = [float(stepper.run(None, None)[0]) for _ in range(6)]
     assert all(b < a + 1e-6 for a, b in pairwise(losses))
@@ -267,5 +295,5 @@ def test_ials_objective_falls_and_is_the_one_in_the_paper(solver: str, block: in
 
 def test_ials_fold_in_of_training_rows_is_the_trained_user() -> None:
     data = noise(200, 40, 0.3)
-    model = fitted("ials", data, epochs=60, solver="block", block=0, reg=5.0)
+    model = fitted("ials", data, epochs=60, steps=5, reg=5.0)
     np.testing.assert_allclose(model.fold_in(data.by_user), model.user_state(np.arange(200)), atol=5e-3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.models.base.average import start_weight
+from cofactor.models.base.average import start_weight, trust
 from cofactor.models.base.strength import weighted
 from toys import interactions, noise
 from toys import trained_ranker as fitted
@@ -25,6 +25,14 @@ def test_the_weight_falls_with_what_is_known() -> None:
     np.testing.assert_allclose(start_weight(np.array([1, 4, 58])), [1.0, 0.5, 0.05])
 
 
+def test_popular_items_of_which_everybody_has_some_are_trusted() -> None:
+    counts = np.array([50] * 10 + [1] * 990)
+    assert trust(counts, 100) == pytest.approx(0.8 + 4 * (0.5 - 0.0149))
+    assert trust(np.full(1000, 50), 100) == 1  # all alike
+    assert trust(counts, 100_000) == 1  # few have any
+    assert trust(np.array([], dtype=int), 0) == 1
+
+
 @pytest.mark.parametrize("name", HISTORIES)
 def test_it_is_the_mean_entry_spread_as_single_ones(name: str) -> None:
     data = skewed()
@@ -35,7 +43,9 @@ def test_it_is_the_mean_entry_spread_as_single_ones(name: str) -> None:
     spreads = each.std(axis=1)
     mean = each.mean(axis=0)
     chance = np.square(spreads).mean() / data.n_users / mean.var()
-    wanted = mean * (1 - chance) * np.median(spreads[spreads > 0]) / mean.std()
+    shares = np.bincount(data.items, minlength=30) / 200
+    more = 0.8 + 4.0 * (np.sort(shares)[-10:].mean() - shares.mean())
+    wanted = more * mean * (1 - chance) * np.median(spreads[spreads > 0]) / mean.std()
     assert np.corrcoef(model.average, wanted)[0, 1] > 0.9999
     assert model.average.std() / wanted.std() == pytest.approx(1, abs=0.05)  # a sample of the entries
     rows = data.by_user.take(np.arange(7))

@@ -9,7 +9,7 @@ import pytest
 import cofactor as cf
 from cofactor.errors import ConfigError, DataError
 from cofactor.models.base.strength import strength_of, strengths
-from cofactor.models.ials import improve, ridges
+from cofactor.models.ials import basis, improve, ridges, turn_rows
 from toys import noise
 
 RANKERS = ("popular", "item-cosine", "ease", "slim", "graph-filter", "ials", "bpr", "next-item", "blend")
@@ -29,8 +29,12 @@ def test_a_row_of_ials_has_zeros_for_targets_of_dislikes(how):
     k = y.shape[1]
     x = np.zeros((60, k), dtype=np.float32)
     ridge = ridges(rows.counts, float(rows.counts.mean()), 0.7, 0.5)
+    product = y.T @ y
+    if "steps" in how:
+        turn, product = basis(product, k)
+        turn_rows(y, turn)
     for _ in range(40 if how == {"width": 16} else 1):  # blocks: until nothing moves
-        losses = improve(rows, 2.0, y, y.T @ y, ridge, x, **how)
+        losses = improve(rows, 2.0, y, product, ridge, x, **how)
     for r in range(60):
         items, w = rows.row(r)
         mine, size, goal = y[items].astype(float), 2.0 * np.abs(w.astype(float)), (w > 0).astype(float)

@@ -286,6 +286,15 @@ def test_a_blend_of_trained_rankers_is_what_blend_gives() -> None:
     assert line["status"].startswith("tried")
 
 
+def test_parts_of_a_blend_keep_what_they_chose_on_random_rows() -> None:
+    found = choose(clicks(times=False), "ranking", candidates=["popular", "graph-filter", "ials"])
+    shown = found.frame.row(-1, named=True)["config"]
+    assert ("graph-filter:to_power=" in shown) == ("graph-filter" in shown)
+    assert "low_pass=" in shown
+    by_time = choose(clicks(times=True), "ranking", candidates=["popular", "graph-filter", "ials"])
+    assert "to_power" not in by_time.frame.row(-1, named=True)["config"]  # the newest rows may say something else
+
+
 def test_weights_of_a_blend_are_found_and_measured_on_other_users() -> None:
     rng = np.random.default_rng(0)
     n_users, width = 400, 60

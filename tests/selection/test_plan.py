@@ -66,6 +66,16 @@ def test_the_default_budget_grows_with_the_table() -> None:
     assert make_plan(COSTS, FAMILIES, memory=8e9).budget == 60
 
 
+def test_it_grows_so_that_all_users_are_tried_and_a_blend_can_be_taken() -> None:
+    costs = [Cost(0.1, 0.1, 1), *(Cost(fit, fit, 1) for fit in (5, 40, 15, 10))]
+    families = ["p", "a", "b", "c", "d"]
+    before, now = (make_plan(costs, families, whole=whole) for whole in (60, 180))
+    assert before.share < 1
+    assert (now.share, now.budget, now.left) == (1.0, pytest.approx(70.1 + 5 + 70), pytest.approx(70))
+    assert make_plan([*costs, Cost(300, 300, 1)], [*families, "e"], whole=180).budget > 180  # too large for all users
+    assert make_plan(COSTS, FAMILIES, memory=8e9, whole=180).budget == 60
+
+
 def test_a_number_of_trials_takes_the_cheapest() -> None:
     found = plan(trials=3)
     assert found.order == (0, 1, 2)

@@ -142,6 +142,10 @@ RENAMED = {
 """Parameters of models by their names before version 3, and by their names now."""
 
 
+RETIRED = {"ials": frozenset({"solver", "block"})}
+"""Parameters that only said how a model was trained, and that it has no more."""
+
+
 def _from_2(old: Manifest) -> Manifest:
     """Version 2 used other names for some parameters and metrics, and called the trials of ``auto`` ``tried``. It
     did not say what kind the values are: an empty text, so that they are looked at."""
@@ -204,8 +208,8 @@ def parse(text: bytes, what: str) -> Manifest:
             raise BundleError(f"{what} is not a proper manifest of version {version} (lacks {exc})") from None
         version += 1
     _check(found, what, FILES if wrote == VERSION else OLD_FILES)
-    whole: Manifest = found
-    return whole
+    retired = RETIRED.get(found["model"], frozenset())
+    return {**found, "config": {name: value for name, value in found["config"].items() if name not in retired}}
 
 
 def files_of(m: Manifest) -> tuple[str, str, str]:

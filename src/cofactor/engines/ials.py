@@ -19,6 +19,7 @@ from cofactor.models.base.strength import strengths
 from cofactor.models.ials import (
     IalsConfig,
     average_user,
+    basis,
     gram_nodes,
     improve,
     padded,
@@ -26,7 +27,7 @@ from cofactor.models.ials import (
     ridges,
     start_items,
     started,
-    width_of,
+    turn_rows,
 )
 
 Array = NDArray[Any]
@@ -35,17 +36,20 @@ Array = NDArray[Any]
 def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[dict[str, Array], list[list[float]]]:
     """The model's state, and the losses of each sweep."""
     constants = config.for_table(data.rows, data.size("user"), data.size("item"))
-    c, k = dataclasses.replace(config, **constants._asdict()), -(-constants.n_factors // 16) * 16
+    c = dataclasses.replace(config, **constants._asdict())
     limits, counts = strength(work, data), item_counts(work, data)
     begin = {"folder": data.folder, "cuts": data.cuts, "k": c.n_factors, "seed": seed, "counts": counts}
     work.step("ials-000", begin_task, [begin])
     means = {side: data.rows / max(data.size(side), 1) for side in ("user", "item")}
-    how = {"steps": c.steps} if c.solver == "cg" else {"width": width_of(c.block, k)}
     gram = summed(work.step("ials-000-gram", gram_task, jobs(data, "item")), "gram")
-    losses = []
+    losses: list[list[float]] = []
+    turns: list[Array] = []
     for sweep in range(1, c.epochs + 1):
         for side in ("user", "item"):
-            shared = {"sweep": sweep, "gram": gram, "limits": limits, "mean": means[side], "how": how, "config": c}
+            turn, spectrum = basis(gram, constants.n_factors)
+            turns = [*turns, turn][-2:]  # the other table has missed this one, the own one that before it too
+            shared = {"sweep": sweep, "turns": turns, "spectrum": spectrum, "limits": limits, "mean": means[side]}
+            shared["config"] = c
             old = names(data, side, f"table-{sweep - 1}")
             found = work.step(f"ials-{sweep:03d}-{side}", solve_task, jobs(data, side, **shared), drop=old)
             gram = summed(found, "gram")
@@ -53,6 +57,7 @@ def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[di
                 penalty = summed(found, "penalty")
         losses.append([float((summed(found, "losses") + penalty) / max(data.rows, 1)), float("nan")])
     tables = [whole(data, side, f"table-{c.epochs}") for side in ("user", "item")]
+    turn_rows(tables[0], turns[-1])
     rated = np.concatenate([np.diff(take(data.folder, f"user-{at}-indptr")) for at, _, _ in data.blocks("user")])
     average = average_user(tables[0], tables[1], rated, counts, constants)[: c.n_factors]
     users, items = (table[:, : c.n_factors] for table in tables)
@@ -96,7 +101,10 @@ def solve_task(job: dict[str, Any]) -> Done:
     other = gather(folder, OTHER[side], f"table-{newest}", job["others"], need)
     table = np.array(take(folder, f"{side}-{block}-table-{sweep - 1}"))
     ridge = ridges(rows.counts, job["mean"], c.reg, c.nu)
-    losses = improve(weighted, c.alpha, other, job["gram"], ridge, table, **job["how"])
+    turn_rows(other, job["turns"][-1])
+    for turn in job["turns"]:
+        turn_rows(table, turn)
+    losses = improve(weighted, c.alpha, other, job["spectrum"], ridge, table, steps=c.steps)
     value = {
         "gram": gram_nodes(table, first_chunk(job)),
         "penalty": penalty_nodes(table, ridge, first_chunk(job)) if side == "user" else [],

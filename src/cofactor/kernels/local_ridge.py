@@ -78,19 +78,6 @@ def gram_fill(
 
 
 @njit(cache=True, nogil=True)
-def entry(indptr: Array, indices: Array, values: Array, row: int, column: int) -> Any:
-    """One entry of a matrix in sparse rows; 0 where there is none."""
-    lo, hi = indptr[row], indptr[row + 1]
-    while lo < hi:
-        middle = (lo + hi) // 2
-        if indices[middle] < column:
-            lo = middle + 1
-        else:
-            hi = middle
-    return values[lo] if lo < indptr[row + 1] and indices[lo] == column else np.float32(0.0)
-
-
-@njit(cache=True, nogil=True)
 def neighbour_rows(
     first: int,
     last: int,
@@ -211,18 +198,22 @@ def ridge_rows(
     float32 (m, n): added to its diagonal.
     """
     n, k = near.shape
-    matrix = np.zeros((k, (k + LANES - 1) // LANES * LANES), dtype=np.float32)
+    wide = (k + LANES - 1) // LANES * LANES
+    matrix = np.zeros((k, wide), dtype=np.float32)
     used, x, right = np.zeros_like(matrix), np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32)
-    place, marked = np.full(n, -1, dtype=np.int32), np.zeros(n, dtype=np.bool_)  # the marks stay in the nearest cache
+    # Entries of items that are not near go to a place beyond all others: a row is gone through without a branch.
+    nowhere = np.uint32(k)
+    place, row = np.full(n, nowhere, dtype=np.uint32), np.zeros(k + 1, dtype=np.float32)
     long = np.empty(k, dtype=np.int64)
     for i in range(first, last):
         size, mine = count[i], near[i]
         for p in range(size):
-            place[mine[p]], marked[mine[p]] = p, True
+            place[mine[p]] = p
             matrix[p] = 0.0
         for at in range(indptr[i], indptr[i + 1]):
-            if place[indices[at]] >= 0:
-                right[place[indices[at]]] = values[at]
+            row[place[np.uint32(indices[at])]] = values[at]
+        for p in range(size):
+            right[p], row[p] = row[p], 0.0
         found = 0
         for p in range(size):
             a = mine[p]
@@ -231,17 +222,19 @@ def ridge_rows(
                 found += 1
                 continue
             for at in range(indptr[a], indptr[a + 1]):
-                if marked[indices[at]]:
-                    q = place[indices[at]]
-                    matrix[min(p, q), max(p, q)] = values[at]
+                row[place[np.uint32(indices[at])]] = values[at]
+            for q in range(p):
+                matrix[q, p] = row[q]
+                row[q] = 0.0
+            for q in range(p, size):
+                matrix[p, q] = row[q]
+                row[q] = 0.0
         for one in range(found):
             p = long[one]
-            row = table[head[mine[p]]]
-            for other in range(one + 1, found):
+            heads = table[head[mine[p]]]
+            for other in range(one, found):
                 q = long[other]
-                matrix[p, q] = row[head[mine[q]]]
-        for p in range(size):
-            matrix[p, p] = entry(indptr, indices, values, mine[p], mine[p])
+                matrix[p, q] = heads[head[mine[q]]]
         for m in range(len(penalty)):
             for p in range(size):
                 used[p] = matrix[p]
@@ -250,5 +243,4 @@ def ridge_rows(
             cholesky_solve(used, x, size)
             out[m, i, :size] = x[:size]
         for p in range(size):
-            right[p] = 0.0
-            place[mine[p]], marked[mine[p]] = -1, False
+            place[mine[p]] = nowhere

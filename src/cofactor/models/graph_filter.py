@@ -35,8 +35,8 @@ Array = NDArray[Any]
 
 TO_POWERS = (0.1, 0.2, 0.3, 0.4, 0.5)
 LOW_PASS = (0.0, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0)
-_SPAN = 500
-"""Users whose scores set the scale of the two filters."""
+_SPAN, _SPAN_CHOSEN = 500, 250
+"""Users whose scores set the scale of the two filters, in the end and while their weights are chosen."""
 _WIDE = 64_000_000
 """Numbers in the table of singular vectors, at most: fewer vectors are kept of very many items."""
 
@@ -102,7 +102,10 @@ class GraphFilter(HistoryRanker):
         people = min(size.users, config.max_users)
         memory = (2 * GROUPED + 2 * TURNED + GROUPING + 48) * n + 40 * near + 4 * (k + 32) * (5 * items + 2 * people)
         memory += 12.0 * min(config.users, size.users) * items
-        work = 30.0 * size.pairs_by_user + 30 * items**2 + 20.0 * (k + 32) * n + 4 * (k + 32) ** 2 * items
+        vectors = 2.0 * (k + 32) * n + 0.3 * (k + 32) ** 2 * items
+        choosing = config.to_power is None or config.low_pass is None
+        choice = vectors + 120.0 * min(config.users, size.users) * items if choosing else 0.0
+        work = 30.0 * size.pairs_by_user + 2 * items**2 + vectors + choice
         kept = GROUPED * n + 8 * near + 8 * k * items
         return Cost(memory, kept, work, "sum over users of (ratings of the user)^2; ratings x factors", COMPILED)
 
@@ -221,7 +224,8 @@ def _best_weight(
 
 
 def _spread(scores: Array) -> float:
-    """The mean over users of the deviation of their scores."""
+    """The mean over users (some of them) of the deviation of their scores."""
+    scores = scores[:: max(len(scores) // _SPAN_CHOSEN, 1)]
     return max(float(scores.std(axis=1, dtype=np.float64).mean()) if len(scores) else 0.0, 1e-30)
 
 

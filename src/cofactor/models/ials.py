@@ -1,8 +1,8 @@
 """``ials``: least squares on everything that was not chosen too, by alternating sweeps (Hu, Koren & Volinsky 2008).
 
 With what made it strong again (Rendle, Krichene, Zhang & Koren 2021): regularisation that grows with the number of
-ratings. Two solvers: a few steps of conjugate gradients (Takács et al. 2011), the faster one; or Newton steps in a
-block of factors at a time (iALS++), down to the exact minimum with one block.
+ratings. Each sweep goes on from the last by a few steps of conjugate gradients a row (Takács et al. 2011), in the basis
+where what is not chosen is a diagonal (``kernels/ials/cg.py``); users who come later get the exact minimum.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.ials.blocks import solve_rows
-from cofactor.kernels.ials.cg import improve_rows, panels
+from cofactor.kernels.ials.cg import improve_rows
+from cofactor.kernels.products import dots
 from cofactor.kernels.sums import Node, chunks, nodes_of, row_sum, total
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.age import aged, check_half_life, check_timed, half_life_option, popularity
 from cofactor.models.base.arrays import fitted
-from cofactor.models.base.average import alone, spread_as, start_weight
+from cofactor.models.base.average import spread_as, start_weight, trust
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
 from cofactor.models.base.factor_ranker import FactorRanker
@@ -36,12 +37,10 @@ from cofactor.models.base.strength import check_min_weight, strength_of, weighte
 Array = NDArray[Any]
 
 LANES = 16
-NO_ROWS = np.empty(0, dtype=np.int64)
 _SINGLES = 200
 """Users with one rating whose scores say how far those of the average user are to be spread."""
 _BLOCK = 1 << 16
 """Rows of a table that are copied at a time."""
-SOLVERS = ("cg", "block")
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class IalsConfig:
     n_factors: int | None = option(
         None, "length of the embeddings; none: 64, or 256 of sparse data over 10,000 items", Search(16, 256, log=True)
     )
-    epochs: int = option(15, "sweeps over users and items", Search(5, 30))
+    epochs: int = option(12, "sweeps over users and items", Search(5, 30))
     alpha: float | None = option(
         None,
         "how much more a row counts than a missing one; none: from 4 to 20, by the density",
@@ -70,21 +69,16 @@ class IalsConfig:
     )
     half_life: float = half_life_option()
     propensity: float = propensity_option()
-    solver: str = option("cg", "cg: a few steps of conjugate gradients a row; block: Newton steps in blocks of factors")
-    steps: int = option(3, "cg: steps a row in a sweep")
-    block: int = option(32, "block: factors solved at a time; 0: all at once, exactly")
+    steps: int = option(2, "steps of conjugate gradients a row in a sweep")
 
     def __post_init__(self) -> None:
         check_min_weight(self.min_rating_weight, -1.0)
         check_half_life(self.half_life)
         check_propensity(self.propensity)
-        if min(self.n_factors or 1, self.epochs, self.steps, self.block + 1) < 1 or self.n_factors == 0:
+        if self.n_factors == 0 or min(self.n_factors or 1, self.epochs, self.steps) < 1:
             raise ConfigError(
-                f"n_factors={self.n_factors}, epochs={self.epochs}, steps={self.steps}, block={self.block}: "
-                "the first three must be at least 1 and block at least 0"
+                f"n_factors={self.n_factors}, epochs={self.epochs}, steps={self.steps}: all must be at least 1"
             )
-        if self.solver not in SOLVERS:
-            raise ConfigError(f"no solver {self.solver!r}; there are: {', '.join(SOLVERS)}")
         open = (1.0 if value is None else value for value in (self.alpha, self.reg))
         if not (min(open) > 0 and (self.nu is None or self.nu >= 0)):
             raise ConfigError(f"alpha={self.alpha}, reg={self.reg}, nu={self.nu}: they must be above 0 (nu may be 0)")
@@ -156,7 +150,7 @@ class Ials(FactorRanker):
         tables = 4 * rows * wide + 4 * k * (size.users + (size.items if k != wide else 0))
         kept = (GROUPED + TURNED + 4) * n + tables
         memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n) + 64 * rows
-        work = config.epochs * (6.0 * n * k + rows * k**2)
+        work = config.epochs * ((1 + config.steps) * 0.4 * n * k + 0.1 * rows * k**2)
         return Cost(memory, kept, work, f"{config.epochs} sweeps x (n k + (U+I) k^2), k={k}", COMPILED)
 
     def _row_worth(self) -> Array | None:
@@ -233,14 +227,17 @@ class IalsStepper(Stepper):
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
         """One sweep over the users, one over the items; returns the objective, with its penalties, a training row."""
-        c = self.model.config
-        how = {"steps": c.steps} if c.solver == "cg" else {"width": width_of(c.block, self.users.shape[1])}
-        alpha = self.constants.alpha
-        improve(self.by_user, alpha, self.items, gram(self.items), self.user_ridge, self.users, **how)
-        losses = improve(self.by_item, alpha, self.users, gram(self.users), self.item_ridge, self.items, **how)
+        self._improve(self.by_user, self.items, self.user_ridge, self.users)
         penalty = total(penalty_nodes(self.users, self.user_ridge))
+        losses = self._improve(self.by_item, self.users, self.item_ridge, self.items)
         self._write()
         return np.array([(row_sum(losses) + penalty) / max(len(self.by_user.indices), 1)])
+
+    def _improve(self, rows: CSR, other: Array, ridge: Array, factors: Array) -> Array:
+        turn, spectrum = basis(gram(other), self.constants.n_factors)
+        turn_rows(other, turn)
+        turn_rows(factors, turn)
+        return improve(rows, self.constants.alpha, other, spectrum, ridge, factors, steps=self.model.config.steps)
 
     def snapshot(self) -> State:
         """Copies of both tables."""
@@ -272,17 +269,15 @@ def started(users: Array, counts: Array, average: Array, out: Array | None = Non
 
 def average_user(users: Array, items: Array, user_counts: Array, item_counts: Array, c: Constants) -> Array:
     """float32 (k,): the mean of the users' factors, of a length that spreads its scores over the items as those of a
-    user with a single rating are spread. Such ratings are taken from items evenly along all ratings."""
+    user with a single rating are spread, times the ``trust`` in them (``base/average.py``). Such ratings are taken from
+    items evenly along all ratings."""
     mean = mean_row(users, user_counts > 0) if user_counts.any() else users[0]
     ends = np.cumsum(item_counts)
     if not len(ends) or not ends[-1]:
         return np.zeros(users.shape[1], dtype=np.float32)
     at = np.searchsorted(ends, (np.arange(_SINGLES) + 0.5) / _SINGLES * ends[-1], side="right").astype(np.int32)
-    rows = alone(CSR(np.zeros(1, np.int64), at, np.ones(_SINGLES, np.float32), NO_ROWS, len(items)), np.arange(len(at)))
-    found = np.zeros((_SINGLES, users.shape[1]), dtype=np.float32)
     product = gram(items)
-    ridge = ridges(rows.counts, float(user_counts.sum()) / max(len(user_counts), 1), c.reg, c.nu)
-    improve(rows, c.alpha, items, product, ridge, found, steps=3)
+    found = singles(items[at], product, c, float(user_counts.sum()) / max(len(user_counts), 1))
     centre = items.mean(axis=0, dtype=np.float64)
     spread = product.astype(np.float64) / len(items) - centre[:, None] * centre[None, :]
     some = np.flatnonzero(user_counts > 0)
@@ -294,16 +289,25 @@ def average_user(users: Array, items: Array, user_counts: Array, item_counts: Ar
         return np.asarray(np.sqrt(np.maximum(square, 0.0)))
 
     chance = float(np.sqrt(np.square(deviations(others)).mean() / len(some)))
-    return spread_as(mean, deviations(found), float(deviations(mean[None])[0]), chance)
+    more = np.float32(trust(item_counts, len(some)))
+    return more * spread_as(mean, deviations(found), float(deviations(mean[None])[0]), chance)
+
+
+@one_thread()
+def singles(items: Array, gram: Array, c: Constants, mean_count: float) -> Array:
+    """float32 (n, k): the users who have one of ``items`` (n, k) each and nothing else (Sherman & Morrison)."""
+    ridge = float(ridges(np.ones(1), mean_count, c.reg, c.nu)[0])
+    solved = np.linalg.solve(gram.astype(np.float64) + ridge * np.eye(len(gram)), items.T.astype(np.float64)).T
+    bent = (solved * items).sum(axis=1, keepdims=True)
+    return np.asarray(c.alpha / (1 + c.alpha * bent) * solved, dtype=np.float32)
 
 
 def mean_row(table: Array, some: Array) -> Array:
     """float32 (k,): the mean of ``some`` rows (bool), a block of them in memory at a time."""
-    found = np.zeros((1, table.shape[1]))
+    found = np.zeros(table.shape[1])
     for lo in range(0, len(table), _BLOCK):
-        part = table[lo : lo + _BLOCK][some[lo : lo + _BLOCK]].astype(np.float64)
-        found = np.concatenate([found, part]).sum(axis=0, keepdims=True)
-    return np.asarray(found[0] / np.count_nonzero(some), dtype=np.float32)
+        found += table[lo : lo + _BLOCK][some[lo : lo + _BLOCK]].sum(axis=0, dtype=np.float64)
+    return np.asarray(found / np.count_nonzero(some), dtype=np.float32)
 
 
 def padded(table: Array) -> Array:
@@ -314,12 +318,6 @@ def padded(table: Array) -> Array:
     wide = np.zeros((n, -(-k // LANES) * LANES), dtype=np.float32)
     wide[:, :k] = table
     return wide
-
-
-def width_of(block: int, k: int) -> int:
-    """The largest multiple of 16 that divides ``k`` and is not wider than ``block`` (0: ``k``; 16 at least)."""
-    fits = [w for w in range(LANES, k + 1, LANES) if k % w == 0 and (w <= block or block == 0)]
-    return max(fits, default=LANES)
 
 
 def ridges(counts: Array, mean: float, reg: float, nu: float) -> Array:
@@ -338,6 +336,23 @@ def start_items(rng: np.random.Generator, counts: Array, k: int) -> Array:
 def gram(table: Array) -> Array:
     """``table.T @ table``, on one thread: the same bits however many there are."""
     return np.ascontiguousarray(total(gram_nodes(table)))
+
+
+@one_thread()
+def basis(gram: Array, k: int) -> tuple[Array, Array]:
+    """(turn, spectrum): the eigenvectors of ``gram`` (its first ``k`` rows and columns; the others are zeros) as rows,
+    float32 like it, and the eigenvalues, float32 (n,)."""
+    turn, spectrum = np.zeros_like(gram), np.zeros(len(gram), dtype=np.float32)
+    values, vectors = np.linalg.eigh(gram[:k, :k].astype(np.float64))
+    turn[:k, :k], spectrum[:k] = vectors.T, np.maximum(values, 0.0)
+    return turn, spectrum
+
+
+def turn_rows(table: Array, turn: Array) -> None:
+    """Put the rows of a table into the basis of the rows of ``turn``, in place, a block of them at a time. The products
+    of two tables that are both put there stay what they are."""
+    for lo in range(0, len(table), _BLOCK):
+        table[lo : lo + _BLOCK] = dots(table[lo : lo + _BLOCK], turn)
 
 
 @one_thread()
@@ -365,18 +380,20 @@ def improve(
     steps: int = 0,
     width: int = 0,
 ) -> Array:
-    """One pass over all rows, by ``steps`` of conjugate gradients or in blocks of ``width``; returns what is left of
-    each row's sum, float64 (n,)."""
+    """One pass over all rows; returns what is left of each row's sum, float64 (n,).
+
+    By ``steps`` of conjugate gradients: then ``other`` and ``factors`` stand in the basis of the eigenvectors of the
+    product of ``other``, and ``gram`` has its eigenvalues (k,). Or in blocks of ``width``: ``gram`` is the product.
+    """
     losses = np.zeros(rows.n_rows)
     weights = rows.values * np.float32(alpha)
-    shared = panels(gram) if steps else gram
-    indptr, indices, weights, other, shared, ridge = frozen(rows.indptr, rows.indices, weights, other, shared, ridge)
+    indptr, indices, weights, other, gram, ridge = frozen(rows.indptr, rows.indices, weights, other, gram, ridge)
 
     def work(first: int, last: int) -> None:
         if steps:
-            improve_rows(first, last, indptr, indices, weights, other, shared, ridge, steps, factors, losses)
+            improve_rows(first, last, indptr, indices, weights, other, gram, ridge, steps, factors, losses)
         else:
-            solve_rows(first, last, indptr, indices, weights, other, shared, ridge, width, factors, losses)
+            solve_rows(first, last, indptr, indices, weights, other, gram, ridge, width, factors, losses)
 
     over_rows(work, rows.indptr, per_row=16)
     return losses

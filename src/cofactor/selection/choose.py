@@ -30,7 +30,7 @@ from cofactor.models.specs import spec_text
 from cofactor.recommend.fitted import TRIALS
 from cofactor.selection.budget import counted, memory_limit
 from cofactor.selection.candidates import Candidate, Fit, candidate, default_fit
-from cofactor.selection.plan import Cost, Plan, make_plan
+from cofactor.selection.plan import DEFAULT_SECONDS, WHOLE_SECONDS, Cost, Plan, make_plan
 from cofactor.selection.subsamples import few_users, random_rows, some_users
 
 TIE = 5e-4
@@ -123,8 +123,9 @@ def choose(
     the simplest (``bias``, ``popular``), the cheapest of each family, then the rest, cheapest first, as far as
     ``budget_seconds`` goes: seconds of one ordinary core, training the dearest on all rows included. Where that is too
     little for all users, every candidate is tried on the same sample of users. Not given: 60 s, and more for a table on
-    which the cheapest of each family could not be trained in that. ``trials`` bounds the number of candidates instead.
-    ``clock`` only measures the seconds that the frame shows.
+    which the cheapest of each family could not be trained in that (rankers up to 180 s so that all users are tried: on
+    a sample an item has fewer rows). ``trials`` bounds the number of candidates instead. ``clock`` only measures the
+    seconds that the frame shows.
 
     The best rankers are also tried as a blend: its weights are found on one half of the validation users and measured
     on the other. It is taken where it is as good there as the best of its parts, within a standard error.
@@ -151,6 +152,7 @@ def choose(
         windows=len(windows),
         memory=memory_limit(),
         smallest=min(1.0, 500 / max(data.n_users, 1)),
+        whole=WHOLE_SECONDS if task == "ranking" else DEFAULT_SECONDS,
     )
     parts = [_sampled(one, task, plan.share, measured, seed) for one in windows[-plan.windows :]]
     how = parts[-1].how if len(parts) == 1 else f"{len(parts)} times; the last: {parts[-1].how}"
@@ -178,7 +180,7 @@ def choose(
             step("blend", 0)
             mixed = trial.blend([pool[k] for k in kept], list(kept.values()))
             used = set(mixed[0].config["models"])
-            work = sum(costs[k].fit for k in kept if _text(pool[k]) in used)
+            work = sum(costs[k].fit for k in kept if trial.part(pool[k]) in used)
             if work > plan.left:
                 mixed[1]["status"] = f"tried, {TOO_DEAR} about {work:,.0f} s"
         step("", 1)
@@ -258,10 +260,6 @@ def _best_few(
     return {k: models[k] for k in sorted(order[:MIXED])}
 
 
-def _text(one: Candidate) -> str:
-    return spec_text(one.model, one.config)
-
-
 def _best(table: Sequence[Mapping[str, Any]], target: metric_names.Metric) -> int:
     """The first of those as good as the best, up to ties."""
     sign = 1.0 if target.lower_is_better else -1.0
@@ -294,6 +292,13 @@ class _Trial:
     seed: int
     fit: Fit
     clock: Callable[[], float]
+    settled: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    """By the label of a candidate: what it chose inside training on random rows. Such settings are those of all rows,
+    so that a part of a blend does not choose again."""
+
+    def part(self, one: Candidate) -> str:
+        """A candidate as a part of a blend."""
+        return spec_text(one.model, {**one.config, **self.settled.get(one.label, {})})
 
     def line(self, one: Candidate, status: str) -> dict[str, Any]:
         """A line of the frame of trials, not yet tried."""
@@ -314,8 +319,11 @@ class _Trial:
             for part in self.parts:
                 trained = one.fit(part.train, self.seed, self.fit, config)
                 by = scorer(trained, part.train)
-                if not part.how.startswith("random"):
-                    config = config or settled(getattr(trained, "model", trained))
+                chose = settled(getattr(trained, "model", trained))
+                if part.how.startswith("random"):
+                    self.settled[one.label] = chose
+                else:
+                    config = config or chose
                 test = held_out_rows(part, part.train)
                 values.append(measure(by, test, [self.target], self.protocol).value(self.target))
                 found.append(by)
@@ -346,7 +354,7 @@ class _Trial:
             standings.append(standing_of(scores, users, seen, who.items.take(rows), who.counts[rows]))
         found = mixture(standings, self.seed, self.target.n)
         used = [k for k, weight in enumerate(found.weights) if weight > 0]
-        models = tuple(_text(which[k]) for k in used)
+        models = tuple(self.part(which[k]) for k in used)
         weights = tuple(float(round(found.weights[k], 6)) for k in used)
         one = candidate(("blend", {"models": models, "weights": weights}))
         worse = "tried, worse than the best of its parts"

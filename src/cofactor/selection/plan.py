@@ -10,6 +10,9 @@ SHARES = (1.0, 0.5, 0.25, 0.125)
 """Samples of users on which candidates are tried; on smaller ones only the cheapest family is."""
 DEFAULT_SECONDS, MOST_SECONDS = 60.0, 900.0
 """The budget where none is given, and how far it grows on a table that is too large for it."""
+WHOLE_SECONDS = 180.0
+"""How far it grows among rankers so that all users are tried, and a blend of the cheapest of each family can be taken:
+on a sample of users an item has fewer rows, and which ranker is best depends on how many."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,13 @@ def make_plan(
     windows: int = 1,
     memory: float = math.inf,
     smallest: float = 1e-3,
+    whole: float = DEFAULT_SECONDS,
 ) -> Plan:
     """A plan for candidates with these costs. The first is the baseline and always tried, then the cheapest of each
     family, then the rest, cheapest first, as far as the budget goes.
 
-    ``seconds`` bounds the counted work; None: 60 s, more where that is too little for the cheapest of each family.
+    ``seconds`` bounds the counted work; None: 60 s, more where that is too little for the cheapest of each family, and
+    up to ``whole`` so that these are tried on all users.
     ``trials`` bounds the number of candidates instead. Where not all candidates fit in, fewer ``windows`` are used,
     then all candidates are tried on the same sample of users, no less than the share ``smallest``.
     """
@@ -77,7 +82,7 @@ def make_plan(
         skipped |= {k: f"skipped: the budget is {trials} trials" for k in able if k not in order}
         return Plan(tuple(order), 1.0, windows, skipped, 0.0, math.inf)
     first = _first_of_each(able, families)
-    budget = _grown(costs, first, smallest) if seconds is None else seconds
+    budget = _grown(costs, first, smallest, whole) if seconds is None else seconds
     affordable = [k for k in able if costs[k].fit + costs[0].fit <= budget]
     tried = _Tried(costs, affordable)
     ways = [(1.0, windows), *((share, 1) for share in SHARES)]
@@ -145,10 +150,12 @@ def _first_of_each(able: Sequence[int], families: Sequence[str]) -> list[int]:
     return list(found.values())
 
 
-def _grown(costs: Sequence[Cost], first: Sequence[int], smallest: float) -> float:
+def _grown(costs: Sequence[Cost], first: Sequence[int], smallest: float, whole: float) -> float:
     within = [k for k in first if costs[k].fit <= MOST_SECONDS / 2]
-    needed = _Tried(costs, within).work([0, *within], max(0.25, smallest))
-    return min(max(DEFAULT_SECONDS, needed), MOST_SECONDS)
+    tried = _Tried(costs, within)
+    needed = tried.work([0, *within], max(0.25, smallest))
+    every = tried.work([0, *within], 1.0) - tried.last([0, *within]) + sum(costs[k].fit for k in within)
+    return min(max(DEFAULT_SECONDS, needed, min(every, whole)), MOST_SECONDS)
 
 
 def _said(seconds: float) -> str:

@@ -1,8 +1,9 @@
 """Implicit alternating least squares by a few steps of conjugate gradients a row (Takács, Pilászy & Tikk 2011).
 
-The problem of a row is that of ``kernels/ials.py``. Its matrix ``gram + ridge + sum of weight * y y'`` is never made:
-a step multiplies by it, going over the row's entries once. Much less work than a solve, and as good over the sweeps,
-since each begins where the last one ended.
+The problem of a row is that of ``kernels/ials/blocks.py``. Its matrix ``gram + ridge + sum of weight * y y'`` is never
+made: a step multiplies by it, going over the row's entries once. Both tables of factors stand in the basis of the
+eigenvectors of ``gram``, so that its part is a diagonal; and the steps are preconditioned by that diagonal. Much less
+work than a solve, and as good over the sweeps, since each begins where the last one ended.
 """
 
 from __future__ import annotations
@@ -13,16 +14,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.products import tile
-from cofactor.kernels.vectors import LANES, add_scaled
+from cofactor.kernels.vectors import add_scaled
 
 Array = NDArray[Any]
 
 FAST = {"contract", "reassoc", "nsz"}
-
-
-TOGETHER = 4
-"""Rows that go side by side, so that the shared matrix is read once for all of them."""
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -33,7 +29,7 @@ def improve_rows(
     indices: Array,
     weights: Array,
     other: Array,
-    gram: Array,
+    spectrum: Array,
     ridge: Array,
     steps: int,
     factors: Array,
@@ -41,84 +37,75 @@ def improve_rows(
 ) -> None:
     """Improve ``factors`` (n, k) of the rows ``first`` to ``last``; ``losses`` (n,), float64, gets what is left.
 
-    ``gram`` is ``other.T @ other`` as :func:`panels` lays it out; ``ridge`` float32 (n,), above zero; k a multiple of
-    16. What becomes of a row does not depend on the rows beside it.
+    ``spectrum`` float32 (k,): the diagonal ``other.T @ other``; ``ridge`` float32 (n,), above zero; k a multiple of 16.
     """
     k = other.shape[1]
     longest = 0
     for row in range(first, last):
         longest = max(longest, indptr[row + 1] - indptr[row])
-    guess = np.zeros((TOGETHER, longest + 4), dtype=np.float32)  # x.y of every entry
+    guess = np.zeros(longest + 4, dtype=np.float32)  # x.y of every entry
     turn = np.zeros(longest + 4, dtype=np.float32)  # p.y of every entry
-    x_gram, p_gram = np.zeros((TOGETHER, k), dtype=np.float32), np.zeros((TOGETHER, k), dtype=np.float32)
-    residual, direction = np.zeros((TOGETHER, k), dtype=np.float32), np.zeros((TOGETHER, k), dtype=np.float32)
-    q, size = np.zeros(k, dtype=np.float32), np.zeros(TOGETHER, dtype=np.float32)
-    one = np.float32(1.0)
-    for base in range(first, last, TOGETHER):
-        many = min(TOGETHER, last - base)
-        times(gram, factors, base, min(base + 1, last - 1), min(base + 2, last - 1), min(base + 3, last - 1), x_gram)
-        for i in range(many):
-            row = base + i
-            x, r, p, keep = factors[row], residual[i], direction[i], ridge[row]
-            for f in range(k):
-                r[f] = -x_gram[i, f] - keep * x[f]
-            over_entries(indptr[row], indptr[row + 1], indices, weights, other, x, guess[i], one, r)
-            total = np.float32(0.0)
-            for f in range(k):
-                p[f] = r[f]
-                total += r[f] * r[f]
-            size[i] = total
-        for _ in range(steps):
-            times(gram, direction, 0, 1, 2, 3, p_gram)
-            for i in range(many):
-                if size[i] < 1e-20:
-                    continue
-                row = base + i
-                lo, hi = indptr[row], indptr[row + 1]
-                x, r, p, keep = factors[row], residual[i], direction[i], ridge[row]
+    scale, inverse = np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32)
+    p, r, q = np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32)
+    one, none = np.float32(1.0), np.float32(0.0)
+    for row in range(first, last):
+        lo, hi = indptr[row], indptr[row + 1]
+        x = factors[row]
+        for f in range(k):
+            scale[f] = spectrum[f] + ridge[row]
+        for f in range(k):
+            inverse[f] = one / scale[f]
+        minus_product(r, scale, x)
+        over_entries(lo, hi, indices, weights, other, x, guess, one, r)
+        product(p, inverse, r)
+        size = dot(p, r)  # of the residual, by the preconditioner
+        for at in range(steps):
+            if size < 1e-20:
+                break
+            minus_product(q, scale, p)
+            over_entries(lo, hi, indices, weights, other, p, turn, none, q)  # q = -(matrix @ p)
+            step = -size / dot(p, q)
+            add(x, step, p)
+            add(guess[: hi - lo], step, turn)
+            if at + 1 < steps:
+                add(r, step, q)
+                product(q, inverse, r)
+                before, size = size, dot(q, r)
+                ratio = size / before
                 for f in range(k):
-                    q[f] = -p_gram[i, f] - keep * p[f]
-                over_entries(lo, hi, indices, weights, other, p, turn, np.float32(0.0), q)  # q = -(matrix @ p)
-                bend = np.float32(0.0)
-                for f in range(k):
-                    bend -= p[f] * q[f]
-                step, before, total = size[i] / bend, size[i], np.float32(0.0)
-                for f in range(k):
-                    x[f] += step * p[f]
-                    x_gram[i, f] += step * p_gram[i, f]
-                    r[f] += step * q[f]
-                    total += r[f] * r[f]
-                for j in range(hi - lo):
-                    guess[i, j] += step * turn[j]
-                ratio, size[i] = total / before, total
-                for f in range(k):
-                    p[f] = r[f] + ratio * p[f]
-        for i in range(many):
-            row = base + i
-            lo, x, keep = indptr[row], factors[row], ridge[row]
-            total = np.float32(0.0)
-            for f in range(k):
-                total += x[f] * (x_gram[i, f] + keep * x[f])
-            for j in range(indptr[row + 1] - lo):
-                miss = guess[i, j] - (one if weights[lo + j] > 0.0 else np.float32(0.0))
-                total += abs(weights[lo + j]) * miss * miss
-            losses[row] = total
+                    p[f] = q[f] + ratio * p[f]
+        minus_product(q, scale, x)
+        left = -dot(x, q)
+        for j in range(hi - lo):
+            miss = guess[j] - (one if weights[lo + j] > 0.0 else none)
+            left += abs(weights[lo + j]) * miss * miss
+        losses[row] = left
 
 
-def panels(matrix: Array) -> Array:
-    """float32 (k * k,): a symmetric matrix (k, k), sixteen columns after the other, as :func:`times` reads it."""
-    k = len(matrix)
-    return np.ascontiguousarray(matrix.reshape(k, k // LANES, LANES).transpose(1, 0, 2)).reshape(-1)
+@njit(cache=True, nogil=True, fastmath=FAST)
+def dot(a: Array, b: Array) -> Any:
+    total = np.float32(0.0)
+    for f in range(len(a)):
+        total += a[f] * b[f]
+    return total
 
 
-@njit(cache=True, nogil=True)
-def times(packed: Array, table: Array, a: int, b: int, c: int, d: int, out: Array) -> None:
-    """``out[:4]``: the rows ``a``, ``b``, ``c`` and ``d`` of ``table`` times a matrix that is laid out by
-    :func:`panels`; each sum goes from the first column to the last."""
-    k = table.shape[1]
-    rows = (a * k, b * k, c * k, d * k)
-    for f in range(0, k, LANES):
-        tile(out, (f, k + f, 2 * k + f, 3 * k + f), table, rows, k, packed, f * k)
+@njit(cache=True, nogil=True, fastmath=FAST)
+def product(out: Array, a: Array, b: Array) -> None:
+    for f in range(len(out)):
+        out[f] = a[f] * b[f]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def minus_product(out: Array, a: Array, b: Array) -> None:
+    for f in range(len(out)):
+        out[f] = -a[f] * b[f]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def add(out: Array, step: Any, b: Array) -> None:
+    for f in range(len(out)):
+        out[f] += step * b[f]
 
 
 @njit(cache=True, nogil=True)

@@ -2,8 +2,9 @@
 
 Of a user with one to three entries the scores of a ranker are mostly chance: their lists are worse than popularity's.
 So the scores of the average user are added, spread over the items as the scores of a single entry are, and weighed by
-:func:`start_weight`: as much as one entry beside one, hardly anything beside fifty. (Found on the training rows of four
-tables, for five models alike: with that spread one weight suits them all.)
+:func:`start_weight`: as much as one entry beside one, hardly anything beside fifty. They weigh more, the more of the
+users have the most popular items (:func:`trust`): what everybody has says more than one entry does. (Found on the
+training rows of four tables, for five models alike: with that spread one weight suits them all.)
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ SAMPLE, BLOCK = 400, 2_000_000
 """Single entries whose scores are looked at, and scores held at a time."""
 MOST = 8.0
 """How many times the average is spread wider, at most: where all items are alike popular, what tells them is chance."""
+TOP, TRUST = 10, (0.8, 4.0)
+"""So many popular items say how alike users are; and what their share of the users makes of the average's weight."""
 _NO_ROWS = np.empty(0, dtype=np.int64)
 
 
@@ -30,9 +33,19 @@ def start_weight(counts: Array) -> Array:
     return (3.0 / (2.0 + np.asarray(counts, dtype=np.float64))).astype(np.float32)
 
 
+def trust(item_counts: Array, n_users: int) -> float:
+    """How much more than one entry the average user weighs: 1 where few users have the ten most popular items, or as
+    many have every other item; nearly 3 where half of them do. ``item_counts``: entries of each item; ``n_users``:
+    users with entries."""
+    shares = np.sort(np.asarray(item_counts, dtype=np.float64))[-TOP:] / max(n_users, 1)
+    others = float(np.mean(item_counts)) / max(n_users, 1) if len(shares) else 0.0
+    return max(TRUST[0] + TRUST[1] * float((shares - others).mean()), 1.0) if len(shares) else 1.0
+
+
 def average_scores(rows: CSR, summed: Callable[[CSR], Array]) -> Array:
     """float32 (n_items,): the scores of the mean entry of ``rows``, as far spread as those of a single entry are (the
-    median of a sample). ``summed``: rows -> the sums of what their entries add to each item."""
+    median of a sample), times the :func:`trust` in them. ``summed``: rows -> the sums of what their entries add to each
+    item."""
     n, total = rows.n_cols, len(rows.indices)
     if not total:
         return np.zeros(n, dtype=np.float32)
@@ -45,7 +58,8 @@ def average_scores(rows: CSR, summed: Callable[[CSR], Array]) -> Array:
     single = [summed(alone(rows, part)).std(axis=1, dtype=np.float64) for part in parts]
     singles = np.concatenate([np.empty(0), *single])
     chance = np.sqrt(np.square(singles).sum() / max(len(singles), 1) / max(int((rows.counts > 0).sum()), 1))
-    return spread_as(average, singles, float(average.std(dtype=np.float64)), float(chance))
+    more = trust(np.bincount(rows.indices, minlength=n), int((rows.counts > 0).sum()))
+    return np.float32(more) * spread_as(average, singles, float(average.std(dtype=np.float64)), float(chance))
 
 
 def spread_as(average: Array, singles: Array, spread: float, chance: float) -> Array:
