@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 
 import numpy as np
 import polars as pl
@@ -174,3 +175,33 @@ def test_packed_texts_that_are_in_order_and_others(texts: list[str], shuffled: b
     by_order = [again[int(at)].encode() for at in order] if order is not None else []
     assert by_order == sorted(set(by_order))
     assert "".join(again).encode() == bytes_.tobytes()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.text(max_size=18, alphabet=st.sampled_from(["a", "b", "\0", "é", "€", "\U0001f600"])), max_size=7),
+    st.booleans(),
+    st.sampled_from([1, 2, 1 << 17]),
+)
+def test_packed_texts_ascend_or_are_refused(texts: list[str], tidy: bool, part: int) -> None:
+    """The check of eight bytes at a time against a comparison of whole texts."""
+    texts = sorted(set(texts), key=str.encode) if tidy else texts
+    packed = PackedText.of(pl.Series(texts, dtype=pl.String))
+    ascend = all(a.encode() < b.encode() for a, b in itertools.pairwise(texts))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cofactor.data.packed_text._PART", part)
+        if ascend:
+            packed.check()
+        else:
+            with pytest.raises(ValueError, match="ascend"):
+                packed.check()
+
+
+def test_packed_texts_that_are_none_are_refused() -> None:
+    data = np.frombuffer("aé".encode(), dtype=np.uint8)
+    PackedText(np.array([0, 1, 3]), data).check()
+    for offsets in ([0, 2, 3], [0, 2, 1, 3], [0, 4, 3], [1, 3], [0, 1]):
+        with pytest.raises(ValueError, match=r"letter|outside|span"):
+            PackedText(np.array(offsets), data).check()
+    with pytest.raises(ValueError, match="utf-8"):
+        PackedText(np.array([0, 1, 2]), np.array([97, 255], dtype=np.uint8)).check()

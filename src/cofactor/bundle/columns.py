@@ -25,6 +25,7 @@ Arrays = dict[str, Array]
 _DEPTH = 8
 _FEW = 2_000
 """Up to this many lists are made one by one, which needs no thread of polars."""
+_LISTED = 16_384
 _NUMBERS: dict[str, pl.DataType] = {
     "int8": pl.Int8(),
     "int16": pl.Int16(),
@@ -157,7 +158,9 @@ def _read(form: Any, name: str, rows: int, take: Callable[[str], Array], depth: 
     word = form["type"]
     there = _array(take, f"{name}.there", (np.bool_,), rows) if form.get("gaps") is True else None
     if word in _NUMBERS:
-        found = pl.Series(_array(take, name, (np.dtype(word),), rows))
+        array = _array(take, name, (np.dtype(word),), rows)
+        few = rows <= _LISTED  # of an array polars would import numpy.ma, which takes longer
+        found = pl.Series(array.tolist(), dtype=_NUMBERS[word]) if few else pl.Series(array)
     elif word == "null":
         _array(take, name, (np.bool_,), rows)
         return pl.Series([None] * rows, dtype=pl.Null)

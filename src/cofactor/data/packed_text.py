@@ -73,22 +73,23 @@ class PackedText(Sequence[str]):
     def check(self, order: Array | None = None, done: Callable[[], object] = lambda: None) -> None:
         """ValueError unless all are texts that lie in the bytes and ascend (taken in ``order``, where that is given, in
         which each stands once). One pass, or two; ``done`` is called now and then: what was looked at may be let go."""
-        kernels, n = text_kernels(), len(self)
-        none = np.empty(0, dtype=np.uint32)
+        n = len(self)
         if self.offsets[0] != 0 or self.offsets[-1] != len(self.data) or (order is not None and len(order) != n):
             raise ValueError("the offsets do not span the bytes")
         for lo in range(0, n, _PART):
             hi = min(lo + _PART, n)
-            if kernels.first_outside(self.offsets, self.data, lo, hi) >= 0:
-                raise ValueError("a text lies outside its bytes")
-            some = self.data[int(self.offsets[lo]) : int(self.offsets[hi])]
+            cuts = self._checked(max(lo - 1, 0), hi)  # with the last text of the part before
+            some = self.data[cuts[0] : cuts[-1]]
             if len(some) and some.max() > 127:
+                begins = some[(cuts[:-1] - cuts[0])[np.diff(cuts) > 0]]
+                if (begins & 0xC0 == 0x80).any():
+                    raise ValueError("a text lies outside its bytes, or begins within a letter")
                 some.tobytes().decode()
-            if order is None and kernels.first_not_above(self.offsets, self.data, none, lo, hi) >= 0:
+            if order is None and not _ascend(some, cuts - cuts[0]):
                 raise ValueError("the texts do not ascend")
             done()
         for lo in range(0, 0 if order is None else n, _PART):
-            if kernels.first_not_above(self.offsets, self.data, order, lo, min(lo + _PART, n)) >= 0:
+            if text_kernels().first_not_above(self.offsets, self.data, order, lo, min(lo + _PART, n)) >= 0:
                 raise ValueError("the texts do not ascend")
         done()
 
@@ -127,3 +128,39 @@ class PackedText(Sequence[str]):
         raw = self.data[offsets[0] : offsets[-1]].tobytes()
         cuts = (offsets - offsets[0]).tolist()
         return [raw[a:b].decode() for a, b in pairwise(cuts)]
+
+
+_WORD = 8
+_KEEP = np.array([(1 << 64) - (1 << 8 * (_WORD - n)) for n in range(_WORD + 1)], dtype=np.uint64)
+"""What of eight bytes belongs to a text of which so many are left."""
+
+
+def _ascend(data: Array, cuts: Array) -> bool:
+    """Whether each text is above the one before, byte by byte, which for UTF-8 is the order of the letters. ``cuts``
+    int64 (n + 1,): where they begin in ``data``, and its end. NumPy alone: opening a saved model does without numba."""
+    padded = np.zeros(len(data) + _WORD, dtype=np.uint8)
+    padded[: len(data)] = data
+    words = np.ndarray(len(data) + 1, dtype=">u8", buffer=padded, strides=(1,))  # the eight bytes from each place on
+    starts, sizes = cuts[:-1], np.diff(cuts)
+    pairs, at = np.arange(len(sizes) - 1), 0
+    while len(pairs):
+        if 2 * len(pairs) > len(sizes):  # each text is in two pairs
+            some = _words(words, starts, sizes, at)
+            left, right = (some[:-1], some[1:]) if len(pairs) == len(sizes) - 1 else (some[pairs], some[pairs + 1])
+        else:
+            left, right = (_words(words, starts[k], sizes[k], at) for k in (pairs, pairs + 1))
+        if (left > right).any():
+            return False
+        pairs, at = pairs[left == right], at + _WORD
+        ended = np.maximum(sizes[pairs], sizes[pairs + 1]) <= at
+        if (sizes[pairs[ended]] >= sizes[pairs[ended] + 1]).any():
+            return False
+        pairs = pairs[~ended]
+    return True
+
+
+def _words(words: Array, starts: Array, sizes: Array, at: int) -> Array:
+    """uint64: eight bytes of each text from ``at`` on, zeros after its end."""
+    left = np.clip(sizes - at, 0, _WORD)
+    found: Array = words[starts + np.minimum(at, sizes)].astype(np.uint64) & _KEEP[left]
+    return found

@@ -12,19 +12,6 @@ Array = NDArray[Any]
 
 
 @njit(cache=True, nogil=True)
-def first_outside(offsets: Array, data: Array, lo: int, hi: int) -> int:
-    """The first text from ``lo`` on and below ``hi`` that does not lie in ``data``, or begins within a letter of UTF-8;
-    -1 where there is none. ``offsets`` (n + 1,) whole numbers; ``data`` uint8."""
-    for at in range(lo, hi):
-        a, b = np.int64(offsets[at]), np.int64(offsets[at + 1])
-        if a < 0 or a > b or b > len(data):
-            return at
-        if a < b and data[a] & 0xC0 == 0x80:
-            return at
-    return -1
-
-
-@njit(cache=True, nogil=True)
 def first_not_above(offsets: Array, data: Array, order: Array, lo: int, hi: int) -> int:
     """The first place from ``lo`` on and below ``hi`` whose text is not above that of the place before; -1 where there
     is none. ``order`` uint32 (n,): the text at each place (none: in the order in which they lie). Texts are compared

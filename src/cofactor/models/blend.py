@@ -11,7 +11,8 @@ is kept for all rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -27,10 +28,19 @@ from cofactor.models.base.arrays import fitted, stored
 from cofactor.models.base.config import make_config, option
 from cofactor.models.base.cost import GROUPED
 from cofactor.models.base.history_ranker import ScoresAsState
-from cofactor.models.base.mixing import NEAR, Standing, bagged, joined, mix, ndcg_of, standing_of
+from cofactor.models.base.mixing import BLOCK, NEAR, Standing, bagged, joined, mix, ndcg_of, standing_of
 from cofactor.models.base.solve import SolveStepper
 from cofactor.models.base.stored_rows import LATER, csr_state, stored_csr
-from cofactor.models.base.windows import FUTURE, PART, WINDOWS, comes_next, measured_users, ranking_windows
+from cofactor.models.base.windows import (
+    ENOUGH,
+    FUTURE,
+    PART,
+    SCORES,
+    WINDOWS,
+    comes_next,
+    measured_users,
+    ranking_windows,
+)
 from cofactor.models.specs import parse_spec
 from cofactor.train.fit_model import fit_model
 
@@ -117,20 +127,24 @@ class Blend(ScoresAsState):
 
     @classmethod
     def cost(cls, config: BlendConfig, size: TableSize) -> Cost:
-        """That of the models, one after the other; twice, where weights are chosen on held-out rows first."""
+        """That of the models, one after the other, which share the table by user; before that, where weights are chosen
+        on held-out rows, the same on the rows of each window, and the scores of all models for a block of users."""
         models = config.for_table(size.ratings, size.users, size.items)
         parts = [_trainable(name, config) for name in models]
         costs = [part.cost(settings, size) for part, settings in parts]
         n, searched = size.ratings, not config.weights
-        kept = sum(cost.kept for cost in costs) + GROUPED * n
-        memory = kept + max(cost.memory - cost.kept for cost in costs)
+        kept, memory = _in_turn(costs, GROUPED * n)
+        memory += 4e6  # modules of the choice
         if searched:
-            rows = n * (20 if size.timed else 12)
             share = config.share or (FUTURE if size.timed else PART)
-            inner = [part.cost(settings, size.part(1 - share)) for part, settings in parts]
-            users = min(size.users, max(500, 100_000_000 // max(size.items, 1)))
-            tables = 4.0 * NEAR * len(parts) ** 2 * users + 5 * (4 << 23) * (len(parts) + 1)
-            memory = max(memory, rows + tables + sum(c.kept for c in inner) + max(c.memory - c.kept for c in inner))
+            most = min(max(SCORES // max(size.items, 1), 500), 5000, size.users)
+            windows = 1 if n > _LARGE else min(math.ceil(ENOUGH / max(most, 1)), WINDOWS)
+            inner = size.part(1 - share)
+            left, training = _in_turn([part.cost(settings, inner) for part, settings in parts], GROUPED * inner.ratings)
+            block = min(most, max(BLOCK // max(size.items, 1), 1)) * size.items
+            listed = 4.0 * len(parts) * most * min(NEAR * len(parts), size.items)
+            rows = (20.0 if size.timed else 12.0) * n
+            memory = max(memory, windows * rows + max(training, left + (4 * len(parts) + 14) * block + 2 * listed))
         work = sum(cost.operations for cost in costs) * (2 if searched else 1)
         libraries = max(cost.libraries for cost in costs)
         return Cost(memory, kept, work, f"the sum over {', '.join(models)}", libraries)
@@ -236,6 +250,16 @@ class Blend(ScoresAsState):
                 raise BundleError(f"the part {name!r} of the saved blend was trained on other items")
             model.parts[name] = part
         return model
+
+
+def _in_turn(costs: Sequence[Cost], shared: float) -> tuple[float, float]:
+    """Bytes that models keep which are trained one after the other, and the most that they have meanwhile; ``shared``:
+    bytes that each of them counts, and that there are once."""
+    kept = most = shared
+    for cost in costs:
+        most = max(most, kept - shared + cost.memory)
+        kept += max(cost.kept - shared, 0.0)
+    return kept, most
 
 
 def _trainable(spec: str, c: BlendConfig) -> tuple[Any, Any]:

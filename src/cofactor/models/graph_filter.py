@@ -21,7 +21,7 @@ from cofactor.model import Cost, State, TableSize
 from cofactor.models.base.age import check_half_life, half_life_option
 from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.config import Search, option
-from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
+from cofactor.models.base.cost import COMPILED, GROUPED, WORK
 from cofactor.models.base.history_ranker import HistoryRanker
 from cofactor.models.base.inner import InnerSplit, hold_entries, inner_ndcg
 from cofactor.models.base.neighbours import degrees, walked, walks
@@ -99,12 +99,12 @@ class GraphFilter(HistoryRanker):
         """The table by user and by item, twice while choosing; the walks; tables of singular vectors."""
         n, items = size.ratings, float(size.items)
         near, k = items * min(config.neighbours, items), min(config.n_factors, items)
-        people = min(size.users, config.max_users)
-        memory = (2 * GROUPED + 2 * TURNED + GROUPING + 48) * n + 40 * near + 4 * (k + 32) * (5 * items + 2 * people)
-        memory += 12.0 * min(config.users, size.users) * items
+        people, held = min(size.users, config.max_users), min(config.users, size.users)
+        spectrum = 112 * n + 4 * (k + 32) * (people + 5 * items) + WORK
+        memory = max(spectrum, 24 * n + 48 * near, 24 * n + 12.0 * held * items)
         vectors = 2.0 * (k + 32) * n + 0.3 * (k + 32) ** 2 * items
         choosing = config.to_power is None or config.low_pass is None
-        choice = vectors + 120.0 * min(config.users, size.users) * items if choosing else 0.0
+        choice = vectors + 120.0 * held * items if choosing else 0.0
         work = 30.0 * size.pairs_by_user + 2 * items**2 + vectors + choice
         kept = GROUPED * n + 8 * near + 8 * k * items
         return Cost(memory, kept, work, "sum over users of (ratings of the user)^2; ratings x factors", COMPILED)
