@@ -47,6 +47,23 @@ def test_compare_takes_settings_ways_to_hold_out_metrics_and_lengths(folder: Pat
     assert ["window 1 of 2" in rolling[0], "window 2 of 2" in rolling[1]] == [True, True]
 
 
+def test_compare_writes_the_best_with_its_figures(folder: Path, typed: Any) -> None:
+    found = ok(
+        typed("compare", "r.csv", "--models", "bias,als:epochs=2:n-factors=4", "--metrics", "rmse", "-o",
+              "best.cofactor", "--json")
+    )  # fmt: skip
+    best = min(found["rows"], key=lambda row: row["mean"])
+    rec = cf.load("best.cofactor")
+    assert len(rec.data) == len(cf.read("r.csv"))
+    assert best["model"].startswith(rec.name)
+    line = rec.figures.to_dicts()[0]
+    assert [line[k] for k in ("metric", "value", "low", "high")] == [best[k] for k in ("metric", "mean", "low", "high")]
+    assert "learned from all of them" in line["rows"]
+    code, out, _ = typed("info", "best.cofactor")
+    assert not code
+    assert "How good it is, on temporal" in out
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [

@@ -49,3 +49,14 @@ def test_the_same_rows_again_take_the_place_of_the_old(split):
 def test_a_bundle_without_figures_has_none(split, tmp_path):
     cf.fit(split.train, model="bias").save(tmp_path / "m.cofactor")
     assert cf.load(tmp_path / "m.cofactor").figures is None
+
+
+def test_what_no_reader_would_take_is_not_written(split, tmp_path):
+    rec = cf.fit(split.train, model="bias")
+    rec.save(tmp_path / "m.cofactor")
+    before = (tmp_path / "m.cofactor" / "manifest.json").read_bytes()
+    found = with_figures(rec, cf.evaluate(rec, split.valid, metrics=["rmse"], draws=0), "these")
+    wrong = rec.replace(figures=found.figures.with_columns(note=pl.lit(None, pl.String)))
+    with pytest.raises(cf.CofactorError, match="figures, line 1: the field 'note' is NoneType"):
+        wrong.save(tmp_path / "m.cofactor")
+    assert (tmp_path / "m.cofactor" / "manifest.json").read_bytes() == before

@@ -11,6 +11,7 @@ import pytest
 
 import cofactor as cf
 from cofactor.report import write_report
+from cofactor.report.periods import change
 from cofactor.report.verdict import verdict
 
 
@@ -79,3 +80,41 @@ def test_the_page_begins_with_it(split, models, tmp_path):
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
     assert [m["name"] for m in data["verdict"]["models"]] == ["als", "ease", "bias"]
     assert len(page) < 3_000_000
+
+
+def test_a_reference_period_stands_beside(split, models, tmp_path):
+    """The same rows are no change; rows whose ratings are noise are a clear one."""
+    same = verdict(models["als"], split.valid, reference=split.valid)
+    assert same["periods"][0]["figures"] == same["periods"][1]["figures"]
+    assert any(s.startswith("Not to be told apart from in the reference period") for s in same["sentences"])
+    rows = split.valid
+    noise = rows.replace(values=np.random.default_rng(3).permutation(6 - rows.values).astype(np.float32))
+    worse = verdict(models["als"], noise, reference=rows)
+    assert any(s.startswith("Clearly worse than in the reference period: RMSE") for s in worse["sentences"])
+    page = write_report(models["als"], tmp_path / "r.html", test=noise, reference=rows).read_text("utf-8")
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])
+    assert [p["name"] for p in data["verdict"]["periods"]] == ["held out", "reference"]
+    with pytest.raises(cf.CofactorError, match="compared with test"):
+        write_report(models["als"], tmp_path / "r.html", reference=rows)
+
+
+def test_bounds_of_a_change_hold_as_often_as_they_say():
+    """MOVER's bounds from two 95 % intervals of means hold the true difference in about 95 % of draws."""
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(2000):
+        lines = []
+        for n, centre in ((60, 0.7), (140, 0.4)):
+            x = rng.normal(centre, 1.0, n)
+            half = 1.96 * x.std(ddof=1) / np.sqrt(n)
+            lines.append({"value": x.mean(), "low": x.mean() - half, "high": x.mean() + half})
+        _, low, high = change(*lines)
+        held += low <= 0.3 <= high
+    assert 0.93 < held / 2000 < 0.965
+
+
+def test_new_users_are_those_without_training_rows(split, models):
+    before = split.train.take(split.train.users != split.valid.users[0])
+    rec = cf.fit(before, model="bias", calibrate=False)
+    line = verdict(rec, split.valid, reference=split.valid)["periods"][0]
+    assert line["new_users"] == pytest.approx((split.valid.users == split.valid.users[0]).mean())
+    assert line["new_items"] == 0.0

@@ -98,4 +98,3 @@ def test_a_server_with_a_wrong_clock_deletes_nothing_and_keeps_the_order(tmp_pat
     times = [e.time for e in live.store.events()[0]]
     assert times[3] >= times[2]
     live.close()
-

@@ -69,6 +69,10 @@ def save(rec: Fitted, path: str | Path, *, serve_only: bool = False) -> None:
         text = manifest.dump(_manifest(rec, config, written, facts))
         if len(text) > manifest.LIMIT:
             raise BundleError(f"cannot write {path}: its notes and names of features are too long")
+        try:
+            manifest.parse(text, "its manifest")  # what no reader would take is not written
+        except BundleError as exc:
+            raise BundleError(f"cannot write {path}: {exc}; what was there before is unharmed") from None
         files.write_file(folder / files.MANIFEST, lambda f: _put(f, text))
 
 

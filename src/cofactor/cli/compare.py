@@ -7,6 +7,8 @@ from typing import Any
 import typer
 
 from cofactor._validate import check_int
+from cofactor.api import fit
+from cofactor.bundle import check_writable
 from cofactor.cli.common import (
     Encoding,
     Item,
@@ -20,13 +22,17 @@ from cofactor.cli.common import (
     listed,
     print_json,
     read_ratings,
+    say,
     show,
     whole_numbers,
 )
 from cofactor.cli.reading_flags import with_reading_flags
 from cofactor.data import splits
+from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
-from cofactor.selection import compare
+from cofactor.evaluation import with_figures
+from cofactor.recommender import Recommender
+from cofactor.selection import Comparison, compare
 
 SHOWN = ["model", "metric", "mean", "low", "high", "worse_by", "p", "fit_seconds"]
 """The columns that fit a terminal of 80; JSON has them all."""
@@ -58,12 +64,17 @@ def command(
         "skip", "--new-users", help="Users without history: skip, or popular items for them."
     ),
     tune: float | None = typer.Option(None, "--tune", help="Seconds to tune each model, inside its training rows."),
+    out: str | None = typer.Option(
+        None, "--out", "-o", help="Train the best by the first metric on all rows, and write it here with its figures."
+    ),
     seed: int = Seed,
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
     """Compare models honestly: same rows, confidence intervals, and what can and cannot be told apart."""
     check_int("--folds", folds)
+    if out is not None:
+        check_writable(out)
     data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
     if folds == 1:
         split = [splits.split_by(data, how, valid, seed)]
@@ -83,11 +94,28 @@ def command(
         tune=tune,
         seed=seed,
     )
+    if out is not None:
+        _best(result, data, ratings, seed).save(out)
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.to_dict() | ({} if out is None else {"out": out}))
         return
     show(
         result.frame.select(SHOWN),
         f"On {result.how[0]}; 95 % confidence intervals; worse_by and p: against the best of that metric",
     )
     console().print(result.verdict, markup=False)
+    if out is not None:
+        say(f"trained {result.best} on all {len(data):,} rows and saved it to {out}, with its figures")
+
+
+def _best(result: Comparison, data: Interactions, ratings: str, seed: int) -> Recommender:
+    """The best model, trained on all rows; its figures are those of the comparison, and say so."""
+    if result.best not in result.settings:
+        raise ConfigError(f"{result.best} was tuned to other parameters on each fold; take --folds 1 with --out")
+    name, config = result.settings[result.best]
+    where = " and ".join(result.how) if len(result.how) < 3 else f"{len(result.how)} parts, such as {result.how[0]},"
+    return with_figures(
+        fit(data, name, seed=seed, **config),
+        result.figures(),
+        f"{where} of {ratings}, trained on the other rows; this model then learned from all of them",
+    )

@@ -52,7 +52,11 @@ def command(
     users: str | None = typer.Option(None, "--users", help="A table about the users, by their ids."),
     item_features: str | None = typer.Option(None, help="Columns of --items that the model learns from, with commas."),
     user_features: str | None = typer.Option(None, help="Columns of --users that the model learns from, with commas."),
-    valid: float = typer.Option(0.0, "--valid", help="Hold out this share of rows and report the loss on them."),
+    valid: float = typer.Option(
+        0.0,
+        "--valid",
+        help="Hold out this share of rows (the last by time, where there are times) and report figures of them.",
+    ),
     checkpoint: str | None = typer.Option(None, help="Write this file after every epoch; train on with --resume."),
     resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint."),
     budget: str | None = typer.Option(
@@ -79,7 +83,7 @@ def command(
     data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways, **reading)
     if not as_json:
         say(f"{len(data):,} ratings by {data.n_users:,} users of {data.n_items:,} items")
-    part = splits.random(data, valid=valid, seed=seed) if valid else data
+    part = splits.split_by(data, "auto", valid, seed) if valid else data
     measured: list[Any] = []
     rec = fit(
         part,

@@ -32,8 +32,9 @@ def command(
         table.add_row(name.replace("_", " "), _shown(name, value))
     console().print(table)
     if figures:
-        columns = ["metric", "value", "low", "high", "n_rows", "rows", "measured"]
-        show(pl.DataFrame(figures, schema=FIGURES, strict=False).select(columns), "\nHow good it is")
+        whole = pl.DataFrame(figures, schema=FIGURES, strict=False)
+        for (rows, when), part in whole.group_by("rows", "measured", maintain_order=True):
+            show(part.select("metric", "value", "low", "high", "n_users"), f"\nHow good it is, on {rows} ({when})")
     if tried:
         console().print("\nWhat auto tried", style="italic")
         show_trials(pl.DataFrame(tried, schema=TRIALS))

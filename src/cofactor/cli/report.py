@@ -8,6 +8,7 @@ import typer
 
 from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, check_page, print_json, read_test, say
 from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.errors import ConfigError
 from cofactor.recommender import load
 from cofactor.report.report import write_report
 
@@ -17,6 +18,9 @@ def command(
     model: str = typer.Argument(help="A saved model."),
     test: str | None = typer.Option(None, "--test", help="Held-out ratings, for quality with intervals."),
     beside: str | None = typer.Option(None, "--beside", help="Another saved model, judged on the same rows."),
+    reference: str | None = typer.Option(
+        None, "--reference", help="Held-out ratings of another period, beside those of --test."
+    ),
     out: str = typer.Option("report.html", "--out", "-o", help="Where to write the page."),
     user: str | None = User,
     item: str | None = Item,
@@ -29,8 +33,12 @@ def command(
 ) -> None:
     """Write a self-contained HTML report: a verdict, data, learning curves, a map, recommendations with reasons."""
     check_page(out)
-    rec, held_out = load(model), None
-    if test is not None:
-        held_out = read_test(rec, test, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
-    write_report(rec, out, test=held_out, beside=None if beside is None else load(beside))
+    if reference is not None and test is None:
+        raise ConfigError("--reference is compared with --test: give held-out ratings of now, too")
+    rec = load(model)
+    ways = {"sep": sep, "encoding": encoding, "quiet": as_json, **reading}
+    now, before = (
+        None if rows is None else read_test(rec, rows, user, item, rating, time, **ways) for rows in (test, reference)
+    )
+    write_report(rec, out, test=now, beside=None if beside is None else load(beside), reference=before)
     print_json({"report": out}) if as_json else say(f"wrote {out}")

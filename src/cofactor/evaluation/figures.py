@@ -23,7 +23,9 @@ def with_figures(rec: Some, found: pl.DataFrame, rows: str) -> Some:
     new = found.select("metric", "value", "low", "high", "n_users", "n_rows", "note").with_columns(
         rows=pl.lit(rows), measured=pl.lit(now)
     )
-    new = new.select([pl.col(name).cast(kind) for name, kind in FIGURES.items()])
+    new = new.select([pl.col(name).cast(kind) for name, kind in FIGURES.items()]).with_columns(
+        pl.col("note").fill_null("")
+    )
     if rec.figures is not None:
         new = pl.concat([new, rec.figures.join(new, on=["rows", "metric"], how="anti")])
     return rec.replace(figures=new.head(MOST))

@@ -42,13 +42,15 @@ def write_report(
     neighbours: Recommender | None = None,
     test: Any = None,
     beside: Recommender | None = None,
+    reference: Any = None,
 ) -> Path:
     """Write the page to ``path`` in one step: a crash leaves what was there.
 
     ``users`` are shown as examples. ``neighbours`` may be a second model of the same data, such as a ranker: the map
     and the neighbours of an item are then its own. With ``test``, held-out ratings (Interactions, a path, a
     frame), the page shows quality with confidence intervals, and calibration. ``beside`` is another model to be judged
-    on the same rows. The page begins with a verdict in words.
+    on the same rows. ``reference``: held-out ratings of another period, to say what changed since. The page begins with
+    a verdict in words. ConfigError where ``reference`` comes without ``test``.
     """
     path = check_file(path, "the report")
     if title is not None and not isinstance(title, str):
@@ -56,9 +58,13 @@ def write_report(
     for given in (rec, *(one for one in (neighbours, beside) if one is not None)):
         if not hasattr(given, "recommend_all"):
             raise ConfigError(f"a report is about a Recommender, not about {given!r}; fit a model first")
+    if reference is not None and test is None:
+        raise ConfigError("reference is compared with test: give held-out ratings of now, too")
     if users is not None:
         check_iterable("users", users, "a list of user ids")
-    page = render(report_data(rec, title=title, users=users, neighbours=neighbours, test=test, beside=beside))
+    page = render(
+        report_data(rec, title=title, users=users, neighbours=neighbours, test=test, beside=beside, reference=reference)
+    )
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(page, encoding="utf-8", errors="replace")
@@ -91,6 +97,7 @@ def report_data(
     neighbours: Recommender | None = None,
     test: Any = None,
     beside: Recommender | None = None,
+    reference: Any = None,
 ) -> dict[str, Any]:
     """Everything the page shows, in types that JSON knows."""
     data = rec.data
@@ -101,7 +108,7 @@ def report_data(
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
         "model": {"name": rec.name, "task": model.task, "config": asdict(model.config), "seed": rec.seed},
-        "verdict": verdict(rec, test, beside),
+        "verdict": verdict(rec, test, beside, reference),
         "data": at_a_glance(rec),
         "history": [[_number(x) for x in row] for row in rec.history],
         "metrics": {k: _number(v) for k, v in rec.metrics.items()},

@@ -15,30 +15,41 @@ from cofactor.evaluation.measure import threshold
 from cofactor.evaluation.paired import paired_difference
 from cofactor.fitting.fit import fit_named
 from cofactor.recommender import Recommender
+from cofactor.report.periods import LOWER, decisive, periods, sentence, titled
 
 Array = NDArray[Any]
 SAMPLE = 500
 """Users whose lists say how much of the catalogue is recommended, and how popular that is."""
 PARTS = ("few", "some", "many")
-LOWER = ("rmse", "mae", "mse")
-"""Metrics of which less is better."""
 
 
-def verdict(rec: Recommender, test: Any = None, beside: Recommender | None = None) -> dict[str, Any]:
+def verdict(
+    rec: Recommender, test: Any = None, beside: Recommender | None = None, reference: Any = None
+) -> dict[str, Any]:
     """``sentences``; ``models``: {name, figures: [{metric, value, low, high}]} of the model, the simplest one of its
     kind and ``beside``; ``lists``: {name, catalogue, popular, typical} by the top tens of some users; ``activity``:
-    (how many ratings the users gave, ratings from, to, metric, value), by thirds of the test users."""
+    (how many ratings the users gave, ratings from, to, metric, value), by thirds of the test users; ``periods``: those
+    of :func:`cofactor.report.periods.periods`, where ``reference`` has held-out rows of another period."""
     models = [rec, *([beside] if beside is not None else [])]
-    out: dict[str, Any] = {"sentences": [], "models": [], "activity": [], "lists": [_lists(m) for m in models]}
+    out: dict[str, Any] = {
+        "sentences": [],
+        "models": [],
+        "activity": [],
+        "periods": [],
+        "lists": [_lists(m) for m in models],
+    }
     if test is not None:
         simplest = simplest_of(rec)
         relevant = threshold(rec.data, None)
         measured = [*models, *([simplest] if simplest is not None else [])]
         for model in measured:
-            figures, note = _figures(model, test, relevant)
+            figures, note = decisive(model, test, relevant)
             out["models"].append({"name": _name(model, rec, beside), "figures": figures, "note": note})
         out["activity"] = _by_activity(rec, test)
         out["sentences"] += _judged(measured, out["models"], test, relevant)
+        if reference is not None:
+            out["periods"] = periods(rec, test, reference)
+            out["sentences"].append(sentence(out["periods"]))
     else:
         out["sentences"].append(
             "Nothing was held out for this page, so nothing is claimed about how good the model is: give held-out"
@@ -60,20 +71,6 @@ def _name(model: Recommender, rec: Recommender, beside: Recommender | None) -> s
     return f"{model.name}, {'this one' if model is rec else 'the other'}" if model in (rec, beside) else model.name
 
 
-def _figures(model: Recommender, test: Any, relevant: float | None) -> tuple[list[dict[str, Any]], str]:
-    """The figures that decide, with their intervals; or none, and why."""
-    wanted = ["rmse", "ndcg"] if model.model.task == "rating" else ["ndcg", "recall"]
-    try:
-        found = evaluate(model, test, metrics=wanted, relevant=relevant)
-    except DataError as exc:
-        wanted = ["rmse"] if model.model.task == "rating" else []
-        if not wanted:
-            return [], str(exc)
-        found = evaluate(model, test, metrics=wanted)
-    kept = found.filter(pl.col("value").is_finite())
-    return kept.select("metric", "value", "low", "high").to_dicts(), ""
-
-
 def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any, relevant: float | None) -> list[str]:
     """The first model against each other one, by the first metric that both have, on the same draws of users."""
     first, *others = models
@@ -81,7 +78,7 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
         return [f"It could not be measured: {first['note']}."]
     lead = first["figures"][0]
     said = [
-        f"{_title(lead['metric'])} {lead['value']:.4f} ({lead['low']:.4f} to {lead['high']:.4f}) on held-out ratings."
+        f"{titled(lead['metric'])} {lead['value']:.4f} ({lead['low']:.4f} to {lead['high']:.4f}) on held-out ratings."
     ]
     mine = [f["metric"] for f in first["figures"]]
     for model, other in zip(trained[1:], others, strict=True):
@@ -92,15 +89,10 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
         better = (found.difference < 0) == (shared.partition("@")[0] in LOWER)
         how = f"Clearly {'better' if better else 'worse'} than" if found.clear else "Not to be told apart from"
         said.append(
-            f"{how} {other['name']} in {_title(shared)}: {found.first:.4f} and {found.second:.4f}, a difference of"
+            f"{how} {other['name']} in {titled(shared)}: {found.first:.4f} and {found.second:.4f}, a difference of"
             f" {found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f} on the same users)."
         )
     return said
-
-
-def _title(metric: str) -> str:
-    name, at, n = metric.partition("@")
-    return (name.upper() if name in (*LOWER, "ndcg", "map") else name.replace("_", " ")) + at + n
 
 
 def _lists(model: Recommender) -> dict[str, Any]:

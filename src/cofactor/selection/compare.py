@@ -136,7 +136,16 @@ def compare(
     frame, pairs = _frames(runs, tests, wanted, draws, seed)
     if not len(frame):
         raise DataError(f"no model has a finite {' or '.join(map(str, wanted))} on these rows")
-    return Comparison(frame, pairs, tuple(fold.how for fold in folds), tuple(notes), skipped, alpha)
+    return Comparison(frame, pairs, tuple(fold.how for fold in folds), tuple(notes), skipped, alpha, _settings(runs))
+
+
+def _settings(runs: list[_Run]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Each model's name and parameters, by its label, where they are the same on every fold."""
+    return {
+        run.spec.label: (run.spec.model, run.configs[0])
+        for run in runs
+        if run.spec.train is None and all(config == run.configs[0] for config in run.configs)
+    }
 
 
 def _unmeasured(folds: list[Split], tests: list[HeldOut], wanted: list[Metric], choices: EvaluationProtocol) -> str:

@@ -21,7 +21,8 @@ class Comparison:
     ``frame`` has ``model, metric, mean, low, high, worse_by, p, fit_seconds, predict_seconds, folds, n_users,
     config``: the mean over folds and its bounds; how far behind the best, and the corrected p of that.
     Seconds are means over folds, with everything compiled. ``pairs`` has ``metric, better, other, difference,
-    low, high, p, p_holm``.
+    low, high, p, p_holm``. ``settings``: each model's name and parameters, by its label; without a function of one's
+    own, and without one that was tuned to other parameters on another fold.
     """
 
     frame: pl.DataFrame
@@ -30,6 +31,7 @@ class Comparison:
     notes: tuple[str, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     alpha: float = 0.05
+    settings: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     @property
     def metrics(self) -> list[str]:
@@ -40,6 +42,24 @@ class Comparison:
     def best(self) -> str:
         """The model with the best mean of the first metric."""
         return str(ranked(self.frame, self.metrics[0])["model"][0])
+
+    def figures(self, model: str | None = None) -> pl.DataFrame:
+        """What was measured of one model (the best one), with the columns of :func:`cofactor.evaluate`, for
+        :func:`cofactor.evaluation.with_figures`. ConfigError where that model was not compared."""
+        label = self.best if model is None else model
+        rows = self.frame.filter(pl.col("model") == label)
+        if not len(rows):
+            raise ConfigError(f"{label!r} was not compared; there are: {', '.join(self.frame['model'].unique())}")
+        folds = int(rows["folds"][0])
+        return rows.select(
+            "metric",
+            pl.col("mean").alias("value"),
+            "low",
+            "high",
+            "n_users",
+            n_rows=pl.lit(None, pl.Int64),
+            note=pl.lit(f"the mean of {folds} folds" if folds > 1 else ""),
+        )
 
     def tiers(self, metric: str | None = None) -> list[list[str]]:
         """The models from the best down; those in one tier cannot be told from its first."""

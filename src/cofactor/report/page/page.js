@@ -101,7 +101,10 @@ function figures(list) {
     el("tbody", {}, v.activity.map((a) => el("tr", {}, el("th", { scope: "row" }, a.from === a.to ? big(a.from) : `${big(a.from)} to ${big(a.to)}`), el("td", { class: "n" }, big(a.rows)), el("td", { class: "n" }, range(a, v.activity))))))) : null;
   const lists = v.lists.length ? el("div", {}, el("h3", { class: "first" }, "What the lists hold"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), el("th", { scope: "col", class: "n" }, "of the catalogue"), el("th", { scope: "col", class: "n" }, "popularity"), el("th", { scope: "col", class: "n" }, `of all ${RATINGS}`))),
     el("tbody", {}, v.lists.map((l) => el("tr", {}, el("th", { scope: "row" }, l.name), ...[l.catalogue, l.popular, l.typical].map((share) => el("td", { class: "n" }, percent(share), el("span", { class: "meter", "aria-hidden": "true" }, el("i", { style: `width:${100 * share}%` }))))))))) : null;
-  section("verdict", "Verdict", "Verdict", null, el("ul", { class: "verdict" }, v.sentences.map((s) => el("li", {}, s))), table, el("div", { class: "grid" }, activity, lists));
+  const shared = v.periods.length ? [...new Set(v.periods.flatMap((p) => p.figures.map((f) => f.metric)))] : [];
+  const periods = v.periods.length ? el("div", { class: "scroll" }, el("h3", {}, "Two periods"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "rows"), ["number", "days", "mean", "of new users", "of new items", ...shared.map(heading)].map((name) => el("th", { scope: "col", class: "n" }, name)))),
+    el("tbody", {}, v.periods.map((p) => el("tr", {}, el("th", { scope: "row" }, p.name), [big(p.rows), p.first ? `${p.first} to ${p.last}` : "–", fix(p.mean, 2), percent(p.new_users), percent(p.new_items)].map((text) => el("td", { class: "n" }, text)), shared.map((name) => el("td", { class: "n" }, range(p.figures.find((f) => f.metric === name), v.periods.map((o) => o.figures.find((f) => f.metric === name)))))))))) : null;
+  section("verdict", "Verdict", "Verdict", null, el("ul", { class: "verdict" }, v.sentences.map((s) => el("li", {}, s))), table, periods, el("div", { class: "grid" }, activity, lists));
   for (const place of [main, document.getElementById("nav")]) place.prepend(place.lastChild);
 }
 

@@ -1,0 +1,105 @@
+"""Two periods beside each other: how good a model is on rows of one, and how it was on rows of a reference period."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from cofactor.errors import DataError
+from cofactor.evaluation import evaluate
+from cofactor.evaluation.held_out import held_out_rows
+from cofactor.evaluation.measure import threshold
+from cofactor.recommender import Recommender
+
+Array = NDArray[Any]
+NAMES = ("held out", "reference")
+LOWER = ("rmse", "mae", "mse")
+"""Metrics of which less is better."""
+
+
+def periods(rec: Recommender, test: Any, reference: Any) -> list[dict[str, Any]]:
+    """A line for the held-out rows and one for those of the reference period: ``name``, ``rows``, ``first`` and
+    ``last`` day (None without times), ``mean`` of the values, ``new_users`` and ``new_items`` (shares of the rows whose
+    user or item has no training row), ``figures`` {metric, value, low, high} and ``note`` where there are none."""
+    lines = []
+    for name, given in zip(NAMES, (test, reference), strict=True):
+        rows = held_out_rows(given, rec.data)
+        figures, note = decisive(rec, given)
+        days = [None, None] if rows.times is None else [_day(rows.times.min()), _day(rows.times.max())]
+        lines.append(
+            {
+                "name": name,
+                "rows": len(rows),
+                "first": days[0],
+                "last": days[1],
+                "mean": float(rows.values.mean(dtype=np.float64)),
+                "new_users": _share_of_new(rows.users, rec.data.by_user.counts),
+                "new_items": _share_of_new(rows.items, rec.data.by_item.counts),
+                "figures": figures,
+                "note": note,
+            }
+        )
+    return lines
+
+
+def decisive(model: Recommender, test: Any, relevant: float | None = None) -> tuple[list[dict[str, Any]], str]:
+    """The figures that decide, with their intervals; or none, and why."""
+    wanted = ["rmse", "ndcg"] if model.model.task == "rating" else ["ndcg", "recall"]
+    relevant = threshold(model.data, None) if relevant is None else relevant
+    try:
+        found = evaluate(model, test, metrics=wanted, relevant=relevant)
+    except DataError as exc:
+        wanted = ["rmse"] if model.model.task == "rating" else []
+        if not wanted:
+            return [], str(exc)
+        found = evaluate(model, test, metrics=wanted)
+    kept = found.filter(pl.col("value").is_finite())
+    return kept.select("metric", "value", "low", "high").to_dicts(), ""
+
+
+def change(now: dict[str, Any], before: dict[str, Any]) -> tuple[float, float, float]:
+    """The difference of two figures and its bounds, from theirs, as of independent samples (MOVER: Zou & Donner 2008).
+
+    The same users in both periods make the bounds wider than need be, never narrower where they stay alike.
+    """
+    found = now["value"] - before["value"]
+    down = np.hypot(now["value"] - now["low"], before["high"] - before["value"])
+    up = np.hypot(now["high"] - now["value"], before["value"] - before["low"])
+    return found, found - float(down), found + float(up)
+
+
+def sentence(lines: list[dict[str, Any]]) -> str:
+    """What changed since the reference period, by the first figure that both have."""
+    now, before = lines
+    for figure in now["figures"]:
+        other = next((f for f in before["figures"] if f["metric"] == figure["metric"]), None)
+        if other is None or any(f[bound] is None for f in (figure, other) for bound in ("low", "high")):
+            continue
+        found, low, high = change(figure, other)
+        better = (found < 0) == (figure["metric"].partition("@")[0] in LOWER)
+        clear = low > 0 or high < 0
+        how = f"Clearly {'better' if better else 'worse'} than" if clear else "Not to be told apart from"
+        return (
+            f"{how} in the reference period: {titled(figure['metric'])} {figure['value']:.4f} now and"
+            f" {other['value']:.4f} then, a difference of {found:+.4f} ({low:+.4f} to {high:+.4f})."
+        )
+    why = before["note"] or now["note"] or "no figure was measured in both"
+    return f"It could not be compared with the reference period: {why}."
+
+
+def titled(metric: str) -> str:
+    """A metric's name as a sentence writes it."""
+    name, at, n = metric.partition("@")
+    return (name.upper() if name in (*LOWER, "ndcg", "map") else name.replace("_", " ")) + at + n
+
+
+def _share_of_new(codes: Array, counts: Array) -> float:
+    return float(((codes < 0) | (np.append(counts, 0)[codes] == 0)).mean())
+
+
+def _day(seconds: int) -> str:
+    return dt.datetime.fromtimestamp(int(seconds), dt.UTC).strftime("%Y-%m-%d")
