@@ -197,7 +197,7 @@ class Api:
             if not self.live.ready:
                 await self._load()
             body = (await receive()).get("body", b"") if route.body is not None else b""
-            sent = (body or scope["query_string"]) if route.kept else b""
+            sent = b"%s %s" % (route.method.encode(), body or scope["query_string"]) if route.kept else b""
             kept = self._kept(sent) if sent else None
             if kept is not None:
                 content = kept
@@ -222,7 +222,7 @@ class Api:
             if time.monotonic() > late:
                 raise Refused(503, "the server is too busy; try again in a moment", retry_after="1")
             asked = self._asked(route, scope, body)
-            user = asked.what.user if sent else None
+            user = asked.what.user if sent and getattr(asked.what, "version", None) is None else None
             if user is not None and route.query is not None:
                 user = self.live.now.rec.data.user_ids.parse(user)
             served = self.live.serving(user)
@@ -244,14 +244,17 @@ class Api:
             self._writing -= 1
 
     def _kept(self, sent: bytes) -> bytes | None:
-        """An answer that was given before, by whichever version answers this user; None while one is in the shadow."""
+        """An answer that was given before, by the version that answers this user; None while one is in the shadow."""
         second, now = self.live.second, self.live.now
         if second is None:
-            return now.catalogue.lists.find(sent, now.rec)
-        if second.experiment.mode == "shadow":
-            return None
-        mine = second.served.catalogue.lists.find(sent, second.served.rec)
-        return mine if mine is not None else now.catalogue.lists.find(sent, now.rec)
+            found = now.catalogue.lists.find(sent, now.rec)
+            return None if found is None else found.content
+        if second.experiment.mode != "shadow":
+            for served in (second.served, now):
+                found = served.catalogue.lists.find(sent, served.rec)
+                if found is not None and second.experiment.takes(found.who) == (served is not now):
+                    return found.content
+        return None
 
     def _shadow(self, route: Route, asked: Asked, user: Any, content: bytes) -> None:
         """Ask the version in the shadow the same, apart and where there is time for it; nobody waits for it."""
@@ -292,7 +295,9 @@ class Api:
         key = route.path, asked.what
         found = kept.get(key)
         if found is None or (found.done() and found.exception() is not None):
-            for old in list(kept)[: max(0, len(kept) - _HEAVY_KEPT)]:
+            if sum(not one.done() for one in kept.values()) > _HEAVY_KEPT:
+                raise Refused(503, "too much is being computed; ask again in a moment", retry_after="1")
+            for old in [one for one in kept if kept[one].done()][: max(0, len(kept) - _HEAVY_KEPT)]:
                 del kept[old]
             found = kept[key] = asyncio.get_running_loop().run_in_executor(self.apart, answer, route, asked)
         try:

@@ -44,10 +44,11 @@ LIST_OVERHEAD = 300
 """Bytes of the objects around an answer that is kept."""
 
 
-class _Answer(NamedTuple):
-    """``user`` is a code; ``newer`` what their newer ratings were (None: there were none). It is a weak reference, so
-    that an answer that does not hold any more keeps nothing of the user's."""
+class Answer(NamedTuple):
+    """``who`` is the id of a user, ``user`` its code; ``newer`` what their newer ratings were (None: there were none).
+    It is a weak reference, so that an answer that does not hold any more keeps nothing of the user's."""
 
+    who: Any
     user: int
     newer: weakref.ref[UpdatedUser] | None
     content: bytes
@@ -59,19 +60,19 @@ class _Answer(NamedTuple):
 
 
 class Lists:
-    """Answers with lists of known users, by what was asked, as bytes. They hold as long as the user's newer ratings
-    are those that it was made with. At most ``LISTS``, of ``most`` bytes together."""
+    """Answers with lists of known users as bytes, by what was asked. They hold as long as the user's newer ratings are
+    those that it was made with. At most ``LISTS``, of ``most`` bytes together."""
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._kept: dict[bytes, _Answer] = {}
+        self._kept: dict[bytes, Answer] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def find(self, asked: bytes, rec: Recommender) -> bytes | None:
+    def find(self, asked: bytes, rec: Recommender) -> Answer | None:
         """The answer to a request as it was sent; None where it has to be made."""
         found = self._kept.get(asked)
-        return found.content if found is not None and found.holds(rec) else None
+        return found if found is not None and found.holds(rec) else None
 
     def keep(self, asked: bytes, rec: Recommender, user: Any, answer: bytes) -> None:
         """Keep an answer about a user; the oldest ones make room."""
@@ -84,7 +85,7 @@ class Lists:
             self._bytes += _size(asked, answer)
             while self._kept and (len(self._kept) >= LISTS or self._bytes > self.most):
                 self._drop(next(iter(self._kept)))
-            self._kept[asked] = _Answer(code, None if newer is None else weakref.ref(newer), answer)
+            self._kept[asked] = Answer(user, code, None if newer is None else weakref.ref(newer), answer)
 
     def _drop(self, asked: bytes) -> None:
         old = self._kept.pop(asked, None)

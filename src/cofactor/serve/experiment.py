@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -64,17 +64,20 @@ class Reaction(NamedTuple):
     what: Verdict
 
 
-def take(store: Store, now: int, feedback: Iterable[Shown | Reaction]) -> dict[str, int]:
+def take(
+    store: Store, now: int, feedback: Iterable[Shown | Reaction], known: Callable[[Any], bool] = lambda item: True
+) -> dict[str, int]:
     """Keep what was shown, clicked and bought at ``now`` (seconds since 1970), all or none; how many of these were new.
-    UnknownIdError for a reaction to a list that was not shown, or to an item that is not in it."""
+    Items that are not ``known`` count for no coverage. UnknownIdError for a reaction to a list that was not shown, or
+    to an item that is not in it."""
     new = 0
     with store._write() as db:
         for one in feedback:
-            new += _show(store, db, one, now // DAY) if isinstance(one, Shown) else _react(store, db, one)
+            new += _show(store, db, one, now // DAY, known) if isinstance(one, Shown) else _react(store, db, one)
     return {"accepted": new}
 
 
-def _show(store: Store, db: sa.Connection, shown: Shown, day: int) -> int:
+def _show(store: Store, db: sa.Connection, shown: Shown, day: int, known: Callable[[Any], bool]) -> int:
     key = store._hashed(shown.request)
     if db.execute(sa.select(t.lists.c.number).where(t.lists.c.request == key)).first():
         return 0
@@ -84,8 +87,10 @@ def _show(store: Store, db: sa.Connection, shown: Shown, day: int) -> int:
     row = {"request": key, "number": number, "version": shown.version, "day": day, "items": json.dumps(items)}
     db.execute(t.lists.insert().values(t.with_digest(**row, liked="{}")))
     insert = sqlite.insert if db.dialect.name == "sqlite" else postgresql.insert
-    rows = [{"version": shown.version, "item": item} for item in items]
-    db.execute(insert(t.shown_items).on_conflict_do_nothing(), rows)
+    covered = [item for item, name in zip(items, shown.items, strict=True) if known(name)]
+    rows = [{"version": shown.version, "item": item} for item in covered]
+    if rows:
+        db.execute(insert(t.shown_items).on_conflict_do_nothing(), rows)
     if number % 1000 == 0:
         db.execute(t.lists.delete().where(t.lists.c.number <= number - LISTS_KEPT))
     _count(db, shown.version, day, lists=1)

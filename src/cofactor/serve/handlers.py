@@ -406,6 +406,7 @@ def feedback(asked: Asked) -> dict[str, Any]:
             else Reaction(one.request, one.item, one.what)
             for one in told
         ],
+        lambda item: live.now.rec.items.find(item) >= 0,
     )
 
 

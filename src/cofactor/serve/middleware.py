@@ -177,7 +177,7 @@ class Guard:
         limit = self.settings.max_body
         too_long = Refused(413, f"the body of a request may have {limit:,} bytes at most", connection="close")
         length = _header(scope, b"content-length")
-        if length.isdigit() and int(length[:20]) > limit:
+        if length.isdecimal() and int(length[:20]) > limit:
             raise too_long
         found, end = bytearray(), asyncio.timeout(self.settings.body_seconds)
         try:

@@ -84,7 +84,7 @@ def mistake(exc: ValidationError) -> str:
     path = ".".join(str(p) for p in error["loc"] if not set("-[") & set(str(p)) and p not in _KINDS)
     message = str(error["msg"]).removeprefix("Value error, ")
     if any(str(p).startswith("constrained-") for p in error["loc"]):
-        message = "an id must be a whole number or a text"
+        message = "an id must be a whole number of 64 bits or a text of at most 1,000 characters"
     return f"{path}: {message}" if path else message
 
 

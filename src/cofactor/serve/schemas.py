@@ -29,18 +29,15 @@ YEAR_2101 = 4_133_980_800
 
 Text = Annotated[str, StringConstraints(strict=True, max_length=1000)]
 Id = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Text
-Rating = Annotated[float, Field(allow_inf_nan=False, gt=-3e38, lt=3e38)]  # what float32 holds
-Feature = (
-    StrictBool
-    | Id
-    | Annotated[float, Field(allow_inf_nan=False)]
-    | Annotated[list[Text], Field(max_length=1000, fail_fast=True)]
-    | None
-)
-Level = Annotated[float, Field(gt=0, lt=1)]
-Strength = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A JSON number: ``true`` is not 1, nor is "3" a 3."""
+Rating = Annotated[Number, Field(gt=-3e38, lt=3e38)]  # what float32 holds
+Feature = StrictBool | Id | Number | Annotated[list[Text], Field(max_length=1000, fail_fast=True)] | None
+Level = Annotated[Number, Field(gt=0, lt=1)]
+Strength = Annotated[Number, Field(ge=0, le=1)]
 Policy = Literal["error", "skip", "popular"]
 Count = Annotated[StrictInt, Field(ge=1, le=MOST_ITEMS)]
+VersionNumber = Annotated[StrictInt, Field(ge=1, lt=2**31)]
 
 
 class Strict(BaseModel):
@@ -96,7 +93,7 @@ class _Recommend(Person):
     new_user: ClassVar[str] = "a history of items (or features) of a new user"
     features: Annotated[dict[Text, Feature], Field(max_length=1000)] | None = None
     version: Annotated[
-        StrictInt | None, Field(description="Ask this version of the model, which is kept, in place of the live one.")
+        VersionNumber | None, Field(description="Ask this version, which is kept, in place of the live one.")
     ] = None
 
     def is_new(self) -> bool:
@@ -181,23 +178,33 @@ class WhatIf(Person):
     n: Count = 10
 
 
+IsoText = Annotated[str, StringConstraints(strict=True, max_length=40)]
+_TIMES = "as seconds or as ISO text such as 2026-11-30T08:15:00Z"
+
+
 class NewRating(Strict):
     """A rating that came after training; without a rating: liked; without a time (ISO, or seconds since 1970): now."""
 
     user: Id
     item: Id
     rating: Rating | None = None
-    time: StrictInt | dt.datetime | None = None
+    time: StrictInt | Number | IsoText | None = None
 
     @field_validator("time")
     @classmethod
-    def _seconds(cls, time: int | dt.datetime | None) -> int | None:
+    def _seconds(cls, time: float | str | None) -> int | None:
         """Seconds since 1970; a time without a zone is UTC."""
-        if isinstance(time, dt.datetime):
-            time = int((time if time.tzinfo else time.replace(tzinfo=dt.UTC)).timestamp())
+        if isinstance(time, str):
+            if time.isdecimal():
+                raise ValueError("it is a number in a text; write seconds since 1970 as a number, or a date with -")
+            try:
+                found = dt.datetime.fromisoformat(time)
+            except ValueError:
+                raise ValueError(f"it must be a time from 1970 to 2100, {_TIMES}") from None
+            time = (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).timestamp()
         if time is not None and not 0 <= time < YEAR_2101:
-            raise ValueError("it must be a time from 1970 to 2100, as ISO text or in seconds")
-        return time
+            raise ValueError(f"it must be a time from 1970 to 2100, {_TIMES}")
+        return None if time is None else int(time)
 
 
 class NewRatings(Strict):
@@ -215,7 +222,7 @@ class ShownList(Strict):
 
     what: Literal["shown"]
     request: RequestId
-    version: StrictInt
+    version: VersionNumber
     items: Annotated[list[Id], Field(min_length=1, max_length=MOST_ITEMS, fail_fast=True)]
 
 
@@ -239,9 +246,9 @@ class Feedback(Strict):
 class BeginExperiment(Strict):
     """A ``version`` that is kept, or another bundle (``path``; by default that of the server), for a share of users."""
 
-    version: StrictInt | None = None
+    version: VersionNumber | None = None
     path: Annotated[Text, Field(min_length=1)] | None = None
-    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    share: Annotated[Number, Field(gt=0, le=1)] = 0.5
     mode: Literal["ab", "shadow"] = "ab"
 
     @model_validator(mode="after")
@@ -261,7 +268,7 @@ class Reload(Strict):
 class Rollback(Strict):
     """By default the version that was live before."""
 
-    version: StrictInt | None = None
+    version: VersionNumber | None = None
 
 
 class Refit(Strict):

@@ -126,6 +126,7 @@ def _server(app: FastAPI, settings: Settings) -> Any:
         uvicorn.Config(
             app,
             http=protocol,
+            ws="none",
             h11_max_incomplete_event_size=IdleTimeoutProtocol.head,
             log_config=None,
             log_level="warning",
