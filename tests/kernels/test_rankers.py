@@ -254,9 +254,7 @@ def test_ials_conjugate_gradients(k: int, steps: int) -> None:
 
 
 def test_ials_basis_keeps_spare_columns_zero() -> None:
-    y = padded(
-        np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
-    )  # of rank 3
+    y = padded(np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32))  # of rank 3
     turn, spectrum = basis(y.T @ y, 5)
     turn_rows(y, turn)
     assert spectrum.shape == (16,)

@@ -303,3 +303,18 @@ def test_psi_of_known_histograms():
 def test_settings_of_a_trial(tmp_path):
     with pytest.raises(ConfigError, match="require"):
         Settings(tmp_path / "m", require="best")
+
+
+def test_versions_carry_what_their_trial_showed(world, tmp_path):
+    with client(world["als"], state=tmp_path / "state", require="not-worse") as http:
+        events = [e._asdict() for e in told(400, first_user=1000)]
+        ok(http.post("/v1/events", json={"events": [{k: e[k] for k in ("user", "item", "rating")} for e in events]}))
+        assert http.post("/v1/refit", json={}).status_code == 202
+        waited(lambda: ok(http.get("/v1/versions"))["busy"] is None)
+        rows = {row["version"]: row for row in ok(http.get("/v1/versions"))["versions"]}
+    assert rows[1]["trial"] is None
+    if 2 in rows:  # it was not worse
+        found = rows[2]["trial"]
+        assert found["metric"] == "rmse"
+        assert found["low"] <= found["gain"] <= found["high"]
+        assert found["users"] >= trial.LEAST

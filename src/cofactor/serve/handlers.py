@@ -316,6 +316,7 @@ def versions(live: Live) -> dict[str, Any]:
             "source": v.source,
             "events": live.kept.store.count_through(v.through) if v.through else 0,
             "drift": v.drift,
+            "trial": None if (text := live.kept.store.note(f"trial {v.version}")) is None else json.loads(text),
         }
         | live.kept.measured(v)
         for v in live.kept.store.versions(candidates=True)

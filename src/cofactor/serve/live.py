@@ -33,7 +33,7 @@ from cofactor.serve.refit import grown
 from cofactor.serve.served import Second, Served, unwritten, updated, woken
 from cofactor.serve.settings import Settings
 from cofactor.serve.store import Event, Store, StoreError, Version
-from cofactor.serve.trial import on_latest, refit_on_latest, refused
+from cofactor.serve.trial import Trial, on_latest, refit_on_latest, refused
 
 log = logging.getLogger("cofactor.serve")
 _PATIENCE = 5.0
@@ -393,9 +393,10 @@ class Live:
         def work() -> None:
             with change:
                 try:
+                    trial = None
                     if not force and self.settings.require != "nothing":
-                        self._try_refit(warm)
-                    self._refit(warm)
+                        trial = self._try_refit(warm)
+                    self._refit(warm, trial)
                 except Exception as exc:
                     self._note(f"refitting failed: {exc}")
                     if not isinstance(exc, CofactorError):
@@ -410,14 +411,15 @@ class Live:
                 change.close()
                 raise
 
-    def _try_refit(self, warm: bool | None) -> None:
+    def _try_refit(self, warm: bool | None) -> Trial | None:
         """Train on all but the latest newer ratings, and try that on them; NotBetter where it is not good enough."""
         trial = refit_on_latest(self.now.base, self._newer(), warm)
         self.last_trial = None if trial is None else str(trial)
         if (why := refused(self.settings.require, trial)) is not None:
             raise NotBetter(why)
+        return trial
 
-    def _refit(self, warm: bool | None) -> None:
+    def _refit(self, warm: bool | None, trial: Trial | None) -> None:
         kept = self._keeping()
         scratch = kept.scratch("refit")
         while True:
@@ -431,7 +433,8 @@ class Live:
                 continue  # a user whose rows this model has learned was forgotten meanwhile: train again, without
             try:
                 found.save(scratch)
-                self._install(scratch, "refit", now.through, found.metrics.get("embedding_shift"), erasures=erasures)
+                drift = found.metrics.get("embedding_shift")
+                self._install(scratch, "refit", now.through, drift, erasures=erasures, trial=trial)
                 return
             except _Forgotten:
                 continue  # the same, while it was saved
@@ -455,12 +458,13 @@ class Live:
         tried: bool = False,
         force: bool = False,
         live: bool = True,
+        trial: Trial | None = None,
     ) -> int:
         """Keep a bundle as a version of its own, and make it live. ``bundle_seen``: the digest of the manifest of the
         served bundle, where this is it; ``erasures``: how often people may have been forgotten by then; ``tried``: on
         the latest events first, NotBetter where the settings require more (unless ``force``); ``live``: False for a
-        version that is kept to be tried beside the live one."""
-        kept, trial = self._keeping(), None
+        version that is kept to be tried beside the live one; ``trial``: what a refit's own showed."""
+        kept = self._keeping()
         with kept.adopted(bundle) as found:
             if tried and self._now is not None:
                 trial = on_latest(self.now.base, load(found.place), self._newer())

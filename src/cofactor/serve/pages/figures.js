@@ -1,6 +1,6 @@
 /* What was measured of a model, in words: names and meanings of metrics, and the figures that two versions share. */
 
-import { big, el, fix, known, note, sentence, when } from "./dom.js";
+import { big, el, fix, known, note, sentence, svg, when } from "./dom.js";
 
 const MEANING = {
 	rmse: "root of the mean squared error: how far predictions are off, large errors counting more; lower is better",
@@ -49,4 +49,25 @@ export function figureLists(figures) {
 /** Figures of two models of the same metric on the same rows: the only ones to hold against each other. */
 export function shared(ours, theirs) {
 	return (ours ?? []).filter((f) => known(f.value)).map((f) => [f, (theirs ?? []).find((g) => g.rows === f.rows && g.metric === f.metric && g.n_rows === f.n_rows && known(g.value))]).filter(([, g]) => g);
+}
+
+/** The figures that two versions or more have of the same rows: a table for each metric, oldest version first. */
+export function history(versions) {
+	const groups = new Map();
+	for (const v of [...versions].sort((a, b) => a.version - b.version)) {
+		for (const f of v.figures ?? []) {
+			const key = `${f.metric}|${f.rows}|${f.n_rows}`;
+			if (known(f.value)) groups.set(key, [...(groups.get(key) ?? []), { version: v.version, model: v.model, ...f }]);
+		}
+	}
+	return [...groups.values()].filter((list) => list.length > 1).map((list) => {
+		const ends = list.flatMap((f) => [f.low, f.value, f.high]).filter(known);
+		const low = Math.min(...ends);
+		const at = (x) => 4 + (152 * (x - low)) / (Math.max(...ends) - low || 1);
+		const line = (f) => svg("svg", { viewBox: "0 0 160 12", class: "interval", "aria-hidden": "true" },
+			known(f.low) && known(f.high) ? svg("line", { x1: at(f.low), x2: at(f.high), y1: 6, y2: 6 }) : null, svg("circle", { cx: at(f.value), cy: 6, r: 4 }));
+		return el("div", {}, el("h3", {}, called(list[0].metric)), note("slim", `On ${list[0].rows}.`), el("div", { class: "scroll" }, el("table", { class: "past" },
+			el("thead", { class: "unseen" }, el("tr", {}, ["Version", "Value", "Interval", "Drawn"].map((name) => el("th", { scope: "col" }, name)))),
+			el("tbody", {}, list.map((f) => el("tr", {}, el("th", { scope: "row" }, `${f.version} ${f.model}`), el("td", { class: "n" }, fix(f.value, 4)), el("td", { class: "n" }, known(f.low) ? `${fix(f.low, 4)} to ${fix(f.high, 4)}` : "–"), el("td", {}, line(f))))))));
+	});
 }

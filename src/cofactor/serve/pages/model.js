@@ -1,8 +1,8 @@
 /* What is live: the model and its figures in words, its versions, and the ways to a newer or an older one. */
 
 import { get, post } from "./api.js";
-import { announce, big, button, el, empty, facts, fix, head, known, lede, note, replace, section, sentence, short, skeleton, trouble, when } from "./dom.js";
-import { figureLists, measure } from "./figures.js";
+import { announce, big, button, el, empty, facts, fix, head, known, lede, note, replace, section, sentence, short, signed, skeleton, trouble, when } from "./dom.js";
+import { called, figureLists, history, measure } from "./figures.js";
 import { href } from "./route.js";
 
 const SOURCE = { given: "given at the start", refit: "refitted here", reload: "loaded again", beside: "kept beside it" };
@@ -11,6 +11,9 @@ export function open(root, route, { info, title, refreshInfo }) {
 	title("Model");
 	const about = el("div");
 	const versions = el("div", {}, skeleton(3, "row"));
+	const past = section("How good each version was", "Figures of the same rows alone stand under each other. The lines are 95 % intervals.", el("div", { class: "columns even" }));
+	past.classList.add("history");
+	past.hidden = true;
 	const said = el("p", { class: "note", role: "status" });
 	const busy = el("p", { class: "busy", role: "status", hidden: true }, el("i", { class: "spinner", "aria-hidden": "true" }), el("span", {}, ""));
 	let timer = 0;
@@ -30,7 +33,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 	const refit = action("Refit with the newer ratings", "main", async () => { await post("refit", { warm: null }); return "Training has begun; the present version answers meanwhile."; }, "Train on everything, newer ratings included");
 	const reload = action("Reload the bundle", "", async () => `Version ${(await post("reload", { path: null })).version} is live.`, "Read the bundle again from where it was given");
 	replace(root, head("The model"), lede("What answers now, how good it is, and what stood here before."), about,
-		section("Versions", info.read_only ? "This server is read-only: versions cannot be changed from here." : null, info.read_only ? null : el("div", { class: "actions" }, refit, reload, el("a", { class: "button", href: "#/experiment" }, "Try two versions")), busy, said, versions));
+		section("Versions", info.read_only ? "This server is read-only: versions cannot be changed from here." : null, info.read_only ? null : el("div", { class: "actions" }, refit, reload, el("a", { class: "button", href: "#/experiment" }, "Try two versions")), busy, said, versions), past);
 
 	function draw(now) {
 		const metrics = Object.entries(now.metrics ?? {}).filter(([, v]) => known(v));
@@ -47,11 +50,14 @@ export function open(root, route, { info, title, refreshInfo }) {
 	}
 	function table(rows) {
 		if (!rows.length) return replace(versions, empty("No versions yet"));
-		replace(versions, el("div", { class: "scroll" }, el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["Version", "Model", "Made", "Came from", "Newer ratings", "Drift", ""].map((h) => el("th", { scope: "col" }, h || el("span", { class: "unseen" }, "Action"))))),
+		replace(versions, el("div", { class: "scroll" }, el("table", { class: "stack" }, el("thead", {}, el("tr", {}, ["Version", "Model", "Made", "Came from", "Newer ratings", "Drift", "Against the one before", ""].map((h) => el("th", { scope: "col" }, h || el("span", { class: "unseen" }, "Action"))))),
 			el("tbody", {}, [...rows].sort((a, b) => b.version - a.version).map((v) => el("tr", { class: v.active ? "active" : null },
-				el("th", { scope: "row" }, String(v.version), v.active ? el("span", { class: "tag" }, "live") : null), cell("Model", v.model), cell("Made", when(v.created)), cell("Came from", SOURCE[v.source] ?? v.source ?? "–"), cell("Newer ratings", known(v.events) ? big(v.events) : "–"), cell("Drift", known(v.drift) ? fix(v.drift, 3) : "–"),
+				el("th", { scope: "row" }, String(v.version), v.active ? el("span", { class: "tag" }, "live") : null), cell("Model", v.model), cell("Made", when(v.created)), cell("Came from", SOURCE[v.source] ?? v.source ?? "–"), cell("Newer ratings", known(v.events) ? big(v.events) : "–"), cell("Drift", el("span", { class: "n" }, known(v.drift) ? fix(v.drift, 3) : "–")), cell("Against the one before", v.trial ? trial(v.trial) : "–"),
 				el("td", { class: "end" }, v.active ? null : el("a", { class: "button quiet", href: href("compare", null, { left: liveNow, right: v.version }) }, "Compare"), v.active || info.read_only ? null : action("Make live", "quiet", () => makeLive(v.version)))))))));
 	}
+	/** What a trial on the latest ratings showed, before the version went live. */
+	const trial = (t) => el("span", { title: `${called(t.metric)} ${fix(t.candidate, 4)} against ${fix(t.live, 4)} on ${big(t.events)} newer ratings of ${big(t.users)} users; 95 % interval of the gain` },
+		`${t.low > 0 ? "better" : t.high < 0 ? "worse" : "no clear change"} in ${called(t.metric)}: `, el("span", { class: "n" }, `${signed(t.gain, 4)} (${signed(t.low, 4)} to ${signed(t.high, 4)})`));
 	/** Another version, with the way back to the one that was live. What is said comes after the page shows it. */
 	async function makeLive(version) {
 		const before = liveNow;
@@ -69,6 +75,9 @@ export function open(root, route, { info, title, refreshInfo }) {
 			liveNow = now.version;
 			draw(now);
 			table(found.versions);
+			const over = history(found.versions);
+			past.hidden = !over.length;
+			replace(past.lastChild, over);
 			busy.hidden = !found.busy;
 			busy.lastChild.textContent = found.busy ? sentence(found.busy.replace(/\d{4}-\d\d-\d\dT\S+/, (t) => when(t))) : "";
 			refit.disabled = Boolean(found.busy);
