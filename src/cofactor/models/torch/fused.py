@@ -1,7 +1,7 @@
 """Training a module of one's own by the kernel of ``kernels/tape.py`` in place of autograd: the same arithmetic.
 
 The module and its optimizer stay what everybody reads. :class:`FusedModule` copies their numbers into the kernel's
-arrays when a run of batches begins, and back at :meth:`FusedModule.flush`. Each time it looks anew at what the module
+arrays when a run of batches begins, and back at :meth:`FusedModule.flush`. Each time it looks again at what the module
 computes (``trace.py``).
 
 This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).

@@ -47,7 +47,7 @@ def has_side_effects(module: nn.Module) -> bool:
 
 
 def _called(part: nn.Module) -> Iterator[Any]:
-    """What runs when a module is called, but for what PyTorch and this package define."""
+    """What runs when a module is called, except for what PyTorch and this package define."""
     if "forward" in vars(part):
         yield vars(part)["forward"]
     for name in ("__call__", "forward"):
