@@ -294,7 +294,8 @@ def _by_content(
         for name in free:
             if what[name] in ("value", "decimals") and name not in found.values() and _is_fact(sample, name, ids):
                 what[name] = "fact"
-                said.append(f"column {table.names.index(name)} says the same in all rows of an id, so it is not a rating")
+                column = table.names.index(name)
+                said.append(f"column {column} says the same in all rows of an id, so it is not a rating")
         for name in free:
             if what[name] == "value" and sample[name].drop_nulls().n_unique() == 1:
                 what[name] = "ones"

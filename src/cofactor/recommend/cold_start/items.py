@@ -101,7 +101,7 @@ class NewTable(NamedTuple):
 
 
 def prepare(rec: Fitted, items: Any, options: NewItems) -> NewTable:
-    """What does not depend on the user. ConfigError for options that make no sense, DataError for what is not a table."""
+    """What does not depend on the user. ConfigError for options that make no sense, DataError for no table."""
     check_policy(options.unknown)
     check_int("n", options.n)
     check_fraction("level", options.level)
