@@ -11,7 +11,7 @@ import cofactor as cf
 from cofactor.data.with_features import with_features
 from cofactor.errors import BundleError, ConfigError, DataError, UnknownIdError
 from cofactor.fitting.refit import mean_turn, procrustes, turned
-from cofactor.recommend.update import _holds_last
+from cofactor.recommend.update import _each_once, _place
 from cofactor.recommend.updates import NEWER
 from toys import two_tastes as table
 
@@ -138,7 +138,25 @@ def test_an_item_is_found_among_records_by_its_place_and_not_by_its_bytes():
     for _ in range(300):
         log = np.zeros(rng.integers(1, 6), NEWER)
         log["item"], log["value"], log["time"] = rng.integers(0, 4, len(log)), rng.integers(0, 3, len(log)), 2**32
-        assert _holds_last(log.tobytes()) == (log["item"][-1] in log["item"][:-1].tolist())
+        bytes_, before = log.tobytes(), log["item"][:-1].tolist()
+        at = _place(bytes_, len(bytes_) - NEWER.itemsize)
+        assert at == (NEWER.itemsize * before.index(log["item"][-1]) if log["item"][-1] in before else -1)
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_events_one_by_one_come_to_the_same_as_all_at_once(counts):
+    """A new event of an item that a user rated before takes the place of the old one, or is added to it."""
+    rng = np.random.default_rng(1)
+    frame = pl.DataFrame({"user": np.arange(60) % 6, "item": np.arange(60) // 6, "rating": np.arange(60) % 5 + 1.0})
+    kind = {"count": "rating"} if counts else {"rating": "rating"}
+    rec = cf.fit(cf.read(frame, user="user", item="item", time=None, **kind), model="item-cosine" if counts else "bias")
+    events = [(int(u), int(i), float(v)) for u, i, v in zip(*rng.integers(1, 5, (3, 80)), strict=True)]
+    once, one_by_one = rec.update(events), rec
+    for event in events:
+        one_by_one = one_by_one.update([event])
+    for code, user in once.updates.users.items():
+        assert one_by_one.updates.users[code].log == user.log
+        assert (_each_once(user.newer, counts) == user.newer).all()
 
 
 def test_what_is_known_of_the_items_is_shared(rec):

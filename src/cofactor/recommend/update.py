@@ -69,20 +69,22 @@ def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, time
             known = len(before.log)
             every = before.log + every
             recent.drop(before)
-        if end - begin > 1 or _holds_last(every):
+        if end - begin > 1 or (summed and _place(every, known) >= 0):
             every = _each_once(np.frombuffer(every, NEWER), summed).tobytes()
+        elif (at := _place(every, known)) >= 0:
+            every = every[:at] + every[at + size :]
         fresh[code] = UpdatedUser(rec.data, rec.model, code, every, recent)
         more += len(every) - known
     return Updates(old.users.over(fresh), new_ids, new_codes, old.n_ratings + more // size)
 
 
-def _holds_last(log: bytes) -> bool:
-    """Whether the item of the last record is in one before it."""
-    begin = len(log) - NEWER.itemsize
-    if log.find(log[begin : begin + _ITEM], 0, begin) < 0:
-        return False
-    items = np.frombuffer(log, NEWER)["item"]
-    return bool((items[:-1] == items[-1]).any())
+def _place(log: bytes, begin: int) -> int:
+    """Where a record before ``begin`` has the item of the one that begins there, in bytes; -1 where none has."""
+    item = log[begin : begin + _ITEM]
+    at = log.find(item, 0, begin)
+    while at % NEWER.itemsize and at >= 0:  # the same bytes, in other fields
+        at = log.find(item, at + 1, begin)
+    return at
 
 
 def _each_once(log: Array, summed: bool) -> Array:

