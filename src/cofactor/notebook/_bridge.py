@@ -103,6 +103,8 @@ class Bridge(train.Callback):
     def _validate_events(self) -> None:
         own = self.learn
         own.train_iter = len(own.recorder.losses)
+        if own._validated:
+            return
         valid = valid_loader(own.dls)
         if valid is None or len(valid) == 0:
             own.recorder.log = own.recorder.log + L([None] * (1 + len(own.metrics)))

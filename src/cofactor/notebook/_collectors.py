@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from cofactor.notebook._events import (
     Callback,
 )
@@ -13,6 +15,7 @@ from cofactor.notebook._lists import L
 from cofactor.notebook._tensors import find_bs, to_concat, to_detach
 
 __all__ = [
+    "ActivationStats",
     "CollectDataCallback",
     "FetchPredsCallback",
     "GatherPredsCallback",
@@ -144,3 +147,58 @@ class HookCallback(Callback):
     def after_fit(self) -> None:
         if self.remove_end and "hooks" in self.__dict__:
             self.hooks.remove()
+
+
+class ActivationStats(HookCallback):
+    """Mean, deviation and share near zero of what some modules give, at each training batch (or ``every`` so many).
+
+    ``stats`` has an entry for each batch: of each module a dict of ``mean``, ``std``, ``near_zero``, and with
+    ``with_hist`` of 40 counts between 0 and 10, ``hist``.
+    """
+
+    order = -20
+
+    def __init__(self, with_hist: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.with_hist = with_hist
+
+    def before_fit(self) -> None:
+        super().before_fit()
+        self.stats = L()
+
+    def hook(self, m: Any, i: Any, o: Any) -> Any:
+        if isinstance(o, tuple):
+            return [self.hook(m, i, part) for part in o]
+        o = o.float()
+        found = {"mean": o.mean().item(), "std": o.std().item(), "near_zero": (o <= 0.05).float().mean().item()}
+        return found | ({"hist": o.histc(40, 0, 10)} if self.with_hist else {})
+
+    def after_batch(self) -> None:
+        if self.learn.training and (self.every is None or self.learn.train_iter % self.every == 0):
+            self.stats.append(self.hooks.stored)
+
+    def layer_stats(self, idx: int) -> L:
+        """Means, deviations and shares near zero of one module."""
+        found = self.stats.itemgot(idx)
+        return L([found.itemgot(name) for name in ("mean", "std", "near_zero")])
+
+    def hist(self, idx: int) -> Any:
+        """The logarithms of one module's counts, (40, batches)."""
+        return torch.stack(tuple(self.stats.itemgot(idx).itemgot("hist"))).t().float().log1p()
+
+    def color_dim(self, idx: int, figsize: tuple[float, float] = (10, 5), ax: Any = None) -> None:
+        """Draw :meth:`hist`."""
+        import matplotlib.pyplot as plt
+
+        ax = plt.subplots(figsize=figsize)[1] if ax is None else ax
+        ax.imshow(self.hist(idx).numpy(), origin="lower")
+        ax.axis("off")
+
+    def plot_layer_stats(self, idx: int) -> None:
+        """Draw :meth:`layer_stats`."""
+        import matplotlib.pyplot as plt
+
+        axes = plt.subplots(1, 3, figsize=(12, 3))[1]
+        for ax, values, name in zip(axes, self.layer_stats(idx), ("mean", "std", "% near zero")):
+            ax.plot(list(values))
+            ax.set_title(name)

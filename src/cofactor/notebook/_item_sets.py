@@ -4,6 +4,7 @@ as a ``TabularCollab``; these are for what is written item by item."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def all_items(items: Any) -> Iterator[Any]:
     return (items.iloc[i] for i in range(len(items))) if hasattr(items, "iloc") else iter(items)
 
 
-def _taken(items: Any, at: Any) -> Any:
+def taken(items: Any, at: Any) -> Any:
     """The items at these positions, as the same kind of collection."""
     if isinstance(at, slice):
         return items.iloc[at] if hasattr(items, "iloc") else items[at]
@@ -89,14 +90,21 @@ class ItemLoaders(DataLoaders):
         last = self.loaders[-1]
         return last.new(test_set(last.dataset, test_items, rm_type_tfms, with_labels), shuffle=False, **kwargs)
 
+    def decode_batch(self, b: Any, max_n: int = 9, full: bool = True) -> L:
+        """The first items of a batch as they were, a tuple each."""
+        return L([self.train_ds.decode(row) for row in islice(zip(*b), max_n)], use_list=True)
+
     @takes("ctxs")
     def show_batch(self, b: Any = None, max_n: int = 9, show: bool = True, unique: bool = False) -> Any:
         """Show a few items as they were; with ``show=False`` return them as a frame."""
         b = self.one_batch() if b is None else b
-        n = 1 if unique else min(max_n, len(b[0]))
-        rows = [self.train_ds.decode(tuple(part[i] for part in b)) for i in range(n)]
-        frame = pd.DataFrame([[to_np(o) if isinstance(o, torch.Tensor) else o for o in row] for row in rows])
+        frame = frame_of(self.decode_batch(b, 1 if unique else max_n))
         return show_frame(frame) if show else frame
+
+
+def frame_of(rows: Any) -> pd.DataFrame:
+    """Decoded items as a frame."""
+    return pd.DataFrame([[to_np(o) if isinstance(o, torch.Tensor) else o for o in row] for row in rows])
 
 
 class _Split:
@@ -181,7 +189,7 @@ class TfmdLists(_Split):
 
     def setup(self, train_setup: bool = True) -> None:
         """Let the transforms see the items: those for training, unless ``train_setup=False``."""
-        self.tfms.setup(all_items(_taken(self.items, self.splits[0]) if train_setup else self.items))
+        self.tfms.setup(all_items(taken(self.items, self.splits[0]) if train_setup else self.items))
 
     def _new(self, items: Any, split_idx: int | None = None) -> TfmdLists:
         found = TfmdLists(items, self.tfms, split_idx=split_idx, dl_type=self.kind)
@@ -189,10 +197,10 @@ class TfmdLists(_Split):
         return found
 
     def subset(self, i: int) -> TfmdLists:
-        return self._new(_taken(self.items, self.splits[i]), split_idx=i)
+        return self._new(taken(self.items, self.splits[i]), split_idx=i)
 
     def new_empty(self) -> TfmdLists:
-        return self._new(_taken(self.items, []))
+        return self._new(taken(self.items, []))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -203,7 +211,7 @@ class TfmdLists(_Split):
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, (int, np.integer)) or (isinstance(at, torch.Tensor) and at.dim() == 0):
             return self.tfms(self.items.iloc[int(at)] if hasattr(self.items, "iloc") else self.items[int(at)])
-        return L([self.tfms(o) for o in all_items(_taken(self.items, at))])
+        return L([self.tfms(o) for o in all_items(taken(self.items, at))])
 
     def __call__(self, o: Any) -> Any:
         return self.tfms(o)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from cofactor import train
 from cofactor._progress import compiling_announced
 from cofactor.errors import ConfigError
-from cofactor.model import Hyper
 from cofactor.models.torch.layers import MSELossFlat
 from cofactor.notebook import _as_models as as_models
 from cofactor.notebook import _engine as engine
 from cofactor.notebook import _exported as exported
-from cofactor.notebook import _losses_known as losses_known
 from cofactor.notebook import _weights as weights
+from cofactor.notebook._batches import Batches
 from cofactor.notebook._bridge import Bridge, OfCore
 from cofactor.notebook._callbacks import DEFAULT, ProgressCallback, SkipToEpoch
 from cofactor.notebook._engine import plain_table
@@ -30,12 +27,7 @@ from cofactor.notebook._environment import ContextManagers, defaults
 from cofactor.notebook._events import (
     EVENTS,
     Callback,
-    CancelBackwardException,
-    CancelBatchException,
     CancelFitException,
-    CancelStepException,
-    CancelTrainException,
-    CancelValidException,
 )
 from cofactor.notebook._fits import Fits
 from cofactor.notebook._hooks import module_summary
@@ -73,7 +65,7 @@ _ELSEWHERE = {
 
 
 @takes_its_own
-class Learner(Fits, Looks):
+class Learner(Fits, Looks, Batches):
     """Trains ``model`` on ``dls.train`` and watches ``dls.valid``.
 
     ``loss_func`` takes the module's outputs and the targets of a batch. ``opt_func`` is ``Adam`` (the default:
@@ -286,17 +278,6 @@ class Learner(Fits, Looks):
                 if cb.learn is self:
                     cb(name)
 
-    def _with_events(
-        self, f: Callable[[], Any], what: str, ex: type[Exception], final: Callable[[], Any] = noop
-    ) -> None:
-        try:
-            self(f"before_{what}")
-            f()
-        except ex:
-            self(f"after_cancel_{what}")
-        self(f"after_{what}")
-        final()
-
     def show_training_loop(self) -> None:
         """Print the moments of training with the callbacks that have them."""
         indent = 0
@@ -331,7 +312,7 @@ class Learner(Fits, Looks):
             by_batch = any(c.by_batch for c in self.cbs if not isinstance(c, DEFAULT) and c.run) or any(
                 type(c) not in DEFAULT and c.by_batch for c in self.cbs
             )
-            by_batch = by_batch or (self.recorder.train_metrics and bool(self.metrics))
+            by_batch = by_batch or (self.recorder.train_metrics and bool(self.metrics)) or self.has_own_pieces
             made = self.core(by_batch)
             self.n_epoch, self.epoch, self.loss, self.train_iter, self.pct_train = (
                 plan.epochs,
@@ -371,99 +352,6 @@ class Learner(Fits, Looks):
         if bar is None:
             return contextlib.nullcontext()
         return compiling_announced(bar.note if bar.display is not None else print)
-
-    # ---- an epoch, batch by batch
-
-    def train_batches(self, hyper: Hyper) -> Array:
-        """The training part of an epoch with callbacks; the losses of its batches."""
-        losses: list[float] = []
-        if getattr(self, "_skip", False):
-            return np.zeros(len(hyper.lr))
-
-        def batches() -> None:
-            self._module.train()
-            self.training = True
-            self.dl, self.n_iter = self.dls.train, len(hyper.lr)
-            self.pct_train = self.epoch / self.n_epoch
-            self("before_train")
-            for i, b in enumerate(self.dls.train):
-                at = min(i, len(hyper.lr) - 1)
-                if self._scheduled:
-                    last = float(self.opt.hypers[-1]["lr"]) or 1.0
-                    for h in self.opt.hypers:
-                        h["lr"] = float(hyper.lr[at]) * (float(h["lr"]) / last if len(self.opt.hypers) > 1 else 1.0)
-                        h["mom"] = float(hyper.momentum[at])
-                self.one_batch(i, b)
-                losses.append(float(self.loss.detach().float().mean()) if isinstance(self.loss, Tensor) else 0.0)
-                if not math.isfinite(losses[-1]):
-                    raise ConfigError(
-                        f"training diverged in epoch {self.epoch}: the loss is {losses[-1]}; take a lower learning rate"
-                    )
-
-        with torch.enable_grad():
-            try:
-                batches()
-            except CancelTrainException:
-                self("after_cancel_train")
-            self("after_train")
-        n = len(hyper.lr)
-        return np.array((losses + [losses[-1] if losses else 0.0] * n)[:n])
-
-    def one_batch(self, i: int, b: Any) -> None:
-        """Train on a batch (or, where ``training`` is False, evaluate it), with callbacks."""
-        self.iter = i
-        self.xb, self.yb = split_batch(b, self.dls)
-        try:
-            self("before_batch")
-            self._do_one_batch()
-        except CancelBatchException:
-            self("after_cancel_batch")
-        if self.training:
-            self.train_iter += 1
-            self.pct_train += 1.0 / (self.n_iter * self.n_epoch)
-        self("after_batch")
-
-    def _do_one_batch(self) -> None:
-        self.pred = self._module(*self.xb)
-        self("after_pred")
-        if len(self.yb):
-            self.loss_grad = losses_known.loss_of(self.loss_func, self.pred, *self.yb)
-            if self.training and self.loss_grad.dim():
-                raise ConfigError(
-                    f"the loss gave {tuple(self.loss_grad.shape)} numbers; it must give their mean, one number"
-                )
-            self.loss = self.loss_grad.clone()
-        self("after_loss")
-        if not self.training or not len(self.yb):
-            return
-        self._with_events(self._backward, "backward", CancelBackwardException)
-        self._with_events(self._step, "step", CancelStepException)
-        self.opt.zero_grad()
-
-    def _backward(self) -> None:
-        self.loss_grad.backward()
-
-    def _step(self) -> None:
-        self.opt.step()
-
-    @torch.no_grad()
-    def validate_batches(self, dl: Any) -> None:
-        """The validation part of an epoch with callbacks."""
-
-        def batches() -> None:
-            self._module.eval()
-            self.training = False
-            self.dl = dl
-            self.n_iter = len(dl)
-            self("before_validate")
-            for i, b in enumerate(dl):
-                self.one_batch(i, b)
-
-        try:
-            batches()
-        except CancelValidException:
-            self("after_cancel_validate")
-        self("after_validate")
 
     def summary(self) -> str:
         """A table of the model's layers, its optimizer and loss."""

@@ -22,8 +22,9 @@ from cofactor.notebook import _losses_known as losses_known
 from cofactor.notebook import _predictions as predictions
 from cofactor.notebook._callbacks import DEFAULT
 from cofactor.notebook._environment import replacing_yield
+from cofactor.notebook._events import Callback
 from cofactor.notebook._frames import show as show_frame
-from cofactor.notebook._jobs import split_batch
+from cofactor.notebook._item_sets import Datasets, frame_of, taken
 from cofactor.notebook._keywords import part_of, takes
 from cofactor.notebook._lists import L
 from cofactor.notebook._loaders import DataLoaders
@@ -55,6 +56,12 @@ class Looks:
     _looking: bool
     __call__: Callable[..., None]
     validate_batches: Callable[..., None]
+    has_own_pieces: bool
+    _split: Callable[..., None]
+    xb: Any
+    yb: Any
+    pred: Any
+    loss: Any
     no_logging: Callable[..., Any]
     added_cbs: Callable[..., Any]
     _job: Callable[..., Any]
@@ -91,7 +98,7 @@ class Looks:
         """The loss, then the metrics, on the validation rows (or ``ds_idx=0``, the training rows; or a loader)."""
         dl, start = self._loader(ds_idx, dl), time.perf_counter()
         with self._quiet(cbs):
-            if any(c.by_batch for c in self.cbs if type(c) not in DEFAULT):
+            if self._goes_by_batch():
                 self._by_events(dl)
             else:
                 self.recorder.log = L()
@@ -101,6 +108,10 @@ class Looks:
                 L(getattr(self, "epoch", 0)) + self.final_record + L(shown_time(time.perf_counter() - start))
             )
         return self.final_record
+
+    def _goes_by_batch(self) -> bool:
+        """Whether callbacks look at batches, or the loop is the learner's own."""
+        return self.has_own_pieces or any(c.by_batch for c in self.cbs if type(c) not in DEFAULT)
 
     def _by_events(self, dl: Any) -> None:
         self.recorder.log = L()
@@ -184,7 +195,7 @@ class Looks:
         self.n_iter = len(dl)
         for i, b in enumerate(dl):
             self.iter = i
-            self.xb, self.yb = split_batch(b, self.dls)
+            self._split(b)
             self.pred = self._module(*self.xb)
             self.loss = losses_known.loss_of(self.loss_func, self.pred, *self.yb)
             for m in metrics:
@@ -224,11 +235,7 @@ class Looks:
         dl = self._loader(ds_idx, dl)
         if not isinstance(dl, list) and not hasattr(dl, "__len__"):
             raise TypeError(f"`dl` is {type(dl)} and doesn't have len(dl)")
-        if L(cbs):
-            with self._quiet([*L(cbs)]):
-                self._by_events(dl.new(shuffle=False, drop_last=False) if hasattr(dl, "new") else dl)
-        core = self._core if self._core is not None and self._core.fits(self._job()) else None
-        found = predictions.predictions(self.model, dl, self.dls, core)
+        found = self._predicted(dl, cbs)
         outputs, targets, inputs = found.outputs, found.targets, found.inputs
         if not reorder and getattr(dl, "shuffle", False):
             at = torch.as_tensor(dl.get_idxs())
@@ -252,6 +259,19 @@ class Looks:
                 torch.save(kept, Path(place))
         return tuple(result)
 
+    def _predicted(self, dl: Any, cbs: Any) -> Predicted:
+        """Outputs of all rows of a loader; batch by batch where somebody looks at batches."""
+        with self._quiet([*L(cbs)]):
+            if self._goes_by_batch():
+                gather = Gather()
+                with self.added_cbs(gather):
+                    self._by_events(dl.new(shuffle=False, drop_last=False) if hasattr(dl, "new") else dl)
+                return gather.found()
+            if L(cbs):
+                self._by_events(dl.new(shuffle=False, drop_last=False) if hasattr(dl, "new") else dl)
+        core = self._core if self._core is not None and self._core.fits(self._job()) else None
+        return predictions.predictions(self.model, dl, self.dls, core)
+
     @torch.no_grad()
     def _row_losses(self, outputs: Any, targets: Any) -> Tensor:
         """The loss of each row."""
@@ -268,6 +288,8 @@ class Looks:
     def predict(self, item: Any, rm_type_tfms: Any = None, with_input: bool = False) -> tuple[Any, ...]:
         """The prediction for one row (a Series, dict, or pair user, item): the row with it; it as a tensor; again."""
         ds = self.dls.train_ds
+        if isinstance(ds, Datasets):
+            return self._predict_item(ds, item, rm_type_tfms, with_input)
         if not isinstance(ds, TabularPandas):
             raise ConfigError("predict takes a row of a table; these loaders are of another data set: call learn.model")
         names = [*ds.cat_names, *ds.cont_names]
@@ -292,6 +314,17 @@ class Looks:
         found = (shown, decoded[0], preds[0])
         return (given, *found) if with_input else found
 
+    def _predict_item(self, ds: Datasets, item: Any, rm_type_tfms: Any, with_input: bool) -> tuple[Any, ...]:
+        """The prediction for one item of a ``Datasets``: its target as it would be written, as a tensor, the output."""
+        one = pd.DataFrame([item]) if isinstance(item, pd.Series) else [item]
+        dl = self.dls.test_dl(one, rm_type_tfms=rm_type_tfms)
+        inputs, preds, _, decoded = self.get_preds(dl=dl, with_input=True, with_decoded=True)
+        inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+        whole = ds.decode((*(x[0] for x in inputs), decoded[0]))
+        given, target = whole[: ds.n_inp], whole[ds.n_inp :]
+        found = (target[0] if len(target) == 1 else target, decoded[0], preds[0])
+        return (given[0] if len(given) == 1 else given, *found) if with_input else found
+
     @takes("ctxs", called="Learner")
     def show_results(
         self, ds_idx: int = 1, dl: Any = None, max_n: int = 9, shuffle: bool = True, show: bool = True
@@ -299,6 +332,9 @@ class Looks:
         """Show targets and predictions of a few rows; with ``show=False`` return them as a frame."""
         dl = self._loader(ds_idx, dl)
         ds = getattr(dl, "dataset", None)
+        if isinstance(ds, Datasets):
+            frame = self._results_of_items(ds, dl, max_n, shuffle)
+            return show_frame(frame) if show else frame
         if not isinstance(ds, TabularPandas):
             raise ConfigError("show_results shows rows of a table")
         n = min(check_int("max_n", max_n), len(ds))
@@ -310,6 +346,35 @@ class Looks:
         for i, y in enumerate(ds.y_names):
             frame[f"{y}_pred"] = guess[:, min(i, guess.shape[1] - 1)]
         return show_frame(frame) if show else frame
+
+    def _results_of_items(self, ds: Datasets, dl: Any, max_n: int, shuffle: bool) -> pd.DataFrame:
+        """A few items of a ``Datasets`` with the predictions of their targets."""
+        n = min(check_int("max_n", max_n), len(ds))
+        at = (torch.randperm(len(ds)) if shuffle else torch.arange(len(ds)))[:n].tolist()
+        tls = [type(tl)._new(tl, taken(tl.items, at)) for tl in ds.tls]
+        rows = dl.new(Datasets(tls=tls, n_inp=ds.n_inp), bs=max(n, 1), shuffle=False, drop_last=False)
+        (batch,) = list(rows) or [((),)]
+        decoded = self.get_preds(dl=rows, with_decoded=True)[2]
+        guessed = [ds.decode((*(part[i] for part in batch[: ds.n_inp]), decoded[i]))[ds.n_inp :] for i in range(n)]
+        frame = frame_of([(*row, *more) for row, more in zip(self.dls.decode_batch(batch, n), guessed)])
+        names = [f"input {i + 1}" for i in range(ds.n_inp)] + ["target", "prediction"]
+        frame.columns = names if len(names) == frame.shape[1] else frame.columns
+        return frame
+
+
+class Gather(Callback):
+    """Keeps what each batch of a validation gave, as the callbacks left it."""
+
+    order = 100
+
+    def before_validate(self) -> None:
+        self.batches: list[tuple[Any, Any, Any]] = []
+
+    def after_batch(self) -> None:
+        self.batches.append((self.learn.xb, to_detach(self.learn.pred), self.learn.yb))
+
+    def found(self) -> Predicted:
+        return predictions.of_batches(self.batches)
 
 
 def _rows(o: Any, rows: slice) -> Any:

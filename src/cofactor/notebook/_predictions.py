@@ -65,14 +65,14 @@ def _of_batches(module: nn.Module, dl: Any, dls: Any) -> Predicted:
         dl = dl.train.new(shuffle=False, drop_last=False)
     elif hasattr(dl, "drop_last") and hasattr(dl, "new") and (dl.drop_last or dl.shuffle):
         dl = dl.new(shuffle=False, drop_last=False)
-    xs, outs, ys, sizes = [], [], [], []
-    for b in dl:
-        xb, yb = split_batch(b, dls)
-        xs.append(xb)
-        ys.append(yb)
-        outs.append(outputs_of(module, xb))
-        sizes.append(len(xb[0]))
-    return Predicted(_joined(xs), _joined_one(outs), _joined(ys), sizes)
+    parts = (split_batch(b, dls) for b in dl)
+    return of_batches([(xb, outputs_of(module, xb), yb) for xb, yb in parts])
+
+
+def of_batches(batches: list[tuple[Any, Any, Any]]) -> Predicted:
+    """Inputs, outputs and targets of batches, joined."""
+    xs, outs, ys = ([b[i] for b in batches] for i in range(3))
+    return Predicted(_joined(xs), _joined_one(outs), _joined(ys), [len(x[0]) for x in xs])
 
 
 def _joined(parts: list[tuple[Any, ...]]) -> tuple[Any, ...]:

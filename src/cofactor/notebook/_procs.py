@@ -261,7 +261,8 @@ class RegressionSetup(TabularProc):
         return torch.as_tensor(list(o) if isinstance(o, (L, tuple)) else o).float()
 
     def decode_item(self, o: Any) -> Any:
-        return o
+        numbers = torch.as_tensor(o).reshape(-1).tolist()
+        return numbers[0] if len(numbers) == 1 else tuple(numbers)
 
 
 class Normalize(TabularProc):
