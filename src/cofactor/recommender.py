@@ -91,7 +91,8 @@ class Recommender(Fitted):
         those of many quicker. ``histories``: the same for several new users, a list of histories (``user`` then counts
         them from 0), or a frame with a row for each rating and the columns of the training table.
         ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
-        then counts for the upper quartile of these ratings). ``features`` maps columns of the table of users to values
+        then counts for the upper quartile of these ratings), or is a frame with the columns of the training table.
+        ``features`` maps columns of the table of users to values
         (``{"age": 31}``): a history, if any, starts from the scores of similar users.
 
         ``options`` are the fields of :class:`cofactor.recommend.options.ListOptions`:

@@ -78,3 +78,18 @@ def test_what_is_wrong_names_the_history(rec):
     c = rec.data.columns
     with pytest.raises(DataError, match="row 2 of the histories has no item"):
         rec.recommend(histories=pl.DataFrame({c.user: [1, 1], c.item: [ids[0], None]}))
+
+
+def test_a_frame_of_one_history(rec):
+    ids, c = rec.data.item_ids.values.to_list(), rec.data.columns
+    low, high = rec.data.scale
+    rows = [(ids[0], high, 100), (ids[5], low, 50), (ids[7], high, 70)]
+    frame = pl.DataFrame(rows, schema=[c.item, c.rating or "rating", c.time or "time"], orient="row")
+    for given in (frame, frame.to_pandas()):
+        assert rec.recommend(history=given, n=4).equals(rec.recommend(history=rows, n=4))
+    liked = frame.select(c.item)
+    assert rec.recommend(history=liked, n=4).equals(rec.recommend(history=[row[0] for row in rows], n=4))
+    with pytest.raises(DataError, match="the rows of the history have no column"):
+        rec.recommend(history=frame.drop(c.item))
+    with pytest.raises(DataError, match="row 3 of the history has no item"):
+        rec.recommend(history=pl.DataFrame({c.item: [ids[0], ids[1], None]}))

@@ -1,4 +1,4 @@
-"""The histories of several new users: a list of them, or a frame with a row for each rating."""
+"""The histories of new users as frames, with a row for each rating; or several as a list of them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ def read_histories(rec: Fitted, histories: Any) -> tuple[pl.Series, list[History
     of a list are its positions, from 0. DataError for anything else.
     """
     c = rec.data.columns
-    rating, time = c.rating or "rating", c.time or "time"
-    table = select_columns(histories, [c.user, c.item], [], [rating, time], "the histories")
+    table = select_columns(histories, [c.user, c.item], [], [c.rating or "rating", c.time or "time"], "the histories")
     if table is None:
         if isinstance(histories, (str, Mapping)) or not isinstance(histories, Iterable):
             raise DataError(
@@ -34,18 +33,38 @@ def read_histories(rec: Fitted, histories: Any) -> tuple[pl.Series, list[History
         found = list(histories)
         return pl.Series(range(len(found)), dtype=pl.Int64), found
     for name in (c.user, c.item):
-        if table[name].null_count():
-            row = int(table[name].is_null().arg_max() or 0) + 1
-            raise DataError(f"row {row} of the histories has no {'user' if name == c.user else 'item'}")
-    rated, timed = rating in table.columns, time in table.columns
-    made: list[History] = []
-    users = table[c.user].unique(maintain_order=True)
-    for _, rows in table.group_by(c.user, maintain_order=True):
-        items = rows[c.item].to_list()
-        values = rows[rating].to_list() if rated else [None] * len(items)
-        entries = zip(items, values, rows[time].to_list(), strict=True) if timed else zip(items, values, strict=True)
-        made.append(list(entries) if rated or timed else items)
-    return users, made
+        _check_whole(table[name], "user" if name == c.user else "item", "the histories")
+    made = [_entries(rec, rows) for _, rows in table.group_by(c.user, maintain_order=True)]
+    return table[c.user].unique(maintain_order=True), made
+
+
+def from_frame(rec: Fitted, history: Any) -> History:
+    """The history of one user from a frame with the columns of the training table (ratings and times may be absent).
+
+    DataError where it is not a frame, or lacks the items.
+    """
+    c = rec.data.columns
+    table = select_columns(history, [c.item], [], [c.rating or "rating", c.time or "time"], "the rows of the history")
+    if table is None:
+        raise DataError(f"the history is a {type(history).__name__}; give a frame, or items with ratings")
+    _check_whole(table[c.item], "item", "the history")
+    return _entries(rec, table)
+
+
+def _entries(rec: Fitted, rows: pl.DataFrame) -> History:
+    c = rec.data.columns
+    items = rows[c.item].to_list()
+    rating, time = c.rating or "rating", c.time or "time"
+    rated, timed = rating in rows.columns, time in rows.columns
+    values = rows[rating].to_list() if rated else [None] * len(items)
+    if timed:
+        return list(zip(items, values, rows[time].to_list(), strict=True))
+    return list(zip(items, values, strict=True)) if rated else items
+
+
+def _check_whole(column: pl.Series, role: str, what: str) -> None:
+    if column.null_count():
+        raise DataError(f"row {int(column.is_null().arg_max() or 0) + 1} of {what} has no {role}")
 
 
 @contextmanager

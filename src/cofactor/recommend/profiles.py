@@ -13,6 +13,7 @@ from cofactor.errors import ConfigError, DataError
 from cofactor.model import ScoresSome
 from cofactor.recommend.cold_start.users import FeatureEffects, added, describe, without_expected
 from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.histories import from_frame
 from cofactor.recommend.options import Unknown
 from cofactor.recommend.rating_scale import check_on_scale
 from cofactor.recommend.updates import as_rows, folded, read_times, states_of, trained_on
@@ -118,8 +119,11 @@ def read_history(
     time).
 
     A plain list of items counts as liked: each gets the upper quartile of the training ratings. A rating that is None
-    does too. Items come oldest first; tuples (item, rating, time) say when. DataError for a rating off the scale.
+    does too. Items come oldest first; tuples (item, rating, time) say when. A frame has the training table's column
+    names. DataError for a rating off the scale.
     """
+    if hasattr(history, "columns"):
+        history = from_frame(rec, history)
     if isinstance(history, str):
         raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
     several = hasattr(history, "__iter__") and getattr(history, "ndim", 1) > 0  # a NumPy number has no entries
