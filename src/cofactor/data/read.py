@@ -167,13 +167,15 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
             refuse_texts_for_nothing(ids, codes, columns[kind])
         return ids, codes, said
 
+    def timed() -> tuple[Array, list[str]]:
+        name = columns["time"]
+        when, unit = _streamed_times(table, name, dates) or timestamps.to_seconds(column("time"), name, dates=dates)
+        return when, [said for said in (unit, timestamps.far_times(when)) if said]
+
     work: dict[str, Callable[[], Any]] = {
         "user": lambda: coded("user"),
         "item": lambda: coded("item"),
-        "time": lambda: (
-            _streamed_times(table, columns["time"], dates)
-            or timestamps.to_seconds(column("time"), columns["time"], dates=dates)
-        ),
+        "time": timed,
     }
     notes: list[str] = []
     when: Array | None = None
@@ -197,8 +199,8 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
             else:
                 numbers.fill(1.0)
             if "time" in columns:
-                when, unit = parts["time"].result()
-                notes += [said for said in (unit, timestamps.far_times(when)) if said]
+                when, said = parts["time"].result()
+                notes += said
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
