@@ -199,7 +199,7 @@ class Cost(NamedTuple):
 
     ``memory``: bytes at most beside the table; ``kept``: those of them that stay, groupings of the table included;
     ``operations``: nanoseconds of a laptop-like core; ``formula``: what they grow with, in words; ``libraries``: bytes
-    of what is loaded the first time.
+    of what is loaded the first time; ``compiling``: bytes that numba takes where the kernels are not in its cache yet.
     """
 
     memory: float
@@ -207,6 +207,7 @@ class Cost(NamedTuple):
     operations: float
     formula: str
     libraries: float = 0.0
+    compiling: float = 5.6e7
 
 
 @runtime_checkable

@@ -790,3 +790,33 @@ def test_uuids_in_every_form(tmp_path: Path) -> None:
         pl.DataFrame({"user": [b"anna", "zoé".encode(), b"\x00\xff"], "item": [1, 2, 2], "rating": [1, 2, 3]})
     )
     assert sorted(words.user_ids.values) == ["00ff", "anna", "zoé"]
+
+
+def test_a_list_of_users_or_items_is_not_who_rated_what(tmp_path: Path) -> None:
+    """MovieLens' own users, films and genres, without names."""
+    users = "".join(
+        f"{u}::{'FM'[u % 2]}::{(1, 18, 25, 35)[u % 4]}::{u % 21}::{48067 + u * 37}\n" for u in range(1, 300)
+    )
+    films = "".join(f"{i}::Toy Story {i} (1995)::Animation|Comedy\n" for i in range(1, 300))
+    genres = "".join(f"Genre{n}|{n}\n" for n in range(19))
+    people = "".join(f"{u}|{20 + u % 40}|{'FM'[u % 2]}|writer{u % 4}|{10000 + u * 7}\n" for u in range(1, 300))
+    for text in (users, films, genres, people):
+        with pytest.raises(DataError, match="seems to describe users or items, a row each"):
+            cf.read(put(tmp_path, text))
+    assert cf.read(tmp_path / "table.csv", user=0, item=4).n_users == 299  # who says so is heard
+    numbered = "".join(f"{n}|{u}|{i}|{v}\n" for n, (u, i, v, _) in enumerate(STARS))
+    check(cf.read(put(tmp_path, numbered)), STARS, "ratings")
+
+
+def test_baskets_are_told(tmp_path: Path) -> None:
+    goods = ["whole milk", "rolls", "soda", "yogurt"]
+    text = "".join(",".join(goods[(n + k) % 4] for k in range(1 + n * 7 % 5)) + "\n" for n in range(40))
+    with pytest.raises(DataError, match=r"have 1 to 5 fields, as lists of items have \(baskets, sessions\)"):
+        cf.read(put(tmp_path, text))
+
+
+def test_months_by_their_digits(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%Y%m')}", "user,item,rating,date")
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", within=31 * 86_400)
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{200_000 + t % 1000}", "user,item,rating,time")
+    assert any("an order" in note for note in cf.read(put(tmp_path, text)).notes)

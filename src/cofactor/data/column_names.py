@@ -22,7 +22,7 @@ _KNOWN = {
         hotel hotel_id beer beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id
         goods_id goods subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id url
         page title name i""",
-    "rating": """rating ratings score scores stars star_rating overall value values rate preference user_rating
+    "rating": """rating ratings score scores stars star_rating overall value values rate preference pref user_rating
         review_score overall_rating review_overall play_count plays listen_count listens scrobbles count cnt weight
         quantity qty r""",
     "time": """timestamp timestamp_ms time_ms time date datetime ts unix_time unix_review_time review_time rated_at

@@ -79,12 +79,20 @@ def uneven(rows: Sequence[Sequence[str]], label: str) -> str | None:
     line = next((at for at, row in enumerate(rows, 1) if len(row) > len(rows[0])), None)
     if line is None:
         return None
-    begins = sorted({row[0] for row in rows if row})
-    if len(begins) <= 8 and not any(is_number(cell) for cell in begins) and len({len(row) for row in rows}) > 1:
+    widths: dict[str, set[int]] = {}
+    for row in rows:
+        widths.setdefault(row[0], set()).add(len(row))
+    begins, most = sorted(widths), max(map(len, rows))
+    if 1 < len(begins) <= 8 and not any(map(is_number, begins)) and all(len(one) == 1 for one in widths.values()):
         return (
             f"the lines of {label} are records of several kinds, by their first field"
-            f" ({', '.join(map(repr, begins))}), with {len(rows[0])} to {max(map(len, rows))} fields; write those of"
-            " one kind as a table"
+            f" ({', '.join(map(repr, begins))}), with {min(map(len, rows))} to {most} fields; write those of one kind"
+            " as a table"
+        )
+    if len({len(row) for row in rows}) > 2:
+        return (
+            f"the lines of {label} have {min(map(len, rows))} to {most} fields, as lists of items have (baskets,"
+            " sessions); write a line for each user and item"
         )
     return (
         f"line {line} of {label} has more fields than the first, which has {len(rows[0])}; put quotes around text"

@@ -172,7 +172,9 @@ def _may_be_a_value(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool
     """Whether a column that no name tells holds numbers, or yes and no, that differ from row to row of a user and of an
     item: no ids, no moments and no numbers of the rows."""
     values = sample[name]
-    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean) or values.n_unique() < 2:
+    if values.dtype == pl.String and values.str.contains(r"\d").any() and not is_written_time(values):
+        values = as_numbers(values)
+    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean) or values.drop_nulls().n_unique() < 2:
         return False
     if set(words_of(name)) & _NO_VALUES or name.lower().endswith("id"):
         return False
@@ -310,6 +312,27 @@ def _by_content(
     if {"user", "item"} <= set(found) and not said:
         said.append("by their place and content; name them if that is wrong")
     return Roles(found, behaviour, f" ({'; '.join(said)})" if said else None)
+
+
+def refuse_a_list_of_things(table: Table, found: Roles) -> None:
+    """DataError where columns without names seem to describe users or items, a row each, and no user has items: each of
+    them stands once; or rows are numbered, and no user comes again, or most pairs do, and there is no time."""
+    user, item = found.columns["user"], found.columns["item"]
+    users, items = table.sample[user], table.sample[item]
+    rows = len(users)
+    if rows < 10 or table.headed:
+        return
+    once = users.n_unique() == rows
+    numbered = "is a number of the row" in (found.note or "")
+    pairs = pl.DataFrame([users, items]).n_unique()
+    if (once and items.n_unique() == rows) or (
+        numbered and (once or (2 * pairs < rows and "time" not in found.columns))
+    ):
+        raise DataError(
+            f"{table.label} seems to describe users or items, a row each, and not who rated what: columns"
+            f" {table.names.index(user)} and {table.names.index(item)} would be the user and the item; if they are,"
+            " name them by position with user=... and item=... (on the command line --user, --item)"
+        )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -28,7 +28,10 @@ def with_roles(
     table = with_dates(lists.unfold_records(table, asked), asked)
     table, asked, gone = long_form(table, asked, is_wide, gone)
     found = roles.resolve(table, asked, behaviour)
-    return lists.unfold_items(table, found), found, gone
+    unfolded = lists.unfold_items(table, found)
+    if unfolded is table and asked["user"] is None and asked["item"] is None:
+        roles.refuse_a_list_of_things(table, found)
+    return unfolded, found, gone
 
 
 def long_form(

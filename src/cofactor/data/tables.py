@@ -104,6 +104,8 @@ def first_line(error: BaseException) -> str:
 _WORDS = {
     "found more fields": "some row has more fields than the first; put quotes around text that holds the separator, or"
     " name another with sep=... (on the command line --sep)",
+    "CSV malformed": "a quote stands within a field or is not closed; put quotes around whole fields, and double those"
+    " within",
     "could not parse": "a field does not fit its column, or a quote is not closed; save it as UTF-8 CSV again",
 }
 

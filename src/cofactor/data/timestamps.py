@@ -95,6 +95,16 @@ def from_integers(
         return numbers, None
     if low >= 19_000_101 and high <= 21_001_231 and (found := _from_digits(numbers)) is not None:
         return found, f"times of column {name!r} are dates such as {low}, by their digits"
+    if (
+        low >= 190_001
+        and high <= 210_012
+        and len(numbers) > 1
+        and (months := _from_digits(numbers * 100 + 1)) is not None
+    ):
+        return (
+            months,
+            f"times of column {name!r} are months such as {low}, by their digits; a month counts as its first day",
+        )
     if low >= 1_900 and high <= 2_100:
         found = (numbers - 1970).astype("datetime64[Y]").astype("datetime64[s]").astype(np.int64)
         return found, f"times of column {name!r} are years, by their size; a year counts as its 1 January"

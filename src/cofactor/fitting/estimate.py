@@ -14,6 +14,7 @@ import polars as pl
 from cofactor.data import doctor
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
+from cofactor.fitting.compiled import is_compiled
 from cofactor.model import Cost, HasCost, Posterior, TableSize
 from cofactor.models import REGISTRY, model_class
 from cofactor.train.memory import SMALL, free_memory, in_words, too_large
@@ -55,7 +56,8 @@ def forecast(data: Interactions, configs: Mapping[str, Any] | None = None, *, ca
 
     ``configs``: a config by model where it is not the default; ``calibrate``: whether intervals are learned.
     ``memory_mb`` (of 10^6 bytes) is the most that the process has in memory while it trains, the table included; it is
-    counted, and up to a fifth above what is measured.
+    counted, and up to a fifth above what is measured; where the model's kernels were never compiled here, with what
+    that takes.
     ``seconds`` are rough, right to within a factor of five or so.
     """
     size, rows = table_size(data), []
@@ -64,6 +66,7 @@ def forecast(data: Interactions, configs: Mapping[str, Any] | None = None, *, ca
         if issubclass(cls, HasCost):
             cost = fit_cost(cls, (configs or {}).get(name) or cls.Config(), size, calibrate=calibrate)  # type: ignore[attr-defined]
             memory = PROCESS + cost.libraries + table_bytes(size) + cost.memory
+            memory += 0.0 if is_compiled(cls) else cost.compiling
             rows.append((name, round(memory / 1e6, 1), float(f"{cost.operations / 1e9 + 0.01:.2g}"), cost.formula))
     return pl.DataFrame(rows, schema=["model", "memory_mb", "seconds", "formula"], orient="row")
 

@@ -56,6 +56,10 @@ _LARGE = 1_000_000
 """Rows from which on there is one window to choose by: it has users enough."""
 
 
+_COMPILING = 8e7
+"""Bytes that numba takes to compile the kernels of all parts, as measured beside the most that training has later."""
+
+
 @dataclass(frozen=True)
 class BlendConfig:
     """Parameters of ``blend``."""
@@ -147,7 +151,7 @@ class Blend(ScoresAsState):
             memory = max(memory, windows * rows + max(training, left + (4 * len(parts) + 14) * block + 2 * listed))
         work = sum(cost.operations for cost in costs) * (2 if searched else 1)
         libraries = max(cost.libraries for cost in costs)
-        return Cost(memory, kept, work, f"the sum over {', '.join(models)}", libraries)
+        return Cost(memory, kept, work, f"the sum over {', '.join(models)}", libraries, _COMPILING)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError for a model that does not exist, trains by batches, or cannot score a new user."""

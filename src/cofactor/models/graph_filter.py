@@ -21,7 +21,7 @@ from cofactor.model import Cost, State, TableSize
 from cofactor.models.base.age import check_half_life, half_life_option
 from cofactor.models.base.arrays import at, fitted, stored
 from cofactor.models.base.config import Search, option
-from cofactor.models.base.cost import COMPILED, GROUPED, WORK
+from cofactor.models.base.cost import COMPILED, COMPILING, GROUPED, WORK
 from cofactor.models.base.history_ranker import HistoryRanker
 from cofactor.models.base.inner import InnerSplit, hold_entries, inner_ndcg
 from cofactor.models.base.neighbours import degrees, walked, walks
@@ -107,7 +107,9 @@ class GraphFilter(HistoryRanker):
         choice = vectors + 120.0 * held * items if choosing else 0.0
         work = 30.0 * size.pairs_by_user + 2 * items**2 + vectors + choice
         kept = GROUPED * n + 8 * near + 8 * k * items
-        return Cost(memory, kept, work, "sum over users of (ratings of the user)^2; ratings x factors", COMPILED)
+        return Cost(
+            memory, kept, work, "sum over users of (ratings of the user)^2; ratings x factors", COMPILED, COMPILING
+        )
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """Nothing is computed before the first run."""

@@ -149,7 +149,7 @@ class Ials(FactorRanker):
         wide = -(-k // LANES) * LANES
         tables = 4 * rows * wide + 4 * k * (size.users + (size.items if k != wide else 0))
         kept = (GROUPED + TURNED + 4) * n + tables
-        memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n) + 64 * rows
+        memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n) + 64 * rows + 8e6  # LAPACK's own
         work = config.epochs * ((1 + config.steps) * 0.4 * n * k + 0.1 * rows * k**2)
         return Cost(memory, kept, work, f"{config.epochs} sweeps x (n k + (U+I) k^2), k={k}", COMPILED)
 

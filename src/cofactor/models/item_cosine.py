@@ -19,7 +19,7 @@ from cofactor.kernels.sums import row_sum
 from cofactor.model import Cost, TableSize
 from cofactor.models.base.age import check_half_life, half_life_option
 from cofactor.models.base.config import Search, option
-from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
+from cofactor.models.base.cost import COMPILED, COMPILING, GROUPED, GROUPING, TURNED
 from cofactor.models.base.history_ranker import HistoryRanker
 from cofactor.models.base.neighbours import nearest, walks
 from cofactor.models.base.propensity import check_propensity, propensity_option
@@ -81,7 +81,7 @@ class ItemCosine(HistoryRanker):
         memory = (GROUPED + TURNED + GROUPING + 22) * n + 18 * near + 32 * (size.users + size.items)
         work = 8.0 * size.pairs_by_user + 2.5 * float(size.items) ** 2
         words = "sum over users of (ratings of the user)^2, and I^2"
-        return Cost(memory, GROUPED * n + 8 * near, work, words, COMPILED)
+        return Cost(memory, GROUPED * n + 8 * near, work, words, COMPILED, COMPILING)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """Nothing is computed before the first run."""

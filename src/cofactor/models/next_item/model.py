@@ -21,7 +21,7 @@ from cofactor.kernels.transitions import history_weights, score_rows
 from cofactor.model import Cost, State, TableSize
 from cofactor.models.base.age import popularity
 from cofactor.models.base.arrays import fitted, stored
-from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
+from cofactor.models.base.cost import COMPILED, COMPILING, GROUPED, GROUPING
 from cofactor.models.base.history_ranker import HistoryRanker
 from cofactor.models.base.local_ridge import HEADS
 from cofactor.models.base.sequences import Sequences, sequences, training_sequences
@@ -73,7 +73,7 @@ class NextItem(HistoryRanker):
         sample = min(n, config.max_rows)
         work = 6.0 * config.steps * (n + 40 * sample) + 10 * gram + 0.2 * near * config.neighbours**2
         work += 40.0 * min(config.users, size.users) * (items + 500)
-        return Cost(memory, kept, work, "ratings x steps; items x neighbours^3", COMPILED)
+        return Cost(memory, kept, work, "ratings x steps; items x neighbours^3", COMPILED, COMPILING)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """Nothing is counted before the first run."""

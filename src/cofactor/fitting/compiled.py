@@ -1,0 +1,50 @@
+"""Whether numba has compiled a model's kernels before, by its cache: compiling them takes memory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cofactor.data.arrays import group_kernels
+
+_OURS = ("cofactor.models", "cofactor.kernels")
+_LISTS = "cofactor.kernels.products"
+"""Kernels of lists, which training seldom needs."""
+_FEW = 8
+"""A model uses more than one of so many kernels that its modules know."""
+
+
+def is_compiled(cls: type[Any]) -> bool:
+    """Whether some of the kernels that a model's modules know are in numba's cache."""
+    known = kernels_of(*(base.__module__ for base in cls.__mro__)) or kernels_of(group_kernels().__name__)
+    found = sum(path is None or path.exists() for path in map(_index, known))
+    return found * _FEW > len(known)
+
+
+def kernels_of(*names: str) -> list[Any]:
+    """The kernels kept in numba's cache that these modules of models and kernels, or those that they import from,
+    know."""
+    todo, seen, found = list(names), set(names), {}
+    while todo:
+        module = sys.modules.get(todo.pop())
+        if module is None or not module.__name__.startswith(_OURS) or module.__name__ == _LISTS:
+            continue
+        for value in list(vars(module).values()):
+            function = getattr(value, "py_func", None)
+            if function is not None and hasattr(value, "stats") and _index(value) is not None:
+                found[f"{function.__module__}.{function.__qualname__}"] = value
+            whole = isinstance(value, ModuleType) and value.__name__.startswith(_OURS[1])
+            name = value.__name__ if whole else getattr(function or value, "__module__", None)
+            if isinstance(name, str) and name not in seen:
+                seen.add(name)
+                todo.append(name)
+    return list(found.values())
+
+
+def _index(kernel: Any) -> Path | None:
+    """The file in which numba lists what it compiled of a kernel; None where it keeps nothing of it."""
+    file = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    path = getattr(file, "_index_path", None)
+    return None if path is None else Path(path)
