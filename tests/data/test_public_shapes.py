@@ -801,9 +801,10 @@ def test_a_list_of_users_or_items_is_not_who_rated_what(tmp_path: Path) -> None:
     genres = "".join(f"Genre{n}|{n}\n" for n in range(19))
     people = "".join(f"{u}|{20 + u % 40}|{'FM'[u % 2]}|writer{u % 4}|{10000 + u * 7}\n" for u in range(1, 300))
     for text in (users, films, genres, people):
-        with pytest.raises(DataError, match="seems to describe users or items, a row each"):
+        with pytest.raises(DataError, match="seem to describe users or items, one each"):
             cf.read(put(tmp_path, text))
     assert cf.read(tmp_path / "table.csv", user=0, item=4).n_users == 299  # who says so is heard
+    assert cf.read([(n, n * 7 % 5, 1.0 + n % 5) for n in range(40)]).n_users == 40  # objects have no numbers of rows
     numbered = "".join(f"{n}|{u}|{i}|{v}\n" for n, (u, i, v, _) in enumerate(STARS))
     check(cf.read(put(tmp_path, numbered)), STARS, "ratings")
 

@@ -258,7 +258,8 @@ def _by_content(
     for name, kind in aside.items():
         word = "the time" if kind == "time" else "a grade"
         said.append(f"column {table.names.index(name)} is {word}")
-    if free and not aside and (is_clock(sample[free[0]]) or counts_rows(sample[free[0]])):  # a moment, a row's number
+    numbered = bool(free) and table.parsed_at_once and counts_rows(sample[free[0]])  # as text, not as objects
+    if free and not aside and (is_clock(sample[free[0]]) or numbered):
         first = "time" if is_clock(sample[free[0]]) else "nothing"
         without = contents_of(sample, free, need, {free[0]: first})
         if sum(kind == "id" for kind in without.values()) >= 2:
@@ -320,7 +321,7 @@ def refuse_a_list_of_things(table: Table, found: Roles) -> None:
     user, item = found.columns["user"], found.columns["item"]
     users, items = table.sample[user], table.sample[item]
     rows = len(users)
-    if rows < 10 or table.headed:
+    if rows < 10 or table.headed or not table.parsed_at_once:
         return
     once = users.n_unique() == rows
     numbered = "is a number of the row" in (found.note or "")
@@ -329,7 +330,7 @@ def refuse_a_list_of_things(table: Table, found: Roles) -> None:
         numbered and (once or (2 * pairs < rows and "time" not in found.columns))
     ):
         raise DataError(
-            f"{table.label} seems to describe users or items, a row each, and not who rated what: columns"
+            f"the rows of {table.label} seem to describe users or items, one each, and not who rated what: columns"
             f" {table.names.index(user)} and {table.names.index(item)} would be the user and the item; if they are,"
             " name them by position with user=... and item=... (on the command line --user, --item)"
         )
