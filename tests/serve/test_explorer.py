@@ -247,6 +247,23 @@ def test_what_is_taken_away_gives_the_same_list(page, server, bundle, tmp_path):
     with open(tmp_path / "list.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["title"] for row in rows] == first
+    odd = [
+        "=1+1",
+        "@SUM(A1)",
+        "-2+3+cmd|' /C calc'!A0",
+        "+HYPERLINK(1)",
+        "\t=1",
+        "-30- (1959)",
+        "-abc_9",
+        "+1",
+        'a "b", c',
+    ]
+    rows = [{"rank": k, "title": title, "score": -1.5} for k, title in enumerate(odd)]
+    text = page.evaluate("async (rows) => (await import('/assets/takeaway.js')).csv(rows)", rows)
+    found = list(csv.DictReader(text.splitlines()))
+    assert [row["title"].removeprefix("'") for row in found] == odd
+    assert [row["title"][0] == "'" for row in found] == [True] * 6 + [False] * 3  # formulas; and one that looks like it
+    assert {row["score"] for row in found} == {"-1.5"}
     page.click("text=Copy as curl")
     page.wait_for_selector("text=Copied: the list as curl")
     if shutil.which("curl"):
@@ -256,9 +273,9 @@ def test_what_is_taken_away_gives_the_same_list(page, server, bundle, tmp_path):
     page.click("text=Copy as Python")
     page.wait_for_selector("text=Copied: the list as Python")
     program = page.inner_text(".drawer pre").replace("model.cofactor", str(bundle))
-    found: dict[str, object] = {}
-    exec(program.replace("print(rec", "found = (rec"), found)
-    assert found["found"]["title"].to_list() == first
+    ran: dict[str, object] = {}
+    exec(program.replace("print(rec", "found = (rec"), ran)
+    assert ran["found"]["title"].to_list() == first
 
 
 def test_two_items_of_one_title_are_told_apart(page, server):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import socket
+import stat
 import threading
 
 import pytest
 
-from cofactor.serve import tokens
+from cofactor.errors import CofactorError, ConfigError
+from cofactor.serve import Settings, tables, tokens
+from cofactor.serve.live import Live
+from cofactor.serve.store import Store
 from cofactor.serve.tokens import ADMIN, EVENTS, READ
 from serve_tools import client, ok, refused, saved, serving, waited
 
@@ -222,3 +228,35 @@ def test_scopes_hold_for_every_spelling_of_a_path(bundle, tmp_path):
                     sock.sendall(b"GET " + path.encode() + b" HTTP/1.1\r\nHost: localhost\r\n" + more + b"\r\n")
                     answer = sock.recv(65536)
                 assert answer[9:12] in (b"401", b"403", b"404"), (path, answer[:300])
+
+
+def test_a_state_that_cannot_be_made_says_so_in_one_sentence(bundle, tmp_path, monkeypatch):
+    """A disk that is full before the first row is written."""
+
+    def full(db, begin, facts):
+        db.exec_driver_sql("PRAGMA max_page_count = 2")
+        tables.metadata.create_all(db)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cofactor.serve.tables.migrate", full)
+        with pytest.raises(ConfigError, match=r"cannot open .*database or disk is full$"):
+            Store(tmp_path / "s")
+    store = Store(tmp_path / "s")  # nothing is left in the way
+    assert store.count() == 0
+    store.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+@pytest.mark.parametrize("name", ["events.sqlite", "events.sqlite-wal", "lock", "refit.lock", "state.json", "reserve"])
+def test_a_link_in_a_state_is_not_written_through(bundle, tmp_path, name):
+    place, victim = tmp_path / "s", tmp_path / "victim"
+    Store(place).close()
+    victim.write_text("precious")
+    victim.chmod(0o644)
+    (place / name).unlink(missing_ok=True)
+    (place / name).symlink_to(victim)
+    live = Live(Settings(bundle, state=place, watch=False))
+    with contextlib.suppress(CofactorError):  # a sentence, where it is not used
+        live.open()
+    live.close()
+    assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("precious", 0o644)

@@ -14,6 +14,7 @@ from cofactor.errors import BundleError
 from cofactor.recommend.cold_start.users import feature_prior
 from cofactor.recommend.update import Events, one_type
 from cofactor.recommender import Recommender, load
+from cofactor.report.maps import item_map
 from cofactor.serve.catalogue import Catalogue
 from cofactor.serve.experiment import Experiment
 from cofactor.serve.store import Event, Store, Version
@@ -104,6 +105,9 @@ def warm_up(rec: Recommender) -> None:
     found = rec.recommend(history=[item], n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
         raise BundleError(f"the model {rec.name} gives no list for its own item {item!r}")
+    rated = np.flatnonzero(rec.data.by_item.counts > 0)[:3].astype(np.int32)
+    if len(rated) == 3:
+        item_map(rec.model, rec.data, rated, seed=rec.seed)
     if not rec.data.n_users:  # a bundle that was saved for serving, without users
         return
     user = rec.data.user_ids.decode([int(np.argmax(rec.data.by_user.counts))])[0]

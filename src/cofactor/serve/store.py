@@ -133,6 +133,8 @@ class Store:
             raise ConfigError(f"cannot open {self._name}: {exc.strerror or exc}") from None
         except StoreError as exc:
             raise self._explained(exc) from None
+        except SQLAlchemyError as exc:  # while the file was made: the disk is full, say
+            raise self._explained(StoreError(_said(exc))) from None
         except (ValueError, TypeError, LookupError) as exc:  # what was read is not what is written there
             if isinstance(exc, CofactorError):
                 raise
@@ -454,7 +456,11 @@ class Store:
     def leading(self) -> Iterator[bool]:
         """Whether this is the one process that may change models now; until the end of the block, or of the process."""
         if self.folder is not None:
-            fd = open_plain(self.folder.path / REFIT_LOCK, os.O_RDWR | os.O_CREAT)
+            place = self.folder.path / REFIT_LOCK
+            try:
+                fd = open_plain(place, os.O_RDWR | os.O_CREAT)
+            except OSError as exc:
+                raise StoreError(f"cannot open {place}: {exc.strerror or exc}") from None
             try:
                 yield try_lock(fd)
             finally:

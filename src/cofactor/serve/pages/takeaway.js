@@ -4,7 +4,9 @@ import { nameOf, shellToken } from "./api.js";
 import { announce, button, el, replace } from "./dom.js";
 
 const COLUMNS = ["rank", "item", "title", "score", "low", "high", "reason"];
-const field = (value) => { const text = value === null || value === undefined ? "" : String(value); return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; };
+/* What a spreadsheet would take for a formula gets an apostrophe before it, where it is not a number. */
+const plain = (value) => (typeof value === "string" && /^(?:[=@\t\r]|[+-].*[(|!])/s.test(value) ? `'${value}` : String(value ?? ""));
+const field = (value) => { const text = plain(value); return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; };
 
 /** RFC 4180, with the columns that any row has. */
 export function csv(rows) {
