@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from typing import Any
@@ -40,20 +41,27 @@ def rows(asked: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def saved(rec: Any, name: str) -> None:
+    """In the place of an older one."""
+    shutil.rmtree(KEPT / f"{name}.cofactor", ignore_errors=True)
+    rec.save(KEPT / f"{name}.cofactor")
+
+
 def fit(asked: dict[str, Any]) -> dict[str, Any]:
     """Train on the file, and save."""
     data = cf.read(KEPT / "rows.parquet", user="user", item="item", rating=False)
     begun = peak()
-    rec = cf.fit(data, model=asked["model"], calibrate=False, verbose=False)
+    more = {"epochs": asked["epochs"]} if asked["epochs"] else {}
+    rec = cf.fit(data, model=asked["model"], calibrate=False, verbose=False, **more)
     found = {"read": begun, "shape": f"{data.n_users:,} x {data.n_items:,}", "trained": peak()}
-    rec.save(KEPT / "model.cofactor", overwrite=True)
+    saved(rec, "model")
     return found
 
 
 def index(asked: dict[str, Any]) -> dict[str, Any]:
     """Build the index, and save the model with it."""
     rec = cf.load(KEPT / "model.cofactor").approximate(threads=asked["threads"])
-    rec.save(KEPT / "indexed.cofactor", overwrite=True)
+    saved(rec, "indexed")
     return {"recall": rec.index.recall}
 
 
@@ -94,6 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="ials")
     parser.add_argument("--rows", type=int, default=25_000_000)
+    parser.add_argument("--epochs", type=int, default=0, help="of the training; 0: as many as by default")
     parser.add_argument("--users", type=int, default=5_000_000)
     parser.add_argument("--items", type=int, default=500_000)
     parser.add_argument("--threads", type=int, default=2, help="that build the index")
@@ -109,8 +118,9 @@ def main() -> None:
     found = {name: step(name, asked) for name in asked["steps"].split(",")}
     if set(found) != set(STEPS) - {"rows"}:
         return
+    epochs = f" of {asked['epochs']} epochs" if asked["epochs"] else ""
     said = {
-        "fit": f"`{asked['model']}`, {asked['rows']:,} rows, {found['fit']['shape']}; {found['fit']['read']:.0f} MB"
+        "fit": f"`{asked['model']}`{epochs}, {asked['rows']:,} rows, {found['fit']['shape']}; {found['fit']['read']:.0f} MB"
         f" before training, {found['fit']['trained']:.0f} after it",
         "index": f"{asked['threads']} threads; recall@10 {found['index']['recall']:.3f}",
         "one": "first list {first:.1f} ms, then median {median:.2f} ms, 99 % within {p99:.2f} ms".format(
