@@ -120,8 +120,8 @@ def main() -> None:
         return
     epochs = f" of {asked['epochs']} epochs" if asked["epochs"] else ""
     said = {
-        "fit": f"`{asked['model']}`{epochs}, {asked['rows']:,} rows, {found['fit']['shape']}; {found['fit']['read']:.0f} MB"
-        f" before training, {found['fit']['trained']:.0f} after it",
+        "fit": f"`{asked['model']}`{epochs}, {asked['rows']:,} rows, {found['fit']['shape']};"
+        f" {found['fit']['read']:.0f} MB before training, {found['fit']['trained']:.0f} after it",
         "index": f"{asked['threads']} threads; recall@10 {found['index']['recall']:.3f}",
         "one": "first list {first:.1f} ms, then median {median:.2f} ms, 99 % within {p99:.2f} ms".format(
             **found["one"]

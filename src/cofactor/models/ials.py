@@ -213,6 +213,8 @@ class IalsStepper(Stepper):
             self.by_user = aged(self.by_user, half_life)
         else:
             self.by_item = transposed(self.by_user)
+        for side in (self.by_user, self.by_item):  # arrays of this stepper alone
+            np.multiply(side.values, np.float32(c.alpha), out=side.values)
         model.item_bias = np.zeros(data.n_items, dtype=np.float32)
         model.user_factors = np.zeros((data.n_users, c.n_factors), dtype=np.float32)
         start = start_items(rng, self.by_item.counts, c.n_factors)
@@ -237,7 +239,7 @@ class IalsStepper(Stepper):
         turn, spectrum = basis(gram(other), self.constants.n_factors)
         turn_rows(other, turn)
         turn_rows(factors, turn)
-        return improve(rows, self.constants.alpha, other, spectrum, ridge, factors, steps=self.model.config.steps)
+        return improve(rows, 1.0, other, spectrum, ridge, factors, steps=self.model.config.steps)
 
     def snapshot(self) -> State:
         """Copies of both tables."""
@@ -386,7 +388,7 @@ def improve(
     product of ``other``, and ``gram`` has its eigenvalues (k,). Or in blocks of ``width``: ``gram`` is the product.
     """
     losses = np.zeros(rows.n_rows)
-    weights = rows.values * np.float32(alpha)
+    weights = rows.values if alpha == 1.0 else rows.values * np.float32(alpha)
     indptr, indices, weights, other, gram, ridge = frozen(rows.indptr, rows.indices, weights, other, gram, ridge)
 
     def work(first: int, last: int) -> None:
