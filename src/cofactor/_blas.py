@@ -8,8 +8,6 @@ import threading
 from contextlib import ContextDecorator
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
-
 
 class _OneThread(ContextDecorator):
     """How many callers are inside, and what gives BLAS its threads back when the last of them leaves.
@@ -34,6 +32,8 @@ class _OneThread(ContextDecorator):
         with self.lock:
             with_scipy = "scipy.linalg" in sys.modules  # it brings a BLAS of its own
             if with_scipy != self.with_scipy:  # looking for libraries takes a millisecond
+                from threadpoolctl import ThreadpoolController  # a model opens sooner without it
+
                 self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
                 self.with_scipy = with_scipy
             self.process.enter([each for each in self.libraries if not _by_thread(each)])

@@ -121,14 +121,15 @@ def intervals(arrays: dict[str, Array], path: str | Path) -> dict[str, Array] | 
     return found
 
 
-@one_thread()
 def rotation(arrays: dict[str, Array], made: Any, path: str | Path) -> Array | None:
     """What turns the model's vectors onto those of an earlier model, or None."""
     if "rotation" not in arrays:
         return None
     k = made.factors("item").shape[1] if isinstance(made, HasFactors) else 0
     found = _take(arrays, "rotation", np.float32, (k, k), path)
-    if k == 0 or np.abs(found @ found.T - np.eye(k)).max() > 1e-3:
+    with one_thread():
+        is_one = k > 0 and np.abs(found @ found.T - np.eye(k)).max() <= 1e-3
+    if not is_one:
         raise BundleError(f"the array 'rotation' of {path} is not a rotation of the model's vectors")
     return found
 
