@@ -24,8 +24,10 @@ from cofactor.notebook import (
     _blocks,
     _callbacks,
     _collab,
+    _collab_loaders,
     _collections,
     _collectors,
+    _data_loader,
     _datasets,
     _environment,
     _events,
@@ -40,9 +42,13 @@ from cofactor.notebook import (
     _loaders,
     _loading,
     _losses,
+    _metric_functions,
     _metrics,
     _more,
     _optimizer,
+    _optimizer_rules,
+    _parameters,
+    _patches,
     _procs,
     _recorder,
     _schedules,
@@ -60,8 +66,10 @@ from cofactor.notebook._attributes import *
 from cofactor.notebook._blocks import *
 from cofactor.notebook._callbacks import *
 from cofactor.notebook._collab import *
+from cofactor.notebook._collab_loaders import *
 from cofactor.notebook._collections import *
 from cofactor.notebook._collectors import *
+from cofactor.notebook._data_loader import *
 from cofactor.notebook._datasets import *
 from cofactor.notebook._environment import *
 from cofactor.notebook._events import *
@@ -76,9 +84,12 @@ from cofactor.notebook._lists import *
 from cofactor.notebook._loaders import *
 from cofactor.notebook._loading import *
 from cofactor.notebook._losses import *
+from cofactor.notebook._metric_functions import *
 from cofactor.notebook._metrics import *
 from cofactor.notebook._more import *
 from cofactor.notebook._optimizer import *
+from cofactor.notebook._optimizer_rules import *
+from cofactor.notebook._parameters import *
 from cofactor.notebook._procs import *
 from cofactor.notebook._recorder import *
 from cofactor.notebook._schedules import *
@@ -92,7 +103,7 @@ from cofactor.notebook._trackers import *
 from cofactor.notebook._values import *
 from cofactor.notebook._weights import *
 
-_tensors.install()
+_patches.install()
 
 __all__: list[str] = []
 __all__ += _attributes.__all__
@@ -112,11 +123,15 @@ __all__ += _layers.__all__
 __all__ += _learner.__all__
 __all__ += _lists.__all__
 __all__ += _loaders.__all__
+__all__ += _data_loader.__all__
+__all__ += _collab_loaders.__all__
 __all__ += _loading.__all__
 __all__ += _losses.__all__
 __all__ += _metrics.__all__
+__all__ += _metric_functions.__all__
 __all__ += _more.__all__
 __all__ += _optimizer.__all__
+__all__ += _optimizer_rules.__all__
 __all__ += _recorder.__all__
 __all__ += _schedules.__all__
 __all__ += _splitters.__all__
@@ -125,6 +140,7 @@ __all__ += _frames.__all__
 __all__ += _procs.__all__
 __all__ += _tabular.__all__
 __all__ += _tensors.__all__
+__all__ += _parameters.__all__
 __all__ += _testing.__all__
 __all__ += _texts.__all__
 __all__ += _trackers.__all__

@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from cofactor.notebook._data_loader import TabDataLoader
 from cofactor.notebook._event_core import EventCore
 from cofactor.notebook._jobs import Core, Job, Run
 from cofactor.notebook._kernel_core import KernelCore, kernel_of
-from cofactor.notebook._loaders import TabDataLoader
 from cofactor.notebook._module_core import ModuleCore
 
 Array = NDArray[Any]

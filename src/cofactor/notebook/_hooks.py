@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from cofactor.notebook._lists import L
-from cofactor.notebook._tensors import apply, total_params
+from cofactor.notebook._parameters import total_params
+from cofactor.notebook._tensors import apply
 from cofactor.notebook._texts import PrettyString
 
 __all__ = [

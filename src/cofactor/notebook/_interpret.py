@@ -9,7 +9,7 @@ import torch
 
 from cofactor.notebook._frames import show
 from cofactor.notebook._keywords import takes, takes_its_own
-from cofactor.notebook._metrics import sklearn_function
+from cofactor.notebook._metric_functions import sklearn_function
 
 __all__ = [
     "ClassificationInterpretation",

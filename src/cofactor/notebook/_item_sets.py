@@ -12,10 +12,11 @@ import pandas as pd
 import torch
 
 from cofactor.errors import ConfigError
+from cofactor.notebook._data_loader import DataLoader
 from cofactor.notebook._frames import show as show_frame
 from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._lists import L, mask2idxs
-from cofactor.notebook._loaders import DataLoader, DataLoaders
+from cofactor.notebook._loaders import DataLoaders
 from cofactor.notebook._procs import InOrder
 from cofactor.notebook._tensors import default_device, to_np
 

@@ -21,8 +21,9 @@ from cofactor.models.torch.layers import (
     EmbeddingDotBias,
 )
 from cofactor.models.torch.optim import Adam as AdamRule
+from cofactor.notebook._data_loader import TabDataLoader
 from cofactor.notebook._jobs import Job
-from cofactor.notebook._loaders import DataLoaders, TabDataLoader
+from cofactor.notebook._loaders import DataLoaders
 from cofactor.notebook._losses_known import kernel_job
 from cofactor.notebook._optimizer import Adam
 from cofactor.notebook._tabular import TabularPandas

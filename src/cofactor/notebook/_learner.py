@@ -40,9 +40,10 @@ from cofactor.notebook._looking import Looks
 from cofactor.notebook._metrics import mk_metric
 from cofactor.notebook._optimizer import Adam, Optimizer
 from cofactor.notebook._optimizer import make as make_optimizer
+from cofactor.notebook._parameters import norm_bias_params, trainable_params
 from cofactor.notebook._recorder import Recorder
 from cofactor.notebook._tabular import TabularPandas
-from cofactor.notebook._tensors import a_seed, norm_bias_params, to_detach, trainable_params
+from cofactor.notebook._tensors import a_seed, to_detach
 from cofactor.notebook._values import noop
 from cofactor.train.schedules import Plan
 

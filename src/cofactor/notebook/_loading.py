@@ -11,10 +11,11 @@ import torch
 from cofactor.errors import BundleError
 from cofactor.models.torch.layers import EmbeddingDotBias
 from cofactor.notebook import _exported as exported
+from cofactor.notebook._data_loader import TabDataLoader
 from cofactor.notebook._keywords import takes
 from cofactor.notebook._learner import Learner
 from cofactor.notebook._lists import L
-from cofactor.notebook._loaders import TabDataLoader, TabularDataLoaders
+from cofactor.notebook._loaders import TabularDataLoaders
 from cofactor.notebook._weights import put_weights
 
 __all__ = [

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from cofactor.models.torch import stepper as torch_run
+from cofactor.notebook._data_loader import TabDataLoader
 from cofactor.notebook._jobs import Core, split_batch
-from cofactor.notebook._loaders import DataLoaders, TabDataLoader
+from cofactor.notebook._loaders import DataLoaders
 from cofactor.notebook._losses_known import outputs_of
 from cofactor.notebook._tabular import TabularPandas
 

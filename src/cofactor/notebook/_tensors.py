@@ -3,50 +3,38 @@ paths."""
 
 from __future__ import annotations
 
-import json
-import pathlib
 import random
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cofactor._validate import check_int
 from cofactor.errors import ConfigError
 from cofactor.models.torch.module import best_device, device_of
-from cofactor.models.torch.optim import NORMS, norm_and_bias
 from cofactor.notebook._environment import defaults
 from cofactor.notebook._lists import L
 
 __all__ = [
     "apply",
-    "apply_init",
-    "apply_leaf",
-    "cond_init",
     "default_device",
     "distrib_barrier",
     "find_bs",
     "find_device",
     "flatten_check",
-    "get_model",
     "get_random_states",
-    "init_default",
     "item_find",
     "logit",
     "nested_reorder",
     "no_random",
-    "norm_bias_params",
     "np_func",
     "num_distrib",
     "one_hot",
     "one_hot_decode",
-    "params",
     "rank_distrib",
-    "requires_grad",
     "set_num_threads",
     "set_random_states",
     "set_seed",
@@ -59,8 +47,6 @@ __all__ = [
     "to_float",
     "to_half",
     "to_np",
-    "total_params",
-    "trainable_params",
     "unsqueeze",
     "unsqueeze_",
 ]
@@ -238,36 +224,6 @@ def unsqueeze_(x: Tensor, dim: int = -1, n: int = 1) -> Tensor:
     return x
 
 
-def params(m: nn.Module) -> list[nn.Parameter]:
-    """All parameters."""
-    return list(m.parameters())
-
-
-def trainable_params(m: nn.Module) -> L:
-    """The parameters that learn."""
-    return L([p for p in m.parameters() if p.requires_grad])
-
-
-def total_params(m: nn.Module) -> tuple[int, bool]:
-    """How many numbers a module learns from, and whether they learn."""
-    count = sum(p.numel() for p in m.parameters())
-    first = next(m.parameters(), None)
-    return count, bool(first is not None and first.requires_grad)
-
-
-def requires_grad(m: nn.Module) -> bool:
-    """Whether its first parameter learns."""
-    first = next(m.parameters(), None)
-    return bool(first is not None and first.requires_grad)
-
-
-def norm_bias_params(m: nn.Module, with_bias: bool = True) -> L:
-    """The parameters of normalisation layers, and the biases of layers."""
-    if with_bias:
-        return L(norm_and_bias(m))
-    return L([p for part in m.modules() if isinstance(part, NORMS) for p in part.parameters()])
-
-
 def find_bs(b: Any) -> int:
     """The rows of a batch."""
     first = item_find(b)
@@ -286,11 +242,6 @@ def item_find(x: Any, idx: int = 0) -> Any:
     if isinstance(x, dict):
         return item_find(x[list(x)[idx]])
     return x if not isinstance(x, (list, tuple)) else None
-
-
-def get_model(model: Any) -> Any:
-    """The module inside a wrapper for several GPUs, or itself."""
-    return model.module if isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)) else model
 
 
 def flatten_check(inp: Tensor, targ: Tensor) -> tuple[Tensor, Tensor]:
@@ -330,34 +281,6 @@ def set_num_threads(nt: int) -> None:
     torch.set_num_threads(nt)
 
 
-def cond_init(m: nn.Module, func: Callable[[Tensor], Any]) -> None:
-    """Initialise a layer that is not for normalisation: weights by ``func``, bias 0."""
-    if not isinstance(m, NORMS):
-        init_default(m, func)
-
-
-def init_default(m: nn.Module, func: Callable[[Tensor], Any] = nn.init.kaiming_normal_) -> nn.Module:
-    """Weights by ``func``, bias 0."""
-    weight, bias = getattr(m, "weight", None), getattr(m, "bias", None)
-    if isinstance(weight, Tensor) and weight.dim() > 1:
-        func(weight)
-    if isinstance(bias, Tensor):
-        with torch.no_grad():
-            bias.zero_()
-    return m
-
-
-def apply_leaf(m: nn.Module, f: Callable[[nn.Module], Any]) -> None:
-    """``f`` of a module and all its parts."""
-    for part in m.modules():
-        f(part)
-
-
-def apply_init(m: nn.Module, func: Callable[[Tensor], Any] = nn.init.kaiming_normal_) -> None:
-    """Initialise all layers but those for normalisation."""
-    apply_leaf(m, lambda part: cond_init(part, func))
-
-
 def np_func(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function of arrays as one of tensors."""
     return lambda *args, **kwargs: torch.as_tensor(f(*[to_np(o) for o in args], **kwargs))
@@ -375,55 +298,4 @@ def subplots(
     return fig, np.array([axes]) if nrows * ncols == 1 else axes
 
 
-def _pca(x: Tensor, k: int = 2) -> Tensor:
-    """The first ``k`` principal components of the rows (n, d): (n, k)."""
-    centred = x - torch.mean(x, 0)
-    found: Tensor = centred @ torch.linalg.svd(centred.t(), full_matrices=False)[0][:, :k]
-    return found
-
-
 # ---- paths
-
-
-def _ls(self: pathlib.Path, n_max: int | None = None, file_type: Any = None, file_exts: Any = None) -> L:
-    """What the folder holds."""
-    exts = set(L(file_exts))
-    found = sorted(self.iterdir()) if self.is_dir() else []
-    return L([p for p in found if not exts or p.suffix in exts][:n_max])
-
-
-def _readlines(self: pathlib.Path, hint: int = -1, encoding: str = "utf8") -> list[str]:
-    with self.open(encoding=encoding) as file:
-        return file.readlines(hint)
-
-
-def _read_json(self: pathlib.Path, encoding: str | None = None, errors: str | None = None) -> Any:
-    return json.loads(self.read_text(encoding=encoding, errors=errors))
-
-
-def _mk_write(
-    self: pathlib.Path, data: str, encoding: str | None = None, errors: str | None = None, mode: int = 511
-) -> None:
-    self.parent.mkdir(exist_ok=True, parents=True, mode=mode)
-    self.write_text(data, encoding=encoding, errors=errors)
-
-
-def _delete(self: pathlib.Path) -> None:
-    if self.is_dir():
-        shutil.rmtree(self)
-    elif self.exists():
-        self.unlink()
-
-
-def install() -> None:
-    """Give tensors and paths the methods that they have in notebooks of the library."""
-    for name, function in (("pca", _pca),):
-        if not hasattr(Tensor, name):
-            setattr(Tensor, name, function)
-    for name, method in (("ls", _ls), ("readlines", _readlines), ("read_json", _read_json), ("mk_write", _mk_write)):
-        if not hasattr(pathlib.Path, name):
-            setattr(pathlib.Path, name, method)
-    if not hasattr(pathlib.Path, "delete"):
-        pathlib.Path.delete = _delete  # type: ignore[attr-defined]
-    if not hasattr(pathlib.Path, "BASE_PATH"):
-        pathlib.Path.BASE_PATH = None  # type: ignore[attr-defined]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from cofactor.errors import BundleError
 from cofactor.models.torch.stepper import load_module_state
+from cofactor.notebook._data_loader import checked_device
 from cofactor.notebook._keywords import takes
-from cofactor.notebook._loaders import checked_device
 from cofactor.train.checkpoint import load_checkpoint
 
 __all__ = [

@@ -28,6 +28,8 @@ from cofactor.models.torch.stepper import SMALL_WORK, work
 from cofactor.models.torch.trace import Program, program_of
 
 Array = NDArray[Any]
+MOST = 1 << 28
+"""Floats of padded tables: beyond this the kernel would ask for several gigabytes."""
 LossOf = Callable[[tuple[float, float] | None], tuple[str, tuple[float, float] | None] | None]
 
 
@@ -95,6 +97,8 @@ class FusedModule:
             return False
         pairs = [[run.decays[self.place[n or ""]] for n in o.names[:2]] for o in program.ops if o.kind == kernel.NORM]
         if any(shift != scale for shift, scale in pairs):
+            return False
+        if sum(len(parameters[n]) * _padded(width) for n, _, width in program.tables) > MOST:
             return False
         return all(int(self.codes[c].max(initial=0)) < len(parameters[n]) for n, c, _ in program.tables)
 

@@ -1,0 +1,64 @@
+"""Methods that notebooks find on PyTorch's tensors and on paths."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cofactor.notebook._lists import L
+
+
+def _pca(x: Tensor, k: int = 2) -> Tensor:
+    """The first ``k`` principal components of the rows (n, d): (n, k)."""
+    centred = x - torch.mean(x, 0)
+    found: Tensor = centred @ torch.linalg.svd(centred.t(), full_matrices=False)[0][:, :k]
+    return found
+
+
+def _ls(self: pathlib.Path, n_max: int | None = None, file_type: Any = None, file_exts: Any = None) -> L:
+    """What the folder holds."""
+    exts = set(L(file_exts))
+    found = sorted(self.iterdir()) if self.is_dir() else []
+    return L([p for p in found if not exts or p.suffix in exts][:n_max])
+
+
+def _readlines(self: pathlib.Path, hint: int = -1, encoding: str = "utf8") -> list[str]:
+    with self.open(encoding=encoding) as file:
+        return file.readlines(hint)
+
+
+def _read_json(self: pathlib.Path, encoding: str | None = None, errors: str | None = None) -> Any:
+    return json.loads(self.read_text(encoding=encoding, errors=errors))
+
+
+def _mk_write(
+    self: pathlib.Path, data: str, encoding: str | None = None, errors: str | None = None, mode: int = 511
+) -> None:
+    self.parent.mkdir(exist_ok=True, parents=True, mode=mode)
+    self.write_text(data, encoding=encoding, errors=errors)
+
+
+def _delete(self: pathlib.Path) -> None:
+    if self.is_dir():
+        shutil.rmtree(self)
+    elif self.exists():
+        self.unlink()
+
+
+def install() -> None:
+    """Give tensors and paths the methods that they have in notebooks of the library."""
+    for name, function in (("pca", _pca),):
+        if not hasattr(Tensor, name):
+            setattr(Tensor, name, function)
+    for name, method in (("ls", _ls), ("readlines", _readlines), ("read_json", _read_json), ("mk_write", _mk_write)):
+        if not hasattr(pathlib.Path, name):
+            setattr(pathlib.Path, name, method)
+    if not hasattr(pathlib.Path, "delete"):
+        pathlib.Path.delete = _delete  # type: ignore[attr-defined]
+    if not hasattr(pathlib.Path, "BASE_PATH"):
+        pathlib.Path.BASE_PATH = None  # type: ignore[attr-defined]
