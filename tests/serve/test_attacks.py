@@ -17,7 +17,7 @@ import cofactor as cf
 from cofactor.errors import BundleError, ConfigError
 from cofactor.serve import Settings
 from cofactor.serve.live import Live
-from cofactor.serve.store import Event
+from cofactor.serve.rows import Event
 from serve_tools import NEW, client, ok, refused, saved, waited
 
 
@@ -178,7 +178,7 @@ import os, sys
 from pathlib import Path
 from cofactor.serve import Settings
 from cofactor.serve.live import Live
-from cofactor.serve.store import Event
+from cofactor.serve.rows import Event
 live = Live(Settings(Path(sys.argv[1]), watch=False))
 live.open()
 live.tell([Event(5, 100 + k % 25, 1.0 + k % 5, 1_700_000_000 + k) for k in range(200)])

@@ -10,7 +10,8 @@ import pytest
 from cofactor.serve import Settings, clock
 from cofactor.serve.clock import DAY, FASTEST, NOTE, SLOWEST, Clock, Moment
 from cofactor.serve.live import Live
-from cofactor.serve.store import Event, Store
+from cofactor.serve.rows import Event
+from cofactor.serve.store import Store
 from serve_tools import saved, waited
 
 YEAR = 365 * DAY

@@ -21,7 +21,8 @@ from cofactor.errors import BundleError, ConfigError
 from cofactor.serve import Settings
 from cofactor.serve.live import Busy, Live
 from cofactor.serve.refit import grown
-from cofactor.serve.store import Event, Store, StoreError
+from cofactor.serve.rows import Event
+from cofactor.serve.store import Store, StoreError
 from serve_tools import NEW, client, ok, ratings, refused, saved, waited
 
 
@@ -338,7 +339,7 @@ import sys
 from pathlib import Path
 from cofactor.serve import Settings
 from cofactor.serve.live import Live
-from cofactor.serve.store import Event
+from cofactor.serve.rows import Event
 live = Live(Settings(Path(sys.argv[1]), watch=False))
 live.open()
 for k in range(10_000):

@@ -20,7 +20,8 @@ import pytest
 from cofactor.serve import Settings
 from cofactor.serve.catalogue import LIST_BYTES, LIST_OVERHEAD, Lists
 from cofactor.serve.live import Live
-from cofactor.serve.store import Event, Store, StoreError
+from cofactor.serve.rows import Event
+from cofactor.serve.store import Store, StoreError
 from serve_tools import client, ok, refused, saved, serving, waited
 
 HEAD = b"Host: localhost\r\nConnection: close\r\n"

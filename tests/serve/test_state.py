@@ -13,7 +13,7 @@ import pytest
 from cofactor.errors import ConfigError
 from cofactor.serve import Settings, create_app, state
 from cofactor.serve.live import Live
-from cofactor.serve.store import Event
+from cofactor.serve.rows import Event
 from serve_tools import TOKEN, client, ok, refused, saved, waited
 
 

@@ -23,7 +23,8 @@ import sqlalchemy as sa
 from cofactor.errors import ConfigError
 from cofactor.serve import Settings, experiment, state, tables
 from cofactor.serve.live import Live
-from cofactor.serve.store import Event, Store
+from cofactor.serve.rows import Event
+from cofactor.serve.store import Store
 from serve_tools import saved, waited
 
 PG = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
@@ -111,7 +112,7 @@ def test_ids_keep_their_types_and_order(where):
 
 def test_a_user_is_forgotten_in_all_parts_of_the_events(where, monkeypatch):
     """Users are indexed within parts of the events; a part may be gone, and a statement looks at some of them."""
-    monkeypatch.setattr("cofactor.serve.store._PARTS", 1)
+    monkeypatch.setattr("cofactor.serve.rows._PARTS", 1)
     store, n = Store(where), 2 * tables.PART + 100
     theirs = {1, tables.PART - 1, tables.PART, tables.PART + 1, n}
     store.append([Event(7 if k in theirs else f"{k % 90}", k, 1.0, k) for k in range(1, n + 1)])

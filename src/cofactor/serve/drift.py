@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.recommender import Recommender
-from cofactor.serve.store import Event
+from cofactor.serve.rows import Event
 
 Array = NDArray[Any]
 LATEST = 2000

@@ -17,7 +17,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cofactor.errors import UnknownIdError
 from cofactor.serve import tables as t
-from cofactor.serve.store import Store, _add
+from cofactor.serve.rows import add
+from cofactor.serve.store import Store
 
 NOTE = "experiment"
 Mode = Literal["ab", "shadow"]
@@ -83,7 +84,7 @@ def _show(store: Store, db: sa.Connection, shown: Shown, day: int, known: Callab
         return 0
     if not db.execute(sa.select(t.versions.c.version).where(t.versions.c.version == shown.version)).first():
         raise UnknownIdError(f"there is no version {shown.version}")
-    number, items = _add(db, "lists", 1), [t.written(item) for item in shown.items]
+    number, items = add(db, "lists", 1), [t.written(item) for item in shown.items]
     row = {"request": key, "number": number, "version": shown.version, "day": day, "items": json.dumps(items)}
     db.execute(t.lists.insert().values(t.with_digest(**row, liked="{}")))
     insert = sqlite.insert if db.dialect.name == "sqlite" else postgresql.insert

@@ -24,8 +24,8 @@ from cofactor.serve.experiment import Experiment, Outcome, Reaction, Shown, diff
 from cofactor.serve.experiment import outcomes as lists_by_version
 from cofactor.serve.live import Live
 from cofactor.serve.middleware import Refused
+from cofactor.serve.rows import Event
 from cofactor.serve.served import Served
-from cofactor.serve.store import Event
 from cofactor.serve.tokens import ADMIN
 
 SHOWN_RATINGS = 500

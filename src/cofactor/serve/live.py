@@ -13,14 +13,14 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST
-from cofactor.errors import BundleError, CofactorError, ConfigError, UnknownIdError
+from cofactor.errors import BundleError, CofactorError, ConfigError
 from cofactor.recommender import load
 from cofactor.serve import drift as drifting
 from cofactor.serve import versions
@@ -29,10 +29,12 @@ from cofactor.serve.drift import Drift
 from cofactor.serve.experiment import NOTE, Experiment, Mode
 from cofactor.serve.experiment import read as read_experiment
 from cofactor.serve.kept import Kept
+from cofactor.serve.present import Present
 from cofactor.serve.refit import grown
-from cofactor.serve.served import Second, Served, unwritten, updated, woken
+from cofactor.serve.rows import Event
+from cofactor.serve.served import Second, unwritten, woken
 from cofactor.serve.settings import Settings
-from cofactor.serve.store import Event, Store, StoreError, Version
+from cofactor.serve.store import StoreError, Version
 from cofactor.serve.trial import Trial, on_latest, refit_on_latest, refused
 
 log = logging.getLogger("cofactor.serve")
@@ -46,10 +48,6 @@ _LOOKS = 5
 """Of so many of these looks one is for experiments."""
 _CLOCK_EVERY = 600.0
 """Seconds between two notes of what time it is, and looks for newer ratings that are too old."""
-_PART = 500
-"""Events that are folded in under one hold of the lock."""
-
-
 _Stamp = tuple[int, int, int]
 """What tells one bundle on disk from the next: inode, time, size of its manifest."""
 
@@ -66,74 +64,19 @@ class NotBetter(ConfigError):
     """A model was tried on the latest events, and does not go live."""
 
 
-class Live:
+class Live(Present):
     """One for each process. ``open`` it, and ``close`` it at the end."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.kept: Kept | None = None
-        self.clock: StateClock | None = None
-        self.last_error: str | None = None
+        super().__init__(settings)
         self.last_trial: str | None = None
         self._busy: str | None = None
-        self._lock = threading.RLock()
         self._changing = threading.Lock()
         self._opening = threading.Lock()
         self._looks = 0
-        self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._now: Served | None = None
-        self._second: Second | None = None
         self._drift: tuple[tuple[int, int], Drift] | None = None
-        self._beside: Served | None = None
-        self._waking = threading.Lock()
         self._seen: _Stamp | None = None
-
-    @property
-    def store(self) -> Store | None:
-        """Where newer ratings are kept; None where the server writes nothing."""
-        return None if self.kept is None else self.kept.store
-
-    @property
-    def now(self) -> Served:
-        """What answers requests."""
-        if self._now is None:
-            raise ConfigError("no model is loaded yet")
-        return self._now
-
-    def at(self, version: int | None) -> Served:
-        """The model of a version, with all newer ratings: what is live, or one that is kept, loaded when first asked
-        for. One of these is held at a time. UnknownIdError where there is none of this number."""
-        if version is None or version == self.now.version:
-            return self.now
-        if self.kept is None:
-            raise UnknownIdError(f"there is no version {version}")
-        wanted, erasures = self.kept.version(version), self.kept.store.position()["erasures"]
-        with self._waking:
-            held = self._beside
-            key = (wanted.version, wanted.contents, erasures)
-            if held is None or (held.version, held.contents, held.erasures) != key:
-                self._beside = None  # let go of one before the next is read
-                held = woken(wanted, self.kept.place(wanted), erasures, self.settings.max_cache, warm=False)
-            self._beside = held = self._caught_up(held)
-            return held
-
-    @property
-    def ready(self) -> bool:
-        """Whether there is a model."""
-        return self._now is not None
-
-    @property
-    def second(self) -> Second | None:
-        """The version that is tried beside the live one, where there is an experiment."""
-        return self._second
-
-    def serving(self, user: Any) -> Served:
-        """What answers a user: the live version, or in an A/B experiment the one that is tried."""
-        second = self._second
-        if second is None or second.experiment.mode != "ab" or user is None or not second.experiment.takes(user):
-            return self.now
-        return second.served
 
     @property
     def busy(self) -> str | None:
@@ -225,37 +168,7 @@ class Live:
             with self._lock:
                 self.kept.close()
 
-    # ---- newer ratings
-
-    def tell(
-        self, events: Sequence[Event], key: str | None = None, body: str = "", new: Sequence[Any] = ()
-    ) -> dict[str, Any]:
-        """Take these in, all or none; when this returns they are on disk, and in every later answer.
-
-        What is answered, which for a ``key`` that was there before is what was said then (KeyReused where ``body``, the
-        request in words, was another). ``new``: items among them that the model does not know.
-        """
-        store = self._writable()
-        if key is not None and (before := store.answered(key, body)) is not None:
-            return _object(before)
-        now = self.now
-        rec = updated(now.rec, events)
-        said = {"accepted": len(events), "version": now.version, "new_items": list(new)}
-        appended = store.append(events, key, body, lambda total: said | {"events": total})
-        if appended.first:
-            with self._lock:
-                if self._now is now and now.through == appended.first - 1:
-                    self._now = replace(now, rec=rec, through=appended.last)
-            self._catch_up(appended.last)
-        return _object(appended.answer)
-
-    def forget(self, user: Any) -> int:
-        """Delete the newer ratings of a user; how many there were."""
-        store = self._writable()
-        deleted = store.forget(user)
-        if deleted:
-            self._rebuild()
-        return deleted
+    # ---- erasure
 
     def erase(self, user: Any, *, refit: bool = False) -> dict[str, Any]:
         """Remove a person from the newer ratings and from every version that is kept; what is left of them, in words.
@@ -302,50 +215,6 @@ class Live:
             return user in load(bundle).data.user_ids
         except BundleError:
             return False
-
-    def _catch_up(self, last: int) -> None:
-        """Take in the events of others up to number ``last``, some at a time."""
-        store = self._writable()
-        while not self._stop.is_set():
-            with self._lock:
-                now, second = self.now, self._second
-                behind = now.through < last
-                if behind:
-                    events, through = store.events(now.through, _PART)
-                    self._now = now.told(events, through) if through > now.through else now
-                elif second is not None and second.served.through < last:
-                    events, through = store.events(second.served.through, _PART)
-                    if through == second.served.through:
-                        return
-                    self._second = second._replace(served=second.served.told(events, through))
-                else:
-                    return
-                if behind and through == now.through:
-                    return
-
-    def _rebuild(self) -> None:
-        """Take all newer ratings in again: some were deleted."""
-        store = self._writable()
-        while True:
-            now, second, erasures = self.now, self._second, store.position()["erasures"]
-            behind = now.erasures != erasures
-            if behind:
-                old = now
-            elif second is not None and second.served.erasures != erasures:
-                old = second.served
-            else:
-                return
-            version = self._keeping().version(old.version)
-            fresh = self._caught_up(replace(old, rec=old.base, through=version.through, erasures=erasures))
-            with self._lock:
-                if behind and self.now.activation == now.activation and self.now.erasures == now.erasures:
-                    self._now = self._caught_up(fresh)  # with what came meanwhile, which is little
-                elif not behind and second is not None and self._second is second:
-                    self._second = second._replace(served=self._caught_up(fresh))
-
-    def _caught_up(self, served: Served) -> Served:
-        """The same with the events that it lacks."""
-        return served.caught_up(self._writable(), lambda: not self._stop.is_set())
 
     # ---- other models
 
@@ -597,26 +466,6 @@ class Live:
             elif there["events"] > second.served.through:
                 self._catch_up(there["events"])
 
-    # ---- inside
-
-    def writable(self) -> Store:
-        """The store; ConfigError where there is none."""
-        return self._writable()
-
-    def time(self) -> int:
-        """Seconds since 1970 by the clock of the state; ConfigError where there is none."""
-        self._keeping()
-        assert self.clock is not None
-        return self.clock.now()
-
-    def _writable(self) -> Store:
-        return self._keeping().store
-
-    def _keeping(self) -> Kept:
-        if self.kept is None:
-            raise ConfigError("this server is read-only")
-        return self.kept
-
     @contextlib.contextmanager
     def _change(self, what: str) -> Iterator[None]:
         if not self._changing.acquire(blocking=False):
@@ -638,14 +487,6 @@ class Live:
         thread = threading.Thread(target=work, daemon=True)
         self._threads.append(thread)
         thread.start()
-
-    def _note(self, error: str) -> None:
-        self.last_error = error
-        log.error("%s", error)
-
-    def _note_once(self, error: str) -> None:
-        if error != self.last_error:
-            self._note(error)
 
     def _watch(self) -> None:
         """Where the bundle is replaced by another, serve that."""
@@ -685,11 +526,6 @@ class Live:
                 self._note_once(f"newer ratings that are too old cannot be deleted: {exc}")
             if self._stop.wait(_CLOCK_EVERY):
                 return
-
-
-def _object(text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text)
-    return found
 
 
 def _stamp(bundle: Path) -> _Stamp | None:

@@ -9,7 +9,7 @@ import polars as pl
 from cofactor.data.interactions import Interactions
 from cofactor.data.read import read
 from cofactor.recommender import Recommender
-from cofactor.serve.store import Event
+from cofactor.serve.rows import Event
 
 
 def grown(rec: Recommender, missed: Sequence[Event]) -> Interactions:

@@ -17,7 +17,8 @@ from cofactor.recommender import Recommender, load
 from cofactor.report.maps import item_map
 from cofactor.serve.catalogue import Catalogue
 from cofactor.serve.experiment import Experiment
-from cofactor.serve.store import Event, Store, Version
+from cofactor.serve.rows import Event
+from cofactor.serve.store import Store, Version
 
 _PART = 20_000
 """Events that are read from the store at once."""

@@ -22,8 +22,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cofactor._locks import try_lock
 from cofactor._paths import open_plain
-from cofactor.errors import CofactorError, ConfigError, MissingExtraError
+from cofactor.errors import CofactorError, ConfigError
 from cofactor.serve import tables as t
+from cofactor.serve.databases import create, postgresql_engine, sqlite_engine
+from cofactor.serve.rows import (
+    COUNTER,
+    COUNTERS,
+    SELECT_EVENTS,
+    Event,
+    add,
+    insert_events,
+    of_user,
+    put,
+    read_event,
+)
 from cofactor.serve.state_folder import REFIT_LOCK, StateError, StateFolder
 
 log = logging.getLogger("cofactor.serve")
@@ -35,15 +47,6 @@ _TURN_EVERY = 0.5
 """Seconds between two attempts at that."""
 _CHECKED_WHOLE = 256 << 20
 """SQLite files up to so many bytes are checked with their indexes when they are opened (some seconds)."""
-
-
-class Event(NamedTuple):
-    """One newer rating; ``time`` in seconds since 1970."""
-
-    user: Any
-    item: Any
-    rating: float
-    time: int
 
 
 class Version(NamedTuple):
@@ -93,10 +96,10 @@ class Store:
         if isinstance(where, Path):
             self.folder = StateFolder(where)
             exists = self.folder.open(lock=lock)
-            self._engine = _sqlite(self.folder.store)
+            self._engine = sqlite_engine(self.folder.store)
         else:
             exists = True
-            self._engine = _postgresql(where)
+            self._engine = postgresql_engine(where)
         self._locked = lock
         self._opened = False
         try:
@@ -112,7 +115,7 @@ class Store:
     def _open(self, exists: bool) -> None:
         try:
             if self.folder is not None and not exists:
-                _create(self.folder)
+                create(self.folder)
             with self._write(number=None) as db:
                 begin = self._format(db)
                 if self.folder is not None and not begin:
@@ -255,7 +258,7 @@ class Store:
     def position(self) -> dict[str, int]:
         """All counters: how far the store is."""
         with self._read() as db:
-            return {row.name: row.value for row in db.execute(_COUNTERS)}
+            return {row.name: row.value for row in db.execute(COUNTERS)}
 
     def _advance(self, **head: int) -> None:
         if self.folder is not None and self.folder.facts:
@@ -281,10 +284,10 @@ class Store:
                     if before.body != self._hashed(body):
                         raise KeyReused("this key came before with another request; give each request its own key")
                     return Appended(0, 0, str(self._whole(before).answer))
-            first, last, there = _insert_events(db, events)
+            first, last, there = insert_events(db, events)
             said = json.dumps({} if answer is None else answer(there))
             if key is not None:
-                request = _add(db, "requests", 1)
+                request = add(db, "requests", 1)
                 row = t.with_digest(key=key, body=self._hashed(body), answer=said, request=request)
                 db.execute(t.answered.insert().values(row))
                 if request % 1000 == 0:
@@ -309,13 +312,13 @@ class Store:
     def events(self, after: int = 0, most: int | None = None) -> tuple[list[Event], int]:
         """(the events after number ``after`` as they came, the number of the last); ``most``: of the next so many."""
         with self._read() as db:
-            last = int(db.execute(_COUNTER, {"counter": "events"}).scalar_one())
+            last = int(db.execute(COUNTER, {"counter": "events"}).scalar_one())
             if most is not None:
                 last = min(last, after + most)
             if last <= after:
                 return [], max(last, after)
-            rows = db.execute(_SELECT_EVENTS, {"after": after, "last": last}).all()
-        return [_event(row) for row in rows], last
+            rows = db.execute(SELECT_EVENTS, {"after": after, "last": last}).all()
+        return [read_event(row) for row in rows], last
 
     def count(self) -> int:
         """How many events there are."""
@@ -331,7 +334,7 @@ class Store:
 
     def forget(self, user: Any) -> int:
         """Delete the events of a user, so that nothing of them stays in the file; how many there were."""
-        return self._delete(lambda db: _of_user(db, t.written(user)))
+        return self._delete(lambda db: of_user(db, t.written(user)))
 
     def expire(self, before: int, through: int | None = None) -> int:
         """Delete the events that happened before a time; how many there were. ``through``: of those up to a number."""
@@ -347,8 +350,8 @@ class Store:
         def delete() -> int:
             with self._write() as db:
                 found = sum(int(db.execute(t.events.delete().where(one)).rowcount) for one in which(db))
-                _add(db, "deleted", found)
-                _add(db, "erasures", 1)
+                add(db, "deleted", found)
+                add(db, "erasures", 1)
                 return found
 
         try:
@@ -404,7 +407,7 @@ class Store:
             if value is None:
                 db.execute(t.meta.delete().where(t.meta.c.name == name))
             else:
-                _put(db, name, value)
+                put(db, name, value)
 
     def live(self) -> Version | None:
         """The version that is live: the one that was activated last."""
@@ -413,22 +416,22 @@ class Store:
     def new_number(self) -> int:
         """The number of a version to come."""
         with self._write() as db:
-            return _add(db, "versions", 1)
+            return add(db, "versions", 1)
 
     def activate(self, version: Version, *, bundle: str | None = None, erasures: int | None = None) -> int | None:
         """From now on this one is live, also after a restart; the number of the activation. ``bundle``: the digest of
         the manifest of the bundle that is served by default. None, and nothing is done, where ``erasures`` is not how
         often events were deleted."""
         with self._write() as db:
-            now = int(db.execute(_COUNTER, {"counter": "erasures"}).scalar_one())
+            now = int(db.execute(COUNTER, {"counter": "erasures"}).scalar_one())
             if erasures is not None and now != erasures:
                 return None
-            number = _add(db, "activations", 1)
+            number = add(db, "activations", 1)
             version = version._replace(activation=number, activated=time.time())
             db.execute(t.versions.delete().where(t.versions.c.version == version.version))
             db.execute(t.versions.insert().values(t.with_digest(**version._asdict())))
             if bundle is not None:
-                _put(db, "bundle", bundle)
+                put(db, "bundle", bundle)
         self._advance(activations=number)
         return number
 
@@ -503,158 +506,11 @@ class Store:
             db.execute(t.pieces.delete().where(t.pieces.c.contents.not_in(kept)))
 
 
-_COUNTERS = sa.select(t.counters.c.name, t.counters.c.value)
-_COUNTER = sa.select(t.counters.c.value).where(t.counters.c.name == sa.bindparam("counter"))
-_SET = (
-    t.counters.update()
-    .where(t.counters.c.name == sa.bindparam("counter"))
-    .values(value=sa.bindparam("next"), digest=sa.bindparam("sum"))
-)
-_NAMES = ", ".join(column.name for column in t.events.columns)
-_PLAIN = {
-    dialect: (
-        f"SELECT value FROM {t.counters.name} WHERE name IN ('events', 'deleted') ORDER BY name",
-        f"UPDATE {t.counters.name} SET value = {mark}, digest = {mark} WHERE name = 'events'",
-        f"INSERT INTO {t.events.name} ({_NAMES}) VALUES ({', '.join([mark] * len(t.events.columns))})",
-    )
-    for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
-}
-"""What each event needs, in words: SQLAlchemy takes longer for a statement than SQLite does."""
-_PARTS = 1000
-"""Parts of the events that are looked at in one statement."""
-_SELECT_EVENTS = (
-    sa.select(t.events)
-    .where(t.events.c.id > sa.bindparam("after"), t.events.c.id <= sa.bindparam("last"))
-    .order_by(t.events.c.id)
-)
-
-
-def _add(db: sa.Connection, counter: str, by: int) -> int:
-    """Count on (the caller has the turn); the new value."""
-    value = int(db.execute(_COUNTER, {"counter": counter}).scalar_one()) + by
-    db.execute(_SET, {"counter": counter, "next": value, "sum": t.with_digest(name=counter, value=value)["digest"]})
-    return value
-
-
-def _insert_events(db: sa.Connection, events: Sequence[Event]) -> tuple[int, int, int]:
-    """Keep events (the caller has the turn); the numbers of the first and the last, and how many there are then."""
-    look, count, insert = _PLAIN[db.dialect.name]
-    cursor = db.connection.cursor()
-    try:
-        cursor.execute(look)
-        (deleted,), (before,) = cursor.fetchall()
-        last = before + len(events)
-        cursor.execute(count, (last, t.with_digest(name="events", value=last)["digest"]))
-        if events:
-            cursor.executemany(insert, [_row(n, e) for n, e in enumerate(events, before + 1)])
-    finally:
-        cursor.close()
-    return before + 1, last, last - deleted
-
-
-def _of_user(db: sa.Connection, user: str) -> Iterator[Any]:
-    """Conditions that the events of a user meet, for all of them together: each looks at some parts of the events."""
-    least, most = db.execute(sa.select(sa.func.min(t.events.c.id), sa.func.max(t.events.c.id))).one()
-    if least is not None:
-        for begin in range(least // t.PART, most // t.PART + 1, _PARTS):
-            parts = range(begin, min(begin + _PARTS, most // t.PART + 1))
-            yield sa.and_(t.part.in_(parts), t.events.c.user_id == user)
-
-
-def _put(db: sa.Connection, name: str, value: str) -> None:
-    db.execute(t.meta.delete().where(t.meta.c.name == name))
-    db.execute(t.meta.insert().values(t.with_digest(name=name, value=value)))
-
-
 def _head(position: dict[str, int]) -> dict[str, int]:
     return {"events": position["events"], "activations": position["activations"]}
-
-
-def _row(number: int, event: Event) -> tuple[Any, ...]:
-    """In the order of the columns."""
-    user, item, rating, time = event
-    user, item, rating, time = t.written(user), t.written(item), float(rating), int(time)
-    return number, user, item, rating, time, t.row_digest(number, item, rating, time, user)  # by the columns' names
-
-
-def _event(row: Any) -> Event:
-    number, user, item, rating, time, digest = row
-    if digest != t.row_digest(number, item, rating, time, user):  # by the names of the columns
-        raise StateError(f"newer rating {number} was changed outside of the server; look with `cofactor state check`")
-    return Event(json.loads(user), json.loads(item), rating, time)
 
 
 def _said(exc: Exception) -> str:
     """What the database said, in one line and without values or addresses."""
     cause = getattr(exc, "orig", None)
     return str(cause or exc).strip().splitlines()[0][:300] if str(cause or exc).strip() else type(exc).__name__
-
-
-# ---- engines
-
-
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON")
-
-
-def _sqlite(path: Path) -> sa.Engine:
-    address = sa.URL.create("sqlite", database=str(path))
-    engine = sa.create_engine(address, connect_args={"timeout": 10.0}, pool_size=8, max_overflow=8)
-
-    @sa.event.listens_for(engine, "connect")
-    def _connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # BEGIN is ours, see below
-        for pragma in _PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _began(db: sa.Connection) -> None:
-        options = db.get_execution_options()
-        if not options.get("plain"):
-            db.exec_driver_sql("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-_PATIENT = {
-    "connect_timeout": 10, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}  # fmt: skip
-"""A database host that is gone, and says nothing, is given up after so many seconds (the last: milliseconds)."""
-
-
-def _postgresql(address: str) -> sa.Engine:
-    try:
-        import psycopg
-    except ModuleNotFoundError:
-        raise MissingExtraError("psycopg", "postgres", "a state in PostgreSQL") from None
-    options = "-c statement_timeout=30000 -c lock_timeout=10000 -c synchronous_commit=on"
-    try:
-        given = psycopg.conninfo.conninfo_to_dict(address)
-    except psycopg.Error:  # what it says may name the password
-        raise ConfigError("the database's address cannot be read; write postgresql://user@host:5432/name") from None
-    usual: dict[str, Any] = {name: value for name, value in _PATIENT.items() if name not in given}
-
-    def connect() -> Any:
-        return psycopg.connect(address, options=options, application_name="cofactor", **usual)
-
-    return sa.create_engine("postgresql+psycopg://", creator=connect, pool_size=8, max_overflow=8, pool_pre_ping=True)
-
-
-def _create(folder: StateFolder) -> None:
-    """An empty SQLite file of ours under its name, only when it is whole."""
-    scratch = folder.path / f"{folder.store.name}.{secrets.token_hex(4)}.tmp"
-    os.close(open_plain(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL))
-    engine = _sqlite(scratch)
-    try:
-        with engine.connect() as db, db.begin():
-            facts = {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)}
-            t.migrate(db, 0, facts)
-        with engine.connect().execution_options(plain=True) as db:
-            db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        engine.dispose()
-        os.replace(scratch, folder.store)
-    finally:
-        engine.dispose()
-        for left in (scratch, Path(f"{scratch}-wal"), Path(f"{scratch}-shm")):
-            with contextlib.suppress(OSError):
-                left.unlink()

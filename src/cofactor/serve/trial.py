@@ -18,9 +18,9 @@ from cofactor.evaluation.metrics import ndcg
 from cofactor.recommend.profiles import known_user
 from cofactor.recommender import Recommender
 from cofactor.serve.refit import grown
+from cofactor.serve.rows import Event
 from cofactor.serve.served import updated
 from cofactor.serve.settings import Require
-from cofactor.serve.store import Event
 
 Array = NDArray[Any]
 LATEST = 5000

@@ -1,0 +1,198 @@
+"""What answers now: a model with all newer ratings, one that is tried beside it, one that is asked for by number.
+
+A reader takes ``now`` once and works with that: it never changes. A writer makes another one and puts it there in one
+assignment, after the store has it on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from cofactor.errors import ConfigError, UnknownIdError
+from cofactor.serve.clock import StateClock
+from cofactor.serve.kept import Kept
+from cofactor.serve.rows import Event
+from cofactor.serve.served import Second, Served, updated, woken
+from cofactor.serve.settings import Settings
+from cofactor.serve.store import Store
+
+log = logging.getLogger("cofactor.serve")
+_PART = 500
+"""Events that are folded in under one hold of the lock."""
+
+
+class Present:
+    """What a process of a server answers with. :class:`cofactor.serve.live.Live` begins and ends it, and puts other
+    models in its place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.kept: Kept | None = None
+        self.clock: StateClock | None = None
+        self.last_error: str | None = None
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._now: Served | None = None
+        self._second: Second | None = None
+        self._beside: Served | None = None
+        self._waking = threading.Lock()
+
+    @property
+    def store(self) -> Store | None:
+        """Where newer ratings are kept; None where the server writes nothing."""
+        return None if self.kept is None else self.kept.store
+
+    @property
+    def now(self) -> Served:
+        """What answers requests."""
+        if self._now is None:
+            raise ConfigError("no model is loaded yet")
+        return self._now
+
+    def at(self, version: int | None) -> Served:
+        """The model of a version, with all newer ratings: what is live, or one that is kept, loaded when first asked
+        for. One of these is held at a time. UnknownIdError where there is none of this number."""
+        if version is None or version == self.now.version:
+            return self.now
+        if self.kept is None:
+            raise UnknownIdError(f"there is no version {version}")
+        wanted, erasures = self.kept.version(version), self.kept.store.position()["erasures"]
+        with self._waking:
+            held = self._beside
+            key = (wanted.version, wanted.contents, erasures)
+            if held is None or (held.version, held.contents, held.erasures) != key:
+                self._beside = None  # let go of one before the next is read
+                held = woken(wanted, self.kept.place(wanted), erasures, self.settings.max_cache, warm=False)
+            self._beside = held = self._caught_up(held)
+            return held
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a model."""
+        return self._now is not None
+
+    @property
+    def second(self) -> Second | None:
+        """The version that is tried beside the live one, where there is an experiment."""
+        return self._second
+
+    def serving(self, user: Any) -> Served:
+        """What answers a user: the live version, or in an A/B experiment the one that is tried."""
+        second = self._second
+        if second is None or second.experiment.mode != "ab" or user is None or not second.experiment.takes(user):
+            return self.now
+        return second.served
+
+    # ---- newer ratings
+
+    def tell(
+        self, events: Sequence[Event], key: str | None = None, body: str = "", new: Sequence[Any] = ()
+    ) -> dict[str, Any]:
+        """Take these in, all or none; when this returns they are on disk, and in every later answer.
+
+        What is answered, which for a ``key`` that was there before is what was said then (KeyReused where ``body``, the
+        request in words, was another). ``new``: items among them that the model does not know.
+        """
+        store = self._writable()
+        if key is not None and (before := store.answered(key, body)) is not None:
+            return _object(before)
+        now = self.now
+        rec = updated(now.rec, events)
+        said = {"accepted": len(events), "version": now.version, "new_items": list(new)}
+        appended = store.append(events, key, body, lambda total: said | {"events": total})
+        if appended.first:
+            with self._lock:
+                if self._now is now and now.through == appended.first - 1:
+                    self._now = replace(now, rec=rec, through=appended.last)
+            self._catch_up(appended.last)
+        return _object(appended.answer)
+
+    def forget(self, user: Any) -> int:
+        """Delete the newer ratings of a user; how many there were."""
+        store = self._writable()
+        deleted = store.forget(user)
+        if deleted:
+            self._rebuild()
+        return deleted
+
+    def _catch_up(self, last: int) -> None:
+        """Take in the events of others up to number ``last``, some at a time."""
+        store = self._writable()
+        while not self._stop.is_set():
+            with self._lock:
+                now, second = self.now, self._second
+                behind = now.through < last
+                if behind:
+                    events, through = store.events(now.through, _PART)
+                    self._now = now.told(events, through) if through > now.through else now
+                elif second is not None and second.served.through < last:
+                    events, through = store.events(second.served.through, _PART)
+                    if through == second.served.through:
+                        return
+                    self._second = second._replace(served=second.served.told(events, through))
+                else:
+                    return
+                if behind and through == now.through:
+                    return
+
+    def _rebuild(self) -> None:
+        """Take all newer ratings in again: some were deleted."""
+        store = self._writable()
+        while True:
+            now, second, erasures = self.now, self._second, store.position()["erasures"]
+            behind = now.erasures != erasures
+            if behind:
+                old = now
+            elif second is not None and second.served.erasures != erasures:
+                old = second.served
+            else:
+                return
+            version = self._keeping().version(old.version)
+            fresh = self._caught_up(replace(old, rec=old.base, through=version.through, erasures=erasures))
+            with self._lock:
+                if behind and self.now.activation == now.activation and self.now.erasures == now.erasures:
+                    self._now = self._caught_up(fresh)  # with what came meanwhile, which is little
+                elif not behind and second is not None and self._second is second:
+                    self._second = second._replace(served=self._caught_up(fresh))
+
+    def _caught_up(self, served: Served) -> Served:
+        """The same with the events that it lacks."""
+        return served.caught_up(self._writable(), lambda: not self._stop.is_set())
+
+    # ---- inside
+
+    def writable(self) -> Store:
+        """The store; ConfigError where there is none."""
+        return self._writable()
+
+    def time(self) -> int:
+        """Seconds since 1970 by the clock of the state; ConfigError where there is none."""
+        self._keeping()
+        assert self.clock is not None
+        return self.clock.now()
+
+    def _writable(self) -> Store:
+        return self._keeping().store
+
+    def _keeping(self) -> Kept:
+        if self.kept is None:
+            raise ConfigError("this server is read-only")
+        return self.kept
+
+    def _note(self, error: str) -> None:
+        self.last_error = error
+        log.error("%s", error)
+
+    def _note_once(self, error: str) -> None:
+        if error != self.last_error:
+            self._note(error)
+
+
+def _object(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found

@@ -1,0 +1,98 @@
+"""Rows of the store: newer ratings and counters, written and read in a transaction of the caller's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from cofactor.serve import tables as t
+from cofactor.serve.state_folder import StateError
+
+
+class Event(NamedTuple):
+    """One newer rating; ``time`` in seconds since 1970."""
+
+    user: Any
+    item: Any
+    rating: float
+    time: int
+
+
+COUNTERS = sa.select(t.counters.c.name, t.counters.c.value)
+COUNTER = sa.select(t.counters.c.value).where(t.counters.c.name == sa.bindparam("counter"))
+_SET = (
+    t.counters.update()
+    .where(t.counters.c.name == sa.bindparam("counter"))
+    .values(value=sa.bindparam("next"), digest=sa.bindparam("sum"))
+)
+_NAMES = ", ".join(column.name for column in t.events.columns)
+_PLAIN = {
+    dialect: (
+        f"SELECT value FROM {t.counters.name} WHERE name IN ('events', 'deleted') ORDER BY name",
+        f"UPDATE {t.counters.name} SET value = {mark}, digest = {mark} WHERE name = 'events'",
+        f"INSERT INTO {t.events.name} ({_NAMES}) VALUES ({', '.join([mark] * len(t.events.columns))})",
+    )
+    for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
+}
+"""What each event needs, in words: SQLAlchemy takes longer for a statement than SQLite does."""
+_PARTS = 1000
+"""Parts of the events that are looked at in one statement."""
+SELECT_EVENTS = (
+    sa.select(t.events)
+    .where(t.events.c.id > sa.bindparam("after"), t.events.c.id <= sa.bindparam("last"))
+    .order_by(t.events.c.id)
+)
+
+
+def add(db: sa.Connection, counter: str, by: int) -> int:
+    """Count on (the caller has the turn); the new value."""
+    value = int(db.execute(COUNTER, {"counter": counter}).scalar_one()) + by
+    db.execute(_SET, {"counter": counter, "next": value, "sum": t.with_digest(name=counter, value=value)["digest"]})
+    return value
+
+
+def insert_events(db: sa.Connection, events: Sequence[Event]) -> tuple[int, int, int]:
+    """Keep events (the caller has the turn); the numbers of the first and the last, and how many there are then."""
+    look, count, insert = _PLAIN[db.dialect.name]
+    cursor = db.connection.cursor()
+    try:
+        cursor.execute(look)
+        (deleted,), (before,) = cursor.fetchall()
+        last = before + len(events)
+        cursor.execute(count, (last, t.with_digest(name="events", value=last)["digest"]))
+        if events:
+            cursor.executemany(insert, [as_row(n, e) for n, e in enumerate(events, before + 1)])
+    finally:
+        cursor.close()
+    return before + 1, last, last - deleted
+
+
+def of_user(db: sa.Connection, user: str) -> Iterator[Any]:
+    """Conditions that the events of a user meet, for all of them together: each looks at some parts of the events."""
+    least, most = db.execute(sa.select(sa.func.min(t.events.c.id), sa.func.max(t.events.c.id))).one()
+    if least is not None:
+        for begin in range(least // t.PART, most // t.PART + 1, _PARTS):
+            parts = range(begin, min(begin + _PARTS, most // t.PART + 1))
+            yield sa.and_(t.part.in_(parts), t.events.c.user_id == user)
+
+
+def put(db: sa.Connection, name: str, value: str) -> None:
+    db.execute(t.meta.delete().where(t.meta.c.name == name))
+    db.execute(t.meta.insert().values(t.with_digest(name=name, value=value)))
+
+
+def as_row(number: int, event: Event) -> tuple[Any, ...]:
+    """In the order of the columns."""
+    user, item, rating, time = event
+    user, item, rating, time = t.written(user), t.written(item), float(rating), int(time)
+    return number, user, item, rating, time, t.row_digest(number, item, rating, time, user)  # by the columns' names
+
+
+def read_event(row: Any) -> Event:
+    number, user, item, rating, time, digest = row
+    if digest != t.row_digest(number, item, rating, time, user):  # by the names of the columns
+        raise StateError(f"newer rating {number} was changed outside of the server; look with `cofactor state check`")
+    return Event(json.loads(user), json.loads(item), rating, time)
