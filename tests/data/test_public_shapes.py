@@ -821,3 +821,12 @@ def test_months_by_their_digits(tmp_path: Path) -> None:
     check(cf.read(put(tmp_path, text)), STARS, "ratings", within=31 * 86_400)
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{200_000 + t % 1000}", "user,item,rating,time")
     assert any("an order" in note for note in cf.read(put(tmp_path, text)).notes)
+
+
+def test_numbers_of_the_rows_are_not_their_users(tmp_path: Path) -> None:
+    """MyAnimeList's reviews: uid is the review, and profile the user."""
+    header = "uid,profile,anime_uid,text,score"
+    text = lines(STARS, lambda u, i, v, t: f"{t},jo{u},{i},nice,{v}", header)
+    path = put(tmp_path, text.replace("anime_uid", "anime_id"))
+    check(cf.read(path), STARS, "ratings", user="jo{}".format)
+    assert cf.read(path, user="uid").columns.user == "uid"

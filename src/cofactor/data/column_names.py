@@ -20,8 +20,9 @@ _KNOWN = {
         business_id stock_code item_code product_code sku anime anime_id joke joke_id content content_id document
         document_id doc_id recipe recipe_id place place_id venue venue_id poi poi_id location_id listing listing_id
         hotel hotel_id beer beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id
-        goods_id goods subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id url
-        page title name i""",
+        goods_id goods subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id
+        item_name product_name item_title product_title movie_title book_title song_name track_name url page title
+        name i""",
     "rating": """rating ratings score scores stars star_rating overall value values rate preference pref user_rating
         review_score overall_rating review_overall play_count plays listen_count listens scrobbles count cnt weight
         quantity qty r""",
@@ -111,6 +112,8 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
         exact.sort(key=lambda name: not holds_moments(sample[name]))
     if role == "rating":
         exact.sort(key=lambda name: sample[name].dtype == pl.String and not _numbers_in(sample[name]))
+    if role in ("user", "item"):
+        exact.sort(key=lambda name: _never_again(sample[name]))  # the number of a review, say
     if role == "item" and exact and is_weak(exact[0]) and _other_ids(names):
         return None
     if exact:
@@ -186,6 +189,11 @@ def _other_ids(names: Sequence[str]) -> bool:
         re.search(r"(?:[_\W]|^)(id|ID|Id)$|[a-z](Id|ID)$", name) and not _OF_THE_ROW.search(name.lower())
         for name in names
     )
+
+
+def _never_again(values: pl.Series) -> bool:
+    """Whether, of many rows, each has a value of its own."""
+    return len(values) >= 50 and not values.dtype.is_nested() and values.dtype != pl.Object and values.is_unique().all()
 
 
 def _numbers_in(values: pl.Series) -> bool:
