@@ -83,6 +83,28 @@ def test_every_error_is_a_problem_document(bundle):
             assert set(answer.json()) == {"type", "title", "status", "detail", "error"}
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"x" * 20_000),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"a: 1\r\n" * 200 + b"\r\n",
+        b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_gets_a_problem_document(server, sent):
+    port, _ = server
+    status, found = said(port, sent, until_closed=True)
+    head, _, body = found.partition(b"\r\n\r\n")
+    assert status == 400
+    assert b"\r\ncontent-type: application/problem+json" in head.lower()
+    assert b"\r\nconnection: close" in head.lower()
+    if not sent.startswith(b"HEAD"):
+        assert json.loads(body)["status"] == 400
+
+
 def test_two_lengths_end_the_connection(server):
     port, _ = server
     for lines in (

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cofactor.serve.middleware import problem
+
 _END = re.compile(rb"\n\r?\n")
 _AT_ONCE = struct.pack("ii", 1, 0)
 
@@ -53,6 +55,18 @@ class IdleTimeoutProtocol(H11Protocol):
                 self.send_400_response(f"A request has {self.lines} headers of {self.head:,} bytes at most.")
                 return
         super().handle_events()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is not HTTP gets a problem document too, and the connection ends."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            body = problem(400, msg)
+            headers = [
+                (b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode()),
+                (b"cache-control", b"no-store"), (b"connection", b"close"),
+            ]  # fmt: skip
+            for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Who asked, and says that there is nothing more to come, gets the answer all the same."""
