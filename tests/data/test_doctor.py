@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cofactor.data import splits
+from cofactor.data import doctor, splits
 from cofactor.data.doctor import Report, k_cores
 from cofactor.data.interactions import Interactions
 from cofactor.data.read import read
@@ -245,3 +245,12 @@ def test_the_doctor_counts_ids_as_they_are_read(
     data = read(source, "user", "item", "rating", fold_ids=fold, duplicates="all", kind="ratings")
     report = check(source, user="user", item="item", rating="rating", fold_ids=fold, kind="ratings")
     assert (report.summary["users"], report.summary["items"]) == (data.n_users, data.n_items)
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_tables_of_any_size(timed: bool) -> None:
+    rng = np.random.default_rng(4)
+    for n in range(1, 131):
+        rows = {"user": rng.integers(0, 9, n), "item": rng.integers(0, 12, n), "rating": rng.integers(1, 6, n)}
+        frame = pl.DataFrame(rows | ({"time": 10**9 + 60 * np.arange(n)} if timed else {}))
+        assert doctor.check(frame).summary["rows usable"] == n

@@ -281,7 +281,7 @@ def bots(data: Interactions, per_minute: int = 100) -> Iterator[Finding]:
     else:
         order = np.lexsort((data.times, data.users))
         users, times = data.users[order], data.times[order]
-        back = per_minute - 1
+        back = min(per_minute - 1, len(users))
         fast = (users[back:] == users[: len(users) - back]) & (times[back:] - times[: len(times) - back] < 60)
         many = np.unique(users[back:][fast])
         what = f"{len(many):,} users have made {per_minute} ratings or more within a minute"

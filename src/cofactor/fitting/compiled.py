@@ -19,7 +19,7 @@ _FEW = 8
 def is_compiled(cls: type[Any]) -> bool:
     """Whether some of the kernels that a model's modules know are in numba's cache."""
     known = kernels_of(*(base.__module__ for base in cls.__mro__)) or kernels_of(group_kernels().__name__)
-    found = sum(path is None or path.exists() for path in map(_index, known))
+    found = sum(map(_is_kept, known))
     return found * _FEW > len(known)
 
 
@@ -41,6 +41,12 @@ def kernels_of(*names: str) -> list[Any]:
                 seen.add(name)
                 todo.append(name)
     return list(found.values())
+
+
+def _is_kept(kernel: Any) -> bool:
+    """Whether what was compiled of a kernel is there, and newer than its source."""
+    path, source = _index(kernel), Path(kernel.py_func.__code__.co_filename)
+    return path is not None and path.exists() and path.stat().st_mtime >= source.stat().st_mtime
 
 
 def _index(kernel: Any) -> Path | None:
