@@ -76,6 +76,16 @@ def test_it_grows_so_that_all_users_are_tried_and_a_blend_can_be_taken() -> None
     assert make_plan(COSTS, FAMILIES, memory=8e9, whole=180).budget == 60
 
 
+def test_among_rankers_all_users_come_before_all_candidates() -> None:
+    costs = [Cost(0.1, 0.1, 1), Cost(10, 10, 1), Cost(20, 20, 1), Cost(22, 22, 1)]
+    families = ["p", "a", "b", "b"]
+    more, whole = (make_plan(costs, families, whole=whole) for whole in (60, 180))
+    assert (more.order, more.share) == ((0, 1, 2, 3), 0.5)
+    assert (whole.order, whole.share) == ((0, 1, 2), 1.0)
+    assert whole.skipped == {3: "skipped: the budget of 63.1 s was used up by cheaper ones"}
+    assert whole.too_dear == frozenset()
+
+
 def test_a_number_of_trials_takes_the_cheapest() -> None:
     found = plan(trials=3)
     assert found.order == (0, 1, 2)

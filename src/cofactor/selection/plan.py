@@ -67,7 +67,7 @@ def make_plan(
     family, then the rest, cheapest first, as far as the budget goes.
 
     ``seconds`` bounds the counted work; None: 60 s, more where that is too little for the cheapest of each family, and
-    up to ``whole`` so that these are tried on all users.
+    up to ``whole`` so that these are tried on all users; where it is above 60 s, they come before any sample of users.
     ``trials`` bounds the number of candidates instead. Where not all candidates fit in, fewer ``windows`` are used,
     then all candidates are tried on the same sample of users, no less than the share ``smallest``.
     """
@@ -88,9 +88,12 @@ def make_plan(
     ways = [(1.0, windows), *((share, 1) for share in SHARES)]
     way = next(((s, w) for s, w in ways if tried.work([0, *affordable], s, w) <= budget), None)
     chosen, takeable = list(affordable), list(affordable)
-    if way is None:
+    cheapest = [k for k in first if k in affordable]
+    if whole > DEFAULT_SECONDS and way is not None and way[0] < 1 and _fits(costs, cheapest, 1.0, budget):
+        way, chosen = (1.0, 1), cheapest  # one of each family on all users rather than more of them on a sample
+    elif way is None:
         # The dearest families give way before the sample gets small: then they are only tried to compare, if at all.
-        takeable = [k for k in first if k in affordable]
+        takeable = cheapest
         found = [(n, s) for n in range(len(takeable), 0, -1) for s in SHARES if _fits(costs, takeable[:n], s, budget)]
         n, share = found[0] if found else (1, _smaller(costs, takeable[:1], budget, smallest))
         takeable = takeable[:n]
