@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -326,3 +328,121 @@ def test_a_module_that_changes_is_looked_at_again():
     assert not fused.begin(16)
     module.layers[1] = nn.Tanh()
     assert fused.begin(16)
+
+
+# ---- modules drawn at random
+
+
+class Drawn(nn.Module):
+    """Operations drawn at random: each takes values that are there already, and makes one more."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.rng = np.random.default_rng(seed)
+        self.sides = [0, 1, *self.rng.integers(0, 2, 2).tolist()]
+        self.tables = nn.ModuleList(
+            [nn.Embedding(SIZES[side], int(self.rng.choice([1, 3, 8, 17]))) for side in self.sides]
+        )
+        widths, self.steps, self.parts = [t.embedding_dim for t in self.tables], [], nn.ModuleList()
+        for _ in range(8):
+            self.steps.append(self.draw(widths))
+        self.outs = nn.ModuleList([nn.Linear(w, 1) for w in widths])
+        self.y_range = (0.5, 5.5) if self.rng.random() < 0.5 else None
+        self.rng = None
+
+    def draw(self, widths):
+        rng, i = self.rng, int(self.rng.integers(len(widths)))
+        kind = str(rng.choice(["linear", "cat", "mul", "sub", "sum", "part", "norm", "act", "number", "wide", "shift"]))
+        same = [j for j, w in enumerate(widths) if w == widths[i]]
+        j = int(rng.choice(same)) if kind in ("mul", "sub") else int(rng.integers(len(widths)))
+        more = None
+        width = widths[i]
+        if kind == "linear":
+            width = int(rng.choice([1, 5, 16, 20]))
+            self.parts.append(nn.Linear(widths[i], width, bias=bool(rng.random() < 0.7)))
+            more = len(self.parts) - 1
+        elif kind == "cat":
+            width += widths[j]
+        elif kind == "sum":
+            width, more = 1, bool(rng.random() < 0.5)
+        elif kind == "part":
+            start = int(rng.integers(width))
+            more = start, int(rng.integers(start + 1, width + 1))
+            width = more[1] - more[0]
+        elif kind == "norm":
+            self.parts.append(nn.BatchNorm1d(width))
+            more = len(self.parts) - 1
+        elif kind == "act":
+            more = str(rng.choice(["relu", "sigmoid", "tanh", "leaky_relu", "silu"]))
+        elif kind == "number":
+            more = float(rng.normal()), float(rng.normal()), bool(rng.random() < 0.5)
+        elif kind == "wide":
+            j = int(rng.choice([k for k, w in enumerate(widths) if w == 1] or [i]))
+            width = max(widths[i], widths[j])
+            if widths[j] not in (1, widths[i]):
+                j = i
+        elif kind == "shift":
+            self.register_parameter(f"shift{len(self._parameters)}", nn.Parameter(torch.randn(width)))
+            more = list(self._parameters)[-1]
+        widths.append(width)
+        return kind, i, j, more
+
+    def forward(self, x):
+        values = [t(x[:, s]) for t, s in zip(self.tables, self.sides)]
+        for kind, i, j, more in self.steps:
+            a, b = values[i], values[j]
+            if kind in ("linear", "norm"):
+                new = self.parts[more](a)
+            elif kind == "cat":
+                new = torch.cat([a, b], 1)
+            elif kind == "mul":
+                new = a * b
+            elif kind == "sub":
+                new = a - b
+            elif kind == "sum":
+                new = a.sum(1, keepdim=True) if more else a.mean(-1).unsqueeze(1)
+            elif kind == "part":
+                new = a[:, more[0] : more[1]]
+            elif kind == "act":
+                new = getattr(F, more)(a) if more not in ("sigmoid", "tanh") else getattr(torch, more)(a)
+            elif kind == "number":
+                new = more[0] * a + more[1] if more[2] else more[1] - a / 3
+            elif kind == "wide":
+                new = a * b
+            else:
+                new = a + getattr(self, more)
+            values.append(new)
+        z = sum(out(v) for out, v in zip(self.outs, values)).squeeze(1)
+        return z if self.y_range is None else sigmoid_range(z, *self.y_range)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_modules_drawn_at_random_train_as_by_autograd(seed):
+    (module, codes, values), (other, *_) = drawn(lambda: Drawn(seed)), drawn(lambda: Drawn(seed))
+    bs, n = 64, 2
+    lr, mom = np.full(n, 1e-3), np.full(n, 0.9)
+    fused, _ = fused_on(module, codes, values)
+    assert fused.begin(bs)
+    found = fused.train(np.arange(n * bs), Hyper(lr, mom, 0.1, bs))
+    run, wanted = Adam()(other), []
+    other.train()
+    run.begin()
+    sure = {name: torch.ones_like(p) > 0 for name, p in other.named_parameters()}
+    for b in range(n):
+        at = slice(b * bs, (b + 1) * bs)
+        x, y = rows_of([c[at] for c in codes]), torch.from_numpy(values[at])
+        exact = copy.deepcopy(other).double()
+        F.mse_loss(exact(x).reshape(-1), y.double()).backward()
+        loss = F.mse_loss(other(x).reshape(-1), y)
+        loss.backward()
+        wanted.append(float(loss.detach()))
+        for (name, p), q in zip(other.named_parameters(), exact.parameters()):
+            assert p.grad is not None
+            assert q.grad is not None
+            sure[name] &= (q.grad.abs() > 1e-4) | ((q.grad == 0) & (p.grad == 0))  # else its direction is rounding
+        run.step(lr[b], mom[b], 0.1)
+    fused.flush()
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    assert sum(int(part.sum()) for part in sure.values()) > 100
+    for (name, p), q in zip(module.named_parameters(), other.parameters()):
+        assert float(((p - q).detach().abs() * sure[name]).max()) < 3e-5, name
