@@ -250,7 +250,7 @@ def test_the_doctor_counts_ids_as_they_are_read(
 @pytest.mark.parametrize("timed", [False, True])
 def test_tables_of_any_size(timed: bool) -> None:
     rng = np.random.default_rng(4)
-    for n in range(1, 131):
+    for n in (1, 2, 3, 7, 20, 49, 50, 51, 75, 97, 98, 99, 100, 101, 130):
         rows = {"user": rng.integers(0, 9, n), "item": rng.integers(0, 12, n), "rating": rng.integers(1, 6, n)}
         frame = pl.DataFrame(rows | ({"time": 10**9 + 60 * np.arange(n)} if timed else {}))
         assert doctor.check(frame).summary["rows usable"] == n

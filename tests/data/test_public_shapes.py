@@ -751,6 +751,8 @@ def test_lines_of_several_kinds_are_told(tmp_path: Path) -> None:
     text = 'I,4,"www"\nA,1287,1,"Page","/p"\nC,"10001",10001\nV,1000,1\nV,1001,1\n'
     with pytest.raises(DataError, match=r"records of several kinds, by their first field \('A', 'C', 'I', 'V'\)"):
         cf.read(put(tmp_path, text))
+    with pytest.raises(DataError, match="a quote stands within a field or is not closed"):
+        cf.read(put(tmp_path, '";"8230311685";"10"\n"276727";"8465759984";"0"\n'))
     with pytest.raises(DataError, match=r"line 3 .* has more fields than the first, which has 3"):
         cf.read(put(tmp_path, "user,item,rating\n1,2,3\n1,2,3,4\n"))
     with pytest.raises(

@@ -103,6 +103,8 @@ def open_delimited(
         raw = pl.read_csv(io.BytesIO(first_lines), n_rows=1, infer_schema=False, **options).columns
         if len(raw) > len(names):
             raise polars.exceptions.ComputeError("found more fields")
+        if len(raw) < len(names):  # a quote opened or closed where none should be
+            raise polars.exceptions.ComputeError("CSV malformed")
         text = _Text(path, data, label, options, dict(zip(names, raw)), notes, encoding, grouped)
         sample = text.parse(io.BytesIO(first_lines), names, [])
     empty = [name for name in names if sample[name].null_count() == len(sample)] if not headed else []

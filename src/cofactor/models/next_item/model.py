@@ -60,16 +60,19 @@ class NextItem(HistoryRanker):
 
     @classmethod
     def cost(cls, config: NextItemConfig, size: TableSize) -> Cost:
-        """The table by user, in order, and by item; transitions; the sparse Gram matrix of the items, where it fits."""
+        """The table by user, in order, and by item; transitions; then the sparse Gram matrix of the items, where it
+        fits."""
         n, items = size.ratings, float(size.items)
-        steps = min(2.0 * config.steps * n, min(config.transitions, items) * items)
+        steps = min(2.0 * config.steps * n, min(config.transitions, items) * items, size.pairs_by_user or np.inf)
         near = min(config.neighbours, items) * items
-        gram = min(size.pairs_by_user, items**2) if config.neighbours else 0.0
+        different = items**2 * -np.expm1(-size.pairs_by_user / max(items**2, 1.0))  # of pairs spread evenly
+        gram = float(different) if config.neighbours else 0.0
         if 8e-9 * (gram + near) > config.max_gb:
             gram = near = 0.0
         kept = (GROUPED + 16) * n + 8 * (steps + near)
-        memory = (GROUPED + GROUPING + 64) * n + 40 * steps + 8 * gram + 40 * near + 40 * items
-        memory += 4 * min(items, HEADS) ** 2 if config.neighbours else 0
+        heads = 4 * min(items, HEADS) ** 2 if config.neighbours else 0.0
+        memory = (GROUPED + GROUPING + 64) * n + 40 * items
+        memory += max(40 * steps, 8 * (steps + gram) + 40 * near + heads)
         sample = min(n, config.max_rows)
         work = 6.0 * config.steps * (n + 40 * sample) + 10 * gram + 0.2 * near * config.neighbours**2
         work += 40.0 * min(config.users, size.users) * (items + 500)
