@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import itertools
 import json
@@ -832,3 +833,17 @@ def test_numbers_of_the_rows_are_not_their_users(tmp_path: Path) -> None:
     path = put(tmp_path, text.replace("anime_uid", "anime_id"))
     check(cf.read(path), STARS, "ratings", user="jo{}".format)
     assert cf.read(path, user="uid").columns.user == "uid"
+
+
+@pytest.mark.parametrize("name", ["ratings.csv.zip", "ratings.npz", "ratings.csv.xz", "ratings.csv.zst"])
+def test_damaged_archives_are_refused_or_read(tmp_path: Path, name: str) -> None:
+    """Bytes that are lost, changed or put in anywhere end in one sentence."""
+    whole = (Path(__file__).parent.parent / "cases" / "tables" / name).read_bytes()
+    rng = np.random.default_rng(5)
+    for _ in range(60):
+        at = int(rng.choice([rng.integers(0, 60), rng.integers(0, len(whole)), len(whole) - rng.integers(1, 80)]))
+        size = int(rng.integers(1, 500))
+        changed = [whole[:at] + whole[at + size :], whole[:at] + rng.bytes(size) + whole[at + size :], whole[at:]]
+        path = put(tmp_path, changed[rng.integers(3)], name)
+        with contextlib.suppress(DataError):
+            cf.read(path)

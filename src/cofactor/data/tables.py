@@ -65,6 +65,20 @@ class readable:
             raise DataError(f"{self.label} cannot be read as a table: {in_words(error)}") from None
 
 
+class sound:
+    """Turns whatever a library says of bytes that it cannot read into a DataError; ``what``: "a damaged zip archive"."""
+
+    def __init__(self, label: str, what: str) -> None:
+        self.label, self.what = label, what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, DataError):
+            raise DataError(f"{self.label} is {self.what}: {first_line(error)}") from None
+
+
 class as_data_error:
     """Turns what polars says of objects that make no table into a DataError."""
 

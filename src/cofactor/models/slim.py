@@ -71,7 +71,7 @@ class Slim(HistoryRanker):
         n, items = size.ratings, float(size.items)
         found = items * min(items, 200 / max(config.l1, 1e-6))
         kept = GROUPED * n + TURNED * found
-        memory = max(2 * GROUPING * n, (GROUPED + TURNED + 4) * n + 4 * items**2 + 70 * found + WORK)
+        memory = max(2 * GROUPING * n, (GROUPED + TURNED + 4) * n + 4 * items**2 + 56 * found + WORK)
         each = min(0.6 + 0.09 * n / max(items, 1.0), 15.0)  # most passes go over the few weights that are not zero
         work = each * config.passes * items**2 + 5 * size.pairs_by_user
         return Cost(memory, kept, work, "I^2 x passes; I x I matrix in memory", COMPILED)

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from cofactor.data.tables import sound
 from cofactor.errors import DataError
 
 _ASIDE = ("readme", "license", "licence", "changelog", "__macosx", "_success", ".ds_store", "thumbs.db")
@@ -90,27 +91,21 @@ def _zstd_of_pyarrow(data: bytes) -> bytes:
 
 def member(source: Any, label: str, table: str | None) -> tuple[str, bytes]:
     """(name, bytes) of the one table of a zip archive, or of the one called ``table``. ``source``: a path or a file."""
-    try:
-        with zipfile.ZipFile(source) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
-            name = chosen(names, label, table)
-            if archive.getinfo(name).flag_bits & 1:
-                raise DataError(f"{label} is encrypted; unpack it and give the file inside")
-            return name, archive.read(name)
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{label} is a damaged zip archive: {error}") from None
+    with sound(label, "a damaged zip archive"), zipfile.ZipFile(source) as archive:
+        names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        name = chosen(names, label, table)
+        if archive.getinfo(name).flag_bits & 1:
+            raise DataError(f"{label} is encrypted; unpack it and give the file inside")
+        return name, archive.read(name)
 
 
 def tar_member(data: bytes, label: str, table: str | None) -> tuple[str, bytes]:
     """The same of a tar archive."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            files = {entry.name: entry for entry in archive.getmembers() if entry.isfile()}
-            name = chosen(list(files), label, table)
-            file = archive.extractfile(files[name])
-            return name, file.read() if file is not None else b""
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DataError(f"{label} is a damaged tar archive: {error}") from None
+    with sound(label, "a damaged tar archive"), tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        files = {entry.name: entry for entry in archive.getmembers() if entry.isfile()}
+        name = chosen(list(files), label, table)
+        file = archive.extractfile(files[name])
+        return name, file.read() if file is not None else b""
 
 
 def chosen(names: list[str], label: str, table: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cofactor.data.tables import Table, loaded
+from cofactor.data.tables import Table, loaded, sound
 from cofactor.errors import DataError
 
 MTX = b"%%MatrixMarket"
@@ -58,25 +58,20 @@ def is_npz(data: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except Exception:  # damaged in one of many ways
         return False
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def open_npz(data: bytes, label: str) -> Table:
     """Arrays as numpy and scipy.sparse save them: a sparse matrix, or columns of equal length by their names."""
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise DataError(f"{label} is not a file of numpy arrays: {error}") from None
+    with sound(label, "not a file of numpy arrays"), np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
     if "shape" in arrays and "data" in arrays:
         from scipy import sparse
 
-        try:
+        with sound(label, "not a sparse matrix of scipy"):
             return open_sparse(sparse.load_npz(io.BytesIO(data)), label)
-        except (ValueError, OSError, KeyError, TypeError, IndexError) as error:
-            raise DataError(f"{label} is not a sparse matrix of scipy: {error}") from None
     columns = {name: array for name, array in arrays.items() if array.ndim == 1}
     if len(columns) >= 2 and len({len(array) for array in columns.values()}) == 1:
         return loaded(pl.DataFrame(columns), label)
@@ -88,12 +83,8 @@ def open_npz(data: bytes, label: str) -> Table:
 
 def open_npy(data: bytes, label: str) -> Table:
     """One array of numpy in a file."""
-    try:
+    with sound(label, "not a numpy array"):
         return open_array(np.load(io.BytesIO(data), allow_pickle=False), label)
-    except (ValueError, OSError, EOFError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{label} is not a numpy array: {error}") from None
 
 
 def open_array(array: Any, label: str = "the array") -> Table:
