@@ -66,7 +66,7 @@ class readable:
 
 
 class sound:
-    """Turns whatever a library says of bytes that it cannot read into a DataError; ``what``: "a damaged zip archive"."""
+    """Turns what a library says of bytes that it cannot read into a DataError; ``what``: "a damaged zip archive"."""
 
     def __init__(self, label: str, what: str) -> None:
         self.label, self.what = label, what
