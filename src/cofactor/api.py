@@ -23,6 +23,8 @@ from cofactor.selection.choose import choose
 
 when_fitted: list[Callable[[Recommender], None]] = []
 """Called with each model that :func:`fit` has trained (``cofactor.mlflow.autolog`` is one)."""
+_READING = frozenset(("user", "item", "rating", "time", "count", "behaviour", "title", "items", "users"))
+"""What people give to :func:`fit` that belongs to :func:`cofactor.read`."""
 AUTO: dict[str, Task] = {"auto": "rating", "auto-ranking": "ranking"}
 
 
@@ -82,6 +84,9 @@ def fit(
         raise ConfigError("resume needs the checkpoint to go on from; give checkpoint=FILE (--checkpoint FILE)")
     if checkpoint is not None:
         check_file(checkpoint, "the checkpoint", makes_folders=True)
+    if columns := _READING & config.keys():
+        name = min(columns)
+        raise ConfigError(f"{name} belongs to reading: fit(cofactor.read(ratings, {name}={config[name]!r}), ...)")
     data = prepared(ratings, user_features, item_features)
     train, watched = (data.train, data.valid) if isinstance(data, Split) else (data, valid)
     if model == "auto" and (train.kind != "ratings" or train.range[0] == train.range[1]):

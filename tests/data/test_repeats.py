@@ -128,3 +128,17 @@ def test_the_figure_of_order_lines_equals_one_from_events_by_hand() -> None:
     assert found["value"] == pytest.approx(np.mean(recalls), abs=1e-9)
     assert len(recalls) > 80
     assert len(split.train.events) == 3_200
+
+
+@pytest.mark.parametrize("how", ["random", "temporal", "leave_last", "by_user", "auto"])
+def test_splits_keep_what_describes_the_table(how: str) -> None:
+    """Side tables and names come after the rows were merged; each part has them all the same."""
+    items = pl.DataFrame({"item": ["i", "j", "k"], "price": [1.0, 2.0, 3.0]})
+    users = pl.DataFrame({"user": ["u", "v"], "age": [30, 40]})
+    data = cf.read(pl.concat([BOUGHT, BOUGHT.with_columns(pl.col("time") + 20)]), items=items, users=users, name="shop")
+    assert data.unmerged is not None
+    split = getattr(cf.split, how)(data)
+    for part in (split.train, split.valid):
+        assert part.item_table.equals(data.item_table)
+        assert part.user_table.equals(data.user_table)
+        assert (part.name, part.columns, part.kind, part.reading) == (data.name, data.columns, data.kind, data.reading)

@@ -93,3 +93,12 @@ def test_a_frame_of_one_history(rec):
         rec.recommend(history=frame.drop(c.item))
     with pytest.raises(DataError, match="row 3 of the history has no item"):
         rec.recommend(history=pl.DataFrame({c.item: [ids[0], ids[1], None]}))
+
+
+def test_a_series_is_items_or_is_asked_about(rec):
+    pd = pytest.importorskip("pandas")
+    ids = rec.data.item_ids.values.to_list()
+    some = pd.Series([ids[0], ids[5]])
+    assert rec.recommend(history=some, n=3).equals(rec.recommend(history=[ids[0], ids[5]], n=3))
+    with pytest.raises(DataError, match=r"series\.to_dict\(\), or items as series\.tolist\(\)"):
+        rec.recommend(history=pd.Series({ids[0]: 1, ids[5]: 2}), n=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -161,3 +162,21 @@ def test_whole_and_decimal_numbers_in_one_list():
     assert matching(table, "year in (1990, 1991.0)").tolist() == [True, True, False]
     assert matching(table, "score in (1, 2.5)").tolist() == [True, True, False]
     assert matching(table, "year < " + "9" * 30).all()
+
+
+@pytest.mark.parametrize(
+    ("where", "rows"),
+    [
+        ("price < 10", [0, 1]),
+        ("price >= 10", [2]),
+        ("price < 2.6", [0]),
+        ("price > 'b'", [3]),  # in quotes: as text
+        ("day >= 2019-06-01", [1, 2]),
+        ("day >= 2020", [2]),
+    ],
+)
+def test_order_on_a_column_of_text(where, rows):
+    table = pl.DataFrame(
+        {"price": ["2,50", " 9.99", "12", "cheap"], "day": ["2019-05-31", "2019-06-01", "2020-01-01", None]}
+    )
+    assert np.flatnonzero(matching(table, where)).tolist() == rows

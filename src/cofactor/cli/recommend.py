@@ -94,6 +94,8 @@ def command(
             say(f"liked without a rating counts as {rec.scale.liked:g}, the upper quartile of the ratings")
         known = parse_features(feature, rec.data.user_table) if feature else None
         frame = rec.recommend(history=history, features=known, **options)
+    if not len(frame) and not as_json:
+        say("no item is left for this list: look at --where, --allow, --deny and what was seen already")
     if out is not None:
         write_table(frame, out)
     emit(frame, as_json)

@@ -209,6 +209,10 @@ class IdMap:
             )
         if mine == "text":
             return f"unknown {self.kind} {value!r}.{did_you_mean(value, self.head(100_000))}"
+        if isinstance(value, (int, float)) and len(self) and self.values[0] <= value <= self.values[-1]:
+            return (
+                f"unknown {self.kind} {value!r}: it is not among the {len(self):,} {self.kind}s of the training rows."
+            )
         return f"unknown {self.kind} {value!r}; {self.kind} ids are {mine} here{self._range()}."
 
     def encode(self, values: Sequence[Any] | pl.Series | Array, *, strict: bool = False) -> Array:

@@ -7,7 +7,7 @@ maps, so a code means the same user or item in every part of a split.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self, cast
 
@@ -21,6 +21,8 @@ from cofactor.data.ids import IdMap
 from cofactor.data.kind import Kind, guess_kind, scale_of
 
 Array = NDArray[Any]
+_OF_ROWS = ("users", "items", "values", "times", "notes", "unmerged")
+"""Fields of :class:`Interactions` that a table before its rows were merged has of its own."""
 Duplicates = Literal["last", "first", "mean", "sum", "count", "error", "all"]
 
 
@@ -265,8 +267,11 @@ class Interactions:
 
     @property
     def events(self) -> Interactions:
-        """The rows as they were before those of the same user and item were merged."""
-        return self if self.unmerged is None else self.unmerged
+        """The rows as they were before those of the same user and item were merged, with what describes this table."""
+        if self.unmerged is None:
+            return self
+        described = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OF_ROWS}
+        return replace(self.unmerged, **described)
 
     def take(self, rows: Array) -> Self:
         """A subset of rows (positions or a boolean mask) with the same id maps and side tables."""

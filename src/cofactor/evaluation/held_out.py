@@ -153,7 +153,7 @@ def notes(test: HeldOut, train: Interactions, n_leaked: int) -> list[str]:
     if n_leaked:
         said.append(f"{n_leaked:,} rows are in training too")
     if again := int(repeated_later(test, train).sum()):
-        said.append(f"{again:,} rows are of items that their user had before")
+        said.append(f"{again:,} rows are of items that their user had before (exclude=None lists such items)")
     for kind, codes, counts in (
         ("user", test.users, train.by_user.counts),
         ("item", test.items, train.by_item.counts),

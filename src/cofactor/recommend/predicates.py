@@ -7,7 +7,8 @@
                | "is" ["not"] "missing"
     comparison = "=" | "==" | "!=" | "<" | "<=" | ">" | ">="
 
-A value is a number, a text in quotes, or plain words up to the next ``and``, ``or``, comma or parenthesis. A column
+Order on a column of text is that of numbers where the cell and the value are numbers. A value is a number, a text in
+quotes, or plain words up to the next ``and``, ``or``, comma or parenthesis. A column
 whose name is not one plain word stands in `backticks`. ``contains`` looks for a piece of a text, or a member of a list.
 Nothing is executed: the text becomes a polars expression.
 """
@@ -161,7 +162,11 @@ class _Parser:
         elif self.next()[0] == "sign" and not negative:
             sign = self.next()[1]
             self.at += 1
-            found = getattr(column, _COMPARE[sign])(self.value(name, dtype))
+            plain = self.next()[0] == "word"
+            value = self.value(name, dtype)
+            if plain and sign[0] in "<>" and dtype in (pl.String, pl.Categorical, pl.Enum):
+                return _ordered(column.cast(pl.String), _COMPARE[sign], value)
+            found = getattr(column, _COMPARE[sign])(value)
             return found  # type: ignore[no-any-return]
         else:
             raise self.wrong(f"after {name!r} there must be contains, in, is missing, or one of = != < <= > >=")
@@ -203,6 +208,18 @@ class _Parser:
             except pl.exceptions.PolarsError:
                 raise self.wrong(f"{name!r} holds dates, and {text!r} is none; write 1990-12-31") from None
         return text
+
+
+def _ordered(column: pl.Expr, sign: str, text: str) -> pl.Expr:
+    """A column of text before or after a value. Beside a number, cells are numbers (``2,50`` is 2.5) or dates (of which
+    it is the year); others do not meet it."""
+    as_text: pl.Expr = getattr(column, sign)(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return as_text
+    numbers = column.str.strip_chars().str.replace(r"^([+-]?\d+),(\d+)$", "${1}.${2}").cast(pl.Float64, strict=False)
+    return pl.when(column.str.contains(r"^\d{4}-")).then(as_text).otherwise(getattr(numbers, sign)(number))
 
 
 def _no_column(name: str, columns: list[str]) -> str:

@@ -124,6 +124,8 @@ def read_history(
     """
     if hasattr(history, "columns"):
         history = from_frame(rec, history)
+    elif hasattr(history, "to_dict"):
+        _check_series(history)
     if isinstance(history, str):
         raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
     several = hasattr(history, "__iter__") and getattr(history, "ndim", 1) > 0  # a NumPy number has no entries
@@ -143,6 +145,17 @@ def read_history(
     if (np.diff(found) == 0).any():
         raise DataError("the history names an item twice (once by its id, once by its title?); name each item once")
     return found, values[order], len(codes) - len(found), stated[order], when[order]
+
+
+def _check_series(series: Any) -> None:
+    """DataError for a pandas Series that may be items, or ratings by item."""
+    labels = series.index
+    numbered = type(labels).__name__ == "RangeIndex" and (labels.start, labels.step) == (0, 1)
+    if not numbered and getattr(series.dtype, "kind", "O") in "iufb":
+        raise DataError(
+            "the history is a Series with labels and numbers: give ratings by item as series.to_dict(), or items as"
+            " series.tolist()"
+        )
 
 
 def rating_of(rec: Fitted, item: object, value: Any) -> float:

@@ -119,7 +119,8 @@ def compare(
     if foot:
         said = " and ".join(one.label for one in foot)
         notes.append(
-            f"{said} {'was' if len(foot) == 1 else 'were'} not named and came along, as the simplest baselines."
+            f"{said} {'was' if len(foot) == 1 else 'were'} not named and came along, as the simplest"
+            f" {'baseline' if len(foot) == 1 else 'baselines'}."
         )
     by = fit or default_fit(any(metric.needs == "interval" for metric in wanted))
     runs, skipped = [], {}
