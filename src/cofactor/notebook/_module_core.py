@@ -28,6 +28,10 @@ from cofactor.notebook._optimizer import Driven
 Array = NDArray[Any]
 
 
+LEAST_ROWS = 10_000
+"""Rows from which a module with layers is trained by a kernel: on fewer, autograd is done before that has compiled."""
+
+
 class ModuleCore:
     """Trains any module by autograd, an epoch at a time."""
 
@@ -89,12 +93,13 @@ def own_kernel(job: Job, parts: tuple[Tensor, ...]) -> torch_run.Kernel | None:
     def loss_of(y_range: Any) -> Any:
         return kernel_job(job.loss_func, y_range)
 
-    fused = FusedModule(job.module, codes, values, optimizer, loss_of, seed=job.seed)
-    if not is_collab(dls):
-        return fused
-    sizes = [len(dls.classes[name]) for name in dls.train_ds.cat_names]
-    dot = FusedDot(job.module, (codes[0], codes[1]), values, optimizer, (sizes[0], sizes[1]), loss_of)
-    return torch_run.Kernels(dot, fused)
+    kernels: list[torch_run.Kernel] = []
+    if is_collab(dls):
+        sizes = [len(dls.classes[name]) for name in dls.train_ds.cat_names]
+        kernels.append(FusedDot(job.module, (codes[0], codes[1]), values, optimizer, (sizes[0], sizes[1]), loss_of))
+    if len(values) >= LEAST_ROWS:
+        kernels.append(FusedModule(job.module, codes, values, optimizer, loss_of, seed=job.seed))
+    return torch_run.Kernels(*kernels) if kernels else None
 
 
 class ModuleStepper(Stepper):
