@@ -43,6 +43,8 @@ def test_compare_takes_settings_ways_to_hold_out_metrics_and_lengths(folder: Pat
     for how, word in (("random", "random"), ("last", "leave last"), ("auto", "temporal")):
         assert ok(typed("compare", "r.csv", "--models", "bias", "--how", how, "--json"))["how"][0].startswith(word)
     assert len(ok(typed("compare", "r.csv", "--models", "bias", "--folds", "2", "--json"))["how"]) == 2
+    late = ok(typed("compare", "r.csv", "--models", "bias", "--cutoff", "2017-07-14T02:44:00", "--json"))["how"]
+    assert "from 2017-07-14 02:44:00 UTC on" in late[0]
     rolling = ok(typed("compare", "r.csv", "--models", "bias", "--how", "temporal", "--folds", "2", "--json"))["how"]
     assert ["window 1 of 2" in rolling[0], "window 2 of 2" in rolling[1]] == [True, True]
 
@@ -74,6 +76,7 @@ def test_compare_writes_the_best_with_its_figures(folder: Path, typed: Any) -> N
         (["--relevant", "9"], "no list can be measured"),
         (["--new-users", "all"], "new_users is 'all'"),
         (["--folds", "2", "--how", "last"], "--folds goes with"),
+        (["--cutoff", "2017-07-14", "--how", "random"], "--cutoff holds out the future"),
     ],
 )
 def test_wrong_options_of_compare_are_one_line(args: list[str], says: str, folder: Path, typed: Any) -> None:

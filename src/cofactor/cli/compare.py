@@ -54,6 +54,10 @@ def command(
         "auto", "--how", help="What is held out: random, temporal, last (of each user), or auto: the future if any."
     ),
     valid: float = typer.Option(0.2, "--valid", help="The share of rows held out."),
+    cutoff: str | None = typer.Option(
+        None, "--cutoff", help="What is held out: rows from this date or time on, not a share."
+    ),
+    items: str | None = typer.Option(None, "--items", help="A table about the items, for the model of --out."),
     folds: int = typer.Option(
         1, "--folds", help="So many parts: random folds, or with --how temporal windows of time."
     ),
@@ -75,8 +79,13 @@ def command(
     check_int("--folds", folds)
     if out is not None:
         check_writable(out)
-    data = read_ratings(ratings, user, item, rating, time, sep=sep, encoding=encoding, quiet=as_json, **reading)
-    if folds == 1:
+    if cutoff is not None and (how not in ("auto", "temporal") or folds > 1):
+        raise ConfigError("--cutoff holds out the future once: it goes with --how temporal, and not with --folds")
+    ways = {"sep": sep, "encoding": encoding, "items": items, **reading}
+    data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways)
+    if cutoff is not None:
+        split = [splits.temporal(data, cutoff=cutoff)]
+    elif folds == 1:
         split = [splits.split_by(data, how, valid, seed)]
     elif how == "temporal":
         split = splits.rolling(data, folds, min(valid, 0.8 / folds))
