@@ -58,11 +58,13 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV): some 700 MB, a minute or two the first time"
 	$(BIN)/python -m pip install --quiet --no-compile --editable '.[serve]'  # compiled as it is used
 	touch $@
 
 # TORCH= (empty) leaves PyTorch out; its tests are then skipped.
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV) what the tests need, a few minutes the first time"
 	$(BIN)/python -m pip install --quiet --editable '.[dev]' $(TORCH)
 	touch $@ $(VENV)/.core
 

@@ -26,6 +26,10 @@ from cofactor.errors import ConfigError, DataError
 __all__ = ["auto", "by_user", "given", "kfold", "leave_last", "random", "rolling", "temporal"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
     """A share ``valid`` of the rows, drawn without replacement: ``round(n * valid)`` of them, at least one of
     each part."""
