@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cofactor.errors import ConfigError
 from cofactor.evaluation import diff as differences
 from cofactor.fitting.fit import fit_named, prepared
 from cofactor.model import Task
+from cofactor.models import model_class
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommender import Recommender, load
 from cofactor.selection.choose import choose
@@ -84,7 +86,8 @@ def fit(
         raise ConfigError("resume needs the checkpoint to go on from; give checkpoint=FILE (--checkpoint FILE)")
     if checkpoint is not None:
         check_file(checkpoint, "the checkpoint", makes_folders=True)
-    if columns := _READING & config.keys():
+    own = {f.name for f in fields(model_class(model).Config)} if model not in AUTO else set()
+    if columns := _READING & config.keys() - own:
         name = min(columns)
         raise ConfigError(f"{name} belongs to reading: fit(cofactor.read(ratings, {name}={config[name]!r}), ...)")
     data = prepared(ratings, user_features, item_features)

@@ -106,11 +106,11 @@ def warm_up(rec: Recommender) -> None:
     found = rec.recommend(history=[item], n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
         raise BundleError(f"the model {rec.name} gives no list for its own item {item!r}")
+    if not rec.data.n_users:  # a bundle that was saved for serving, without users
+        return
     rated = np.flatnonzero(rec.data.by_item.counts > 0)[:3].astype(np.int32)
     if len(rated) == 3:
         item_map(rec.model, rec.data, rated, seed=rec.seed)
-    if not rec.data.n_users:  # a bundle that was saved for serving, without users
-        return
     user = rec.data.user_ids.decode([int(np.argmax(rec.data.by_user.counts))])[0]
     found = rec.recommend(user, n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
