@@ -115,6 +115,7 @@ def the_same(rec, run):
     assert np.isnan(nowhere).tolist() == [True, True, True, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounds", [(0.0, 5.5), None])
 def test_onnx_of_dot_bias(toy, tmp_path, graph, bounds):
     rec = fitting.fit(toy, "dot-bias", seed=1, n_factors=4, epochs=4, y_range=bounds)
@@ -122,6 +123,7 @@ def test_onnx_of_dot_bias(toy, tmp_path, graph, bounds):
     the_same(rec, graph(tmp_path / "m.onnx"))
 
 
+@pytest.mark.slow
 def test_onnx_of_a_network(toy, tmp_path, graph):
     rec = fitting.fit(toy, "neural", seed=1, epochs=2, dropout=0.3)
     export.export_onnx(rec, tmp_path / "m.onnx")
@@ -156,6 +158,7 @@ def own_modules():
     return Dot, Fickle, Asks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [0, 1])
 def test_onnx_of_a_module_of_ones_own(toy, tmp_path, graph, offset):
     from cofactor.collab import Learner
@@ -179,6 +182,7 @@ def test_onnx_of_a_module_of_ones_own(toy, tmp_path, graph, offset):
     the_same(learn.recommender(), graph(tmp_path / "m.onnx"))
 
 
+@pytest.mark.slow
 def test_onnx_that_cannot_be(toy, tmp_path, monkeypatch, graph):
     from cofactor.models.torch.module import TorchModule, TorchModuleConfig
 

@@ -446,6 +446,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_kill_9(rec, other, tmp_path):
     save(rec, tmp_path / "a")
     save(other, tmp_path / "b")

@@ -172,6 +172,7 @@ def test_export_of_vectors(run: Any, model: cf.Recommender, tmp_path: Path) -> N
     assert (tmp_path / "hub" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dot-bias", "neural"])
 def test_export_of_predictions_as_onnx(run: Any, model: cf.Recommender, tmp_path: Path, kind: str) -> None:
     pytest.importorskip("torch")

@@ -193,6 +193,7 @@ def run(bundle: Path, out: Path, pause: float) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", SLOW, str(bundle), str(out), str(pause)])
 
 
+@pytest.mark.slow
 def test_killed_for_real(rec, tmp_path):
     bundle, out, parts = tmp_path / "m.cofactor", tmp_path / "a.parquet", tmp_path / "a.parquet.parts"
     rec.save(bundle)

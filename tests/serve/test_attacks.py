@@ -256,6 +256,7 @@ def test_a_lost_log_is_refused(crashed, how):
         Live(Settings(crashed, watch=False)).open()
 
 
+@pytest.mark.slow
 def test_bits_that_flip_anywhere_are_seen(bundle):
     """A bit here and there, one at a time: refused at the start, or nothing of what is answered is another."""
     live = told(bundle, 100)

@@ -31,6 +31,7 @@ def epochs_in(checkpoint):
     return int(load_checkpoint(checkpoint)[1]["epoch"]) + 1 if checkpoint.exists() else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "delays"), [("als", (0.004,)), ("dot-bias", (0.0, 0.013))])
 def test_kill_9_while_fitting_with_a_checkpoint(toy, tmp_path, model, delays):
     """Killed at several moments, each run gets further; the last one ends as if never interrupted."""
