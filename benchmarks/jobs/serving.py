@@ -34,6 +34,7 @@ def nothing():
 
 listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # as uvicorn binds: without delays
 listener.bind(("127.0.0.1", 0))
+listener.listen(128)
 print(f"at http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
 uvicorn.Server(uvicorn.Config(app, http="h11", log_level="warning", access_log=False)).run(sockets=[listener])
 """
