@@ -24,7 +24,7 @@ from cofactor.model import Hyper
 from cofactor.models.torch.calling import hooked
 from cofactor.models.torch.layers import Embedding, LinBnDrop, SigmoidRange
 from cofactor.models.torch.optim import AdamRun
-from cofactor.models.torch.stepper import SMALL_WORK, work
+from cofactor.models.torch.stepper import SMALL_WORK, array_of, padded, work
 
 Array = NDArray[Any]
 
@@ -180,7 +180,7 @@ class Fused:
         heads, base, place = np.zeros((len(net.tables), 5), np.int64), 0, 0
         for head, table in zip(heads, net.tables):
             n, width = table.weight.shape
-            stride = _padded(width)
+            stride = padded(width)
             base = -(-base // stride)  # a table begins at a multiple of its own stride
             head[:] = n, base, place, width, stride // 16
             base, place = (base + n) * stride, place + n
@@ -190,7 +190,7 @@ class Fused:
         plan, w, s, r, before, turned, t = np.zeros((len(net.blocks), 13), np.int64), 0, 0, 0, 0, 0, 0
         for row, block in zip(plan, net.blocks):
             outputs, inputs = block.linear.weight.shape
-            norm, stride, wide = block.norm is not None, _padded(inputs), _padded(outputs)
+            norm, stride, wide = block.norm is not None, padded(inputs), padded(outputs)
             row[:] = inputs, outputs, w, s, block.relu, norm, r, stride, wide, before, turned, t, 1
             w, s, r = w + inputs * wide, s + 2 * wide, r + 2 * wide * norm
             before, turned, t = before + stride, turned + stride * wide, t + 2 * wide
@@ -207,11 +207,11 @@ class Fused:
         for t, table in enumerate(net.tables):
             i = self.place[id(table.weight)]
             weights, m, root = self._rows(t)
-            weights[:], m[:] = _array(table.weight), _array(run.m[i])
-            np.sqrt(_array(run.v[i]), out=root)
+            weights[:], m[:] = array_of(table.weight), array_of(run.m[i])
+            np.sqrt(array_of(run.v[i]), out=root)
         self.tables.last[:] = 0
         for mine, theirs in self._views(net, run):
-            mine[...] = _array(theirs)
+            mine[...] = array_of(theirs)
         clock, past, _ = self.clock
         clock[:] = run.steps[self.place[id(net.tables[0].weight)]], 0, 0
         past[:, 0] = 1, 1, 0, 0, 1
@@ -306,12 +306,3 @@ class Fused:
             kernel.scratch(self.tables, self.layers, hyper.batch_size),
         )
         return losses
-
-
-def _padded(n: int) -> int:
-    return (int(n) + 15) // 16 * 16
-
-
-def _array(tensor: Tensor) -> Array:
-    found: Array = tensor.detach().numpy()
-    return found

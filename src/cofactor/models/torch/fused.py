@@ -24,8 +24,9 @@ from cofactor.kernels.embedding_net import Clock, Rule, Tables, flush
 from cofactor.model import Hyper
 from cofactor.models.dot_bias.config import LOSSES
 from cofactor.models.torch.optim import AdamRun
-from cofactor.models.torch.stepper import SMALL_WORK, work
-from cofactor.models.torch.trace import Program, program_of
+from cofactor.models.torch.program import Program
+from cofactor.models.torch.stepper import SMALL_WORK, array_of, padded, work
+from cofactor.models.torch.trace import program_of
 
 Array = NDArray[Any]
 MOST = 1 << 28
@@ -98,14 +99,14 @@ class FusedModule:
         pairs = [[run.decays[self.place[n or ""]] for n in o.names[:2]] for o in program.ops if o.kind == kernel.NORM]
         if any(shift != scale for shift, scale in pairs):
             return False
-        if sum(len(parameters[n]) * _padded(width) for n, _, width in program.tables) > MOST:
+        if sum(len(parameters[n]) * padded(width) for n, _, width in program.tables) > MOST:
             return False
         return all(int(self.codes[c].max(initial=0)) < len(parameters[n]) for n, c, _ in program.tables)
 
     def _allocate(self, program: Program, run: AdamRun) -> None:
         heads, base, place = np.zeros((len(program.tables), 5), np.int64), 0, 0
         for head, (name, _, width) in zip(heads, program.tables):
-            n, stride = len(run.params[self.place[name]]), _padded(width)
+            n, stride = len(run.params[self.place[name]]), padded(width)
             base = -(-base // stride)  # a table begins at a multiple of its own stride
             head[:] = n, base, place, width, stride // 16
             base, place = (base + n) * stride, place + n
@@ -120,7 +121,7 @@ class FusedModule:
 
     def _lay_out(self, program: Program, run: AdamRun) -> None:
         """The plan of the operations, and where each parameter stands."""
-        strides = [_padded(width) for width in program.widths]
+        strides = [padded(width) for width in program.widths]
         places = np.concatenate([[0], np.cumsum(strides)]).tolist()
         owners = _owners(program)
         sizes = {name: size for name, _, size in owners}
@@ -142,7 +143,7 @@ class FusedModule:
                 *(places[x.value], strides[x.value], x.start, 0, x.width),
             )
             row[7] = op.at if op.kind == kernel.COPY else places[op.inputs[1].value] if len(op.inputs) > 1 else 0
-            row[10], row[14], row[15] = total, _padded(x.width), 1
+            row[10], row[14], row[15] = total, padded(x.width), 1
             more[: len(op.numbers)] = op.numbers
             if op.kind == kernel.LINEAR:
                 row[9], row[11] = starts[op.names[0] or ""], turned
@@ -193,11 +194,11 @@ class FusedModule:
         for t, (name, *_) in enumerate(self.program.tables):
             i = self.place[name]
             weights, m, root = self._rows(t)
-            weights[:], m[:] = (_array(a).reshape(weights.shape) for a in (run.params[i], run.m[i]))
-            np.sqrt(_array(run.v[i]).reshape(root.shape), out=root)
+            weights[:], m[:] = (array_of(a).reshape(weights.shape) for a in (run.params[i], run.m[i]))
+            np.sqrt(array_of(run.v[i]).reshape(root.shape), out=root)
         self.tables.last[:] = 0
         for mine, theirs in self._views():
-            mine[...] = _array(theirs)
+            mine[...] = array_of(theirs)
         clock, past, _ = self.clock
         clock[:] = next(run.steps[i] for i in self.place.values()), 0, 0
         past[:, 0] = 1, 1, 0, 0, 1
@@ -265,20 +266,11 @@ def _owners(program: Program) -> list[tuple[str, tuple[int, ...], int]]:
     found: list[tuple[str, tuple[int, ...], int]] = []
     for op in program.ops:
         width = program.widths[op.value]
-        wide = _padded(width)
+        wide = padded(width)
         if op.kind == kernel.LINEAR:
             inputs = op.inputs[0].width
             found.append((op.names[0] or "", (inputs, width), inputs * wide))
         if op.kind in (kernel.LINEAR, kernel.SHIFT, kernel.NORM):
             own = op.names[1:2] if op.kind == kernel.LINEAR else op.names[:2]
             found += [(name, (width,), wide) for name in own if name is not None]
-    return found
-
-
-def _padded(n: int) -> int:
-    return (int(n) + 15) // 16 * 16
-
-
-def _array(tensor: Tensor) -> Array:
-    found: Array = tensor.detach().numpy()
     return found

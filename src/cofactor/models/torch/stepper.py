@@ -294,3 +294,14 @@ def load_module_state(module: nn.Module, state: Mapping[str, Array]) -> None:
 
 def _words(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def padded(n: int) -> int:
+    """The least multiple of 16 that is not below ``n``: what a row takes in a kernel."""
+    return (int(n) + 15) // 16 * 16
+
+
+def array_of(tensor: Tensor) -> NDArray[Any]:
+    """The numbers of a tensor, shared."""
+    found: NDArray[Any] = tensor.detach().numpy()
+    return found

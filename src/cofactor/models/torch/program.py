@@ -1,0 +1,105 @@
+"""What a module computes, as operations on columns of values; and how it is computed, plainly, to check it by.
+
+``trace.py`` writes a program down, ``fused.py`` trains it by the kernel of ``kernels/tape.py``.
+
+This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cofactor.kernels import tape
+
+
+class Piece(NamedTuple):
+    """Columns of a value: those from ``start`` on."""
+
+    value: int
+    start: int
+    width: int
+
+
+class Op(NamedTuple):
+    """One operation: its number in ``kernels/tape.py``, the value that it makes (or writes to, from ``at`` on), its
+    inputs, names of parameters and buffers, numbers."""
+
+    kind: int
+    value: int
+    inputs: tuple[Piece, ...]
+    names: tuple[str | None, ...] = ()
+    numbers: tuple[float, ...] = ()
+    at: int = 0
+
+
+class Program(NamedTuple):
+    """What a module computes. ``tables``: name, column of x, and width of each; value 0 is their rows, joined.
+    ``widths`` of all values. ``out`` is a column, which a sigmoid takes to ``y_range`` where there is one."""
+
+    tables: tuple[tuple[str, int, int], ...]
+    widths: tuple[int, ...]
+    ops: tuple[Op, ...]
+    out: Piece
+    y_range: tuple[float, float] | None
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters that learn."""
+        return [t[0] for t in self.tables] + [n for o in self.ops for n in _learned(o)]
+
+
+def _learned(op: Op) -> Iterable[str]:
+    return (n for n in (op.names[:2] if op.kind == tape.NORM else op.names) if n is not None)
+
+
+def evaluate(program: Program, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    """What a program gives in training mode, without dropout: (rows,)."""
+    rows = [weights[name][x[:, column]].reshape(len(x), -1) for name, column, _ in program.tables]
+    values: dict[int, Any] = {0: torch.cat(rows, 1)}
+
+    def read(piece: Piece) -> Tensor:
+        found = values[piece.value]
+        if isinstance(found, list):
+            found = values[piece.value] = torch.cat(found, 1)
+        part: Tensor = found[:, piece.start : piece.start + piece.width]
+        return part
+
+    for op in program.ops:
+        inputs, numbers = [read(p) for p in op.inputs], op.numbers
+        one = inputs[0]
+        own = [None if n is None or n not in weights else weights[n] for n in op.names]
+        if op.kind == tape.COPY:
+            values.setdefault(op.value, []).append(one)
+        elif op.kind in (tape.LINEAR, tape.SHIFT):
+            if op.kind == tape.LINEAR:
+                assert own[0] is not None
+                one = one @ own[0].T
+            one = one if own[-1] is None else one + own[-1]
+            values[op.value] = one if numbers[0] == -math.inf else torch.relu(one)
+        elif op.kind == tape.NORM:
+            shift, scale = own[:2]
+            values[op.value] = nn.functional.batch_norm(one, None, None, scale, shift, True, 0.0, numbers[1])
+        elif op.kind == tape.DROP:
+            values[op.value] = one
+        elif op.kind == tape.SUM:
+            values[op.value] = one.sum(1, keepdim=True) * numbers[0]
+        elif op.kind == tape.SPREAD:
+            values[op.value] = one.expand(-1, program.widths[op.value])
+        elif op.kind == tape.ADD:
+            values[op.value] = numbers[0] * one + numbers[1] * inputs[1]
+        elif op.kind == tape.MULTIPLY:
+            values[op.value] = one * inputs[1]
+        elif op.kind == tape.AFFINE:
+            values[op.value] = numbers[0] * one + numbers[1]
+        else:
+            values[op.value] = torch.sigmoid(one)
+    out = read(program.out)[:, 0]
+    if program.y_range is None:
+        return out
+    low, high = program.y_range
+    return low + (high - low) * torch.sigmoid(out)
