@@ -62,6 +62,7 @@ def test_solve_rows_is_the_ridge_regression(variances, centred):
         rows.indptr,
         rows.indices,
         rows.values,
+        np.empty(0, np.float32),
         offsets,
         other,
         other_spread,

@@ -229,7 +229,8 @@ def _manifest(
             "rows": len(data),
             "users": data.n_users,
             "items": data.n_items,
-            "columns": dataclasses.asdict(data.columns),
+            "columns": {name: value for name, value in dataclasses.asdict(data.columns).items() if name != "weight"}
+            | ({} if data.columns.weight is None else {"weight": data.columns.weight}),
             "kind": data.kind,
             "duplicates": data.duplicates,
             "reading": manifest.plain(dataclasses.asdict(data.reading)),
@@ -353,6 +354,7 @@ def _data(
         item_features=contents.features(arrays, "item", facts["item_features"], len(items), path),
         name=facts["name"],
         notes=tuple(facts["notes"]),
+        weights=contents.weights(arrays, facts["rows"], path),
     )
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from cofactor._blas import one_thread
 from cofactor.bundle import config
 from cofactor.bundle.lazy_rows import below
-from cofactor.data.interactions import CSR, Features, Interactions
+from cofactor.data.interactions import CSR, Features, Interactions, checked_weights
 from cofactor.data.items_only import ItemsOnly
-from cofactor.errors import BundleError, ConfigError, MissingExtraError
+from cofactor.errors import BundleError, ConfigError, DataError, MissingExtraError
 from cofactor.model import HasFactors
 from cofactor.models import is_registered, model_class
 from cofactor.recommend.fitted import Fitted
@@ -42,6 +42,8 @@ def collect(rec: Fitted) -> dict[str, Array]:
         arrays |= {"data.users": data.users, "data.items": data.items, "data.values": data.values}
         if data.times is not None:
             arrays["data.times"] = data.times
+        if data.weights is not None:
+            arrays["data.weights"] = data.weights
     for kind, found in (("user", data.user_features), ("item", data.item_features)):
         if found is not None:
             m = found.matrix
@@ -83,6 +85,17 @@ def rows(
     values = _take(arrays, "data.values", np.float32, (n,), path)
     times = _take(arrays, "data.times", np.int64, (n,), path) if "data.times" in arrays else None
     return users, items, values, times
+
+
+def weights(arrays: dict[str, Array], n: int, path: str | Path) -> Array | None:
+    """float32 (n,): the weights of the training rows, or None where all count the same."""
+    if "data.weights" not in arrays:
+        return None
+    found = _take(arrays, "data.weights", np.float32, (n,), path)
+    try:
+        return checked_weights(found, n)
+    except DataError as exc:
+        raise BundleError(f"the array 'data.weights' of {path}: {exc}") from None
 
 
 def item_counts(arrays: dict[str, Array], n_items: int, rows: int, path: str | Path) -> Array:

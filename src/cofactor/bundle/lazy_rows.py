@@ -75,7 +75,7 @@ class LaterRows(Interactions):
     item_table = _Stored()
 
     def __post_init__(self) -> None:
-        for array in (self.values, self.times):
+        for array in (self.values, self.times, self.weights):
             if array is not None:
                 array.flags.writeable = False
 

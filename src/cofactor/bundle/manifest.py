@@ -93,7 +93,9 @@ _COLUMNS: dict[str, tuple[type, ...]] = {
     "item": (str,),
     "rating": (str, type(None)),
     "time": (str, type(None)),
+    "weight": (str, type(None)),
 }
+"""``weight`` is named where rows have weights."""
 _TRIALS: dict[str, tuple[type, ...]] = {
     "model": (str,),
     "config": (str,),
@@ -220,7 +222,7 @@ def files_of(m: Manifest) -> tuple[str, str, str]:
 def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
     _fields(m, _TOP, what)
     _fields(m["data"], _DATA, f"{what}: data")
-    _fields(m["data"]["columns"], _COLUMNS, f"{what}: columns")
+    _fields({"weight": None, **_mapping(m["data"]["columns"])}, _COLUMNS, f"{what}: columns")
     _fields(m["data"]["reading"], _READING, f"{what}: reading")
     _check_reading(m["data"]["reading"], what)
     files = (*names, INDEX) if m["index"] is not None else names
@@ -271,8 +273,8 @@ def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
 
 
 def _check_reading(reading: dict[str, Any], what: str) -> None:
-    if not all(_number(x) and x is not None and x >= 0 for x in (reading["weights"] or {}).values()):
-        raise BundleError(f"{what}: weights of behaviours must be numbers, 0 or more")
+    if not all(_number(x) and x is not None for x in (reading["weights"] or {}).values()):
+        raise BundleError(f"{what}: weights of behaviours must be numbers")
     if not all(isinstance(x, str) or _number(x) for x in reading["missing"] or []):
         raise BundleError(f"{what}: values that mean no rating must be numbers or texts")
     if reading["missing_ids"] not in ("error", "drop", "keep") or reading["behaviour"] is True:
@@ -281,6 +283,10 @@ def _check_reading(reading: dict[str, Any], what: str) -> None:
         check_dates(reading["dates"])
     except ConfigError as exc:
         raise BundleError(f"{what}: {exc}") from None
+
+
+def _mapping(found: Any) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
 
 
 def _fields(found: Any, wanted: dict[str, tuple[type, ...]], what: str) -> None:

@@ -30,6 +30,10 @@ FLAGS: dict[str, tuple[Any, Any]] = {
         str | None,
         typer.Option(None, "--weights", help="What each behaviour counts, such as view=1,purchase=5."),
     ),
+    "weight": (
+        str | None,
+        typer.Option(None, "--weight", help="The column that says how much each row counts beside the others."),
+    ),
     "kind": (
         str | None,
         typer.Option(None, "--kind", help="What the values are: ratings, counts or events (guessed unless given)."),
@@ -98,7 +102,7 @@ def reading_options(flags: dict[str, Any]) -> dict[str, Any]:
             found[name] = False
     if found.get("missing_ids") == "error":
         del found["missing_ids"]
-    for name in ("count", "behaviour"):
+    for name in ("count", "behaviour", "weight"):
         if name in found and found[name].isdecimal():
             found[name] = int(found[name])
     if "missing" in found:

@@ -10,7 +10,7 @@ from cofactor.data.interactions import Interactions
 
 
 def fingerprint(data: Interactions) -> str:
-    """32 hexadecimal digits (BLAKE2b) of the ids, codes, values and times, in the order of the rows."""
+    """32 hexadecimal digits (BLAKE2b) of the ids, codes, values, times and weights, in the order of the rows."""
     digest = hashlib.blake2b(digest_size=16)
     for ids in (data.user_ids, data.item_ids):
         digest.update(f"{ids.values.dtype}:{len(ids)}:".encode())
@@ -19,4 +19,6 @@ def fingerprint(data: Interactions) -> str:
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)
         digest.update(b"|")
+    if data.weights is not None:
+        digest.update(np.ascontiguousarray(data.weights).data)
     return digest.hexdigest()

@@ -19,9 +19,10 @@ from cofactor._html import lines_html, table_html
 from cofactor.data.arrays import group_kernels
 from cofactor.data.ids import IdMap
 from cofactor.data.kind import Kind, guess_kind, scale_of
+from cofactor.errors import DataError
 
 Array = NDArray[Any]
-_OF_ROWS = ("users", "items", "values", "times", "notes", "unmerged")
+_OF_ROWS = ("users", "items", "values", "times", "weights", "notes", "unmerged")
 """Fields of :class:`Interactions` that a table before its rows were merged has of its own."""
 Duplicates = Literal["last", "first", "mean", "sum", "count", "error", "all"]
 
@@ -32,7 +33,7 @@ class CSR(NamedTuple):
     ``indptr`` int64 (n_rows + 1,); ``indices`` int32 (nnz,), ascending within a row; ``values`` float32
     (nnz,); ``rows`` int64 (nnz,), the position in the table that each entry came from (empty where there is
     no table); ``order`` int64 (nnz,), times or positions that say which entries of a row are newer (larger) than
-    others, None where that is not known.
+    others, None where that is not known; ``weights`` float32 (nnz,), how much each entry counts, None: all the same.
     """
 
     indptr: Array
@@ -41,6 +42,7 @@ class CSR(NamedTuple):
     rows: Array
     n_cols: int
     order: Array | None = None
+    weights: Array | None = None
 
     @property
     def n_rows(self) -> int:
@@ -50,6 +52,13 @@ class CSR(NamedTuple):
     def counts(self) -> Array:
         """Entries a row, int64 (n_rows,)."""
         return np.diff(self.indptr)
+
+    @property
+    def totals(self) -> Array:
+        """The sums of each row's weights, float64 (n_rows,); the number of its entries where they weigh the same."""
+        if self.weights is None:
+            return self.counts
+        return np.bincount(np.repeat(np.arange(self.n_rows), self.counts), self.weights, minlength=self.n_rows)
 
     def row(self, r: int) -> tuple[Array, Array]:
         """(indices, values) of one row, as views."""
@@ -71,6 +80,7 @@ class CSR(NamedTuple):
             self.rows[at] if len(self.rows) else self.rows,
             self.n_cols,
             None if self.order is None else self.order[at],
+            None if self.weights is None else self.weights[at],
         )
 
     def without_each(self, positions: Array) -> CSR:
@@ -83,8 +93,9 @@ class CSR(NamedTuple):
         def kept(values: Array) -> Array:
             return np.asarray(np.broadcast_to(values, keep.shape)[keep])
 
-        order = None if self.order is None else kept(self.order)
-        return CSR(indptr, kept(self.indices), kept(self.values), np.empty(0, dtype=np.int64), self.n_cols, order)
+        order, weights = (None if each is None else kept(each) for each in (self.order, self.weights))
+        none = np.empty(0, dtype=np.int64)
+        return CSR(indptr, kept(self.indices), kept(self.values), none, self.n_cols, order, weights)
 
 
 def frozen(array: Array, dtype: Any) -> Array:
@@ -119,12 +130,13 @@ class Features(NamedTuple):
 
 @dataclass(frozen=True)
 class Columns:
-    """The names that the four columns have in the user's own table."""
+    """The names that the columns have in the user's own table."""
 
     user: str = "user"
     item: str = "item"
     rating: str | None = "rating"
     time: str | None = None
+    weight: str | None = None
 
 
 @dataclass(frozen=True)
@@ -146,13 +158,32 @@ _SCANS = 16
 """For so many users the table is gone through before it is grouped by user."""
 
 
+LEAST_WEIGHT, MOST_WEIGHT = 1e-6, 1e6
+"""Weights of rows lie between these: sums of others would lose the small ones in float32."""
+
+
+def checked_weights(weights: Any, n: int) -> Array:
+    """float32 (n,), read-only; DataError where a weight is not a number between the least and the most."""
+    found = np.asarray(weights)
+    if found.shape != (n,) or found.dtype.kind not in "fiu":
+        raise DataError(f"weights must be one number for each of the {n:,} rows; this is {found.dtype} {found.shape}")
+    good = (found >= LEAST_WEIGHT) & (found <= MOST_WEIGHT)
+    if not good.all():
+        row = int(np.argmin(good))
+        raise DataError(
+            f"the weight of row {row + 1} is {found[row]:g}; weights lie between {LEAST_WEIGHT:g} and {MOST_WEIGHT:g}:"
+            " scale them, and leave out rows that count nothing"
+        )
+    return frozen(found, np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Interactions:
     """A table of ratings (or clicks, plays, purchases: then every value is 1 or a count) in arrays.
 
     ``users``, ``items`` int32 codes (n,); ``values`` float32 (n,); ``times`` int64 seconds since 1970 (n,) or
-    None. ``item_table`` and ``user_table`` are side tables aligned with the id maps (row ``c`` describes code
-    ``c``).
+    None; ``weights`` float32 (n,), above 0, or None: how much each row counts beside the others. ``item_table`` and
+    ``user_table`` are side tables aligned with the id maps (row ``c`` describes code ``c``).
     """
 
     users: Array
@@ -179,11 +210,14 @@ class Interactions:
     """How the table was read, for later tables of the same source."""
     unmerged: Interactions | None = None
     """The rows before that, where any were merged; see :attr:`events`."""
+    weights: Array | None = None
 
     def __post_init__(self) -> None:
+        if self.weights is not None:
+            object.__setattr__(self, "weights", checked_weights(self.weights, len(self.users)))
         if len(self.kind) == 0:
             object.__setattr__(self, "kind", guess_kind(self.values, self.columns.rating).kind)
-        for array in (self.users, self.items, self.values, self.times):
+        for array in (self.users, self.items, self.values, self.times, self.weights):
             if array is not None:
                 array.flags.writeable = False
 
@@ -222,7 +256,7 @@ class Interactions:
     @cached_property
     def by_user(self) -> CSR:
         """Rows = users, columns = items."""
-        return csr(self.users, self.items, self.values, self.n_users, self.n_items)
+        return self._weighted(csr(self.users, self.items, self.values, self.n_users, self.n_items))
 
     def rows_of(self, user: int) -> Array:
         """int64: the rows of one user (a code), by ascending item; rows of equal pairs keep their order. The first few
@@ -245,7 +279,10 @@ class Interactions:
     @cached_property
     def by_item(self) -> CSR:
         """Rows = items, columns = users."""
-        return csr(self.items, self.users, self.values, self.n_items, self.n_users)
+        return self._weighted(csr(self.items, self.users, self.values, self.n_items, self.n_users))
+
+    def _weighted(self, rows: CSR) -> CSR:
+        return rows if self.weights is None else rows._replace(weights=self.weights[rows.rows])
 
     @cached_property
     def item_counts(self) -> Array:
@@ -275,12 +312,16 @@ class Interactions:
 
     def take(self, rows: Array) -> Self:
         """A subset of rows (positions or a boolean mask) with the same id maps and side tables."""
-        times = None if self.times is None else self.times[rows]
-        return self.replace(users=self.users[rows], items=self.items[rows], values=self.values[rows], times=times)
+        changes: dict[str, Any] = {
+            name: each[rows]
+            for name in ("users", "items", "values", "times", "weights")
+            if (each := getattr(self, name)) is not None
+        }
+        return self.replace(**changes)
 
     def replace(self, **changes: Any) -> Self:
         """The same with some fields changed (nothing cached is carried over, and no events where the rows change)."""
-        if not changes.keys().isdisjoint(("users", "items", "values", "times")):
+        if not changes.keys().isdisjoint(("users", "items", "values", "times", "weights")):
             changes.setdefault("unmerged", None)
         return replace(self, **changes)
 
@@ -294,6 +335,8 @@ class Interactions:
         }
         if self.times is not None:
             data[c.time or "time"] = self.times
+        if self.weights is not None:
+            data[c.weight or "weight"] = self.weights
         return pl.DataFrame(data)
 
 

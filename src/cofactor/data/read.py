@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from cofactor.data import behaviours, timestamps, values
-from cofactor.data.arrays import Array, gathered, room
+from cofactor.data.arrays import Array, filled, gathered, room
 from cofactor.data.coded import coded_column, refuse_second_header, refuse_texts_for_nothing, streamed_ids
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Columns, Duplicates, Interactions, Reading
@@ -38,6 +38,7 @@ def read(
     count: str | int | None = None,
     behaviour: str | int | Literal[False] | None = None,
     weights: Mapping[str, float] | None = None,
+    weight: str | int | None = None,
     kind: Kind | None = None,
     sep: str | None = None,
     encoding: str | None = None,
@@ -72,6 +73,9 @@ def read(
     which; ``count`` names a column of counts, amounts or durations; ``behaviour`` a column that says what happened, and
     ``weights`` what each behaviour counts (1 unless given; those not named count 0; below 0 it is a dislike).
 
+    ``weight`` names a column that says how much each row counts beside the others (confidence, one over the chance of
+    being shown): 2 counts as the row twice, 0 leaves it out. Models that know no weights refuse such a table.
+
     ``duplicates``: of rows with the same user and item keep the ``last`` by time (by position without times), the
     ``first``, the ``mean``, the ``sum``, or their number (``count``), at the time of the last; keep ``all``; or raise
     an ``error``. Unless given: ``last`` of ratings, ``sum`` of counts and events. Rows as they were stay in
@@ -104,6 +108,7 @@ def read(
     if isinstance(source, Interactions):
         return source
     asked: dict[str, Any] = {"user": user, "item": item, "rating": count if count is not None else rating, "time": time}
+    asked["weight"] = weight
     given = [one for one in (*asked.values(), behaviour, title) if isinstance(one, str)]
     opened = open_table(source, sep=sep, encoding=encoding, header=header, table=table, named=given)
     opened, found, gone = with_roles(opened, asked, behaviour, wide, gone)
@@ -204,9 +209,19 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    used = Columns(*_names(table, found))
+    used = Columns(*_names(table, found), columns.get("weight"))
+    weights = filled(column("weight"), np.float32) if "weight" in columns else None
     data = Interactions(
-        user_codes, item_codes, numbers, when, user_ids, item_ids, used, notes=tuple(notes), kind="ratings"
+        user_codes,
+        item_codes,
+        numbers,
+        when,
+        user_ids,
+        item_ids,
+        used,
+        notes=tuple(notes),
+        kind="ratings",
+        weights=weights,
     )
     return data, repeated
 

@@ -11,6 +11,7 @@ from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.data.open import open_table
 from cofactor.data.read import COUNTS_ONE, read
+from cofactor.data.tables import Table
 from cofactor.data.timestamps import is_order
 from cofactor.errors import DataError
 
@@ -66,6 +67,8 @@ def _options(source: Any, train: Interactions, given: dict[str, Any]) -> dict[st
     asked |= {"missing_ids": reading.missing_ids, "fold_ids": reading.fold_ids, "dates": reading.dates}
     asked["missing"] = None if reading.missing is None else list(reading.missing)
     asked["duplicates"] = None if train.duplicates == "error" else train.duplicates
+    if columns.weight is not None and "weight" not in given and _has(source, columns.weight, given):
+        asked["weight"] = columns.weight
     if given.get("count") is not None:
         del asked["rating"]
     elif given.get("behaviour") is None and given.get("kind") is None and columns.rating is not None:
@@ -77,11 +80,19 @@ def _options(source: Any, train: Interactions, given: dict[str, Any]) -> dict[st
     return asked
 
 
+def _opened(source: Any, name: str, given: dict[str, Any]) -> Table:
+    return open_table(source, named=[name], **{way: given.get(way) for way in ("sep", "encoding", "header", "table")})
+
+
+def _has(source: Any, name: str, given: dict[str, Any]) -> bool:
+    """Whether a table has a column of this name: test rows need no weights."""
+    return name in _opened(source, name, given).names
+
+
 def _behaviours(source: Any, name: str, weights: Any, given: dict[str, Any]) -> dict[str, Any]:
     """The column that says what happened, where the table has it (else every row counts 1), and the weights of what
     occurs in it."""
-    ways = {way: given.get(way) for way in ("sep", "encoding", "header", "table")}
-    opened = open_table(source, named=[name], **ways)
+    opened = _opened(source, name, given)
     if name not in opened.names:
         return {"behaviour": False}
     if weights is None:

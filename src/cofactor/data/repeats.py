@@ -107,6 +107,19 @@ def _one_a_pair(data: Interactions, policy: Duplicates, repeated: int) -> Intera
         )
     if added:
         values: Array = counts if policy == "count" else sums / counts if policy == "mean" else sums
+        weights = None if data.weights is None else _mean_weights(data, keep, policy)
         with np.errstate(over="ignore"):
-            data = data.replace(values=values.astype(np.float32))
+            data = data.replace(values=values.astype(np.float32), weights=weights)
     return data.take(keep)
+
+
+def _mean_weights(data: Interactions, keep: Array, policy: Duplicates) -> Array:
+    """float32 (n,): for each row that is kept the mean weight of those it stands for; where these are summed, each
+    counts by its value, so that value times weight adds up."""
+    assert data.weights is not None
+    _, pair = np.unique(data.users.astype(np.int64) * data.n_items + data.items, return_inverse=True)
+    share = np.abs(data.values.astype(np.float64)) if policy == "sum" else np.ones(len(data))
+    sums, all_shares, counts = (np.bincount(pair, part) for part in (share * data.weights, share, np.ones(len(data))))
+    plain = np.bincount(pair, data.weights) / counts
+    mean = np.where(all_shares > 0, sums / np.maximum(all_shares, 1e-300), plain)[pair]
+    return np.where(keep, mean, data.weights).astype(np.float32)

@@ -32,6 +32,7 @@ Wanted = str | int | bool | None
 MANY = 15
 """Of more columns without names none is taken for a user or an item."""
 ROLES = ("user", "item", "rating", "time")
+"""Those that are guessed; a column of weights is named."""
 
 
 class Roles(NamedTuple):
@@ -44,7 +45,8 @@ class Roles(NamedTuple):
 
 
 def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None) -> Roles:
-    """The column of each role (``user`` and ``item`` always, ``rating`` and ``time`` where there are).
+    """The column of each role (``user`` and ``item`` always, ``rating`` and ``time`` where there are, ``weight`` where
+    it is given).
 
     Given names must exist; ``False`` says that there is no such column; an int is a position from 0. A table without
     names has a ``user``, an ``item``, a ``rating`` and a ``time`` all the same. DataError names the columns there are.
@@ -56,11 +58,15 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
         if wanted is None or wanted is False or role in unnamed:
             continue
         chosen[role] = named(table, wanted, role)
+    if (weight := asked.get("weight")) is not None:
+        chosen["weight"] = named(table, weight, "weight")
     happened = None if behaviour is None or behaviour is False else named(table, behaviour, "behaviour")
     taken = [*chosen.values(), *([happened] if happened else [])]
     twice = [name for name in taken if taken.count(name) > 1]
     if twice:
-        raise DataError(f"column {twice[0]!r} is given twice; user, item, rating and time must be different columns")
+        raise DataError(
+            f"column {twice[0]!r} is given twice; user, item, rating, time and weight must be different columns"
+        )
     open_roles = [role for role in ROLES if asked[role] is None or role in unnamed]
     reason = ""
     if not table.headed:

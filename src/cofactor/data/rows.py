@@ -10,8 +10,10 @@ import polars as pl
 from cofactor.data import behaviours, lists, roles, values, wide
 from cofactor.data.arrays import Array
 from cofactor.data.date_parts import with_dates
+from cofactor.data.interactions import LEAST_WEIGHT, MOST_WEIGHT
 from cofactor.data.roles import Roles
 from cofactor.data.tables import Table, loaded
+from cofactor.errors import ConfigError, DataError
 
 MissingIds = Literal["error", "drop", "keep"]
 
@@ -41,6 +43,8 @@ def long_form(
     is."""
     if is_wide is False or (is_wide is None and (asked["item"] is not None or not wide.looks_wide(table))):
         return table, asked, gone
+    if asked.get("weight") is not None:
+        raise ConfigError("a wide table has no column of weights; bring it into rows of user, item, rating and weight")
     long = wide.unpivot(table, asked["user"], gone)
     return long, {**dict(zip(("user", "item", "rating"), long.names)), "time": False}, None
 
@@ -54,9 +58,10 @@ def cleaned(
     weights: dict[str, float] | None,
 ) -> tuple[Table, Roles, list[str]]:
     """The table without rows that have no id or no rating, where such are to be left out; with a weight for each row in
-    the place of its behaviour; with ids of which case and blanks are folded. As it is where none of this is asked
-    for."""
-    if not gone and missing_ids != "drop" and not fold_ids and found.behaviour is None:
+    the place of its behaviour; without rows that weigh 0; with ids of which case and blanks are folded. As it is where
+    none of this is asked for."""
+    weighed = found.columns.get("weight")
+    if not gone and missing_ids != "drop" and not fold_ids and found.behaviour is None and weighed is None:
         return table, found, []
     columns, notes = dict(found.columns), []
     names = [*columns.values(), *([found.behaviour] if found.behaviour else [])]
@@ -84,6 +89,12 @@ def cleaned(
         place = columns.get("rating", found.behaviour)
         frame = frame.with_columns(pl.Series(place, full))
         columns["rating"] = place
+    if weighed is not None:
+        numbers = row_weights(frame[weighed], keep)
+        frame = frame.with_columns(pl.Series(weighed, numbers))
+        if nothing := int((keep & (numbers == 0)).sum()):
+            notes.append(f"{nothing:,} rows of weight 0 left out")
+        keep &= numbers > 0
     frame = frame.filter(pl.Series(keep))
     for name in ids:
         if (
@@ -101,6 +112,27 @@ def cleaned(
                 notes.append(f"{fewer:,} ids of column {name!r} are the same as others apart from case and blanks")
     table = loaded(frame, table.label, table.notes, table.headed)
     return table, found._replace(columns=columns), notes
+
+
+def row_weights(column: pl.Series, keep: Array) -> Array:
+    """float32: the weight of each row, 0 for a row that counts nothing. DataError for the first one to ``keep`` that is
+    missing, below 0, or so small or large beside others that sums would lose it."""
+    text = column.dtype == pl.String
+    if not (text or column.dtype.is_numeric() or column.dtype == pl.Boolean):
+        raise DataError(f"column {column.name!r} has type {column.dtype}, which is not a weight; give numbers")
+    numbers = values.as_numbers(column) if text else column.cast(pl.Float64, strict=False)
+    found = numbers.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    good = (found == 0) | ((found >= LEAST_WEIGHT) & (found <= MOST_WEIGHT))
+    if (bad := keep & ~good).any():
+        row = int(bad.argmax())
+        value = column[row]
+        what = "is missing" if value is None or value in values.NOTHING else f"is {value!r}"
+        several = f", and {int(bad.sum()) - 1:,} more are no such number" if bad.sum() > 1 else ""
+        raise DataError(
+            f"the weight in row {row + 1} (column {column.name!r}) {what}{several}; weights lie between"
+            f" {LEAST_WEIGHT:g} and {MOST_WEIGHT:g}, or are 0 for rows to leave out: mend or scale them"
+        )
+    return np.asarray(np.where(good, found, 0.0), dtype=np.float32)
 
 
 def without_case(ids: pl.Series) -> pl.Series:

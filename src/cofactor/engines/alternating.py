@@ -13,6 +13,7 @@ from cofactor.engines.blocks import OTHER, bias_sweeps, first_chunk, gather, nam
 from cofactor.engines.prepare import Prepared
 from cofactor.engines.work import SIDES, Done, Work, put, take
 from cofactor.kernels.als import solve_rows
+from cofactor.kernels.bias import weights_of
 from cofactor.kernels.sums import leaves_of, nodes_of, total
 from cofactor.models.base.alternating import (
     BIAS_PSEUDO_COUNTS,
@@ -97,7 +98,8 @@ def solve_block(
     errors = np.zeros((n if side == "user" else 0, 2))
     values = rows.values - np.float32(job["mean"])
     offsets, factors = other[:, -1].copy(), np.ascontiguousarray(other[:, :-1])
-    given = (rows.indptr, rows.indices, values, offsets, factors, others, job["ridge"], nu, job["noise"], around)
+    matrix = (rows.indptr, rows.indices, values, weights_of(rows))
+    given = (*matrix, offsets, factors, others, job["ridge"], nu, job["noise"], around)
     solve_rows(0, n, *given, table, spread, errors)
     sums = {
         "errors": nodes_of(leaves_of(errors), first_chunk(job)) if side == "user" else [],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR
 from cofactor.engines.prepare import Prepared
 from cofactor.engines.work import Done, Work, put, take
-from cofactor.kernels.bias import solve_biases
+from cofactor.kernels.bias import solve_biases, weights_of
 from cofactor.kernels.sums import CHUNK, leaves_of, nodes_of, total
 
 Array = NDArray[Any]
@@ -96,7 +96,8 @@ def bias_task(job: dict[str, Any]) -> Done:
         before = n if side == "user" else n - 1
         other = gather(folder, OTHER[side], f"bias-{before}", job["others"], need)
     bias, errors = np.zeros(rows.n_rows), np.zeros(rows.n_rows)
-    solve_biases(0, rows.n_rows, rows.indptr, rows.indices, rows.values, job["mean"], other, job["reg"], bias, errors)
+    matrix = (rows.indptr, rows.indices, rows.values, weights_of(rows))
+    solve_biases(0, rows.n_rows, *matrix, job["mean"], other, job["reg"], bias, errors)
     files = [put(folder, f"{side}-{job['block']}-bias-{n}", bias)]
     return Done({"errors": nodes_of(leaves_of(errors), first_chunk(job))}, files)
 

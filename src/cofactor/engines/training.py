@@ -134,6 +134,8 @@ def fit(
         "dates": dates,
     }
     data = source if isinstance(source, Interactions) else None
+    if data is not None and data.weights is not None:
+        raise ConfigError("training in blocks cannot use the weights of rows; take cf.fit, or read without weight=...")
     source = _spark_parts(source, Path(work)) if hasattr(source, "sparkSession") else source
     if model == CHAINS and data is None:
         data = read(source, **options | {"rating": rating}, count=count, kind=kind, duplicates=duplicates)

@@ -44,6 +44,8 @@ class HeldOut:
     how: str = ""
     source: Interactions | None = None
     """The same rows with their own ids."""
+    weights: Array | None = None
+    """How much each row counts, float32; None: all the same."""
 
     def names(self, rows: Array) -> pl.Series:
         """The item ids of some of the rows."""
@@ -83,7 +85,7 @@ def held_out_rows(test: Any, train: Interactions) -> HeldOut:
     present, cluster = np.unique(data.users, return_inverse=True)
     labels = data.user_ids.decode(present)
     times = data.times if train.times is not None else None
-    return HeldOut(users, items, data.values, times, cluster.astype(np.int64), labels, how, data)
+    return HeldOut(users, items, data.values, times, cluster.astype(np.int64), labels, how, data, data.weights)
 
 
 held_out_rows.__test__ = False  # type: ignore[attr-defined]  # pytest: this is not a test

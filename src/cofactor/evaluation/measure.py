@@ -93,7 +93,9 @@ def measure(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evalua
 
 
 def _by_user(values: Array, test: HeldOut) -> Array:
-    return np.bincount(test.cluster, weights=values, minlength=test.n_clusters)[:, None]
+    """Sums over the rows of each user, by the weights of the rows."""
+    each = values if test.weights is None else values * test.weights
+    return np.bincount(test.cluster, weights=each, minlength=test.n_clusters)[:, None]
 
 
 def _ratings(by: Scorer, test: HeldOut, wanted: Sequence[Metric], out: Measured) -> None:
@@ -167,6 +169,9 @@ class Relevant:
     counts: Array
     rows: Array
     """Positions of the relevant test rows, int64; those of one user and item are several where rows repeat."""
+    weights: Array | None = None
+    """How much each of ``items`` counts, and ``unseen``, for each user, the mean of the unknown ones; None: 1 each."""
+    unseen: Array | None = None
 
 
 def relevant_ids(who: Relevant, test: HeldOut) -> dict[int, list[Any]]:
@@ -205,7 +210,14 @@ def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtoc
     indptr = np.concatenate([[0], np.cumsum(held)]).astype(np.int64)
     ones, no_rows = np.ones(len(cols), dtype=np.float32), np.zeros(0, dtype=np.int64)
     items = CSR(indptr, cols.astype(np.int32), ones, no_rows, train.n_items)
-    return Relevant(first[cluster].astype(np.int32), cluster, items, counts + held, np.flatnonzero(keep))
+    weights = unseen = None
+    if test.weights is not None:
+        each, row = test.weights[keep], place[test.cluster[keep]]
+        pairs = row * train.n_items + test.items[keep]
+        weights = np.bincount(np.searchsorted(keys, pairs[~unknown]), each[~unknown], minlength=len(keys))
+        unseen = np.bincount(row[unknown], each[unknown], minlength=len(cluster)) / np.maximum(counts, 1)
+    at = np.flatnonzero(keep)
+    return Relevant(first[cluster].astype(np.int32), cluster, items, counts + held, at, weights, unseen)
 
 
 def masked_scores(
@@ -257,9 +269,10 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
         if metric.custom is not None:
             values = _of_lists(metric, top[:, : metric.n], who, test, by.train)
             _mean(metric, values, who, test, choices.users_without, out)
-        elif choices.propensity and metric.base in m.DEBIASED:
+        elif (choices.propensity or who.weights is not None) and metric.base in m.DEBIASED:
             worth = np.maximum(by.train.by_item.counts, 1.0) ** -choices.propensity
-            sought = (worth, who.items.indptr, who.items.indices, who.counts - who.items.counts)
+            missing = who.counts - who.items.counts
+            sought = (worth, who.items.indptr, who.items.indices, missing, who.weights, who.unseen)
             values = m.DEBIASED[metric.base](hits[:, : metric.n], top[:, : metric.n], *sought)
             _mean(metric, values, who, test, choices.users_without, out)
         elif metric.base in LISTS:
@@ -272,6 +285,8 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
     out.listed = len(who.users)
     out.few_relevant = few_relevant(who, test, by.train, choices)
     out.notes["lists"] = _said(who, test, by.train, choices)
+    if who.weights is not None:
+        out.notes["lists"].append("rows count by their weights in ndcg and recall, and all the same in other figures")
 
 
 def rank_users(

@@ -117,12 +117,22 @@ def hit_rate(hits: Array, relevant: Array) -> Array:
     return _over(any_hit.astype(np.float64), np.ones(len(hits)), relevant)
 
 
-def debiased_ndcg(hits: Array, top: Array, worth: Array, indptr: Array, indices: Array, missing: Array) -> Array:
+def debiased_ndcg(
+    hits: Array,
+    top: Array,
+    worth: Array,
+    indptr: Array,
+    indices: Array,
+    missing: Array,
+    weights: Array | None = None,
+    unseen: Array | None = None,
+) -> Array:
     """NDCG where a relevant item ``i`` is worth ``worth[i]`` (n_items,) in place of 1: of the list and of the best list
     possible (self-normalised inverse propensity; Yang et al. 2018).
 
     The relevant items of row ``u`` are ``indices[indptr[u]:indptr[u + 1]]``, and ``missing[u]`` more that training
-    never saw, which are worth 1.
+    never saw, which are worth 1. ``weights`` (aligned with ``indices``): what each counts besides, as a row of the
+    test; ``unseen`` (n_users,): the mean weight of those that training never saw.
     """
     n = hits.shape[1]
     discount = 1 / np.log2(np.arange(2, n + 2))
@@ -130,19 +140,40 @@ def debiased_ndcg(hits: Array, top: Array, worth: Array, indptr: Array, indices:
     row = np.repeat(np.arange(len(counts)), counts)
     each = np.ones(int(counts.sum()))
     known = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts) < np.repeat(np.diff(indptr), counts)
-    each[known] = worth[indices]
+    each[known] = worth[indices] if weights is None else worth[indices] * weights
+    if unseen is not None:
+        each[~known] = unseen[row[~known]]
     order = np.lexsort((-each, row))
     place = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts)
     kept = place < n
     ideal = np.bincount(row[kept], each[order][kept] * discount[place[kept]], minlength=len(counts))
-    return _over(_sum(hits * worth[np.maximum(top, 0)] * discount), ideal, counts)
+    return _over(_sum(_gains(hits, top, worth, indptr, indices, weights) * discount), ideal, counts)
 
 
-def debiased_recall(hits: Array, top: Array, worth: Array, indptr: Array, indices: Array, missing: Array) -> Array:
+def debiased_recall(
+    hits: Array,
+    top: Array,
+    worth: Array,
+    indptr: Array,
+    indices: Array,
+    missing: Array,
+    weights: Array | None = None,
+    unseen: Array | None = None,
+) -> Array:
     """The share of what a user's relevant items are worth that is in the list; see :func:`debiased_ndcg`."""
     row = np.repeat(np.arange(len(hits)), np.diff(indptr))
-    total = np.bincount(row, worth[indices], minlength=len(hits)) + missing
-    return _over(_sum(hits * worth[np.maximum(top, 0)]), total, np.diff(indptr) + missing)
+    each = worth[indices] if weights is None else worth[indices] * weights
+    total = np.bincount(row, each, minlength=len(hits)) + (missing if unseen is None else missing * unseen)
+    return _over(_sum(_gains(hits, top, worth, indptr, indices, weights)), total, np.diff(indptr) + missing)
+
+
+def _gains(hits: Array, top: Array, worth: Array, indptr: Array, indices: Array, weights: Array | None) -> Array:
+    """float64 (n_users, n): what the hit at each place is worth; 0 where there is none."""
+    gains: Array = hits * worth[np.maximum(top, 0)]
+    if weights is None or not len(indices):
+        return gains
+    known, asked = _keys(top, indptr, indices)
+    return np.asarray(gains * weights[np.minimum(np.searchsorted(known, asked), len(known) - 1)])
 
 
 DEBIASED: dict[str, Callable[..., Array]] = {"ndcg": debiased_ndcg, "recall": debiased_recall}
@@ -285,12 +316,16 @@ def top_n(scores: Array, n: int) -> Array:
 def hits_of(top: Array, indptr: Array, indices: Array) -> Array:
     """bool (n_users, n): which of the listed items are relevant. The relevant items of row ``u`` are
     ``indices[indptr[u]:indptr[u + 1]]``, ascending."""
-    width = int(max(top.max(initial=0), indices.max(initial=0))) + 2
-    owner = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    known = owner * width + indices
-    asked = np.arange(len(top))[:, None] * width + top
+    known, asked = _keys(top, indptr, indices)
     at = np.searchsorted(known, asked)
     hits: Array = (top >= 0) & (at < len(known))
     if len(known):
         hits &= known[np.minimum(at, len(known) - 1)] == asked
     return hits
+
+
+def _keys(top: Array, indptr: Array, indices: Array) -> tuple[Array, Array]:
+    """A number for each pair of a user and a relevant item, ascending, and the same for each place of the lists."""
+    width = int(max(top.max(initial=0), indices.max(initial=0))) + 2
+    owner = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    return owner * width + indices, np.arange(len(top))[:, None] * width + top

@@ -40,7 +40,11 @@ def what_if(
         places = dict(zip(who.items.tolist(), who.order.tolist(), strict=True))
         newest = max(places.values(), default=-1) + 1
         order = np.array([places.get(c, newest) for c in codes.tolist()], dtype=np.int64)
-    other = codes, np.array([ratings[c] for c in codes.tolist()], dtype=np.float32), order
+    weights = None
+    if who.weights is not None:
+        known = dict(zip(who.items.tolist(), who.weights.tolist(), strict=True))
+        weights = np.array([known.get(c, 1.0) for c in codes.tolist()], dtype=np.float32)
+    other = codes, np.array([ratings[c] for c in codes.tolist()], dtype=np.float32), order, weights
     histories = as_rows([who.history, other], rec.data.n_items)
     scores = rec.model.scores_from(fold_in(rec, histories)).astype(np.float32, copy=True)
     shown = scores.copy()

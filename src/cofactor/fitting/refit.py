@@ -80,11 +80,17 @@ def with_newer(old: Interactions, newer: Interactions) -> Interactions:
     if old.times is not None and parts.train.times is not None:  # a row without a time counts as the latest
         latest = np.full(len(parts.valid), old.times.max(initial=0))
         times = np.concatenate([parts.train.times, latest if parts.valid.times is None else parts.valid.times])
+    weights = None
+    if parts.train.weights is not None or parts.valid.weights is not None:
+        weights = np.concatenate(
+            [np.ones(len(p), np.float32) if p.weights is None else p.weights for p in (parts.train, parts.valid)]
+        )
     both = parts.train.replace(
         users=np.concatenate([parts.train.users, parts.valid.users]),
         items=np.concatenate([parts.train.items, parts.valid.items]),
         values=np.concatenate([parts.train.values, parts.valid.values]),
         times=times,
+        weights=weights,
         kind=old.kind,
         duplicates=old.duplicates,
     )

@@ -25,6 +25,7 @@ def solve_rows(
     indptr: Array,
     indices: Array,
     values: Array,
+    weights: Array,
     offsets: Array,
     other: Array,
     other_spread: Array,
@@ -45,7 +46,7 @@ def solve_rows(
     The ridge pulls towards ``centre`` (n, d) where that is not empty, else to zero.
     ``spread`` (n, d), where not empty, gets the variances of the solution: ``noise`` times the diagonal of the inverse.
     ``errors`` float64 (n, 2), where not empty, gets each row's sum of squared errors and what the variances add to its
-    expectation.
+    expectation. ``weights`` float32 (nnz,), where not empty, says how often each entry counts.
     """
     k = other.shape[1]
     d = k + 1
@@ -56,6 +57,7 @@ def solve_rows(
     squares = np.zeros(d, dtype=np.float32)
     for row in range(first, last):
         lo, hi = indptr[row], indptr[row + 1]
+        count = np.float32(0.0)
         for a in range(d):
             x[a] = met[a] = 0.0
             for b in range(a, d):
@@ -68,11 +70,22 @@ def solve_rows(
                         y[j, a] = other[column, a]
                     y[j, k] = 1.0
                     r = values[start + j] - offsets[column]
-                    for a in range(d):
-                        x[a] += r * y[j, a]
-                    if len(other_spread):
+                    if len(weights):
+                        weight = weights[start + j]
+                        root = np.sqrt(weight)
                         for a in range(d):
-                            met[a] += other_spread[column, a]
+                            y[j, a] *= root
+                            x[a] += r * root * y[j, a]
+                        if len(other_spread):
+                            for a in range(d):
+                                met[a] += weight * other_spread[column, a]
+                        count += weight
+                    else:
+                        for a in range(d):
+                            x[a] += r * y[j, a]
+                        if len(other_spread):
+                            for a in range(d):
+                                met[a] += other_spread[column, a]
                 else:
                     for a in range(d):
                         y[j, a] = 0.0
@@ -80,7 +93,7 @@ def solve_rows(
                 y0, y1, y2, y3 = y[0, a], y[1, a], y[2, a], y[3, a]
                 for b in range(a, d):
                     gram[a, b] += y0 * y[0, b] + y1 * y[1, b] + y2 * y[2, b] + y3 * y[3, b]
-        scale = np.float32(max(float(hi - lo), 1.0) ** nu)
+        scale = np.float32((max(float(hi - lo), 1.0) if len(weights) == 0 or hi == lo else float(count)) ** nu)
         for a in range(d):
             squares[a] = gram[a, a]
             pull = ridge[a] * scale if a < k else ridge[k]
@@ -93,7 +106,8 @@ def solve_rows(
         if len(spread):
             inverse_diagonal(gram, noise, spread[row])
         if len(errors):
-            errors[row, 0] = squared_error(indices[lo:hi], values[lo:hi], offsets, other, x)
+            some = weights[lo:hi] if len(weights) else weights
+            errors[row, 0] = squared_error(indices[lo:hi], values[lo:hi], some, offsets, other, x)
             uncertainty = met[k]
             if len(spread):
                 for a in range(k):
@@ -104,8 +118,9 @@ def solve_rows(
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
-def squared_error(indices: Array, values: Array, offsets: Array, other: Array, x: Array) -> float:
-    """The sum of squared errors of a row with the solution ``x``. Its products are summed in the machine's order."""
+def squared_error(indices: Array, values: Array, weights: Array, offsets: Array, other: Array, x: Array) -> float:
+    """The sum of squared errors of a row with the solution ``x``, each times its weight where there are weights. Its
+    products are summed in the machine's order."""
     k = len(x) - 1
     total = 0.0
     for at in range(len(indices)):
@@ -113,7 +128,8 @@ def squared_error(indices: Array, values: Array, offsets: Array, other: Array, x
         guess = np.float32(0.0)
         for a in range(k):
             guess += x[a] * other[column, a]
-        total += float(values[at] - offsets[column] - x[k] - guess) ** 2
+        square = float(values[at] - offsets[column] - x[k] - guess) ** 2
+        total += square * float(weights[at]) if len(weights) else square
     return total
 
 

@@ -15,7 +15,8 @@ Array = NDArray[Any]
 
 
 def shrunk_mean(codes: Array, residuals: Array, counts: Array, reg: float) -> Array:
-    """The sum of each code's residuals over ``counts + reg``: float64 (len(counts),); 0 where it has none."""
+    """The sum of each code's residuals over ``counts + reg``: float64 (len(counts),); 0 where it has none. Weighted
+    residuals go with the sums of their weights."""
     sums = np.bincount(codes, weights=residuals, minlength=len(counts))
     return np.asarray(sums / np.maximum(counts + reg, 1e-12))
 
@@ -27,6 +28,7 @@ def solve_biases(
     indptr: Array,
     indices: Array,
     values: Array,
+    weights: Array,
     mean: float,
     other: Array,
     reg: float,
@@ -36,18 +38,21 @@ def solve_biases(
     """Solve the ``bias`` float64 (n,) of the rows ``first`` to ``last`` of a CSR matrix of ratings.
 
     A row's bias is the sum of ``values - mean - other[column]`` over its number of entries plus ``reg``; ``errors``
-    float64 (n,) gets the sum of squared errors then.
+    float64 (n,) gets the sum of squared errors then. ``weights`` float32 (nnz,), where not empty, says how often each
+    entry counts.
     """
     for row in range(first, last):
         lo, hi = indptr[row], indptr[row + 1]
-        total = 0.0
+        total, count = 0.0, 0.0
         for at in range(lo, hi):
-            total += float(values[at]) - mean - other[indices[at]]
-        b = total / max(float(hi - lo) + reg, 1e-12)
+            weight = float(weights[at]) if len(weights) else 1.0
+            total += weight * (float(values[at]) - mean - other[indices[at]])
+            count += weight
+        b = total / max(count + reg, 1e-12)
         left = 0.0
         for at in range(lo, hi):
             error = float(values[at]) - mean - other[indices[at]] - b
-            left += error * error
+            left += (float(weights[at]) if len(weights) else 1.0) * error * error
         bias[row] = b
         errors[row] = left
 
@@ -71,9 +76,19 @@ def sweep(
         (by_user, item_bias, reg_user, user_bias),
     ):
         errors = np.zeros(len(bias))
-        given = (*frozen(rows.indptr, rows.indices, rows.values), mean, other, reg, bias, errors)
+        given = (*frozen(rows.indptr, rows.indices, rows.values, weights_of(rows)), mean, other, reg, bias, errors)
         over_rows(lambda lo, hi, given=given: solve_biases(lo, hi, *given), rows.indptr)  # type: ignore[misc]
-    return float(row_sum(errors)) / max(len(by_user.indices), 1)
+    return float(row_sum(errors)) / max(weight_of(by_user), 1e-12)
+
+
+def weights_of(rows: Any) -> Array:
+    """The weights of the entries of a CSR matrix, float32; empty where all count the same."""
+    return np.empty(0, dtype=np.float32) if rows.weights is None else rows.weights
+
+
+def weight_of(rows: Any) -> float:
+    """The sum of the weights of all entries: their number where all count the same."""
+    return float(len(rows.indices)) if rows.weights is None else float(row_sum(rows.totals))
 
 
 def frozen(*arrays: Array) -> tuple[Array, ...]:
@@ -85,7 +100,9 @@ def frozen(*arrays: Array) -> tuple[Array, ...]:
 
 
 def mean_value(by_user: Any) -> float:
-    """The mean of all values, summed in a fixed order whatever the order of the table; 0 without rows."""
+    """The mean of all values, by their weights, summed in a fixed order whatever the order of the table; 0 without
+    rows."""
     who = np.repeat(np.arange(len(by_user.indptr) - 1), np.diff(by_user.indptr))
-    sums = np.bincount(who, by_user.values, minlength=len(by_user.indptr) - 1)
-    return float(row_sum(sums)) / max(len(by_user.values), 1)
+    values = by_user.values if by_user.weights is None else by_user.values.astype(np.float64) * by_user.weights
+    sums = np.bincount(who, values, minlength=len(by_user.indptr) - 1)
+    return float(row_sum(sums)) / max(weight_of(by_user), 1e-12)

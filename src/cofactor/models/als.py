@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
+from cofactor.kernels.bias import weight_of
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.alternating import Side, begin_sides, measured_noise, noise_floor, solve_side
 from cofactor.models.base.arrays import check_at_least, fitted, stored
@@ -54,6 +55,7 @@ class ALS(BiasedFactors):
     """
 
     name: ClassVar[str] = "als"
+    weighs_rows: ClassVar[bool] = True
     Config = ALSConfig
 
     def __init__(self, config: ALSConfig | None = None) -> None:
@@ -107,7 +109,7 @@ class ALSStepper(Stepper):
     """One sweep solves all items, then all users: these are then what a fold-in of the same ratings gives."""
 
     def __init__(self, model: ALS, data: Interactions, rng: np.random.Generator) -> None:
-        self.model, self.n = model, len(data)
+        self.model, self.n = model, weight_of(data.by_user)
         self.learned = model.config.reg == 0
         self.users, self.items, left = begin_sides(model, data, rng, variances=self.learned, centres=False)
         self.mean, self.floor = float(model.tables()[0]), noise_floor(left)

@@ -44,6 +44,7 @@ class Bias:
     name: ClassVar[str] = "bias"
     task: ClassVar[Task] = "rating"
     kind: ClassVar[Kind] = "sweep"
+    weighs_rows: ClassVar[bool] = True
     Config = BiasConfig
 
     def __init__(self, config: BiasConfig | None = None) -> None:
@@ -79,7 +80,9 @@ class Bias:
         mean, item_bias, _, _ = self._arrays()
         who = np.repeat(np.arange(histories.n_rows), histories.counts)
         left = histories.values.astype(np.float64) - mean - item_bias[histories.indices]
-        return shrunk_mean(who, left, histories.counts, self.config.reg_user).astype(np.float32)[:, None]
+        if histories.weights is not None:
+            left = left * histories.weights
+        return shrunk_mean(who, left, histories.totals, self.config.reg_user).astype(np.float32)[:, None]
 
     def user_state(self, users: Array) -> Array:
         """float32 (len(users), 1): their biases."""

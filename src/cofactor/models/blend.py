@@ -119,6 +119,7 @@ class Blend(ScoresAsState):
     task: ClassVar[Task] = "ranking"
     kind: ClassVar[Kind] = "solve"
     later: ClassVar[tuple[str, ...]] = LATER
+    weighs_rows: ClassVar[bool] = True
     Config = BlendConfig
 
     def __init__(self, config: BlendConfig | None = None) -> None:
@@ -158,7 +159,7 @@ class Blend(ScoresAsState):
         check_timed(self.name, self.config.half_life, data)
         for name in self.config.for_table(len(data), data.n_users, data.n_items):
             _trainable(name, self.config)
-        self.history = data.by_user._replace(rows=np.empty(0, dtype=np.int64))
+        self.history = data.by_user._replace(rows=np.empty(0, dtype=np.int64), weights=None)
         self.popularity = popularity(data, self.config.half_life)
         seed = int(rng.integers(2**63))
         return SolveStepper(lambda: self._solve(data, seed))

@@ -132,6 +132,7 @@ class Ials(FactorRanker):
     name: ClassVar[str] = "ials"
     Config = IalsConfig
     later = LATER
+    weighs_rows: ClassVar[bool] = True
 
     def __init__(self, config: IalsConfig | None = None) -> None:
         super().__init__(config or IalsConfig())
@@ -175,7 +176,7 @@ class Ials(FactorRanker):
         if self._gram is None:
             self._gram = gram(table)
         out = np.zeros((rows.n_rows, table.shape[1]), dtype=np.float32)
-        ridge = ridges(rows.counts, float(fitted(self.mean_count, self.name)), c.reg, c.nu)
+        ridge = ridges(rows.totals, float(fitted(self.mean_count, self.name)), c.reg, c.nu)
         improve(rows, c.alpha, table, self._gram, ridge, out, width=table.shape[1])
         return started(out[:, : items.shape[1]], rows.counts, fitted(self.average, self.name))
 
@@ -201,7 +202,8 @@ class IalsStepper(Stepper):
     """Owns tables of a multiple of 16 columns; the model's arrays are written after each sweep."""
 
     def __init__(self, model: Ials, data: Interactions, rng: np.random.Generator) -> None:
-        c = model.config.for_table(len(data), data.n_users, data.n_items)
+        count = len(data) if data.weights is None else float(np.sum(data.weights, dtype=np.float64))
+        c = model.config.for_table(round(count), data.n_users, data.n_items)
         self.model, self.constants = model, c
         half_life = model.config.half_life
         model.range, model.popularity = strength_of(data), popularity(data, half_life)
@@ -222,9 +224,9 @@ class IalsStepper(Stepper):
         self.users = padded(model.user_factors.copy())  # the model's own start from the average user
         self.items = padded(model.item_factors)
         self.user_ridge, self.item_ridge = (
-            ridges(r.counts, len(data) / max(r.n_rows, 1), c.reg, c.nu) for r in (self.by_user, self.by_item)
+            ridges(r.totals, count / max(r.n_rows, 1), c.reg, c.nu) for r in (self.by_user, self.by_item)
         )
-        model.mean_count = np.array(len(data) / max(data.n_users, 1))
+        model.mean_count = np.array(count / max(data.n_users, 1))
         self._write()
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
@@ -252,7 +254,8 @@ class IalsStepper(Stepper):
 
     def _write(self) -> None:
         k, c, counts = self.constants.n_factors, self.constants, self.by_user.counts
-        average = average_user(self.users, self.items, counts, self.by_item.counts, c)[:k]
+        mean = float(fitted(self.model.mean_count, "ials"))
+        average = average_user(self.users, self.items, counts, self.by_item.counts, c, mean)[:k]
         started(self.users[:, :k], counts, average, fitted(self.model.user_factors, "ials"))
         fitted(self.model.item_factors, "ials")[:] = self.items[:, :k]
         self.model.average, self.model._gram = average, None
@@ -269,7 +272,9 @@ def started(users: Array, counts: Array, average: Array, out: Array | None = Non
     return found
 
 
-def average_user(users: Array, items: Array, user_counts: Array, item_counts: Array, c: Constants) -> Array:
+def average_user(
+    users: Array, items: Array, user_counts: Array, item_counts: Array, c: Constants, mean_count: float
+) -> Array:
     """float32 (k,): the mean of the users' factors, of a length that spreads its scores over the items as those of a
     user with a single rating are spread, times the ``trust`` in them (``base/average.py``). Such ratings are taken from
     items evenly along all ratings."""
@@ -279,7 +284,7 @@ def average_user(users: Array, items: Array, user_counts: Array, item_counts: Ar
         return np.zeros(users.shape[1], dtype=np.float32)
     at = np.searchsorted(ends, (np.arange(_SINGLES) + 0.5) / _SINGLES * ends[-1], side="right").astype(np.int32)
     product = gram(items)
-    found = singles(items[at], product, c, float(user_counts.sum()) / max(len(user_counts), 1))
+    found = singles(items[at], product, c, mean_count)
     centre = items.mean(axis=0, dtype=np.float64)
     spread = product.astype(np.float64) / len(items) - centre[:, None] * centre[None, :]
     some = np.flatnonzero(user_counts > 0)

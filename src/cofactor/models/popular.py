@@ -48,6 +48,7 @@ class Popular:
     name: ClassVar[str] = "popular"
     task: ClassVar[Task] = "ranking"
     kind: ClassVar[Kind] = "solve"
+    weighs_rows: ClassVar[bool] = True
     Config = PopularConfig
 
     def __init__(self, config: PopularConfig | None = None) -> None:
@@ -73,7 +74,7 @@ class Popular:
         times, newest = None, 0
         if self.config.half_life and data.times is not None and len(data):
             times, newest = data.times[rows.rows], int(data.times.max())
-        counts = item_sums(rows.indptr, rows.values, times, newest, strength_of(data), self.config)
+        counts = item_sums(rows.indptr, rows.values, times, newest, strength_of(data), self.config, rows.weights)
         self.popularity = (counts / max(counts.max(initial=0), 1e-30)).astype(np.float32)
 
     def predict(self, users: Array, items: Array, times: Array | None = None) -> Array:
@@ -117,13 +118,22 @@ class Popular:
 
 
 def item_sums(
-    indptr: Array, values: Array, times: Array | None, newest: int, limits: Array, config: PopularConfig
+    indptr: Array,
+    values: Array,
+    times: Array | None,
+    newest: int,
+    limits: Array,
+    config: PopularConfig,
+    row_weights: Array | None = None,
 ) -> Array:
     """float64 (n_items,): the weights of each item's rows, added up. Rows come item by item, from ``indptr`` on.
 
-    ``times``: where rows count less with age, seen from ``newest``. ``limits``: between which ratings weights grow.
+    ``row_weights``: what each row counts besides. ``times``: where rows count less with age, seen from ``newest``.
+    ``limits``: between which ratings weights grow.
     """
     weights = like_strengths(values, limits, config.min_rating_weight).astype(np.float64)
+    if row_weights is not None:
+        weights *= row_weights
     if times is not None:
         weights *= 0.5 ** ((newest - times) / DAY / config.half_life)
     item = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))

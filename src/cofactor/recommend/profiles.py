@@ -40,22 +40,24 @@ class UserProfile(NamedTuple):
     """Which of the ratings were given as such (None: all); others were liked, without a rating."""
     order: Array | None = None
     """Positions of the ratings in time, larger is newer (None: not known)."""
+    weights: Array | None = None
+    """How much each counts (None: all the same)."""
 
     @property
-    def history(self) -> tuple[Array, Array, Array | None]:
-        """(items, values, order), as :func:`as_rows` takes them."""
-        return self.items, self.values, self.order
+    def history(self) -> tuple[Array, Array, Array | None, Array | None]:
+        """(items, values, order, weights), as :func:`as_rows` takes them."""
+        return self.items, self.values, self.order, self.weights
 
 
 def known_user(rec: Fitted, code: int) -> UserProfile:
     """A user by code."""
     touched = rec.updates.users.get(code)
     if touched is not None:
-        items, values, order = touched.history
-        return UserProfile(code, items, values, touched.state[None], UPDATED, order=order)
+        items, values, order, weights = touched.history
+        return UserProfile(code, items, values, touched.state[None], UPDATED, order=order, weights=weights)
     rated = trained_on(rec.data, code)
     status = KNOWN if len(rated.items) else NO_RATINGS
-    return UserProfile(code, rated.items, rated.values, None, status, order=rated.order)
+    return UserProfile(code, rated.items, rated.values, None, status, order=rated.order, weights=rated.weights)
 
 
 def find_user(rec: Fitted, user: object, unknown: Unknown) -> UserProfile | None:

@@ -226,6 +226,7 @@ def enlarged(rec: Fitted) -> Interactions:
         items=np.concatenate([data.items[kept], items]),
         values=np.concatenate([data.values[kept], values]),
         times=when,
+        weights=None if data.weights is None else np.concatenate([data.weights[kept], np.ones(len(items), np.float32)]),
         user_ids=IdMap(all_ids, ids.kind),
         user_table=_longer(data.user_table, all_ids),
         user_features=_more_rows(data.user_features, len(new)),

@@ -32,7 +32,8 @@ class Rated(NamedTuple):
     """All ratings of a user, by item (codes ascending).
 
     ``times`` int64, ``NO_TIME`` where none is known; ``new`` is True where a rating is not in the training data;
-    ``order`` int64, positions in time: larger is newer, equal where the times are.
+    ``order`` int64, positions in time: larger is newer, equal where the times are. ``weights`` float32, how much each
+    counts, 1 for those that are newer; None where all count the same.
     """
 
     items: Array
@@ -40,6 +41,7 @@ class Rated(NamedTuple):
     times: Array
     new: Array
     order: Array
+    weights: Array | None = None
 
 
 class Recent:
@@ -100,14 +102,14 @@ class UpdatedUser:
         found = self._rated
         if found is None:
             found = self._rated = _merged(self._data, self.code, self.newer)
-            self._recent.keep(self, sum(column.nbytes for column in found) + _OVERHEAD)
+            self._recent.keep(self, sum(column.nbytes for column in found if column is not None) + _OVERHEAD)
         return found
 
     @property
-    def history(self) -> tuple[Array, Array, Array]:
-        """(items, values, order), as :func:`as_rows` takes them."""
+    def history(self) -> tuple[Array, Array, Array, Array | None]:
+        """(items, values, order, weights), as :func:`as_rows` takes them."""
         rated = self.rated
-        return rated.items, rated.values, rated.order
+        return rated.items, rated.values, rated.order, rated.weights
 
     @property
     def state(self) -> Array:
@@ -190,14 +192,19 @@ class Updates:
 
 
 def as_rows(histories: Sequence[tuple[Any, ...]], n_items: int) -> CSR:
-    """(codes ascending, values[, order or None]) of each user as sparse rows, in an order where all have one."""
+    """(codes ascending, values[, order or None[, weights or None]]) of each user as sparse rows, in an order where all
+    have one."""
     indptr = np.zeros(len(histories) + 1, dtype=np.int64)
     np.cumsum([len(history[0]) for history in histories], out=indptr[1:])
     items = np.concatenate([np.empty(0, np.int32), *(h[0] for h in histories)]).astype(np.int32)
     values = np.concatenate([np.empty(0, np.float32), *(h[1] for h in histories)]).astype(np.float32)
     orders = [h[2] for h in histories if len(h) > 2 and h[2] is not None]
     order = np.concatenate([_NONE, *orders]) if len(orders) == len(histories) else None
-    return CSR(indptr, items, values, _NONE, n_items, order)
+    weights = [h[3] if len(h) > 3 else None for h in histories]
+    if all(each is None for each in weights):
+        return CSR(indptr, items, values, _NONE, n_items, order)
+    each = [np.ones(len(h[0]), np.float32) if w is None else w for h, w in zip(histories, weights)]
+    return CSR(indptr, items, values, _NONE, n_items, order, np.concatenate(each))
 
 
 def positions_in_time(times: Array, new: Array, arrival: Array) -> Array:
@@ -221,7 +228,8 @@ def trained_on(data: Interactions, code: int) -> Rated:
     items, values = data.items[rows], data.values[rows]
     times = np.full(len(items), NO_TIME) if data.times is None else data.times[rows]
     new = np.zeros(len(items), dtype=bool)
-    return Rated(items, values, times, new, positions_in_time(times, new, rows))
+    weights = None if data.weights is None else data.weights[rows]
+    return Rated(items, values, times, new, positions_in_time(times, new, rows), weights)
 
 
 def adds_up(data: Interactions) -> bool:
@@ -246,7 +254,10 @@ def _merged(data: Interactions, code: int, newer: Array) -> Rated:
     newest = len(before.order) and int(before.order.max()) + 1
     arrival = np.concatenate([before.order[kept], newest + np.arange(n)])[by_item]
     both = np.concatenate([before.values[kept], values.astype(np.float32)])[by_item]
-    return Rated(every[by_item], both, times, new, positions_in_time(times, new, arrival))
+    weights = None
+    if before.weights is not None:
+        weights = np.concatenate([before.weights[kept], np.ones(n, np.float32)])[by_item]
+    return Rated(every[by_item], both, times, new, positions_in_time(times, new, arrival), weights)
 
 
 def read_times(values: Any, data: Interactions) -> Array:

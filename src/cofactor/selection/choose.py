@@ -23,7 +23,7 @@ from cofactor.evaluation.measure import EvaluationProtocol, measure, relevant_it
 from cofactor.evaluation.scorer import Scorer, scorer
 from cofactor.fitting.estimate import table_size
 from cofactor.model import ChoosesSettings, TableSize, Task
-from cofactor.models import REGISTRY
+from cofactor.models import REGISTRY, model_class
 from cofactor.models.base.mixing import mixture, standing_of
 from cofactor.models.base.windows import comes_next, measured_users, ranking_windows
 from cofactor.models.specs import spec_text
@@ -86,9 +86,9 @@ class Choice:
 
 
 def auto_candidates(task: Task, data: Interactions) -> list[str]:
-    """The candidates for these rows, from the simplest up."""
+    """The candidates for these rows, from the simplest up. Where rows have weights, those that know them."""
     if task == "rating":
-        return [name for name in RATING_MODELS if name.partition(":")[0] in REGISTRY]
+        return _able(RATING_MODELS, data)
     found = ["popular"]
     if data.times is not None:
         days = (int(data.times.max()) - int(data.times.min())) / 86_400
@@ -96,7 +96,17 @@ def auto_candidates(task: Task, data: Interactions) -> list[str]:
     found += RANKERS
     if data.times is not None:
         found.append("next-item")
-    return [name for name in found if name.partition(":")[0] in REGISTRY]
+    return _able(found, data)
+
+
+def _able(candidates: Sequence[str], data: Interactions) -> list[str]:
+    named = [(one, one.partition(":")[0]) for one in candidates]
+    weighed = data.weights is not None
+    return [
+        one
+        for one, name in named
+        if name in REGISTRY and (not weighed or getattr(model_class(name), "weighs_rows", False))
+    ]
 
 
 def choose(

@@ -67,6 +67,7 @@ class Learner:
         check_int("seed", seed, 0)
         _check_callbacks(callbacks)
         _check_range(self.train, getattr(model.config, "y_range", None))
+        _check_weights(self.train, model)
         self.model = model
         self.seed = seed
         self.bs = min(bs, len(self.train))
@@ -315,6 +316,14 @@ def _check_range(data: Interactions, y_range: Any) -> None:
         raise DataError(
             f"the rating in row {row + 1} is {data.values[row]:g}, outside y_range {y_range}; "
             f"ratings go from {data.range[0]:g} to {data.range[1]:g}, so widen y_range"
+        )
+
+
+def _check_weights(data: Interactions, model: Model) -> None:
+    if data.weights is not None and not getattr(model, "weighs_rows", False):
+        raise ConfigError(
+            f"{model.name} cannot use the weights of rows (column {data.columns.weight or 'weight'!r}); take als, bias,"
+            " popular, ials, item-cosine, ease, slim, graph-filter or blend, or read the table without weight=..."
         )
 
 

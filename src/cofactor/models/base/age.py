@@ -58,13 +58,15 @@ def aged(rows: CSR, half_life: float, newest: int | None = None) -> CSR:
 
 
 def popularity(data: Interactions, half_life: float = 0.0) -> Array:
-    """float32 (n_items,): rows of each item, dislikes apart, over those of the most popular one; rows count less with
-    age where there is a half-life."""
+    """float32 (n_items,): rows of each item by their weights, dislikes apart, over those of the most popular one; rows
+    count less with age where there is a half-life."""
     liked = liked_rows(data.values, data.kind)
     data = data if liked is None else data.take(liked)
     if not half_life or data.times is None or not len(data):
-        return popularity_of(np.bincount(data.items, minlength=data.n_items))
+        return popularity_of(np.bincount(data.items, data.weights, minlength=data.n_items))
     decay = 0.5 ** ((int(data.times.max()) - data.times) / (DAY * half_life))
+    if data.weights is not None:
+        decay *= data.weights
     return popularity_of(np.bincount(data.items, decay, minlength=data.n_items))
 
 

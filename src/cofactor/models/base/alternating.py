@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.als import solve_rows
-from cofactor.kernels.bias import sweep
+from cofactor.kernels.bias import frozen, sweep, weights_of
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.sums import Node, chunks, nodes_of, row_sum, total
 from cofactor.models.base.biased_factors import BiasedFactors
@@ -82,8 +82,8 @@ def prior_floor(d: int, floor: float) -> Array:
     return np.append(np.full(d - 1, 1e-3 * floor**0.5), floor)
 
 
-def measured_noise(error: float, uncertainty: float, n: int, floor: float) -> float:
-    """The variance of the noise, from the squared errors of ``n`` ratings and what the variances add to them."""
+def measured_noise(error: float, uncertainty: float, n: float, floor: float) -> float:
+    """The variance of the noise, from the squared errors of ``n`` ratings (or of as much weight) and what the variances add to them."""
     return float((error + uncertainty) / n + floor)
 
 
@@ -120,7 +120,19 @@ def solve_side(
     offsets, factors = other[:, -1].copy(), np.ascontiguousarray(other[:, :-1])
     # arrays of a loaded model are read-only, which would be another type to compile the kernel for
     spread, ridge = np.require(spread, requirements="W"), np.require(ridge, requirements="W")
-    given = (r.indptr, r.indices, values, offsets, factors, spread, ridge, nu, noise, side.centre)
+    given = (
+        r.indptr,
+        r.indices,
+        values,
+        frozen(weights_of(r))[0],
+        offsets,
+        factors,
+        spread,
+        ridge,
+        nu,
+        noise,
+        side.centre,
+    )
 
     def work(first: int, last: int) -> None:
         solve_rows(first, last, *given, side.table, side.spread, measured)

@@ -83,6 +83,7 @@ class HistoryRanker(ScoresAsState):
     kind: ClassVar[Kind] = "solve"
     ordered: ClassVar[bool] = False
     """Whether the times of the training rows are kept, with a half-life or without."""
+    weighs_rows: ClassVar[bool] = True
     from_average: ClassVar[bool] = True
     """Whether scores start from the average user (``base/average.py``)."""
     later: ClassVar[tuple[str, ...]] = LATER

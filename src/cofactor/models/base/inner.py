@@ -41,7 +41,7 @@ def hold_entries(
     """Hold a ``share`` of the entries of at most ``n_users`` users out (one at least, of users who have two).
 
     Where weights differ, only entries of half the largest weight or more are wanted, whatever the ``worth`` of their
-    item (n_items,) in them.
+    item (n_items,) and the weight of their own row in them.
     """
     users = some_users(rows.counts, n_users, rng)
     lot = rng.random(len(rows.indices))
@@ -49,6 +49,8 @@ def hold_entries(
     places = entries_of(rows.indptr, users)
     some = rows.take(users)
     stated = rows.values if worth is None else rows.values / worth[rows.indices]
+    if rows.weights is not None:
+        stated = stated / rows.weights
     held[places], good = held_entries(some._replace(values=stated[places]), lot[places], share, stated.max(initial=0.0))
     wanted = kept_entries(some, good)
     inner, able = kept_entries(rows, ~held), np.flatnonzero(wanted.counts > 0)

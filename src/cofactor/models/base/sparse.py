@@ -26,7 +26,8 @@ def transposed(rows: CSR) -> CSR:
     """Columns as rows; of no table."""
     who = np.repeat(np.arange(rows.n_rows, dtype=np.int32), rows.counts)
     turned = csr(rows.indices, who, rows.values, rows.n_cols, rows.n_rows)
-    return turned._replace(rows=np.empty(0, dtype=np.int64))
+    weights = None if rows.weights is None else rows.weights[turned.rows]
+    return turned._replace(rows=np.empty(0, dtype=np.int64), weights=weights)
 
 
 def times(left: CSR, right: Array | CSR) -> Array:

@@ -36,8 +36,11 @@ def csr_state(matrix: CSR, prefix: str) -> State:
 
 
 def stored_history(state: Mapping[str, Array], n_cols: int, ordered: bool) -> CSR:
-    """The training rows of a state; with ``ordered``, their times too."""
+    """The training rows of a state, with their weights where they have some; with ``ordered``, their times too."""
     history = stored_csr(state, "history", n_cols)
+    if "history_weights" in state:
+        weights = stored(state, "history_weights", np.float32, (len(history.indices),))
+        history = history._replace(weights=weights)
     if not ordered:
         return history
     return history._replace(order=stored(state, "history_order", np.int64, (len(history.indices),)))
@@ -45,8 +48,8 @@ def stored_history(state: Mapping[str, Array], n_cols: int, ordered: bool) -> CS
 
 def history_state(history: CSR) -> State:
     """The arrays that ``stored_history`` reads."""
-    times = {} if history.order is None else {"history_order": history.order}
-    return {**csr_state(history, "history"), **times}
+    more = {"history_order": history.order, "history_weights": history.weights}
+    return {**csr_state(history, "history"), **{name: array for name, array in more.items() if array is not None}}
 
 
 def stored_average(state: Mapping[str, Array], n: int) -> Array:

@@ -75,13 +75,17 @@ def like_strengths(values: Array, strength: Array, low: float) -> Array:
 
 
 def weighted(rows: CSR, strength: Array, low: float) -> CSR:
-    """The same rows with weights for values; 0 for dislikes, as for what is missing."""
-    return rows._replace(values=like_strengths(rows.values, strength, low))
+    """The same rows with weights for values, times those of the rows; 0 for dislikes, as for what is missing."""
+    return _times_weights(rows, like_strengths(rows.values, strength, low))
 
 
 def weighted_with_dislikes(rows: CSR, strength: Array, low: float) -> CSR:
-    """The same rows with weights for values; dislikes below 0."""
-    return rows._replace(values=strengths(rows.values, strength, low))
+    """The same rows with weights for values, times those of the rows; dislikes below 0."""
+    return _times_weights(rows, strengths(rows.values, strength, low))
+
+
+def _times_weights(rows: CSR, values: Array) -> CSR:
+    return rows._replace(values=values if rows.weights is None else values * rows.weights)
 
 
 def liked_rows(values: Array, kind: Kind) -> Array | None:

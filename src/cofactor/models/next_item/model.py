@@ -47,6 +47,7 @@ class NextItem(HistoryRanker):
     name: ClassVar[str] = "next-item"
     Config = NextItemConfig
     ordered = True
+    weighs_rows = False  # a transition is a pair of rows
     from_average = False  # popularity of late is a part of its scores
     average_part = None  # type: ignore[assignment]
     scores_without = None  # type: ignore[assignment]  # each entry's weight depends on the others: see history_terms
