@@ -83,7 +83,7 @@ def prior_floor(d: int, floor: float) -> Array:
 
 
 def measured_noise(error: float, uncertainty: float, n: float, floor: float) -> float:
-    """The variance of the noise, from the squared errors of ``n`` ratings (or of as much weight) and what the variances add to them."""
+    """The variance of the noise, from the squared errors of ratings of the weight ``n`` and what the variances add."""
     return float((error + uncertainty) / n + floor)
 
 
