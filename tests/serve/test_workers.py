@@ -268,6 +268,51 @@ def test_a_change_of_the_format_says_that_others_use_the_database(postgresql, mo
     store.close()
 
 
+LEADS = """
+import sys
+from cofactor.serve.store import Store, StoreError, Version
+store = Store(sys.argv[1], silent=1.0)
+with store.leading() as alone:
+    print(alone, flush=True)
+    sys.stdin.readline()
+    try:
+        store.add_candidate(Version(7, "refit", "", "", "", "bias", "", 0, None, 0, None))
+    except StoreError as exc:
+        print(exc, flush=True)
+with store.leading() as alone:
+    print(alone, flush=True)
+    store.add_candidate(Version(8, "refit", "", "", "", "bias", "", 0, None, 0, None))
+"""
+
+
+@pytest.mark.slow
+def test_a_host_that_is_stopped_while_it_changes_models_holds_nobody_up(postgresql):
+    where = database(postgresql)
+    store = Store(where)
+    with subprocess.Popen(
+        [sys.executable, "-c", LEADS, where], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "True\n"
+        time.sleep(2.5)  # it gives signs of life
+        with store.leading() as alone:
+            assert not alone
+        other.send_signal(signal.SIGSTOP)
+
+        def leads():
+            with store.leading() as alone:
+                return alone
+
+        waited(leads, 20)
+        other.send_signal(signal.SIGCONT)
+        other.stdin.write("go on\n")
+        other.stdin.flush()
+        assert "silent for so long" in other.stdout.readline()
+        assert other.stdout.readline() == "True\n"
+        assert other.wait(20) == 0
+    assert [v.version for v in store.versions(candidates=True)] == [8]
+    store.close()
+
+
 def test_what_came_of_lists_is_kept_and_an_experiment_too(bundle, where, tmp_path):
     live = opened(bundle, where)
     begun = live.begin_experiment(None, saved(tmp_path, "popular", "other.cofactor"), 0.5, "ab")
@@ -418,6 +463,23 @@ def http_text(port, path):
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_stopped_is_replaced(bundle, where):
+    server = Served(bundle, where, "--silent-seconds", "5")
+    event = {"events": [{"user": 999, "item": 101, "rating": 5}]}
+    try:
+        for pid in server.workers():  # also the one that leads, and holds what it holds
+            os.kill(pid, signal.SIGSTOP)
+            waited(lambda pid=pid: pid not in server.workers() and len(server.workers()) == 2, 90)
+            status, _ = ask(server.port, "POST", "/v1/events", event, timeout=90)
+            assert status == 200
+        waited(lambda: ask(server.port, "POST", "/v1/refit", {}, timeout=90)[0] == 202, 90)
+        agree(lambda: ask(server.port, "GET", "/v1/info", timeout=90)[1]["version"], 2, 90)
+    finally:
+        _, _, err = server.end()
+    assert err.count("gives no sign of life for 5 s") >= 2
+
+
+@pytest.mark.slow
 def test_what_was_answered_survives_kill(served):
     served, where, _ = served
     answered, stop, lock = {}, threading.Event(), threading.Lock()
@@ -529,3 +591,28 @@ def test_a_worker_that_does_not_come_up_keeps_no_other_from_it(bundle, tmp_path,
     waited(lambda: began.count(0) >= 2 and workers._processes[0].killed, 10)  # what hangs is ended
     workers._stop.set()
     thread.join(10)
+
+
+def test_a_worker_without_a_sign_of_life_is_ended(bundle, tmp_path, monkeypatch):
+    from cofactor.serve import server
+
+    class Process:
+        exitcode, killed = None, False
+
+        def kill(self):
+            self.killed = True
+
+    monkeypatch.setattr(server, "_TICK", 0.01)
+    workers = server._Workers(Settings(bundle, state=tmp_path / "s", workers=2, silent_seconds=0.2), [])
+    workers._processes = {number: Process() for number in range(2)}
+    thread = threading.Thread(target=workers._watch, args=("",))
+    thread.start()
+
+    def done():
+        workers._beats[1] += 1
+        return workers._processes[0].killed
+
+    waited(done, 10)
+    workers._stop.set()
+    thread.join(10)
+    assert not workers._processes[1].killed

@@ -68,6 +68,9 @@ def command(
     work_seconds: float = typer.Option(
         0.4, "--work-seconds", help="Seconds of processor time that one request of many lists may take."
     ),
+    silent_seconds: float = typer.Option(
+        30.0, "--silent-seconds", help="A worker that gives no sign of life for so long is ended and started again."
+    ),
 ) -> None:
     """Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it.
 
@@ -114,6 +117,7 @@ def command(
         body_seconds=body_seconds,
         wait_seconds=wait_seconds,
         work_seconds=work_seconds,
+        silent_seconds=silent_seconds,
     )
 
     def said(url: str, live: Any) -> None:

@@ -30,7 +30,7 @@ from cofactor.serve.kept import opened_store
 from cofactor.serve.live import Busy, Live, NotBetter
 from cofactor.serve.metrics import Metrics
 from cofactor.serve.middleware import App, Guard, Receive, Refused, Scope, Send, problem
-from cofactor.serve.reading import mistake, most_objects, read_body, read_query
+from cofactor.serve.reading import WrongEntry, mistake, most_objects, read_body, read_query
 from cofactor.serve.routes import BY_PATH, Route, openapi, takes_body
 from cofactor.serve.settings import Settings
 from cofactor.serve.state_folder import StateError
@@ -45,6 +45,8 @@ _SHADOWS = 4
 """Questions to a version in the shadow that may wait."""
 _WRITERS = 2
 """Threads for what changes something: a store that lets nobody write keeps no list waiting."""
+_LARGE = 4096
+"""Bytes of a body from which on a request is answered in the thread for large ones."""
 _JSON = [(b"content-type", b"application/json")]
 
 
@@ -146,7 +148,7 @@ def explained(exc: Exception, method: str, path: str) -> tuple[int, str]:
 
 
 def _status(exc: Exception) -> tuple[int, str]:
-    if isinstance(exc, ValidationError):
+    if isinstance(exc, (ValidationError, WrongEntry)):
         return 422, mistake(exc)
     if isinstance(exc, StoreError):
         return 503, f"newer ratings cannot be kept ({exc}); nothing was changed"
@@ -171,14 +173,20 @@ _STATUSES = (
 
 
 class Api:
-    """The routes under /v1: what is asked is read, answered in a thread, and made JSON there."""
+    """The routes under /v1: what is asked is read, answered in a thread, and made JSON there.
+
+    Threads that compute in Python take the interpreter from each other, and from the event loop. So batches and large
+    bodies have one thread for all of them.
+    """
 
     def __init__(self, app: App, live: Live, settings: Settings, metrics: Metrics) -> None:
         self.app, self.live, self.settings, self.metrics = app, live, settings, metrics
         self._in_shadow = self._writing = 0
         self._most = most_objects(settings)
         self.pool = ThreadPoolExecutor(settings.threads, "cofactor-answer", in_one_thread)
+        self.large = ThreadPoolExecutor(1, "cofactor-large", in_one_thread)
         self.writers = ThreadPoolExecutor(_WRITERS, "cofactor-write")
+        self.large_writer = ThreadPoolExecutor(1, "cofactor-write-large")
         self.apart = ThreadPoolExecutor(1, "cofactor-heavy")
         self._loading: asyncio.Future[None] | None = None
 
@@ -233,13 +241,14 @@ class Api:
             return content
 
         loop = asyncio.get_running_loop()
+        large = route.batch or len(body) > _LARGE
         if not route.writes:
-            return await loop.run_in_executor(self.pool, work)
+            return await loop.run_in_executor(self.large if large else self.pool, work)
         if self._writing >= max(1, self.settings.max_requests // 2):  # the other half is for those who only ask
             raise Refused(503, "too many changes are waiting; try again in a moment", retry_after="1")
         self._writing += 1
         try:
-            return await loop.run_in_executor(self.writers, work)
+            return await loop.run_in_executor(self.large_writer if large else self.writers, work)
         finally:
             self._writing -= 1
 

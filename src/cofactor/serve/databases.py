@@ -53,6 +53,7 @@ def postgresql_engine(address: str) -> sa.Engine:
     except ModuleNotFoundError:
         raise MissingExtraError("psycopg", "postgres", "a state in PostgreSQL") from None
     options = "-c statement_timeout=30000 -c lock_timeout=10000 -c synchronous_commit=on"
+    options += " -c idle_in_transaction_session_timeout=30000"  # a process that was stopped holds nobody up for longer
     try:
         given = psycopg.conninfo.conninfo_to_dict(address)
     except psycopg.Error:  # what it says may name the password

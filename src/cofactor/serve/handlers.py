@@ -31,6 +31,8 @@ from cofactor.serve.tokens import ADMIN
 SHOWN_RATINGS = 500
 PAIRS_AT_ONCE = 100
 """Predictions with bounds that are made between two looks at the clock."""
+ROWS_AT_ONCE = 500
+"""Predictions that become Python objects at once, which holds the interpreter."""
 MOST_SHOWN = 2000
 """Items in the lists that one request says were shown."""
 
@@ -119,15 +121,15 @@ def predict(asked: Asked) -> dict[str, Any]:
     """Ratings (or scores) of pairs."""
     served, what = asked.live.now, asked.what
     within("pairs", len(what.pairs), asked.live.settings.max_pairs)
-    items = served.rec.items
-    codes = [items.find(p.item) for p in what.pairs]  # some by id, some by title
-    pairs = [(p.user, p.item if c < 0 else items.ids.values[c]) for p, c in zip(what.pairs, codes, strict=True)]
+    pairs = list(zip([p.user for p in what.pairs], by_id(served, [p.item for p in what.pairs]), strict=True))
     options: dict[str, Any] = {"interval": what.interval, "level": what.level, "unknown": what.unknown}
     found: list[Any] = []
-    part, clock = PAIRS_AT_ONCE if what.interval else len(pairs), Clock(asked.live)
+    part, clock = PAIRS_AT_ONCE if what.interval else 10 * PAIRS_AT_ONCE, Clock(asked.live)
     for at in range(0, len(pairs), part):
         clock.check(f"{len(pairs)} predictions", at)
-        found += served.rec.predict(pairs[at : at + part], **options).to_dicts()
+        frame = served.rec.predict(pairs[at : at + part], **options)
+        for first in range(0, len(frame), ROWS_AT_ONCE):
+            found += frame[first : first + ROWS_AT_ONCE].to_dicts()
     return {"version": served.version, "predictions": found}
 
 
@@ -322,6 +324,16 @@ def versions(live: Live) -> dict[str, Any]:
         for v in live.kept.store.versions(candidates=True)
     ]
     return {"versions": rows, "busy": live.busy}
+
+
+def by_id(served: Served, names: list[Any]) -> list[Any]:
+    """Items that are named by id or title, all by their ids where they are known."""
+    items, ids, found = served.rec.items, served.rec.data.item_ids, list(names)
+    one_type = len({type(name) for name in names}) == 1
+    for at in np.flatnonzero(ids.encode(names) < 0).tolist() if one_type else range(len(names)):
+        if (code := items.find(names[at])) >= 0:
+            found[at] = ids.values[code]
+    return found
 
 
 def known_items(served: Served, names: list[Any]) -> tuple[list[Any], list[Any]]:

@@ -1,4 +1,4 @@
-"""Connections on which nothing is asked are closed: each holds a descriptor, of which there are only so many."""
+"""Connections take turns, and those on which nothing is asked are closed: each holds a descriptor."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import struct
+from collections import deque
 from typing import Any, ClassVar
 
 import h11
@@ -14,7 +15,43 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from cofactor.serve.middleware import problem
 
 _END = re.compile(rb"\n\r?\n")
+_HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
 _AT_ONCE = struct.pack("ii", 1, 0)
+
+
+class Turns:
+    """Which request begins next. In each round of the event loop only ``most`` do: a round with one of each of hundreds
+    of connections would last so long that ``/health``, which takes some rounds, waited a second."""
+
+    most = 2
+    """Requests that begin in one round: a millisecond or two."""
+
+    def __init__(self) -> None:
+        self._left, self._counting = self.most, False
+        self._waiting: deque[IdleTimeoutProtocol] = deque()
+
+    def take(self, one: IdleTimeoutProtocol) -> bool:
+        """Whether a connection may begin a request now; else its :meth:`IdleTimeoutProtocol.begin` is called later."""
+        self._count(one.loop)
+        if self._left > 0:
+            self._left -= 1
+            return True
+        self._waiting.append(one)
+        return False
+
+    def _count(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._counting:
+            self._counting = True
+            loop.call_soon(self._next, loop)
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A round later."""
+        self._left, self._counting = self.most, False
+        while self._waiting and self._left > 0:
+            self._left -= 1
+            self._waiting.popleft().begin()
+        if self._left < self.most:
+            self._count(loop)
 
 
 class IdleTimeoutProtocol(H11Protocol):
@@ -30,12 +67,19 @@ class IdleTimeoutProtocol(H11Protocol):
     """Connections at once."""
     lines, head = 100, 16 << 10
     """Headers of a request, and their bytes."""
+    piece, ahead = 16 << 10, 64 << 10
+    """Bytes that are read at once (by itself asyncio reads 256 KB: many requests that are looked through, and copied,
+    for each of them), and while a request waits for its turn."""
     open: ClassVar[dict[IdleTimeoutProtocol, None]] = {}
     """All of this process, the oldest first."""
+    turns: ClassVar[Turns] = Turns()
+    in_line = ended = False
+    """Whether a request waits for its turn; whether the client (or we) will send no more."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Look at it after a while, and make room for it."""
         super().connection_made(transport)
+        transport.max_size = self.piece  # type: ignore[attr-defined]
         self.open[self] = None
         if len(self.open) > self.most:
             for other in self.open:
@@ -46,15 +90,39 @@ class IdleTimeoutProtocol(H11Protocol):
         self.loop.call_later(self.patience, self._look, None, 0)
 
     def handle_events(self) -> None:
-        """Look at a head before it is read, which takes long where it has thousands of lines."""
+        """Look at a head before it is read, which takes long where it has thousands of lines, and wait for a turn."""
         if self.conn.their_state is h11.IDLE:
+            if self.in_line:
+                if len(self.conn.trailing_data[0]) > self.ahead:
+                    self.flow.pause_reading()
+                return
             waiting = self.conn.trailing_data[0]
             found = _END.search(waiting)
             end = len(waiting) if found is None else found.start()
             if end > self.head or waiting.count(b"\n", 0, end) > self.lines:
                 self.send_400_response(f"A request has {self.lines} headers of {self.head:,} bytes at most.")
                 return
+            first = _HEALTH.match(waiting) and self.cycle is None
+            if found is not None and not first and not self.turns.take(self):
+                self.in_line = True
+                return
         super().handle_events()
+
+    def begin(self) -> None:
+        """It is the turn of the request that waits."""
+        self.in_line = False
+        if self not in self.open or self.transport.is_closing():
+            return
+        super().handle_events()
+        if self.ended and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server ends; what was asked is answered."""
+        if self.in_line:
+            self.ended = True
+        else:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """What is not HTTP gets a problem document too, and the connection ends."""
@@ -70,9 +138,12 @@ class IdleTimeoutProtocol(H11Protocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Who asked, and says that there is nothing more to come, gets the answer all the same."""
-        if self.waits:
+        if self.in_line:
+            self.ended = True
+        elif self.waits:
             return False
-        self.cycle.keep_alive = False
+        else:
+            self.cycle.keep_alive = False
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -84,6 +155,8 @@ class IdleTimeoutProtocol(H11Protocol):
     def waits(self) -> bool:
         """Whether the client has to send something before there is anything to do."""
         cycle = self.cycle
+        if self.in_line:
+            return False
         return cycle is None or cycle.response_complete or cycle.more_body
 
     @property
@@ -99,7 +172,7 @@ class IdleTimeoutProtocol(H11Protocol):
     def _look(self, before: Any, unread: int) -> None:
         if self not in self.open:
             return
-        ended = self.cycle is None or self.cycle.response_complete
+        ended = not self.in_line and (self.cycle is None or self.cycle.response_complete)
         if unread and unread == self.unread and (ended or self.transport.is_closing()):
             self.cut()  # nothing of it was read since the last look, and closing waits for that
         elif self.cycle is before and ended and not self.unread:

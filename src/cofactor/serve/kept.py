@@ -162,7 +162,7 @@ def opened_store(settings: Settings) -> tuple[Store, StateFolder]:
         store = Store(settings.state_folder, lock=not settings.joins)
         assert store.folder is not None
         return store, store.folder
-    store = Store(str(settings.database))
+    store = Store(str(settings.database), silent=settings.silent_seconds)
     folder = StateFolder(settings.state_folder)
     try:
         folder.open(lock=not settings.joins)

@@ -22,7 +22,7 @@ REF = "#/components/schemas/{model}"
 
 class Route(NamedTuple):
     """``run`` answers, in a thread. ``shape`` is the schema of the answer. ``heavy``: computed once for all, apart.
-    ``kept``: about a user, and the same until there are newer ratings of theirs."""
+    ``kept``: about a user, and the same until there are newer ratings of theirs. ``batch``: for many at once."""
 
     method: str
     path: str
@@ -35,6 +35,7 @@ class Route(NamedTuple):
     more: tuple[int, ...] = ()
     heavy: bool = False
     kept: bool = False
+    batch: bool = False
 
     @property
     def writes(self) -> bool:
@@ -82,10 +83,10 @@ ROUTES = (
     Route("POST", "/v1/recommend", "The best items for a user, or for a new one with a history", handlers.recommend,
           LISTS, body=schemas.Recommend, more=(404,), kept=True),
     Route("POST", "/v1/recommend-many", "Lists for many users or histories", handlers.recommend_many,
-          _object(version=WHOLE, lists=_list(_list(LISTED))), body=schemas.RecommendMany, more=(404,)),
+          _object(version=WHOLE, lists=_list(_list(LISTED))), body=schemas.RecommendMany, more=(404,), batch=True),
     Route("POST", "/v1/predict", "Ratings of pairs", handlers.predict,
           _object(version=WHOLE, predictions=_list(_object(user=ID, item=ID, prediction=NUMBER, status=WORDS))),
-          body=schemas.Predict, more=(404,)),
+          body=schemas.Predict, more=(404,), batch=True),
     Route("GET", "/v1/similar", "The neighbours of an item", handlers.similar,
           _object(version=WHOLE, similar=_list(_object(rank=WHOLE, item=ID, similarity=NUMBER))),
           query=schemas.SimilarQuery, more=(404,)),

@@ -37,6 +37,8 @@ _UNREAD = 256 << 10
 """Bytes that the system keeps of a connection until the client reads; by itself it goes up to 4 MB for each."""
 _GRACE = 10
 """Seconds that requests under way have when the server ends."""
+_TICK = 0.2
+"""Seconds between two looks of the parent at its workers."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -87,14 +89,18 @@ def run(settings: Settings, started: Callable[[str, Any], None] = lambda url, li
         app.state.live.close()
 
 
-def _serve(app: FastAPI, settings: Settings, listeners: list[socket.socket]) -> None:
-    """Answer until a signal."""
-    sys.setswitchinterval(0.001)  # so that the event loop, which answers /health, gets its turn among threads that work
+def _serve(
+    app: FastAPI, settings: Settings, listeners: list[socket.socket], lives: Callable[[], None] = lambda: None
+) -> None:
+    """Answer until a signal; ``lives`` is called now and then from the event loop."""
+    sys.setswitchinterval(
+        0.0005
+    )  # so that the event loop, which answers /health, gets its turn among threads that work
     gc.collect()
     gc.freeze()  # what stays for good is not looked through again: that held everything for 80 ms now and then
     if settings.access_log:
         log_requests()
-    main = _server(app, settings)
+    main = _server(app, settings, lives)
     if len(listeners) == 1:
         main.run(sockets=listeners)
         return
@@ -110,18 +116,24 @@ def _serve(app: FastAPI, settings: Settings, listeners: list[socket.socket]) -> 
     asyncio.run(both())
 
 
-def _server(app: FastAPI, settings: Settings) -> Any:
+def _server(app: FastAPI, settings: Settings, lives: Callable[[], None] = lambda: None) -> Any:
     import uvicorn
 
-    from cofactor.serve.idle_timeout import IdleTimeoutProtocol
+    from cofactor.serve.idle_timeout import IdleTimeoutProtocol, Turns
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
             for listener in sockets or ():
                 listener.listen(_QUEUE)
+            self.live_on()
 
-    protocol = type("Protocol", (IdleTimeoutProtocol,), {"most": settings.max_connections, "open": {}})
+        def live_on(self) -> None:
+            lives()
+            asyncio.get_running_loop().call_later(1.0, self.live_on)
+
+    own = {"most": settings.max_connections, "open": {}, "turns": Turns()}
+    protocol = type("Protocol", (IdleTimeoutProtocol,), own)
     return Server(
         uvicorn.Config(
             app,
@@ -202,6 +214,20 @@ class _Beginning(NamedTuple):
         return str(said)
 
 
+class _Silence:
+    """For how long a worker gave no sign of life, by the looks of the parent: where the parent was stopped too, that
+    time does not count."""
+
+    def __init__(self) -> None:
+        self._last, self._looks = -1, 0
+
+    def looked(self, beat: int) -> float:
+        """Seconds since the last sign, after another look."""
+        self._looks = self._looks + 1 if beat == self._last else 0
+        self._last = beat
+        return self._looks * _TICK
+
+
 class _Workers:
     """The process that others were started by: it holds the state's lock, starts those that ended again, and ends all.
 
@@ -211,6 +237,7 @@ class _Workers:
     def __init__(self, settings: Settings, listeners: list[socket.socket]) -> None:
         self.settings, self.listeners = settings, listeners
         self._context = multiprocessing.get_context("spawn")
+        self._beats = self._context.RawArray("Q", settings.workers)
         self._stop = threading.Event()
         self._processes: dict[int, Any] = {}
 
@@ -247,18 +274,21 @@ class _Workers:
         """Start a worker, and do not wait for it."""
         here, there = self._context.Pipe()
         settings = replace(self.settings, leads=number == 0, joins=True)
-        process = self._context.Process(target=_work, args=(settings, self.listeners, there, metrics), daemon=True)
+        told = settings, self.listeners, there, metrics, self._beats, number
+        process = self._context.Process(target=_work, args=told, daemon=True)
         process.start()
         there.close()
         self._processes[number] = process
         return _Beginning(process, here, time.monotonic())
 
     def _watch(self, metrics: str) -> None:
-        """Start those that ended again. None waits for another: one that does not come up keeps nobody from it."""
+        """Start those that ended again, and end those that give no sign of life. None waits for another: one that does
+        not come up keeps nobody from it."""
         beginning: dict[int, _Beginning] = {}
+        silent = {number: _Silence() for number in self._processes}
         waits = dict.fromkeys(self._processes, 0.0)
-        again = dict.fromkeys(self._processes, 0.0)
-        while not self._stop.wait(0.2):
+        again, most = dict.fromkeys(self._processes, 0.0), self.settings.silent_seconds
+        while not self._stop.wait(_TICK):
             for number, process in list(self._processes.items()):
                 if (begun := beginning.get(number)) is not None:
                     if begun.pipe.poll():
@@ -277,7 +307,12 @@ class _Workers:
                         process.kill()
                 elif process.exitcode is not None and time.monotonic() >= again[number]:
                     log.error("worker %d ended with exit code %s; it is started again", number, process.exitcode)
+                    silent[number] = _Silence()
                     beginning[number] = self._begin(number, metrics)
+                elif process.exitcode is None and silent[number].looked(self._beats[number]) > most:
+                    log.error("worker %d gives no sign of life for %g s; it is ended", number, most)
+                    silent[number] = _Silence()
+                    process.kill()  # also one that was stopped, and holds a lock
 
     def _end(self) -> None:
         for process in self._processes.values():
@@ -288,8 +323,11 @@ class _Workers:
             process.join(max(0.0, end - time.monotonic()))
 
 
-def _work(settings: Settings, listeners: list[socket.socket], there: Connection, metrics: str) -> None:
-    """A worker: it serves until it is told to end, or its parent is gone."""
+def _work(
+    settings: Settings, listeners: list[socket.socket], there: Connection, metrics: str, beats: Any, number: int
+) -> None:
+    """A worker: it serves until it is told to end, or its parent is gone. In ``beats`` it counts on, so that the parent
+    sees that it lives."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # before prometheus_client is imported
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when; a terminal tells all of them
     _few_arenas()
@@ -311,8 +349,11 @@ def _work(settings: Settings, listeners: list[socket.socket], there: Connection,
         time.sleep(_GRACE + 5)
         os._exit(1)
 
+    def lives() -> None:
+        beats[number] += 1
+
     threading.Thread(target=look, daemon=True).start()
     try:
-        _serve(app, settings, listeners)
+        _serve(app, settings, listeners, lives)
     finally:
         app.state.live.close()

@@ -51,8 +51,10 @@ class Settings:
     ``beside`` is a second bundle, kept as a version to compare with or to go to; not with ``read_only``. ``images``:
     pages may load pictures of items from the https addresses that a column of their table holds.
 
-    ``workers`` processes share all of that. Their parent sets ``leads``, True in the first of them alone, and
-    ``joins``, True in all: it holds the state itself.
+    ``workers`` processes share all of that. One that gives no sign of life for ``silent_seconds`` (it was stopped, or
+    hangs) is ended and started again; the same time has a host that changes models in a shared database, before another
+    one may. Their parent sets ``leads``, True in the first of them alone, and ``joins``, True in all: it holds the
+    state itself.
     """
 
     model: Path
@@ -77,6 +79,7 @@ class Settings:
     max_users: int = 100
     max_cache: int = 16 << 20
     workers: int = 1
+    silent_seconds: float = 30.0
     leads: bool = True
     joins: bool = False
     versions: Path | None = None
@@ -105,7 +108,7 @@ class Settings:
             if (getattr(self, name) or 0) > 65535:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at most 65535 (0: any that is free)")
         check_choice("require", self.require, *REQUIRE)
-        for name in ("body_seconds", "wait_seconds", "work_seconds"):
+        for name in ("body_seconds", "wait_seconds", "work_seconds", "silent_seconds"):
             if check_number(name, getattr(self, name)) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.beside is not None and self.read_only:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -45,6 +46,8 @@ MIGRATING = 3600.0
 """Seconds that a server waits for another one to change the format of a database."""
 _TURN_EVERY = 0.5
 """Seconds between two attempts at that."""
+_LEADING = t.OURS + 1
+"""The advisory lock of who may change models."""
 _CHECKED_WHOLE = 256 << 20
 """SQLite files up to so many bytes are checked with their indexes when they are opened (some seconds)."""
 
@@ -87,12 +90,14 @@ class Store:
     """One connection pool. Every method may be called from any thread.
 
     ``where`` is the state's directory, or the address of a PostgreSQL database (libpq's form, several hosts included).
-    ``lock``: refuse a directory that a server uses, and check the store; without it, join that server.
+    ``lock``: refuse a directory that a server uses, and check the store; without it, join that server. ``silent``:
+    seconds without a sign of life after which a database lets another process lead.
     """
 
-    def __init__(self, where: Path | str, *, lock: bool = True) -> None:
+    def __init__(self, where: Path | str, *, lock: bool = True, silent: float = 30.0) -> None:
         self.folder: StateFolder | None = None
-        self._waiting = 10.0
+        self.silent = silent
+        self._leader: int | None = None
         if isinstance(where, Path):
             self.folder = StateFolder(where)
             exists = self.folder.open(lock=lock)
@@ -393,6 +398,7 @@ class Store:
     def add_candidate(self, version: Version) -> None:
         """Keep a version that is not live (its activation is 0)."""
         with self._write() as db:
+            self._still_leading(db)
             db.execute(t.versions.insert().values(t.with_digest(**version._asdict())))
 
     def note(self, name: str) -> str | None:
@@ -423,6 +429,7 @@ class Store:
         the manifest of the bundle that is served by default. None, and nothing is done, where ``erasures`` is not how
         often events were deleted."""
         with self._write() as db:
+            self._still_leading(db)
             now = int(db.execute(COUNTER, {"counter": "erasures"}).scalar_one())
             if erasures is not None and now != erasures:
                 return None
@@ -443,12 +450,14 @@ class Store:
     def replace_version(self, version: Version) -> None:
         """The same version with other contents (somebody was erased from it)."""
         with self._write() as db:
+            self._still_leading(db)
             row = t.versions.update().where(t.versions.c.version == version.version)
             db.execute(row.values(t.with_digest(**version._asdict())))
 
     def drop_version(self, version: int) -> None:
         """Forget one; its number does not come again."""
         with self._write() as db:
+            self._still_leading(db)
             db.execute(t.versions.delete().where(t.versions.c.version == version))
             db.execute(t.shown_items.delete().where(t.shown_items.c.version == version))
             db.execute(t.meta.delete().where(t.meta.c.name == f"trial {version}"))
@@ -470,13 +479,45 @@ class Store:
                 os.close(fd)
             return
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db:
-            took = bool(db.exec_driver_sql(f"SELECT pg_try_advisory_lock({t.OURS + 1})").scalar())
-            try:
+            took = bool(db.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LEADING})").scalar())
+            with self._signs(db) if took else contextlib.nullcontext():
                 yield took
-            finally:
-                if took:
-                    with contextlib.suppress(SQLAlchemyError):
-                        db.exec_driver_sql(f"SELECT pg_advisory_unlock({t.OURS + 1})")
+
+    @contextlib.contextmanager
+    def _signs(self, db: sa.Connection) -> Iterator[None]:
+        """Give signs of life over the connection that holds the lock. Where there are none for ``silent`` seconds, the
+        database ends the session, and somebody else may lead: a process that was stopped holds nobody up for longer."""
+        held, ends = int(db.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()), threading.Event()
+        limited = (db.dialect.server_version_info or (0,)) >= (14,)
+
+        def give() -> None:
+            with contextlib.suppress(SQLAlchemyError):  # the session was ended: see _still_leading
+                while not ends.wait(self.silent / 5):
+                    db.exec_driver_sql("SELECT 1")
+
+        if limited:
+            db.exec_driver_sql(f"SET idle_session_timeout = {max(1, round(1000 * self.silent))}")
+        thread = threading.Thread(target=give, name="cofactor-leads", daemon=True)
+        thread.start()
+        self._leader = held
+        try:
+            yield
+        finally:
+            self._leader = None if self._leader == held else self._leader
+            ends.set()
+            thread.join()
+            with contextlib.suppress(SQLAlchemyError):
+                db.exec_driver_sql(f"SELECT pg_advisory_unlock({_LEADING})")
+                if limited:
+                    db.exec_driver_sql("RESET idle_session_timeout")
+
+    def _still_leading(self, db: sa.Connection) -> None:
+        """StoreError where this process led, was silent for too long, and does not lead any more."""
+        if self._leader is not None:
+            which = "locktype = 'advisory' AND granted AND objsubid = 1 AND (classid::bigint << 32) + objid::bigint"
+            there = f"SELECT count(*) FROM pg_locks WHERE {which} = {_LEADING} AND pid = {self._leader}"
+            if not db.exec_driver_sql(there).scalar():
+                raise StoreError("this server was silent for so long that another one may change models; try again")
 
     # ---- files of versions, where hosts share a database
 

@@ -1,0 +1,186 @@
+"""How long a server keeps ``/health`` waiting while it is attacked, told apart from what the machine does meanwhile.
+
+The attack comes from a process of its own: threads here would share an interpreter with the clock. A probe that takes
+long may say something of the server, or of a machine on which others run. So its time is taken apart, by what Linux
+counts for each thread (``schedstat``): ``busy`` is the time in which the server computed, ``idle`` that in which
+neither the server nor the probe computed or waited for a processor, as behind a lock. What is left is the machine's.
+A machine may also be slow by itself (its host has others): ``noise`` is how much longer than at best the same
+computation took in a third process, the control, between the probes.
+
+As a program this module attacks: ``holdup.py PORT CLIENTS [pipelined]`` sends what it reads from its input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+CONTROL = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    while True:
+        one = listener.accept()[0]
+        with one:
+            one.recv(65536)
+            sum(range(50_000))
+            one.sendall(b'{"status":"ok"}')
+"""
+
+
+class Held(NamedTuple):
+    """Seconds of nine of ten probes, and how much longer than at best a computation took; see above."""
+
+    busy: float
+    idle: float
+    noise: float
+
+    @property
+    def seconds(self) -> float:
+        """How long the server held a probe up."""
+        return max(self.busy / self.noise, self.idle)
+
+    def __str__(self) -> str:
+        return f"busy {1000 * self.busy:.0f} ms, idle {1000 * self.idle:.0f} ms, noise {self.noise:.1f}"
+
+
+class Used(NamedTuple):
+    """Seconds that the threads of a process ran, and waited for a processor."""
+
+    ran: float
+    waited: float
+
+    @classmethod
+    def by(cls, process: int) -> Used:
+        found = []
+        for task in Path(f"/proc/{process}/task").iterdir():
+            with contextlib.suppress(OSError):  # it ended
+                found.append([int(ns) for ns in (task / "schedstat").read_text().split()[:2]])
+        return cls(*(sum(column) / 1e9 for column in zip(*found, strict=True)))
+
+
+def asked(port: int) -> float:
+    """Seconds until a server has answered."""
+    begun = time.perf_counter()
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+        sock.sendall(HEALTH)
+        found = b""
+        while piece := sock.recv(65536):
+            found += piece
+    assert found.endswith(b'{"status":"ok"}'), found[:200]
+    return time.perf_counter() - begun
+
+
+def held_up(port: int, process: int, probes: int = 25) -> Held:
+    """How long a server keeps those waiting who ask for its health."""
+    if not Path("/proc/self/schedstat").exists():
+        import pytest
+
+        pytest.skip("this system does not say how long a thread waited for a processor")
+    busy, idle, control = [], [], []
+    with subprocess.Popen([sys.executable, "-S", "-c", CONTROL], stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout is not None
+            beside = int(other.stdout.readline())
+            for _ in range(probes):
+                before = Used.by(other.pid)
+                asked(beside)
+                control.append(Used.by(other.pid).ran - before.ran)
+                mine, theirs = Used.by(os.getpid()), Used.by(process)
+                took = asked(port)
+                ran, waited = Used.by(process)
+                busy.append(min(took, ran - theirs.ran))
+                others = (ran - theirs.ran) + (waited - theirs.waited) + sum(Used.by(os.getpid())) - sum(mine)
+                idle.append(max(0.0, took - others))
+                time.sleep(0.02)
+        finally:
+            other.kill()
+    return Held(ninth(busy), ninth(idle), max(1.0, ninth(control) / min(control)))
+
+
+def ninth(times: list[float]) -> float:
+    return sorted(times)[len(times) * 9 // 10]
+
+
+# ---- the attack
+
+
+@contextlib.contextmanager
+def attacked(port: int, sent: bytes, clients: int = 4, *, pipelined: bool = False):
+    """A server under attack: each of so many clients sends the same again and again, over a new connection each time,
+    or ``pipelined``, without waiting for answers. At the end it must have answered some."""
+    command = [sys.executable, "-S", __file__, str(port), str(clients), *(["pipelined"] if pipelined else [])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(len(sent).to_bytes(8, "big") + sent)
+            process.stdin.flush()
+            assert process.stdout.read(1) == b"+", "the attack is not answered"
+            yield
+        finally:
+            process.kill()
+
+
+def _attack(port: int, sent: bytes) -> None:
+    """One client, a connection for each request."""
+    for turn in itertools.count():
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+            with contextlib.suppress(ConnectionError):
+                sock.sendall(sent)
+            while sock.recv(65536):
+                pass
+        if turn == 0:
+            _say()
+
+
+def _pipelined(port: int, sent: bytes, clients: int) -> None:
+    """Many connections, on which requests follow each other without a pause."""
+    chosen, many = selectors.DefaultSelector(), memoryview(sent * 50)
+    for _ in range(clients):
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.setblocking(False)
+        chosen.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, [0])
+    answered = False
+    while True:
+        for key, events in chosen.select():
+            try:
+                if events & selectors.EVENT_READ:
+                    key.fileobj.recv(1 << 18)
+                    if not answered:
+                        _say()
+                    answered = True
+                if events & selectors.EVENT_WRITE:
+                    key.data[0] = (key.data[0] + key.fileobj.send(many[key.data[0] :])) % len(many)
+            except BlockingIOError:
+                pass
+        time.sleep(0.001)
+
+
+def _say() -> None:
+    sys.stdout.buffer.write(b"+")
+    sys.stdout.buffer.flush()
+
+
+def main() -> None:
+    port, clients = int(sys.argv[1]), int(sys.argv[2])
+    sent = sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(8), "big"))
+    if len(sys.argv) > 3:
+        _pipelined(port, sent, clients)
+    else:
+        for _ in range(clients):
+            threading.Thread(target=_attack, args=(port, sent)).start()
+
+
+if __name__ == "__main__":
+    main()
