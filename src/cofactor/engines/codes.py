@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cofactor.bundle import columns
 from cofactor.data.ids import IdMap
+from cofactor.engines.cuts import by_block
 from cofactor.engines.work import SIDES, Done, put, take
 from cofactor.errors import DataError
 
@@ -64,10 +65,7 @@ def encode_part(job: dict[str, Any]) -> Done:
             continue
         local = stored_ids(folder, f"parts/{number}-{side}-ids", job[f"{side}_form"], job[f"{side}s"])
         codes[side] = _global_codes(folder, side, local, job["ranges"][side])[take(folder, f"parts/{number}-{side}")]
-    starts = np.asarray(job["cuts"])
-    block = np.searchsorted(starts, codes["user"], side="right") - 1
-    order = np.argsort(block.astype(np.int32), kind="stable")
-    ends = np.searchsorted(block[order], np.arange(len(starts)))
+    order, ends = by_block(codes["user"], job["cuts"])
     files = [
         put(folder, f"rows/{number}-user", codes["user"][order]),
         put(folder, f"rows/{number}-item", codes["item"][order]),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import CSR, Interactions, csr
 from cofactor.data.repeats import count_repeats, merged
+from cofactor.engines.cuts import by_block, needed
 from cofactor.engines.work import Done, put, take
 from cofactor.errors import DataError
 from cofactor.kernels.sums import CHUNK, leaves_of, nodes_of
@@ -52,14 +53,12 @@ def group_users(job: dict[str, Any]) -> Done:
         files.append(put(folder, f"user-{block}-places", rows.rows.astype(np.int32)))
     # for the blocks of items: in order of item block, and there of user
     who = np.repeat(np.arange(lo, hi, dtype=np.int32), rows.counts)
-    starts = np.asarray(job["item_cuts"])
-    to = (np.searchsorted(starts, rows.indices, side="right") - 1).astype(np.int32)
-    order = np.argsort(to, kind="stable")
+    order, ends = by_block(rows.indices, job["item_cuts"])
     files += [
         put(folder, f"turned/{block}-user", who[order]),
         put(folder, f"turned/{block}-item", rows.indices[order]),
         put(folder, f"turned/{block}-value", rows.values[order]),
-        put(folder, f"turned/{block}-ends", np.searchsorted(to[order], np.arange(len(starts)))),
+        put(folder, f"turned/{block}-ends", ends),
     ]
     if data.times is not None:
         files.append(put(folder, f"turned/{block}-time", data.times[rows.rows][order]))
@@ -100,12 +99,12 @@ def group_items(job: dict[str, Any]) -> Done:
 
 def _block_files(folder: str, name: str, rows: CSR, times: Array | None) -> list[tuple[str, int, str]]:
     """A block's rows, the columns renumbered among those that it needs."""
-    need, local = np.unique(rows.indices, return_inverse=True)
+    need, local = needed(rows.indices, rows.n_cols)
     files = [
         put(folder, f"{name}-indptr", rows.indptr),
-        put(folder, f"{name}-indices", local.astype(np.int32)),
+        put(folder, f"{name}-indices", local),
         put(folder, f"{name}-values", rows.values),
-        put(folder, f"{name}-need", need.astype(np.int32)),
+        put(folder, f"{name}-need", need),
     ]
     if times is not None:
         files.append(put(folder, f"{name}-times", times[rows.rows]))

@@ -18,10 +18,10 @@ from cofactor.data.interactions import Columns, Duplicates, Interactions
 from cofactor.data.kind import Kind
 from cofactor.data.repeats import usual_policy
 from cofactor.engines.codes import encode_part, form_of, merge_ids, splitters
+from cofactor.engines.cuts import cut
 from cofactor.engines.grouping import group_items, group_users
 from cofactor.engines.source import check_parts, kind_of, names_of, notes_of, read_task, rows_of
 from cofactor.engines.work import SIDES, Done, Work
-from cofactor.kernels.sums import CHUNK
 
 RANGE_IDS = 2_000_000
 """About how many ids a job merges."""
@@ -50,12 +50,6 @@ class Prepared:
     def blocks(self, side: str) -> list[tuple[int, int, int]]:
         """(number, first row, end) of each block."""
         return [(at, lo, hi) for at, (lo, hi) in enumerate(pairwise(self.cuts[side]))]
-
-
-def cut(n: int, block_rows: int, workers: int) -> list[int]:
-    """Where blocks of rows begin, and the end: whole chunks, ``block_rows`` at most, some blocks for each worker."""
-    size = max(1, min(block_rows // CHUNK, -(-n // (4 * workers * CHUNK)))) * CHUNK
-    return [*range(0, n, size), n]
 
 
 def prepare(

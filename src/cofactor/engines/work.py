@@ -27,7 +27,7 @@ Array = NDArray[Any]
 
 JOB = "job.json"
 SIDES = ("user", "item")
-FORMAT = 2
+FORMAT = 3
 _PIECE = 8 << 20
 
 
@@ -49,7 +49,7 @@ def put_pieces(
     """The same for an array of this type and shape that comes in pieces, rows first, so that it need not fit memory."""
     place = Path(folder) / f"{name}.npy"
     scratch = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
-    hashed = hashlib.blake2b(digest_size=16)
+    hashed = hashlib.sha256()
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def verify(job: tuple[str, list[tuple[str, int, str]]]) -> None:
     for name, size, digest in files:
         array = take(folder, name)
         flat = array.reshape(-1).view(np.uint8) if array.size else np.empty(0, np.uint8)
-        hashed = hashlib.blake2b(digest_size=16)
+        hashed = hashlib.sha256()
         for lo in range(0, len(flat), _PIECE):
             hashed.update(np.ascontiguousarray(flat[lo : lo + _PIECE]).data)
         if os.path.getsize(Path(folder) / f"{name}.npy") != size or hashed.hexdigest() != digest:
