@@ -160,14 +160,16 @@ class Recommender(Fitted):
     ) -> Recommender:
         """A new Recommender whose ``recommend`` and ``recommend_all`` look for the best items in an index.
 
-        For catalogues of at least ``above`` items; below, exact search is about as fast, and ``index`` is None. What is
-        found is scored exactly; what is missed is measured now: ``index.recall`` is the share of the exact ``n`` best
-        that was found, the mean over ``sample`` users drawn by ``seed``. More ``effort`` (candidates looked at) or
-        ``connectivity`` (edges an item) finds more, and takes longer. Lists with ``per_group``, ``diversity``,
-        ``calibration``, ``sure`` or ``explore`` are exact all the same. More ``threads`` build it sooner, and each time
-        a little differently. :meth:`update` keeps the index, :meth:`save` writes it and ``cofactor.load(path,
-        index=True)`` opens it; :meth:`refit` does not keep it. ConfigError for a model without vectors,
-        MissingExtraError without the extra ``ann``.
+        For catalogues of at least ``above`` items; below, exact search is about as fast, and ``index`` is None. Where
+        the lengths of the item vectors differ much (``ials``), items by descending length are the index: it is built in
+        a second, and lists are the exact ones (``index.exact``). Else a graph of near items is. What it finds is scored
+        exactly; what is missed is measured now: ``index.recall`` is the share of the exact ``n`` best that was found,
+        the mean over ``sample`` users drawn by ``seed``. More ``effort`` (candidates looked at) or ``connectivity``
+        (edges an item) finds more, and takes longer; more ``threads`` build the graph sooner, and each time a little
+        differently. Lists with ``per_group``, ``diversity``, ``calibration``, ``sure`` or ``explore`` are exact all the
+        same. :meth:`update` keeps the index, :meth:`save` writes it and ``cofactor.load(path, index=True)`` opens it;
+        :meth:`refit` does not keep it. ConfigError for a model without vectors, MissingExtraError for a graph without
+        the extra ``ann``.
         """
         from cofactor.recommend.ann.search import approximate
 

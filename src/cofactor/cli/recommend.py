@@ -106,6 +106,8 @@ def _how_approximate(rec: Recommender, above: int) -> str:
     index = rec.index
     if index is None:
         return f"exact search: it is as fast as an index for {rec.data.n_items:,} items (one pays from {above:,} on)"
+    if index.exact:
+        return "an index by the lengths of the vectors: nothing is missed"
     found = f"{index.recall:.1%} of the exact {index.n} best"
     return f"an index finds {found} (mean of {index.sample} users; for the worst {index.worst:.0%})"
 

@@ -42,7 +42,7 @@ def _below(a: float, a_code: int, b: float, b_code: int) -> bool:
 
 
 @njit(inline="never")
-def _sink(values: Array, codes: Array, size: int, value: float, code: int) -> None:
+def sink(values: Array, codes: Array, size: int, value: float, code: int) -> None:
     """Put an entry in place of the top of the heap."""
     at = 0
     while True:
@@ -63,7 +63,7 @@ def _scan(scores: Array, r: int, start: int, stop: int, values: Array, codes: Ar
     """Put what beats the worst entry of the heap into it; the worst entry after that."""
     for j in range(start, stop):
         if scores[r, j] > worst:
-            _sink(values, codes, len(codes), scores[r, j], j)
+            sink(values, codes, len(codes), scores[r, j], j)
             worst = values[0]
     return worst
 
@@ -92,7 +92,7 @@ def select(scores: Array, codes: Array, values: Array) -> None:
         for size in range(n - 1, 0, -1):  # heap sort: the worst goes last
             last_value, last_code = v[size], c[size]
             v[size], c[size] = v[0], c[0]
-            _sink(v, c, size, last_value, last_code)
+            sink(v, c, size, last_value, last_code)
 
 
 def topk(scores: Array, n: int) -> tuple[Array, Array]:

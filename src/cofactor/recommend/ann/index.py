@@ -1,4 +1,5 @@
-"""The index of item vectors: a graph of near items (HNSW; Malkov & Yashunin 2018), searched by inner product."""
+"""The index of item vectors: by their lengths, which misses nothing, or a graph of near items (HNSW; Malkov & Yashunin
+2018), searched by inner product."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from cofactor.errors import MissingExtraError
 from cofactor.model import HasVectors
+from cofactor.recommend.ann.by_length import ByLength
 
 Array = NDArray[Any]
 MARGIN = 20
@@ -37,8 +39,9 @@ def empty_graph(dimensions: int, connectivity: int, effort: int) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """What :meth:`Recommender.approximate` built. ``recall``: the share of the exact ``n`` best that the index found,
-    the mean over ``sample`` users; ``worst``: of the user for whom it found least."""
+    """What :meth:`Recommender.approximate` built. ``graph``: of usearch, or :class:`ByLength`. ``recall``: the share of
+    the exact ``n`` best that the index found, the mean over ``sample`` users; ``worst``: of the user for whom it found
+    least."""
 
     graph: Any
     lock: Lock
@@ -50,12 +53,21 @@ class Index:
     recall: float = float("nan")
     worst: float = float("nan")
 
+    @property
+    def exact(self) -> bool:
+        """Whether it misses nothing: lists are then those without it, found sooner."""
+        return isinstance(self.graph, ByLength)
+
     def __repr__(self) -> str:
+        if self.exact:
+            return f"<Index: {len(self.graph):,} vectors by length, exact>"
         return f"<Index: recall@{self.n} {self.recall:.3f}, worst {self.worst:.2f} of {self.sample} users>"
 
     @property
     def settings(self) -> str:
         """Everything that decides what it finds, apart from the vectors."""
+        if self.exact:
+            return "by length"
         import usearch
 
         return f"usearch {usearch.__version__} {self.connectivity} {self.effort} {MARGIN} {MOST}"

@@ -1,8 +1,9 @@
 """The best items by approximate search, for catalogues so large that scoring every item takes too long.
 
-A graph of near items (HNSW; Malkov & Yashunin 2018) over the item vectors, searched by inner product as it is (Morozov
-& Babenko 2018), gives candidates. These are scored exactly, so that only what was not found can be wrong. How much that
-is, is measured against exact lists when the index is built.
+Where the lengths of the item vectors differ much, few of them have to be looked at, and nothing is missed
+(``by_length.py``). Else a graph of near items (HNSW; Malkov & Yashunin 2018) over the item vectors, searched by inner
+product as it is (Morozov & Babenko 2018), gives candidates. These are scored exactly, so that only what was not found
+can be wrong. How much that is, is measured against exact lists when the index is built.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cofactor._validate import check_int
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError
 from cofactor.model import HasVectors
+from cofactor.recommend.ann.by_length import ByLength, by_length
 from cofactor.recommend.ann.index import MARGIN, MOST, Index, empty_graph
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.options import ListOptions, needs_each_user
@@ -44,16 +46,42 @@ def approximate(rec: F, n: int, sample: int, seed: int, above: int, connectivity
         )
     if rec.data.n_items < above:
         return rec.replace(index=None)
-    graph = _graph(rec.model.item_vectors(), connectivity, effort, check_int("threads", threads))
+    vectors = rec.model.item_vectors()
+    if not np.isfinite(vectors).all():
+        raise ConfigError("the item vectors hold values that are no numbers, so the model is of no use; train it again")
+    threads, users = check_int("threads", threads), _sampled(rec, sample, seed)
+    if (lengths := _worth_it(rec.model, vectors, users, rec, n)) is not None:
+        index = Index(lengths, Lock(), rec.model, connectivity, effort, n, len(users), recall=1.0, worst=1.0)
+        return rec.replace(index=index)
+    graph = _graph(vectors, connectivity, effort, threads)
     index = Index(graph, Lock(), rec.model, connectivity, effort)
-    return rec.replace(index=_measured(rec, index, n, sample, seed))
+    return rec.replace(index=_measured(rec, index, n, users))
+
+
+FEW = 0.1
+"""An index by length is taken where no more than this part of all products has to be computed."""
+
+
+def _worth_it(model: HasVectors, vectors: Array, users: Array, rec: Fitted, n: int) -> ByLength | None:
+    """The index by length, where it spares most of the work for these users."""
+    found = by_length(vectors)
+    queries = np.ascontiguousarray(model.query_vectors(model.user_state(users)))
+    some = queries.any(axis=1)
+    if not some.any() or n + MARGIN > MOST * len(vectors):
+        return None
+    seen = rec.data.by_user.take(users[some])
+    return found if found.work(found.search(queries[some], n + MARGIN, seen, None)[2]) <= FEW else None
+
+
+def _sampled(rec: Fitted, sample: int, seed: int) -> Array:
+    """int32, ascending: some users with ratings."""
+    with_ratings = np.flatnonzero(rec.data.by_user.counts > 0)
+    return np.sort(np.random.default_rng([seed, 6]).permutation(with_ratings)[:sample]).astype(np.int32)
 
 
 def _graph(vectors: Array, connectivity: int, effort: int, threads: int) -> Any:
     """The graph. By one thread it is always the same: its order of work decides what comes out."""
     graph = empty_graph(vectors.shape[1], connectivity, effort)
-    if not np.isfinite(vectors).all():
-        raise ConfigError("the item vectors hold values that are no numbers, so the model is of no use; train it again")
     try:
         graph.add(np.arange(len(vectors)), np.ascontiguousarray(vectors, dtype=np.float32), threads=threads)
     except RuntimeError as exc:  # what usearch makes of Ctrl-C
@@ -63,11 +91,9 @@ def _graph(vectors: Array, connectivity: int, effort: int, threads: int) -> Any:
     return graph
 
 
-def _measured(rec: Fitted, index: Index, n: int, sample: int, seed: int) -> Index:
-    """The index with its recall for some users with ratings, their seen items left out."""
-    with_ratings = np.flatnonzero(rec.data.by_user.counts > 0)
-    users = np.sort(np.random.default_rng([seed, 6]).permutation(with_ratings)[:sample])
-    states, seen = index.vectors.user_state(users.astype(np.int32)), rec.data.by_user.take(users)
+def _measured(rec: Fitted, index: Index, n: int, users: Array) -> Index:
+    """The index with its recall for some users, their seen items left out."""
+    states, seen = index.vectors.user_state(users), rec.data.by_user.take(users)
     found, _ = best_of(index, states, seen, None, n)
     exact, _ = _exact(index, states, seen, None, n)
     shares = [len(np.intersect1d(a, b[b >= 0])) / max((b >= 0).sum(), 1) for a, b in zip(found, exact)]
@@ -108,6 +134,8 @@ def best_of(index: Index, states: Array, seen: CSR | None, keep: Array | None, n
     """
     n_items = len(index.graph)
     queries = np.ascontiguousarray(index.vectors.query_vectors(states))
+    if isinstance(index.graph, ByLength):
+        return _best_by_length(index, index.graph, states, queries, seen, keep, n)
     share = 1.0 if keep is None else max(float(keep.mean()), 1 / n_items)
     wanted = (n + MARGIN) / share + (0 if seen is None else seen.counts)
     sizes = np.broadcast_to(2 ** np.ceil(np.log2(wanted)), len(states)).astype(np.int64)
@@ -128,6 +156,34 @@ def best_of(index: Index, states: Array, seen: CSR | None, keep: Array | None, n
             places, best[part] = top_n(scores, n)
             codes[part] = np.where(places >= 0, np.take_along_axis(found, np.maximum(places, 0), axis=1), -1)
     rest = np.flatnonzero((codes < 0).any(axis=1))
+    if len(rest):
+        codes[rest], best[rest] = _exact(index, states[rest], None if seen is None else seen.take(rest), keep, n)
+    return codes, best
+
+
+def _best_by_length(
+    index: Index, lengths: ByLength, states: Array, queries: Array, seen: CSR | None, keep: Array | None, n: int
+) -> tuple[Array, Array]:
+    """The same where nothing is missed: more candidates than places, scored as exact search scores them. Where the last
+    of them is as good as one that is used, up to rounding, all items are scored."""
+    n_items, size = len(lengths), n + MARGIN
+    codes = np.full((len(states), min(n, n_items)), -1, dtype=np.int32)
+    best = np.full(codes.shape, -np.inf, dtype=np.float32)
+    rows = np.flatnonzero(queries.any(axis=1)) if size <= MOST * n_items else np.empty(0, dtype=np.int64)
+    certain = np.zeros(len(states), dtype=np.bool_)
+    if len(rows):
+        found, products, _ = lengths.search(queries[rows], size, None if seen is None else seen.take(rows), keep)
+        least = products[:, :1]
+        order = np.argsort(found, axis=1)
+        found, products = (np.take_along_axis(each, order, axis=1) for each in (found, products))
+        at = np.maximum(found, 0).astype(np.int64)
+        scores = np.where(found >= 0, index.vectors.scores_at(states[rows], at), np.float32(-np.inf))
+        places, best[rows] = top_n(scores, n)
+        there, at = places >= 0, np.maximum(places, 0)
+        codes[rows] = np.where(there, np.take_along_axis(found, at, axis=1), -1)
+        used = np.where(there, np.take_along_axis(products, at, axis=1), np.inf).min(axis=1)
+        certain[rows] = lengths.certain(queries[rows], least, used)
+    rest = np.flatnonzero(~certain)
     if len(rest):
         codes[rest], best[rest] = _exact(index, states[rest], None if seen is None else seen.take(rest), keep, n)
     return codes, best
