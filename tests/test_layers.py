@@ -71,6 +71,7 @@ START_UP = {
     "models.neural.network": "it brings kernels, and few load a network",
     "collab_networks": "a dot product needs no network",
     "recommender": "a Learner may never be asked for one",
+    "bundle.parquet": "only bundles of earlier versions hold Parquet",
     "fitting": "a saved model answers without the modules that train",
     "explain": "a saved model makes lists without the modules that explain",
     "recommend": "a saved model opens before the modules of what is asked of it load",

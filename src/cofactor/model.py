@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 from abc import ABCMeta
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, runtime_checkable
 from weakref import WeakKeyDictionary
 
@@ -28,8 +27,7 @@ Kind = Literal["batch", "sweep", "solve"]
 Task = Literal["rating", "ranking"]
 
 
-@dataclass(frozen=True, slots=True)
-class Hyper:
+class Hyper(NamedTuple):
     """What the loop tells a ``batch`` stepper for a run of ``n`` consecutive batches.
 
     ``lr`` and ``momentum`` are float arrays of length ``n``; ``weight_decay`` is decoupled (Loshchilov & Hutter 2019).

@@ -25,7 +25,6 @@ from cofactor.recommend.options import ListOptions, Unknown, list_options
 from cofactor.recommend.parameters import biases_frame, embeddings_frame
 from cofactor.recommend.predict import predict_codes, predict_frame, predict_interval
 from cofactor.recommend.similar import SHRINK
-from cofactor.recommend.similar_items import similar_frame
 
 if TYPE_CHECKING:
     from cofactor.explain.explanation import Explanation
@@ -112,17 +111,17 @@ class Recommender(Fitted):
 
         ConfigError for an option that does not exist or makes no sense, UnknownIdError for an unknown id.
         """
-        from cofactor.recommend.recommend import recommend_frame, recommend_several
+        from cofactor.recommend import recommend as lists
 
         if histories is not None:
             if users is not None or user is not None or history is not None or features is not None:
                 raise ConfigError("give histories=[...], or else users, one user, history or features, and not both")
-            return recommend_several(self, None, histories, list_options(**options))
+            return lists.recommend_several(self, None, histories, list_options(**options))
         if users is not None:
             if user is not None or history is not None or features is not None:
                 raise ConfigError("give users=[...], or else one user, history or features, and not both")
-            return recommend_several(self, users, None, list_options(**options))
-        return recommend_frame(self, user, history, features, list_options(**options))
+            return lists.recommend_several(self, users, None, list_options(**options))
+        return lists.recommend_frame(self, user, history, features, list_options(**options))
 
     def recommend_all(
         self,
@@ -273,6 +272,8 @@ class Recommender(Fitted):
         An unknown item is an ``error``, gives an empty frame (``skip``), or what most have rated (``popular``).
         A list of items gives the frames of all, one under the other, with the column ``of`` in front.
         """
+        from cofactor.recommend.similar_items import similar_frame
+
         return similar_frame(self, item, n, shrink, unknown)
 
     def similar_users(

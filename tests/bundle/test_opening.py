@@ -25,6 +25,7 @@ from cofactor.bundle import files, id_tables, manifest, save
 from cofactor.bundle.parquet import tables
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Interactions
+from cofactor.data.packed_text import PackedText
 from cofactor.errors import BundleError, DataError, UnknownIdError
 from cofactor.recommender import Recommender, load
 from old_bundles import as_version_4
@@ -442,3 +443,29 @@ def test_numbers_of_no_use(value, fine, dtype):
     assert finite(array[:0])
     array[1, 2] = value
     assert finite(array) is fine
+
+
+NEEDED = """
+import json, sys
+import cofactor as cf
+from cofactor.models import REGISTRY, model_class
+rec = cf.load(sys.argv[1])
+for name in REGISTRY:
+    model_class(name)
+some = {"numpy.ma", "scipy.sparse", "scipy.optimize", "scipy.special", "scipy.linalg", "torch", "cofactor.bundle.parquet.tables", "cofactor.recommend.profiles"}
+print(json.dumps(sorted(some & set(sys.modules))))
+"""
+
+
+def test_opening_needs_neither_scipy_nor_masked_arrays_nor_parquet(tmp_path, toy):
+    side = pl.DataFrame({"id": toy.item_ids.values}).with_columns(
+        year=pl.when(pl.int_range(pl.len()) > 0).then(1990), out=pl.date(2020, 1, 1), seen=pl.datetime(2020, 1, 1)
+    )
+    fitting.fit(toy.replace(item_table=side), "popular").save(tmp_path / "m")
+    assert ran(NEEDED, tmp_path / "m") == []
+
+
+def test_texts_that_are_all_ascii_are_cut_as_others():
+    for letters in ("a", "\u00e9", ""):
+        texts = ["", letters, "b" + letters, "", "\x7f" * 3, letters * 5]
+        assert PackedText.of(pl.Series(texts, dtype=pl.String)).to_series().to_list() == texts

@@ -229,11 +229,10 @@ def _manifest(
             "rows": len(data),
             "users": data.n_users,
             "items": data.n_items,
-            "columns": {name: value for name, value in dataclasses.asdict(data.columns).items() if name != "weight"}
-            | ({} if data.columns.weight is None else {"weight": data.columns.weight}),
+            "columns": {k: v for k, v in data.columns._asdict().items() if k != "weight" or v is not None},
             "kind": data.kind,
             "duplicates": data.duplicates,
-            "reading": manifest.plain(dataclasses.asdict(data.reading)),
+            "reading": manifest.plain(data.reading._asdict()),
             "notes": list(data.notes),
             "user_features": None if data.user_features is None else list(data.user_features.names),
             "item_features": None if data.item_features is None else list(data.item_features.names),

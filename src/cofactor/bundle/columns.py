@@ -25,7 +25,8 @@ Arrays = dict[str, Array]
 _DEPTH = 8
 _FEW = 2_000
 """Up to this many lists are made one by one, which needs no thread of polars."""
-_LISTED = 16_384
+_LISTED = 1 << 17
+"""Up to this many numbers go to polars as a list: of an array it would import numpy.ma, which takes longer."""
 _NUMBERS: dict[str, pl.DataType] = {
     "int8": pl.Int8(),
     "int16": pl.Int16(),
@@ -159,8 +160,7 @@ def _read(form: Any, name: str, rows: int, take: Callable[[str], Array], depth: 
     there = _array(take, f"{name}.there", (np.bool_,), rows) if form.get("gaps") is True else None
     if word in _NUMBERS:
         array = _array(take, name, (np.dtype(word),), rows)
-        few = rows <= _LISTED  # of an array polars would import numpy.ma, which takes longer
-        found = pl.Series(array.tolist(), dtype=_NUMBERS[word]) if few else pl.Series(array)
+        found = _series(array, _NUMBERS[word])
     elif word == "null":
         _array(take, name, (np.bool_,), rows)
         return pl.Series([None] * rows, dtype=pl.Null)
@@ -185,7 +185,8 @@ def _read(form: Any, name: str, rows: int, take: Callable[[str], Array], depth: 
         found = pl.DataFrame(parts).to_struct("")
     elif word in ("date", "datetime", "time", "duration"):
         number = np.int32 if word == "date" else np.int64
-        found = pl.Series(_array(take, name, (number,), rows)).cast(_temporal(word, form))
+        days = pl.Int32() if word == "date" else pl.Int64()
+        found = _series(_array(take, name, (number,), rows), days).cast(_temporal(word, form))
     else:
         packed = packed_text(name, rows, take)
         if word == "binary":
@@ -215,7 +216,11 @@ def _lists(inner: pl.Series, offsets: Array) -> pl.Series:
 def _masked(found: pl.Series, there: Array | None) -> pl.Series:
     if there is None:
         return found
-    return pl.select(pl.when(pl.Series(there)).then(found)).to_series().rename("")
+    return pl.select(pl.when(_series(there, pl.Boolean())).then(found)).to_series().rename("")
+
+
+def _series(array: Array, dtype: pl.DataType) -> pl.Series:
+    return pl.Series(array.tolist(), dtype=dtype) if len(array) <= _LISTED else pl.Series(array)
 
 
 def _temporal(word: str, form: Form) -> pl.DataType:

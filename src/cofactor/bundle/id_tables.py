@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from cofactor import _tensors as tensors
 from cofactor.bundle import columns, files
-from cofactor.bundle.parquet import tables as parquet
 from cofactor.data.ids import IdMap
 from cofactor.errors import BundleError, DataError
 
@@ -167,6 +166,8 @@ class Unread:
                 files.check_size(len(content), self.wanted, self.what)
                 files.check_digest(files.digest_of(content.data), self.wanted, self.what)
                 if self.old:
+                    from cofactor.bundle.parquet import tables as parquet
+
                     self._opened = parquet.read(content.tobytes(), self.kind, self.rows, self.what)
                 else:
                     self._opened = IdTable(content, self.kind, self.rows, self.what)

@@ -128,8 +128,7 @@ class Features(NamedTuple):
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(NamedTuple):
     """The names that the columns have in the user's own table."""
 
     user: str = "user"
@@ -139,8 +138,7 @@ class Columns:
     weight: str | None = None
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """How a table was read: what a later table of the same source needs, so as to be read alike. The fields are the
     arguments of :func:`cofactor.read` of these names; ``behaviour`` and ``dates`` as they were found (None: not
     known)."""
@@ -206,7 +204,7 @@ class Interactions:
     """What the values mean; guessed from them where it is not given."""
     duplicates: Duplicates | None = None
     """How rows of the same user and item become one: the policy of :func:`cofactor.read`; None: the usual one."""
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
     """How the table was read, for later tables of the same source."""
     unmerged: Interactions | None = None
     """The rows before that, where any were merged; see :attr:`events`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +111,7 @@ def titled(data: Interactions) -> Interactions:
     key = table.columns[0]
     renamed = table.with_columns(titles).select("title", key, *[c for c in table.columns[1:] if c != "title"])
     aligned, _ = align_frame(renamed, "title", item_ids, "title")
-    columns = dataclasses.replace(data.columns, item="title")
+    columns = data.columns._replace(item="title")
     note = f"items are titles: {len(item_ids):,} of {data.n_items:,} ids"
     return data.replace(items=items, item_ids=item_ids, item_table=aligned, columns=columns, notes=(*data.notes, note))
 
@@ -122,7 +121,7 @@ def _described(
 ) -> Interactions:
     """With side tables and the set's own name for the item column; the notes on how a known layout was read
     fall away."""
-    columns = dataclasses.replace(data.columns, item=key)
+    columns = data.columns._replace(item=key)
     changes: dict[str, Any] = {"columns": columns, "name": name, "notes": ()}
     if items is not None:
         changes["item_table"] = align_frame(items, key, data.item_ids, key)[0]

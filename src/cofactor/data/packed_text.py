@@ -127,6 +127,9 @@ class PackedText(Sequence[str]):
         offsets = self._checked(lo, hi)
         raw = self.data[offsets[0] : offsets[-1]].tobytes()
         cuts = (offsets - offsets[0]).tolist()
+        if raw.isascii():  # letters are bytes, so the text is decoded once and cut
+            text = raw.decode()
+            return [text[a:b] for a, b in pairwise(cuts)]
         return [raw[a:b].decode() for a, b in pairwise(cuts)]
 
 

@@ -7,8 +7,7 @@ HTTP, and the key of a resumable job all come from there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypedDict, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict, get_args, get_origin, get_type_hints
 
 import numpy as np
 import polars as pl
@@ -35,8 +34,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """``kind`` decides what values are accepted, and how the command line and HTTP spell them."""
 
     kind: Kind

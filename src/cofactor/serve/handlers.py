@@ -279,7 +279,7 @@ def about(live: Live) -> dict[str, Any]:
         "ranges": served.catalogue.ranges,
         "user_features": served.catalogue.user_features,
         "orders": served.catalogue.orders,
-        "options": [{"name": name, **dataclasses.asdict(option)} for name, option in OPTIONS.items()],
+        "options": [{"name": name, **option._asdict()} for name, option in OPTIONS.items()],
         "id_types": {
             kind: "int" if ids.dtype.is_integer() else "text"
             for kind, ids in (("user", data.user_ids), ("item", data.item_ids))

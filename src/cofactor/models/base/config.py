@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,8 +15,7 @@ from cofactor._validate import check_bool, check_int, check_number
 from cofactor.errors import ConfigError, did_you_mean
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(NamedTuple):
     """Where tuning looks: between ``low`` and ``high`` (evenly in the logarithm with ``log``), or among ``choices``."""
 
     low: float = 0.0

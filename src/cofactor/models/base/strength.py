@@ -17,7 +17,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from cofactor._blas import one_thread
 from cofactor.data.interactions import CSR, Interactions
@@ -118,6 +117,8 @@ def best_floor(by_user: Any, n_items: int, median: float, high: float) -> float:
     """The floor whose weights make an item-item cosine find most of the rows that are held out, a fifth of those of
     some users. Sums go in one order on one thread, so the same table gives the same floor. ``by_user`` is asked for its
     ``counts`` and to ``take`` some rows."""
+    from scipy import sparse  # a saved ranker opens without it: it takes longer than the rest
+
     rng = np.random.default_rng(0)
     counts = by_user.counts
     able = np.flatnonzero(counts >= 5)
@@ -154,6 +155,8 @@ def best_floor(by_user: Any, n_items: int, median: float, high: float) -> float:
 @one_thread()
 def _ndcg(known: Any, own: Any, held: Any, users: Array) -> Array:
     """NDCG of each of these users' lists by the cosine of items."""
+    from scipy import sparse
+
     norms = np.sqrt(known.multiply(known).sum(axis=0))
     unit = known @ sparse.diags_array(1 / np.maximum(np.asarray(norms), 1e-12))
     unit = unit.tocsr()
