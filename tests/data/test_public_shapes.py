@@ -248,7 +248,7 @@ def test_numbers_that_may_be_either_are_refused(tmp_path: Path) -> None:
     first = "".join(f"u{n % 9};i{n};{'1.234' if n % 2 else '12'}\n" for n in range(1200))
     with pytest.raises(DataError, match=r"points between thousands in its first rows, but '1\.5' in row 1201"):
         cf.read(put(tmp_path, "user;item;plays\n" + first + "u1;i1;1.5\n"))
-    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{'like' if v > 2 else 'dislike'}", "user,item,rating")
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{'good' if v > 2 else 'bad'}", "user,item,rating")
     with pytest.raises(DataError, match=r"give behaviour='rating' and weights=.*--behaviour rating --weights"):
         cf.read(put(tmp_path, text))
 

@@ -383,7 +383,7 @@ def test_side_tables_are_aligned_with_the_codes(tmp_path: Path) -> None:
         ("user,item,rating\n", "has no rows"),
         ("user,item,rating\n1,2,3\n1,3,x\n", r"rating in row 2 \(column 'rating'\) is 'x', which is not a number"),
         ("user,item,rating\n1,2,3\n1,3,\n", "rating in row 2 .* is missing"),
-        ("user,item,rating\n1,2,3\n1,3,nan\n", "rating in row 2 .* is nan"),
+        ("user,item,rating\n1,2,3\n1,3,nan\n", "rating in row 2 .* is missing .*nan"),
         ("user,item,rating\n1,2,inf\n1,3,1\n", "rating in row 1 .* is inf"),
         ("user,item,rating\n1,2,3\n,3,1\n", r"user id missing in row 2 \(column 'user'\)"),
         ("user,item,rating\na,b,3\na,,1\n", "item id missing in row 2"),

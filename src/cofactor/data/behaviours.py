@@ -23,6 +23,12 @@ _BACK = frozenset(
         "disliked",
         "unlike",
         "skip",
+        "down",
+        "downvote",
+        "downvoted",
+        "thumbsdown",
+        "notrecommended",
+        "\N{THUMBS DOWN SIGN}",
         "cancel",
         "cancelled",
     ]
@@ -36,7 +42,12 @@ _TAKEN = frozenset(("1", "10", "true", "yes", "t", "y"))
 def says_no(values: pl.Series) -> bool:
     """Whether some of the few texts of a column take something back or say no."""
     texts = values.drop_nulls().unique().to_list()
-    return bool(_BACK & {"".join(c for c in text.lower() if c.isalnum()) for text in texts})
+    return bool(_BACK & set(map(_plain, texts)))
+
+
+def _plain(text: str) -> str:
+    """A text without case, blanks and marks, unless it is a mark."""
+    return "".join(c for c in text.lower() if c.isalnum()) or text.strip()
 
 
 def check_weights(weights: Any) -> dict[str, float] | None:
@@ -70,7 +81,7 @@ def weigh(column: pl.Series, weights: dict[str, float] | None) -> tuple[pl.Serie
             " another with behaviour=..., or behaviour=False"
         )
     back = _BACK | _NOT_TAKEN if says_taken(column.name) or set(names) <= _NOT_TAKEN | _TAKEN else _BACK
-    found = {name: 0.0 if "".join(c for c in name.lower() if c.isalnum()) in back else 1.0 for name in names}
+    found = {name: 0.0 if _plain(name) in back else 1.0 for name in names}
     if weights is not None:
         check_behaviours(weights, names, f"column {column.name!r}")
         found = {name: weights.get(name, 0.0) for name in names}

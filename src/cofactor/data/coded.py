@@ -11,6 +11,7 @@ from cofactor.data import values
 from cofactor.data.arrays import Array
 from cofactor.data.factorize import factorize, factorize_parts
 from cofactor.data.ids import IdMap
+from cofactor.data.leading_zeros import MARKED
 from cofactor.data.tables import Table
 from cofactor.errors import DataError
 
@@ -38,9 +39,11 @@ def coded_column(column: pl.Series, kind: str, name: str, tidy: bool) -> tuple[I
         plain = ids.values.str.strip_chars()
         if plain.str.contains(r'^="[^"]*"$').all():  # how spreadsheets are told to keep zeros
             plain = plain.str.slice(2, plain.str.len_chars() - 3)
+        elif (plain != ids.values).any() and plain.str.contains(r'^"(?:[^"]|"")*"$').all():  # a, "b", "c"
+            plain = plain.str.slice(1, plain.str.len_chars() - 2).str.replace_all('""', '"', literal=True)
         if not (plain == ids.values).all():
             whole = plain.cast(pl.Int64, strict=False)
-            zeros = plain.str.contains(r"^[+-]?0\d").any()
+            zeros = plain.str.contains(MARKED).any()
             tidied, places = factorize(plain if whole.null_count() or zeros else whole, kind)
             notes.append(f"blanks around ids of column {name!r} left out")
             if len(tidied) < len(ids):

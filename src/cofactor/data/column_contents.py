@@ -64,13 +64,16 @@ def _grades(values: pl.Series) -> bool:
 _DEEDS = """view views click clicks cart carts add addtocart pv fav favorite favourite buy purchase purchased
     transaction order ordered play played listen watch watched read like liked dislike share save skip download follow
     comment rent return refund remove wish wishlist impression shown clickout search collect visit checkin
-    rate rated bookmark install"""
+    rate rated bookmark install upvote downvote up down thumbs thumbsup thumbsdown recommended"""
 _HAPPENS = frozenset(_DEEDS.split())
+_THUMBS = frozenset(("\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}"))
 """Words of which columns without a name that say what happened consist."""
 
 
 def says_what_happened(values: pl.Series) -> bool:
     """Whether most of the words in a column of few texts are of things that people do: no genres, no countries."""
+    if set(values.drop_nulls().unique()) <= _THUMBS:
+        return True
     words = values.drop_nulls().unique().str.to_lowercase().str.extract_all(r"[a-z]+").to_list()
     return sum(bool(_HAPPENS & {*cell, "".join(cell)}) for cell in words) > len(words) / 2
 
@@ -131,7 +134,7 @@ def is_behaviour(values: pl.Series) -> bool:
     return (
         2 <= distinct <= 12
         and distinct <= max(2, len(present) // 8)
-        and bool(present.str.contains(r"^[A-Za-z][A-Za-z_ \-]*$").all())
+        and (bool(present.str.contains(r"^[A-Za-z][A-Za-z_ \-]*$").all()) or set(present.unique()) <= _THUMBS)
     )
 
 

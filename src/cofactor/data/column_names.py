@@ -13,7 +13,8 @@ _KNOWN = {
     "user": """user user_id uid users customer customer_id cust_id client client_id visitor visitor_id member
         member_id account account_id person person_id reviewer reviewer_id review_user_id viewer viewer_id profile
         profile_id buyer buyer_id shopper listener reader player_id steam_id household_key household student_id
-        learner_id subscriber_id user_name username profile_name review_profile_name author author_id session
+        learner_id subscriber_id student learner subscriber patron patron_id guest_id
+        user_name username profile_name review_profile_name author author_id session
         session_id msno u""",
     "item": """item item_id iid items movie movie_id film film_id product product_id parent_asin asin isbn book book_id
         song song_id track track_id track_uri artist artist_id article article_id game game_id show show_id business
@@ -21,6 +22,7 @@ _KNOWN = {
         document_id doc_id recipe recipe_id place place_id venue venue_id poi poi_id location_id listing listing_id
         hotel hotel_id beer beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id
         goods_id goods subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id
+        post_id question_id problem_id exercise_id course repo_name spotify_track_uri
         item_name product_name item_title product_title movie_title book_title song_name track_name url page title
         name i""",
     "rating": """rating ratings score scores stars star_rating overall value values rate preference pref user_rating
@@ -29,7 +31,8 @@ _KNOWN = {
     "time": """timestamp timestamp_ms time_ms time date datetime ts unix_time unix_review_time review_time rated_at
         created_at event_time created review_date utc_timestamp utc_time rating_timestamp rating_date invoice_date
         order_date purchase_date date_added t_dat day t""",
-    "behaviour": """event event_type behaviour behavior behaviour_type behavior_type action action_type interaction
+    "behaviour": """event event_type event_type_id vote_type_id behaviour behavior behaviour_type behavior_type action
+        action_type interaction
         interaction_type event_name""",
 }
 _ABROAD = {
@@ -113,7 +116,8 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
     if role == "rating":
         exact.sort(key=lambda name: sample[name].dtype == pl.String and not _numbers_in(sample[name]))
     if role in ("user", "item"):
-        exact.sort(key=lambda name: _never_again(sample[name]))  # the number of a review, say
+        # The number of a review, say, comes after what comes again.
+        exact.sort(key=lambda name: (_is_empty(sample[name]), _never_again(sample[name])))
     if role == "item" and exact and is_weak(exact[0]) and _other_ids(names):
         return None
     if exact:
@@ -194,6 +198,12 @@ def _other_ids(names: Sequence[str]) -> bool:
 def _never_again(values: pl.Series) -> bool:
     """Whether, of many rows, each has a value of its own."""
     return len(values) >= 50 and not values.dtype.is_nested() and values.dtype != pl.Object and values.is_unique().all()
+
+
+def _is_empty(values: pl.Series) -> bool:
+    if values.dtype == pl.String:
+        return bool(values.str.strip_chars().is_in(["", "NA", "NULL", "\\N", "nan"]).fill_null(True).all())
+    return values.null_count() == len(values)
 
 
 def _numbers_in(values: pl.Series) -> bool:

@@ -54,8 +54,8 @@ def open_delimited(
         head = data = _recode(whole(), encoding, label)
     if is_json(head):
         return open_json(whole(), label)
-    if b"\r" in head and b"\n" not in head:  # lines end as on an old Macintosh
-        head = data = whole().replace(b"\r", b"\n")
+    if re.search(rb"\r[^\n]", head) and (b"\n" not in head or b'"' not in head):  # as on an old Macintosh, or mixed
+        head = data = re.sub(rb"\r*\n|\r", b"\n", whole())
     complete = data is not None or len(head) == path.stat().st_size  # type: ignore[union-attr]
     lines = _lines(head, complete)[:SAMPLE_ROWS]
     if not lines:
@@ -66,6 +66,11 @@ def open_delimited(
     if excel and len(lines) > 1:  # a line that tells a spreadsheet the separator
         head = data = whole().split(b"\n", 1)[1]
         sep, lines = sep or excel[1], lines[1:]
+    titles = 0 if header is False else layout.title_lines(lines)
+    if titles:
+        notes.append(f"{titles} line{'s' if titles > 1 else ''} above the names left out: {lines[0].strip()[:60]!r}")
+        head = data = _below(whole(), titles)
+        lines = lines[titles:]
     comments = layout.comment_lines(lines)
     remarks, lines = lines[:comments], lines[comments:]
     if sep is None:
@@ -76,7 +81,7 @@ def open_delimited(
         head = data = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", whole()))
         lines = ["\t".join(line.split()) for line in lines]
         sep = "\t"
-    quote = None if sep == "::" or (sep == "\t" and not layout.is_quoted(lines, sep)) else '"'
+    quote = layout.quote_of(lines, sep)
     rows = [layout.split_fields(line, sep, quote) for line in lines]
     layout.refuse_named_fields(rows, label)
     if header is not False and layout.names_rows(rows):  # as write.table of R does
@@ -196,7 +201,7 @@ class _Text:
                 note = f"ids of column {name!r} were decimals such as {shown}; taken as whole numbers"
                 if note not in self.notes:
                     self.notes.append(note)
-            if not text.str.contains(r"^0\d").any():
+            if not text.str.contains(leading_zeros.MARKED).any():
                 whole = text.cast(pl.Int64, strict=False)
                 if whole.null_count() == text.null_count():
                     text = whole
@@ -259,7 +264,7 @@ class _Text:
         return text.str.replace_all(".", "", literal=True).cast(pl.Int64, strict=False)
 
     def _leading_zeros(self) -> bool:
-        """Whether some field looks like ``0110912``: polars would make it a number and lose the zeros."""
+        """Whether some field looks like ``0110912`` or ``+4930``: of a number polars would lose what is before."""
         sep, quote = ord(self.options["separator"]), ord(self.options["quote_char"] or "\n")
         if self.data is not None:
             return leading_zeros.in_text(self.data, sep, quote)
@@ -350,6 +355,18 @@ def _lines(head: bytes, whole: bool) -> list[str]:
     if len(lines) > 1 and (not whole or len(text) < len(head)):
         lines.pop()
     return [line.rstrip("\r") for line in lines if line.strip()]
+
+
+def _below(text: bytes, lines: int) -> bytes:
+    """What comes after so many lines that hold something, and the empty ones below these."""
+    at = 0
+    while True:
+        end = text.find(b"\n", at) + 1
+        if text[at:end].strip():
+            if not lines:
+                return text[at:]
+            lines -= 1
+        at = end
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -210,6 +210,11 @@ def says_amount(column: str) -> bool:
     return bool(_words(column) & _AMOUNTS)
 
 
+def says_grade(column: str) -> bool:
+    """Whether the name of a column is one of grades, such as ``score``."""
+    return bool(_words(column) & _GRADE_WORDS)
+
+
 def says_count(column: str) -> bool:
     """Whether the name of a column is one of counts or amounts, such as ``quantity``."""
     return bool(_words(column) & _COUNT_WORDS)

@@ -119,6 +119,35 @@ def comment_lines(lines: Sequence[str]) -> int:
     return n if n < len(lines) and not any(line[:1] in ("#", "%") for line in lines[n:]) else 0
 
 
+def title_lines(lines: Sequence[str]) -> int:
+    """How many lines stand above the header, such as the title of an export: they have fewer than half as many fields
+    with something in them as the even lines below, of which the first holds usual names. 0 where there are none."""
+    for n in range(min(8, len(lines) - 2)):
+        sep = guess_separator(lines[n:])
+        if sep == BLANKS:
+            continue
+        rows = [split_fields(line, sep, '"') for line in lines[: n + 50]]
+        width, filled = len(rows[n]), [sum(bool(cell.strip()) for cell in row) for row in rows]
+        if width < 2 or any(len(row) != width for row in rows[n:]) or 2 * filled[n] <= width:
+            continue
+        named = sum(is_known_name(cell) for cell in rows[n]) >= 2
+        return n if n and named and all(2 * some <= width for some in filled[:n]) else 0
+    return 0
+
+
+def quote_of(lines: Sequence[str], sep: str) -> str | None:
+    """What stands around fields: ``"``, or ``'`` where it does in a whole column, its name too; None where nothing."""
+    if sep == "::" or (sep == "\t" and not is_quoted(lines, sep)):
+        return None
+    if "'" not in lines[0] or len(lines) < 3 or any('"' in line for line in lines):
+        return '"'
+    rows = [line.split(sep) for line in lines]
+    wrapped = [
+        all(at < len(row) and re.fullmatch(r"\s*'[^']*'\s*", row[at]) for row in rows) for at in range(len(rows[0]))
+    ]
+    return "'" if any(wrapped) else '"'
+
+
 def has_header(rows: Sequence[Sequence[str]], label: str, named: Sequence[str] = ()) -> tuple[bool, bool]:
     """(whether the first row is not data, whether it holds names). ``named``: names that the caller gave to columns.
 

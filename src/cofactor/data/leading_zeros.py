@@ -1,4 +1,4 @@
-"""Whether a delimited text has a field such as ``0110912``, which is an id and no number."""
+"""Whether a delimited text has a field such as ``0110912`` or ``+4930``, which is an id and no number."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from cofactor.data.arrays import group_kernels
 
+MARKED = r"^\s*(\+|[+-]?0\d)"
+"""Ids of digits that are texts all the same: as numbers they would lose a zero or a sign, and be one with others."""
 BLOCK = 1 << 18
 """Bytes that are read and looked at together: few enough to stay in cache."""
 
 
 def in_text(text: bytes, sep: int, quote: int) -> bool:
     """In a text in memory; ``sep`` and ``quote`` are bytes."""
-    return _zero_first(text[:2]) or _within(np.frombuffer(text, np.uint8), sep, quote)
+    return _marked(text[:2]) or _within(np.frombuffer(text, np.uint8), sep, quote)
 
 
 def in_file(path: Path, sep: int, quote: int) -> bool:
@@ -28,7 +30,7 @@ def in_file(path: Path, sep: int, quote: int) -> bool:
             for at in range(low, high, BLOCK - 2):  # a block begins with the two last bytes of the one before
                 file.seek(at)
                 read = file.readinto(block.data)
-                if (at == 0 and _zero_first(block[:read][:2].tobytes())) or _within(block[:read], sep, quote):
+                if (at == 0 and _marked(block[:read][:2].tobytes())) or _within(block[:read], sep, quote):
                     return True
         return False
 
@@ -39,8 +41,8 @@ def in_file(path: Path, sep: int, quote: int) -> bool:
 
 
 def _within(text: NDArray[np.uint8], sep: int, quote: int) -> bool:
-    return bool(group_kernels().has_leading_zero(text, sep, quote))
+    return bool(group_kernels().has_zero_or_plus_first(text, sep, quote))
 
 
-def _zero_first(start: bytes) -> bool:
-    return start[:1] == b"0" and start[1:2].isdigit()
+def _marked(start: bytes) -> bool:
+    return start[:1] in (b"0", b"+") and start[1:2].isdigit()

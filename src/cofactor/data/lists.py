@@ -10,6 +10,7 @@ import polars as pl
 import polars.exceptions
 
 from cofactor.data.column_names import column_of, is_usual, is_weak
+from cofactor.data.leading_zeros import MARKED
 from cofactor.data.roles import Roles
 from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
@@ -116,9 +117,9 @@ def _split(text: pl.Series) -> pl.Series:
 
 
 def _typed(frame: pl.DataFrame, item: str) -> pl.DataFrame:
-    """Ids of digits alone as whole numbers, unless one begins with a 0."""
+    """Ids of digits alone as whole numbers, unless one begins with a 0 or a +."""
     text = frame[item]
-    if text.dtype != pl.String or text.str.contains(r"^0\d").any():
+    if text.dtype != pl.String or text.str.contains(MARKED).any():
         return frame
     whole = text.cast(pl.Int64, strict=False)
     return frame if whole.null_count() > text.null_count() else frame.with_columns(whole)

@@ -228,12 +228,15 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
 
 def kind_of(numbers: Array, found: Roles, chosen: Kind | None) -> tuple[Kind, list[str]]:
     """The kind of the values, and a note where it was guessed."""
+    durations = "durations, in seconds; of two numbers such as 03:25, minutes and seconds"
     if chosen is not None:
-        return chosen, []
+        return chosen, [f"the values are {durations}"] if found.durations else []
     if found.behaviour is not None:
         return "events", ["kind: events, by their behaviours"]
     if "rating" not in found.columns:
         return "events", ["no rating column: implicit feedback, every value is 1"]
+    if found.durations:
+        return "counts", [f"kind: counts ({durations})"]
     guess = guess_kind(numbers, found.columns["rating"])
     notes = [f"kind: {guess.kind} ({guess.reason}); kind=... (on the command line --kind) says otherwise"]
     if guess.codes and guess.kind == "ratings":

@@ -22,9 +22,9 @@ from cofactor.data.column_contents import (
     says_what_happened,
 )
 from cofactor.data.column_names import column_of, is_usual, outcome_of, unsure_ratings, unsure_times, words_of
-from cofactor.data.kind import GRID, says_amount, says_count
+from cofactor.data.kind import GRID, says_amount, says_count, says_grade
 from cofactor.data.tables import Table
-from cofactor.data.values import as_numbers
+from cofactor.data.values import as_numbers, is_duration
 from cofactor.data.written_dates import is_time as is_written_time
 from cofactor.errors import DataError, did_you_mean
 
@@ -37,11 +37,12 @@ ROLES = ("user", "item", "rating", "time")
 
 class Roles(NamedTuple):
     """``columns``: the column of each role; ``behaviour``: the column that says what happened, or None; ``note``: what
-    was guessed, in words."""
+    was guessed, in words; ``durations``: the values are such."""
 
     columns: dict[str, str]
     behaviour: str | None
     note: str | None
+    durations: bool = False
 
 
 def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None) -> Roles:
@@ -91,7 +92,14 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             if len(amounts) == 1:
                 chosen["rating"] = amounts[0]
         guessed_value = chosen.get("rating") if asked["rating"] is None else None
-        if behaviour is None and ("rating" not in chosen or (guessed_value and says_count(guessed_value))):
+        if behaviour is None and guessed_value and _says_no_in_words(table.sample[guessed_value]):
+            happened = chosen.pop("rating")
+            guessed_value = None
+        if (
+            behaviour is None
+            and happened is None
+            and ("rating" not in chosen or (guessed_value and says_count(guessed_value)))
+        ):
             free = [name for name in table.names if name not in chosen.values()]
             match = column_of(table.sample, free, "behaviour")
             happened = match if match is not None and is_behaviour(table.sample[match]) else None
@@ -110,6 +118,15 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             elif match is not None and table.sample[match].dtype.is_integer():
                 reason += f"; {match!r} says in numbers what happened: behaviour={match!r} with weights={{...}} uses it"
         free = [name for name in table.names if name not in chosen.values() and name != happened]
+        unread = [name for name in free if _unreadable(table.sample, name)]
+        if asked["rating"] is None and "rating" not in chosen and unread:
+            reason += f"; {unread[0]!r} holds texts such as {table.sample[unread[0]].drop_nulls()[0]!r}, which are no"
+            reason += " numbers, so it is not taken"
+        clocks = [name for name in free if is_usual(name, "time") and is_duration(table.sample[name])]
+        if asked["time"] is None and "time" not in chosen and clocks:
+            shown = table.sample[clocks[0]].drop_nulls()[0]
+            reason += f"; {clocks[0]!r} holds times of day or durations such as {shown}, so it is not the time:"
+            reason += f" count={clocks[0]!r} takes them as amounts"
         for role, what, unsure in (("rating", "rating", unsure_ratings), ("time", "times", unsure_times)):
             if asked[role] is None and role not in chosen and (several := unsure(table.sample, free)):
                 reason += f"; no {what} taken, of {_listed(several)} none is the likeliest: name one with {role}=..."
@@ -127,7 +144,22 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
         guessed.append(
             f"behaviour = {happened!r}" if table.headed else f"behaviour = column {table.names.index(happened)}"
         )
-    return Roles(chosen, happened, f"columns guessed: {', '.join(guessed)}{reason}" if guessed else None)
+    note = f"columns guessed: {', '.join(guessed)}{reason}" if guessed else None
+    return Roles(chosen, happened, note, "rating" in chosen and is_duration(table.sample[chosen["rating"]]))
+
+
+def _says_no_in_words(values: pl.Series) -> bool:
+    return is_behaviour(values) and says_what_happened(values) and says_no(values)
+
+
+def _unreadable(sample: pl.DataFrame, name: str) -> bool:
+    """Whether a column named as one of amounts or grades holds texts that are no numbers: 1.2k, or A to F."""
+    present = sample[name].drop_nulls()
+    if present.dtype != pl.String or not len(present) or not as_numbers(present).null_count():
+        return False
+    return (says_amount(name) and bool(present.str.contains(r"\d").all())) or (
+        says_grade(name) and 1 < present.n_unique() <= GRID
+    )
 
 
 def _deeds(sample: pl.DataFrame, free: Sequence[str]) -> str | None:
@@ -314,6 +346,11 @@ def _by_content(
         odd = [n for n in free if what[n] == "nothing" and n not in found.values() and sample[n].dtype.is_numeric()]
         if "rating" not in found and odd and all(sample[n].n_unique() > GRID for n in odd[:1]):
             said.append(f"column {table.names.index(odd[0])} holds numbers, which count=... or rating=... would use")
+    elif "rating" in roles:
+        amounts = [n for n in free if what[n] in ("value", "decimals") and sample[n].n_unique() > 2]
+        if amounts:
+            column = table.names.index(amounts[0])
+            said.append(f"column {column} holds numbers: count={column} with behaviour=False would take them")
     if "time" in roles:
         take("time", ("time",))
     if {"user", "item"} <= set(found) and not said:

@@ -11,6 +11,7 @@ from cofactor.data import behaviours, lists, roles, values, wide
 from cofactor.data.arrays import Array
 from cofactor.data.date_parts import with_dates
 from cofactor.data.interactions import LEAST_WEIGHT, MOST_WEIGHT
+from cofactor.data.leading_zeros import MARKED
 from cofactor.data.roles import Roles
 from cofactor.data.tables import Table, loaded
 from cofactor.errors import ConfigError, DataError
@@ -97,11 +98,7 @@ def cleaned(
         keep &= numbers > 0
     frame = frame.filter(pl.Series(keep))
     for name in ids:
-        if (
-            table.parsed_at_once
-            and frame[name].dtype == pl.String
-            and not frame[name].str.contains(r"^\s*[+-]?0\d").any()
-        ):
+        if table.parsed_at_once and frame[name].dtype == pl.String and not frame[name].str.contains(MARKED).any():
             whole = frame[name].cast(pl.Int64, strict=False)
             frame = frame.with_columns(whole) if not whole.null_count() else frame
         if fold_ids and frame[name].dtype == pl.String:

@@ -71,25 +71,30 @@ def gone(column: pl.Series, missing: Sequence[Any]) -> Array:
 
 def as_numbers(text: pl.Series) -> pl.Series:
     """Text as float64, null where it is none: 9.5; or, where all fields agree, 9,5 and 1,234.5 and 1.234,5 and 1 234,
-    90%, 4/5, 4 stars, ★★★★½. Marks that may be those of thousands or of decimals (12,037) are taken for neither."""
+    90%, 4/5, 4 stars, ★★★★½; and durations (1:03:25, or 03:25) in seconds. Marks that may be those of thousands or of
+    decimals (12,037) are taken for neither."""
     text = text.str.strip_chars()
     numbers = text.cast(pl.Float64, strict=False)
     if numbers.null_count() == text.null_count():
         return numbers
     present = text.drop_nulls()
     present = present.filter(~present.is_in(NOTHING))
-    for strip, to in _DRESS:
-        if len(present) and (present.str.replace(strip, to) != present).all():
-            present = present.str.replace(strip, to)
-            text = text.str.replace(strip, to)
-            break
+    money = False
+    if (dress := _dress(present)) is not None:
+        present, text, money = present.str.replace(*dress[:2]), text.str.replace(*dress[:2]), dress[2]
+    if is_duration(present):
+        parts = text.str.split(":").list.reverse()
+        places = [parts.list.get(at, null_on_oob=True).cast(pl.Float64, strict=False) for at in range(3)]
+        return places[0] + 60 * places[1] + 3600 * places[2].fill_null(0)
     if len(present) and present.str.contains(_GLYPHS).all():
-        return text.str.count_matches("★") + 0.5 * text.str.count_matches("½")
+        return text.str.count_matches(_STAR) + 0.5 * text.str.count_matches("½")
     for mark, point in ((",", "."), (".", ",")):
         whole = rf"[-+]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})*(?:{re.escape(point)}\d+)?"
         plain = rf"[-+]?\d+(?:{re.escape(point)}\d+)?"
         sure = rf"^[-+]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?:{re.escape(mark)}\d{{3}}|{re.escape(point)}\d+)$"
-        if present.str.contains(f"^(?:{whole}|{plain})$").all() and present.str.contains(sure).any():
+        if present.str.contains(f"^(?:{whole}|{plain})$").all() and (
+            present.str.contains(sure).any() or (money and present.str.contains(rf"\d{re.escape(mark)}\d{{3}}$").any())
+        ):
             text = text.str.replace_all(mark, "", literal=True).str.replace(point, ".", literal=True)
             return text.cast(pl.Float64, strict=False)
     if (spaced := present.str.contains(_SPACED)).any() and (spaced | present.str.contains(r"^[-+]?\d{1,3}$")).all():
@@ -104,16 +109,40 @@ def as_numbers(text: pl.Series) -> pl.Series:
     return text.cast(pl.Float64, strict=False)
 
 
-_DRESS = (
-    (r"^[$€£¥]\s*([-+]?\d[\d.,]*)$", "$1"),
-    (r"^([-+]?\d[\d.,]*)\s*[$€£¥]$", "$1"),
-    (r"^([-+]?\d+(?:\.\d+)?)\s*%$", "$1"),
-    (r"(?i)^(\d+(?:\.\d+)?)\s*stars?$", "$1"),
-    (r"^(\d+(?:\.\d+)?)\s*/\s*5$", "$1"),
-    (r"^(\d+(?:\.\d+)?)\s*/\s*10$", "$1"),
-)
-"""What every field of a column may have around its number."""
-_GLYPHS = r"^(?:★+½?|½)☆*$"
+def is_duration(column: pl.Series) -> bool:
+    """Whether values are durations: such by their type, times of day as a spreadsheet has them, or 1:03:25, 03:25."""
+    if column.dtype in (pl.Duration, pl.Time):
+        return True
+    if column.dtype != pl.String:
+        return False
+    present = column.drop_nulls().str.strip_chars()
+    present = present.filter(~present.is_in(NOTHING))
+    return len(present) > 0 and bool(present.str.contains(_DURATION).all())
+
+
+_DURATION = r"^\d+:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?$"
+
+
+def _dress(present: pl.Series) -> tuple[str, str, bool] | None:
+    """The pattern of what all fields have around their number, the same in each, its group of the number, and whether
+    it is a currency: a sign or a code of one, a unit, stars, or ``of`` how many."""
+    if not len(present):
+        return None
+    for pattern, number, rest in ((_OF, 1, 2), (_BEFORE, 2, 1), (_AFTER, 1, 2)):
+        if present.str.contains(pattern).all():
+            around = present.str.extract(pattern, rest).str.strip_chars().str.to_lowercase()
+            money = pattern == _BEFORE or bool(around.str.contains(r"\p{Sc}").all())
+            return (pattern, f"${number}", money) if around.str.replace(r"(\D)s$", "$1").n_unique() == 1 else None
+    return None
+
+
+_OF = r"(?i)^(?:rated\s+)?([-+]?\d+(?:[.,]\d+)?)\s*(?:/|out\s+of|of)\s*(\d+(?:\.0+)?)(?:\s*stars?)?$"
+_FIGURE = r"([-+]?\d(?:[\d.,'’\x{a0}\x{202f}\x{2009} ]*\d)?)"
+_BEFORE = rf"^(\p{{Sc}}|[A-Z]{{2,3}}\s)\s*{_FIGURE}$"
+_AFTER = rf"^{_FIGURE}(\s*[%\p{{Sc}}kKMx]|\s+\p{{L}}[^\d]{{0,15}}|(?i:stars?))$"
+"""What a field may have around its number."""
+_STAR = r"[★⭐*]"
+_GLYPHS = r"^(?:(?:[★⭐*]\x{fe0f}?)+½?|½)☆*$"
 _SPACES = r"[ '’\x{a0}\x{202f}\x{2009}]"
 _SPACED = rf"^[-+]?\d{{1,3}}(?:{_SPACES}\d{{3}})+$"
 
@@ -131,6 +160,8 @@ def to_floats(column: pl.Series, name: str) -> Array:
     """float32 values; DataError with row and value for the first that is not a finite number."""
     if column.dtype == pl.Boolean:
         column = column.cast(pl.Float32)
+    if column.dtype in (pl.Duration, pl.Time):
+        column = column.cast(pl.Duration("us")).dt.total_microseconds() / 1e6
     if column.dtype == pl.String:
         numbers = as_numbers(column)
         empty = column.str.strip_chars().is_in(NOTHING).fill_null(True)
@@ -140,13 +171,15 @@ def to_floats(column: pl.Series, name: str) -> Array:
         numbers, empty = column.cast(pl.Float32), column.is_null()
     else:
         raise DataError(f"column {name!r} has type {column.dtype}, which is not a rating; give numbers")
+    if numbers.dtype.is_float() and numbers.is_nan().any():  # as pandas has what is missing
+        empty, numbers = empty | numbers.is_nan().fill_null(False), numbers.fill_nan(None)
     if numbers.null_count():
         bad = numbers.is_null()
         row = int(bad.arg_max() or 0)
         value = column[row]
         several = f", and {int(bad.sum()) - 1:,} more are" if bad.sum() > 1 else ""
         if empty[row]:
-            shown = f" ({value!r})" if value not in (None, "") else ""
+            shown = f" ({value!r})" if isinstance(value, str) and value else ""
             text = value if shown else "NA"
             raise DataError(
                 f"the rating in row {row + 1} (column {name!r}) is missing{shown}{several}; mend or drop such rows, or"
@@ -158,6 +191,8 @@ def to_floats(column: pl.Series, name: str) -> Array:
                 f"if it says what happened, give behaviour={name!r} and weights={{{value!r}: 1, ...}} (on the command"
                 f" line --behaviour {name} --weights {value}=1)"
             )
+        elif bad.sum() > 1 and column.filter(bad).n_unique() == 1:
+            todo = f"if it means no rating, missing=[{value!r}] (on the command line --missing {value!r}) leaves it out"
         raise DataError(
             f"the rating in row {row + 1} (column {name!r}) is {value!r}, which is not a number{several}; {todo}"
         )

@@ -31,6 +31,9 @@ _FORMATS = (
     "%d %B %Y",
     "%b %d, %Y",
     "%B %d, %Y",
+    "%b %d %Y",
+    "%b %d %Y %I:%M%p",
+    "%b %d %Y %H:%M:%S",
     "%m %d, %Y",
     "%d %b %Y %H:%M:%S",
     "%d-%b-%Y %H:%M:%S",
@@ -140,6 +143,7 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
         text.str.replace(r"^(\d{4}-\d{2})$", "$1-01")
         .str.replace(r"^(\d{4}-\d{2}-\d{2}[ T]\d{2})$", "$1:00")
         .str.replace(r"\s*(UTC|GMT)$", "")
+        .str.replace(r"(\d{4}),? at (\d)", "$1 $2")
         .str.replace(r"(\d)Z$", "$1+00:00")
         .str.replace(r"^\((.*)\)$", "$1")
         .str.replace(r"^(\d{4})(?:\.|年) ?(\d{1,2})(?:\.|月) ?(\d{1,2})(?:\.|日)$", "$1-$2-$3")

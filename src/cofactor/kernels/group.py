@@ -285,14 +285,14 @@ def is_sorted(codes: Array) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def has_leading_zero(text: Array, sep: int, quote: int) -> bool:
-    """Whether a field of a delimited text (uint8), except its very first, starts with ``0`` and another digit, as in
-    ``0110912``. A count without branches, so that the compiler makes it some bytes a cycle."""
+def has_zero_or_plus_first(text: Array, sep: int, quote: int) -> bool:
+    """Whether a field of a delimited text (uint8), except its very first, starts with ``0`` or ``+`` and another digit,
+    as in ``0110912`` or ``+4930``. A count without branches, so that the compiler makes it some bytes a cycle."""
     a, b, newline = np.uint8(sep), np.uint8(quote), np.uint8(10)
-    zero, nine = np.uint8(48), np.uint8(57)
+    zero, nine, plus = np.uint8(48), np.uint8(57), np.uint8(43)
     found = 0
     for i in range(1, len(text) - 1):
         before, after = text[i - 1], text[i + 1]
         start = (before == a) | (before == b) | (before == newline)
-        found += (text[i] == zero) & (after >= zero) & (after <= nine) & start
+        found += ((text[i] == zero) | (text[i] == plus)) & (after >= zero) & (after <= nine) & start
     return found > 0

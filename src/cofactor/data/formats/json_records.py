@@ -33,9 +33,22 @@ def open_json(data: bytes, label: str) -> Table:
         frame = frame.with_columns(pl.col(name).name.prefix_fields(f"{name}.") for name in structs).unnest(*structs)
     if not frame.width:
         raise DataError(f"{label} has no fields in its JSON; objects with user and item are needed")
+    notes: list[str] = []
     nameless = frame.columns == [f"{_NAMELESS}{at}" for at in range(frame.width)]
     said = "JSON, an array for each row" if nameless else "JSON, an object for each row"
-    return loaded(_without_types(frame), label, [said], headed=not nameless)
+    mixed = [name for name in frame.columns if _of_two_types(text, name, frame[name])]
+    if mixed:
+        shown = ", ".join(repr(name) for name in mixed[:5])
+        notes = [f'{shown}: some values are numbers and some are texts in quotes; all taken as texts, so 5 is "5"']
+    return loaded(_without_types(frame), label, [said, *notes], headed=not nameless)
+
+
+def _of_two_types(text: bytes, name: str, values: pl.Series) -> bool:
+    """Whether a field that became text is a number in some objects and a text of digits in others."""
+    if values.dtype != pl.String or not values.str.contains(r"^-?\d+$").any():
+        return False
+    key = re.escape(json.dumps(name).encode())
+    return all(re.search(key + rb"\s*:\s*" + begins, text) is not None for begins in (rb"-?\d", rb'"'))
 
 
 _NAMELESS = "column_"
@@ -95,6 +108,9 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
         if isinstance(names, list) and all(isinstance(row, list) and len(row) == len(names) for row in found["data"]):
             return _frame([dict(zip(map(str, names), row)) for row in found["data"]], label)
         found = found["data"]
+    if isinstance(found, dict):
+        tables = [v for v in found.values() if isinstance(v, list) and v and all(isinstance(row, dict) for row in v)]
+        found = tables[0] if len(tables) == 1 else found
     if isinstance(found, dict):
         columns = [list(v.values()) if isinstance(v, dict) else v for v in found.values()]
         if len(columns) > 1 and all(isinstance(v, list) and len(v) == len(columns[0]) for v in columns):

@@ -12,6 +12,7 @@ from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
 
 _BLOCK = re.compile(r"\s*(\d+):\s*$")
+_MEMBERS = re.compile(r"\s*\d+\s*(?:,|$)")
 _LIBFM = re.compile(r"\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?(?:\s+(?:\d+:)?\d+:[-+]?[\d.]+(?:[eE][-+]?\d+)?)+\s*$")
 _KEYED = re.compile(r"([A-Za-z_]+/[A-Za-z_]+): ?(.*)$")
 _VOWPAL = re.compile(
@@ -27,7 +28,7 @@ def line_format(lines: Sequence[str]) -> str | None:
     they are rows of a table."""
     if not lines:
         return None
-    if _BLOCK.match(lines[0]) and len(lines) > 1 and lines[1].count(",") >= 1:
+    if _BLOCK.match(lines[0]) and len(lines) > 2 and _MEMBERS.match(lines[1]):
         return "netflix"
     if _is_keyed(lines[:200]):
         return "keyed"
@@ -71,11 +72,14 @@ def _text(data: bytes) -> pl.Series:
 
 
 def _netflix(lines: pl.Series, label: str) -> Table:
-    """Blocks: ``item:`` and then ``user,rating,date`` lines."""
+    """Blocks: ``item:`` and then ``user,rating,date`` lines, or ``user,date``, or users alone."""
     heads = lines.str.ends_with(":")
     item = pl.select(pl.when(heads).then(lines.str.strip_chars_end(":"))).to_series().cast(pl.Int64, strict=False)
     rows = pl.DataFrame({"item": item.forward_fill(), "line": lines}).filter(~heads)
     fields = rows["line"].str.split_exact(",", 2).struct.rename_fields(["user", "rating", "time"]).struct.unnest()
+    dated = fields["time"].null_count() == len(fields) and fields["rating"].str.contains(r"^\s*\d{4}-\d\d-\d\d").all()
+    if dated:
+        fields = fields.select("user", pl.lit(None, pl.String).alias("rating"), pl.col("rating").alias("time"))
     frame = pl.DataFrame(
         [
             fields["user"].cast(pl.Int64, strict=False),
