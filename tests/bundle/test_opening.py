@@ -452,7 +452,8 @@ from cofactor.models import REGISTRY, model_class
 rec = cf.load(sys.argv[1])
 for name in REGISTRY:
     model_class(name)
-some = {"numpy.ma", "scipy.sparse", "scipy.optimize", "scipy.special", "scipy.linalg", "torch", "cofactor.bundle.parquet.tables", "cofactor.recommend.profiles"}
+some = {"numpy.ma", "torch", "cofactor.bundle.parquet.tables", "cofactor.recommend.profiles"}
+some |= {"scipy.sparse", "scipy.optimize", "scipy.special", "scipy.linalg"}
 print(json.dumps(sorted(some & set(sys.modules))))
 """
 

@@ -209,7 +209,7 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    used = Columns(*[*_names(table, found), columns.get("weight")])
+    used = Columns(*_names(table, found))._replace(weight=columns.get("weight"))
     weights = filled(column("weight"), np.float32) if "weight" in columns else None
     data = Interactions(
         user_codes,
