@@ -106,3 +106,13 @@ def test_a_file_that_is_no_such_index_is_refused() -> None:
     facts = {"usearch": "", "connectivity": 16, "effort": 256, "n": 10, "sample": 5, "recall": 1.0, "worst": 1.0}
     with pytest.raises(BundleError, match="does not say what its manifest says"):
         file.read(np.frombuffer(b"other", np.uint8), facts, rec.model, "index.usearch")
+
+
+def test_a_list_scores_what_it_lists_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    rec = recommender(5_000, 8, 0.8).approximate(above=0, sample=20)
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("all items are scored")
+
+    monkeypatch.setattr(type(rec.model), "scores_from", refuse)
+    assert len(rec.recommend(3, n=10)) == 10

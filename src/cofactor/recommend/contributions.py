@@ -30,8 +30,8 @@ def entries_compared(model: Model, n: int) -> int:
     """How many of ``n`` rated items a list's reasons look at: all of them, or 0 where that would take too long."""
     if isinstance(model, (LeavesOut, SumsHistory)):
         return n
-    state = model.user_state(np.zeros(1, np.int32))
-    stepped = isinstance(model.config, GradientSteps) or state.shape[1] == model.scores_from(state).shape[1]
+    width = model.user_state(np.zeros(1, np.int32)).shape[1]
+    stepped = isinstance(model.config, GradientSteps) or width == model.shape()[1]
     return n if n <= (STEPPED if stepped else SOLVED) else 0
 
 

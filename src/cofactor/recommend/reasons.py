@@ -79,9 +79,11 @@ def strongest(rec: Fitted, who: UserProfile, found: Array) -> list[Reason]:
     """The reasons by contributions (items, len(who.items)); the first of equal ones."""
     least = LEAST * np.maximum(np.abs(found).max(axis=1, initial=0.0), 1e-30)
     best = (found >= found.max(axis=1, initial=-np.inf)[:, None] - least[:, None]).argmax(axis=1)
+    speaks = np.take_along_axis(found, best[:, None], axis=1)[:, 0] > least
+    said = {at: _because(rec, who, at) for at in np.unique(best[speaks]).tolist()}
     return [
-        Reason(_because(rec, who, int(at)), int(at)) if row[at] > rounding else Reason(BY_MANY)
-        for row, at, rounding in zip(found, best, least, strict=True)
+        Reason(said[at], at) if good else Reason(BY_MANY)
+        for at, good in zip(best.tolist(), speaks.tolist(), strict=True)
     ]
 
 

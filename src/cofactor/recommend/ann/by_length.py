@@ -63,7 +63,7 @@ class ByLength:
             array.flags.writeable = False
 
         def work(first: int, last: int) -> None:
-            search_rows(first, last, *frozen, self.error, codes, values, looked)
+            search_rows(first, last, *frozen, self.error, codes, values, looked)  # type: ignore[call-arg]
 
         over_rows(work, np.arange(len(queries) + 1), 0, _AT_ONCE)
         return codes, values, looked
