@@ -1,5 +1,5 @@
 """Run the scripts of tests/notebooks/cells cell by cell and write down what each cell leaves: kinds, shapes, exact
-facts.
+facts (names that begin with ``exact_``), numbers that must agree but for rounding (``close_``).
 
     python tools/record_notebooks.py OUT.json [--library fastai|cofactor] [SCRIPT ...]
 
@@ -96,10 +96,11 @@ def run_cell(number: int, source: str, names: dict[str, Any], seen: set[str]) ->
                 expression = compile(ast.Expression(last.value), f"cell {number}", "eval")
                 line["value"] = kind(eval(expression, names))
         line["ok"] = True
-        exact = {k: names[k] for k in names if k.startswith("exact_") and k not in seen}
-        if exact:
-            seen |= set(exact)
-            line["exact"] = json.loads(json.dumps(exact, default=list))
+        for sort in ("exact", "close"):
+            found = {k: names[k] for k in names if k.startswith(f"{sort}_") and k not in seen}
+            if found:
+                seen |= set(found)
+                line[sort] = json.loads(json.dumps(found, default=list))
     except Exception as exc:
         line |= {"ok": False, "error": f"{type(exc).__name__}: {str(exc)[:200]}"}
     return line

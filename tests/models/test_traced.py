@@ -106,12 +106,81 @@ class InPlace(nn.Module):
         return res
 
 
+class Attends(nn.Module):
+    """Two tokens that look at each other, a residual, layer normalisation, GELU, a query of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.u, self.i, self.query = nn.Embedding(23, 6), nn.Embedding(31, 6), nn.Parameter(torch.randn(1, 1, 6) * 0.3)
+        self.norm, self.deep, self.out = nn.LayerNorm(6), nn.Linear(6, 6), nn.Linear(12, 1)
+
+    def forward(self, x):
+        tokens = torch.stack([self.u(x[:, 0]), self.i(x[:, 1])], dim=1)
+        near = torch.softmax(tokens @ tokens.transpose(1, 2) / 6**0.5, dim=-1) @ tokens
+        weights = F.softmax((tokens * self.query).sum(-1), dim=1).unsqueeze(-1)
+        pooled = (weights * tokens).sum(1)
+        pooled = pooled + F.gelu(self.deep(self.norm(pooled)))
+        return self.out(torch.cat([pooled, near.mean(dim=1)], 1)).squeeze(-1)
+
+
+class Machine(nn.Module):
+    """A factorisation machine (Rendle 2010): one table for users and items, with a layer beside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.e, self.w, self.bias = nn.Embedding(54, 5), nn.Embedding(54, 1), nn.Parameter(torch.zeros(1))
+        self.deep = nn.Sequential(nn.Linear(10, 7), nn.ELU(), nn.Linear(7, 1))
+        self.register_buffer("starts", torch.tensor([0, 23]))
+
+    def forward(self, x):
+        x = x + self.starts
+        v = self.e(x)
+        fm = 0.5 * (v.sum(1).pow(2) - v.pow(2).sum(1)).sum(1, keepdim=True)
+        return self.bias + self.w(x).sum(1) + fm + self.deep(v.flatten(1))
+
+
+class Towers(nn.Module):
+    """Cosine of two towers, over a temperature, beside a distance."""
+
+    def __init__(self):
+        super().__init__()
+        self.u, self.i = (
+            nn.Sequential(nn.Embedding(23, 9), nn.Linear(9, 6)),
+            nn.Sequential(nn.Embedding(31, 6), nn.Tanh()),
+        )
+        self.temperature, self.mix = nn.Parameter(torch.tensor(0.7)), nn.Parameter(torch.tensor([0.3, 0.5]))
+        self.mean = torch.tensor([3.5])
+
+    def forward(self, x):
+        u, i = F.normalize(self.u(x[:, 0])), F.normalize(self.i(x[:, 1]), dim=-1)
+        a, b = torch.sigmoid(self.mix)
+        cosine = F.cosine_similarity(self.u[0](x[:, 0])[:, :6], i)
+        return self.mean + (u * i).sum(-1) / self.temperature + a * cosine - b * torch.norm(u - i, dim=1)
+
+
+class Products(nn.Module):
+    """Weights between two embeddings, einsum, absolute differences, a scale of each factor, constants."""
+
+    def __init__(self):
+        super().__init__()
+        self.u, self.i = nn.Parameter(torch.randn(23, 6) * 0.4), nn.Parameter(torch.randn(31, 6) * 0.4)
+        self.between, self.scale, self.prelu = nn.Parameter(torch.eye(6)), nn.Parameter(torch.ones(6)), nn.PReLU()
+        self.out, self.fixed = nn.Linear(12, 4), torch.linspace(0.5, 1.5, 6)
+
+    def forward(self, x):
+        u, i = self.u[x[:, 0]], self.i[x[:, 1]] * self.fixed
+        z = torch.einsum("bk,bk->b", u @ self.between, i) + torch.einsum("bk,bk,k->b", u, i, self.scale)
+        h = self.prelu(self.out(torch.cat([(u - i).abs(), torch.maximum(u, i)], 1)))
+        return z.unsqueeze(1) + h.clamp(-1, 1).prod(1, keepdim=True) + F.softplus(h).mean(1, True).log()
+
+
 def big():
     return EmbeddingNN([(23, 6), (31, 19)], [20, 11], y_range=(0.5, 5.5))
 
 
 KINDS = {"book": Book, "no range": lambda: Book(None), "calls": Calls, "both": Both, "mixed": Mixed}
-KINDS |= {"in place": InPlace, "the library's": big}
+KINDS |= {"in place": InPlace, "the library's": big, "attention": Attends, "machine": Machine, "towers": Towers}
+KINDS |= {"products": Products}
 
 
 def drawn(kind, rows=640):
@@ -224,7 +293,6 @@ class Base(nn.Module):
 
 
 OTHERS = {
-    "another function": lambda m, x: m.out(torch.exp(m.joined(x))),
     "a value looked at": lambda m, x: m.out(m.joined(x) if m.u.weight.max() > 1e6 else -m.joined(x)),
     "rows looked at": lambda m, x: m.out(m.joined(x)) * (2 if x[0, 0] > 3 else 1),
     "codes clipped": lambda m, x: m.out(m.joined(x.clamp(max=22))),
@@ -233,7 +301,6 @@ OTHERS = {
     "a weight twice": lambda m, x: m.out(torch.cat([m.same(m.u(x[:, 0])), m.same(m.i(x[:, 1]))], 1)),
     "a table twice": lambda m, x: m.out(torch.cat([m.u(x[:, 0]), m.u(x[:, 1].clamp(max=22))], 1)),
     "a table as a whole": lambda m, x: m.out(m.joined(x)) + m.u.weight.sum(),
-    "a tensor of its own": lambda m, x: m.out(m.joined(x) * m.scale),
     "over the batch": lambda m, x: m.out(m.joined(x) - m.joined(x).mean(0)),
     "a batch turned": lambda m, x: m.out(m.joined(x)).T.sum(0),
     "by numbers at random": lambda m, x: m.out(m.joined(x) * torch.rand(len(x), 8)),
@@ -333,12 +400,26 @@ def test_a_module_that_changes_is_looked_at_again():
 # ---- modules drawn at random
 
 
+FURTHER = {
+    "exp": lambda a: torch.exp(-a.abs()),
+    "root": lambda a: (a * a + 0.5).sqrt(),
+    "log": lambda a: torch.log(1.5 + a.square()),
+    "power": lambda a: (1 + a.abs()) ** 1.7,
+    "clamp": lambda a: a.clamp(-0.3, 0.4),
+    "inverse": lambda a: 1 / (2 + a.abs()),
+    "mish": F.mish,
+    "selu": F.selu,
+    "hard": F.hardswish,
+    "log sigmoid": F.logsigmoid,
+}
+
+
 class Drawn(nn.Module):
     """Operations drawn at random: each takes values that are there already, and makes one more."""
 
     def __init__(self, seed):
         super().__init__()
-        self.rng = np.random.default_rng(seed)
+        self.rng, self.further = np.random.default_rng(seed), FURTHER
         self.sides = [0, 1, *self.rng.integers(0, 2, 2).tolist()]
         self.tables = nn.ModuleList(
             [nn.Embedding(SIZES[side], int(self.rng.choice([1, 3, 8, 17]))) for side in self.sides]
@@ -352,9 +433,11 @@ class Drawn(nn.Module):
 
     def draw(self, widths):
         rng, i = self.rng, int(self.rng.integers(len(widths)))
-        kind = str(rng.choice(["linear", "cat", "mul", "sub", "sum", "part", "norm", "act", "number", "wide", "shift"]))
+        kinds = ["linear", "cat", "mul", "sub", "sum", "part", "norm", "act", "number", "wide", "shift"]
+        kinds += ["layer norm", "softmax", "over", "scaled", "between", "pair", "unit"]
+        kind = str(rng.choice(kinds))
         same = [j for j, w in enumerate(widths) if w == widths[i]]
-        j = int(rng.choice(same)) if kind in ("mul", "sub") else int(rng.integers(len(widths)))
+        j = int(rng.choice(same)) if kind in ("mul", "sub", "over", "pair") else int(rng.integers(len(widths)))
         more = None
         width = widths[i]
         if kind == "linear":
@@ -373,7 +456,9 @@ class Drawn(nn.Module):
             self.parts.append(nn.BatchNorm1d(width))
             more = len(self.parts) - 1
         elif kind == "act":
-            more = str(rng.choice(["relu", "sigmoid", "tanh", "leaky_relu", "silu"]))
+            more = str(
+                rng.choice(["relu", "sigmoid", "tanh", "leaky_relu", "silu", "gelu", "elu", "softplus", *FURTHER])
+            )
         elif kind == "number":
             more = float(rng.normal()), float(rng.normal()), bool(rng.random() < 0.5)
         elif kind == "wide":
@@ -381,7 +466,15 @@ class Drawn(nn.Module):
             width = max(widths[i], widths[j])
             if widths[j] not in (1, widths[i]):
                 j = i
-        elif kind == "shift":
+        elif kind in ("layer norm", "softmax", "unit"):
+            more = int(rng.integers(2))
+        elif kind == "between":
+            self.register_parameter(f"between{len(self._parameters)}", nn.Parameter(torch.randn(width, 4) * 0.3))
+            more, width = list(self._parameters)[-1], 4
+        elif kind == "pair":
+            more = str(rng.choice(["sum", "mean", "prod", "max", "einsum"]))
+            width = 1 if more == "einsum" else width
+        elif kind in ("shift", "scaled"):
             self.register_parameter(f"shift{len(self._parameters)}", nn.Parameter(torch.randn(width)))
             more = list(self._parameters)[-1]
         widths.append(width)
@@ -404,11 +497,33 @@ class Drawn(nn.Module):
             elif kind == "part":
                 new = a[:, more[0] : more[1]]
             elif kind == "act":
-                new = getattr(F, more)(a) if more not in ("sigmoid", "tanh") else getattr(torch, more)(a)
+                new = (
+                    self.further[more](a)
+                    if more in self.further
+                    else (getattr(F, more, None) or getattr(torch, more))(a)
+                )
             elif kind == "number":
                 new = more[0] * a + more[1] if more[2] else more[1] - a / 3
             elif kind == "wide":
                 new = a * b
+            elif kind == "layer norm":
+                new = F.layer_norm(torch.cat([a, 1 + a * a], 1), (2 * a.shape[1],))[:, : a.shape[1]]
+            elif kind == "softmax":
+                new = F.softmax(a, -1) if more else torch.softmax(torch.stack([a, -a], 2), 2)[:, :, 1]
+            elif kind == "unit":
+                new = F.normalize(a + 2, dim=1) if more else a / (1 + torch.linalg.norm(a, dim=1, keepdim=True))
+            elif kind == "over":
+                new = a / (1 + b.abs())
+            elif kind == "scaled":
+                new = a * getattr(self, more)
+            elif kind == "between":
+                new = a @ getattr(self, more)
+            elif kind == "pair":
+                both = torch.stack((a, b), dim=1)
+                if more == "einsum":
+                    new = torch.einsum("ij,ij->i", a, b)[:, None]
+                else:
+                    new = torch.maximum(a, b) if more == "max" else getattr(both, more)(dim=1)
             else:
                 new = a + getattr(self, more)
             values.append(new)
@@ -416,7 +531,7 @@ class Drawn(nn.Module):
         return z if self.y_range is None else sigmoid_range(z, *self.y_range)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(60))
 def test_modules_drawn_at_random_train_as_by_autograd(seed):
     (module, codes, values), (other, *_) = drawn(lambda: Drawn(seed)), drawn(lambda: Drawn(seed))
     bs, n = 64, 2

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="the torch extra is not installed")
 pytest.importorskip("pandas", reason="the torch extra is not installed")
 
 import cofactor.notebook as nb  # noqa: E402
-from cofactor.errors import BundleError  # noqa: E402
+from cofactor.errors import BundleError, ConfigError  # noqa: E402
 
 
 class Trap:
@@ -102,6 +102,14 @@ def test_a_width_costs_no_compiling(learn):
     assert len(epoch.train.signatures) == before
 
 
+def forget_what_was_exported(monkeypatch):
+    """As in another process."""
+    from cofactor.notebook import _exported, _exported_names
+
+    for where, name in ((_exported, "_own"), (_exported, "_alive"), (_exported_names, "_exported")):
+        monkeypatch.setattr(where, name, {})
+
+
 class OwnDot(nb.Module):
     def __init__(self, n_users, n_items, n_factors, y_range=(0, 5.5)):
         self.users, self.items = nb.Embedding(n_users, n_factors), nb.Embedding(n_items, n_factors)
@@ -123,8 +131,57 @@ def test_a_module_of_ones_own_is_made_again_where_its_class_is_imported(toy, tmp
     assert tuple(again.model.y_range) == (0, 6)
     torch.testing.assert_close(again.get_preds(dl=dls.valid)[0], learn.get_preds()[0], rtol=0, atol=1e-6)
     monkeypatch.delattr(sys.modules[OwnDot.__module__], "OwnDot")
+    assert type(nb.load_learner(tmp_path / "own.pkl").model) is OwnDot  # this process exported it
+    forget_what_was_exported(monkeypatch)
     with pytest.raises(BundleError, match="import its class first"):
         nb.load_learner(tmp_path / "own.pkl")
+
+
+class PlainDot(torch.nn.Module):
+    def __init__(self, sizes):
+        super().__init__()
+        self.users, self.items = (torch.nn.Embedding(n, 3) for n in sizes)
+
+    def forward(self, u, i):
+        return (self.users(u) * self.items(i)).sum(1)
+
+
+def first_column(row):
+    return row["user"]
+
+
+def test_a_learner_of_a_data_block_goes_through_a_file(toy, tmp_path, monkeypatch):
+    table = toy.to_frame().to_pandas()
+    title, rating = "item" if "item" in table else "title", "rating"
+    blocks = (nb.CategoryBlock, nb.CategoryBlock(add_na=True), nb.RegressionBlock)
+    getters = [first_column, nb.ColReader(title), nb.ColReader(rating)]
+    block = nb.DataBlock(blocks=blocks, n_inp=2, getters=getters, splitter=nb.RandomSplitter(0.2, seed=1))
+    dls = block.dataloaders(table, bs=16, path=tmp_path)
+    module = PlainDot([len(v) for v in dls.vocab])
+    learn = nb.Learner(dls, module, loss_func=nb.MSELossFlat(), metrics=[nb.rmse, nb.mae], wd=0.3, verbose=False)
+    learn.fit(1, 1e-2)
+    path = learn.export("block.pkl")
+    again = nb.load_learner(path)
+    assert again.model is not module
+    assert [v.items for v in again.dls.vocab] == [v.items for v in dls.vocab]
+    assert again.recorder.metric_names == learn.recorder.metric_names
+    assert again.wd == 0.3
+    mine, theirs = (o.get_preds(dl=o.dls.test_dl(table.iloc[:9]))[0] for o in (learn, again))
+    torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6)
+    forget_what_was_exported(monkeypatch)
+    with pytest.raises(ConfigError, match=r"first_column.*define it first"):
+        nb.load_learner(path, module=PlainDot([len(v) for v in dls.vocab]))
+    block = nb.DataBlock(blocks=blocks, n_inp=2, getters=[lambda r: r["user"], *getters[1:]])
+    learn = nb.Learner(block.dataloaders(table, bs=16), module, loss_func=nb.MSELossFlat(), verbose=False)
+    with pytest.raises(ConfigError, match=r"lambda.*no code"):
+        learn.export(tmp_path / "no.pkl")
+
+
+def test_a_file_names_nothing_that_is_then_called(tmp_path):
+    from cofactor.notebook._exported_names import find
+
+    for where, name in (("os", "system"), ("subprocess", "getoutput"), ("builtins", "eval"), ("__main__", "sys")):
+        assert find(where, name) is None
 
 
 @pytest.mark.parametrize("network", [False, True])

@@ -16,6 +16,7 @@ mean and variance begin in ``running``; the stride of what is read; 1. ``numbers
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,11 +40,17 @@ from cofactor.kernels.pointwise import (
 from cofactor.kernels.tiles import product, transposed
 
 Array = NDArray[Any]
+Real = Any
 
-LINEAR, SHIFT, COPY, NORM, DROP, SUM, SPREAD, ADD, MULTIPLY, AFFINE, SIGMOID = range(11)
+LINEAR, SHIFT, COPY, NORM, DROP, SUM, SPREAD, ADD, MULTIPLY, AFFINE, SIGMOID, MAP, SOFTMAX, FIXED = range(14)
 """Product with weights, shift, at least ``numbers[0]``; the same without a product; columns to columns; batch
 normalisation (momentum, epsilon); dropout; sum of the columns times ``numbers[0]``; one column to all; a sum of two
-values times ``numbers[:2]``; their product; ``numbers[0]`` times a value plus ``numbers[1]``; a sigmoid."""
+values times ``numbers[:2]``; their product; ``numbers[0]`` times a value plus ``numbers[1]``; a sigmoid; a function of
+each number (``numbers``: which, and its own two); softmax of groups of ``numbers[0]`` columns; the same numbers of
+``params`` for every row."""
+
+EXP, LOG, SQRT, ABS, INVERSE, SOFTPLUS, ELU, ERF, CLAMP, POWER = range(10)
+"""Functions of one number, as torch has them."""
 
 
 class Dense(NamedTuple):
@@ -85,6 +92,89 @@ def scratch(tables: Tables, bs: int, places: int, widest: int, stats: int, turne
     lanes, n = int(tables.heads[:, 4].max()), len(tables.heads)
     sizes = (bs * places, bs * places, bs * places, bs * widest, stats, turned, bs * 16 * lanes, 2 * bs * n, bs, bs, bs)
     return Scratch(*(np.zeros(size, np.float32) for size in sizes))
+
+
+@njit(nogil=True, **INNER)
+def mapped(kind: int, v: Real, p: Real, q: Real) -> Real:
+    """A function of one number."""
+    if kind == EXP:
+        return math.exp(v)
+    if kind == LOG:
+        return math.log(v)
+    if kind == SQRT:
+        return math.sqrt(v)
+    if kind == ABS:
+        return abs(v)
+    if kind == INVERSE:
+        return np.float32(1) / v
+    if kind == SOFTPLUS:
+        return v if v * p > q else math.log(np.float32(1) + math.exp(v * p)) / p
+    if kind == ELU:
+        return v if v > 0 else p * (math.exp(v) - np.float32(1))
+    if kind == ERF:
+        return math.erf(v)
+    if kind == CLAMP:
+        return min(max(v, p), q)
+    return v**p
+
+
+@njit(nogil=True, **INNER)
+def slope(kind: int, v: Real, y: Real, p: Real, q: Real) -> Real:
+    """The derivative of :func:`mapped` at ``v``, where it is ``y``."""
+    if kind == EXP:
+        return y
+    if kind == LOG:
+        return np.float32(1) / v
+    if kind == SQRT:  # 0 at 0, as torch has it for a norm
+        return np.float32(0.5) / y if y > 0 else np.float32(0)
+    if kind == ABS:
+        return np.float32(v > 0) - np.float32(v < 0)
+    if kind == INVERSE:
+        return -y * y
+    if kind == SOFTPLUS:
+        return np.float32(1) if v * p > q else np.float32(1) / (np.float32(1) + math.exp(-v * p))
+    if kind == ELU:
+        return np.float32(1) if v > 0 else y + p
+    if kind == ERF:
+        return np.float32(1.1283791670955126) * math.exp(-v * v)
+    if kind == CLAMP:
+        return np.float32(p <= v <= q)
+    return p * v ** (p - np.float32(1))
+
+
+@njit(nogil=True, **INNER)
+def by_number(
+    x: Array, d: Array, o: int, wide: int, width: int, a: int, n: int, kind: int, p: Real, q: Real, back: bool
+) -> None:
+    """A function of each number of ``n`` rows, from ``a`` on to ``o`` on in ``x``; or its gradient in ``d``."""
+    for k in range(n):
+        for j in range(k * wide, k * wide + width):
+            if back:
+                d[a + j] += d[o + j] * slope(kind, x[a + j], x[o + j], p, q)
+            else:
+                x[o + j] = mapped(kind, x[a + j], p, q)
+
+
+@njit(nogil=True, **INNER)
+def softmax(x: Array, d: Array, o: int, wide: int, width: int, a: int, n: int, group: int, back: bool) -> None:
+    """Of groups of columns that stand together, as :func:`by_number`."""
+    for k in range(n):
+        for first in range(k * wide, k * wide + width, group):
+            total = np.float32(0)
+            if back:
+                for j in range(first, first + group):
+                    total += d[o + j] * x[o + j]
+                for j in range(first, first + group):
+                    d[a + j] += x[o + j] * (d[o + j] - total)
+                continue
+            most = x[a + first]
+            for j in range(first, first + group):
+                most = max(most, x[a + j])
+            for j in range(first, first + group):
+                x[o + j] = math.exp(x[a + j] - most)
+                total += x[o + j]
+            for j in range(first, first + group):
+                x[o + j] /= total
 
 
 @njit(nogil=True, **INNER)
@@ -147,6 +237,13 @@ def forward(
         affine(x, o, x, a, x, a, size, first, second)
     elif kind == SIGMOID:
         sigmoids(x, o, x, a, x, a, size, first, second)
+    elif kind == MAP:
+        by_number(x, x, o, wide, width, a, n, int(numbers[i, 0]), second, np.float32(numbers[i, 2]), False)
+    elif kind == SOFTMAX:
+        softmax(x, x, o, wide, width, a, n, int(numbers[i, 0]), False)
+    else:
+        for k in range(n):
+            move(x, o + k * wide, params, s, width)
 
 
 @njit(nogil=True, **INNER)
@@ -215,6 +312,16 @@ def backward(
         add_scaled(d, a, d, o, d, o, size, first, first)
     elif kind == SIGMOID:
         sigmoid_back(d, a, d, o, x, o, size, same, same)
+    elif kind == MAP:
+        by_number(x, d, o, wide, width, a, n, int(numbers[i, 0]), second, np.float32(numbers[i, 2]), True)
+    elif kind == SOFTMAX:
+        softmax(x, d, o, wide, width, a, n, int(numbers[i, 0]), True)
+    else:
+        for j in range(width):
+            total = np.float32(0)
+            for k in range(n):
+                total += d[o + k * wide + j]
+            grads[s + j] = total
 
 
 @njit(cache=True, nogil=True, **LEAN)

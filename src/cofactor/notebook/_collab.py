@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,7 +17,6 @@ from cofactor.notebook._keywords import refuse
 from cofactor.notebook._layers import EmbeddingNN, TabularModel
 from cofactor.notebook._learner import Learner, check_given
 from cofactor.notebook._tabular import TabularPandas
-from cofactor.notebook._tensors import a_seed
 
 __all__ = [
     "TabularLearner",
@@ -96,10 +96,9 @@ def collab_learner(
     if not use_nn and set(config or {}) - {"y_range"}:
         raise ConfigError("emb_szs, layers and config are the network's; add use_nn=True")
     check_given(dls)
-    seed, n_factors = a_seed(seed), check_int("n_factors", n_factors)
+    n_factors = check_int("n_factors", n_factors)
     limits = None if y_range is None else checked_range(y_range)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with drawing(seed):
         if use_nn:
             options = _options(config)
             if limits is not None:
@@ -111,6 +110,18 @@ def collab_learner(
     learn = Learner(dls, model, loss_func=loss_func, seed=seed, **kwargs)
     learn.core()  # from here on the module's weights are those that training changes
     return learn
+
+
+@contextmanager
+def drawing(seed: int | None) -> Iterator[None]:
+    """Weights made inside are drawn by this seed; without one from torch's generator, in the library's order: after
+    ``set_seed`` they are the same there."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(check_int("seed", seed, 0))
+        yield
 
 
 def checked_range(y_range: Any) -> Any:
@@ -139,13 +150,11 @@ def tabular_learner(
     to = dls.train_ds
     if not isinstance(to, TabularPandas):
         raise ConfigError("tabular_learner takes loaders of a table")
-    seed = a_seed(seed)
     options = _options(config)
     n_out = getattr(dls, "c", None) or len(to.y_names) if n_out is None else n_out
     if y_range is not None:
         options["y_range"] = checked_range(y_range)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with drawing(seed):
         model = TabularModel(
             get_emb_sz(to, emb_szs),
             len(to.cont_names) if to.with_cont else 0,

@@ -7,8 +7,11 @@ import json
 import sys
 import zipfile
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
+from types import FunctionType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pandas as pd
@@ -19,9 +22,14 @@ from cofactor.errors import BundleError, ConfigError
 from cofactor.models.torch import layers
 from cofactor.models.torch.layers import EmbeddingDotBias, MSELossFlat
 from cofactor.models.torch.optim import to_array
+from cofactor.notebook import _metric_functions
+from cofactor.notebook._exported_items import facts_of
+from cofactor.notebook._exported_names import find, remember
+from cofactor.notebook._item_sets import Datasets
 from cofactor.notebook._layers import EmbeddingNN, TabularModel
 from cofactor.notebook._losses import CrossEntropyLossFlat
 from cofactor.notebook._losses_known import kernel_loss
+from cofactor.notebook._metrics import AvgMetric, Metric
 from cofactor.notebook._procs import (
     Categorify,
     Categorize,
@@ -36,6 +44,11 @@ from cofactor.notebook._weights import PICKLE, write_whole
 
 FIRST_LINE = b"cofactor learner 1: a zip archive of data, no code; read it with cofactor.notebook.load_learner\n"
 _LIMIT = 4 << 30
+OPTIONS = ("lr", "wd", "moms", "wd_bn_bias", "train_bn")
+_own: dict[tuple[str, str], Any] = {}
+"""Modules' classes and losses that this process exported, by their names."""
+_alive: WeakValueDictionary[tuple[str, str], nn.Module] = WeakValueDictionary()
+"""The modules themselves, as long as they are there: of one that is no ``Module`` nobody knows how it was made."""
 
 
 def export(learn: Any, fname: Any) -> Path:
@@ -44,14 +57,23 @@ def export(learn: Any, fname: Any) -> Path:
     if target.is_dir():
         raise BundleError(f"cannot write {target}: it is a directory")
     ds = learn.dls.train_ds
-    if not isinstance(ds, TabularPandas):
-        raise ConfigError("export writes a learner of a table; for other data sets use learn.save")
+    if isinstance(ds, Datasets):
+        data, kind = facts_of(ds, learn.dls, _classes), "items"
+    elif isinstance(ds, TabularPandas):
+        data, kind = _table_facts(ds, learn.dls), "table"
+    else:
+        raise ConfigError(
+            f"export writes a learner of a table or of a DataBlock, not of a {type(ds).__name__}; for other data sets "
+            "use learn.save"
+        )
     facts = {
         "format": "cofactor-learner",
         "version": 1,
         "model": _model_facts(learn.model),
         "loss": _loss_facts(learn.loss_func),
-        "table": _table_facts(ds, learn.dls),
+        kind: data,
+        "metrics": [name for m in learn.metrics if (name := _metric_name(m)) is not None],
+        "options": {k: list(v) if isinstance(v, tuple) else v for k in OPTIONS if _is_plain(v := getattr(learn, k))},
         "seed": learn.seed,
         "bs": int(learn.dls.bs),
         "history": [
@@ -61,8 +83,8 @@ def export(learn: Any, fname: Any) -> Path:
     from safetensors.numpy import save as tensors
 
     arrays = {n: np.array(to_array(t), order="C") for n, t in learn.model.state_dict().items()}
-    x = ds.tensors()
-    arrays_rows = {f"x.{i}": np.ascontiguousarray(t.numpy()) for i, t in enumerate(x)}
+    parts = ds.tensors() if isinstance(ds, TabularPandas) else ()
+    arrays_rows = {f"x.{i}": np.ascontiguousarray(t.numpy()) for i, t in enumerate(parts)}
 
     def write(path: Path) -> None:
         path.write_bytes(FIRST_LINE)
@@ -104,6 +126,8 @@ def _model_facts(module: nn.Module) -> dict[str, Any]:
         }
         return {"kind": kind.__name__, "emb_szs": sizes, "n_cont": n.n_cont, "out_sz": outs, "options": own}
     given = getattr(module, "_made_with", None)
+    _own[kind.__module__, kind.__qualname__] = kind
+    _alive[kind.__module__, kind.__qualname__] = module
     return {"kind": "own", "class": [kind.__module__, kind.__qualname__], "args": given if _is_plain(given) else None}
 
 
@@ -127,10 +151,25 @@ def _loss_facts(loss: Any) -> dict[str, Any]:
         return {"kind": name}
     if type(loss).__name__ in ("BCELossFlat", "BCEWithLogitsLossFlat", "CrossEntropyLossFlat", "HuberLossFlat"):
         return {"kind": type(loss).__name__}
-    return {
-        "kind": "own",
-        "function": [getattr(loss, "__module__", ""), getattr(loss, "__qualname__", type(loss).__qualname__)],
-    }
+    names = getattr(loss, "__module__", ""), getattr(loss, "__qualname__", type(loss).__qualname__)
+    _own[names] = loss
+    return {"kind": "own", "function": list(names)}
+
+
+def _metric_name(m: Any) -> list[str] | None:
+    """The names of a metric, or of the function that it is the mean of; None where it has none."""
+    names = [n for n, found in vars(_metric_functions).items() if found is m]
+    if names:
+        return [_metric_functions.__name__, names[0]]
+    if type(m) is not AvgMetric or not isinstance(m.func, FunctionType) or "<" in m.func.__qualname__:
+        return None
+    return remember(m.func, "the metric")
+
+
+def metrics_of(names: Any) -> list[Any]:
+    """The metrics that are here."""
+    found = [vars(_metric_functions).get(n) if w == _metric_functions.__name__ else find(w, n) for w, n in names]
+    return [m for m in found if isinstance(m, (FunctionType, Metric))]
 
 
 def _table_facts(ds: TabularPandas, dls: Any) -> dict[str, Any]:
@@ -224,11 +263,11 @@ def table(t: Mapping[str, Any], rows: Mapping[str, Any]) -> TabularPandas:
 def _proc(p: Mapping[str, Any]) -> Any:
     if p["kind"] == "Categorify":
         made: Any = Categorify()
-        made.classes = {n: _map(c, True) for n, c in p["classes"].items()}
+        made.classes = {n: mapped(c, True) for n, c in p["classes"].items()}
         return made
     if p["kind"] == "Categorize":
         made = Categorize()
-        made.vocab = _map(p["classes"], False)
+        made.vocab = mapped(p["classes"], False)
         made.c = len(made.vocab)
         return made
     if p["kind"] == "FillMissing":
@@ -238,7 +277,7 @@ def _proc(p: Mapping[str, Any]) -> Any:
     return Normalize(dict(p["means"]), dict(p["stds"])) if p["kind"] == "Normalize" else RegressionSetup(p["c"])
 
 
-def _map(c: Mapping[str, Any], add_na: bool) -> CategoryMap:
+def mapped(c: Mapping[str, Any], add_na: bool) -> CategoryMap:
     values = [v if v == "#na#" or not c.get("dates") else pd.Timestamp(v) for v in c["values"]]
     found = CategoryMap(values[1:] if add_na else values, sort=False, add_na=add_na)
     return found
@@ -262,6 +301,8 @@ def module_of(m: Mapping[str, Any], given: Any, path: Path) -> Any:
     if isinstance(found, type) and issubclass(found, layers.Module) and m["args"] is not None:
         args, kwargs = m["args"]
         return found(*args, **kwargs)
+    if (there := _alive.get((str(where), str(name)))) is not None:
+        return deepcopy(there)
     raise BundleError(
         f"{path} holds the weights of a module of your own ({name}), and no code; import its class first (a "
         f"subclass of Module), "
@@ -303,7 +344,9 @@ class _MissingLoss:
 
 def _imported(where: str, name: str) -> Any:
     """What is there under a name in a module that is imported already; None where it is not. Nothing is imported."""
-    found: Any = sys.modules.get(where)
+    if (found := _own.get((str(where), str(name)))) is not None:
+        return found
+    found = sys.modules.get(where)
     for part in str(name).split("."):
         found = getattr(found, part, None)
     return found

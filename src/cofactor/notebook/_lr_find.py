@@ -10,6 +10,7 @@ import torch
 
 from cofactor.errors import ConfigError
 from cofactor.notebook._values import tuplify
+from cofactor.train.lr_find import lr_find
 
 
 def find(
@@ -18,7 +19,9 @@ def find(
     """See :meth:`Learner.lr_find`."""
     lr, wd = learn._rates(None, None)
     core = learn.core().learn
-    found = core.lr_find(start, end, None if num_it is None else max(num_it, 10), wd, stop_div)
+    num = min(max(len(core.train) // core.bs, 100), 2000) if num_it is None else max(num_it, 10)
+    last = start * (end / start) ** ((num - 1) / num) if 0 < start < end else end  # the library stops a step before
+    found = lr_find(core, start, last, num, wd, stop_div, float(learn.opt.hypers[-1].get("mom", 0.0)))
     learn.recorder.reset()
     learn.recorder.lrs = [float(x) for x in found.lrs]
     learn.recorder.losses = list(torch.from_numpy(found.losses.astype("float32")).unbind())
@@ -29,8 +32,8 @@ def find(
             _plot(learn, None, None)
         return None
     n = len(found.lrs)
-    first, last = n // 10, max(n - 5, n // 10 + 4)
-    lrs, losses = torch.tensor(found.lrs[first:last]).float(), torch.tensor(found.losses[first:last]).float()
+    part = slice(n // 10, max(n - 5, n // 10 + 4))
+    lrs, losses = torch.tensor(found.lrs[part]).float(), torch.tensor(found.losses[part]).float()
     names, rates, points = [], [], []
     for f in tuplify(suggest_funcs):
         if not callable(f):

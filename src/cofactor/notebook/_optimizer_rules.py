@@ -176,9 +176,13 @@ class Lookahead(Optimizer):
         self.opt, self.k, self.alpha = opt, k, alpha
         super().__init__(opt.param_lists, opt.update, f"Lookahead of {opt.rule_name}")
         self.hypers, self.state = opt.hypers, opt.state
-        self.count, self.slow = 0, [p.detach().clone() for g in opt.param_lists for p in g]
+        self.count = 0
+        self.slow: list[Any] | None = None
+        """Those of the first step on: weights may be changed by hand before it."""
 
     def step(self, closure: Any = None) -> None:
+        if self.slow is None:
+            self.slow = [p.detach().clone() for g in self.param_lists for p in g]
         self.opt.no_decay = self.no_decay
         self.opt.step()
         self.count += 1
@@ -191,7 +195,7 @@ class Lookahead(Optimizer):
 
     def clear_state(self) -> None:
         self.opt.clear_state()
-        self.count, self.slow = 0, [p.detach().clone() for g in self.param_lists for p in g]
+        self.count, self.slow = 0, None
 
 
 def ranger(

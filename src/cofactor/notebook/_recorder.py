@@ -85,6 +85,9 @@ class Recorder(Callback):
             m.accumulate(self.learn)
         if self.learn.training:
             self.lrs.append(self.learn.opt.hypers[-1]["lr"])
+            for name in ("lr", "mom"):
+                if name in self.learn.opt.hypers[-1]:
+                    self.hps.setdefault(name, []).append(self.learn.opt.hypers[-1][name])
             self.losses.append(self.smooth_loss.value)
             self.learn.smooth_loss = self.smooth_loss.value
 

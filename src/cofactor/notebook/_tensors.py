@@ -190,8 +190,11 @@ def no_random(seed: int = 42, reproducible: bool = True) -> Any:
 
 
 def a_seed(seed: int | None) -> int:
-    """The seed given, or one drawn from torch's generator (so that ``torch.manual_seed`` fixes it)."""
-    return int(torch.randint(2**31, ())) if seed is None else check_int("seed", seed, 0)
+    """The seed given, or one by the state of torch's generator (so that ``torch.manual_seed`` fixes it), which stays as
+    it is: what is drawn next is what the library would draw."""
+    if seed is not None:
+        return check_int("seed", seed, 0)
+    return int(torch.randint(2**31, (), generator=torch.Generator().set_state(torch.get_rng_state())))
 
 
 def one_hot(x: Any, c: int) -> Tensor:

@@ -47,7 +47,9 @@ class LRFind:
         return ax
 
 
-def lr_find(learn: TrainingRun, start: float, end: float, num: int, wd: float, stop: bool = True) -> LRFind:
+def lr_find(
+    learn: TrainingRun, start: float, end: float, num: int, wd: float, stop: bool = True, mom: float = 0.95
+) -> LRFind:
     """Run ``num`` batches at rates from ``start`` to ``end``, stop where the loss blows up (with ``stop``), put
     everything back."""
     if learn.model.kind != "batch":
@@ -57,13 +59,13 @@ def lr_find(learn: TrainingRun, start: float, end: float, num: int, wd: float, s
     stepper, bs, n = learn.stepper, learn.bs, len(learn.train)
     rates = exponential(start, end)(np.arange(num) / (num - 1))
     before, smooth, shown = stepper.snapshot(), SmoothLoss(), []
-    mom = np.array([0.95])
+    momenta = np.array([mom])
     try:
         for i, lr in enumerate(rates):
             at = i % max(n // bs, 1)
             if at == 0:
                 rows = epoch_order(n, learn.seed, i)
-            loss = stepper.run(rows[at * bs : (at + 1) * bs], Hyper(np.array([lr]), mom, wd, bs))
+            loss = stepper.run(rows[at * bs : (at + 1) * bs], Hyper(np.array([lr]), momenta, wd, bs))
             shown.append(float(smooth.add(loss)[-1]))
             if stop and (not math.isfinite(shown[-1]) or shown[-1] > 4 * min(shown)):
                 break

@@ -31,11 +31,14 @@ def is_usual(p: Tensor) -> bool:
 
 
 def attributes(module: nn.Module) -> list[dict[str, Any]]:
-    """What would show that a call changed the module: its attributes, and what lists and dicts among them hold."""
+    """What would show that a call changed the module: its attributes, what lists and dicts among them hold, and the
+    numbers of tensors."""
     return [{k: _held(v) for k, v in vars(m).items() if k != "training"} for m in module.modules()]
 
 
 def _held(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return id(value), value._version
     if isinstance(value, dict):
         return id(value), [id(v) for v in value.values()]
     return (id(value), [id(v) for v in value]) if isinstance(value, (list, set)) else id(value)

@@ -24,7 +24,7 @@ from cofactor.kernels.embedding_net import Clock, Rule, Tables, flush
 from cofactor.model import Hyper
 from cofactor.models.dot_bias.config import LOSSES
 from cofactor.models.torch.optim import AdamRun
-from cofactor.models.torch.program import Program
+from cofactor.models.torch.program import Program, Table
 from cofactor.models.torch.stepper import SMALL_WORK, array_of, padded, work
 from cofactor.models.torch.trace import program_of
 
@@ -73,7 +73,7 @@ class FusedModule:
         if program is None or loss is None or not self._fits(program, run):
             return False
         self.program, self.loss, self.run = program, loss, run
-        now = program, run.rule, [(run.decays[i], run.params[i].shape) for i in self.place.values()]
+        now = program, self.parts, run.rule, [(run.decays[i], run.params[i].shape) for i in self.place.values()]
         if self.known != now:
             self.known = now
             self._allocate(program, run)
@@ -92,28 +92,40 @@ class FusedModule:
         if any(id(parameters[n]) not in place for n in program.names):
             return False
         self.place = {n: place[id(parameters[n])] for n in program.names}
-        if not all(run.decays[self.place[n]] for n, *_ in program.tables):
+        if not all(run.decays[self.place[t.name]] for t in program.tables):
             return False
         if len({run.steps[i] for i in self.place.values()}) != 1:
             return False
         pairs = [[run.decays[self.place[n or ""]] for n in o.names[:2]] for o in program.ops if o.kind == kernel.NORM]
         if any(shift != scale for shift, scale in pairs):
             return False
-        if sum(len(parameters[n]) * padded(width) for n, _, width in program.tables) > MOST:
+        self.parts = [self._part(t, program, len(parameters[t.name])) for t in program.tables]
+        if sum((end - start) * padded(t.width) for t, (start, end) in zip(program.tables, self.parts)) > MOST:
             return False
-        return all(int(self.codes[c].max(initial=0)) < len(parameters[n]) for n, c, _ in program.tables)
+        for t, (start, end) in zip(program.tables, self.parts):
+            codes = self.codes[t.column]
+            if len(codes) and not start <= int(codes.min()) + t.shift <= int(codes.max()) + t.shift < end:
+                return False
+        return True
+
+    def _part(self, table: Table, program: Program, n: int) -> tuple[int, int]:
+        """The rows of a parameter that are this table's: those up to the next one's first."""
+        starts = sorted(t.shift for t in program.tables if t.name == table.name)
+        at = starts.index(table.shift)
+        return 0 if at == 0 else table.shift, starts[at + 1] if at + 1 < len(starts) else n
 
     def _allocate(self, program: Program, run: AdamRun) -> None:
         heads, base, place = np.zeros((len(program.tables), 5), np.int64), 0, 0
-        for head, (name, _, width) in zip(heads, program.tables):
-            n, stride = len(run.params[self.place[name]]), padded(width)
+        for head, (_, _, width, _), (start, end) in zip(heads, program.tables, self.parts):
+            n, stride = end - start, padded(width)
             base = -(-base // stride)  # a table begins at a multiple of its own stride
             head[:] = n, base, place, width, stride // 16
             base, place = (base + n) * stride, place + n
         floats, ints = np.zeros(base, np.float32), np.zeros(place, np.int32)
         mask = np.ones((1, 16 * int(heads[:, 4].max())), np.float32)
         self.tables = Tables(heads, floats, np.zeros(2 * base, np.float32), ints, np.zeros_like(ints), mask)
-        self.read = np.ascontiguousarray(self.codes[[c for _, c, _ in program.tables]])
+        away = np.array([[t.shift - start] for t, (start, _) in zip(program.tables, self.parts)], np.int32)
+        self.read = np.ascontiguousarray(self.codes[[t.column for t in program.tables]] + away)
         columns = max(4096, place // 2) + 1
         past, b2 = np.zeros((5, columns)), run.rule.sqr_mom
         self.clock = Clock(np.zeros(3, np.int64), past, b2 ** np.arange(columns, dtype=np.float64))
@@ -131,19 +143,28 @@ class FusedModule:
         at = 0
         for name in (*heavy, *light):
             starts[name], at = at, at + sizes[name]
-        spare = 2 * max(strides)
-        params, grads, m, v = (np.zeros(total + spare, np.float32) for _ in range(4))
+        spare = 2 * max(strides)  # zeros, for what has no shift
+        same = [op for op in program.ops if op.kind == kernel.FIXED and op.names == (None,)]
+        at = total + spare
+        for op in same:
+            starts[f"={op.value}"], at = at, at + padded(len(op.numbers))
+        params, grads, m, v = (np.zeros(at, np.float32) for _ in range(4))
+        for op in same:
+            params[starts[f"={op.value}"] : starts[f"={op.value}"] + len(op.numbers)] = op.numbers
         plan, numbers = np.zeros((len(program.ops), 16), np.int64), np.zeros((len(program.ops), 3))
         turned = stats = running = 0
         self.buffers: list[tuple[str, int, int]] = []
         for row, more, op in zip(plan, numbers, program.ops):
-            x, stride = op.inputs[0], strides[op.value]
+            x, stride = op.inputs[0] if op.inputs else program.out, strides[op.value]
             row[:9] = (
                 *(op.kind, places[op.value], stride, program.widths[op.value]),
                 *(places[x.value], strides[x.value], x.start, 0, x.width),
             )
             row[7] = op.at if op.kind == kernel.COPY else places[op.inputs[1].value] if len(op.inputs) > 1 else 0
             row[10], row[14], row[15] = total, padded(x.width), 1
+            if op.kind == kernel.FIXED:
+                row[10] = starts[op.names[0] or f"={op.value}"]
+                continue
             more[: len(op.numbers)] = op.numbers
             if op.kind == kernel.LINEAR:
                 row[9], row[11] = starts[op.names[0] or ""], turned
@@ -179,9 +200,9 @@ class FusedModule:
             i, start = self.place[name], self.starts[name]
             for flat, tensor in zip(self.flats, (run.params[i], run.m[i], run.v[i])):
                 part = flat[start : start + size]
-                if len(shape) == 2:
-                    inputs, outputs = shape
-                    yield part.reshape(inputs, -1)[:, :outputs].T, tensor
+                if len(shape) > 1:
+                    weights = part.reshape(shape[0], -1)[:, : shape[1]]
+                    yield weights.T if len(shape) == 2 else weights, tensor
                 else:
                     yield part[: shape[0]].reshape(tensor.shape), tensor
         buffers = dict(self.module.named_buffers())
@@ -191,11 +212,12 @@ class FusedModule:
     def _take(self) -> None:
         """Weights and moments of the module into the arrays."""
         run = self.run
-        for t, (name, *_) in enumerate(self.program.tables):
-            i = self.place[name]
+        for t, (table, part) in enumerate(zip(self.program.tables, self.parts)):
+            i = self.place[table.name]
             weights, m, root = self._rows(t)
-            weights[:], m[:] = (array_of(a).reshape(weights.shape) for a in (run.params[i], run.m[i]))
-            np.sqrt(array_of(run.v[i]).reshape(root.shape), out=root)
+            now = [array_of(a)[slice(*part)].reshape(weights.shape) for a in (run.params[i], run.m[i], run.v[i])]
+            weights[:], m[:] = now[:2]
+            np.sqrt(now[2], out=root)
         self.tables.last[:] = 0
         for mine, theirs in self._views():
             mine[...] = array_of(theirs)
@@ -211,11 +233,12 @@ class FusedModule:
         flush(self.tables, self.clock, run.rule.eps)
         steps = int(self.clock.clock[0])
         with torch.no_grad():
-            for t, (name, *_) in enumerate(self.program.tables):
-                i = self.place[name]
-                for tensor, part in zip((run.params[i], run.m[i], run.v[i]), self._rows(t)):
-                    tensor.copy_(torch.from_numpy(part).reshape(tensor.shape))
-                run.v[i].square_()
+            for t, (table, part) in enumerate(zip(self.program.tables, self.parts)):
+                i = self.place[table.name]
+                weights, m, root = self._rows(t)
+                for tensor, rows in ((run.params[i], weights), (run.m[i], m), (run.v[i], root**2)):
+                    whole = tensor[slice(*part)]
+                    whole.copy_(torch.from_numpy(rows).reshape(whole.shape))
             for mine, theirs in self._views():
                 theirs.copy_(torch.from_numpy(mine))
             buffers = dict(self.module.named_buffers())
@@ -262,15 +285,17 @@ class FusedModule:
 
 def _owners(program: Program) -> list[tuple[str, tuple[int, ...], int]]:
     """Each parameter that is not a table: its name, its shape ((inputs, outputs) of weights), and the numbers that it
-    takes. Of a normalisation the scale follows the shift."""
+    takes. Of a normalisation the scale follows the shift. Weights that are (inputs, outputs) in the module too have a
+    shape of three."""
     found: list[tuple[str, tuple[int, ...], int]] = []
     for op in program.ops:
         width = program.widths[op.value]
         wide = padded(width)
         if op.kind == kernel.LINEAR:
             inputs = op.inputs[0].width
-            found.append((op.names[0] or "", (inputs, width), inputs * wide))
-        if op.kind in (kernel.LINEAR, kernel.SHIFT, kernel.NORM):
+            shape = (inputs, width, 1) if op.numbers[1] else (inputs, width)
+            found.append((op.names[0] or "", shape, inputs * wide))
+        if op.kind in (kernel.LINEAR, kernel.SHIFT, kernel.NORM, kernel.FIXED):
             own = op.names[1:2] if op.kind == kernel.LINEAR else op.names[:2]
             found += [(name, (width,), wide) for name in own if name is not None]
     return found

@@ -8,7 +8,7 @@ This file needs torch; whoever imports it checks that first (``torch_module.need
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +25,15 @@ class Piece(NamedTuple):
     width: int
 
 
+class Table(NamedTuple):
+    """Rows of a parameter by a column of x, which are counted from row ``shift`` on."""
+
+    name: str
+    column: int
+    width: int
+    shift: int = 0
+
+
 class Op(NamedTuple):
     """One operation: its number in ``kernels/tape.py``, the value that it makes (or writes to, from ``at`` on), its
     inputs, names of parameters and buffers, numbers."""
@@ -38,10 +47,10 @@ class Op(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What a module computes. ``tables``: name, column of x, and width of each; value 0 is their rows, joined.
-    ``widths`` of all values. ``out`` is a column, which a sigmoid takes to ``y_range`` where there is one."""
+    """What a module computes. Value 0 is the rows of ``tables``, joined. ``widths`` of all values. ``out`` is a column,
+    which a sigmoid takes to ``y_range`` where there is one."""
 
-    tables: tuple[tuple[str, int, int], ...]
+    tables: tuple[Table, ...]
     widths: tuple[int, ...]
     ops: tuple[Op, ...]
     out: Piece
@@ -50,7 +59,7 @@ class Program(NamedTuple):
     @property
     def names(self) -> list[str]:
         """The parameters that learn."""
-        return [t[0] for t in self.tables] + [n for o in self.ops for n in _learned(o)]
+        return list(dict.fromkeys(t.name for t in self.tables)) + [n for o in self.ops for n in _learned(o)]
 
 
 def _learned(op: Op) -> Iterable[str]:
@@ -59,7 +68,7 @@ def _learned(op: Op) -> Iterable[str]:
 
 def evaluate(program: Program, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
     """What a program gives in training mode, without dropout: (rows,)."""
-    rows = [weights[name][x[:, column]].reshape(len(x), -1) for name, column, _ in program.tables]
+    rows = [weights[t.name][x[:, t.column] + t.shift].reshape(len(x), -1) for t in program.tables]
     values: dict[int, Any] = {0: torch.cat(rows, 1)}
 
     def read(piece: Piece) -> Tensor:
@@ -71,14 +80,14 @@ def evaluate(program: Program, weights: Mapping[str, Tensor], x: Tensor) -> Tens
 
     for op in program.ops:
         inputs, numbers = [read(p) for p in op.inputs], op.numbers
-        one = inputs[0]
+        one = inputs[0] if inputs else x
         own = [None if n is None or n not in weights else weights[n] for n in op.names]
         if op.kind == tape.COPY:
             values.setdefault(op.value, []).append(one)
         elif op.kind in (tape.LINEAR, tape.SHIFT):
             if op.kind == tape.LINEAR:
                 assert own[0] is not None
-                one = one @ own[0].T
+                one = one @ (own[0] if numbers[1] else own[0].T)
             one = one if own[-1] is None else one + own[-1]
             values[op.value] = one if numbers[0] == -math.inf else torch.relu(one)
         elif op.kind == tape.NORM:
@@ -96,6 +105,13 @@ def evaluate(program: Program, weights: Mapping[str, Tensor], x: Tensor) -> Tens
             values[op.value] = one * inputs[1]
         elif op.kind == tape.AFFINE:
             values[op.value] = numbers[0] * one + numbers[1]
+        elif op.kind == tape.FIXED:
+            same = torch.tensor(numbers, dtype=torch.float64) if own[0] is None else own[0].reshape(-1)
+            values[op.value] = same.expand(len(x), -1)
+        elif op.kind == tape.SOFTMAX:
+            values[op.value] = torch.softmax(one.reshape(len(x), -1, int(numbers[0])), -1).flatten(1)
+        elif op.kind == tape.MAP:
+            values[op.value] = FUNCTIONS[int(numbers[0])](one, *numbers[1:])
         else:
             values[op.value] = torch.sigmoid(one)
     out = read(program.out)[:, 0]
@@ -103,3 +119,18 @@ def evaluate(program: Program, weights: Mapping[str, Tensor], x: Tensor) -> Tens
         return out
     low, high = program.y_range
     return low + (high - low) * torch.sigmoid(out)
+
+
+FUNCTIONS: dict[int, Callable[..., Tensor]] = {
+    tape.EXP: torch.exp,
+    tape.LOG: torch.log,
+    tape.SQRT: torch.sqrt,
+    tape.ABS: torch.abs,
+    tape.INVERSE: torch.reciprocal,
+    tape.SOFTPLUS: nn.functional.softplus,
+    tape.ELU: nn.functional.elu,
+    tape.ERF: torch.erf,
+    tape.CLAMP: torch.clamp,
+    tape.POWER: torch.pow,
+}
+"""What the kernel's functions of one number are."""

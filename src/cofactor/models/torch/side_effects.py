@@ -34,7 +34,8 @@ _TELLING = {
 """Built-in functions that do something, or that hide what is done."""
 _LIBRARIES = {"torch", "cofactor", "numpy", "math", "operator", "functools", "collections", "typing", "builtins"}
 """Their functions and classes compute, and are not looked into."""
-_PLAIN = (int, float, complex, str, bytes, type(None), np.generic, torch.dtype, torch.device)
+_PLAIN = (int, float, complex, str, bytes, type(None), np.generic, torch.dtype, torch.device, torch.Tensor)
+"""Whether a tensor that is an attribute changes is seen by whoever calls the module: its version does."""
 
 
 def has_side_effects(module: nn.Module) -> bool:
