@@ -10,8 +10,10 @@ import contextlib
 import json
 import mmap
 import os
+import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -122,6 +124,23 @@ class IdTable:
                 mapped.madvise(mmap.MADV_DONTNEED)
 
 
+def _in_thread(work: Callable[[], str]) -> Future[str]:
+    """The result of some work, which a thread of its own does; at once where no thread can start."""
+    found: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:
+            found.set_exception(error)
+
+    try:
+        threading.Thread(target=run, daemon=True).start()
+    except RuntimeError:
+        run()
+    return found
+
+
 class Unread:
     """The ids and side table of ``rows`` users or items in an open file, which stays open until one of them is read.
 
@@ -134,6 +153,7 @@ class Unread:
             raise BundleError(f"{what} cannot hold {rows:,} rows in {wanted['bytes']:,} bytes; save the model again")
         self.fd, self.wanted, self.kind, self.rows, self.what, self.old = os.dup(fd), wanted, kind, rows, what, old
         self._opened: IdTable | tuple[IdMap, pl.DataFrame | None] | None = None
+        self._digest: Future[str] | None = None
         self._close = weakref.finalize(self, os.close, self.fd)
 
     def __len__(self) -> int:
@@ -141,26 +161,40 @@ class Unread:
 
     def ids(self) -> IdMap:
         """Read and check them; BundleError where the file is not what the manifest says, or not proper."""
-        found = self._found(mapped=True)
-        return found.ids() if isinstance(found, IdTable) else found[0]
+        with self._checked():
+            found = self._found(mapped=True)
+            return found.ids() if isinstance(found, IdTable) else found[0]
 
     def table(self) -> pl.DataFrame | None:
         """The side table, likewise."""
-        found = self._found(mapped=True)
-        return found.table() if isinstance(found, IdTable) else found[1]
+        with self._checked():
+            found = self._found(mapped=True)
+            return found.table() if isinstance(found, IdTable) else found[1]
 
     def read(self) -> tuple[IdMap, pl.DataFrame | None]:
         """Both, in memory."""
         found = self._found(mapped=False)
         return (found.ids(), found.table()) if isinstance(found, IdTable) else found
 
+    @contextlib.contextmanager
+    def _checked(self) -> Iterator[None]:
+        """What is read meanwhile is given away only if the digest, which a thread computes, is the right one: of a file
+        that was changed this is said, whatever else is wrong with it."""
+        try:
+            yield
+        finally:
+            if self._digest is not None:
+                files.check_digest(self._digest.result(), self.wanted, self.what)
+                self._digest = None
+
     def _found(self, mapped: bool) -> IdTable | tuple[IdMap, pl.DataFrame | None]:
         if self._opened is None:
             size = self.wanted["bytes"]
             if mapped and not self.old:
                 files.check_size(os.fstat(self.fd).st_size, self.wanted, self.what)
-                files.check_digest(files.digest_of_file(self.fd), self.wanted, self.what)
-                self._opened = IdTable(tensors.map_file(self.fd, size), self.kind, self.rows, self.what)
+                held = tensors.map_file(self.fd, size)
+                self._digest = _in_thread(lambda: files.digest_of(held.data))
+                self._opened = IdTable(held, self.kind, self.rows, self.what)
             else:
                 content = files.held(self.fd, size)
                 files.check_size(len(content), self.wanted, self.what)
