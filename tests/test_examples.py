@@ -18,7 +18,13 @@ RUN_ELSEWHERE = {"recommending.md", "sklearn.md"}
 PAGES = [ROOT / "README.md", *(p for p in sorted((ROOT / "docs").glob("*.md")) if p.name not in RUN_ELSEWHERE)]
 
 
-SLOW = {"quickstart.py", "blocks.py", "serving.py"}  # README's block is the same as quickstart.py
+SLOW = {
+    "quickstart.py",
+    "blocks.py",
+    "serving.py",
+    "notebook.py",
+    "own_module.py",
+}  # README's block is the same as quickstart.py
 
 
 @pytest.mark.parametrize(

@@ -391,6 +391,7 @@ def test_a_limit_on_the_size_of_files(rec, other, tmp_path):
     assert same(rec, load(tmp_path / "m", verify=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "aside"])
 def test_killed_at_any_step(rec, other, tmp_path, monkeypatch, exchange):
     """A copy of the folder before and after every step that touches the disk is what a kill would have left."""

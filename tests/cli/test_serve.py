@@ -48,7 +48,7 @@ def get(url, body=None, **headers):
         return json.load(answer)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_it_serves_until_a_signal_ends_it(tmp_path, how):
     process = serve(saved(tmp_path, "bias"), "--port", 0)
     url = address(process)

@@ -22,7 +22,7 @@ def minimum(taken, weights, items, bias, reg):
     return u
 
 
-@pytest.mark.parametrize("n", [8, 25])
+@pytest.mark.parametrize("n", [8, pytest.param(25, marks=pytest.mark.slow)])
 def test_the_steps_lead_to_the_minimum_without_the_entry(n):
     rng = np.random.default_rng(n)
     items, bias = rng.normal(0, 0.5, (40, 4)), rng.normal(0, 0.3, 40)

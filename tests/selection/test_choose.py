@@ -180,7 +180,9 @@ def slowed(factor: float) -> Any:
     return lambda: factor * next(count)
 
 
-@pytest.mark.parametrize("budget", [0.05, 2.0, None])
+@pytest.mark.parametrize(
+    "budget", [pytest.param(0.05, marks=pytest.mark.slow), 2.0, pytest.param(None, marks=pytest.mark.slow)]
+)
 def test_the_choice_does_not_depend_on_the_clock(budget: float | None) -> None:
     frames = []
     for factor in (0.0, 1.0, 1e4):
@@ -198,6 +200,7 @@ def test_the_choice_does_not_depend_on_the_clock(budget: float | None) -> None:
     assert not frames[0].filter("chosen")["model"].is_in(["popular"]).any()
 
 
+@pytest.mark.slow
 def test_the_choice_does_not_depend_on_the_load() -> None:
     def once() -> pl.DataFrame:
         found = choose(clicks(), "ranking", candidates=["popular", "item-cosine", "ials:epochs=2"], budget_seconds=0.3)
@@ -364,6 +367,7 @@ def test_what_was_tried_goes_into_the_bundle(tmp_path: Any) -> None:
     assert rec.recommend(user=1)["item"].equals(again.recommend(user=1)["item"])
 
 
+@pytest.mark.slow
 def test_on_the_demo_the_choice_of_rankers_beats_recent_popularity(demo: Interactions) -> None:
     split = splits.temporal(demo, 0.2)
     names = [name for name in auto_candidates("ranking", split.train) if name.startswith("popular")] + ["item-cosine"]

@@ -200,6 +200,13 @@ def healthy(port, seconds):
     return sorted(took)[int(0.9 * len(took))]
 
 
+@pytest.mark.parametrize("path", ["/docs", "/api", "/v1", "/v1/films"])
+def test_a_path_that_is_not_there_says_what_is(server, path):
+    status, answer = said(server[0], head("Connection: close", path=path), until_closed=True)
+    assert status == 404
+    assert b"/openapi.json describes" in answer
+
+
 @pytest.mark.clock
 def test_slow_bodies_hold_no_place(server):
     port, _ = server

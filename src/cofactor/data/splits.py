@@ -38,7 +38,7 @@ def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
     n = min(max(round(rows * share), 1), rows - 1)
     mask = np.zeros(rows, dtype=np.bool_)
     mask[_rng(seed).permutation(rows)[:n]] = True
-    return _split(data, mask, f"random: {n:,} of {rows:,} ratings ({share:.0%}) for validation, seed {seed}", seed)
+    return _split(data, mask, f"random: {n:,} of {rows:,} ratings ({n / rows:.0%}) for validation, seed {seed}", seed)
 
 
 def kfold(data: Interactions, k: int = 5, seed: int = 42) -> list[Split]:

@@ -125,6 +125,8 @@ def _plain_routes(app: FastAPI, live: Live, metrics: Metrics) -> None:
 
 # ---- errors
 
+_NOTHING = "nothing is at this path; / is the explorer, and /openapi.json describes what can be asked under /v1"
+
 
 def _problem(status: int, sentence: str, headers: Any = None) -> Response:
     return Response(problem(status, sentence), status, headers, "application/problem+json")
@@ -133,7 +135,8 @@ def _problem(status: int, sentence: str, headers: Any = None) -> Response:
 def _failed(request: Request, exc: Exception) -> Response:
     """One sentence and the status that fits."""
     if isinstance(exc, HTTPException):
-        return _problem(exc.status_code, str(exc.detail), exc.headers)
+        sentence = _NOTHING if exc.status_code == 404 else str(exc.detail)
+        return _problem(exc.status_code, sentence, exc.headers)
     return _problem(*explained(exc, request.method, request.url.path))
 
 
