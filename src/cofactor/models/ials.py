@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
-from cofactor.data.interactions import CSR, Interactions
+from cofactor.data.interactions import CSR, Interactions, csr
 from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.ials.blocks import solve_rows
@@ -207,7 +207,7 @@ class IalsStepper(Stepper):
         self.model, self.constants = model, c
         half_life = model.config.half_life
         model.range, model.popularity = strength_of(data), popularity(data, half_life)
-        rows = data.histories if half_life else data.by_user
+        rows = data.histories if half_life else _grouped(data)
         rows = weighted_with_dislikes(rows, model.range, model.config.min_rating_weight)
         self.by_user = debiased(rows, model._row_worth())
         if half_life and data.times is not None and len(data):
@@ -259,6 +259,14 @@ class IalsStepper(Stepper):
         started(self.users[:, :k], counts, average, fitted(self.model.user_factors, "ials"))
         fitted(self.model.item_factors, "ials")[:] = self.items[:, :k]
         self.model.average, self.model._gram = average, None
+
+
+def _grouped(data: Interactions) -> CSR:
+    """The rows by user; where they are not grouped yet, for this training alone: of a large table each array counts."""
+    if "by_user" in vars(data) or data.weights is not None:
+        return data.by_user
+    rows = csr(data.users, data.items, data.values, data.n_users, data.n_items)
+    return rows._replace(rows=np.empty(0, dtype=np.int64))
 
 
 def started(users: Array, counts: Array, average: Array, out: Array | None = None) -> Array:
