@@ -130,9 +130,10 @@ def main() -> None:
         "fit": f"`{asked['model']}`{epochs}, {asked['rows']:,} rows, {found['fit']['shape']};"
         f" {found['fit']['read']:.0f} MB before training, {found['fit']['trained']:.0f} after it",
         "index": f"{found['index']['kind']}; recall@10 {found['index']['recall']:.3f}",
-        "one": "first list {first:.1f} ms, then median {median:.2f} ms, 99 % within {p99:.2f} ms; {work:.2f} ms of processor time each".format(
-            **found["one"]
-        ),
+        "one": (
+            "first list {first:.1f} ms, then median {median:.2f} ms, 99 % within {p99:.2f} ms; {work:.2f} ms of"
+            " processor time each"
+        ).format(**found["one"]),
         "everybody": f"lists of ten for {found['everybody']['users']:,} users",
     }
     lines = [(name, f"{found[name]['seconds']:.0f}", f"{found[name]['peak']:.0f}", said[name]) for name in found]

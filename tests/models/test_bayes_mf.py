@@ -217,11 +217,12 @@ def test_a_state_from_before_drifts_loads(planted: Planted) -> None:
         BayesMF.from_state(SMALL, partly)
 
 
-def test_moods_of_chains_meet(planted: Planted) -> None:
+def test_drifts_of_chains_meet(planted: Planted) -> None:
     frame = fit(planted.train, BayesMFConfig(n_factors=3, epochs=300, user_time_scales=(200.0,))).diagnostics()
-    moods = frame.filter(pl.col("name").str.starts_with("mood"))
-    assert (moods["rhat"] < 1.1).all()
-    assert (moods["ess"] > 30).all()
+    drifts = frame.filter(pl.col("name").str.starts_with("user drift"))
+    assert len(drifts) == 2
+    assert (drifts["rhat"] < 1.1).all()
+    assert (drifts["ess"] > 30).all()
 
 
 def test_chains_meet(planted: Planted) -> None:
