@@ -250,3 +250,46 @@ def test_a_user_column_that_holds_nothing_comes_last(file):
     data = cf.read(file("userId,sessionId,itemId\n" + "".join(f"NA,{u},{i}\n" for u, i, _ in STARS)))
     assert set(values_of(data)) == {(u, i) for u, i, _ in STARS}
     assert data.columns.user == "sessionId"
+
+
+@pytest.mark.parametrize(
+    "line", ["({u}, {i}, {v})", "[{u},{i},{v}],", "{u}, {i}, {v}", "{u} ; {i} ; {v}", "{u}| {i}| {v}"]
+)
+def test_rows_in_brackets_or_with_blanks(file, line):
+    data = cf.read(file("".join(line.format(u=u, i=i, v=v) + "\n" for u, i, v in STARS), "t.txt"))
+    assert values_of(data) == {(u, i): v for u, i, v in STARS}
+
+
+def test_quotes_may_be_escaped_by_a_backslash(file):
+    rows = "".join(f'{u},{i},"He said \\"no, {v}\\", and left",{v}\n' for u, i, v in STARS)
+    data = cf.read(file("user,item,review,rating\n" + rows))
+    assert values_of(data) == {(u, i): v for u, i, v in STARS}
+    titles = "".join(f'{u},"Say \\"{i}\\"",{v}\n' for u, i, v in STARS)
+    assert values_of(cf.read(file("user,item,rating\n" + titles))) == {(u, f'Say "{i}"'): v for u, i, v in STARS}
+    paths = "".join(f'{u},"C:\\{i}\\",{v}\n' for u, i, v in STARS)
+    assert values_of(cf.read(file("user,item,rating\n" + paths))) == {(u, f"C:\\{i}\\"): v for u, i, v in STARS}
+
+
+def test_what_a_spreadsheet_could_not_compute_is_no_user(file):
+    for error in ("#REF!", "#VALUE!", "#NAME?", "#NULL!"):
+        path = file("user,item,rating\n" + "".join(f"{error if u == 3 else u},{i},{v}\n" for u, i, v in STARS))
+        with pytest.raises(DataError, match=r"user id missing in row 13 \('#"):
+            cf.read(path)
+        assert len(cf.read(path, missing_ids="drop").user_ids) == 7
+
+
+def test_long_numbers_of_items_are_no_lists(file):
+    text = "user,item,rating\n" + "".join(f'{u},"{i + 1_000_000:,}",{v}\n' for u, i, v in STARS)
+    assert len(cf.read(file(text)).item_ids) == 6
+
+
+def test_names_with_that_of_their_table(file):
+    text = "t.userId,t.movieId,t.rating,t.rated\n" + "".join(f"{u},{i},{v},{u + i}\n" for u, i, v in STARS)
+    assert values_of(cf.read(file(text))) == {(u, i): v for u, i, v in STARS}
+
+
+def test_fields_that_say_their_names_and_one_long_field_are_refused(file):
+    with pytest.raises(DataError, match="written name:value"):
+        cf.read(file("".join(f"user:{u} item:{i} rating:{v}\n" for u, i, v in STARS)))
+    with pytest.raises(DataError, match="seems to have one column"):
+        cf.read(file("user^item^rating\n" + "".join(f"{u}^{i}^{v}\n" for u, i, v in STARS)))

@@ -90,6 +90,8 @@ def _content(values: pl.Series, at: int, need: int) -> str:
         return "time"
     distinct = present.n_unique()
     if values.dtype == pl.String:
+        if distinct == 1 and len(present) >= 20:
+            return "nothing"
         if is_time(present):
             return "time"
         if at > 0 and is_behaviour(values):

@@ -107,8 +107,10 @@ def is_known_name(cell: str) -> bool:
 
 
 def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | None:
-    """The column of a role by its name; likelier names first, and of times those that hold moments."""
-    plain = {plain_name(name): name for name in reversed(names)}
+    """The column of a role by its name; likelier names first, and of times those that hold moments. The name of a table
+    before all names (``ratings.userId``) is left out."""
+    own = _without_table(names)
+    plain = {plain_name(own[name]): name for name in reversed(names)}
     exact = [plain[plain_name(synonym)] for synonym in SYNONYMS[role] if plain_name(synonym) in plain]
     if role == "time":
         exact = [name for name in exact if not is_time_of_day(sample[name]) and not _of_the_month(name, sample[name])]
@@ -122,12 +124,19 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
         return None
     if exact:
         return exact[0]
-    alike = [name for name in names if _STEMS[role] & set(words_of(name)) and not _ABOUT & set(words_of(name))]
+    alike = [n for n in names if _STEMS[role] & set(words_of(own[n])) and not _ABOUT & set(words_of(own[n]))]
     if role == "time":
         alike = [name for name in alike if holds_moments(sample[name])]
     elif role == "rating":
         alike = [name for name in alike if sample[name].dtype != pl.String or _numbers_in(sample[name])]
     return alike[0] if len(alike) == 1 else None
+
+
+def _without_table(names: Sequence[str]) -> dict[str, str]:
+    """Each name without what stands before its point, where that is the same in all of them."""
+    tables = {name.partition(".")[0] for name in names}
+    same = len(tables) == 1 and all("." in name for name in names)
+    return {name: name.partition(".")[2] if same else name for name in names}
 
 
 def is_usual(name: str, role: str) -> bool:

@@ -66,6 +66,10 @@ def open_delimited(
     if excel and len(lines) > 1:  # a line that tells a spreadsheet the separator
         head = data = whole().split(b"\n", 1)[1]
         sep, lines = sep or excel[1], lines[1:]
+    if layout.in_brackets(lines):
+        head = data = re.sub(rb"(?m)^\s*[\[(](.*)[\])],?[ \t\r]*$", rb"\1", whole())
+        lines = [line.strip().rstrip(",")[1:-1] for line in lines]
+        notes.append("each line is a list: its brackets left out")
     titles = 0 if header is False else layout.title_lines(lines)
     if titles:
         notes.append(f"{titles} line{'s' if titles > 1 else ''} above the names left out: {lines[0].strip()[:60]!r}")
@@ -82,6 +86,10 @@ def open_delimited(
         lines = ["\t".join(line.split()) for line in lines]
         sep = "\t"
     quote = layout.quote_of(lines, sep)
+    if quote == '"' and len(sep) == 1 and layout.quotes_escaped(lines, sep):
+        head = data = whole().replace(b'\\"', b'""')
+        lines = [line.replace('\\"', '""') for line in lines]
+        notes.append('quotes within quotes are written \\"')
     rows = [layout.split_fields(line, sep, quote) for line in lines]
     layout.refuse_named_fields(rows, label)
     if header is not False and layout.names_rows(rows):  # as write.table of R does
@@ -89,6 +97,9 @@ def open_delimited(
         head = data = mark + sep.encode() + whole().lstrip(b"\xef\xbb\xbf")
         lines, rows[0] = [mark.decode() + sep + lines[0], *lines[1:]], ["row", *rows[0]]
     names, headed, skipped = _names(rows, remarks, sep, header, named, label, notes)
+    if not headed and b'"' not in head and all(cell[:1] == " " for row in rows for cell in row[1:]):  # 5, 7, 3
+        data = re.sub(re.escape(sep.encode()) + rb" +", sep.encode(), whole())
+        lines = [sep.join([row[0], *(cell.lstrip(" ") for cell in row[1:])]) for row in rows]
     if len(sep.encode()) > 1:
         data = whole().replace(sep.encode(), _UNIT.encode())
         lines = [line.replace(sep, _UNIT) for line in lines]

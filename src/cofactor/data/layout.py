@@ -191,6 +191,11 @@ def has_header(rows: Sequence[Sequence[str]], label: str, named: Sequence[str] =
         return False, False
     if len(rest) < 2:
         return True, True
+    if len(first) == 1:
+        raise DataError(
+            f"{label} seems to have one column (it begins with {first[0][:40]!r}); name what separates the fields with"
+            " sep=... (on the command line --sep, such as --sep ';')"
+        )
     shown = ", ".join(repr(c) for c in first[:4])
     raise DataError(
         f"it is not clear whether the first line of {label} ({shown}) holds names; say header=True or header=False (on"
@@ -221,13 +226,34 @@ def grouped_columns(rows: Sequence[Sequence[str]]) -> list[int]:
 
 
 def refuse_named_fields(rows: Sequence[Sequence[str]], label: str) -> None:
-    """DataError where the fields are written ``user=5``, with the same names in each row."""
-    keys = [[cell.partition("=")[0].strip() for cell in row if "=" in cell] for row in rows[:50]]
-    if len(rows) > 2 and len(keys[0]) > 1 and all(key == keys[0] and len(key) == len(rows[0]) for key in keys):
-        raise DataError(
-            f"the fields of {label} are written name=value ({rows[0][0]!r}); write the names in the first line, and the"
-            " values alone below"
-        )
+    """DataError where the fields are written ``user=5`` or ``user:5``, with the same names in each row."""
+    for mark, least in (("=", 2), (":", 3)):
+        keys = [[cell.partition(mark)[0].strip() for cell in row if mark in cell] for row in rows[:50]]
+        same = len(keys[0]) >= least and all(key == keys[0] and len(key) == len(rows[0]) for key in keys)
+        if len(rows) > 2 and same and (mark == "=" or sum(map(is_known_name, set(keys[0]))) >= least):
+            raise DataError(
+                f"the fields of {label} are written name{mark}value ({rows[0][0]!r}); write the names in the first"
+                " line, and the values alone below"
+            )
+
+
+def in_brackets(lines: Sequence[str]) -> bool:
+    """Whether each line is a list or a tuple, of the same length: ``[5, 7, 3]``."""
+    if len(lines) < 2 or not all(_BRACKETS.match(line) for line in lines[:100]):
+        return False
+    return len({line.count(",") for line in lines[:100]}) == 1 and lines[0].count(",") > 0
+
+
+_BRACKETS = re.compile(r"\s*(?:\[[^\[\]]*\]|\([^()]*\)),?\s*$")
+
+
+def quotes_escaped(lines: Sequence[str], sep: str) -> bool:
+    """Whether a quote within quotes is written with a backslash, so that only then all lines have the same fields."""
+    some = [line for line in lines[:200] if '\\"' in line]
+    if not some or not all(re.search(r'[^\\]\\"', line) for line in some):
+        return False
+    widths = {len(split_fields(line.replace('\\"', '""'), sep, '"')) for line in some}
+    return widths == {len(split_fields(lines[0], sep, '"'))}
 
 
 def decimal_commas(rows: Sequence[Sequence[str]], sep: str) -> bool:

@@ -28,6 +28,12 @@ NOTHING = (
     "none",
     "\\N",
     "#N/A",
+    "#REF!",
+    "#VALUE!",
+    "#NAME?",
+    "#DIV/0!",
+    "#NUM!",
+    "#NULL!",
     "-",
     "--",
     "?",
@@ -86,6 +92,9 @@ def as_numbers(text: pl.Series) -> pl.Series:
         parts = text.str.split(":").list.reverse()
         places = [parts.list.get(at, null_on_oob=True).cast(pl.Float64, strict=False) for at in range(3)]
         return places[0] + 60 * places[1] + 3600 * places[2].fill_null(0)
+    if len(present) and present.str.contains(r"^(?:\d+½?|½)$").all():
+        text = text.str.replace(r"^½$", "0.5").str.replace("½", ".5", literal=True)
+        return text.cast(pl.Float64, strict=False)
     if len(present) and present.str.contains(_GLYPHS).all():
         return text.str.count_matches(_STAR) + 0.5 * text.str.count_matches("½")
     for mark, point in ((",", "."), (".", ",")):

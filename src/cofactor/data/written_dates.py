@@ -37,6 +37,7 @@ _FORMATS = (
     "%m %d, %Y",
     "%d %b %Y %H:%M:%S",
     "%d-%b-%Y %H:%M:%S",
+    "%d-%b-%Y %I:%M:%S %p",
     "%b %d, %Y %H:%M:%S",
     "%b %d, %Y %I:%M:%S %p",
     "%b %d, %Y %I:%M %p",
@@ -96,6 +97,7 @@ def told(note: str | None) -> str | None:
 def is_time(values: pl.Series) -> bool:
     """Whether a column of text holds times in one of the written forms (no numbers)."""
     present = values.drop_nulls()
+    present = present.str.strip_chars() if values.dtype == pl.String else present
     if values.dtype != pl.String or not len(present) or not present.str.contains(r"\d").all():
         return False
     if present.head(50).cast(pl.Float64, strict=False).null_count() < min(len(present), 50):
@@ -144,6 +146,7 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
         .str.replace(r"^(\d{4}-\d{2}-\d{2}[ T]\d{2})$", "$1:00")
         .str.replace(r"\s*(UTC|GMT)$", "")
         .str.replace(r"(\d{4}),? at (\d)", "$1 $2")
+        .str.replace(r"\b(\d{1,2})(?:st|nd|rd|th)\b", "$1")
         .str.replace(r"(\d)Z$", "$1+00:00")
         .str.replace(r"^\((.*)\)$", "$1")
         .str.replace(r"^(\d{4})(?:\.|年) ?(\d{1,2})(?:\.|月) ?(\d{1,2})(?:\.|日)$", "$1-$2-$3")
