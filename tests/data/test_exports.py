@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -293,3 +294,29 @@ def test_fields_that_say_their_names_and_one_long_field_are_refused(file):
         cf.read(file("".join(f"user:{u} item:{i} rating:{v}\n" for u, i, v in STARS)))
     with pytest.raises(DataError, match="seems to have one column"):
         cf.read(file("user^item^rating\n" + "".join(f"{u}^{i}^{v}\n" for u, i, v in STARS)))
+
+
+def test_texts_of_rows_without_names_are_the_numbers_that_they_write(file):
+    rows = [(f"u{u}", f"i{i}", f"{v}") for u, i, v in STARS]
+    want = {(f"u{u}", f"i{i}"): v for u, i, v in STARS}
+    stars = "".join(f"{u}\t{i}\t{v} stars\n" for u, i, v in rows)
+    for source in (rows, np.array(rows), file(stars, "t.tsv")):
+        assert values_of(cf.read(source)) == want
+
+
+def test_pandas_frames_whose_columns_have_levels():
+    frame = pd.DataFrame(STARS, columns=["user", "item", "rating"])
+    want = {(u, i): v for u, i, v in STARS}
+    assert values_of(cf.read(frame.pivot(index="user", columns="item", values=["rating"]))) == want
+    summed = frame.groupby(["user", "item"]).agg({"rating": ["sum", "max"]})
+    data = cf.read(summed, rating="rating_sum")
+    assert values_of(data) == want
+    assert values_of(cf.read(frame.astype({"user": float}).astype({"user": "category"}))) == want
+
+
+def test_arrays_of_records_and_dicts_of_pairs():
+    users, items, stars = zip(*STARS)
+    records = np.rec.fromarrays([users, items, stars], names="user,item,rating")
+    assert values_of(cf.read(records)) == {(u, i): v for u, i, v in STARS}
+    with pytest.raises(DataError, match="give columns by name"):
+        cf.read({(u, i): v for u, i, v in STARS})

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from cofactor.data.kind import GRID, guess_kind
+from cofactor.data.values import as_numbers, is_duration
 from cofactor.data.written_dates import is_time
 
 
@@ -89,11 +90,14 @@ def _content(values: pl.Series, at: int, need: int) -> str:
     if values.dtype.is_temporal():
         return "time"
     distinct = present.n_unique()
+    if values.dtype == pl.String and at >= need and not is_duration(present):  # "4", "4 stars"
+        numbers = as_numbers(present)
+        values, present = (values, present) if numbers.null_count() else (numbers, numbers)
     if values.dtype == pl.String:
-        if distinct == 1 and len(present) >= 20:
-            return "nothing"
         if is_time(present):
             return "time"
+        if distinct == 1 and len(present) >= 20:
+            return "nothing"
         if at > 0 and is_behaviour(values):
             return "behaviour"
         return "gaps" if len(present) < len(values) else "id"

@@ -18,6 +18,11 @@ def open_frame(source: Any) -> Table:
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
     if isinstance(source, dict):
+        if not all(isinstance(name, str) for name in source):
+            raise DataError(
+                "this dict is not a table; give columns by name, such as {'user': [...], 'item': [...], 'rating':"
+                " [...]}"
+            )
         with as_data_error():
             source = pl.DataFrame(source)
     if isinstance(source, pl.DataFrame) and pl.Object not in source.dtypes:
@@ -31,6 +36,8 @@ def open_frame(source: Any) -> Table:
         and any(source.index.names)
     ):
         source = source.to_frame("rating" if source.name is None else source.name)
+    if getattr(getattr(source, "columns", None), "nlevels", 1) > 1:
+        source = _of_one_level(source)
     import narwhals as nw
 
     try:
@@ -91,6 +98,19 @@ def select_columns(
     return frame.with_columns(pl.col(name).fill_nan(None) for name in ids if frame[name].dtype.is_float())
 
 
+def _of_one_level(frame: Any) -> Any:
+    """A pandas frame whose columns have one name each: that of the items, where ``pivot`` set the name of the values
+    above them; else all of its levels, joined."""
+    names = frame.columns
+    varying = [at for at in range(names.nlevels) if names.get_level_values(at).nunique() > 1]
+    found = frame.copy(deep=False)
+    if len(varying) == 1 and names.names[varying[0]] is not None:
+        found.columns = names.get_level_values(varying[0])
+    else:
+        found.columns = ["_".join(str(part) for part in name if str(part)) for name in names]
+    return found
+
+
 def _with_index(frame: Any) -> Any:
     """A pandas frame with the named levels of its index as columns: ``groupby`` and ``pivot`` keep ids there."""
     if not frame.implementation.is_pandas():
@@ -116,7 +136,7 @@ def _categories(series: Any) -> pl.Series | None:
     native = series.to_native()
     if hasattr(native, "cat"):  # pandas
         categories, codes = native.cat.categories, native.cat.codes.to_numpy()
-        if categories.dtype.kind not in "iu":
+        if categories.dtype.kind not in "iuf":
             return None
         values = pl.Series(categories.to_numpy())
     elif hasattr(native, "combine_chunks"):  # Arrow

@@ -73,7 +73,7 @@ def open_table(
         return _open_rows(source)
     if matrices.is_sparse(source):
         return matrices.open_sparse(source)
-    if type(source).__module__ == "numpy":
+    if type(source).__module__ == "numpy" or type(source).__name__ == "recarray":
         return matrices.open_array(source)
     if databases.is_connection(source):
         return databases.open_connection(source, table)
