@@ -73,14 +73,14 @@ def net_of(module: nn.Module) -> Net | None:
     """The arrays of an ``EmbeddingNN`` in eval mode: copies. None where it was altered, or lies on another device."""
     from torch import nn
 
-    from cofactor.models.torch.layers import EmbeddingNN, SigmoidRange
+    from cofactor.models.torch import layers
 
-    if type(module) is not EmbeddingNN or not module.settings["usual"]:
+    if type(module) is not layers.EmbeddingNN or not module.settings["usual"]:
         return None
     parts = [part for block in module.layers for part in (block if isinstance(block, nn.Sequential) else [block])]
     kinds = [type(part) for part in parts if not isinstance(part, (nn.Dropout, nn.BatchNorm1d))]
     hidden = [nn.Linear, nn.ReLU] * len(module.settings["layers"])
-    if kinds != [*hidden, nn.Linear, *([SigmoidRange] if module.settings["y_range"] is not None else [])]:
+    if kinds != [*hidden, nn.Linear, *([layers.SigmoidRange] if module.settings["y_range"] is not None else [])]:
         return None
     if any(part.eps != EPS for part in parts if isinstance(part, nn.BatchNorm1d)):
         return None
