@@ -245,11 +245,13 @@ class Spark:
         self.workers = int(self.context.defaultParallelism)
 
     def map(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> list[Any]:
-        """See :class:`Executor`; a task for each job, begun again by Spark where a worker is lost."""
+        """See :class:`Executor`; two tasks a core, since a task costs Spark more than a small job. Spark begins a task
+        again where its worker is lost."""
         listed = list(jobs)
         if not listed:
             return []
-        found = self.context.parallelize(listed, len(listed)).map(_Call(function)).collect()
+        tasks = min(len(listed), 2 * self.workers)
+        found = self.context.parallelize(listed, tasks).map(_Call(function)).collect()
         return opened(found)
 
 
