@@ -58,7 +58,9 @@ class Run(Protocol):
 
 
 class Rows:
-    """So many rows for the core's loop, which does not look at them."""
+    """So many rows for the core's loop, which does not look at them; none has a weight of its own."""
+
+    weights = None
 
     def __init__(self, n: int) -> None:
         self.n = n
