@@ -41,6 +41,24 @@ def toy():
 # ---- kernels
 
 
+@pytest.mark.parametrize("reg", [0.0, 0.3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_als_without_each_rating_is_the_fold_in_of_what_remains(toy, reg, weighted):
+    model = train(ALS(ALSConfig(reg=reg, epochs=5)), toy.split.train)
+    rng = np.random.default_rng(3)
+    for row in (0, 7, 19):
+        history = toy.split.train.by_user.take(np.array([row]))
+        for n in (len(history.indices), 5, 1, 0):
+            part = history._replace(
+                indptr=np.array([0, n]), indices=history.indices[:n], values=history.values[:n],
+                order=None, weights=rng.random(n).astype(np.float32) + 0.1 if weighted else None,
+            )  # fmt: skip
+            positions, items = np.arange(n)[::-2], np.array([0, 3, 24])
+            found = model.scores_without(part, positions, items)
+            each = model.fold_in(part.without_each(positions))
+            assert found == pytest.approx(model.scores_from(each)[:, items].T, abs=2e-5)
+
+
 @pytest.mark.parametrize("variances", [False, True])
 @pytest.mark.parametrize("centred", [False, True])
 def test_solve_rows_is_the_ridge_regression(variances, centred):

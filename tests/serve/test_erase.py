@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,26 @@ def test_other_processes_forget_too(tmp_path):
     one.close()
 
 
+def test_other_processes_forget_whenever_they_look(tmp_path, monkeypatch):
+    """Between the deletion of the events and the writing of the versions, too."""
+    bundle = tmp_path / "m.cofactor"
+    cf.fit(with_a_person(), model="bias", seed=0).save(bundle)
+    monkeypatch.setattr("cofactor.serve.live._FOLLOW_EVERY", 3600.0)
+    one = Live(Settings(bundle, watch=False))
+    one.open()
+    two = Live(Settings(bundle, watch=False, leads=False, joins=True))
+    two.open()
+    real = one.kept.rewrite
+    monkeypatch.setattr(one.kept, "rewrite", lambda *args: (two._look(), real(*args)))
+    one.erase(WHO)
+    assert two.now.rec.users.code(WHO) >= 0
+    two._look()
+    assert two.now.rec.users.code(WHO) < 0
+    assert one.now.rec.users.code(WHO) < 0
+    two.close()
+    one.close()
+
+
 def test_people_are_forgotten_on_a_full_disk(tmp_path, monkeypatch):
     """The reserve is given back when there is no space for the deletion."""
     from cofactor.serve.store import Store, StoreError
@@ -136,3 +157,26 @@ def test_people_are_forgotten_on_a_full_disk(tmp_path, monkeypatch):
         monkeypatch.setattr(Store, "_write", full)
         refused(http.post("/v1/events", json={"events": [{"user": "2", "item": "101", "rating": 5}]}), 503, "full")
         assert ok(http.delete(f"/v1/events?user={WHO}")) == {"deleted": 1}
+
+
+@pytest.mark.parametrize("damage", ["removed", "changed"])
+def test_a_version_that_cannot_be_read_keeps_nobody_from_being_forgotten(tmp_path, damage):
+    """It is removed, and an experiment with it ends; for a user whom nobody knows nothing is."""
+    cf.fit(with_a_person(), model="bias", seed=0).save(tmp_path / "m.cofactor")
+    cf.fit(with_a_person(), model="popular", seed=0).save(tmp_path / "other.cofactor")
+    with client(tmp_path / "m.cofactor", state=tmp_path / "s") as http:
+        ok(http.post("/v1/experiment", json={"path": str(tmp_path / "other.cofactor"), "share": 0.5}))
+        place = tmp_path / "s" / "versions" / "000002.cofactor"
+        if damage == "removed":
+            shutil.rmtree(place)
+        else:
+            (place / "manifest.json").write_text("{}")
+        refused(http.delete("/v1/user?user=nobody"), 404)
+        assert ok(http.get("/v1/outcomes"))["experiment"] is not None
+        said = ok(http.delete(f"/v1/user?user={WHO}"))
+        assert any("version 2 could not be read, so it was removed" in one for one in said["held"])
+        assert [one["version"] for one in ok(http.get("/v1/versions"))["versions"]] == [1]
+        assert ok(http.get("/v1/outcomes"))["experiment"] is None
+        refused(http.get(f"/v1/user?user={WHO}"), 404)
+        assert not place.exists()
+    assert not any(WHO.encode() in data for data in everything(tmp_path / "s").values())

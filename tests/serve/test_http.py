@@ -253,7 +253,7 @@ def test_health_is_answered_while_all_threads_work(bundle, monkeypatch):
 
     go_on = threading.Event()
     with serving(bundle, read_only=True, threads=2, max_requests=3) as (port, _):
-        monkeypatch.setattr(handlers, "_recommend", lambda *_: go_on.wait(20) and {"version": 1, "recommendations": []})
+        monkeypatch.setattr(handlers, "recommend_rows", lambda *_: go_on.wait(20) and [])
         busy = [
             threading.Thread(
                 target=said, args=(port, head("Connection: close", path="/v1/recommend?user=5")), daemon=True

@@ -402,13 +402,13 @@ def test_a_refit_with_new_items_keeps_the_names_and_the_table():
 def test_lists_are_kept_until_there_are_newer_ratings(bundle, tmp_path, monkeypatch):
     from cofactor.serve import handlers
 
-    calls, real = [], handlers._recommend
+    calls, real = [], handlers.recommend_rows
 
     def counted(*args):
         calls.append(args)
         return real(*args)
 
-    monkeypatch.setattr(handlers, "_recommend", counted)
+    monkeypatch.setattr(handlers, "recommend_rows", counted)
     body = {"user": 5, "n": 3}
     with client(bundle) as http:
         first, other = ok(http.get("/v1/recommend?user=5")), ok(http.post("/v1/recommend", json=body))

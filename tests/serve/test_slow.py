@@ -14,6 +14,7 @@ import sys
 import pytest
 
 from cofactor.serve import Settings
+from cofactor.serve.begun import Begun
 from cofactor.serve.budget import Budget
 from cofactor.serve.middleware import PIECE, Guard
 from cofactor.serve.routes import ROUTES
@@ -193,3 +194,36 @@ def test_a_connection_whose_answer_is_not_read_ends(tmp_path, monkeypatch):
         ended = select.poll()
         ended.register(sock, select.POLLHUP | select.POLLERR)
         assert ended.poll(20_000)
+
+
+def test_a_coroutine_that_is_begun_ends_as_it_would_by_itself():
+    """Whether it waits or not, gives a value or an error, or is cancelled."""
+
+    async def of(waits, fails=False):
+        for _ in range(waits):
+            await asyncio.sleep(0)
+        if fails:
+            raise ValueError(waits)
+        return waits
+
+    async def cancelled():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            raise
+
+    async def main():
+        for waits in range(3):
+            begun = Begun(of(waits))
+            assert begun.done == (waits == 0)
+            assert await begun == waits
+        with pytest.raises(ValueError, match="0"):
+            Begun(of(0, fails=True))
+        with pytest.raises(ValueError, match="2"):
+            await Begun(of(2, fails=True))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await Begun(cancelled())
+
+    asyncio.run(main())

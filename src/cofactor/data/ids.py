@@ -20,6 +20,7 @@ TABLE_LIMIT = 1 << 26
 """A lookup table for integers may be this long at most (256 MB of codes)."""
 _SMALL = 1 << 16
 """Up to this many ids have a dict."""
+_INTEGERS = frozenset((pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64))
 _FEW = 2048
 """Up to this many texts are looked up or read one by one."""
 
@@ -126,6 +127,8 @@ class IdMap:
             value = value.item()
         if isinstance(value, bool) or not len(self):
             return -1
+        if type(value) is int and self.dtype in _INTEGERS:  # as most are
+            return self._searched(value)
         if self.dtype == pl.String:
             text = value if isinstance(value, str) else as_text(value)
             return self._text_code(text) if isinstance(text, str) else -1
@@ -260,6 +263,13 @@ class IdMap:
                 return pl.Series(self.values.name, self.values.to_numpy()[codes], dtype=self.dtype)
             return self.values.gather(codes)
         return self.values.gather(pl.Series(codes).set(pl.Series(~known), None).cast(pl.UInt32))
+
+    def listed(self, codes: Array) -> list[Any]:
+        """The ids at these codes, none of which is -1, as Python objects."""
+        if self.dtype.is_integer() and len(codes) <= _FEW:
+            found: list[Any] = self.values.to_numpy()[codes].tolist()
+            return found
+        return self.decode(codes).to_list()
 
     def to_series(self) -> pl.Series:
         """The ids in order of their codes, named after the kind; ``IdMap(series, kind)`` gives the map

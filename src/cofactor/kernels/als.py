@@ -117,6 +117,64 @@ def solve_rows(
             errors[row, 1] = uncertainty
 
 
+@njit(cache=True, nogil=True, fastmath=FAST)
+def solve_without(
+    indices: Array,
+    values: Array,
+    weights: Array,
+    offsets: Array,
+    other: Array,
+    other_spread: Array,
+    ridge: Array,
+    nu: float,
+    positions: Array,
+    rows: Array,
+) -> None:
+    """Solve one row of a CSR matrix for ``rows`` (1 + len(positions), d): whole, then without each entry at
+    ``positions``. What :func:`solve_rows` finds for each of these histories, but the sums over them are made once."""
+    n, k = len(indices), other.shape[1]
+    d = k + 1
+    gram, x, met, count = np.zeros((d, d)), np.zeros(d), np.zeros(d), 0.0
+    y, weight = np.ones((n, d), dtype=np.float32), np.ones(n, dtype=np.float32)
+    if len(weights):
+        weight[:] = weights
+    for at in range(n):
+        column, w = indices[at], weight[at]
+        for a in range(k):
+            y[at, a] = other[column, a]
+        r = w * (values[at] - offsets[column])
+        for a in range(d):
+            x[a] += r * y[at, a]
+            if len(other_spread):
+                met[a] += w * other_spread[column, a]
+            for b in range(a, d):
+                gram[a, b] += w * y[at, a] * y[at, b]
+        count += w
+    part, right = np.zeros((d, d), dtype=np.float32), np.zeros(d, dtype=np.float32)
+    for which in range(len(rows)):
+        at = max(0, positions[which - 1]) if which else 0
+        w = np.float32(0.0)  # of what is left out
+        if which:
+            w = weight[at]
+        left = n - 1 if which else n
+        scale = (count - w if left else 1.0) ** nu
+        for a in range(d):
+            pull = ridge[a] * scale if a < k else ridge[k]
+            right[a] = x[a]
+            for b in range(a, d):
+                part[a, b] = gram[a, b]
+            if which:
+                right[a] = x[a] - w * (values[at] - offsets[indices[at]]) * y[at, a]
+                for b in range(a, d):
+                    part[a, b] = gram[a, b] - w * y[at, a] * y[at, b]
+            if a < k:
+                pull += met[a] - w * other_spread[indices[at], a] if len(other_spread) and n else met[a]
+            part[a, a] += pull
+        solve(part, right)
+        for a in range(d):
+            rows[which, a] = right[a]
+
+
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
 def squared_error(indices: Array, values: Array, weights: Array, offsets: Array, other: Array, x: Array) -> float:
     """The sum of squared errors of a row with the solution ``x``, each times its weight where there are weights. Its

@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.kernels.bias import weight_of
+from cofactor.kernels.als import solve_without
+from cofactor.kernels.bias import weight_of, weights_of
+from cofactor.kernels.products import dots
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.alternating import Side, begin_sides, measured_noise, noise_floor, solve_side
-from cofactor.models.base.arrays import check_at_least, fitted, stored
+from cofactor.models.base.arrays import at, check_at_least, fitted, stored
 from cofactor.models.base.biased_factors import BiasedFactors
 from cofactor.models.base.config import Search, option
 from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING
@@ -85,6 +87,20 @@ class ALS(BiasedFactors):
         side = Side(histories, table, table[:0], np.zeros(0), table[:0])
         solve_side(side, float(mean), items, spread, ridge, self.growth, 1.0)
         return table
+
+    def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
+        """float64 (len(items), 1 + len(positions)): what the fold-ins of these histories give, by one kernel."""
+        mean, _, _, table = self.tables()
+        spread, ridge = fitted(self.spread, self.name), fitted(self.ridge, self.name)
+        rated, values = history.row(0)
+        rows = np.zeros((1 + len(positions), len(ridge)), dtype=np.float32)
+        mine, weights = np.asarray(table[rated], dtype=np.float32), np.array(weights_of(history))
+        among = np.arange(len(rated), dtype=np.int32), values - mean, weights, mine[:, -1].copy(), mine[:, :-1].copy()
+        met = np.array(spread[rated]) if len(spread) else np.zeros((0, len(ridge)), dtype=np.float32)
+        solve_without(*among, met, np.array(ridge), self.growth, np.asarray(positions, dtype=np.int64), rows)
+        wanted = at(table, np.asarray(items))
+        scores = dots(wanted[:, :-1], rows[:, :-1]) + (wanted[:, -1:] + mean) + rows[:, -1]
+        return np.asarray(scores, dtype=np.float64)
 
     @property
     def growth(self) -> float:

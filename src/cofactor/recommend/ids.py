@@ -113,12 +113,21 @@ class Items:
     def _title_list(self) -> list[str | None]:
         return [] if self.titles is None else self.titles.to_list()
 
+    def titles_of(self, codes: Array) -> list[str | None] | None:
+        """The titles of some items; None where the side table names none."""
+        if self.titles is None:
+            return None
+        if len(self.ids) > _LISTED:
+            found: list[str | None] = self.titles.gather(codes).to_list()
+            return found
+        listed = self._title_list
+        return [listed[code] for code in np.asarray(codes).tolist()]
+
     def columns(self, codes: Array) -> list[pl.Series]:
         """``item`` ids and, where the side table names them, ``title``, for frames."""
         columns = [self.ids.decode(codes).alias("item")]
         if self.titles is not None and len(self.ids) <= _LISTED and len(codes) <= _FEW:
-            listed = self._title_list
-            columns.append(pl.Series("title", [listed[code] for code in np.asarray(codes).tolist()], dtype=pl.String))
+            columns.append(pl.Series("title", self.titles_of(codes), dtype=pl.String))
         elif self.titles is not None:
             columns.append(self.titles.gather(codes).alias("title"))
         return columns

@@ -18,7 +18,7 @@ from cofactor.recommend.filters import allowed
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.groups import shares
 from cofactor.recommend.histories import naming, read_histories
-from cofactor.recommend.options import ListOptions, calibration_of, reranked
+from cofactor.recommend.options import ListOptions, Unknown, calibration_of, reranked
 from cofactor.recommend.profiles import UNKNOWN, UserProfile, find_user, new_user, scores_of
 from cofactor.recommend.reasons import liked, reasons
 from cofactor.recommend.rerank import RerankSpec, rerank, scaled_similarity
@@ -55,14 +55,38 @@ def recommend_frame(
     options: ListOptions,
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.recommend`."""
+    rules = rules_of(rec, options)
+    return _frame(rec, _user_of(rec, user, history, features, options["unknown"]), rules)
+
+
+def recommend_rows(
+    rec: Fitted,
+    user: Any,
+    history: Mapping[Any, float] | Iterable[Any] | None,
+    features: Mapping[str, Any] | None,
+    rules: Rules,
+) -> list[dict[str, Any]]:
+    """The rows of :func:`recommend_frame` as dictionaries, without the frame, which takes longer than the list."""
+    found = _listed(rec, _user_of(rec, user, history, features, rules.options["unknown"]), rules)
+    n = len(found.codes)
+    titles = rec.items.titles_of(found.codes)
+    columns: dict[str, Any] = {"rank": range(1, n + 1), "item": rec.data.item_ids.listed(found.codes)}
+    columns |= {} if titles is None else {"title": titles}
+    columns |= {"score": found.scores.tolist()}
+    if rules.options["interval"] is not None:
+        none, bounds = [None] * n, found.bounds
+        columns |= {name: none if bounds is None else getattr(bounds, name).tolist() for name in ("low", "high")}
+    columns |= {"reason": found.why, "status": found.status}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _user_of(rec: Fitted, user: Any, history: Any, features: Any, unknown: Unknown) -> UserProfile | None:
     new = history is not None or features is not None
     if (user is not None) == new:
         raise ConfigError(
             "give either a user of the training data, or a history of items (or features) of a new user, and not both"
         )
-    rules = rules_of(rec, options)
-    who = new_user(rec, history, options["unknown"], features) if new else find_user(rec, user, options["unknown"])
-    return _frame(rec, who, rules)
+    return new_user(rec, history, unknown, features) if new else find_user(rec, user, unknown)
 
 
 def recommend_several(rec: Fitted, users: Iterable[Any] | None, histories: Any, options: ListOptions) -> pl.DataFrame:
@@ -94,29 +118,42 @@ def _of_histories(rec: Fitted, histories: Any, options: ListOptions) -> pl.DataF
     return pl.concat(frames, how="vertical_relaxed")
 
 
-def _frame(rec: Fitted, who: UserProfile | None, rules: Rules) -> pl.DataFrame:
-    """One list as a frame; an empty one for nobody."""
+class Listed(NamedTuple):
+    """One list: codes of items, best first, their scores, bounds where they are asked for and known, reasons, and the
+    status of each item."""
+
+    codes: Array
+    scores: Array
+    bounds: Interval | None
+    why: list[str]
+    status: list[str]
+
+
+def _listed(rec: Fitted, who: UserProfile | None, rules: Rules) -> Listed:
+    """One list; an empty one for nobody."""
     options = rules.options
     bounds: Interval | None = None
     if who is None:
-        codes, values = np.empty(0, np.int32), np.empty(0, np.float32)
-        why, status = [], ""
+        return Listed(np.empty(0, np.int32), np.empty(0, np.float32), None, [], [])
+    if serves(rec, options) and who.status != UNKNOWN and who.shift is None:
+        codes, values = best_for_one(rec, who, rules.keep, options)
     else:
-        if serves(rec, options) and who.status != UNKNOWN and who.shift is None:
-            codes, values = best_for_one(rec, who, rules.keep, options)
-        else:
-            codes, values, bounds = best_for(rec, who, scores_of(rec, who), rules)
-        why, status = reasons(rec, who, codes), who.status
-        if status != UNKNOWN:
-            values = rec.on_scale(values)
+        codes, values, bounds = best_for(rec, who, scores_of(rec, who), rules)
+    values = values if who.status == UNKNOWN else rec.on_scale(values)
+    return Listed(codes, values, bounds, reasons(rec, who, codes), rec.list_status(codes, who.status))
+
+
+def _frame(rec: Fitted, who: UserProfile | None, rules: Rules) -> pl.DataFrame:
+    """One list as a frame."""
+    found = _listed(rec, who, rules)
     return pl.DataFrame(
         [
-            pl.Series("rank", np.arange(1, len(codes) + 1, dtype=np.int32)),
-            *rec.item_columns(codes),
-            pl.Series("score", values),
-            *bounds_columns(options, bounds, len(codes)),
-            pl.Series("reason", why, dtype=pl.String),
-            pl.Series("status", rec.list_status(codes, status), dtype=pl.String),
+            pl.Series("rank", np.arange(1, len(found.codes) + 1, dtype=np.int32)),
+            *rec.item_columns(found.codes),
+            pl.Series("score", found.scores),
+            *bounds_columns(rules.options, found.bounds, len(found.codes)),
+            pl.Series("reason", found.why, dtype=pl.String),
+            pl.Series("status", found.status, dtype=pl.String),
         ]
     )
 

@@ -47,6 +47,13 @@ _WRITERS = 2
 """Threads for what changes something: a store that lets nobody write keeps no list waiting."""
 _LARGE = 4096
 """Bytes of a body from which on a request is answered in the thread for large ones."""
+_SHORT, _RATED, _SHORT_BODY = 0.003, 500, 2048
+"""An answer is made in the event loop itself, where a thread would cost more than it: such answers lately took fewer
+seconds of processor time, the user has so few ratings, the body so few bytes."""
+_AT_FIRST, _FADES = 0.02, 0.9
+"""What such an answer of a model is thought to take before there was one; how much the earlier ones count in a mean."""
+_PLAIN = frozenset(("user", "history", "n", "seen", "item"))
+"""What such a request may say; other options may take longer."""
 _JSON = [(b"content-type", b"application/json")]
 
 
@@ -63,6 +70,7 @@ def create_app(settings: Settings, live: Live | None = None, *, management: bool
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if not live.ready:
             await asyncio.to_thread(live.open)
+        in_one_thread()
         try:
             yield
         finally:
@@ -179,7 +187,7 @@ class Api:
     """The routes under /v1: what is asked is read, answered in a thread, and made JSON there.
 
     Threads that compute in Python take the interpreter from each other, and from the event loop. So batches and large
-    bodies have one thread for all of them.
+    bodies have one thread for all of them, and answers that are short are made without one.
     """
 
     def __init__(self, app: App, live: Live, settings: Settings, metrics: Metrics) -> None:
@@ -227,21 +235,17 @@ class Api:
         await send({"type": "http.response.body", "body": content})
 
     async def _run(self, route: Route, scope: Scope, body: bytes, sent: bytes) -> bytes:
+        asked = None
+        if route.short and len(body) <= _SHORT_BODY:
+            asked = self._asked(route, scope, body)
+            if self._is_short(route, asked):
+                return self._answered(route, asked, sent)
         late = time.monotonic() + self.settings.body_seconds
 
         def work() -> bytes:
             if time.monotonic() > late:
                 raise Refused(503, "the server is too busy; try again in a moment", retry_after="1")
-            asked = self._asked(route, scope, body)
-            user = asked.what.user if sent and getattr(asked.what, "version", None) is None else None
-            if user is not None and route.query is not None:
-                user = self.live.now.rec.data.user_ids.parse(user)
-            served = self.live.serving(user)
-            content = answer(route, asked)
-            if user is not None and self.live.serving(user) is served:
-                served.catalogue.lists.keep(sent, served.rec, user, content)
-                self._shadow(route, asked, user, content)
-            return content
+            return self._answered(route, asked or self._asked(route, scope, body), sent)
 
         loop = asyncio.get_running_loop()
         large = route.batch or len(body) > _LARGE
@@ -254,6 +258,38 @@ class Api:
             return await loop.run_in_executor(self.large_writer if large else self.writers, work)
         finally:
             self._writing -= 1
+
+    def _answered(self, route: Route, asked: Asked, sent: bytes) -> bytes:
+        """An answer, which is kept where it is about a known user."""
+        begun = time.thread_time()
+        user = asked.what.user if sent and getattr(asked.what, "version", None) is None else None
+        if user is not None and route.query is not None:
+            user = self.live.now.rec.data.user_ids.parse(user)
+        served = self.live.serving(user)
+        content = answer(route, asked)
+        if user is not None and self.live.serving(user) is served:
+            served.catalogue.lists.keep(sent, served.rec, user, content)
+            self._shadow(route, asked, user, content)
+        if route.short:
+            recent, took = served.catalogue.recent, time.thread_time() - begun
+            recent[route.run] = _FADES * recent.get(route.run, _AT_FIRST) + (1 - _FADES) * took
+        return content
+
+    def _is_short(self, route: Route, asked: Asked) -> bool:
+        """Whether an answer is made in no time; see ``_SHORT``."""
+        what, user = asked.what, asked.what.user
+        if not what.model_fields_set <= _PLAIN:
+            return False
+        if user is not None and route.query is not None:
+            user = self.live.now.rec.data.user_ids.parse(user)
+        served = self.live.serving(user)
+        if served.catalogue.recent.get(route.run, _AT_FIRST) > _SHORT:
+            return False
+        rec = served.rec
+        code = -1 if user is None else rec.users.code(user)
+        if (touched := rec.updates.users.get(code)) is not None:
+            return len(touched.rated.items) <= _RATED
+        return not 0 <= code < rec.data.n_users or int(rec.data.by_user.counts[code]) <= _RATED
 
     def _kept(self, sent: bytes) -> bytes | None:
         """An answer that was given before, by the version that answers this user; None while one is in the shadow."""

@@ -104,6 +104,8 @@ class Catalogue:
         self.lists = Lists(max_cache)
         self.heavy: dict[Any, Any] = {}
         """Answers that take long to compute, as futures of the application, by what was asked."""
+        self.recent: dict[Any, float] = {}
+        """Seconds that answers lately took, by how they are made."""
         self._map: tuple[Array, Array] | None = None
         self._lock = threading.Lock()
 

@@ -15,8 +15,9 @@ from cofactor._version import __version__
 from cofactor.bundle import info as bundle_info
 from cofactor.errors import ConfigError, UnknownIdError
 from cofactor.model import Posterior
-from cofactor.recommend.options import OPTIONS
+from cofactor.recommend.options import OPTIONS, list_options
 from cofactor.recommend.profiles import find_user
+from cofactor.recommend.recommend import Rules, recommend_rows, rules_of
 from cofactor.recommend.update import holds
 from cofactor.recommend.updates import NO_TIME, trained_on
 from cofactor.serve import schemas
@@ -77,14 +78,17 @@ def recommend_known(asked: Asked) -> dict[str, Any]:
     """The best items for a user."""
     what = asked.what
     user = asked.live.now.rec.data.user_ids.parse(what.user)
-    known = schemas.Recommend.model_construct(user=user, n=what.n, seen=what.seen, where=what.where)
-    return _recommend(asked.serving(user), known)
+    served = asked.serving(user)
+    return _recommended(served, recommend_rows(served.rec, user, None, None, _rules(served, what)))
 
 
 def recommend(asked: Asked) -> dict[str, Any]:
     """The best items for a user or a history."""
-    within("history", len(asked.what.history or ()), asked.live.settings.max_history)
-    return _recommend(_serving(asked), asked.what)
+    what = asked.what
+    within("history", len(what.history or ()), asked.live.settings.max_history)
+    served = _serving(asked)
+    rules = _rules(served, what)
+    return _recommended(served, recommend_rows(served.rec, what.user, what.ratings(), what.features, rules))
 
 
 def _serving(asked: Asked) -> Served:
@@ -100,21 +104,25 @@ def _serving(asked: Asked) -> Served:
 def recommend_many(asked: Asked) -> dict[str, Any]:
     """Lists for many users or histories."""
     what, served, settings = asked.what, asked.live.now, asked.live.settings
-    people = what.people()
-    within("users" if what.users else "histories", len(people), settings.max_users)
+    many = what.users or what.histories
+    within("users" if what.users else "histories", len(many), settings.max_users)
     lists: list[Any] = []
-    clock = Clock(asked.live)
-    for person in people:
-        clock.check(f"{len(people)} lists", len(lists))
-        lists.append(_recommend(served, person)["recommendations"])
+    clock, rules = Clock(asked.live), _rules(served, what)
+    for one in many:
+        clock.check(f"{len(many)} lists", len(lists))
+        user, history = (one, None) if what.users else (None, schemas.ratings_of(one))
+        lists.append(recommend_rows(served.rec, user, history, None, rules))
     return {"version": served.version, "lists": lists}
 
 
-def _recommend(served: Served, asked: schemas.Recommend) -> dict[str, Any]:
-    """The best items for a user or a history."""
-    options = asked.model_dump(exclude={"user", "history", "version"}, exclude_defaults=True)
-    frame = served.rec.recommend(asked.user, history=asked.ratings(), **options)
-    return {"version": served.version, "recommendations": frame.to_dicts()}
+def _rules(served: Served, what: Any) -> Rules:
+    """The options of a list that were given."""
+    given = {name: getattr(what, name) for name in what.model_fields_set if name in OPTIONS}
+    return rules_of(served.rec, list_options(**given))
+
+
+def _recommended(served: Served, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"version": served.version, "recommendations": rows}
 
 
 def predict(asked: Asked) -> dict[str, Any]:

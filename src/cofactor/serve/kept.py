@@ -122,7 +122,7 @@ class Kept:
         never = [v for v in known if not v.activation]
         outdated = versions.outdated([v for v in known if v.activation], self.settings.keep - int(live))
         for old in never + outdated:
-            self._drop(old)
+            self.drop(old)
         self.drop_files()
 
     def drop_files(self) -> None:
@@ -135,7 +135,7 @@ class Kept:
         whether there is a version that did."""
         kept = self.store.versions(candidates=True)
         for version in (v for v in kept if only_beside(v) and v.origin != wanted):
-            self._drop(version)
+            self.drop(version)
         return wanted in {v.origin for v in kept}
 
     def tidy(self) -> None:
@@ -146,7 +146,8 @@ class Kept:
                 if stray.name not in known:
                     self.folder.remove(stray.name)
 
-    def _drop(self, version: Version) -> None:
+    def drop(self, version: Version) -> None:
+        """Forget a version, and remove its files."""
         self.store.drop_version(version.version)
         self.folder.remove(version.folder)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST
-from cofactor.errors import BundleError, CofactorError, ConfigError
+from cofactor.errors import BundleError, CofactorError, ConfigError, UnknownIdError
 from cofactor.recommender import load
 from cofactor.serve import drift as drifting
 from cofactor.serve import versions
@@ -173,24 +173,37 @@ class Live(Present):
     def erase(self, user: Any, *, refit: bool = False) -> dict[str, Any]:
         """Remove a person from the newer ratings and from every version that is kept; what is left of them, in words.
 
-        A version is written again without them, and takes the place of the old one. ``refit``: train again after it, so
+        A version is written again without them, and takes the place of the old one; one whose files are damaged is
+        removed, unless it is live. ``refit``: train again after it, so
         that what is live has learned nothing of them. UnknownIdError where nobody has this id.
         """
         kept = self._keeping()
         with self._change("forgetting a user"):
             deleted = kept.store.forget(user)
-            written, held = [], []
+            written, held, damaged = [], [], []
             for version in kept.store.versions(candidates=True):
-                rec = load(kept.place(version))
+                try:
+                    rec = load(kept.place(version))
+                except BundleError as exc:
+                    if version.version == self.now.version:
+                        raise
+                    damaged.append(version)  # whether they are in it cannot be said
+                    held.append(f"version {version.version} could not be read, so it was removed: {exc}")
+                    continue
                 if user not in rec.data.user_ids:
                     continue
                 rows = int(rec.data.by_user.counts[rec.data.user_ids.code(user)])
                 kept.rewrite(version, rec.forget(user))
                 written.append(version.version)
                 held.append(f"version {version.version} learned from {rows:,} of their ratings, until it is refitted")
-            kept.drop_files()
             if not written and not deleted:
                 self.now.rec.data.user_ids.index(user)
+            for version in damaged:
+                if self._second is not None and self._second.served.version == version.version:
+                    kept.store.keep_note(NOTE, None)
+                    self._second = None
+                kept.drop(version)
+            kept.drop_files()
             if self.now.version in written:
                 self._go_live(kept.version(self.now.version), activate=False)
             else:
@@ -458,7 +471,11 @@ class Live(Present):
                 self._second = None if wanted is None else self._loaded_second(wanted)
                 return
         if second is not None:
-            contents = self._keeping().version(second.served.version).contents
+            try:
+                contents = self._keeping().version(second.served.version).contents
+            except UnknownIdError:  # it was removed, and with it the experiment ends
+                self._second = None
+                return
             if contents != second.served.contents:  # somebody was erased from it
                 self._second = self._loaded_second(second.experiment)
             elif second.served.erasures != there["erasures"]:

@@ -20,6 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         into = self.registry
         self.requests = Counter("cofactor_requests", "Requests answered.", ("route", "status"), registry=into)
         self.seconds = Histogram("cofactor_seconds", "Time to answer.", ("route",), buckets=BUCKETS, registry=into)
@@ -48,8 +49,17 @@ class Metrics:
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """Another request was answered."""
-        self.requests.labels(route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        answered, took = self._series(route, status)
+        answered.inc()
+        took.observe(seconds)
+
+    def _series(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        """Those of a route and status; to look them up takes longer than to count."""
+        found = self._known.get((route, status))
+        if found is None:
+            found = self.requests.labels(route, str(status)), self.seconds.labels(route)
+            self._known[route, status] = found
+        return found
 
     def _outcomes(self, live: Live) -> None:
         """What the store knows; where it is away, the figures of before."""

@@ -15,9 +15,10 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from typing import Any
 
+from cofactor.serve.begun import Begun
 from cofactor.serve.budget import Budget
 from cofactor.serve.metrics import Metrics
 from cofactor.serve.settings import Settings
@@ -26,8 +27,8 @@ from cofactor.serve.tracing import Tracing
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Coroutine[Any, Any, Message]]
+Send = Callable[[Message], Coroutine[Any, Any, None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
@@ -179,11 +180,18 @@ class Guard:
         length = _header(scope, b"content-length")
         if length.isdecimal() and int(length[:20]) > limit:
             raise too_long
+        first: Begun | None = Begun(receive())
+        if first.done and not first.value.get("more_body", False) and first.value["type"] == "http.request":
+            whole: bytes = first.value.get("body", b"")
+            if len(whole) > limit:
+                raise too_long
+            return whole
         found, end = bytearray(), asyncio.timeout(self.settings.body_seconds)
         try:
             async with end:
                 while True:
-                    message = await receive()
+                    message = await (first if first is not None else receive())
+                    first = None
                     if message["type"] == "http.disconnect":
                         raise Refused(400, "the request ended early")
                     piece = message.get("body", b"")
@@ -234,11 +242,14 @@ class _Reply:
         elif self.head:
             message = {**message, "body": b""}
         body = message.get("body", b"")
+        short = Begun(self._send(message)) if len(body) <= PIECE else None
+        if short is not None and short.done:
+            return
         end = asyncio.timeout(SEND_SECONDS + len(body) / BYTES_A_SECOND)
         try:
             async with end:
-                if len(body) <= PIECE:
-                    await self._send(message)
+                if short is not None:
+                    await short
                 else:
                     await self._in_pieces(message, body, end)
         except TimeoutError:

@@ -152,7 +152,13 @@ class Present:
                 old = second.served
             else:
                 return
-            version = self._keeping().version(old.version)
+            try:
+                version = self._keeping().version(old.version)
+            except UnknownIdError:
+                if behind:
+                    raise
+                self._second = None  # the version was removed, and with it the experiment ends
+                return
             fresh = self._caught_up(replace(old, rec=old.base, through=version.through, erasures=erasures))
             with self._lock:
                 if behind and self.now.activation == now.activation and self.now.erasures == now.erasures:

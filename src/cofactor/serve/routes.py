@@ -22,7 +22,8 @@ REF = "#/components/schemas/{model}"
 
 class Route(NamedTuple):
     """``run`` answers, in a thread. ``shape`` is the schema of the answer. ``heavy``: computed once for all, apart.
-    ``kept``: about a user, and the same until there are newer ratings of theirs. ``batch``: for many at once."""
+    ``kept``: about a user, and the same until there are newer ratings of theirs. ``batch``: for many at once.
+    ``short``: often made so quickly that a thread would cost more."""
 
     method: str
     path: str
@@ -36,6 +37,7 @@ class Route(NamedTuple):
     heavy: bool = False
     kept: bool = False
     batch: bool = False
+    short: bool = False
 
     @property
     def writes(self) -> bool:
@@ -79,9 +81,9 @@ ROUTES = (
           _object(deleted=WHOLE, versions=_list(WHOLE), held=_list(WORDS), refit=FLAG),
           query=schemas.EraseQuery, more=(404, 409)),
     Route("GET", "/v1/recommend", "The best items for a user", handlers.recommend_known,
-          LISTS, query=schemas.ListQuery, more=(404,), kept=True),
+          LISTS, query=schemas.ListQuery, more=(404,), kept=True, short=True),
     Route("POST", "/v1/recommend", "The best items for a user, or for a new one with a history", handlers.recommend,
-          LISTS, body=schemas.Recommend, more=(404,), kept=True),
+          LISTS, body=schemas.Recommend, more=(404,), kept=True, short=True),
     Route("POST", "/v1/recommend-many", "Lists for many users or histories", handlers.recommend_many,
           _object(version=WHOLE, lists=_list(_list(LISTED))), body=schemas.RecommendMany, more=(404,), batch=True),
     Route("POST", "/v1/predict", "Ratings of pairs", handlers.predict,
@@ -94,7 +96,8 @@ ROUTES = (
           _object(version=WHOLE, similar=_list(_object(rank=WHOLE, user=ID, similarity=NUMBER, shared_items=WHOLE))),
           query=schemas.SimilarUsersQuery, more=(404,)),
     Route("POST", "/v1/explain", "Why a prediction is what it is", handlers.explain,
-          _object(version=WHOLE, label=WORDS, prediction=NUMBER, because=WORDS), body=schemas.Explain, more=(404,)),
+          _object(version=WHOLE, label=WORDS, prediction=NUMBER, because=WORDS), body=schemas.Explain, more=(404,),
+          short=True),
     Route("POST", "/v1/what-if", "How a list changes with other ratings", handlers.what_if,
           _object(version=WHOLE, changes=_list(ANY)), body=schemas.WhatIf, more=(404,)),
     Route("GET", "/v1/biases", "The items with the lowest and highest biases", handlers.biases,

@@ -78,12 +78,15 @@ class Person(Strict):
 
     def ratings(self) -> dict[Any, float | None] | None:
         """The history as :meth:`Recommender.recommend` takes it."""
-        if self.history is None:
-            return None
-        found = {r.item: r.rating for r in self.history}
-        if len(found) < len(self.history):
-            raise DataError("the history names an item twice; name each item once")
-        return found
+        return None if self.history is None else ratings_of(self.history)
+
+
+def ratings_of(history: list[Rated]) -> dict[Any, float | None]:
+    """Ratings by item; DataError where an item is named twice."""
+    found = {r.item: r.rating for r in history}
+    if len(found) < len(history):
+        raise DataError("the history names an item twice; name each item once")
+    return found
 
 
 Ids = Annotated[list[Id], Field(max_length=100_000, fail_fast=True)]
@@ -142,13 +145,6 @@ class RecommendMany(Strict):
         if (self.users is None) == (self.histories is None):
             raise ValueError("give either users, or histories, and not both")
         return self
-
-    def people(self) -> list[Recommend]:
-        """A request for each list."""
-        rest: dict[str, Any] = {"n": self.n, "seen": self.seen, "where": self.where, "unknown": self.unknown}
-        if self.users is not None:
-            return [Recommend.model_construct(user=user, **rest) for user in self.users]
-        return [Recommend.model_construct(history=history, **rest) for history in self.histories or ()]
 
 
 class Pair(Strict):

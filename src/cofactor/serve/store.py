@@ -448,9 +448,11 @@ class Store:
             return db.execute(sa.select(t.meta.c.value).where(t.meta.c.name == "bundle")).scalar()
 
     def replace_version(self, version: Version) -> None:
-        """The same version with other contents (somebody was erased from it)."""
+        """The same version with other contents (somebody was erased from it). It is counted as an erasure, since a
+        process may have looked after the deletion of the events and before this."""
         with self._write() as db:
             self._still_leading(db)
+            add(db, "erasures", 1)
             row = t.versions.update().where(t.versions.c.version == version.version)
             db.execute(row.values(t.with_digest(**version._asdict())))
 
