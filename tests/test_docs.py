@@ -35,7 +35,14 @@ def blocks(page):
     return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
 
 
-@pytest.mark.parametrize("page", RUN, ids=lambda p: f"{p.parent.name}/{p.stem}")
+LONG = {"tutorials"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=pytest.mark.slow) if p.parent.name in LONG else p for p in RUN],
+    ids=lambda p: f"{p.parent.name}/{p.stem}",
+)
 def test_every_block_runs(page, tables, tmp_path, monkeypatch, capsys):
     found = blocks(page)
     code = "\n".join(found)

@@ -111,6 +111,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
         create_app(Settings(tmp_path / "m"))
 
 
+@pytest.mark.slow
 def test_the_demo_serves_its_bundle_when_asked(tmp_path):
     """It prints the address, answers with figures and lists, and ends with Ctrl-C."""
     command = [sys.executable, "-m", "cofactor", "demo", "--serve", "--port", "0"]

@@ -397,6 +397,7 @@ print(hashlib.sha256(b"".join(state[k].tobytes() for k in sorted(state))).hexdig
 """
 
 
+@pytest.mark.slow
 def test_same_bits_with_one_thread_and_two() -> None:
     program = PROGRAM.format(tests=os.path.dirname(os.path.dirname(__file__)))
     found = []

@@ -80,6 +80,7 @@ def serially(data: Interactions, hyper: Hyper) -> tuple[Any, Array]:
     ("power", "wd", "loss"),
     [(1.0, 0.1, "mse"), (2.0, 0.1, "huber"), (2.0, 30.0, "mse")],  # at 30, decays that underflow
 )
+@pytest.mark.slow
 def test_strata_are_the_batches_in_turn_bit_for_bit(power: float, wd: float, loss: str) -> None:
     data = toy(n=6010, power=power)
     _, hyper = job(data, 16, 5e-3, wd, 1)
@@ -179,6 +180,7 @@ print(hashlib.sha256(got.table.tobytes() + got.ms.tobytes() + losses.tobytes()).
 """
 
 
+@pytest.mark.slow
 def test_threads_and_cached_kernels_change_no_bit() -> None:
     """Fresh processes, at 1 and 2 threads, over the same cache."""
     seen = set()

@@ -331,6 +331,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_one_or_two_threads_give_the_same_bits():
     outputs = []
     for threads in ("1", "2"):

@@ -299,6 +299,7 @@ def test_a_full_disk_changes_nothing(bundle, monkeypatch):
         refused(http.get("/v1/recommend?user=999"), 404)
 
 
+@pytest.mark.slow
 def test_many_write_and_read_at_once_while_models_change(bundle):
     errors, total = [], 0
     with client(bundle) as http:
