@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import itertools
 import json
 from pathlib import Path
@@ -320,3 +321,21 @@ def test_arrays_of_records_and_dicts_of_pairs():
     assert values_of(cf.read(records)) == {(u, i): v for u, i, v in STARS}
     with pytest.raises(DataError, match="give columns by name"):
         cf.read({(u, i): v for u, i, v in STARS})
+
+
+@pytest.mark.parametrize("day", ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d %b %Y"])
+@pytest.mark.parametrize("clock", ["%H:%M", "%H:%M:%S", "%I:%M %p"])
+def test_days_and_times_of_day_in_two_columns(file, day, clock):
+    moments = {(u, i): dt.datetime(2019, 3, 10 + u, 7 + 2 * i, 5 * u) for u, i, _ in STARS}
+    text = "user,item,rating,date,time\n" + "".join(
+        f"{u},{i},{v},{moments[u, i].strftime(day)},{moments[u, i].strftime(clock)}\n" for u, i, v in STARS
+    )
+    want = {pair: int(moment.replace(tzinfo=dt.UTC).timestamp()) for pair, moment in moments.items()}
+    data = cf.read(file(text))
+    assert dict(zip(values_of(data), data.times.tolist())) == want
+    assert "times are made of the columns 'date', 'time'" in said(data)
+    assert cf.read(file(text), time="date").times.max() == max(want.values()) // 86_400 * 86_400
+    frame = pl.read_csv(io.StringIO(text)).with_columns(
+        date=pl.Series([m.date() for m in moments.values()]), time=pl.Series([m.time() for m in moments.values()])
+    )
+    assert dict(zip(values_of(cf.read(frame)), cf.read(frame).times.tolist())) == want
