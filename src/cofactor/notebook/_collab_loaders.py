@@ -63,6 +63,10 @@ class CollabDataLoaders(TabularDataLoaders):
                 frame = frame.assign(**{names[2]: pd.to_numeric(frame[names[2]].astype(object))})
             except (TypeError, ValueError) as exc:
                 raise DataError(f"the ratings in column {names[2]!r} are not all numbers ({exc})") from None
+        values = frame[names[2]].to_numpy()
+        if values.dtype.kind == "f" and np.isinf(values).any():
+            row = int(np.isinf(values).argmax())
+            raise DataError(f"the rating in row {row + 1} of column {names[2]!r} is infinite; drop or replace the row")
         if splits is None:
             if not 0 <= check_number("valid_pct", valid_pct or 0) < 1:
                 raise ConfigError(
@@ -103,6 +107,12 @@ def _check_ids(column: pd.Series[Any]) -> None:
         str if isinstance(v, str) else float if isinstance(v, (int, float, np.number)) else type(v)
         for v in column.dropna()
     }
+    odd = next((v for v in column.dropna() if isinstance(v, (list, dict, set, np.ndarray))), None)
+    if odd is not None:
+        raise DataError(
+            f"column {column.name!r} holds a {type(odd).__name__} ({odd!r}), not one id a row; "
+            f"use frame.explode({column.name!r})"
+        )
     if len(kinds) > 1:
         raise DataError(
             f"the ids in column {column.name!r} mix {' and '.join(sorted(k.__name__ for k in kinds))}; make "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cofactor.errors import ConfigError
 from cofactor.notebook._frames import show
 from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._metric_functions import sklearn_function
@@ -39,6 +40,8 @@ class Interpretation:
 
     def top_losses(self, k: int | None = None, largest: bool = True, items: bool = False) -> tuple[Any, ...]:
         """The ``k`` largest (or smallest) losses and their rows."""
+        if k is not None and k > len(self.losses):
+            raise ConfigError(f"k is {k}; there are {len(self.losses)} losses")
         losses, at = self.losses.topk(len(self.losses) if k is None else k, largest=largest)
         return (losses, at, self.dl.items.iloc[at.numpy()]) if items else (losses, at)
 

@@ -62,6 +62,8 @@ class Rows:
 
     weights = None
 
+    weights = None
+
     def __init__(self, n: int) -> None:
         self.n = n
 

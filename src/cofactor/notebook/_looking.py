@@ -92,6 +92,9 @@ class Looks:
         return find(self, start_lr, end_lr, num_it, stop_div, show_plot, suggest_funcs)
 
     def _loader(self, ds_idx: int, dl: Any) -> Any:
+        many = len(self.dls.loaders)
+        if dl is None and not -many <= ds_idx < many:
+            raise IndexError(f"ds_idx is {ds_idx}; there are {many} loaders: 0 is for training, 1 for validation")
         return self.dls[ds_idx] if dl is None else dl.train if isinstance(dl, DataLoaders) else dl
 
     def validate(self, ds_idx: int = 1, dl: Any = None, cbs: Any = None) -> L:

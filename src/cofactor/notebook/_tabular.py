@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from cofactor.errors import DataError, did_you_mean
+from cofactor.errors import ConfigError, DataError, did_you_mean
 from cofactor.notebook._frames import as_pandas, df_shrink, show
 from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._lists import L
@@ -70,6 +70,8 @@ class TabularPandas:
                 df = df_shrink(df, skip=floats, only=names)
         if splits is not None:
             parts = [[int(i) for i in part] for part in splits]
+            if beyond := [i for part in parts for i in part if not -len(df) <= i < len(df)]:
+                raise ConfigError(f"splits name row {beyond[0]}; the table has {len(df)} rows, the first is 0")
             df = df.iloc[[i for part in parts for i in part]]
             self.split: int | None = len(parts[0])
         else:
