@@ -107,10 +107,10 @@ def scratch(tables: Tables, layers: Layers, bs: int) -> Scratch:
     """Scratch for batches of ``bs``."""
     plan, heads = layers.plan, tables.heads
     floats = bs * int(plan[-1, 9] + plan[-1, 7] + plan[-1, 8])
-    widest = 16 * int(heads[:, 4].max())
+    widest, room = 16 * int(heads[:, 4].max()), (bs + 15) // 16 * 16
     sizes = (
         *(floats, floats, floats, 2 * int(plan[:, 8].sum()), int((plan[:, 7] * plan[:, 8]).sum())),
-        *(len(layers.weights), len(layers.spared), bs * widest, 2 * bs * len(heads), bs, bs, bs),
+        *(len(layers.weights), len(layers.spared), bs * widest, 2 * bs * len(heads), room, room, room),
     )
     return Scratch(*(np.zeros(size, np.float32) for size in sizes))
 
@@ -328,7 +328,7 @@ def train(
         for b in range(bs):
             z[b] = x[end + b * wide]
             y[b] = values[rows[start + b]]
-        losses[k] = batch_loss(z, y, e, bs, loss, lo, hi, ranged)
+        losses[k] = batch_loss(z, y, e, bs, bs, loss, lo, hi, ranged)
         for b in range(bs):
             d[end + b * wide] = e[b]
         for i in range(count, -1, -1):

@@ -40,7 +40,7 @@ def _pointwise(combine: Vectors) -> Any:
     return _intrinsic(operation)
 
 
-def _sigmoid(e: _Columns, x: Any) -> Any:
+def vector_sigmoid(e: _Columns, x: Any) -> Any:
     """As ``sigmoid`` of ``dot_bias/loss.py``, of a vector."""
     ints = ir.VectorType(ir.IntType(32), WIDTH)
 
@@ -74,5 +74,5 @@ affine = _pointwise(lambda e, out, x, y, p, q: e.add(e.mul(p, x), q))
 multiply = _pointwise(lambda e, out, x, y, p, q: e.mul(x, y))
 add_scaled = _pointwise(lambda e, out, x, y, p, q: e.add(out, e.mul(p, x)))
 add_product = _pointwise(lambda e, out, x, y, p, q: e.add(out, e.mul(x, y)))
-sigmoids = _pointwise(lambda e, out, x, y, p, q: _sigmoid(e, x))
+sigmoids = _pointwise(lambda e, out, x, y, p, q: vector_sigmoid(e, x))
 sigmoid_back = _pointwise(lambda e, out, x, y, p, q: e.add(out, e.mul(x, e.mul(y, e.sub(ONES, y)))))

@@ -90,7 +90,11 @@ class Scratch(NamedTuple):
 def scratch(tables: Tables, bs: int, places: int, widest: int, stats: int, turned: int) -> Scratch:
     """Scratch for batches of ``bs``; ``places``: the strides of all values together."""
     lanes, n = int(tables.heads[:, 4].max()), len(tables.heads)
-    sizes = (bs * places, bs * places, bs * places, bs * widest, stats, turned, bs * 16 * lanes, 2 * bs * n, bs, bs, bs)
+    room = (bs + 15) // 16 * 16
+    sizes = (
+        *(bs * places, bs * places, bs * places, bs * widest, stats, turned, bs * 16 * lanes, 2 * bs * n),
+        *(room, room, room),
+    )
     return Scratch(*(np.zeros(size, np.float32) for size in sizes))
 
 
@@ -368,7 +372,7 @@ def train(
         for b in range(bs):
             z[b] = x[out + b * wide]
             y[b] = values[rows[start + b]]
-        losses[k] = batch_loss(z, y, e, bs, loss, lo, hi, ranged)
+        losses[k] = batch_loss(z, y, e, bs, bs, loss, lo, hi, ranged)
         wipe(d, 0, len(d))
         for b in range(bs):
             d[out + b * wide] = e[b]

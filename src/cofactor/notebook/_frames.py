@@ -124,6 +124,17 @@ def add_datepart(
     return df
 
 
+class ShownRow(pd.Series):  # type: ignore[misc]
+    """A row as it was given; ``show`` shows it as a table."""
+
+    @property
+    def _constructor(self) -> Any:
+        return ShownRow
+
+    def show(self, max_n: int = 1) -> None:
+        show(self.to_frame().T)
+
+
 class ColReader:
     """Reads columns of a row."""
 

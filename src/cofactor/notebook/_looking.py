@@ -23,6 +23,7 @@ from cofactor.notebook import _predictions as predictions
 from cofactor.notebook._callbacks import DEFAULT
 from cofactor.notebook._environment import replacing_yield
 from cofactor.notebook._events import Callback
+from cofactor.notebook._frames import ShownRow
 from cofactor.notebook._frames import show as show_frame
 from cofactor.notebook._item_sets import Datasets, frame_of, taken
 from cofactor.notebook._keywords import part_of, takes
@@ -310,7 +311,7 @@ class Looks:
         preds, _, decoded = self.get_preds(dl=dl, with_decoded=True)
         given = pd.Series({n: row[n] for n in names}, dtype=object)
         value = decoded[0].reshape(-1)
-        shown = given.copy()
+        shown: Any = ShownRow(given)
         for i, y in enumerate(ds.y_names):
             vocab = getattr(ds.procs, "vocab", None)
             shown[y] = vocab[int(value[0])] if vocab is not None else float(value[min(i, len(value) - 1)])

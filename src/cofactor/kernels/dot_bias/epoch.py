@@ -174,10 +174,11 @@ def flush(
 
 def scratch(bs: int, lanes: int) -> Any:
     """What one batch needs: outputs, ratings, gradients by output, rows, ``at``, ``left``, ``keep``, gradients."""
+    room = (bs + 15) // 16 * 16
     return (
-        np.empty(bs, np.float32),
-        np.empty(bs, np.float32),
-        np.empty(bs, np.float32),
+        np.zeros(room, np.float32),
+        np.zeros(room, np.float32),
+        np.zeros(room, np.float32),
         np.empty((bs, 2), np.int32),
         np.empty((bs, 2), np.int32),
         np.zeros((bs, 2), np.int32),
@@ -247,7 +248,7 @@ def batch(
         z[b] = dot_of(w, u, w, i, lanes)
         if words is not None:
             _ask(words, start + b, base, w, ms)
-    mean = batch_loss(z[:bs], y[:bs], e[:bs], whole, loss, lo, hi, ranged)
+    mean = batch_loss(z, y, e, bs, whole, loss, lo, hi, ranged)
     scalars = (
         np.float32(1.0 - b1),
         np.float32(1.0 - b2),

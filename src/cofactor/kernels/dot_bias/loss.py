@@ -12,6 +12,10 @@ from numba import types as _types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from cofactor.kernels.dot_bias.rows import I64, VECTOR, WIDTH
+from cofactor.kernels.layers import _Columns
+from cofactor.kernels.pointwise import vector_sigmoid
+
 types: Any = _types
 _intrinsic: Any = intrinsic
 F32, I32 = ir.FloatType(), ir.IntType(32)
@@ -60,42 +64,74 @@ def _single(x: float) -> Any:
     return F32(float(np.float32(x)))
 
 
+@_intrinsic
+def _by_error(
+    typingctx: Any, z: Any, y: Any, e: Any, n: Any, loss: Any, scale: Any, lo: Any, width: Any, ranged: Any
+) -> Any:
+    """Of outputs ``z``, or of their sigmoids in a range, and ratings ``y``: the sum of the losses; ``e`` becomes the
+    gradient times ``scale``. Sixteen at a time: the arrays have room for a multiple of that, and what lies beyond ``n``
+    does not count. Spelled out, since plain numba compiles it ten times as long. NaN stays NaN."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        w = _Columns(context, builder, signature, args)
+        n, loss, scale, lo, width = args[3], args[4], *(w.splat(a) for a in args[5:8])
+        ranged = builder.trunc(args[8], ir.IntType(1))
+
+        def of(number: float) -> Any:
+            return ir.Constant(VECTOR, [number] * WIDTH)
+
+        def clipped(x: Any) -> Any:
+            x = builder.select(builder.fcmp_ordered("<", x, of(-1.0)), of(-1.0), x)
+            return builder.select(builder.fcmp_ordered(">", x, of(1.0)), of(1.0), x)
+
+        total, slope, error = w.variable(), w.variable(), w.variable()
+        lanes = ir.Constant(ir.VectorType(I64, WIDTH), list(range(WIDTH)))
+        with w.columns(builder.mul(builder.udiv(builder.add(n, I64(WIDTH - 1)), I64(WIDTH)), I64(WIDTH))) as part:
+            first = builder.mul(part.index, I64(WIDTH))
+            out, there = w.load(w.at(0, first)), w.load(w.at(1, first))
+            with builder.if_else(ranged) as (then, otherwise):
+                with then:
+                    s = vector_sigmoid(w, out)
+                    wide = w.mul(width, s)
+                    builder.store(w.mul(w.mul(wide, w.sub(of(1.0), s)), scale), slope)
+                    builder.store(w.sub(w.add(lo, wide), there), error)
+                with otherwise:
+                    builder.store(scale, slope)
+                    builder.store(w.sub(out, there), error)
+            steep, away = builder.load(slope), builder.load(error)
+            sign = builder.select(builder.fcmp_ordered("<", away, of(0.0)), of(-1.0), w.mul(away, of(0.0)))
+            sign = builder.select(builder.fcmp_ordered(">", away, of(0.0)), of(1.0), sign)
+            near = clipped(away)
+            lost, pull = w.mul(near, w.sub(away, w.mul(of(0.5), near))), near
+            for kind, its_loss, its_pull in (
+                (MSE, w.mul(away, away), w.mul(of(2.0), away)),
+                (MAE, w.mul(away, sign), sign),
+            ):
+                this = builder.icmp_signed("==", loss, I64(kind))
+                lost, pull = builder.select(this, its_loss, lost), builder.select(this, its_pull, pull)
+            w.store(w.mul(steep, pull), w.at(2, first))
+            one = builder.insert_element(ir.Constant(lanes.type, ir.Undefined), builder.sub(n, first), I32(0))
+            left = builder.shuffle_vector(
+                one, ir.Constant(lanes.type, ir.Undefined), ir.Constant(ir.VectorType(I32, WIDTH), [0] * WIDTH)
+            )
+            counts = builder.icmp_signed("<", lanes, left)
+            w.gather(total, builder.select(counts, lost, of(0.0)))
+        return w.total(builder.load(total))
+
+    f, whole = types.float32, types.int64
+    return f(z, y, e, whole, whole, f, f, f, types.boolean), codegen
+
+
 @njit(nogil=True, **INNER)
-def batch_loss(z: Array, y: Array, e: Array, whole: int, loss: int, lo: Real, hi: Real, ranged: bool) -> Real:
-    """Their share of the mean loss of a batch of ``whole``; ``e`` becomes its gradient by ``z``."""
-    n = len(z)
-    width = np.float32(hi - lo)
-    scale = np.float32(1.0 / whole)
+def batch_loss(z: Array, y: Array, e: Array, n: int, whole: int, loss: int, lo: Real, hi: Real, ranged: bool) -> Real:
+    """The share of the first ``n`` in the mean loss of a batch of ``whole``; ``e`` becomes its gradient by ``z``. The
+    arrays have room for a multiple of 16."""
+    width, scale = np.float32(hi - lo), np.float32(1.0 / whole)
+    if loss != BCE:
+        return float(_by_error(z, y, e, n, loss, scale, np.float32(lo), width, ranged)) / whole
     total = np.float32(0.0)
-    if loss == BCE or ranged:
-        for b in range(n):
-            e[b] = sigmoid(z[b])
-    if loss == BCE:
-        for b in range(n):
-            t = (y[b] - lo) / width
-            e[b] = (e[b] - t) * scale
-            total += max(z[b], np.float32(0.0)) - z[b] * t + np.float32(math.log1p(math.exp(-abs(z[b]))))
-        return float(total) / whole
-    if ranged:
-        for b in range(n):
-            s = e[b]
-            e[b] = width * s * (np.float32(1.0) - s) * scale
-            z[b] = lo + width * s - y[b]
-    else:
-        for b in range(n):
-            e[b] = scale
-            z[b] -= y[b]
-    if loss == MSE:
-        for b in range(n):
-            total += z[b] * z[b]
-            e[b] *= np.float32(2.0) * z[b]
-    elif loss == MAE:
-        for b in range(n):
-            total += abs(z[b])
-            e[b] *= np.sign(z[b])
-    else:
-        for b in range(n):
-            d = min(max(z[b], np.float32(-1.0)), np.float32(1.0))
-            total += d * (z[b] - np.float32(0.5) * d)
-            e[b] *= d
+    for b in range(n):
+        t = (y[b] - lo) / width
+        e[b] = (sigmoid(z[b]) - t) * scale
+        total += max(z[b], np.float32(0.0)) - z[b] * t + np.float32(math.log1p(math.exp(-abs(z[b]))))
     return float(total) / whole
