@@ -242,7 +242,7 @@ p, t, d = learn.get_preds(with_decoded=True); close_probs = p[:2].flatten().toli
 exact_confusion = ClassificationInterpretation.from_learner(learn).confusion_matrix().tolist()
 # %%
 bdls = CollabDataLoaders.from_df(ratings.assign(rating=(ratings.rating > 3).astype(float)), seed=42, bs=64, shuffle=False)
-for n, (loss, span) in enumerate(((BCEWithLogitsLossFlat(), None), (BCELossFlat(), (0, 1)), (BCEWithLogitsLossFlat(pos_weight=tensor(2.)), None), (nn.BCEWithLogitsLoss(), None), (MSELossFlat(), (0, 1)))):
-    learn = collab_learner(bdls, n_factors=4, y_range=span, loss_func=(lambda p, t: nn.BCEWithLogitsLoss()(p.view(-1), t.view(-1))) if n == 3 else loss, metrics=[accuracy_multi, RocAucBinary(), APScoreBinary(), BrierScore()] if False else [mae]); filled(learn.model); learn.fit(1, 1e-2); globals()[f'close_binary{n}'] = seen(learn)
+for n, (loss, span) in enumerate(((BCEWithLogitsLossFlat(), None), (BCELossFlat(), (0, 1)), (nn.BCEWithLogitsLoss(), None), (MSELossFlat(), (0, 1)))):
+    learn = collab_learner(bdls, n_factors=4, y_range=span, loss_func=(lambda p, t: nn.BCEWithLogitsLoss()(p.view(-1), t.view(-1))) if n == 2 else loss, metrics=[accuracy_multi, RocAucBinary(), APScoreBinary(), BrierScore()] if False else [mae]); filled(learn.model); learn.fit(1, 1e-2); globals()[f'close_binary{n}'] = seen(learn)
 # %%
 learn = collab_learner(bdls, n_factors=4, loss_func=BCEWithLogitsLossFlat()); filled(learn.model); learn.fit(1, 1e-2); p, t, d = learn.get_preds(with_decoded=True); close_logit = p.view(-1)[:4].tolist(); exact_logit = d.view(-1)[:8].int().tolist()

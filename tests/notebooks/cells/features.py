@@ -42,7 +42,7 @@ learn.fit_one_cycle(2, 1e-2, wd=0.1); learn.recorder.metric_names
 # %%
 learn.show_results(max_n=3)
 # %%
-row, pred, raw = learn.predict(df.iloc[3]); pred.shape, raw.shape, row.items.shape if hasattr(row, 'items') else None
+row, pred, raw = learn.predict(df.iloc[3]); pred.shape, raw.shape
 # %%
 tdl = learn.dls.test_dl(df.drop(columns='rating').iloc[:6]); tdl.xs.shape, learn.get_preds(dl=tdl)[0]
 # %%

@@ -185,7 +185,7 @@ pd.DataFrame(history).plot(y='loss', secondary_y='lr' if False else False); plt.
 best = {'loss': float('inf')}
 for xb, yb in ndls.valid:
     with torch.no_grad(): v = F.mse_loss(m(xb.clamp(max=n_i - 1)).view(-1), yb.view(-1).float()).item()
-    if v < best['loss']: best = {'loss': v, 'state': copy.deepcopy(m.state_dict()) if 'copy' in globals() else deepcopy(m.state_dict())}
+    if v < best['loss']: best = {'loss': v, 'state': {k: v.clone() for k, v in m.state_dict().items()}}
 sorted(best)
 # %%
 m.load_state_dict(best['state']); torch.save({'epoch': 3, 'model_state_dict': m.state_dict(), 'optimizer_state_dict': opt.state_dict()}, 'ckpt.pt'); sorted(torch.load('ckpt.pt', weights_only=False))

@@ -113,13 +113,13 @@ l.model.w, float(l.model.w) != 0.5
 # %%
 l.get_preds()[0], l.model.mlp[2].weight
 # %%
-pd.DataFrame(res).T['rmse'].plot(kind='barh', title='RMSE'); plt.close('all')
+pd.DataFrame(res).T['valid_loss'].plot(kind='barh', title='loss'); plt.close('all')
 # %%
 lrs, losses = zip(*[(lr, collab_learner(dls, n_factors=3, y_range=(1, 10.5)).validate()[0]) for lr in (1e-3, 1e-2)]); len(losses)
 # %%
 l.recorder.plot_loss(); ax = plt.gca(); [t.get_text() for t in ax.get_legend().get_texts()], ax.lines.__len__(); plt.close('all')
 # %%
-vals = pd.DataFrame(l.recorder.values, columns=l.recorder.metric_names[1:-1]); vals.plot(y=['train_loss', 'valid_loss']); plt.close('all'); vals.shape
+vals = pd.DataFrame(l.recorder.values, columns=l.recorder.metric_names[1:len(l.recorder.values[0]) + 1]); vals.plot(y=['train_loss', 'valid_loss']); plt.close('all'); vals.shape
 # %%
 learn.fit(2, 1e-3); [len(v) for v in learn.recorder.values], learn.recorder.log[0], len(learn.recorder.log)
 # %%
@@ -175,6 +175,6 @@ l = collab_learner(dls, n_factors=4, y_range=(1, 10.5), cbs=[EarlyStoppingCallba
 # %%
 l.cbs.map(lambda c: c.name), l.early_stopping.patience, l.save_model.fname
 # %%
-l.fit_one_cycle(1, lr_max=slice(1e-4, 1e-2), pct_start=0.3), l.opt.hypers[-1]['lr'] < 1e-2
+l.fit_one_cycle(1, lr_max=slice(1e-4, 1e-2), pct_start=0.3), bool(l.opt.hypers[-1]['lr'] < 1e-2)
 # %%
 learn.export('final.pkl'); new = load_learner('final.pkl'); pd.Series(new.get_preds(dl=new.dls.test_dl(test_df))[0].view(-1).numpy()).describe().shape, torch.equal(new.model.i_bias.weight, learn.model.i_bias.weight)
