@@ -101,6 +101,38 @@ def test_odd_bytes_are_refused_and_no_mistake_of_ours(port, sent):
     assert b"set-cookie" not in said.lower().partition(b"\r\n\r\n")[0].replace(b"x-request-id", b"")
 
 
+ASK = b'{"user": 5, "n": 1}'
+CHUNKED = b"%x\r\n" % len(ASK) + ASK + b"\r\n0\r\n\r\n"
+SMUGGLED = b"DELETE /v1/events?user=5 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /v1/recommend HTTP/1.1\r\n%s"
+AMBIGUOUS = {
+    "length and chunks": POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a space before the colon": POST + b"Transfer-Encoding : chunked\r\n\r\n" + CHUNKED,
+    "a tab of another kind": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n" + CHUNKED,
+    "two lines": POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n" + CHUNKED,
+    "two lines, a tab": POST + b"X: y\r\n\tTransfer-Encoding: chunked\r\n\r\n" + CHUNKED,
+    "chunks in HTTP/1.0": b"POST /v1/recommend HTTP/1.0\r\n%sTransfer-Encoding: chunked\r\n\r\n" + CHUNKED,
+    "HTTP/1.2": b"GET /v1/info HTTP/1.2\r\n%s\r\n", "HTTP/2.0": b"GET /v1/info HTTP/2.0\r\n%s\r\n",
+    "chunks by line feeds": POST + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNKED.replace(b"\r", b""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_what_a_proxy_may_read_in_another_way_is_refused(port, name):
+    """And the connection ends, so that what follows is not taken for a request."""
+    said = raw(port, AMBIGUOUS[name].replace(b"%s", b"Host: localhost\r\n" + JSON) + SMUGGLED)
+    assert said[9:12] == b"400"
+    assert said.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("method", [b"GET /v1/info", b"HEAD /v1/info", b"POST /health", b"GET /", b"BREW /v1/info"])
+def test_a_body_that_is_not_read_is_no_request(port, method):
+    head = method + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED)
+    said = raw(port, head + SMUGGLED)
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert b"deleted" not in said
+
+
 def test_requests_that_come_together_are_answered_in_order(port):
     one = b"GET /v1/recommend?user=%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
     said = raw(port, b"".join(one % user for user in range(1, 30)) + b"GET /health HTTP/1.1\r\n" + HEAD + b"\r\n")

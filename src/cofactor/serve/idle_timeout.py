@@ -15,6 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from cofactor.serve.middleware import problem
 
 _END = re.compile(rb"\n\r?\n")
+_FOLD = re.compile(rb"\n[ \t]")
+"""A header that goes on in the next line (obsolete since RFC 7230): a proxy may read that as another one."""
 _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
 _AT_ONCE = struct.pack("ii", 1, 0)
 
@@ -135,6 +137,9 @@ class IdleTimeoutProtocol(H11Protocol):
             end = len(waiting) if found is None else found.start()
             if end > self.head or waiting.count(b"\n", 0, end) > self.lines:
                 self.send_400_response(f"A request has {self.lines} headers of {self.head:,} bytes at most.")
+                return
+            if _FOLD.search(waiting, 0, end):
+                self.send_400_response("A header is one line.")
                 return
             first = _HEALTH.match(waiting) and self.cycle is None
             if found is not None and not first and not self.turns.take(self):

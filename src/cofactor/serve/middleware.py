@@ -276,7 +276,13 @@ _ONCE = {
 
 
 def check_headers(scope: Scope) -> None:
-    """Refused where headers disagree: on where the request ends, on who asks, or from where."""
+    """Refused where headers disagree: on where the request ends, on who asks, or from where. A proxy may find another
+    end than this server, too, where chunks come in HTTP/1.0, or in a version that there is not."""
+    version = scope.get("http_version", "1.1")
+    if version not in ("1.0", "1.1"):
+        raise Refused(400, f"this server speaks HTTP/1.1, not HTTP/{version}", connection="close")
+    if version == "1.0" and any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+        raise Refused(400, "HTTP/1.0 has no Transfer-Encoding; give Content-Length", connection="close")
     names = [_ONCE[name] for name, _ in scope["headers"] if name in _ONCE]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
