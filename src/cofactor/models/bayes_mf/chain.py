@@ -19,6 +19,7 @@ from cofactor.data.interactions import CSR, csr
 from cofactor.kernels.gibbs.features import draw_weights
 from cofactor.kernels.gibbs.rows import draw_rows, residuals, weighted_squares
 from cofactor.models.bayes_mf.ordinal import Cuts
+from cofactor.models.bayes_mf.shift import shift
 from cofactor.models.bayes_mf.time import Clock, Given, Process
 
 Array = NDArray[Any]
@@ -228,6 +229,8 @@ class Chain:
         users, items, rng = self.users, self.items, self.rng
         items.draw_table(users, float(self.noise_precision), rng)
         users.draw_table(items, float(self.noise_precision), rng)
+        shift(items, users, rng)
+        shift(users, items, rng)
         lay = users.layout
         errors = np.empty(len(lay.y), dtype=F32)
         residuals(lay.indptr, lay.cols, users.target, users.draw, items.draw, errors)
