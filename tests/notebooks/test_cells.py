@@ -46,7 +46,12 @@ def near(here, there):
     return here == there if here is None or there is None else here == pytest.approx(there, rel=2e-3, abs=1e-4)
 
 
-@pytest.mark.parametrize("script", sorted(REFERENCE))
+LONG = {"agreement", "implicit"}
+"""Scripts with a hundred fits: they run with the long tests."""
+SCRIPTS = [pytest.param(s, marks=pytest.mark.slow) if s in LONG else s for s in sorted(REFERENCE)]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_each_cell_leaves_the_same_kind_of_thing(script):
     record = tool()
     ours = record.run(record.CELLS / f"{script}.py", "cofactor")
