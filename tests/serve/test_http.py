@@ -313,3 +313,33 @@ def test_limits_are_settings(bundle):
         assert answer.headers["x-request-id"] == "abc-1"
         assert len(http.get("/v1/info", headers={"x-request-id": "a b"}).headers["x-request-id"]) == 16
         assert json.loads(http.get("/openapi.json").content)["openapi"] == "3.1.0"
+
+
+def test_a_short_answer_is_made_without_a_thread(bundle, monkeypatch):
+    """Once such answers were short, for a user with few ratings, and without options that take longer."""
+    from cofactor.serve import app, handlers
+
+    made, real = [], handlers.recommend_rows
+
+    def watched(*args):
+        made.append(threading.current_thread().name.startswith("cofactor-answer"))
+        return real(*args)
+
+    def in_thread(path, seconds):
+        recent = http.app.state.live.now.catalogue.recent
+        recent.update(dict.fromkeys([handlers.recommend_known, handlers.recommend], seconds))
+        answer = http.post("/v1/recommend", json=path) if isinstance(path, dict) else http.get(path)
+        return ok(answer)["recommendations"] != [] and made[-1]
+
+    monkeypatch.setattr(handlers, "recommend_rows", watched)
+    with client(bundle, read_only=True, max_cache=0) as http:
+        assert in_thread("/v1/recommend?user=5", 1.0)
+        assert not in_thread("/v1/recommend?user=5", 0.0)
+        assert not in_thread({"user": 5, "n": 3, "seen": True}, 0.0)
+        assert not in_thread({"history": [{"item": 101}]}, 0.0)
+        assert in_thread({"user": 5, "where": "year > 1900"}, 0.0)
+        assert in_thread({"history": [{"item": 100 + k, "rating": 3.0} for k in range(25)], "n": 3, "seen": True}, 1.0)
+        monkeypatch.setattr(app, "_RATED", 3)
+        assert in_thread("/v1/recommend?user=5", 0.0)
+        refused(http.get("/v1/recommend?user=4040"), 404, "unknown user 4040")
+        refused(http.post("/v1/recommend", json={"user": "x"}), 404, "unknown user 'x'")
