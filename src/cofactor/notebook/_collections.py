@@ -6,8 +6,6 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from cofactor.notebook._functions import compose
 from cofactor.notebook._lists import L, is_iter, listify
 from cofactor.notebook._values import noop
@@ -169,8 +167,11 @@ def replicate(item: Any, match: Any) -> tuple[Any, ...]:
 
 
 def even_mults(start: float, stop: float, n: int) -> Any:
-    """``n`` numbers from ``start`` to ``stop``, each the same multiple of the one before."""
-    return np.array([stop]) if n == 1 else np.geomspace(start, stop, n)
+    """``n`` numbers from ``start`` to ``stop``, each the same multiple of the one before; ``stop`` itself for one."""
+    if n == 1:
+        return stop
+    step = (stop / start) ** (1 / (n - 1))
+    return [start * step**i for i in range(n)]
 
 
 def strcat(its: Any, sep: str = "") -> str:
