@@ -390,3 +390,18 @@ def test_settings_are_chosen_on_the_oldest_window_and_kept() -> None:
     found.clear()
     choose(clicks(), "ranking", candidates=["graph-filter"], fit=fit)
     assert found == [{}] * len(found)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_where_users_take_again_what_they_had_random_rows_decide(few):
+    rng = np.random.default_rng(0)
+    users, items = (part.ravel() for part in np.meshgrid(np.arange(12), np.arange(6)))
+    users, items = np.concatenate([users, rng.integers(0, 12, 300)]), np.concatenate([items, rng.integers(0, 6, 300)])
+    times = 1_400_000_000 + 100_000 * np.arange(len(users))
+    if few:  # a user or two take something new in the last windows
+        times = rng.permutation(times)
+    data = cofactor.read(pl.DataFrame({"user": users, "item": items, "time": times}))
+    rec = cofactor.fit(data, model="auto-ranking", verbose=False)
+    assert ("random" in rec.trials["held_out"][0]) == (not few)
+    assert len(rec.recommend(3, n=3, seen=True)) == 3
+    assert len(cofactor.fit(data, model="blend").recommend(3, n=3, seen=True)) == 3

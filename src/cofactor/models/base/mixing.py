@@ -73,13 +73,17 @@ class Mixture:
 
 def mixture(parts: Sequence[Standing], seed: int, n: int = 10) -> Mixture:
     """Weights from all users of all parts (windows of time, say); their worth by cross-fitting: found on one half of
-    the users, measured on the other."""
+    the users, measured on the other. Of so few users that a half is empty nothing can be said: not as good."""
     rng = np.random.default_rng([seed, 8])
+    parts = [part for part in parts if len(part.relevant)] or parts
     halves: list[tuple[Standing, Standing]] = []
     for part in parts:
         order = rng.permutation(len(part.relevant))
         halves.append((part.take(np.sort(order[::2])), part.take(np.sort(order[1::2]))))
     weights = bagged(parts, n, rng)
+    if not all(any(len(half[which].relevant) for half in halves) for which in (0, 1)):
+        return Mixture(weights, float(ndcg_of(joined(parts), weights, n).mean()), False)
+    halves = [half for half in halves if all(len(one.relevant) for one in half)]
     gains, values = [], []
     for mine in (0, 1):
         found = bagged([half[mine] for half in halves], n, rng)

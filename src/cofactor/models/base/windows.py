@@ -36,10 +36,13 @@ def ranking_windows(
 ) -> list[Split]:
     """Splits to choose rankers by, the most telling last; several, ``most`` at most, where one has few users.
 
-    By time where there are times (:func:`held_out_futures`), else random rows of each of some users. ``share``: of the
-    rows; None: a tenth by time, a fifth of each user's. ``future=False``: random rows in any case.
+    By time where there are times (:func:`held_out_futures`) and somebody takes something new in it, else random rows of
+    each of some users. ``share``: of the rows; None: a tenth by time, a fifth of each user's. ``future=False``: random
+    rows in any case.
     """
     found = held_out_futures(data, most, FUTURE if share is None else share) if future else []
+    if data.unmerged is not None:  # where rows repeat, a future may hold nothing but what everybody had before
+        found = [window for window in found if holds_new_items(window)]
     if not found:
         part, n_users = PART if share is None else share, 4 * measured_users(data)
         found = [rows_of_users(data, part, n_users, seed)]
@@ -47,6 +50,16 @@ def ranking_windows(
         return [rows_of_users(data, part, n_users, seed + k) for k in range(1, wanted)] + found
     users = max(len(np.unique(found[-1].valid.users)), 1)
     return found[-min(math.ceil(ENOUGH / users), len(found)) :]
+
+
+def holds_new_items(window: Split) -> bool:
+    """Whether some user of the first part takes an item in the second that they have not in the first."""
+    rows, valid = window.train.by_user, window.valid
+    had = np.repeat(np.arange(rows.n_rows, dtype=np.int64), rows.counts) * rows.n_cols + rows.indices
+    mine = rows.counts[valid.users] > 0
+    asked = valid.users[mine].astype(np.int64) * rows.n_cols + valid.items[mine]
+    at = np.minimum(np.searchsorted(had, asked), max(len(had) - 1, 0))
+    return bool(len(asked)) and bool((had[at] != asked).any())
 
 
 def comes_next(window: Split) -> bool:
