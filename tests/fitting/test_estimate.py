@@ -170,6 +170,10 @@ TRIED: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
     ("slim", {}, (200_000, 8000, 1000)),
     ("blend", {}, (200_000, 8000, 1000)),
     ("popular", {}, (300_000, 8000, 1000)),
+    ("ials", {"epochs": 1}, (120_000, 60_000, 25_000)),
+    ("next-item", {}, (120_000, 60_000, 25_000)),
+    ("next-item", {}, (200_000, 40_000, 150)),
+    ("next-item", {}, (60_000, 300, 8000)),
 ]
 
 
@@ -180,7 +184,12 @@ def test_the_forecast_holds_for_the_first_training_and_for_later_ones(
     name: str, config: dict[str, Any], shape: tuple[int, int, int], tmp_path: Path
 ) -> None:
     """The first compiles the kernels into a cache that was empty; the second finds them there."""
-    asked = {"model": name, "config": config, **dict(zip(("rows", "users", "items"), shape)), "timed": False}
+    asked = {
+        "model": name,
+        "config": config,
+        **dict(zip(("rows", "users", "items"), shape)),
+        "timed": name == "next-item",
+    }
     program = [sys.executable, str(MEASURE), json.dumps(asked | {"calibrate": False, "fresh": True})]
     for when in ("cold", "warm"):
         done = subprocess.run(

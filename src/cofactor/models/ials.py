@@ -39,7 +39,7 @@ Array = NDArray[Any]
 LANES = 16
 _SINGLES = 200
 """Users with one rating whose scores say how far those of the average user are to be spread."""
-_BLOCK = 1 << 16
+_BLOCK = 1 << 13
 """Rows of a table that are copied at a time."""
 
 

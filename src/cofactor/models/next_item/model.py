@@ -23,7 +23,7 @@ from cofactor.models.base.age import popularity
 from cofactor.models.base.arrays import fitted, stored
 from cofactor.models.base.cost import COMPILED, COMPILING, GROUPED, GROUPING
 from cofactor.models.base.history_ranker import HistoryRanker
-from cofactor.models.base.local_ridge import HEADS
+from cofactor.models.base.local_ridge import HEADS, LONG
 from cofactor.models.base.sequences import Sequences, sequences, training_sequences
 from cofactor.models.base.solve import SolveStepper
 from cofactor.models.base.sparse import frozen
@@ -70,14 +70,15 @@ class NextItem(HistoryRanker):
         gram = float(different) if config.neighbours else 0.0
         if 8e-9 * (gram + near) > config.max_gb:
             gram = near = 0.0
+        near = min(near, gram)
         kept = (GROUPED + 16) * n + 8 * (steps + near)
-        heads = 4 * min(items, HEADS) ** 2 if config.neighbours else 0.0
+        heads = 4 * min(items, HEADS, gram / LONG) ** 2
         memory = (GROUPED + GROUPING + 64) * n + 40 * items
         memory += max(40 * steps, 8 * (steps + gram) + 40 * near + heads)
         sample = min(n, config.max_rows)
         work = 6.0 * config.steps * (n + 40 * sample) + 10 * gram + 0.2 * near * config.neighbours**2
         work += 40.0 * min(config.users, size.users) * (items + 500)
-        return Cost(memory, kept, work, "ratings x steps; items x neighbours^3", COMPILED, COMPILING)
+        return Cost(memory, kept, work, "ratings x steps; items x neighbours^3", COMPILED, COMPILING + 3.5e7)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """Nothing is counted before the first run."""
