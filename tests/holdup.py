@@ -7,7 +7,7 @@ neither the server nor the probe computed or waited for a processor, as behind a
 A machine may also be slow by itself (its host has others): ``noise`` is how much longer than at best the same
 computation took in a third process, the control, between the probes.
 
-As a program this module attacks: ``holdup.py PORT CLIENTS [pipelined]`` sends what it reads from its input.
+As a program this module attacks: ``holdup.py PORT CLIENTS WAY`` sends what it reads from its input.
 """
 
 from __future__ import annotations
@@ -116,10 +116,10 @@ def ninth(times: list[float]) -> float:
 
 
 @contextlib.contextmanager
-def attacked(port: int, sent: bytes, clients: int = 4, *, pipelined: bool = False):
-    """A server under attack: each of so many clients sends the same again and again, over a new connection each time,
-    or ``pipelined``, without waiting for answers. At the end it must have answered some."""
-    command = [sys.executable, "-S", __file__, str(port), str(clients), *(["pipelined"] if pipelined else [])]
+def attacked(port: int, sent: bytes, clients: int = 4, way: str = "waiting"):
+    """A server under attack: each of so many clients sends the same again and again, over a new connection each time
+    and ``waiting`` for the answer, ``leaving`` at once, or ``pipelined`` over one. It must have answered once."""
+    command = [sys.executable, "-S", __file__, str(port), str(clients), way]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -142,6 +142,15 @@ def _attack(port: int, sent: bytes) -> None:
                 pass
         if turn == 0:
             _say()
+
+
+def _leaving(port: int, sent: bytes) -> None:
+    """One client that waits for nothing, but the first time."""
+    asked(port)
+    _say()
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+            sock.sendall(sent)
 
 
 def _pipelined(port: int, sent: bytes, clients: int) -> None:
@@ -175,11 +184,12 @@ def _say() -> None:
 def main() -> None:
     port, clients = int(sys.argv[1]), int(sys.argv[2])
     sent = sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(8), "big"))
-    if len(sys.argv) > 3:
+    if sys.argv[3] == "pipelined":
         _pipelined(port, sent, clients)
     else:
+        one = _leaving if sys.argv[3] == "leaving" else _attack
         for _ in range(clients):
-            threading.Thread(target=_attack, args=(port, sent)).start()
+            threading.Thread(target=one, args=(port, sent)).start()
 
 
 if __name__ == "__main__":

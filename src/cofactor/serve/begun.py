@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Awaitable, Generator
 from typing import Any
 
 
@@ -12,10 +12,13 @@ class Begun:
 
     __slots__ = ("_first", "_of", "done", "value")
 
-    def __init__(self, of: Coroutine[Any, Any, Any]) -> None:
-        self._of, self._first, self.done, self.value = of, None, False, None
+    def __init__(self, of: Awaitable[Any]) -> None:
+        self._of: Any = of  # a coroutine: what ASGI promises is less
+        self.done = False
+        self.value: Any = None
+        self._first: Any = None
         try:
-            self._first = of.send(None)
+            self._first = self._of.send(None)
         except StopIteration as end:
             self.done, self.value = True, end.value
 

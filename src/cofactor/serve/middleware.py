@@ -15,7 +15,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from cofactor.serve.begun import Begun
@@ -27,8 +27,8 @@ from cofactor.serve.tracing import Tracing
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Coroutine[Any, Any, Message]]
-Send = Callable[[Message], Coroutine[Any, Any, None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
@@ -180,9 +180,11 @@ class Guard:
         length = _header(scope, b"content-length")
         if length.isdecimal() and int(length[:20]) > limit:
             raise too_long
-        first: Begun | None = Begun(receive())
-        if first.done and not first.value.get("more_body", False) and first.value["type"] == "http.request":
-            whole: bytes = first.value.get("body", b"")
+        begun = Begun(receive())
+        first: Begun | None = begun
+        message: Message = begun.value if begun.done else {"type": ""}
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            whole: bytes = message.get("body", b"")
             if len(whole) > limit:
                 raise too_long
             return whole

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,14 +119,27 @@ def _serve(
 def _server(app: FastAPI, settings: Settings, lives: Callable[[], None] = lambda: None) -> Any:
     import uvicorn
 
+    from cofactor.serve.door import Door
     from cofactor.serve.idle_timeout import IdleTimeoutProtocol, Turns
 
     class Server(uvicorn.Server):
+        doors: Sequence[Door] = ()
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
+            self.doors = [Door(listener, self.connected, settings.max_connections) for listener in sockets or ()]
             for listener in sockets or ():
                 listener.listen(_QUEUE)
             self.live_on()
+
+        async def connected(self, one: socket.socket) -> None:
+            made = protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: made, one)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for door in self.doors:
+                door.close()
+            await super().shutdown(sockets=sockets)
 
         def live_on(self) -> None:
             lives()

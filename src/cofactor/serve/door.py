@@ -1,0 +1,138 @@
+"""Taking connections in: those that are gone again cost next to nothing, and who asks for the health goes first.
+
+asyncio makes a transport and a protocol of each connection that the system has accepted, one after the other. Where
+somebody opens thousands, and closes them or asks without waiting, ``/health`` would wait behind all of these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import select
+import socket
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+log = logging.getLogger("cofactor.serve")
+_HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
+_FIRST = 16
+"""Bytes that are looked at."""
+_AT_ONCE = 64
+"""Connections at most that are taken from the system in one round of the event loop."""
+_PAUSE = 1.0
+"""Seconds without taking any, where there are no descriptors left."""
+_ENDED = getattr(select, "POLLRDHUP", 0)
+"""The client sends no more, and may be gone."""
+
+
+class Door:
+    """Of one listening socket; ``connect`` makes a connection of one that was accepted. At most ``most`` wait."""
+
+    def __init__(
+        self, listener: socket.socket, connect: Callable[[socket.socket], Coroutine[Any, Any, Any]], most: int
+    ):
+        self.listener, self.connect, self.most = listener, connect, most
+        self._loop = asyncio.get_running_loop()
+        self._lines: tuple[deque[socket.socket], ...] = (deque(), deque(), deque())  # who is served first
+        self._batch, self._going = 1, False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop.remove_reader(listener.fileno())  # asyncio's own
+        self._loop.add_reader(listener.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        """Take in one connection, and more in each round in which more are there: other processes want some too."""
+        for _ in range(self._batch):
+            try:
+                one, _ = self.listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                self._batch = 1
+                break
+            except OSError as exc:
+                log.error("connections cannot be accepted for a moment: %s", exc.strerror or exc)
+                self._loop.remove_reader(self.listener.fileno())
+                self._loop.call_later(_PAUSE, self._again)
+                break
+            self._look(one)
+        else:
+            self._batch = min(2 * self._batch, _AT_ONCE)
+        self._go()
+
+    def _again(self) -> None:
+        if self.listener.fileno() >= 0:
+            self._loop.add_reader(self.listener.fileno(), self._accept)
+
+    def _look(self, one: socket.socket) -> None:
+        one.setblocking(False)
+        line = 1
+        try:
+            first = one.recv(_FIRST, socket.MSG_PEEK)
+            if not first:
+                one.close()  # it is gone, and asked nothing
+                return
+            if _ended(one):
+                line = 2
+            elif _HEALTH.match(first):
+                line = 0
+        except BlockingIOError:
+            pass
+        except OSError:
+            one.close()
+            return
+        self._lines[line].append(one)
+        if sum(map(len, self._lines)) > self.most:
+            max(reversed(self._lines), key=len).popleft().close()
+
+    def _go(self) -> None:
+        if not self._going and any(self._lines):
+            self._going = True
+            self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        """Let two of them in; those that are gone meanwhile only cost a look."""
+        self._going = False
+        begun = 0
+        for _ in range(_AT_ONCE):
+            line = next((line for line in self._lines if line), None)
+            if line is None or begun == 2:
+                break
+            one = line.popleft()
+            if _gone(one):
+                one.close()
+                continue
+            begun += 1
+            task = self._loop.create_task(self._let_in(one))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._go()
+
+    async def _let_in(self, one: socket.socket) -> None:
+        try:
+            await self.connect(one)
+        except OSError:
+            one.close()
+
+    def close(self) -> None:
+        """Those who wait are told that nobody comes."""
+        for line in self._lines:
+            while line:
+                line.popleft().close()
+
+
+def _gone(one: socket.socket) -> bool:
+    """Whether a client went without a word."""
+    try:
+        return not one.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _ended(one: socket.socket) -> bool:
+    if not _ENDED:
+        return False
+    asked = select.poll()
+    asked.register(one, _ENDED)
+    return bool(asked.poll(0))
