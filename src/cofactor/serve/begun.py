@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Generator
-from typing import Any
+from typing import Any, cast
 
 
 class Begun:
@@ -13,7 +13,7 @@ class Begun:
     __slots__ = ("_first", "_of", "done", "value")
 
     def __init__(self, of: Awaitable[Any]) -> None:
-        self._of: Any = of  # a coroutine: what ASGI promises is less
+        self._of = cast(Any, of)  # a coroutine: what ASGI promises is less
         self.done = False
         self.value: Any = None
         self._first: Any = None
