@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cofactor.errors import CofactorError, ConfigError, MissingExtraError
+from cofactor.serve.door import Door
 from cofactor.serve.logs import log_errors, log_requests
 from cofactor.serve.settings import Settings
 
@@ -119,7 +120,6 @@ def _serve(
 def _server(app: FastAPI, settings: Settings, lives: Callable[[], None] = lambda: None) -> Any:
     import uvicorn
 
-    from cofactor.serve.door import Door
     from cofactor.serve.idle_timeout import IdleTimeoutProtocol, Turns
 
     class Server(uvicorn.Server):
