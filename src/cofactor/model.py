@@ -302,6 +302,15 @@ class LeavesOut(Protocol, metaclass=Capability):
 
 
 @runtime_checkable
+class LeavesOutSlowly(Protocol, metaclass=Capability):
+    """Optional, beside ``LeavesOut``: for a long history that takes too long for a list."""
+
+    def seconds_without(self, n: int) -> float:
+        """About how long it takes on one core to leave out each of ``n`` entries once."""
+        ...
+
+
+@runtime_checkable
 class StartsFromAverage(Protocol, metaclass=Capability):
     """Optional: scores start from those of the average user, which count less the more of a user is known."""
 

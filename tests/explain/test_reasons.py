@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.recommend.contributions import SOLVED, STEPPED, contributions, entries_compared
+from cofactor.recommend.contributions import PATIENCE, SOLVED, STEPPED, contributions, entries_compared
 from cofactor.recommend.updates import as_rows
 
 SETTINGS = {
@@ -124,7 +124,12 @@ def test_liked_is_not_called_rated(fitted):
 def test_where_leaving_out_takes_too_long_the_nearest_leads(fitted):
     rec = fitted("warp")
     assert [entries_compared(rec.model, n) for n in (STEPPED, STEPPED + 1)] == [STEPPED, 0]
-    assert [entries_compared(fitted("als").model, n) for n in (SOLVED, SOLVED + 1)] == [SOLVED, 0]
+    assert [entries_compared(fitted("ials").model, n) for n in (SOLVED, SOLVED + 1)] == [SOLVED, 0]
+    for name in ("als", "bayes-mf"):
+        model = fitted(name).model
+        most = int(PATIENCE / model.seconds_without(1))
+        assert most > SOLVED
+        assert [entries_compared(model, n) for n in (most - 1, most + 2)] == [most - 1, 0]
     assert entries_compared(fitted("ease").model, 10**6) == 10**6
     row = rec.recommend(user=0, n=1).to_dicts()[0]
     assert row["reason"].startswith("like Film ")

@@ -102,6 +102,11 @@ class ALS(BiasedFactors):
         scores = dots(wanted[:, :-1], rows[:, :-1]) + (wanted[:, -1:] + mean) + rows[:, -1]
         return np.asarray(scores, dtype=np.float64)
 
+    def seconds_without(self, n: int) -> float:
+        """Each entry takes the solution of ``n_factors + 1`` equations."""
+        d = self.config.n_factors + 1
+        return 1e-10 * n * d * d * d
+
     @property
     def growth(self) -> float:
         """The power of the count that the ridge grows with: none where the ridge is learned."""

@@ -15,12 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR
-from cofactor.model import GradientSteps, HasVectors, LeavesOut, Model, ScoresSome, StartsFromAverage, SumsHistory
+from cofactor.model import (
+    GradientSteps,
+    HasVectors,
+    LeavesOut,
+    LeavesOutSlowly,
+    Model,
+    ScoresSome,
+    StartsFromAverage,
+    SumsHistory,
+)
 
 Array = NDArray[Any]
 SOLVED, STEPPED = 300, 20
 """Entries of a history that a list's reasons look at, where each of them is a fold-in: of models that solve a user, and
 of models that take gradient steps or mix whole rows of scores."""
+PATIENCE = 0.25
+"""Seconds that the reasons of a list may take of models that leave out ratings by a way of their own."""
 EXPLAINED, VISITS = 200, 2_000_000
 """The same for one explanation, which may take longer: of a longer history the entries nearest to the item; of models
 that take gradient steps so many at most that these pass over so many entries in all."""
@@ -28,6 +39,8 @@ that take gradient steps so many at most that these pass over so many entries in
 
 def entries_compared(model: Model, n: int) -> int:
     """How many of ``n`` rated items a list's reasons look at: all of them, or 0 where that would take too long."""
+    if isinstance(model, LeavesOutSlowly):
+        return n if model.seconds_without(n) <= PATIENCE else 0
     if isinstance(model, (LeavesOut, SumsHistory)):
         return n
     width = model.user_state(np.zeros(1, np.int32)).shape[1]

@@ -172,6 +172,10 @@ class BayesMF:
         latent = latent_without(a, user, rated, positions, items)
         return self._ratings(latent, np.asarray(user.noise * a["item_noise"][items])[:, None])
 
+    def seconds_without(self, n: int) -> float:
+        """Each entry changes a vector of each sample."""
+        return 1.3e-7 * n * self.count * (self.config.n_factors + 1)
+
     def interval_from(self, user_state: Array, level: float) -> Interval:
         """Bounds for every item, (len(user_state), n_items) each; see ``bayes_mf_doubt`` on users folded in."""
         a, k = self._fitted(), self.config.n_factors
