@@ -105,7 +105,7 @@ class ALS(BiasedFactors):
     def seconds_without(self, n: int) -> float:
         """Each entry takes the solution of ``n_factors + 1`` equations."""
         d = self.config.n_factors + 1
-        return 1e-10 * n * d * d * d
+        return float(1e-10 * n * d * d * d)
 
     @property
     def growth(self) -> float:
