@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class StateFolder:
         self.facts: dict[str, Any] = {}
         self._lock: int | None = None
         self._marker: int | None = None
+        self._advancing = threading.Lock()
 
     @property
     def store(self) -> Path:
@@ -170,27 +172,29 @@ class StateFolder:
             file.write(_packed(facts))
             file.flush()
             os.fsync(file.fileno())
-        if self._marker is not None:  # an open file cannot be replaced on Windows
-            os.close(self._marker)
-            self._marker = None
-        os.replace(scratch, self.path / MARKER)
-        sync_folder(self.path)
-        self.facts = facts
+        with self._advancing:
+            if self._marker is not None:  # an open file cannot be replaced on Windows
+                os.close(self._marker)
+                self._marker = None
+            os.replace(scratch, self.path / MARKER)
+            sync_folder(self.path)
+            self.facts = facts
 
     def advance(self, **head: Any) -> None:
         """Note how far the store got, in place and without a flush: a kill leaves it, and after a loss of power it may
         be behind the store, never ahead of it."""
-        if all(self.facts.get(k) == v for k, v in head.items()):
-            return
-        self.facts = self.facts | head
-        if self._marker is None:
-            self._marker = open_plain(self.path / MARKER, os.O_WRONLY)
-        os.lseek(self._marker, 0, os.SEEK_SET)
-        os.write(self._marker, _packed(self.facts))
+        with self._advancing:  # two threads that seek, and then write, would write one after the other
+            if all(self.facts.get(k) == v for k, v in head.items()):
+                return
+            self.facts = self.facts | head
+            if self._marker is None:
+                self._marker = open_plain(self.path / MARKER, os.O_WRONLY)
+            os.lseek(self._marker, 0, os.SEEK_SET)
+            os.write(self._marker, _packed(self.facts))
 
     def _read_marker(self, *, damaged: bool) -> bool:
         try:
-            content = (self.path / MARKER).read_bytes()[: 4 * _MARKER_BYTES]
+            content = (self.path / MARKER).read_bytes()[: 4 * _MARKER_BYTES].partition(b"\n")[0]
             facts = json.loads(content)
             if facts.pop("digest") != digest_of(json.dumps(facts, sort_keys=True).encode())[:16]:
                 raise ValueError
