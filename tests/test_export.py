@@ -12,7 +12,7 @@ import pytest
 
 from cofactor import api as fitting
 from cofactor import export
-from cofactor.api import diff
+from cofactor.api.diff import diff
 from cofactor.bundle import save
 from cofactor.errors import BundleError, ConfigError, MissingExtraError
 from cofactor.evaluation.diff import procrustes, rank_biased_overlap

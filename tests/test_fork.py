@@ -63,7 +63,7 @@ if sys.argv[2] == "after":
             os._exit(0)
         print(name, "ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 else:  # everything was imported, nothing was used
-    import cofactor.api, cofactor.recommender, cofactor.selection.compare, cofactor.models.als
+    import cofactor.api.fit, cofactor.recommender, cofactor.selection.compare, cofactor.models.als
     for _ in range(2):
         child = os.fork()
         if not child:

@@ -15,7 +15,7 @@ import pytest
 
 import cofactor as cf
 from cofactor import export
-from cofactor.api import diff
+from cofactor.api.diff import diff
 from cofactor.bundle import info
 from cofactor.data.doctor import check
 from cofactor.errors import BundleError, CofactorError, ConfigError, DataError, UnknownIdError

@@ -70,6 +70,7 @@ START_UP = {
     "models.neural.fused": "it needs PyTorch, and only training needs it",
     "models.neural.network": "it brings kernels, and few load a network",
     "collab_networks": "a dot product needs no network",
+    "selection": "most fits name their model, and need nothing that chooses one",
     "recommender": "a Learner may never be asked for one",
     "bundle.parquet": "only bundles of earlier versions hold Parquet",
     "fitting": "a saved model answers without the modules that train",

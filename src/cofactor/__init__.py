@@ -17,12 +17,12 @@ _PUBLIC = {
     "Learner": "cofactor.collab",
     "Recommender": "cofactor.recommender",
     "Split": "cofactor.data.interactions",
-    "check": "cofactor.fitting.estimate",
+    "check": "cofactor.fitting.check",
     "collab_learner": "cofactor.collab",
     "compare": "cofactor.selection.compare",
-    "diff": "cofactor.api",
+    "diff": "cofactor.api.diff",
     "evaluate": "cofactor.evaluation.evaluate",
-    "fit": "cofactor.api",
+    "fit": "cofactor.api.fit",
     "folds": "cofactor.data.datasets",
     "list_datasets": "cofactor.data.datasets",
     "list_models": "cofactor.models",
@@ -37,7 +37,7 @@ __all__ = ["__version__", "split", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
     from cofactor._typed import fit as fit
-    from cofactor.api import diff as diff
+    from cofactor.api.diff import diff as diff
     from cofactor.collab import Learner as Learner
     from cofactor.collab import collab_learner as collab_learner
     from cofactor.data import splits as split
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from cofactor.data.read import read as read
     from cofactor.errors import CofactorError as CofactorError
     from cofactor.evaluation.evaluate import evaluate as evaluate
-    from cofactor.fitting.estimate import check as check
+    from cofactor.fitting.check import check as check
     from cofactor.models import list_models as list_models
     from cofactor.recommender import Recommender as Recommender
     from cofactor.recommender import load as load

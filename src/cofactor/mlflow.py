@@ -11,8 +11,8 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from cofactor import api
 from cofactor._version import __version__
+from cofactor.api import fit as fitting
 from cofactor.bundle.manifest import plain
 from cofactor.errors import ConfigError, MissingExtraError
 from cofactor.recommender import Recommender, load
@@ -79,9 +79,9 @@ def autolog(*, disable: bool = False) -> None:
     """
     if not disable:
         _mlflow()
-    api.when_fitted[:] = [hook for hook in api.when_fitted if hook is not _record_if_active]
+    fitting.when_fitted[:] = [hook for hook in fitting.when_fitted if hook is not _record_if_active]
     if not disable:
-        api.when_fitted.append(_record_if_active)
+        fitting.when_fitted.append(_record_if_active)
 
 
 def _record_if_active(rec: Recommender) -> None:

@@ -336,9 +336,8 @@ class Recommender(Fitted):
         A frame item, [title,] rank_before, rank_after, score_before, score_after.
         """
         from cofactor.explain.what_if import what_if
-        from cofactor.recommend.profiles import resolve_user
 
-        return what_if(self, resolve_user(self, user, history), without, instead, n)
+        return what_if(self, user, history, without, instead, n)
 
     # ---- files
 

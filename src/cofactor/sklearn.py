@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.api import fit
+from cofactor.api.fit import fit
 from cofactor.data.read import read
 from cofactor.errors import ConfigError, DataError, MissingExtraError
 from cofactor.models import model_class

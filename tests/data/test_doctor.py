@@ -17,7 +17,7 @@ from cofactor.data.interactions import Interactions
 from cofactor.data.read import read
 from cofactor.data.with_features import with_features
 from cofactor.errors import ConfigError, DataError
-from cofactor.fitting.estimate import check
+from cofactor.fitting.check import check
 
 YEAR = 365 * 86_400
 

@@ -27,7 +27,7 @@ from cofactor.data.datasets import load_dataset
 from cofactor.data.doctor import Report
 from cofactor.data.doctor_checks import percent
 from cofactor.errors import DataError
-from cofactor.fitting.estimate import check
+from cofactor.fitting.check import check
 
 if TYPE_CHECKING:
     import polars as pl

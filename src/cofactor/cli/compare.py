@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from cofactor._validate import check_int
-from cofactor.api import fit
+from cofactor.api.fit import fit
 from cofactor.bundle import check_writable
 from cofactor.cli.common import (
     Encoding,

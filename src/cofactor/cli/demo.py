@@ -9,7 +9,7 @@ import polars as pl
 import typer
 
 import cofactor.serve as server
-from cofactor.api import fit
+from cofactor.api.fit import fit
 from cofactor.bundle import check_writable
 from cofactor.cli.common import Json, Seed, check_page, console, print_json, say, show, started
 from cofactor.collab import collab_learner

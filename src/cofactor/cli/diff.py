@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cofactor.api import diff
+from cofactor.api.diff import diff
 from cofactor.cli.common import Json, console, print_json
 
 

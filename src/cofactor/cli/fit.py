@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from cofactor._paths import check_file
-from cofactor.api import AUTO, fit
+from cofactor.api.fit import AUTO, fit
 from cofactor.bundle import check_writable
 from cofactor.cli.common import (
     Encoding,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cofactor.api import fit
+from cofactor.api.fit import fit
 from cofactor.bundle import check_writable
 from cofactor.cli.common import (
     Encoding,

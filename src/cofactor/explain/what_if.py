@@ -11,13 +11,18 @@ import polars as pl
 from cofactor._validate import check_int, check_iterable
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommend.profiles import UserProfile, fold_in, rating_of
+from cofactor.recommend.profiles import fold_in, rating_of, resolve_user
 from cofactor.recommend.topn import top_n
 from cofactor.recommend.updates import as_rows
 
 
 def what_if(
-    rec: Fitted, who: UserProfile, without: Iterable[Any], instead: Mapping[Any, float] | None, n: int
+    rec: Fitted,
+    user: Any,
+    history: Mapping[Any, float] | Iterable[Any] | None,
+    without: Iterable[Any],
+    instead: Mapping[Any, float] | None,
+    n: int,
 ) -> pl.DataFrame:
     """The work of :meth:`Recommender.what_if`: both lists are made by folding in, so that only the ratings differ."""
     if instead is not None and not isinstance(instead, Mapping):
@@ -26,6 +31,7 @@ def what_if(
     if not gone and not changed:
         raise ConfigError("say what to leave out (without=[...]) or to rate otherwise (instead={item: rating})")
     check_int("n", n)
+    who = resolve_user(rec, user, history)
     ratings = dict(zip(who.items.tolist(), who.values.tolist(), strict=True))
     for item in gone:
         code = rec.items.code(item)

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cofactor.data import doctor
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
 from cofactor.fitting.compiled import is_compiled
@@ -69,16 +68,6 @@ def forecast(data: Interactions, configs: Mapping[str, Any] | None = None, *, ca
             memory += 0.0 if is_compiled(cls) else cost.compiling
             rows.append((name, round(memory / 1e6, 1), float(f"{cost.operations / 1e9 + 0.01:.2g}"), cost.formula))
     return pl.DataFrame(rows, schema=["model", "memory_mb", "seconds", "formula"], orient="row")
-
-
-def check(source: Any, *, valid: Any = None, **options: Any) -> doctor.Report:
-    """Look a table over: :class:`~cofactor.data.doctor.Report`, with what each model would cost.
-
-    ``source``: whatever :func:`cofactor.read` takes (``options`` are its own), or Interactions. Rows that ``read``
-    would refuse become findings, and the rest is examined without them. ``valid``: a second part, held against
-    ``source`` for leaks. Raises DataError only where there is no table to look at: no such file or column, no rows.
-    """
-    return doctor.check(source, valid=valid, estimate=forecast, **options)
 
 
 def refuse_what_does_not_fit(

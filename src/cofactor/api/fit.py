@@ -1,4 +1,4 @@
-"""From a table to a Recommender in one call, and what changed between two."""
+"""From a table to a Recommender in one call."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from cofactor._progress import say
 from cofactor._validate import check_bool, check_int, check_number
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
-from cofactor.evaluation import diff as differences
 from cofactor.fitting.fit import fit_named, prepared
 from cofactor.model import Task
 from cofactor.models import model_class
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommender import Recommender, load
-from cofactor.selection.choose import choose
+from cofactor.recommender import Recommender
 
 when_fitted: list[Callable[[Recommender], None]] = []
 """Called with each model that :func:`fit` has trained (``cofactor.mlflow.autolog`` is one)."""
@@ -98,6 +96,8 @@ def fit(
             say(f"the values are {train.kind}: there are no ratings to predict, so rankers are tried")
     choice = None
     if model in AUTO:
+        from cofactor.selection.choose import choose
+
         choice = choose(
             train, task=AUTO[model], seed=seed, budget_seconds=budget_seconds, trials=budget, verbose=verbose
         )
@@ -121,16 +121,3 @@ def fit(
     for hook in when_fitted:
         hook(rec)
     return rec
-
-
-def diff(
-    a: Fitted | str | Path, b: Fitted | str | Path, *, n: int = 10, sample: int = 500, p: float = 0.9, seed: int = 0
-) -> differences.Diff:
-    """What changed between two recommenders, or paths of saved ones.
-
-    Top ``n`` lists of up to ``sample`` users that both know, seen items left out, by rank-biased overlap (Webber,
-    Moffat & Zobel 2010, extrapolated) with persistence ``p``. Items are ranked by bias (or popularity) among those in
-    common. Vectors are compared after the best rotation of one onto the other (Schönemann 1966).
-    """
-    loaded = [load(x) if isinstance(x, (str, Path)) else x for x in (a, b)]
-    return differences.diff(*loaded, n=n, sample=sample, p=p, seed=seed)

@@ -1,0 +1,1 @@
+"""What one call does with everything below it: ``cf.fit`` and ``cf.diff``."""
