@@ -168,6 +168,44 @@ def test_a_first_visit_opens_on_ten_items_above_the_fold(chromium, server, viewp
         assert "example taste" in page.inner_text(".told")
 
 
+def test_on_a_phone_long_titles_are_told_apart(chromium, tmp_path):
+    """Titles that begin alike are not cut to the same words, and what lies beside them stays in the row."""
+    data = films()
+    name = "The Lord of the Rings, a long beginning: part {}"
+    table = data.item_table.with_columns(title=pl.format(name, pl.col("item") - 999))
+    bundle = tmp_path / "films.cofactor"
+    cf.fit(cf.read(data.to_frame(), "user", "item", "rating", items=table), model="ease").save(bundle)
+    with serving(bundle, tmp_path / "s") as (url, _), page_of(chromium, PHONE) as page:
+        page.goto(url + "#/taste?r=1020*10")
+        settled(page)
+        seen = page.evaluate(
+            "() => [...document.querySelectorAll('.rec .title')].map((t) => [t.scrollHeight <= t.clientHeight + 1,"
+            " t.getBoundingClientRect().right <= t.closest('.rec').querySelector('.do').getBoundingClientRect().left])"
+        )
+        assert seen == [[True, True]] * 10
+
+
+def test_nobody_with_that_id_is_said_once_and_can_be_made_known(page, server):
+    page.goto(server + "#/user/999999")
+    page.wait_for_selector("text=Nobody with this id")
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".trouble").count() == 0
+    assert page.inner_text("main").count("999999") == 2  # the heading, and the sentence
+    page.fill("input[type=search]", "Film 700")
+    page.click("[role=option]:has-text('Film 700 (')")
+    page.locator(".asked label").nth(9).click()
+    assert len(settled(page)) == 10
+    page.click("text=Forget the 1 newer rating")
+    page.wait_for_selector("text=1 newer rating forgotten")
+
+
+def test_items_of_an_address_that_are_not_known_are_counted(page, server):
+    page.goto(server + "#/taste?r=1020*10&r=77777*3")
+    settled(page)
+    page.wait_for_selector("text=1 item of this address is not known to the model, and left out.")
+    assert page.locator(".yours .rate.on").count() == 1
+
+
 def begun(page, server, *films):
     """With a taste of one's own."""
     page.goto(server)
@@ -404,7 +442,7 @@ def test_items_are_browsed_by_genre_year_and_order(page, server):
     page.click(".filters summary:has-text('Year')")
     page.fill(".filters input[type=number] >> nth=0", "2000")
     page.keyboard.press("Tab")
-    page.select_option(".filters select", "year")
+    page.select_option(".finder select", "year")
     page.wait_for_function("() => document.querySelector('.panel .lines a')?.innerText.endsWith('(2008)')")
     shown = page.locator("[aria-label='Browse the items'] .lines a").all_inner_texts()
     assert all(int(t.split()[1]) % 3 == 1 and int(t[-5:-1]) >= 2000 for t in shown)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import cofactor
+from cofactor.evaluation.metric_names import GROUPS
 
 PAGES = Path(cofactor.__file__).parent / "serve" / "pages"
 FILES = sorted(p for p in PAGES.iterdir() if p.is_file())
@@ -212,3 +213,8 @@ def test_node_parses_the_scripts(tmp_path):
         copy.write_bytes(script.read_bytes())
         done = subprocess.run(["node", "--check", str(copy)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
+
+
+def test_every_metric_has_words_on_the_model_page():
+    known = set(re.findall(r"^\t(\w+): \"", text(PAGES / "figures.js"), re.M))
+    assert set(GROUPS["all"]) <= known

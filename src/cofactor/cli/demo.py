@@ -69,7 +69,7 @@ def command(
         return
     show(
         baselines.rename({"rmse": "error (RMSE)", "ndcg@10": "lists (NDCG@10)"}),
-        "\nOn ratings of the weeks to come, with 95 % intervals; in lists 8 or more is a hit",
+        "\nOn ratings of the weeks to come (95 % intervals); in lists, 8 or more is a hit",
     )
     say(
         "Predicting ratings and making lists are two tasks. In lists of what comes next, what is new counts most here:"
@@ -108,8 +108,10 @@ def serve_bundle(bundle: str, port: int, beside: str) -> None:
 def _what(chosen: Recommender) -> str:
     """The model with its settings, or a blend's parts with their weights."""
     if chosen.name == "blend":
-        parts = zip(chosen.model.config.models, chosen.model.config.weights)
-        return " and ".join(f"{weight:.0%} {name}" for name, weight in parts)
+        *parts, last = (
+            f"{weight:.0%} {name}" for name, weight in zip(chosen.model.config.models, chosen.model.config.weights)
+        )
+        return f"a blend: {', '.join(parts)} and {last}"
     assert chosen.trials is not None
     config = chosen.trials.row(by_predicate=pl.col("chosen"), named=True)["config"]
     return f"{chosen.name} ({config})" if config else chosen.name

@@ -3,7 +3,7 @@
 import { SHAPES } from "./dots.js";
 import { known } from "./dom.js";
 
-export const PALETTE = ["#0072b2", "#d98200", "#009e73", "#cc5a94", "#56a5d8", "#c44601", "#7a6f00", "#5d4fa2"];
+export const PALETTE = ["#0072b2", "#d98200", "#009e73", "#cc5a94", "#56a5d8", "#c44601", "#7a6f00", "#6f60b8"];
 export const OTHER = "#8b909a";
 const RAMP = ["#2c5f9e", "#8a8f99", "#d9730d"].map(rgb);
 

@@ -13,6 +13,12 @@ const MEANING = {
 	mrr: "how early the first thing that people like comes: 1 is first, 0.5 second",
 	auc: "how often an item that people like stands above another one; 0.5 is chance",
 	item_coverage: "share of the items that are in any list",
+	gini: "how unevenly the lists use the items: 0 is evenly, 1 is one item for everybody",
+	novelty: "how rarely rated the listed items are, in bits: the mean of −log₂ of the share of users who rated them",
+	popularity: "how many users rated the listed items, on average",
+	diversity: "how unlike the items of a list are: 1 − the mean cosine of its pairs",
+	interval_score: "width of the intervals, plus a penalty for each rating outside; lower is better",
+	calibration_error: "how far the intervals of each level are from holding their share of the ratings; 0 is best",
 	map: "how early in the lists what people like comes, from 0 to 1",
 	interval_coverage: "share of held-out ratings inside their interval; near the level promised is good",
 	interval_width: "mean width of the intervals; narrow is good where the coverage holds",
@@ -31,11 +37,11 @@ export function meaning(name) {
 	return found;
 }
 
-export const called = (name) => name.replace(/^(inner|valid|test)_(.*)/, "$2, $1").replaceAll("_", " ").replace(/^(rmse|mse|mae|ndcg|map|mrr|auc)\b/, (t) => t.toUpperCase());
+export const called = (name) => name.replace(/^(inner|valid|test)_(.*)/, "$2, $1").replaceAll("_", " ").replace(/^(rmse|mse|mae|ndcg|map|mrr|auc)\b/, (t) => t.toUpperCase()).replace(/^gini/, "Gini index");
 
 /** A name, a value with its interval, and what it means. */
-export const measure = (name, value, { low = null, high = null, brief = false } = {}) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, Math.abs(value) >= 100 ? 0 : 4)),
-	known(low) ? el("dd", { class: "more n" }, `${fix(low, 4)} to ${fix(high, 4)}`) : null, !brief && meaning(name) ? el("dd", { class: "more" }, sentence(meaning(name))) : null);
+export const measure = (name, value, { low = null, high = null, brief = false, digits = Math.abs(value) >= 100 ? 0 : 4 } = {}) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, digits)),
+	known(low) ? el("dd", { class: "more n" }, `${fix(low, digits)} to ${fix(high, digits)}`) : null, !brief && meaning(name) ? el("dd", { class: "more" }, sentence(meaning(name))) : null);
 
 /** All figures of a model, by the rows they were measured on. */
 export function figureLists(figures) {

@@ -2,7 +2,7 @@
 
 import { get, idOf, nameOf, newest, stale } from "./api.js";
 import { histogram, shareBar } from "./charts.js";
-import { announce, aside, big, button, clip, debounce, el, empty, facts, fix, fresh, head, known, lede, many, note, replace, section, short, signed, skeleton, trouble, words } from "./dom.js";
+import { announce, aside, big, button, clip, debounce, el, empty, facts, fix, fresh, head, known, lede, many, note, replace, section, signed, skeleton, trouble, words } from "./dom.js";
 import { createMap } from "./atlas.js";
 import { graded, levelsOf, rater } from "./rating.js";
 import * as shape from "./options.js";
@@ -33,17 +33,18 @@ function choose(root, { title, info }, params) {
 	order.value = wanted.order;
 	const turned = () => { shown = PAGE; const now = shape.write(wanted, new URLSearchParams()); if (wanted.order !== "ratings") now.set("order", wanted.order); settle("item", null, now); later(); };
 	order.addEventListener("change", () => { wanted.order = order.value; turned(); });
-	const filters = el("div", { class: "filters" }, el("div", { class: "by" }, el("label", { for: id }, "In order"), order),
+	const byOrder = el("div", { class: "by" }, el("label", { for: id }, "Order"), order);
+	const filters = el("div", { class: "filters" },
 		info.groups?.length ? el("details", { class: "more", open: wanted.groups.length > 0 }, el("summary", {}, shape.title(info.groups[0])), shape.groupChips(info, wanted.groups, turned)) : null,
 		info.ranges?.year ? el("details", { class: "more", open: wanted.from !== null || wanted.to !== null }, el("summary", {}, "Year"), shape.yearFields(info, wanted, (key, value) => { wanted[key] = value; turned(); })) : null);
-	replace(root, head("Items"), lede(`What ${many(info.users, "user")} made of ${many(info.items, "item")}.`),
-		el("div", { class: "columns even" }, el("section", { class: "panel", "aria-label": "Browse the items" }, search.node, filters, found), el("section", { class: "panel", "aria-label": "Biases" }, ends)));
+	replace(root, head("Items"), lede(`${many(info.items, "item")}, ${graded(info) ? "rated" : "chosen"} by ${many(info.users, "user")}.`),
+		el("div", { class: "columns even" }, el("section", { class: "panel", "aria-label": "Browse the items" }, el("div", { class: "finder" }, search.node, byOrder), filters, found), el("section", { class: "panel", "aria-label": "Biases" }, ends)));
 	async function load() {
 		const where = shape.condition(wanted, info);
 		found.setAttribute("aria-busy", "true");
 		try {
 			const { items, total } = await get("items", { limit: shown, order: wanted.order, ...(where ? { where } : {}) }, only.signal());
-			replace(found, note("slim", many(total, "item")), total ? el("ul", { class: "plain lines" }, items.map((item) => row(item, graded(info) ? `${big(item.ratings)} · mean ${short(item.mean)}` : many(item.ratings, "user")))) : empty("Nothing is like that", "Take a genre or a year away."),
+			replace(found, note("slim", many(total, "item")), total ? el("ul", { class: "plain lines browse" }, items.map((item) => row(item, graded(info) ? `${many(item.ratings, "rating")} · mean ${fix(item.mean)}` : many(item.ratings, "user")))) : empty("Nothing is like that", "Take a genre or a year away."),
 				items.length < total && shown < 1000 ? button({ class: "button quiet", onclick: async () => { const at = shown; shown = Math.min(1000, shown + PAGE * 2); await load(); found.querySelectorAll("a")[at]?.focus(); } }, "Show more") : null);
 			announce(many(total, "item"));
 		} catch (error) { if (!stale(error)) replace(found, trouble(error, load)); }
@@ -116,17 +117,17 @@ function one(root, item, { info, title }) {
 	function show(found) {
 		const table = Object.entries(found.table ?? {}).map(([name, value]) => [name, info.groups.includes(name) && typeof value === "string" ? value.split("|") : value]).filter(([name, value]) => !["title", "item"].includes(name) && value !== null && value !== "" && !(Array.isArray(value) && !value.length));
 		replace(body,
-			facts([["ratings", big(found.ratings)], known(found.mean) && graded(info) ? ["mean rating", short(found.mean)] : null,
+			facts([["ratings", big(found.ratings)], known(found.mean) && graded(info) ? ["mean rating", fix(found.mean)] : null,
 				known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "liked by all users" : "disliked by all users"] : null,
 				found.title !== null && found.title !== undefined ? ["id", String(found.item)] : null]),
 			picture(found, info),
 			el("div", { class: "columns even" },
 				el("div", { class: "pile" },
-					found.histogram?.length > 1 && graded(info) ? section("How it was rated", null, histogram(whole(found.histogram, info.scale))) : null,
+					found.histogram?.length > 1 && graded(info) ? section("How it was rated", "How many users gave each rating.", histogram(whole(found.histogram, info.scale))) : null,
 					table.length ? section("From the table of items", null, el("dl", { class: "pairs" }, table.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? el("ul", { class: "chips" }, value.map((v) => el("li", { class: "chip still" }, words(String(v))))) : webAddress(value) ? el("a", { href: webAddress(value), target: "_blank", rel: "noopener noreferrer" }, words(clip(value, 48), "span")) : words(String(value), "span"))]))) : null,
 					info.can.fold_in ? section("Your rating", "It joins your taste, in this tab only.", mine(found)) : null),
 				el("div", { class: "pile" },
-					section("Most like it", null, near(found.neighbours ?? [])), where)));
+					section("Most like it", "By the model's similarity: the nearest first.", near(found.neighbours ?? [])), where)));
 	}
 	function near(list) {
 		if (!list.length) return empty("Nothing is near", "No other item was rated by the same users.");

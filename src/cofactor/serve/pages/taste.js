@@ -63,7 +63,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 	else {
 		keep();
 		fetchStarters();
-		tastes.learnTitles(taste, info).then((changed) => { if (changed) { draw(); keep(); } recs.now(); });
+		tastes.learnTitles(taste, info).then((lost) => { if (lost !== null) { draw(); keep(); } if (lost) tell(`${many(lost, "item")} of this address ${lost === 1 ? "is" : "are"} not known to the model, and left out.`); recs.now(); });
 	}
 
 	/** Whoever comes without a taste sees a list at once: that of an example, said to be one. */
@@ -74,7 +74,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 		example = taste.rated.length > 0;
 		draw();
 		recs.now();
-		tell(example ? ["For an example taste. ", button({ class: "link", onclick: () => { clear(); search.input.focus(); } }, "Begin with your own")] : []);
+		tell(example ? ["An example taste. ", button({ class: "link", onclick: () => { clear(); search.input.focus(); } }, "Begin with your own")] : []);
 	}
 	function tell(...said) { replace(told, said); }
 

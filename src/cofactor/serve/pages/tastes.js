@@ -60,15 +60,15 @@ export const drop = (taste, row) => { taste.rated = taste.rated.filter((r) => !s
 export const deny = (taste, row) => { if (!taste.denied.some(same(row.item))) taste.denied.unshift({ item: row.item, title: row.title ?? null }); };
 export const allow = (taste, row) => { taste.denied = taste.denied.filter((d) => !same(row.item)(d)); };
 
-/** The titles behind the ids of a link, in one request; items that this model does not know are let go. */
+/** The titles behind the ids of a link, in one request; items that this model does not know are let go. Returns how many, or null where nothing was asked. */
 export async function learnTitles(taste, info) {
 	const rows = [...taste.rated, ...taste.denied];
-	if (!info.titles || !rows.some((row) => row.title === null) || !taste.rated.length) return false;
+	if (!info.titles || !rows.some((row) => row.title === null) || !taste.rated.length) return null;
 	try {
 		const ids = rows.map((row) => row.item);
 		const { recommendations } = await post("recommend", { history: taste.rated.map(({ item, rating }) => ({ item, rating })), allow: ids, seen: true, unknown: "skip", n: Math.min(1000, ids.length) });
 		const titles = new Map(recommendations.map((row) => [keyOf(row.item), row.title]));
 		for (const part of ["rated", "denied"]) taste[part] = taste[part].filter((row) => titles.has(keyOf(row.item))).map((row) => ({ ...row, title: titles.get(keyOf(row.item)) }));
-		return true;
-	} catch { return false; } // the list itself will say what is wrong
+		return rows.length - taste.rated.length - taste.denied.length;
+	} catch { return null; } // the list itself will say what is wrong
 }

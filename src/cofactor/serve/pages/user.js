@@ -42,12 +42,13 @@ function person(root, route, { info, title, refreshInfo }) {
 	const said = el("p", { class: "note slim", role: "status" });
 	let dialog = null;
 	let all = false;
+	let stranger = false;
 	const alike = el("div", {}, skeleton(4, "row"));
 	let forgotten = null; // what undo would send again
 
 	const parameters = (why = null) => { const params = shape.write(options, new URLSearchParams()); if (why !== null) params.set("why", String(why)); return params; };
 	const keep = () => settle("user", user, parameters(dialog ? dialog.item : null));
-	const recs = recommendations({ info, options, kept: keep, who: () => ({ user }), title: "Recommended", rate: writable ? add : null, why: (row) => step("user", user, parameters(row.item)) });
+	const recs = recommendations({ info, options, kept: keep, who: () => (stranger ? null : { user }), title: "Recommended", waiting: empty("No list yet", "There are no ratings to go by."), rate: writable ? add : null, why: (row) => step("user", user, parameters(row.item)) });
 	const search = writable ? itemSearch("Add a rating", (row) => ask(row)) : null;
 	const asked = el("div", { class: "asked" });
 
@@ -60,12 +61,21 @@ function person(root, route, { info, title, refreshInfo }) {
 	async function load() {
 		try {
 			const found = await whole();
+			stranger = false;
 			replace(about, lede(`${many(found.total, "rating")}${known(found.mean) && graded(info) ? `, ${short(found.mean)} on average` : ""}; ${found.status === "known" ? "known to the model" : found.status}.`));
 			draw(found);
 		} catch (error) {
 			replace(about);
+			if (error.status === 404) return unknown(error);
 			replace(list, trouble(error, load));
 		}
+	}
+	/** Nobody has this id: said once, in place of what three requests would say. */
+	function unknown(error) {
+		stranger = true;
+		replace(list, empty("Nobody with this id", sentence(error.message), writable ? el("p", {}, "A first rating, added above, makes this user known.") : null, el("p", {}, el("a", { href: "#/user" }, "Find another user"))));
+		replace(alike, note("slim", "Users are alike by what they rated."));
+		recs.now();
 	}
 	/** All ratings: an answer holds so many, and says how many there are. */
 	async function whole() {
@@ -96,7 +106,7 @@ function person(root, route, { info, title, refreshInfo }) {
 			replace(alike, similar.length ? el("ul", { class: "plain lines" }, similar.map((r) => el("li", {}, el("a", { href: href("user", r.user) }, words(String(r.user))),
 				el("span", { class: "meter" }, shareBar(Math.abs(r.similarity) / best, r.similarity < 0)), el("span", { class: "aside n", title: `cosine ${fix(r.similarity)}` }, many(r.shared_items, "shared item")),
 				el("a", { class: "aside", href: href("compare", null, { "left-user": user, "right-user": r.user }), "aria-label": `Compare with user ${r.user}` }, "compare")))) : empty("Nobody shares an item with this user"));
-		} catch (error) { replace(alike, error.status === 404 ? note("slim", "Known from the next refit on.") : error.status === 403 ? note("slim", "Ids of other users are shown to tokens with the scope admin only.") : trouble(error, near)); }
+		} catch (error) { replace(alike, stranger ? note("slim", "Users are alike by what they rated.") : error.status === 404 ? note("slim", "Known from the next refit on.") : error.status === 403 ? note("slim", "Ids of other users are shown to tokens with the scope admin only.") : trouble(error, near)); }
 	}
 
 	function ask(row) {
@@ -109,6 +119,7 @@ function person(root, route, { info, title, refreshInfo }) {
 		try {
 			await post("events", { events: [{ user, item: row.item, rating, time: null }] });
 			said.textContent = `Stored: ${nameOf(row)}${known(rating) ? ", " + short(rating) : ""}.`;
+			stranger = false;
 			await Promise.all([load(), recs.now(), refreshInfo()]);
 		} catch (error) {
 			said.textContent = sentence(error.message);
@@ -140,9 +151,7 @@ function person(root, route, { info, title, refreshInfo }) {
 		dialog = openWhy({ info, item: idOf(wanted, info.id_types.item), person: { user }, closed: () => { dialog = null; unstep("why"); } });
 	}
 
-	load();
-	near();
-	recs.now();
+	load().then(() => { if (!stranger) { near(); recs.now(); } });
 	showWhy(route.params);
 	return {
 		leave() { dialog?.end(); recs.leave(); },
