@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cofactor.data import leading_zeros, timestamps
+from cofactor.data import leading_zeros, repeats, timestamps
 from cofactor.data.arrays import room
 from cofactor.data.factorize import factorize
 from cofactor.data.read import read
@@ -120,6 +120,36 @@ def test_codes_of_integers_in_chunks(low: int) -> None:
     assert codes.tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32])
+def test_codes_of_integers_of_any_width(dtype: type[pl.DataType]) -> None:
+    """The lowest comes neither first nor in the first chunk, and the distance to it may not fit the type."""
+    for low in (0, 3, 100, -100):
+        if low < 0 and dtype in (pl.UInt8, pl.UInt16, pl.UInt32):
+            continue
+        parts = [[low + 27, low + 20, low + 27], [low + 5], [low, low + 26, low + 5]]
+        column = pl.concat([pl.Series(part, dtype=dtype) for part in parts], rechunk=False)
+        ids, codes = factorize(column, "user")
+        values, expected = np.unique(column.to_numpy(), return_inverse=True)
+        assert ids.values.to_list() == values.tolist()
+        assert codes.tolist() == expected.tolist()
+    if dtype in (pl.Int8, pl.UInt8):
+        low, high = (-128, 127) if dtype == pl.Int8 else (0, 255)
+        column = pl.concat([pl.Series([high, 5], dtype=dtype), pl.Series([low, high], dtype=dtype)], rechunk=False)
+        assert factorize(column, "user")[1].tolist() == [2, 1, 0, 2]
+
+
+@pytest.mark.parametrize("sizes", [(50, 40), (5000, 40), (40, 5000), (700_000, 9)])
+def test_repeats_however_they_are_counted(sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    n_users, n_items = sizes
+    rng = np.random.default_rng(n_users)
+    users, items = rng.integers(0, n_users, 3000).astype(np.int32), rng.integers(0, n_items, 3000).astype(np.int32)
+    expected = len(users) - len({*zip(users.tolist(), items.tolist())})
+    for bits in (23, 0):  # by one bit for each pair of a block, or not
+        monkeypatch.setattr(repeats, "_CACHED", bits)
+        for scratch in (None, np.empty(len(users), dtype=np.uint32)):
+            assert repeats.count_repeats(users, items, n_users, n_items, scratch) == expected
+
+
 @pytest.mark.parametrize("n_users", [1, 7, 600, 5000])
 @pytest.mark.parametrize("word", [np.uint32, np.uint64])
 def test_repeats_by_blocks_of_users(n_users: int, word: type) -> None:
@@ -136,6 +166,7 @@ def test_repeats_by_blocks_of_users(n_users: int, word: type) -> None:
         back = (packed.astype(np.int64) >> 9) + ((np.sort(users >> shift)) << shift)
         assert sorted(zip(back.tolist(), (packed & word(511)).tolist())) == sorted(zip(users.tolist(), items.tolist()))
         assert group.packed_repeats(packed, blocks, shift, 9, n_items) == expected
+        assert group.marked_repeats(packed, blocks, shift, 9) == expected
     order = np.argsort(users, kind="stable")
     assert group.repeats(starts, items[order], n_items) == expected
 

@@ -43,7 +43,7 @@ def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[I
         if not len(part):
             continue
         low, high = int(part.min()), int(part.max())  # type: ignore[arg-type]
-        if not start and abs(low) > 1 << 30:  # what is far from 0 is kept as a distance, so that it fits
+        if not start and part.dtype not in _NARROW:  # a distance from the first lowest fits, and often is the code
             base = low
         kept = part.dtype
         lowest, highest = min(lowest, low), max(highest, high)
@@ -51,7 +51,7 @@ def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[I
             return None
         for chunk in chunks(part):
             to = codes[start : start + len(chunk)]
-            np.copyto(to, chunk - base if base else chunk, casting="unsafe")
+            np.subtract(chunk, chunk.dtype.type(base), out=to, casting="unsafe")
             start += len(chunk)
     if not rows or start != rows:
         return None
@@ -60,9 +60,14 @@ def factorize_parts(rows: int, parts: Iterator[pl.Series], kind: str) -> tuple[I
     kernels.mark(codes, lowest - base, marks)
     found = np.flatnonzero(marks)
     if len(found) == len(marks):  # no gaps: a code is a distance
-        np.subtract(codes, np.int32(lowest - base), out=codes)
+        if lowest != base:
+            np.subtract(codes, np.int32(lowest - base), out=codes)
     else:
         table = np.zeros(len(marks), dtype=np.int32)
         table[found] = np.arange(len(found), dtype=np.int32)
         kernels.look_up(codes, lowest - base, table, codes)
     return IdMap(pl.Series(kind, found + lowest).cast(kept), kind), codes
+
+
+_NARROW = (pl.Int8, pl.Int16, pl.UInt8, pl.UInt16)
+"""Types in which a distance may not fit."""

@@ -174,7 +174,9 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
 
     def timed() -> tuple[Array, list[str]]:
         name = columns["time"]
-        when, unit = _streamed_times(table, name, dates) or timestamps.to_seconds(column("time"), name, dates=dates)
+        if (streamed := _streamed_times(table, name, dates)) is not None:
+            return streamed
+        when, unit = timestamps.to_seconds(column("time"), name, dates=dates)
         return when, [said for said in (unit, timestamps.far_times(when)) if said]
 
     work: dict[str, Callable[[], Any]] = {
@@ -249,13 +251,18 @@ def kind_of(numbers: Array, found: Roles, chosen: Kind | None) -> tuple[Kind, li
     return guess.kind, notes
 
 
-def _streamed_times(table: Table, name: str, dates: str | None) -> tuple[Array, str | None] | None:
+def _streamed_times(table: Table, name: str, dates: str | None) -> tuple[Array, list[str]] | None:
     dtype = table.sample[name].dtype
     if table.stream is None or (dates is not None and "%" in dates) or not dtype.is_integer() or dtype == pl.UInt64:
         return None
     rows, parts = table.stream(name)
     numbers = gathered(rows, parts, room(rows, np.int64))
-    return None if numbers is None else timestamps.from_integers(numbers, name, dates=dates)
+    if numbers is None:
+        return None
+    limits = timestamps.extent(numbers) if rows else (0, 0)  # looked for once
+    when, unit = timestamps.from_integers(numbers, name, dates=dates, limits=limits)
+    far = timestamps.far_times(when, limits if when is numbers else None)
+    return when, [said for said in (unit, far) if said]
 
 
 def _alike(numbers: Array) -> bool:

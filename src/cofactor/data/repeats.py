@@ -38,13 +38,21 @@ def count_repeats(users: Array, items: Array, n_users: int, n_items: int, room: 
     group = group_kernels()
     if group.is_sorted(users):
         return int(group.repeats(group.row_starts(users, n_users), items, n_items))
-    shift = max((n_users - 1).bit_length() - 9, 0)
+    shift = (n_users // _BLOCKS).bit_length()
     bits = (n_items - 1).bit_length()
     fits = room is not None and shift + bits <= 32
     packed: Any = room if fits else np.empty(len(users), dtype=np.uint64)
     starts = group.block_starts(users, shift, ((n_users - 1) >> shift) + 1)
     group.pack(users, items, starts, shift, bits, packed)
+    if shift + bits <= _CACHED:
+        return int(group.marked_repeats(packed, starts, shift, bits))
     return int(group.packed_repeats(packed, starts, shift, bits, n_items))
+
+
+_BLOCKS = 600
+"""Blocks of users at most: the next place of each stays in cache."""
+_CACHED = 23
+"""Of so many bits (this power of two) for the pairs of a block each one is soon found."""
 
 
 def merged(data: Interactions, policy: Duplicates | None = None, repeated: int | None = None) -> Interactions:

@@ -84,13 +84,18 @@ def to_seconds(
 
 
 def from_integers(
-    numbers: Array, name: str, *, in_order: bool = False, dates: str | None = None
+    numbers: Array,
+    name: str,
+    *,
+    in_order: bool = False,
+    dates: str | None = None,
+    limits: tuple[int, int] | None = None,
 ) -> tuple[Array, str | None]:
-    """The same of whole numbers (int64), none of them missing."""
+    """The same of whole numbers (int64), none of them missing. ``limits``: their :func:`extent`, where it is known."""
     if not len(numbers):
         return numbers, None
     in_order = in_order or dates == NO_DATES
-    low, high = _extent(numbers)
+    low, high = limits or extent(numbers)
     if in_order and high < ORDER_LIMIT:
         return numbers, None
     if low >= 19_000_101 and high <= 21_001_231 and (found := _from_digits(numbers)) is not None:
@@ -218,11 +223,12 @@ def _digits_year_last(numbers: Array, name: str, dates: str | None) -> tuple[Arr
     return None
 
 
-def far_times(times: Array) -> str | None:
-    """What to say of times that probably stand for none: of 1970-01-01 or after 2100, where most are not."""
+def far_times(times: Array, limits: tuple[int, int] | None = None) -> str | None:
+    """What to say of times that probably stand for none: of 1970-01-01 or after 2100, where most are not. ``limits``:
+    their :func:`extent`, where it is known."""
     if len(times) < 10:
         return None
-    low, high = _extent(times)
+    low, high = limits or extent(times)
     if (low > DAY and high <= _YEAR_2100) or is_order(times):
         return None
     odd = (np.abs(times) <= DAY) | (times > _YEAR_2100)
@@ -236,7 +242,7 @@ def far_times(times: Array) -> str | None:
     )
 
 
-def _extent(numbers: Array) -> tuple[int, int]:
+def extent(numbers: Array) -> tuple[int, int]:
     """The lowest and the highest of whole numbers."""
     if len(numbers) < _FEW:
         return int(numbers.min()), int(numbers.max())

@@ -202,6 +202,28 @@ def packed_repeats(packed: Array, starts: Array, shift: int, bits: int, n_items:
 
 
 @njit(cache=True, nogil=True)
+def marked_repeats(packed: Array, starts: Array, shift: int, bits: int) -> int:
+    """What :func:`packed_repeats` counts, by one bit for each user of a block and each item: ``2 ** (shift + bits)`` of
+    them, which had better fit a cache."""
+    seen = np.zeros(max((1 << (shift + bits)) >> 6, 1), dtype=np.uint64)
+    one, low, found = np.uint64(1), np.uint64(63), 0
+    for b in range(len(starts) - 1):
+        first, last = starts[b], starts[b + 1]
+        for j in range(first, last):
+            pair = np.uint64(packed[j])
+            bit = one << (pair & low)
+            before = seen[pair >> np.uint64(6)]
+            found += (before & bit) != 0
+            seen[pair >> np.uint64(6)] = before | bit
+        if 8 * (last - first) > len(seen):
+            seen[:] = 0
+        else:
+            for j in range(first, last):
+                seen[np.uint64(packed[j]) >> np.uint64(6)] = 0
+    return found
+
+
+@njit(cache=True, nogil=True)
 def mark(ids: Array, lowest: int, table: Array) -> None:
     """Set ``table[id - lowest]`` to 1 for every id."""
     for i in range(len(ids)):
