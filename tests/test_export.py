@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from cofactor import api as fitting
 from cofactor import export
+from cofactor.api import fit as fitting
 from cofactor.api.diff import diff
 from cofactor.bundle import save
 from cofactor.errors import BundleError, ConfigError, MissingExtraError

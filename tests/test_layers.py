@@ -226,13 +226,29 @@ def test_using_the_core_loads_neither_torch_nor_plots():
     assert done.stdout.strip() == "[]"
 
 
+def test_what_opens_a_model_loads_no_numba():
+    code = "import sys, cofactor as cf; cf.load; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_fit_loads_no_module_that_chooses_or_measures():
+    code = (
+        "import sys, cofactor as cf\n"
+        "cf.fit\n"
+        "print([m for m in ('evaluation', 'selection', 'data.doctor') if f'cofactor.{m}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_saved_model_opens_without_the_modules_that_read_tables(tmp_path, toy):
     cofactor.fit(toy, model="popular").save(tmp_path / "m.cofactor")
     code = (
         "import sys, cofactor as cf\n"
         f"cf.load({str(tmp_path / 'm.cofactor')!r})\n"
-        "print([m for m in ('data.open', 'data.read', 'train', 'explain', 'fitting', 'recommend.recommend')"
-        " if f'cofactor.{m}' in sys.modules])"
+        "print([m for m in ('data.open', 'data.read', 'train', 'explain', 'fitting', 'recommend.recommend',"
+        " 'kernels.topk', 'evaluation', 'selection') if f'cofactor.{m}' in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

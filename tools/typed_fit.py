@@ -13,7 +13,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from cofactor.api import AUTO, fit
+from cofactor.api.fit import AUTO, fit
 from cofactor.models import REGISTRY, model_class
 
 PLACE = Path(__file__).resolve().parent.parent / "src/cofactor/_typed.pyi"

@@ -20,7 +20,7 @@ import pytest
 
 import cofactor as cf
 from cofactor import _tensors as tensors
-from cofactor import api as fitting
+from cofactor.api import fit as fitting
 from cofactor.bundle import check_writable, config, files, info, manifest, save
 from cofactor.bundle.lazy_rows import LaterRows
 from cofactor.data.interactions import Interactions

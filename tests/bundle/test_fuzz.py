@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 
 from cofactor import _tensors
-from cofactor import api as fitting
+from cofactor.api import fit as fitting
 from cofactor.bundle import files, info, manifest, save
 from cofactor.bundle.columns import write as write_column
 from cofactor.bundle.parquet import footer, tables

@@ -20,7 +20,7 @@ import pytest
 
 import cofactor as cf
 from cofactor import _tensors
-from cofactor import api as fitting
+from cofactor.api import fit as fitting
 from cofactor.bundle import files, id_tables, manifest, save
 from cofactor.bundle.parquet import tables
 from cofactor.data.ids import IdMap

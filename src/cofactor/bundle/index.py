@@ -11,7 +11,6 @@ import numpy as np
 from cofactor.bundle.manifest import plain
 from cofactor.errors import BundleError, MissingExtraError
 from cofactor.model import HasVectors
-from cofactor.recommend.ann.by_length import by_length
 from cofactor.recommend.ann.index import Index, empty_graph
 
 
@@ -44,15 +43,17 @@ def read(held: Any, facts: dict[str, Any], model: Any, what: str) -> Index:
         raise BundleError(f"{what} is an index, and the model {model.name} has no vectors")
     vectors = model.item_vectors()
     n, d = vectors.shape
+    own = int(facts["connectivity"]), int(facts["effort"]), int(facts["n"]), int(facts["sample"])
     if facts["usearch"] == "":
+        from cofactor.recommend.ann.by_length import by_length
+
         if held.tobytes() != BY_LENGTH:
             raise BundleError(f"{what} does not say what its manifest says; approximate() makes it again")
         if not np.isfinite(vectors).all():
             raise BundleError(f"{what} is an index of vectors that are not finite")
-        own = {name: facts[name] for name in ("connectivity", "effort", "n", "sample")}
-        return Index(by_length(vectors), Lock(), model, **own, recall=1.0, worst=1.0)
+        return Index(by_length(vectors), Lock(), model, *own, recall=1.0, worst=1.0, exact=True)
     try:
-        graph = empty_graph(d, facts["connectivity"], facts["effort"])
+        graph = empty_graph(d, *own[:2])
         graph.load(held.tobytes())
     except MissingExtraError:
         raise
@@ -60,8 +61,5 @@ def read(held: Any, facts: dict[str, Any], model: Any, what: str) -> Index:
         raise BundleError(f"{what} cannot be read by this usearch ({error}); approximate() makes it again") from None
     if len(graph) != n or graph.ndim != d:
         raise BundleError(f"{what} is an index of {len(graph):,} vectors of {graph.ndim}; the model has {n:,} of {d}")
-    nan = float("nan")
-    measured = {name: nan if facts[name] is None else float(facts[name]) for name in ("recall", "worst")}
-    return Index(
-        graph, Lock(), model, facts["connectivity"], facts["effort"], n=facts["n"], sample=facts["sample"], **measured
-    )
+    recall, worst = (float("nan") if facts[name] is None else float(facts[name]) for name in ("recall", "worst"))
+    return Index(graph, Lock(), model, *own, recall=recall, worst=worst)

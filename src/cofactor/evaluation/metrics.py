@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
 from cofactor.kernels.gain import ndcg as ndcg  # a metric like the others
+from cofactor.kernels.topk import topk
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -305,8 +306,6 @@ def top_n(scores: Array, n: int) -> Array:
     """int32 (n_users, n): the items of the highest scores, best first; of equal scores the lower code comes
     first, so that the result does not depend on the sort. Items scored -inf or NaN are left out: such places
     hold -1."""
-    from cofactor.kernels.topk import topk
-
     codes, _ = topk(np.ascontiguousarray(scores, dtype=np.float32), n)
     top = np.full((len(scores), n), -1, dtype=np.int32)
     top[:, : codes.shape[1]] = codes

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from cofactor.errors import MissingExtraError
 from cofactor.model import HasVectors
-from cofactor.recommend.ann.by_length import ByLength
 
 Array = NDArray[Any]
 MARGIN = 20
@@ -39,9 +38,9 @@ def empty_graph(dimensions: int, connectivity: int, effort: int) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """What :meth:`Recommender.approximate` built. ``graph``: of usearch, or :class:`ByLength`. ``recall``: the share of
+    """What :meth:`Recommender.approximate` built. ``graph``: of usearch, or a ``ByLength``. ``recall``: the share of
     the exact ``n`` best that the index found, the mean over ``sample`` users; ``worst``: of the user for whom it found
-    least."""
+    least. ``exact``: it misses nothing, as one by length; lists are then those without it, found sooner."""
 
     graph: Any
     lock: Lock
@@ -52,11 +51,7 @@ class Index:
     sample: int = 0
     recall: float = float("nan")
     worst: float = float("nan")
-
-    @property
-    def exact(self) -> bool:
-        """Whether it misses nothing: lists are then those without it, found sooner."""
-        return isinstance(self.graph, ByLength)
+    exact: bool = False
 
     def __repr__(self) -> str:
         if self.exact:

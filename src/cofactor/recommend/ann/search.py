@@ -51,7 +51,9 @@ def approximate(rec: F, n: int, sample: int, seed: int, above: int, connectivity
         raise ConfigError("the item vectors hold values that are no numbers, so the model is of no use; train it again")
     threads, users = check_int("threads", threads), _sampled(rec, sample, seed)
     if (lengths := _worth_it(rec.model, vectors, users, rec, n)) is not None:
-        index = Index(lengths, Lock(), rec.model, connectivity, effort, n, len(users), recall=1.0, worst=1.0)
+        index = Index(
+            lengths, Lock(), rec.model, connectivity, effort, n, len(users), recall=1.0, worst=1.0, exact=True
+        )
         return rec.replace(index=index)
     graph = _graph(vectors, connectivity, effort, threads)
     index = Index(graph, Lock(), rec.model, connectivity, effort)
