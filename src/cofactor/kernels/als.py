@@ -50,11 +50,9 @@ def solve_rows(
     """
     k = other.shape[1]
     d = k + 1
-    gram = np.zeros((d, d), dtype=np.float32)
-    x = np.zeros(d, dtype=np.float32)
-    y = np.ones((4, d), dtype=np.float32)
-    met = np.zeros(d, dtype=np.float32)
-    squares = np.zeros(d, dtype=np.float32)
+    room = np.empty((d + 8, d), dtype=np.float32)  # one array: each kind of array that a kernel makes takes compiling
+    gram, y = room[:d], room[d : d + 4]
+    x, met, squares, z = room[d + 4], room[d + 5], room[d + 6], room[d + 7]
     for row in range(first, last):
         lo, hi = indptr[row], indptr[row + 1]
         count = np.float32(0.0)
@@ -104,10 +102,9 @@ def solve_rows(
         for a in range(d):
             rows[row, a] = x[a]
         if len(spread):
-            inverse_diagonal(gram, noise, spread[row])
+            inverse_diagonal(gram, noise, z, row, spread)
         if len(errors):
-            some = weights[lo:hi] if len(weights) else weights
-            errors[row, 0] = squared_error(indices[lo:hi], values[lo:hi], some, offsets, other, x)
+            errors[row, 0] = squared_error(lo, hi, indices, values, weights, offsets, other, x)
             uncertainty = met[k]
             if len(spread):
                 for a in range(k):
@@ -176,12 +173,14 @@ def solve_without(
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
-def squared_error(indices: Array, values: Array, weights: Array, offsets: Array, other: Array, x: Array) -> float:
-    """The sum of squared errors of a row with the solution ``x``, each times its weight where there are weights. Its
-    products are summed in the machine's order."""
+def squared_error(
+    lo: int, hi: int, indices: Array, values: Array, weights: Array, offsets: Array, other: Array, x: Array
+) -> float:
+    """The sum of squared errors of the entries from ``lo`` to ``hi`` with the solution ``x``, each times its weight
+    where there are weights. Its products are summed in the machine's order."""
     k = len(x) - 1
     total = 0.0
-    for at in range(len(indices)):
+    for at in range(lo, hi):
         column = indices[at]
         guess = np.float32(0.0)
         for a in range(k):
@@ -213,10 +212,10 @@ def solve(gram: Array, x: Array) -> None:
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
-def inverse_diagonal(factor: Array, scale: float, out: Array) -> None:
-    """``scale`` times the diagonal of the inverse, from the upper Cholesky factor that :func:`solve` leaves."""
-    d = len(out)
-    z = np.zeros(d, dtype=np.float32)
+def inverse_diagonal(factor: Array, scale: float, z: Array, row: int, out: Array) -> None:
+    """``out[row]``: ``scale`` times the diagonal of the inverse, from the upper Cholesky factor that :func:`solve`
+    leaves. ``z`` (d,) is written over."""
+    d = len(z)
     for c in range(d):
         for a in range(d):
             z[a] = 0.0
@@ -227,7 +226,7 @@ def inverse_diagonal(factor: Array, scale: float, out: Array) -> None:
             total += f * f
             for b in range(j + 1, d):
                 z[b] -= factor[j, b] * f
-        out[c] = np.float32(scale) * total
+        out[row, c] = np.float32(scale) * total
 
 
 @njit(cache=True, nogil=True)

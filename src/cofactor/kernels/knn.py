@@ -34,8 +34,9 @@ def correlate(
     row itself, say).
     """
     n_base = len(base_counts)
-    shared = np.zeros(n_base, dtype=np.int64)
-    sums = np.zeros((n_base, 3))
+    shared, sums = np.empty(n_base, dtype=np.int64), np.empty((n_base, 3))
+    shared[:] = 0
+    sums[:] = 0.0
     for row in range(first, last):
         for at in range(indptr[row], indptr[row + 1]):
             column, d = indices[at], float(residuals[at])

@@ -90,7 +90,7 @@ def select(scores: Array, codes: Array, values: Array) -> None:
                 worst = _scan(scores, r, start, start + TILE, v, c, worst)
         _scan(scores, r, columns - columns % TILE, columns, v, c, worst)
         for size in range(n - 1, 0, -1):  # heap sort: the worst goes last
-            last_value, last_code = v[size], c[size]
+            last_value, last_code = v[size], np.int64(c[size])  # the type of a column above: sink is compiled once
             v[size], c[size] = v[0], c[0]
             sink(v, c, size, last_value, last_code)
 

@@ -43,10 +43,9 @@ def improve_rows(
     longest = 0
     for row in range(first, last):
         longest = max(longest, indptr[row + 1] - indptr[row])
-    guess = np.zeros(longest + 4, dtype=np.float32)  # x.y of every entry
-    turn = np.zeros(longest + 4, dtype=np.float32)  # p.y of every entry
-    scale, inverse = np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32)
-    p, r, q = np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32), np.zeros(k, dtype=np.float32)
+    entries, room = np.empty((2, longest + 4), dtype=np.float32), np.empty((5, k), dtype=np.float32)
+    guess, turn = entries[0], entries[1]  # x.y and p.y of every entry
+    scale, inverse, p, r, q = room[0], room[1], room[2], room[3], room[4]
     one, none = np.float32(1.0), np.float32(0.0)
     for row in range(first, last):
         lo, hi = indptr[row], indptr[row + 1]
