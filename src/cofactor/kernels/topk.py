@@ -42,7 +42,7 @@ def _below(a: float, a_code: int, b: float, b_code: int) -> bool:
 
 
 @njit(inline="never")
-def sink(values: Array, codes: Array, size: int, value: float, code: int) -> None:
+def sink(values: Array, codes: Array, size: int, value: float, code: Any) -> None:
     """Put an entry in place of the top of the heap."""
     at = 0
     while True:
