@@ -32,8 +32,10 @@ import polars as pl
 import cofactor as cf
 from cofactor.data.interactions import Interactions, Split
 from cofactor.evaluation.held_out import held_out_rows
-from cofactor.evaluation.measure import EvaluationProtocol, measure, threshold
+from cofactor.evaluation.measure import measure
 from cofactor.evaluation.metric_names import metric
+from cofactor.evaluation.protocol import EvaluationProtocol
+from cofactor.evaluation.relevance import threshold
 from cofactor.evaluation.scorer import Scorer, scorer
 
 HERE = Path(__file__).parent

@@ -5,7 +5,7 @@ import pytest
 
 import cofactor as cf
 from cofactor.errors import ConfigError
-from cofactor.evaluation.metrics import debiased_ndcg, debiased_recall, ndcg, recall
+from cofactor.evaluation.metrics import Sought, debiased_ndcg, debiased_recall, ndcg, recall
 from cofactor.models.base.propensity import item_worth
 from toys import planted_factors, random_ratings, trained_ranker
 
@@ -52,18 +52,18 @@ def test_debiased_figures_are_those_of_plain_python():
     indptr = np.concatenate([[0], np.cumsum([len(r) for r in relevant])])
     indices = np.concatenate(relevant).astype(np.int64)
     hits = np.array([np.isin(row, good) for row, good in zip(top, relevant, strict=True)])
-    given = (worth, indptr, indices, missing)
+    given = Sought(worth, indptr, indices, missing)
     for u in range(20):
         gains = [worth[i] if i in relevant[u] else 0.0 for i in top[u]]
         every = sorted([*worth[relevant[u]], *np.ones(missing[u])], reverse=True)
         best = sum(w / np.log2(r + 2) for r, w in enumerate(every[:n]))
         wanted = sum(g / np.log2(r + 2) for r, g in enumerate(gains)) / best if every else np.nan
-        assert debiased_ndcg(hits, top, *given)[u] == pytest.approx(wanted, nan_ok=True)
+        assert debiased_ndcg(hits, top, given)[u] == pytest.approx(wanted, nan_ok=True)
         wanted = sum(gains) / sum(every) if every else np.nan
-        assert debiased_recall(hits, top, *given)[u] == pytest.approx(wanted, nan_ok=True)
-    same, counts = (np.ones(n_items), *given[1:]), np.diff(indptr) + missing
-    assert np.allclose(debiased_ndcg(hits, top, *same), ndcg(hits, counts), equal_nan=True)
-    assert np.allclose(debiased_recall(hits, top, *same), recall(hits, counts), equal_nan=True)
+        assert debiased_recall(hits, top, given)[u] == pytest.approx(wanted, nan_ok=True)
+    same, counts = given._replace(worth=np.ones(n_items)), np.diff(indptr) + missing
+    assert np.allclose(debiased_ndcg(hits, top, same), ndcg(hits, counts), equal_nan=True)
+    assert np.allclose(debiased_recall(hits, top, same), recall(hits, counts), equal_nan=True)
 
 
 def test_evaluate_says_what_it_weighs():

@@ -18,8 +18,9 @@ from cofactor.evaluation import bootstrap, held_out
 from cofactor.evaluation import metrics as m
 from cofactor.evaluation.fold_in import folded
 from cofactor.evaluation.held_out import RelevanceWarning
-from cofactor.evaluation.measure import LEVELS, EvaluationProtocol, masked_scores, measure
+from cofactor.evaluation.measure import LEVELS, masked_scores, measure
 from cofactor.evaluation.metric_names import default_metrics, lengths_of, parse
+from cofactor.evaluation.protocol import EvaluationProtocol
 from cofactor.evaluation.scorer import interval_blocks, scorer
 
 

@@ -10,43 +10,26 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor._validate import check_choice, check_number
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.errors import ConfigError, DataError
+from cofactor.errors import ConfigError
 from cofactor.evaluation import metrics as m
 from cofactor.evaluation.bootstrap import UserSums
-from cofactor.evaluation.held_out import HeldOut, in_training
+from cofactor.evaluation.held_out import HeldOut
 from cofactor.evaluation.metric_names import BEYOND, CALIBRATION, LISTS, Metric
+from cofactor.evaluation.protocol import EvaluationProtocol
+from cofactor.evaluation.relevance import (
+    Relevant,
+    check_relevant,
+    few_relevant,
+    relevant_ids,
+    relevant_items,
+    threshold,
+)
 from cofactor.evaluation.scorer import Scorer, interval_blocks, predict_blocks
 
 Array = NDArray[Any]
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 MANY = 5000
-
-
-@dataclass(frozen=True)
-class EvaluationProtocol:
-    """What a ranking figure depends on besides the model; see ``docs/metrics.md``."""
-
-    relevant: float | None = None
-    exclude: Literal["seen", "new"] | None = "seen"
-    users_without: Literal["skip", "zero"] = "skip"
-    level: float = 0.9
-    new_users: Literal["skip", "popular"] = "skip"
-    propensity: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.exclude not in ("seen", "new", None):
-            raise ConfigError(f"exclude is {self.exclude!r}; it must be 'seen', 'new' or None")
-        if self.users_without not in ("skip", "zero"):
-            raise ConfigError(f"users_without is {self.users_without!r}; it must be 'skip' or 'zero'")
-        check_choice("new_users", self.new_users, "skip", "popular")
-        if not 0 <= check_number("propensity", self.propensity) <= 1:
-            raise ConfigError(f"propensity is {self.propensity}; it must be between 0 and 1")
-        if self.relevant is not None:
-            check_number("relevant", self.relevant)
-        if not 0 < check_number("level", self.level) < 1:
-            raise ConfigError(f"the level is {self.level}; it must lie between 0 and 1, as in 0.9")
 
 
 @dataclass
@@ -146,80 +129,6 @@ def _intervals(by: Scorer, test: HeldOut, wanted: Sequence[Metric], level: float
     out.notes["interval"] = [f"intervals at {level:g}"]
 
 
-def threshold(train: Interactions, relevant: float | None) -> float | None:
-    """From which rating on a test row is relevant: three quarters up the scale. None: every row is (counts, events, and
-    ratings all alike)."""
-    if relevant is not None:
-        return float(relevant)
-    if train.kind != "ratings":
-        return None
-    low, high = train.scale
-    return None if low == high else low + 0.75 * (high - low)
-
-
-@dataclass(frozen=True)
-class Relevant:
-    """Who is ranked for what: ``users`` are training codes (-1: no training rows, gets the most popular items),
-    ``cluster`` their places among the test users, ``items`` a CSR of their relevant candidates (one row each),
-    ``counts`` how many relevant items each has, unknown ones included."""
-
-    users: Array
-    cluster: Array
-    items: CSR
-    counts: Array
-    rows: Array
-    """Positions of the relevant test rows, int64; those of one user and item are several where rows repeat."""
-    weights: Array | None = None
-    """How much each of ``items`` counts, and ``unseen``, for each user, the mean of the unknown ones; None: 1 each."""
-    unseen: Array | None = None
-
-
-def relevant_ids(who: Relevant, test: HeldOut) -> dict[int, list[Any]]:
-    """The ids of the relevant items of each ranked user (by place in ``who.users``), those never seen among them."""
-    place = np.full(test.n_clusters, -1, dtype=np.int64)
-    place[who.cluster] = np.arange(len(who.cluster))
-    found: dict[int, list[Any]] = {}
-    for user, item in zip(place[test.cluster[who.rows]].tolist(), test.names(who.rows).to_list()):
-        found.setdefault(user, []).append(item)
-    return found
-
-
-def relevant_items(test: HeldOut, train: Interactions, choices: EvaluationProtocol) -> Relevant:
-    """The relevant items of every user of the test rows who has training rows; with ``new_users="popular"`` of the
-    others too."""
-    floor = threshold(train, choices.relevant)
-    keep = np.ones(len(test), dtype=bool) if floor is None else test.values >= floor
-    if train.kind != "ratings":
-        keep &= test.values > 0  # a dislike is not what a list should hold
-    trained = (test.users >= 0) & (train.by_user.counts[test.users] > 0)
-    everybody = choices.new_users == "popular"
-    keep &= trained | everybody
-    if choices.exclude is not None:
-        keep &= in_training(test.users, test.items, train) == (choices.exclude == "new")
-    first = np.full(test.n_clusters, -1, dtype=np.int64)
-    first[test.cluster] = np.where(trained, test.users, -1)
-    cluster = np.flatnonzero((first >= 0) | everybody)
-    place = np.full(test.n_clusters, -1, dtype=np.int64)
-    place[cluster] = np.arange(len(cluster))
-    rows, cols = place[test.cluster[keep]], test.items[keep].astype(np.int64)
-    unknown = cols < 0
-    counts = np.bincount(rows[unknown], minlength=len(cluster))
-    keys = np.unique(rows[~unknown] * train.n_items + cols[~unknown])
-    rows, cols = keys // train.n_items, keys % train.n_items
-    held = np.bincount(rows, minlength=len(cluster))
-    indptr = np.concatenate([[0], np.cumsum(held)]).astype(np.int64)
-    ones, no_rows = np.ones(len(cols), dtype=np.float32), np.zeros(0, dtype=np.int64)
-    items = CSR(indptr, cols.astype(np.int32), ones, no_rows, train.n_items)
-    weights = unseen = None
-    if test.weights is not None:
-        each, row = test.weights[keep], place[test.cluster[keep]]
-        pairs = row * train.n_items + test.items[keep]
-        weights = np.bincount(np.searchsorted(keys, pairs[~unknown]), each[~unknown], minlength=len(keys))
-        unseen = np.bincount(row[unknown], each[unknown], minlength=len(cluster)) / np.maximum(counts, 1)
-    at = np.flatnonzero(keep)
-    return Relevant(first[cluster].astype(np.int32), cluster, items, counts + held, at, weights, unseen)
-
-
 def masked_scores(
     by: Scorer, users: Array, exclude: Literal["seen", "new"] | None, block: int = 1 << 22
 ) -> Iterator[tuple[slice, Array]]:
@@ -272,8 +181,8 @@ def _lists(by: Scorer, test: HeldOut, wanted: Sequence[Metric], choices: Evaluat
         elif (choices.propensity or who.weights is not None) and metric.base in m.DEBIASED:
             worth = np.maximum(by.train.by_item.counts, 1.0) ** -choices.propensity
             missing = who.counts - who.items.counts
-            sought = (worth, who.items.indptr, who.items.indices, missing, who.weights, who.unseen)
-            values = m.DEBIASED[metric.base](hits[:, : metric.n], top[:, : metric.n], *sought)
+            sought = m.Sought(worth, who.items.indptr, who.items.indices, missing, who.weights, who.unseen)
+            values = m.DEBIASED[metric.base](hits[:, : metric.n], top[:, : metric.n], sought)
             _mean(metric, values, who, test, choices.users_without, out)
         elif metric.base in LISTS:
             values = m.RANKING[metric.base](hits[:, : metric.n], who.counts)
@@ -304,38 +213,6 @@ def rank_users(
             marks[np.repeat(np.arange(len(scores)), block.counts), block.indices] = True
             areas[part] = m.auc(scores, marks)
     return top, areas
-
-
-def check_relevant(who: Relevant, train: Interactions, choices: EvaluationProtocol) -> None:
-    """DataError where no user has a relevant row, so that no list can be measured."""
-    if not len(who.users):
-        raise DataError(
-            "no list can be measured: no test user has training rows; new_users='popular' (--new-users popular) gives"
-            " such users the most popular items"
-        )
-    if not who.counts.any():
-        floor = threshold(train, choices.relevant)
-        what = "a row" if floor is None else f"a rating of {floor:g} or more"
-        if choices.exclude is not None:
-            what += f" of an item that is {'not ' if choices.exclude == 'seen' else ''}in the user's training rows"
-        lower = "" if floor is None else "; set relevant= lower (--relevant), 0 or less makes every row count"
-        raise DataError(
-            f"no list can be measured: none of the {len(who.users):,} test users with training rows has {what}{lower}"
-        )
-
-
-def few_relevant(who: Relevant, test: HeldOut, train: Interactions, choices: EvaluationProtocol) -> str:
-    """A sentence, where fewer than a tenth of the test users have a relevant row; else nothing."""
-    having = int((who.counts > 0).sum())
-    if 10 * having >= test.n_clusters:
-        return ""
-    floor = threshold(train, choices.relevant)
-    if floor is None:
-        return f"only {having:,} of {test.n_clusters:,} test users have training rows, so lists are measured on few"
-    return (
-        f"only {having:,} of {test.n_clusters:,} test users have a relevant row (ratings from {floor:g}), so lists are"
-        " measured on few; set relevant= lower (--relevant)"
-    )
 
 
 def _of_lists(metric: Metric, top: Array, who: Relevant, test: HeldOut, train: Interactions) -> Array:

@@ -13,7 +13,7 @@ The others take ``top``, int (n_users, n): the item codes of the lists, -1 where
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,63 +118,64 @@ def hit_rate(hits: Array, relevant: Array) -> Array:
     return _over(any_hit.astype(np.float64), np.ones(len(hits)), relevant)
 
 
-def debiased_ndcg(
-    hits: Array,
-    top: Array,
-    worth: Array,
-    indptr: Array,
-    indices: Array,
-    missing: Array,
-    weights: Array | None = None,
-    unseen: Array | None = None,
-) -> Array:
-    """NDCG where a relevant item ``i`` is worth ``worth[i]`` (n_items,) in place of 1: of the list and of the best list
-    possible (self-normalised inverse propensity; Yang et al. 2018).
+class Sought(NamedTuple):
+    """The relevant items of some users, and what each is worth.
 
-    The relevant items of row ``u`` are ``indices[indptr[u]:indptr[u + 1]]``, and ``missing[u]`` more that training
-    never saw, which are worth 1. ``weights`` (aligned with ``indices``): what each counts besides, as a row of the
-    test; ``unseen`` (n_users,): the mean weight of those that training never saw.
+    Those of row ``u`` are ``indices[indptr[u]:indptr[u + 1]]``, and ``missing[u]`` (n_users,) more that training never
+    saw. Item ``i`` is worth ``worth[i]`` (n_items,), times ``weights`` (aligned with ``indices``) where the rows of the
+    test have weights; an item that training never saw is worth 1, or ``unseen[u]`` (n_users,), their mean weight.
     """
+
+    worth: Array
+    indptr: Array
+    indices: Array
+    missing: Array
+    weights: Array | None = None
+    unseen: Array | None = None
+
+    @property
+    def each(self) -> Array:
+        """float64, aligned with ``indices``: what each is worth."""
+        worth: Array = self.worth[self.indices]
+        return worth if self.weights is None else worth * self.weights
+
+
+def debiased_ndcg(hits: Array, top: Array, sought: Sought) -> Array:
+    """NDCG where relevant items differ in worth: of the list, over that of the best list possible (self-normalised
+    inverse propensity; Yang et al. 2018)."""
     n = hits.shape[1]
     discount = 1 / np.log2(np.arange(2, n + 2))
-    counts = np.diff(indptr) + missing
+    seen = np.diff(sought.indptr)
+    counts = seen + sought.missing
     row = np.repeat(np.arange(len(counts)), counts)
     each = np.ones(int(counts.sum()))
-    known = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts) < np.repeat(np.diff(indptr), counts)
-    each[known] = worth[indices] if weights is None else worth[indices] * weights
-    if unseen is not None:
-        each[~known] = unseen[row[~known]]
+    known = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts) < np.repeat(seen, counts)
+    each[known] = sought.each
+    if sought.unseen is not None:
+        each[~known] = sought.unseen[row[~known]]
     order = np.lexsort((-each, row))
     place = np.arange(len(each)) - np.repeat(np.cumsum(counts) - counts, counts)
     kept = place < n
     ideal = np.bincount(row[kept], each[order][kept] * discount[place[kept]], minlength=len(counts))
-    return _over(_sum(_gains(hits, top, worth, indptr, indices, weights) * discount), ideal, counts)
+    return _over(_sum(_gains(hits, top, sought) * discount), ideal, counts)
 
 
-def debiased_recall(
-    hits: Array,
-    top: Array,
-    worth: Array,
-    indptr: Array,
-    indices: Array,
-    missing: Array,
-    weights: Array | None = None,
-    unseen: Array | None = None,
-) -> Array:
+def debiased_recall(hits: Array, top: Array, sought: Sought) -> Array:
     """The share of what a user's relevant items are worth that is in the list; see :func:`debiased_ndcg`."""
-    row = np.repeat(np.arange(len(hits)), np.diff(indptr))
-    each = worth[indices] if weights is None else worth[indices] * weights
-    total = np.bincount(row, each, minlength=len(hits)) + (missing if unseen is None else missing * unseen)
-    return _over(_sum(_gains(hits, top, worth, indptr, indices, weights)), total, np.diff(indptr) + missing)
+    seen = np.diff(sought.indptr)
+    row = np.repeat(np.arange(len(hits)), seen)
+    lost = sought.missing if sought.unseen is None else sought.missing * sought.unseen
+    total = np.bincount(row, sought.each, minlength=len(hits)) + lost
+    return _over(_sum(_gains(hits, top, sought)), total, seen + sought.missing)
 
 
-def _gains(hits: Array, top: Array, worth: Array, indptr: Array, indices: Array, weights: Array | None) -> Array:
+def _gains(hits: Array, top: Array, sought: Sought) -> Array:
     """float64 (n_users, n): what the hit at each place is worth; 0 where there is none."""
-    gains: Array = hits * worth[np.maximum(top, 0)]
-    if weights is None or not len(indices):
+    gains: Array = hits * sought.worth[np.maximum(top, 0)]
+    if sought.weights is None or not len(sought.indices):
         return gains
-    known, asked = _keys(top, indptr, indices)
-    return np.asarray(gains * weights[np.minimum(np.searchsorted(known, asked), len(known) - 1)])
+    known, asked = _keys(top, sought.indptr, sought.indices)
+    return np.asarray(gains * sought.weights[np.minimum(np.searchsorted(known, asked), len(known) - 1)])
 
 
 DEBIASED: dict[str, Callable[..., Array]] = {"ndcg": debiased_ndcg, "recall": debiased_recall}

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from cofactor.evaluation import bootstrap
 from cofactor.evaluation.held_out import held_out_rows
-from cofactor.evaluation.measure import EvaluationProtocol, measure
+from cofactor.evaluation.measure import measure
 from cofactor.evaluation.metric_names import parse
+from cofactor.evaluation.protocol import EvaluationProtocol
 from cofactor.evaluation.scorer import scorer
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cofactor.errors import DataError
 from cofactor.evaluation import evaluate
 from cofactor.evaluation.held_out import held_out_rows
-from cofactor.evaluation.measure import threshold
+from cofactor.evaluation.relevance import threshold
 from cofactor.recommender import Recommender
 
 Array = NDArray[Any]

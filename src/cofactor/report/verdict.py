@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from cofactor.errors import DataError
 from cofactor.evaluation import evaluate
 from cofactor.evaluation.held_out import held_out_rows
-from cofactor.evaluation.measure import threshold
 from cofactor.evaluation.paired import paired_difference
+from cofactor.evaluation.relevance import threshold
 from cofactor.fitting.fit import fit_named
 from cofactor.recommender import Recommender
 from cofactor.report.periods import LOWER, decisive, periods, sentence, titled

@@ -19,7 +19,9 @@ from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import CofactorError, ConfigError, DataError
 from cofactor.evaluation import metric_names
 from cofactor.evaluation.held_out import held_out_rows
-from cofactor.evaluation.measure import EvaluationProtocol, measure, relevant_items, threshold
+from cofactor.evaluation.measure import measure
+from cofactor.evaluation.protocol import EvaluationProtocol
+from cofactor.evaluation.relevance import relevant_items, threshold
 from cofactor.evaluation.scorer import Scorer, scorer
 from cofactor.fitting.estimate import table_size
 from cofactor.model import ChoosesSettings, TableSize, Task

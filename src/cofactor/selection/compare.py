@@ -25,15 +25,10 @@ from cofactor.evaluation import bootstrap, held_out
 from cofactor.evaluation.bootstrap import UserSums
 from cofactor.evaluation.fold_in import folded, joined
 from cofactor.evaluation.held_out import HeldOut, RelevanceWarning
-from cofactor.evaluation.measure import (
-    EvaluationProtocol,
-    Measured,
-    check_relevant,
-    few_relevant,
-    measure,
-    relevant_items,
-)
+from cofactor.evaluation.measure import Measured, measure
 from cofactor.evaluation.metric_names import BEYOND, Metric, lengths_of, parse
+from cofactor.evaluation.protocol import EvaluationProtocol
+from cofactor.evaluation.relevance import check_relevant, few_relevant, relevant_items
 from cofactor.evaluation.scorer import Scorer, scorer
 from cofactor.models import model_class
 from cofactor.selection.candidates import Candidate, Fit, candidate, candidates_of, default_fit, usual_models

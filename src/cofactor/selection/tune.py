@@ -26,7 +26,8 @@ from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
 from cofactor.errors import CofactorError, ConfigError, DataError, MissingExtraError
 from cofactor.evaluation import held_out, metric_names
-from cofactor.evaluation.measure import EvaluationProtocol, measure
+from cofactor.evaluation.measure import measure
+from cofactor.evaluation.protocol import EvaluationProtocol
 from cofactor.evaluation.scorer import scorer
 from cofactor.model import Task
 from cofactor.models import model_class

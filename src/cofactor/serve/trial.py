@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.evaluation.bootstrap import UserSums, interval, resample
-from cofactor.evaluation.measure import threshold
 from cofactor.evaluation.metrics import ndcg
+from cofactor.evaluation.relevance import threshold
 from cofactor.recommend.profiles import known_user
 from cofactor.recommender import Recommender
 from cofactor.serve.refit import grown
