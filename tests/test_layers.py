@@ -26,6 +26,7 @@ FLOOR = {
     "_plot": 1,
     "_html": 1,
     "_blas": 1,
+    "_capability": 1,
     "_locks": 1,
     "kernels": 1,
     "data": 2,

@@ -10,15 +10,13 @@ ratings float32, times int64 seconds since 1970-01-01 UTC.
 
 from __future__ import annotations
 
-import functools
-from abc import ABCMeta
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, Self, runtime_checkable
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._capability import Capability
 from cofactor.data.interactions import CSR, Interactions
 
 Array = NDArray[Any]
@@ -75,50 +73,6 @@ class Stepper:
     def restore(self, state: Mapping[str, Array]) -> None:
         """Put a snapshot back, in place."""
         raise NotImplementedError
-
-
-if TYPE_CHECKING:
-    _ProtocolType = ABCMeta
-else:
-    _ProtocolType = type(Protocol)
-
-
-_ABSENT = object()
-
-
-class Capability(_ProtocolType):
-    """The type of the protocols: ``isinstance`` looks up once for each class which attributes it lacks, and at an
-    object for these alone. A list asks a dozen times, which took a tenth of its time."""
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        kind = type(instance)
-        lacking = _lacking(cls).get(kind)
-        if lacking is None:
-            wanted = () if cls in kind.__mro__ else _members(cls)
-            lacking = _lacking(cls)[kind] = tuple(name for name in wanted if not _has(kind, cls, name))
-        return all(_has(instance, cls, name) for name in lacking)
-
-
-@functools.cache
-def _lacking(cls: type) -> WeakKeyDictionary[type, tuple[str, ...]]:
-    """What classes lack of a protocol, as far as they were asked about."""
-    return WeakKeyDictionary()
-
-
-def _has(thing: object, cls: type, name: str) -> bool:
-    """Whether something has a member of a protocol; a method that is None is not there."""
-    found = getattr(thing, name, _ABSENT)
-    return found is not _ABSENT and (found is not None or not callable(getattr(cls, name, None)))
-
-
-@functools.cache
-def _members(cls: type) -> tuple[str, ...]:
-    """What a protocol asks for."""
-    found: dict[str, None] = {}
-    for base in cls.__mro__:
-        if getattr(base, "_is_protocol", False) and base is not Protocol:
-            found |= dict.fromkeys([*vars(base).get("__annotations__", ()), *vars(base)])
-    return tuple(name for name in found if not name.startswith("_"))
 
 
 @runtime_checkable

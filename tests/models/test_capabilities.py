@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cofactor import model
-from cofactor.model import Capability, _members
+from cofactor._capability import Capability, _members
 
 PROTOCOLS = [one for one in vars(model).values() if isinstance(one, Capability)]
 
