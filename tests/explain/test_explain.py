@@ -17,10 +17,12 @@ import cofactor as cf
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError, DataError, UnknownIdError
 from cofactor.evaluation.held_out import LeakWarning
+from cofactor.explain.explanation import explain_rows
 from cofactor.kernels.layout import layout
 from cofactor.model import Additive
 from cofactor.models import REGISTRY, model_class
 from cofactor.recommend.contributions import contributions
+from cofactor.recommend.profiles import resolve_user
 from cofactor.report.factors import genre_table, name_factors
 from cofactor.report.maps import item_map, neighbours_among
 from cofactor.report.report import render, report_data, write_report
@@ -62,6 +64,20 @@ def fitted(data):
         return found[name]
 
     return get
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_an_explanation_without_frames_says_the_same(fitted, name):
+    rec = fitted(name)
+    newer = rec.update([(1, "i03", 2.0), (99, "i07", 5.0)])
+    asked = [(rec, 1, None), (rec, 40, None), (newer, 1, None), (newer, 99, None)]
+    asked += [(rec, None, {"i01": 5, "i20": None}), (rec, None, {})]
+    for which, user, history in asked:
+        for item in ("i03", "i20", "i01"):
+            for n in (0, 3, 100):
+                whole = which.explain(user, item, history=history, n=n)
+                rows = explain_rows(which, resolve_user(which, user, history), which.items.code(item), n=n)
+                assert rows == {"label": whole.label} | whole.to_dict() | {"because": whole.because()}
 
 
 @pytest.mark.parametrize("name", REGISTRY)

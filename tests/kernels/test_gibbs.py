@@ -10,6 +10,7 @@ from scipy.special import ndtr, ndtri
 
 from cofactor.kernels.gibbs.features import draw_weights
 from cofactor.kernels.gibbs.fold_in import gather_samples, sum_rows
+from cofactor.kernels.gibbs.leave_one_out import leave_out
 from cofactor.kernels.gibbs.ordinal import cuts_loglik, draw_latent
 from cofactor.kernels.gibbs.pairs import pair_dots, pair_variances
 from cofactor.kernels.gibbs.rows import draw_rows, residuals, weighted_squares
@@ -52,6 +53,32 @@ def test_draw_rows_is_the_normal_posterior(shared_prior: bool) -> None:
         np.testing.assert_allclose(mean[r], covariance @ (lam @ prior_mean[r] + x.T @ (w * y)), atol=2e-4)
         spread = np.column_stack([m[r] for m in moved])
         np.testing.assert_allclose(spread @ spread.T, covariance, atol=1e-4)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+@pytest.mark.parametrize("n", [1, 2, 9, 30])
+def test_rows_left_out_are_solved_again_without_them(implicit: bool, n: int) -> None:
+    rng = np.random.default_rng(n)
+    count, width, n_goals, positions = 3, 4, 5, np.array([n - 1, 0], np.int64)
+    table, target = rng.normal(size=(count, n, width)).astype(F32), rng.normal(size=n).astype(F32)
+    weight, precision = rng.uniform(0.5, 2, (count, n)).astype(F32), rng.uniform(1, 3, (count, width)).astype(F32)
+    centre, rest = rng.normal(size=(2, count, width)).astype(F32)
+    said = rng.normal(size=(2, count * width)).astype(F32) if implicit else np.empty((0, 0), F32)
+    goals, out = rng.normal(size=(n_goals, count * (width - 1))).astype(F32), np.empty((n_goals, 3))
+    leave_out(table, target, weight, precision, centre, rest, said, 0.3, positions, goals, out)
+    expected = np.zeros((3, n_goals))
+    for s in range(count):
+        x = np.column_stack([table[s, :, :-1], np.ones(n)]).astype(float)
+        y, lam = target - table[s, :, -1].astype(float), np.diag(precision[s]).astype(float)
+        goal = np.column_stack([goals.reshape(n_goals, count, -1)[:, s], np.ones(n_goals)])
+        for row, gone in enumerate([None, *positions]):
+            kept = np.arange(n) != gone
+            w = x[kept].T * weight[s, kept]
+            prior = centre[s] if gone is None else rest[s]
+            if implicit and gone is not None:
+                prior = prior - 0.3 * said[row - 1].reshape(count, width)[s]
+            expected[row] += goal @ np.linalg.solve(lam + w @ x[kept], w @ y[kept] + lam @ prior) / count
+    np.testing.assert_allclose(out.T, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_samples_of_items_are_gathered() -> None:

@@ -9,7 +9,7 @@ import pytest
 import cofactor as cf
 from cofactor.errors import ConfigError, UnknownIdError
 from cofactor.recommend.rerank import RerankSpec, divergence, rerank, scaled_similarity
-from cofactor.recommend.similar import co_ratings, co_ratings_among, shared_among
+from cofactor.recommend.similar import co_ratings, co_ratings_among, shared_among, shared_raters
 from toys import two_tastes as table
 
 
@@ -244,5 +244,8 @@ def test_shared_raters_are_counted(rec):
     np.testing.assert_array_equal(shared_among(data, some, others), (rated.T @ rated)[np.ix_(some, others)])
     assert shared_among(data, some[:0], others).shape == (0, len(others))
     assert shared_among(data, some, others[:0]).shape == (len(some), 0)
+    for item in range(data.n_items):
+        for few in (others, others[:1], others[:0]):  # by what its raters rated, and by who rated the others
+            np.testing.assert_array_equal(shared_raters(data, item, few), (rated.T @ rated)[item, few])
     cosines = co_ratings(data, some)[:, others]
     np.testing.assert_allclose(co_ratings_among(data, some, others), cosines, rtol=1e-6)

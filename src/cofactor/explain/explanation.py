@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,15 +14,17 @@ from cofactor._html import lines_html, table_html
 from cofactor._plot import short
 from cofactor.data.kind import Kind
 from cofactor.explain.waterfall import waterfall
-from cofactor.model import Additive, LeavesOut, StartsFromAverage
+from cofactor.model import Additive, LeavesOut, StartsFromAverage, Terms
 from cofactor.recommend.contributions import contributions, entries_compared, entries_explained
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.profiles import UserProfile
 from cofactor.recommend.reasons import Reason, act, reasons_of, strongest
-from cofactor.recommend.similar import SHRINK, item_similarity, shared_raters, supported
+from cofactor.recommend.similar import SHRINK, shared_raters, similarity_among, supported
 from cofactor.recommend.updates import as_rows
 
 Array = NDArray[Any]
+STRONGEST = 8
+"""Rated items that an explanation gives as the strongest."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Explanation:
     @property
     def digits(self) -> int:
         """Digits after the point: rankers have scores far below 1."""
-        return 2 if len(self.rated) == 0 or float(np.abs(self.rated["contribution"].to_numpy()).max()) >= 0.05 else 4
+        return _digits(self.rated["contribution"].to_numpy())
 
     def strongest(self, n: int) -> pl.DataFrame:
         """The ``n`` rows of ``rated`` that do most: those that speak for the item first, then those against it."""
@@ -83,28 +85,13 @@ class Explanation:
 
     def _strongest(self, n: int) -> list[int]:
         """Their positions in ``rated``, which begins with the largest."""
-        first = [] if self.leads is None else [self.leads]
-        kept = [*first, *(row for row in range(min(n + 1, len(self.rated))) if row not in first)][:n]
-        value = self.rated["contribution"].to_numpy()[kept].tolist() if kept else []
-        order = sorted(range(len(kept)), key=lambda at: (not (first and at == 0), value[at] < 0, -abs(value[at])))
-        return [kept[at] for at in order]
+        return _strongest(self.rated["contribution"].to_numpy(), self.leads, n)
 
     def because(self, n: int = 5) -> list[str]:
         """The ``n`` ratings that do most to the prediction, in words: reasons for it first, beginning with the one that
         the list gives, then what speaks against it. Ratings that do nothing are left out."""
-        digits = self.digits
-        least = 0.5 * 10.0**-digits
-        name = "title" if "title" in self.rated.columns else "item"
-        found = [
-            f"{'because' if row['contribution'] >= 0 else 'although'} you "
-            f"{self._did(row, name)}: {row['contribution']:+z.{digits}f}"
-            for at, row in enumerate(self.rated.row(row, named=True) for row in self._strongest(n))
-            if abs(row["contribution"]) >= least or (at == 0 and self.leads is not None)
-        ]
-        return found if self.leads is not None or not self.reason else [f"because it is {self.reason}", *found]
-
-    def _did(self, row: dict[str, Any], name: str) -> str:
-        return act(self.explicit, row[name], row["rating"], row["stated"], self.kind, self.column)
+        rows = [self.rated.row(row, named=True) for row in self._strongest(n)]
+        return _because(self, rows, self.digits)
 
     def others(self, n: int) -> list[tuple[str, int, float]]:
         """What the ratings besides the ``n`` strongest come to: ("for" or "against", how many, their sum)."""
@@ -131,10 +118,9 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         who = f"for user {self.user}" if self.user is not None else "for this history"
-        name, digits = "title" if "title" in self.rated.columns else "item", self.digits
+        digits = self.digits
         rows = [
-            (self._did(row, name), f"{row['contribution']:+z.{digits}f}")
-            for row in self.strongest(5).iter_rows(named=True)
+            (_did(self, row), f"{row['contribution']:+z.{digits}f}") for row in self.strongest(5).iter_rows(named=True)
         ]
         things = "ratings" if self.explicit else "choices"
         if rows:
@@ -162,7 +148,7 @@ class Explanation:
             "rest_is": self.rest_is,
             "neighbours": self.neighbours.to_dicts(),
             "reason": self.reason,
-            "strongest": [dict(rated[at]) for at in self._strongest(8)],
+            "strongest": [dict(rated[at]) for at in self._strongest(STRONGEST)],
         }
 
     def plot(self, n: int = 8) -> Any:
@@ -181,46 +167,159 @@ def linked(total: float, link: str, y_range: tuple[float, float] | None) -> floa
     return low + (high - low) / (1 + math.exp(-total))
 
 
+class _Parts(NamedTuple):
+    """One explanation before it becomes frames or rows: ``rated`` are positions in the profile ``who``, strongest
+    first, ``near`` positions in ``rated``; ``leads`` the one that the reason names."""
+
+    who: UserProfile
+    item: int
+    terms: Terms | None
+    prediction: float
+    rated: Array
+    contribution: Array
+    similarity: Array
+    shared: Array
+    near: Array
+    rest: float
+    reason: str
+    leads: int | None
+
+
 def explain(rec: Fitted, who: UserProfile, item: int, *, n: int) -> Explanation:
     """The work of :meth:`Recommender.explain`; ``item`` is a code."""
-    trained = who.code >= 0 and who.state is None
-    terms, link, y_range = pl.DataFrame(schema={"term": pl.String, "value": pl.Float64}), "identity", None
+    found = _parts(rec, who, item, n)
+    terms = pl.DataFrame(schema={"term": pl.String, "value": pl.Float64})
+    if found.terms is not None:
+        values = np.asarray(found.terms.values, dtype=np.float64)
+        terms = pl.DataFrame({"term": list(found.terms.names), "value": values})
+    rated = pl.DataFrame(
+        [
+            *rec.item_columns(who.items[found.rated]),
+            pl.Series("rating", who.values[found.rated]),
+            pl.Series("stated", _stated(who, found.rated)),
+            pl.Series("contribution", found.contribution, dtype=pl.Float64),
+            pl.Series("similarity", found.similarity),
+            pl.Series("shared_raters", found.shared),
+        ]
+    )
+    facts = _facts(rec, found)
+    return Explanation(**facts, terms=terms, rated=rated, neighbours=_rows(rated, found.near), leads=found.leads)
+
+
+def explain_rows(rec: Fitted, who: UserProfile, item: int, *, n: int) -> dict[str, Any]:
+    """``label``, what :meth:`Explanation.to_dict` gives, and ``because``: without frames, which take longer than all
+    else."""
+    found = _parts(rec, who, item, n)
+    facts, codes = _facts(rec, found), who.items[found.rated]
+    titles = rec.items.titles_of(codes)
+    columns: dict[str, Any] = {"item": rec.data.item_ids.listed(codes)}
+    columns |= {} if titles is None else {"title": titles}
+    columns |= {"rating": who.values[found.rated].tolist(), "stated": _stated(who, found.rated).tolist()}
+    columns |= {"contribution": found.contribution.tolist(), "similarity": found.similarity.tolist()}
+    columns |= {"shared_raters": found.shared.tolist()}
+    rated = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    terms: list[dict[str, Any]] = []
+    if found.terms is not None:
+        values = np.asarray(found.terms.values, dtype=np.float64).tolist()
+        terms = [{"term": term, "value": value} for term, value in zip(found.terms.names, values, strict=True)]
+    words = _Words(facts["explicit"], facts["kind"], facts["column"], found.reason, found.leads)
+    strongest, digits = _strongest(found.contribution, found.leads, STRONGEST), _digits(found.contribution)
+    spoken = [rated[at] for at in _strongest(found.contribution, found.leads, 5)]
+    shown = ("label", "user", "item", "prediction", "link", "y_range", "rest", "rest_is", "reason")
+    return {name: facts[name] for name in shown} | {
+        "terms": terms,
+        "rated": rated,
+        "neighbours": [rated[at] for at in found.near.tolist()],
+        "strongest": [rated[at] for at in strongest],
+        "because": _because(words, spoken, digits),
+    }
+
+
+def _facts(rec: Fitted, found: _Parts) -> dict[str, Any]:
+    """The fields of an explanation that are not frames."""
+    who, item, terms = found.who, np.array([found.item]), found.terms
+    return {
+        "user": rec.users.column(np.array([who.code]))[0] if who.code >= 0 else None,
+        "item": rec.data.item_ids.listed(item)[0],
+        "label": rec.items.labels(item)[0],
+        "prediction": found.prediction,
+        "link": "identity" if terms is None else terms.link,
+        "y_range": None if terms is None else terms.y_range,
+        "rest": found.rest,
+        "explicit": rec.scale.explicit,
+        "reason": found.reason,
+        "kind": rec.data.kind,
+        "column": rec.data.columns.rating,
+        "rest_is": "popular with everybody" if _rest_is_average(rec) else "everything else",
+    }
+
+
+class _Words(NamedTuple):
+    """What the words for a rating depend on."""
+
+    explicit: bool
+    kind: Kind
+    column: str | None
+    reason: str
+    leads: int | None
+
+
+def _did(words: Explanation | _Words, row: dict[str, Any]) -> str:
+    label = row["title"] if "title" in row else row["item"]
+    return act(words.explicit, label, row["rating"], row["stated"], words.kind, words.column)
+
+
+def _because(words: Explanation | _Words, rows: list[dict[str, Any]], digits: int) -> list[str]:
+    """What these rows of ``rated`` do, in words; see :meth:`Explanation.because`."""
+    least = 0.5 * 10.0**-digits
+    found = [
+        f"{'because' if row['contribution'] >= 0 else 'although'} you "
+        f"{_did(words, row)}: {row['contribution']:+z.{digits}f}"
+        for at, row in enumerate(rows)
+        if abs(row["contribution"]) >= least or (at == 0 and words.leads is not None)
+    ]
+    return found if words.leads is not None or not words.reason else [f"because it is {words.reason}", *found]
+
+
+def _digits(contribution: Array) -> int:
+    return 2 if len(contribution) == 0 or float(np.abs(contribution).max()) >= 0.05 else 4
+
+
+def _strongest(contribution: Array, leads: int | None, n: int) -> list[int]:
+    """Positions of the ``n`` largest, of contributions that begin with the largest: those for the item first."""
+    first = [] if leads is None else [leads]
+    kept = [*first, *(row for row in range(min(n + 1, len(contribution))) if row not in first)][:n]
+    value = contribution[kept].tolist() if kept else []
+    order = sorted(range(len(kept)), key=lambda at: (not (first and at == 0), value[at] < 0, -abs(value[at])))
+    return [kept[at] for at in order]
+
+
+def _stated(who: UserProfile, at: Array) -> Array:
+    return np.ones(len(at), dtype=bool) if who.stated is None else who.stated[at]
+
+
+def _parts(rec: Fitted, who: UserProfile, item: int, n: int) -> _Parts:
+    """What there is to say of one prediction."""
+    trained, terms = who.code >= 0 and who.state is None, None
     if isinstance(rec.model, Additive):
         if trained:
-            account = rec.model.terms(who.code, item)
+            terms = rec.model.terms(who.code, item)
         else:
-            account = rec.model.terms_from(who.state[0] if who.state is not None else np.zeros(0), item)
-        values = np.asarray(account.values, dtype=np.float64)
-        terms, link, y_range = (
-            pl.DataFrame({"term": list(account.names), "value": values}),
-            account.link,
-            account.y_range,
-        )
+            terms = rec.model.terms_from(who.state[0] if who.state is not None else np.zeros(0), item)
     prediction = _prediction(rec, who, item, trained)
-    rated, rest, reason = _rated(rec, who, item, prediction)
+    shared = shared_raters(rec.data, item, who.items)
+    similarity = similarity_among(rec.model, rec.data, np.array([item]), who.items)[0]
+    similarity = supported(rec.model, similarity, shared, SHRINK)
+    at, contribution, reason = _contributions(rec, who, item, similarity)
     names = reason.position >= 0 and not reason.compared and rec.is_personalised
-    lead = rec.item_columns(who.items[reason.position : reason.position + 1])[0][0] if names else None
-    similarity = rated["similarity"].to_numpy()
-    nearest = np.argsort(-similarity, kind="stable")
-    near = _rows(rated, nearest[similarity[nearest] > 0][:n])
-    return Explanation(
-        user=rec.users.column(np.array([who.code]))[0] if who.code >= 0 else None,
-        item=rec.data.item_ids.decode(np.array([item]))[0],
-        label=rec.items.labels(np.array([item]))[0],
-        prediction=prediction,
-        terms=terms,
-        link=link,
-        y_range=y_range,
-        rated=rated,
-        rest=rest,
-        neighbours=near,
-        explicit=rec.scale.explicit,
+    nearest = np.argsort(-similarity[at], kind="stable")
+    return _Parts(
+        who, item, terms, prediction, at, contribution, similarity[at], shared[at],
+        near=nearest[similarity[at[nearest]] > 0][:n],
+        rest=prediction - float(contribution.sum()),
         reason=reason.text,
-        leads=rated["item"].to_list().index(lead) if names else None,
-        kind=rec.data.kind,
-        column=rec.data.columns.rating,
-        rest_is="popular with everybody" if _rest_is_average(rec) else "everything else",
-    )
+        leads=at.tolist().index(reason.position) if names else None,
+    )  # fmt: skip
 
 
 def _rest_is_average(rec: Fitted) -> bool:
@@ -242,11 +341,9 @@ def _prediction(rec: Fitted, who: UserProfile, item: int, trained: bool) -> floa
     return float(rec.on_scale(rec.model.scores_from(who.state)[0, item]))
 
 
-def _rated(rec: Fitted, who: UserProfile, item: int, prediction: float) -> tuple[pl.DataFrame, float, Reason]:
-    """The frame of rated items with their contributions, what is left of the prediction, and the list's reason."""
-    shared = shared_raters(rec.data, item, who.items)
-    similarity = item_similarity(rec.model, rec.data, np.array([item]))[0, who.items]
-    similarity = supported(rec.model, similarity, shared, SHRINK)
+def _contributions(rec: Fitted, who: UserProfile, item: int, similarity: Array) -> tuple[Array, Array, Reason]:
+    """(positions of the rated items in the profile, strongest first, their contributions, the list's reason);
+    ``similarity`` of the item to each of them."""
     at = np.argsort(-similarity, kind="stable")
     at = at[who.items[at] != item]
     one, difference, reason = np.array([item]), np.zeros(len(at)), None
@@ -260,16 +357,4 @@ def _rated(rec: Fitted, who: UserProfile, item: int, prediction: float) -> tuple
             at = np.sort(at[: entries_explained(rec.model, len(who.items))])
             difference = contributions(rec.model, history, one, at)[1][0]
     order = np.argsort(-np.abs(difference), kind="stable")
-    at, difference = at[order], difference[order]
-    stated = np.ones(len(at), dtype=bool) if who.stated is None else who.stated[at]
-    frame = pl.DataFrame(
-        [
-            *rec.item_columns(who.items[at]),
-            pl.Series("rating", who.values[at]),
-            pl.Series("stated", stated),
-            pl.Series("contribution", difference, dtype=pl.Float64),
-            pl.Series("similarity", similarity[at]),
-            pl.Series("shared_raters", shared[at]),
-        ]
-    )
-    return frame, prediction - float(difference.sum()), reason or reasons_of(rec, who, one)[0]
+    return at[order], difference[order], reason or reasons_of(rec, who, one)[0]

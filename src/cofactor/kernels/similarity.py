@@ -217,3 +217,33 @@ def count_shared(indptr: Array, users: Array, others: Array, marks: Array, out: 
             if sets[s]:
                 for b in range(8):
                     out[b, c] += sets[s] * (s >> b & 1)
+
+
+@njit(cache=True, nogil=True)
+def count_shared_with(
+    i_indptr: Array, i_users: Array, u_indptr: Array, u_items: Array, item: int, others: Array, n_users: int, out: Array
+) -> None:
+    """``out[c]``, int64: how many users rated both ``item`` and ``others[c]``, by the shorter of two ways: over the
+    raters of the others, or over what the raters of the item rated."""
+    raters = i_users[i_indptr[item] : i_indptr[item + 1]]
+    by_others, by_raters = n_users // 8, len(i_indptr) // 8
+    for c in range(len(others)):
+        by_others += i_indptr[others[c] + 1] - i_indptr[others[c]]
+    for user in raters:
+        by_raters += u_indptr[user + 1] - u_indptr[user]
+    if by_others < by_raters:
+        rated = np.zeros(n_users, np.uint8)
+        for user in raters:
+            rated[user] = 1
+        for c in range(len(others)):
+            total = 0
+            for at in range(i_indptr[others[c]], i_indptr[others[c] + 1]):
+                total += rated[i_users[at]]
+            out[c] = total
+        return
+    counts = np.zeros(len(i_indptr) - 1, np.int64)
+    for user in raters:
+        for at in range(u_indptr[user], u_indptr[user + 1]):
+            counts[u_items[at]] += 1
+    for c in range(len(others)):
+        out[c] = counts[others[c]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,12 @@ def cosine(factors: Array, items: Array) -> Array:
     return _dots(every[items], every)
 
 
+def _kernels() -> ModuleType:
+    from cofactor.kernels import similarity
+
+    return similarity
+
+
 def _dots(left: Array, right: Array) -> Array:
     from cofactor.kernels.products import dots
 
@@ -99,8 +106,6 @@ def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
 
 def shared_among(data: Interactions, items: Array, others: Array) -> Array:
     """int64 (len(items), len(others)): how many users rated both."""
-    from cofactor.kernels.similarity import count_shared
-
     out = np.empty((-(-len(items) // 8) * 8, len(others)), dtype=np.int64)
     marks = np.zeros(data.n_users, dtype=np.uint8)
     columns, others = data.by_item, np.ascontiguousarray(others, dtype=np.int32)
@@ -108,17 +113,16 @@ def shared_among(data: Interactions, items: Array, others: Array) -> Array:
         marks[:] = 0
         for bit, item in enumerate(items[first : first + 8].tolist()):
             marks[columns.row(item)[0]] |= 1 << bit
-        count_shared(columns.indptr, columns.indices, others, marks, out[first : first + 8])
+        _kernels().count_shared(columns.indptr, columns.indices, others, marks, out[first : first + 8])
     return out[: len(items)]
 
 
 def shared_raters(data: Interactions, item: int, others: Array) -> Array:
     """How many users rated both ``item`` and each of ``others``; int64."""
     columns, rows = data.by_item, data.by_user
-    raters, _ = columns.row(item)
-    by_columns = int((columns.indptr[others + 1] - columns.indptr[others]).sum()) + data.n_users // 8
-    if by_columns < int((rows.indptr[raters + 1] - rows.indptr[raters]).sum()):
-        counted: Array = shared_among(data, np.array([item]), others)[0]
-        return counted
-    shared: Array = np.bincount(rows.take(raters).indices, minlength=data.n_items)[others]
-    return shared
+    found = np.empty(len(others), dtype=np.int64)
+    wanted = np.ascontiguousarray(others, dtype=np.int32)
+    _kernels().count_shared_with(
+        columns.indptr, columns.indices, rows.indptr, rows.indices, int(item), wanted, data.n_users, found
+    )
+    return found

@@ -14,9 +14,10 @@ import numpy as np
 from cofactor._version import __version__
 from cofactor.bundle import info as bundle_info
 from cofactor.errors import ConfigError, UnknownIdError
+from cofactor.explain.explanation import explain_rows
 from cofactor.model import Posterior
 from cofactor.recommend.options import OPTIONS, list_options
-from cofactor.recommend.profiles import find_user
+from cofactor.recommend.profiles import find_user, resolve_user
 from cofactor.recommend.recommend import Rules, recommend_rows, rules_of
 from cofactor.recommend.update import holds
 from cofactor.recommend.updates import NO_TIME, trained_on
@@ -159,8 +160,9 @@ def explain(asked: Asked) -> dict[str, Any]:
     """Why a user gets a prediction."""
     served, what = asked.live.now, asked.what
     within("history", len(what.history or ()), asked.live.settings.max_history)
-    found = served.rec.explain(what.user, what.item, history=what.ratings(), n=what.n)
-    return {"version": served.version, "label": found.label} | found.to_dict() | {"because": found.because()}
+    rec = served.rec
+    who = resolve_user(rec, what.user, what.ratings())
+    return {"version": served.version} | explain_rows(rec, who, rec.items.code(what.item), n=what.n)
 
 
 def what_if(asked: Asked) -> dict[str, Any]:

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.interactions import CSR
-from cofactor.kernels.gibbs.fold_in import gather_samples, sum_rows
-from cofactor.kernels.gibbs.rows import draw_rows, residuals
+from cofactor.kernels.gibbs.fold_in import draw_user, gather_samples, sum_rows
 from cofactor.models.bayes_mf.ordinal import half_way, rescale
 
 Array = NDArray[Any]
@@ -46,14 +44,11 @@ def state_width(count: int, k: int) -> int:
     return count * (2 * k + 1) + 2
 
 
-def fold_users(a: Mapping[str, Array], count: int, k: int, noise_df: float, histories: CSR) -> Array:
-    """float32 (n, state_width): the state of each user. What it is depends on the user's history alone."""
-    out = np.empty((histories.n_rows, state_width(count, k)), dtype=F32)
-    for r, row in enumerate(out):
-        user = fold_one(a, count, k, noise_df, *histories.row(r))
-        rest = np.array([user.mean[:, k].mean(), user.noise], dtype=F32)
-        np.concatenate([user.mean[:, :k].ravel(), rest, user.draw[:, :k].ravel(), user.draw[:, k]], out=row)
-    return out
+def state_of(user: Folded) -> Array:
+    """float32 (state_width,): the state of a user."""
+    k = user.mean.shape[1] - 1
+    rest = np.array([user.mean[:, k].mean(), user.noise], dtype=F32)
+    return np.concatenate([user.mean[:, :k].ravel(), rest, user.draw[:, :k].ravel(), user.draw[:, k]])
 
 
 def fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items: Array, values: Array) -> Folded:
@@ -65,37 +60,29 @@ def fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items:
     centre = prior_centre(a, count, k, spoken(a, count * width, items), n)
     table = np.empty((count, n, width), dtype=F32)
     gather_samples(a["item_factors"], a["item_bias"], items, table)
-    flat = table.reshape(count * n, width)
     y = (values - a["mean"]) / a["scale"]
     if len(a["cuts"]):
         y = rescale(y, half_way(a["levels"]), a["cuts"])
-    y = y.astype(F32)
-    target = np.tile(y, count)
-    indptr, cols = np.arange(count + 1) * n, np.arange(count * n, dtype=np.int32)
-    precision, one = a["user_precision"][:count].copy(), np.ones(count, dtype=F32)
-    draw, mean = np.empty((count, width), dtype=F32), np.empty((count, width), dtype=F32)
-    rng, errors = np.random.default_rng(0), np.empty_like(target)
-    usual = a["item_noise"][items] / a["noise_precision"][:count, None]
+    y, precision = y.astype(F32), a["user_precision"][:count].copy()
     passing = sum(float(a[f"{kind}_numbers"][:, 1].sum(dtype=np.float64)) for kind in ("user_drift", "item_drift"))
-    size = np.full((count, 1), 1.0 if noise_df > 0 else a["user_noise"][-1], dtype=F32)
-    expected = float(a["user_noise"][-1])
-    for left in range(ROUNDS if noise_df > 0 and n else 1, 0, -1):
-        noise = size * usual
-        root = F32(1.0) / np.sqrt(noise + passing)
-        draw_rows(
-            indptr, cols, target, flat, root.ravel(), one, centre, precision,
-            rng.standard_normal((count, width), dtype=F32), draw, mean,
-        )  # fmt: skip
-        if noise_df > 0 and n and left > 1:
-            residuals(indptr, cols, target, draw, flat, errors)
-            share = noise / (noise + passing)
-            own = share * errors.reshape(count, n) + np.sqrt(share * passing) * rng.standard_normal(
-                (count, n), dtype=F32
-            )
-            squares = noise_df + (own * own / usual).sum(1, keepdims=True)
-            size = squares / (2.0 * rng.standard_gamma(0.5 * (noise_df + n), (count, 1), dtype=F32))
-            expected = float(squares.mean() / (noise_df + n - 2.0))
-    return Folded(mean, draw, expected, table, y, root * root, centre, precision)
+    drawn = noise_df > 0 and n > 0
+    rounds, rng = ROUNDS if drawn else 1, np.random.default_rng(0)
+    vectors = np.empty((rounds, count, width), dtype=F32)
+    drifts, chances = np.empty((rounds - 1, count, n), dtype=F32), np.empty((rounds - 1, count), dtype=F32)
+    for turn in range(rounds):
+        rng.standard_normal(dtype=F32, out=vectors[turn])
+        if turn < rounds - 1:
+            rng.standard_normal(dtype=F32, out=drifts[turn])
+            rng.standard_gamma(0.5 * (noise_df + n), dtype=F32, out=chances[turn])
+    usual = a["item_noise"][items] / a["noise_precision"][:count, None]
+    size = np.full(count, 1.0 if noise_df > 0 else a["user_noise"][-1], dtype=F32)
+    weight = np.empty((count, n), dtype=F32)
+    draw, mean = np.empty((count, width), dtype=F32), np.empty((count, width), dtype=F32)
+    expected = draw_user(
+        table, y, usual, passing, noise_df, size, centre, precision, vectors, drifts, chances, weight, draw, mean
+    )
+    noise = expected if drawn else float(a["user_noise"][-1])
+    return Folded(mean, draw, noise, table, y, weight, centre, precision)
 
 
 def spoken(a: Mapping[str, Array], wide: int, items: Array) -> Array:

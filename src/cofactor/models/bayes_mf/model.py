@@ -27,7 +27,7 @@ from cofactor.models.base.arrays import clipped_terms, fitted
 from cofactor.models.base.cost import COMPILED
 from cofactor.models.bayes_mf.config import BayesMFConfig, check
 from cofactor.models.bayes_mf.diagnostics import effective_size, rhat
-from cofactor.models.bayes_mf.fold_in import fold_one, fold_users
+from cofactor.models.bayes_mf.fold_in import Folded, fold_one, state_of, state_width
 from cofactor.models.bayes_mf.leave_one_out import latent_without
 from cofactor.models.bayes_mf.ordinal import expected_level, half_way, rescale
 from cofactor.models.bayes_mf.samples import Samples, trace_names
@@ -40,6 +40,8 @@ from cofactor.models.bayes_mf.vectors import Directions, directions
 
 Array = NDArray[Any]
 F32 = np.float32
+_KEPT = 2 << 20
+"""Bytes of the table of a history that is kept for the next question."""
 
 
 class BayesMF:
@@ -162,13 +164,16 @@ class BayesMF:
 
     def fold_in(self, histories: CSR) -> Array:
         """The same for users with these ratings, items held at each kept sample."""
-        return fold_users(self._fitted(), self.count, self.config.n_factors, self.config.noise_df, histories)
+        out = np.empty((histories.n_rows, state_width(self.count, self.config.n_factors)), dtype=F32)
+        for r, row in enumerate(out):
+            row[:] = state_of(self._folded(*histories.row(r)))
+        return out
 
     def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
         """float64 (len(items), 1 + len(positions)); the size of the user's noise is the one that the whole history
         tells."""
         a, (rated, values) = self._fitted(), history.row(0)
-        user = fold_one(a, self.count, self.config.n_factors, self.config.noise_df, rated, values)
+        user = self._folded(rated, values)
         latent = latent_without(a, user, rated, positions, items)
         return self._ratings(latent, np.asarray(user.noise * a["item_noise"][items])[:, None])
 
@@ -313,6 +318,19 @@ class BayesMF:
             fitted(None, self.name)
         assert arrays is not None
         return arrays
+
+    def _folded(self, items: Array, values: Array) -> Folded:
+        """A user with these ratings; the last one is kept: a list, and the reasons in it, are about one history."""
+        kept: dict[str, Any] = self.samples.derive("the last history", dict)
+        key = items.tobytes(), values.tobytes()
+        last = kept.get("last")
+        if last is not None and last[0] == key:
+            user: Folded = last[1]
+            return user
+        user = fold_one(self._fitted(), self.count, self.config.n_factors, self.config.noise_df, items, values)
+        if user.table.nbytes <= _KEPT:
+            kept["last"] = key, user
+        return user
 
     def _link(self, users: Array, items: Array) -> Array:
         """float32 (n,): standardised predictions without user drift, averaged over the samples."""
