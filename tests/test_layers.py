@@ -20,6 +20,7 @@ FLOOR = {
     "errors": 0,
     "_validate": 1,
     "_fork": 1,
+    "_frames": 1,
     "_tensors": 1,
     "_paths": 1,
     "_progress": 1,

@@ -31,6 +31,7 @@ PUBLIC: dict[str, list[str]] = {
         "load",
         "load_dataset",
         "read",
+        "set_frames",
         "split",
         "tune",
         "__version__",

@@ -29,6 +29,7 @@ _PUBLIC = {
     "load": "cofactor.recommender",
     "load_dataset": "cofactor.data.datasets",
     "read": "cofactor.data.read",
+    "set_frames": "cofactor._frames",
     "tune": "cofactor.selection.tune",
 }
 """Public name -> the module that holds it."""
@@ -36,6 +37,7 @@ _PUBLIC = {
 __all__ = ["__version__", "split", *sorted(_PUBLIC)]
 
 if TYPE_CHECKING:
+    from cofactor._frames import set_frames as set_frames
     from cofactor._typed import fit as fit
     from cofactor.api.diff import diff as diff
     from cofactor.collab import Learner as Learner

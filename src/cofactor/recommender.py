@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cofactor import bundle
 from cofactor._fork import check_threads, checks_threads
+from cofactor._frames import frames_out
 from cofactor._paths import check_file
 from cofactor._validate import check_bool, check_int
 from cofactor.data.interactions import Interactions
@@ -33,9 +34,12 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
+@frames_out
 @checks_threads
 class Recommender(Fitted):
     """What :func:`cofactor.fit` returns and :func:`cofactor.load` reads back. Attributes: see ``Fitted``."""
+
+    trials: pl.DataFrame | None
 
     @classmethod
     def from_learner(cls, learn: Learner) -> Self:

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._frames import frames_out
 from cofactor._paths import check_file
 from cofactor._validate import check_int
 from cofactor.errors import ConfigError, DataError, MissingExtraError
@@ -29,6 +30,7 @@ Array = NDArray[Any]
 __all__ = ["item_vectors", "query_vector", "to_qdrant", "write_faiss", "write_pgvector"]
 
 
+@frames_out
 def item_vectors(rec: Recommender) -> pl.DataFrame:
     """A frame item, [title,] vector (a fixed-size list of float32): what the writers write.
 

@@ -25,10 +25,11 @@ def test_every_example_runs(ml100k, tmp_path, monkeypatch):
     frame = pl.DataFrame({"title": ["New (2001)"], "genres": ["Drama"]})
     names = {"rec": rec, "cf": cf, "pl": pl, "frame": frame, "test": test}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         exec(block, names)
     assert pl.read_parquet(tmp_path / "recs.parquet")["status"].unique().to_list() == ["known"]
+    assert type(names["frame_of_pandas"]).__module__.startswith("pandas")
     assert names["newer"].updates.n_ratings == 2
     assert "genres Drama: " in rec.recommend_new(frame, user=196)["reason"][0]
     assert len(rec.similar_items("Fargo (1996)")) == 10

@@ -8,6 +8,7 @@ from typing import Literal
 
 import polars as pl
 
+from cofactor._frames import frames_out
 from cofactor.data import download as net
 from cofactor.data import movielens
 from cofactor.data.catalog import DATASETS, Dataset
@@ -15,6 +16,7 @@ from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError, DatasetError, did_you_mean
 
 
+@frames_out
 def list_datasets() -> pl.DataFrame:
     """The known datasets: name, ratings, users, items, scale, times, licence, and where each is now
     (``bundled``, a path, ``download`` or ``not here``)."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor._frames import frames_out
 from cofactor.data import behaviours, doctor_checks, roles
 from cofactor.data import values as of_values
 from cofactor.data.arrays import Array
@@ -39,6 +40,7 @@ def _figure(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+@frames_out
 @dataclass(frozen=True)
 class Report:
     """What the doctor found.

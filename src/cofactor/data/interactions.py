@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._frames import frames_out
 from cofactor._html import lines_html, table_html
 from cofactor.data.arrays import group_kernels
 from cofactor.data.ids import IdMap
@@ -175,6 +176,7 @@ def checked_weights(weights: Any, n: int) -> Array:
     return frozen(found, np.float32)
 
 
+@frames_out
 @dataclass(frozen=True, eq=False)
 class Interactions:
     """A table of ratings (or clicks, plays, purchases: then every value is 1 or a count) in arrays.

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._frames import frames_out
 from cofactor.bundle import info
 from cofactor.data.interactions import CSR
 from cofactor.engines.executors import Executor, Here
@@ -31,6 +32,7 @@ MOST = 65_536
 """Users, or rows, of a part at most."""
 
 
+@frames_out
 def evaluate(
     bundle: str | Path, test: Any, metrics: Any = None, *, executor: Executor | None = None, **options: Any
 ) -> pl.DataFrame:

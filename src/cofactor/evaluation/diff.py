@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
+from cofactor._frames import frames_out
 from cofactor._validate import check_fraction, check_int
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.ids import IdMap
@@ -23,6 +24,7 @@ Array = NDArray[Any]
 _BLOCK = 256
 
 
+@frames_out
 @dataclass(frozen=True)
 class Diff:
     """What changed, in frames: ``facts`` (what, a, b), ``metrics`` (metric, a, b, change), ``lists`` of length ``n``

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._fork import check_threads
+from cofactor._frames import frames_out
 from cofactor._validate import check_int
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
@@ -24,6 +25,7 @@ from cofactor.evaluation.protocol import EvaluationProtocol
 from cofactor.evaluation.scorer import interval_blocks, scorer
 
 
+@frames_out
 def evaluate(
     trained: Any,
     test: Any,
@@ -116,6 +118,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
 
 
+@frames_out
 def calibration(
     trained: Any, test: Any, levels: Sequence[float] = LEVELS, *, train: Interactions | None = None
 ) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from cofactor._frames import frames_out
 from cofactor._html import lines_html, table_html
 from cofactor._plot import short
 from cofactor.data.kind import Kind
@@ -27,6 +28,7 @@ STRONGEST = 8
 """Rated items that an explanation gives as the strongest."""
 
 
+@frames_out
 @dataclass(frozen=True)
 class Explanation:
     """Two accounts of one prediction.

@@ -8,6 +8,7 @@ import importlib
 import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
+from cofactor._frames import frames_out
 from cofactor.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def model_class(name: str) -> type[Any]:
     return found
 
 
+@frames_out
 def list_models() -> pl.DataFrame:
     """All models: a frame model, task (rating or ranking), about, parameters (names with their defaults)."""
     import polars as pl

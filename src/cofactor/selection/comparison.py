@@ -8,11 +8,13 @@ from typing import Any
 
 import polars as pl
 
+from cofactor._frames import frames_out
 from cofactor._html import lines_html, table_html
 from cofactor.errors import ConfigError, MissingExtraError
 from cofactor.evaluation import metric_names
 
 
+@frames_out
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """``frame``: a row for each model and metric; ``pairs``: a row for each two models and metric;

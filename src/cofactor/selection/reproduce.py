@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from cofactor._frames import frames_out
 from cofactor.data import splits
 from cofactor.data.datasets import folds, load_dataset
 from cofactor.data.interactions import Interactions, Split
@@ -24,6 +25,7 @@ USER_FEATURES = ("age", "gender", "occupation")
 ITEM_FEATURES = ("year", "genres")
 
 
+@frames_out
 def protocols() -> pl.DataFrame:
     """A frame ``protocol, about, data, metrics, published``: what :func:`reproduce` knows."""
     rows = [
@@ -33,6 +35,7 @@ def protocols() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["protocol", "about", "data", "metrics", "published"], orient="row")
 
 
+@frames_out
 def reproduce(
     name: str,
     models: Sequence[Any] | None = None,

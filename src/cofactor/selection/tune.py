@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from cofactor._fork import check_threads
+from cofactor._frames import frames_out
 from cofactor._paths import check_path
 from cofactor._progress import progress
 from cofactor._validate import check_choice, check_int, check_number
@@ -39,6 +40,7 @@ from cofactor.selection.candidates import Fit
 from cofactor.selection.subsamples import few_users
 
 
+@frames_out
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tuned:
     """``best``: config values to use, as in ``cofactor.fit(data, model=tuned.model, **tuned.best)``;

@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
+from cofactor._frames import frames_out
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.kernels.gibbs.pairs import pair_dots, pair_variances
 from cofactor.kernels.gibbs.time import drift_at
@@ -224,6 +225,7 @@ class BayesMF:
 
     # ---- looking
 
+    @frames_out
     def diagnostics(self) -> pl.DataFrame:
         """What was traced: mean, sd, split R-hat (below 1.05 is good) and effective sample size over all chains."""
         self._fitted()

@@ -1,0 +1,139 @@
+"""Frames for the user, in the library that they ask for; inside, every frame is a polars one.
+
+What is decorated with :func:`frames_out` returns polars frames to the modules of this package and to ``dataclasses``,
+and frames of the library that :func:`set_frames` names to everybody else. Who calls is told by the module of the
+caller, as ``warnings`` tells whose line a warning is about: a setting of the user thus reaches no computation.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import sys
+from typing import Any, Literal, TypeVar, get_args
+
+import polars as pl
+
+from cofactor.errors import ConfigError
+
+__all__ = ["Library", "frames_out", "set_frames"]
+
+Library = Literal["polars", "pandas", "pyarrow"]
+T = TypeVar("T")
+
+_library: Library = "polars"
+
+
+class set_frames:
+    """From here on cofactor returns frames of this library: ``"polars"`` (as at first), ``"pandas"`` or ``"pyarrow"``.
+
+    It holds for every function, method and attribute that is documented as a frame, in the whole process, until it is
+    set again; ``with cofactor.set_frames("pandas"):`` holds for a block. Columns and rows are the same. In pandas a
+    missing number is NaN, and a list or a vector is an object in its cell. ConfigError for another name, or where that
+    library is not installed.
+    """
+
+    def __init__(self, library: Library) -> None:
+        global _library
+        if library not in get_args(Library):
+            raise ConfigError(f"frames are of {', '.join(get_args(Library))}, not of {library!r}")
+        if importlib.util.find_spec(library) is None:
+            raise ConfigError(f"{library} is not installed, so frames cannot be of it: pip install {library}")
+        self._before = _library
+        _library = library
+
+    def __enter__(self) -> set_frames:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        global _library
+        _library = self._before
+
+
+def frames_out(decorated: T) -> T:
+    """A function that returns a frame, or a class whose public methods, properties and fields are frames, with these
+    handed out in the user's library. What is a frame is told by the annotations."""
+    if not inspect.isclass(decorated):
+        found: Any = _handing_out(decorated)
+        return found  # type: ignore[no-any-return]
+    for name, member in list(vars(decorated).items()):
+        if name.startswith("_"):
+            continue
+        if inspect.isfunction(member) and _is_frame(member.__annotations__.get("return")):
+            setattr(decorated, name, _handing_out(member))
+        elif isinstance(member, property) and _is_frame(getattr(member.fget, "__annotations__", {}).get("return")):
+            setattr(decorated, name, property(_handing_out(member.fget), member.fset, member.fdel, member.__doc__))
+    for name, annotation in inspect.get_annotations(decorated).items():
+        if not name.startswith("_") and _is_frame(annotation):
+            setattr(decorated, name, _Field(name))
+    return decorated
+
+
+def _is_frame(annotation: object) -> bool:
+    return str(annotation) in ("pl.DataFrame", "pl.DataFrame | None")
+
+
+def _handing_out(function: Any) -> Any:
+    @functools.wraps(function)
+    def handed_out(*args: Any, **kwargs: Any) -> Any:
+        found = function(*args, **kwargs)
+        return found if _library == "polars" or _inside() else _converted(found)
+
+    handed_out.__dict__["hands_out_frames"] = True
+    return handed_out
+
+
+class _Field:
+    """An attribute that is a frame: kept as a polars one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        try:
+            found = instance.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(f"{type(instance).__name__!r} object has no attribute {self.name!r}") from None
+        return found if _library == "polars" or _inside() else _converted(found)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self.name] = value
+
+
+def _inside() -> bool:
+    """Whether the caller of what calls this is a module of this package, or ``dataclasses``, which copies fields."""
+    name = str(sys._getframe(2).f_globals.get("__name__"))
+    return name.partition(".")[0] in ("cofactor", "dataclasses")
+
+
+def _converted(found: Any) -> Any:
+    if not isinstance(found, pl.DataFrame):
+        return found
+    return _pandas(found) if _library == "pandas" else found.to_arrow()
+
+
+def _pandas(frame: pl.DataFrame) -> Any:
+    """Column by column, so that the same comes out with pyarrow and without."""
+    import pandas as pd
+
+    return pd.DataFrame({series.name: _column(series) for series in frame}, index=pd.RangeIndex(len(frame)))
+
+
+def _column(series: pl.Series) -> Any:
+    import pandas as pd
+
+    kind = series.dtype
+    if kind.is_integer() and series.null_count():
+        return series.cast(pl.Float64).to_numpy()
+    if isinstance(kind, pl.Array):
+        return pd.Series(list(series.to_numpy()), dtype=object)
+    if kind.is_numeric() or kind.is_temporal() or (kind == pl.Boolean and not series.null_count()):
+        return series.to_numpy(writable=True)
+    if kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum)):
+        return (
+            pd.Series(["", *series.cast(pl.String).to_list()]).iloc[1:].reset_index(drop=True)
+        )  # text, where empty too
+    return pd.Series(series.to_list(), dtype=object)
