@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -88,6 +90,44 @@ def test_every_public_name_has_an_entry():
     ]
     assert not missing
     assert {f"cofactor.Recommender.{verb}" for verb in ("recommend", "predict", "explain", "save")} <= entries
+
+
+NAMED = [
+    *((f"cofactor.{name}", getattr(cf, name)) for name in cf.__all__),
+    *((f"cofactor.split.{name}", found) for name, found in vars(cf.split).items()),
+    *((f"Recommender.{name}", getattr(cf.Recommender, name)) for name in vars(cf.Recommender)),
+    *((f"Learner.{name}", getattr(cf.Learner, name)) for name in ("fit", "fit_one_cycle", "lr_find", "validate")),
+]
+FUNCTIONS = [
+    (name, found)
+    for name, found in NAMED
+    if not name.rpartition(".")[2].startswith("_")
+    and (inspect.isfunction(found) or inspect.ismethod(found))
+    and (not name.startswith("cofactor.split.") or found.__module__ == "cofactor.data.splits")
+]
+
+
+@pytest.mark.parametrize(("name", "function"), FUNCTIONS, ids=[name for name, _ in FUNCTIONS])
+def test_each_parameter_is_documented(name, function):
+    wanted = [one for one in inspect.signature(function).parameters if one != "self"]
+    text = inspect.getdoc(function)
+    part = text.partition("\nArgs:\n")[2].partition("\n\nR")[0].partition("\n\nWarns")[0]
+    assert re.findall(r"^    (\w+): ", part, re.M) == wanted
+    assert text[0].isupper()
+    assert text.splitlines()[0].endswith(".")
+
+
+def test_the_reference_shows_calls_as_a_program_would_write_them():
+    reference = site_tool("reference")
+
+    def example(a: int, b: str = "x", *, c: Literal["y", "z"] | None = "y", **more: Any) -> list[str]: ...
+
+    wanted = "example(a: int, b: str = 'x', *, c: Literal['y', 'z'] | None = 'y', **more: Any) -> list[str]"
+    assert reference.signature("example", example) == wanted
+    text = "What it does.\n\nArgs:\n    a: one\n        more\n\nRaises:\n    DataError: why\n"
+    listed = "What it does.\n\n**Parameters**\n\n- `a`: one\n    more\n\n**Raises**\n\n- `DataError`: why"
+    assert reference.markdown(text) == listed
+    assert not [page for page, text in reference.pages().items() if re.search(r"\b0x[0-9a-f]{6}", text)]
 
 
 def test_every_model_and_command_has_an_entry():

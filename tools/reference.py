@@ -70,31 +70,66 @@ def names(module: Any) -> list[str]:
     return sorted((n for n in listed if not n.startswith("__")), key=str.lower)
 
 
+SECTIONS = {"Args": "Parameters", "Returns": "Returns", "Raises": "Raises", "Warns": "Warns"}
+
+
+def sections(text: str) -> str:
+    """The sections of a docstring (``Args:`` and so on, their lines indented) as headings and lists of Markdown."""
+    out, named = [], ""
+    for line in text.split("\n"):
+        if line.endswith(":") and line[:-1] in SECTIONS:
+            named = line[:-1]
+            out.append(f"**{SECTIONS[named]}**\n")
+        elif named and line.startswith("    "):
+            entry = re.match(r"    (\w+): (.*)", line) if named != "Returns" else None
+            out.append(f"- `{entry[1]}`: {entry[2]}" if entry else line[4:])
+        else:
+            out.append(line)
+    return "\n".join(out)
+
+
 def markdown(text: str | None) -> str:
     """A docstring as Markdown: roles and double backticks become code, angle brackets text."""
-    text = ROLE.sub(r"`\1`", inspect.cleandoc(text or "")).replace("``", "`").replace("::\n", ":\n")
+    text = ROLE.sub(r"`\1`", sections(inspect.cleandoc(text or ""))).replace("``", "`").replace("::\n", ":\n")
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(p if p.startswith("`") else p.replace("<", "&lt;").replace("[", "\\[") for p in parts)
+
+
+def _plain(annotation: Any) -> str:
+    """An annotation without the modules of its names."""
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    return re.sub(r"\b(?:cofactor|collections|typing|polars|numpy)(?:\.[a-z_]\w*)*\.", "", text)
+
+
+def _parameter(one: inspect.Parameter) -> str:
+    """One parameter with its annotation and default, as a program would write it."""
+    text = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "") + one.name
+    if one.annotation is not one.empty:
+        text += f": {_plain(one.annotation)}"
+    if one.default is one.empty:
+        return text
+    shown = re.sub(r"<(?:factory|object [^>]*)>", "...", getattr(one.default, "__qualname__", repr(one.default)))
+    return text + (" = " if ":" in text else "=") + re.sub(r"^<.*>$", "...", shown)
 
 
 def signature(name: str, thing: Any) -> str:
     """The call, an argument a line where it is long."""
     try:
-        text = str(inspect.signature(thing))
+        known = inspect.signature(thing)
     except (TypeError, ValueError):
         return name
-    text = re.sub(r"<(?:factory|object [^>]*)>", "...", text)
-    text = re.sub(r"\b(?:cofactor|collections|typing|polars|numpy)(?:\.[a-z_]\w*)*\.", "", text).replace("'", "")
-    if len(name + text) <= 100:
-        return name + text
-    inner, depth, parts, at = text[1 : text.rindex(")")], 0, [], 0
-    for place, mark in enumerate(inner):
-        depth += (mark in "[({") - (mark in "])}")
-        if mark == "," and depth == 0:
-            parts.append(inner[at:place].strip())
-            at = place + 1
-    parts.append(inner[at:].strip())
-    return f"{name}(\n    " + ",\n    ".join(parts) + f",\n){text[text.rindex(')') + 1 :]}"
+    parts: list[str] = []
+    shown = [one for one in known.parameters.values() if not one.name.startswith("_")]
+    kinds = [one.kind for one in shown]
+    for at, one in enumerate(shown):
+        if one.kind is one.KEYWORD_ONLY and not {one.KEYWORD_ONLY, one.VAR_POSITIONAL} & set(kinds[:at]):
+            parts.append("*")
+        parts.append(_parameter(one))
+        if one.kind is one.POSITIONAL_ONLY and kinds[at + 1 : at + 2] != [one.POSITIONAL_ONLY]:
+            parts.append("/")
+    given = "" if known.return_annotation is known.empty else f" -> {_plain(known.return_annotation)}"
+    flat = f"{name}({', '.join(parts)}){given}"
+    return flat if len(flat) <= 100 else f"{name}(\n    " + ",\n    ".join(parts) + f",\n){given}"
 
 
 def call(name: str, thing: Any) -> str:
@@ -121,7 +156,8 @@ def entry(name: str, thing: Any, level: int) -> str:
         return f"{head}{call(name, thing)}{markdown(inspect.getdoc(thing))}\n\n"
     if inspect.ismodule(thing):
         return f"{head}{markdown(thing.__doc__)}\n\n"
-    return f"{head}A value: `{thing!r}`\n\n" if len(repr(thing)) < 80 else f"{head}A value.\n\n"
+    tells = len(repr(thing)) < 80 and " at 0x" not in repr(thing)
+    return f"{head}A value: `{thing!r}`\n\n" if tells else f"{head}A value.\n\n"
 
 
 def of_module(name: str, module: Any) -> str:

@@ -24,7 +24,7 @@ class Learner(learner.Learner):
     """The Learner that users hold: it also makes a Recommender."""
 
     def recommender(self) -> Recommender:
-        """A Recommender around the model as it is now."""
+        """Make a Recommender of the model as it is now."""
         from cofactor.recommender import Recommender
 
         return Recommender.from_learner(self)
@@ -46,15 +46,33 @@ def collab_learner(
     callbacks: Sequence[Callback] = (),
     verbose: bool = True,
 ) -> Learner:
-    """A Learner for a dot product of embeddings with biases, or (``use_nn``, needs torch) a network over embeddings.
+    """Make a Learner for a dot product of embeddings with biases, or for a network over embeddings.
 
-    ``data``: a Split (its ``valid`` part is watched), Interactions, or anything that :func:`cofactor.read` takes.
-    ``y_range``: bounds of the predictions, by a sigmoid; ``"auto"`` takes those of the data and half a step more; None:
-    no bounds. ``layers``: hidden widths of the network (``[n_factors]`` unless given), ``emb_szs`` the widths of its
-    user and item embeddings (by a rule of thumb unless given), ``dropout`` after each layer. ``loss``: mse, mae, huber,
-    bce, or a function of two flat tensors (needs torch). ``device`` is for what needs torch.
+    Then train it: ``learn.fit_one_cycle(5, 5e-3, wd=0.1)``.
 
-    Then ``learn.fit_one_cycle(5, 5e-3, wd=0.1)``.
+    Args:
+        data: a Split (its ``valid`` part is watched), Interactions, or anything that :func:`cofactor.read` takes.
+        n_factors: the width of the embeddings.
+        y_range: bounds of the predictions, which a sigmoid keeps; ``"auto"`` takes those of the data and half a step
+            more;
+            None: no bounds.
+        use_nn: a network over embeddings, which needs torch.
+        layers: the widths of its hidden layers; ``[n_factors]`` unless given.
+        emb_szs: the widths of its user and item embeddings; by a rule of thumb unless given.
+        dropout: after each of its layers, 0 to 1.
+        loss: ``"mse"``, ``"mae"``, ``"huber"``, ``"bce"``, or a function of two flat tensors (needs torch).
+        bs: rows in a batch.
+        seed: draws the first weights and the order of the rows.
+        device: for what needs torch; None takes the best one.
+        callbacks: callbacks of each fit.
+        verbose: print the table of losses.
+
+    Returns:
+        The Learner.
+
+    Raises:
+        ConfigError: an argument makes no sense.
+        MissingExtraError: torch is needed and not installed.
     """
     if not isinstance(data, (Split, Interactions)):
         data = read(data)

@@ -43,7 +43,11 @@ class Recommender(Fitted):
 
     @classmethod
     def from_learner(cls, learn: Learner) -> Self:
-        """Around the model of a Learner, with the losses it recorded."""
+        """Make a Recommender of the model that a Learner trained, with the losses that it recorded.
+
+        Args:
+            learn: the Learner.
+        """
         from cofactor.fitting.fit import from_learner
 
         return cls.of(from_learner(learn))
@@ -59,20 +63,53 @@ class Recommender(Fitted):
         times: Sequence[int] | None = None,
         unknown: Unknown = "error",
     ) -> pl.DataFrame:
-        """Predictions for (user, item) pairs, or a frame of such: user, item, prediction[, low, high], status.
+        """Predict the values of (user, item) pairs. A ranker gives its scores, of which only the order means something.
 
-        ``interval`` adds bounds that should hold ``level`` of true ratings. ``unknown`` says what to do with ids that
-        were not in training: ``error``, ``skip`` (leave the row out), or ``popular`` (predict without knowing the user
-        or item, and say so in ``status``). ``times`` are seconds since 1970, for models that use time.
+        Args:
+            pairs: a list of (user, item), or a frame with both columns.
+            interval: add bounds that should hold ``level`` of the true ratings.
+            level: between 0 and 1.
+            times: seconds since 1970 (UTC), one for each pair, for models that use time.
+            unknown: what to do with ids that were not in training. ``"error"`` raises, ``"skip"`` leaves the row out,
+                ``"popular"`` predicts without knowing the user or item, and says so in ``status``.
+
+        Returns:
+            A frame user, item, prediction[, low, high], status, in the order of the pairs.
+
+        Raises:
+            UnknownIdError: an id is not known, and ``unknown`` is ``"error"``.
+            ConfigError: an interval is asked for, and the model has none.
         """
         return predict_frame(self, pairs, interval=interval, level=level, times=times, unknown=unknown)
 
     def predict_codes(self, users: Array, items: Array, times: Array | None = None) -> Array:
-        """float32 predictions for codes of the training data (-1: not known)."""
+        """Predict the values of pairs of codes.
+
+        Args:
+            users: (n,) codes of the training data; -1 is a user that is not known.
+            items: (n,) codes of the training data; -1 is an item that is not known.
+            times: (n,) seconds since 1970 (UTC), for models that use time.
+
+        Returns:
+            float32 (n,).
+        """
         return predict_codes(self, users, items, times)
 
     def predict_interval(self, users: Array, items: Array, level: float = 0.9, times: Array | None = None) -> Interval:
-        """Predictions with bounds, from the posterior where the model has one, or else from held-out residuals."""
+        """Predict with bounds: from the posterior where the model has one, or else from held-out residuals.
+
+        Args:
+            users: (n,) codes of the training data; -1 is a user that is not known.
+            items: (n,) codes of the training data; -1 is an item that is not known.
+            level: the share of true ratings that the bounds should hold, between 0 and 1.
+            times: (n,) seconds since 1970 (UTC), for models that use time.
+
+        Returns:
+            Three float32 arrays (n,): the predictions, the lower and the upper bounds.
+
+        Raises:
+            ConfigError: the model has no intervals.
+        """
         return predict_interval(self, users, items, level, times)
 
     # ---- recommendations
@@ -87,33 +124,45 @@ class Recommender(Fitted):
         features: Mapping[str, Any] | None = None,
         **options: Unpack[ListOptions],
     ) -> pl.DataFrame:
-        """The ``n`` best items for a user of the training data, or for a new one with a ``history`` or ``features``.
+        """List the ``n`` best items for a user, or for a new one with a ``history`` or ``features``.
 
-        Returns a frame rank, item, [title,] score, [low, high,] reason, status. Nothing is retrained. ``users``: the
-        lists of several users, one under the other, with the column ``user`` in front; :meth:`recommend_all` makes
-        those of many quicker. ``histories``: the same for several new users, a list of histories (``user`` then counts
-        them from 0), or a frame with a row for each rating and the columns of the training table.
-        ``history`` maps items to ratings, on the scale of the training ratings, or lists items that were liked (each
-        then counts for the upper quartile of these ratings), or is a frame with the columns of the training table.
-        ``features`` maps columns of the table of users to values
-        (``{"age": 31}``): a history, if any, starts from the scores of similar users.
+        Nothing is retrained: a history is folded in. Give one of ``user``, ``users``, ``history``, ``histories``.
 
-        ``options`` are the fields of :class:`cofactor.recommend.options.ListOptions`:
+        Args:
+            user: the id of a user.
+            users: several ids. Their lists come one under the other; :meth:`recommend_all` makes many lists quicker.
+            history: what a new user rated: a mapping of items to ratings on the scale of the training data; a list of
+                items that were liked, each of which counts as the upper quartile of the ratings; or a frame with the
+                columns of the training table.
+            histories: the same for several new users: a list of histories (the column ``user`` then counts from 0), or
+                a frame with a row for each rating and the columns of the training table.
+            features: columns of the table of users with their values (``{"age": 31}``). The scores then start from
+                those of similar users.
+            options: the fields of :class:`cofactor.recommend.options.ListOptions`:
 
-        - ``n`` (10): the length of the list.
-        - ``seen`` (False): whether items already rated may come up; ``allow``, ``deny``: only these items, or none of
-          them; ``where``: a predicate over the side table, as a polars expression or as text
-          (``"genres contains Drama and year >= 1990"``).
-        - ``per_group=("genres", 3)``: at most three items of each genre; ``diversity`` (0 to 1): maximal marginal
-          relevance (Carbonell & Goldstein 1998); ``calibration`` (0 to 1, or ``("column", strength)``): genres in
-          proportion to those that the user likes (Steck 2018).
-        - ``sure=0.9``: rank by the lower confidence bound (LCB); ``explore=0.9``: by the upper one (UCB);
-          ``explore="draw"``: by a draw from the posterior (Thompson sampling), which ``seed`` fixes.
-        - ``interval=0.9``: add ``low`` and ``high``, which should hold 90 % of true ratings.
-        - ``unknown`` ("error"): an unknown user is an error, gets an empty list ("skip"), or the most rated items
-          ("popular"). With the latter two, unknown items in ``history``, ``allow`` and ``deny`` are left out.
+                - ``n`` (10): the length of the list.
+                - ``seen`` (False): whether items already rated may come up.
+                - ``allow``, ``deny``: only these items, or none of them.
+                - ``where``: a predicate over the side table, as a polars expression or as text
+                  (``"genres contains Drama and year >= 1990"``).
+                - ``per_group``: ``("genres", 3)`` takes at most three items of each genre.
+                - ``diversity`` (0 to 1): maximal marginal relevance (Carbonell & Goldstein 1998).
+                - ``calibration`` (0 to 1, or ``("column", strength)``): genres in proportion to those that the user
+                  likes (Steck 2018).
+                - ``sure=0.9``: rank by the lower confidence bound (LCB).
+                - ``explore=0.9``: rank by the upper confidence bound (UCB); ``explore="draw"``: by a draw from the
+                  posterior (Thompson sampling), which ``seed`` fixes.
+                - ``interval=0.9``: add ``low`` and ``high``, which should hold 90 % of true ratings.
+                - ``unknown`` (``"error"``): what an unknown user gets: an error, an empty list (``"skip"``), or the
+                  most rated items (``"popular"``). With the latter two, unknown items in ``history``, ``allow`` and
+                  ``deny`` are left out.
 
-        ConfigError for an option that does not exist or makes no sense, UnknownIdError for an unknown id.
+        Returns:
+            A frame [user,] rank, item, [title,] score, [low, high,] reason, status.
+
+        Raises:
+            ConfigError: an option does not exist or makes no sense.
+            UnknownIdError: an id is not known.
         """
         from cofactor.recommend import recommend as lists
 
@@ -135,14 +184,25 @@ class Recommender(Fitted):
         out: str | Path | None = None,
         **options: Any,
     ) -> pl.DataFrame | None:
-        """The ``n`` best items for every user: a frame user, rank, item, [title,] score, status, or a file.
+        """List the ``n`` best items for every user, in memory or into a file.
 
-        ``users`` (ids): lists for these alone, in this order, each once; ``unknown="skip"`` leaves out those that are
-        not known. ``options`` are those of :meth:`recommend` (``allow``, ``deny``, ``where``, ``per_group`` ...). With
-        ``out`` a Parquet file is written (CSV or TSV where its name says so, from memory). A file that holds another
-        table, such as the ratings, is not replaced. Memory is bounded, and the file appears whole at the end. A run
-        that was killed goes on where it was when it is started again with the same model and options; until then its
-        parts are in ``<out>.parts``.
+        With ``out`` memory is bounded, and the file appears whole at the end. A run that was killed goes on where it
+        was when it is started again with the same model and options; until then its parts are in ``<out>.parts``.
+
+        Args:
+            n: the length of each list.
+            users: ids; lists for these alone, in this order, each once.
+            out: a file: Parquet, or CSV or TSV where the name says so (these are written from memory). A file that
+                holds another table, such as the ratings, is not replaced.
+            options: those of :meth:`recommend`, such as ``where``, ``allow``, ``deny``, ``per_group``.
+                ``unknown="skip"`` leaves out ``users`` that are not known.
+
+        Returns:
+            A frame user, rank, item, [title,] score, status; None where ``out`` is given.
+
+        Raises:
+            ConfigError: an option makes no sense, or ``out`` cannot be written.
+            UnknownIdError: an id in ``users`` is not known.
         """
         from cofactor.recommend.batch.recommend_all import recommend_all
 
@@ -161,18 +221,29 @@ class Recommender(Fitted):
         effort: int = 256,
         threads: int = 1,
     ) -> Recommender:
-        """A new Recommender whose ``recommend`` and ``recommend_all`` look for the best items in an index.
+        """Return a new Recommender whose ``recommend`` and ``recommend_all`` search an index of the item vectors.
 
-        For catalogues of at least ``above`` items; below, exact search is about as fast, and ``index`` is None. Where
-        the lengths of the item vectors differ much (``ials``), items by descending length are the index: it is built in
-        a second, and lists are the exact ones (``index.exact``). Else a graph of near items is. What it finds is scored
-        exactly; what is missed is measured now: ``index.recall`` is the share of the exact ``n`` best that was found,
-        the mean over ``sample`` users drawn by ``seed``. More ``effort`` (candidates looked at) or ``connectivity``
-        (edges an item) finds more, and takes longer; more ``threads`` build the graph sooner, and each time a little
-        differently. Lists with ``per_group``, ``diversity``, ``calibration``, ``sure`` or ``explore`` are exact all the
-        same. :meth:`update` keeps the index, :meth:`save` writes it and ``cofactor.load(path, index=True)`` opens it;
-        :meth:`refit` does not keep it. ConfigError for a model without vectors, MissingExtraError for a graph without
-        the extra ``ann``.
+        Where the lengths of the vectors differ much (``ials``), the index is the items by descending length: it is
+        built in a second, and lists are exact (``index.exact``). Else it is a graph of near items. What the graph finds
+        is scored exactly, and what it misses is measured now: ``index.recall`` is the share of the exact ``n`` best
+        that it found.
+
+        Lists with ``per_group``, ``diversity``, ``calibration``, ``sure`` or ``explore`` do not use it. :meth:`update`
+        keeps the index, :meth:`save` writes it, and ``cofactor.load(path, index=True)`` opens it; :meth:`refit` does
+        not keep it.
+
+        Args:
+            n: the length of the lists on which the recall is measured.
+            sample: how many users the recall is measured on.
+            seed: draws these users.
+            above: below this number of items exact search is about as fast, and ``index`` is None.
+            connectivity: edges of each item in the graph. More of them find more and take longer.
+            effort: candidates looked at in the graph. More of them find more and take longer.
+            threads: more build the graph sooner, and each time a little differently.
+
+        Raises:
+            ConfigError: the model has no vectors.
+            MissingExtraError: a graph needs the extra ``ann``.
         """
         from cofactor.recommend.ann.search import approximate
 
@@ -191,16 +262,31 @@ class Recommender(Fitted):
         level: float = 0.9,
         unknown: Unknown = "error",
     ) -> pl.DataFrame:
-        """The best of some *new* items (a frame with an id and columns of the side table) for a user or a history.
+        """List the best of some *new* items for a user or a history, by the items' features.
 
-        A frame rank, item, [title,] score, [low, high,] reason, status. The user's scores of the known items are
-        regressed on their features (those that the model was trained with, or else the columns of the side table); a
-        new item's score is what that says of its own. Where nothing is known of an item it is the user's mean over the
-        known ones, and ``status`` says so, as it does of values never seen and of columns that are missing. Items that
-        are known after all are scored as ever. ``interval`` adds bounds (of rating models) that should hold ``level``
-        of true ratings: from the errors on known items that are predicted by their features alone.
-        ``users`` and ``histories`` (as :meth:`recommend` takes them): lists for several at once, one under the other,
-        with the column ``user`` in front; each list is that of the user alone.
+        The user's scores of the known items are regressed on their features (those that the model was trained with, or
+        else the columns of the side table), and the regression scores the new items. An item of which nothing is known
+        gets the user's mean score; ``status`` says so, and names values never seen and columns that are missing. Known
+        items among ``items`` are scored as ever.
+
+        Args:
+            items: a frame with an id and columns of the side table.
+            user: the id of a user.
+            users: several ids. Their lists come one under the other.
+            history: what a new user rated, as in :meth:`recommend`.
+            histories: the same for several new users, as in :meth:`recommend`.
+            n: the length of the list.
+            interval: add bounds (of rating models) that should hold ``level`` of true ratings. They come from the
+                errors on known items that are predicted by their features alone.
+            level: between 0 and 1.
+            unknown: what an unknown user gets, as in :meth:`recommend`.
+
+        Returns:
+            A frame [user,] rank, item, [title,] score, [low, high,] reason, status.
+
+        Raises:
+            ConfigError: the options make no sense, or there are no features.
+            DataError: ``items`` is not such a frame.
         """
         from cofactor.recommend.cold_start.items import recommend_new
 
@@ -209,27 +295,40 @@ class Recommender(Fitted):
     # ---- newer ratings
 
     def update(self, events: Any, *, unknown: Unknown = "error") -> Recommender:
-        """A new Recommender that also knows these ratings, of known or new users; this one stays as it is.
+        """Return a new Recommender that also knows these ratings, of known or new users. This one stays as it is.
 
-        ``events``: a frame with the training table's column names, or (user, item, rating[, time]) tuples; of two
-        ratings for the same item the later one counts. Each user's whole history is folded in with the items held
-        fixed, which takes milliseconds; the model is shared. ``unknown="skip"`` leaves out ratings of items that the
-        model does not know. An updated Recommender cannot be saved: :meth:`refit` it first.
+        The model is shared. Each user's whole history is folded in with the items held fixed, which takes milliseconds.
+        An updated Recommender cannot be saved: :meth:`refit` it first.
+
+        Args:
+            events: a frame with the training table's column names, or a list of (user, item, rating[, time]). Of two
+                ratings for the same item the later one counts; counts and events are added up.
+            unknown: with ``"skip"`` ratings of items that the model does not know are left out.
+
+        Raises:
+            UnknownIdError: an item is not known, and ``unknown`` is ``"error"``.
+            DataError: a rating is off the scale, or a time cannot be read.
         """
         from cofactor.recommend.update import apply_updates
 
         return self.replace(updates=apply_updates(self, events, unknown))
 
     def forget(self, user: Any) -> Recommender:
-        """A new Recommender that knows nothing of a user: no rows, newer ratings, features or id.
+        """Return a new Recommender that knows nothing of a user: no rows, newer ratings, features or id.
 
-        The model is shared. What it learned of the user (a vector that has no name any more, and their part in what it
-        learned of items) stays until :meth:`refit`. UnknownIdError where nobody has this id.
+        The model is shared. What it learned of the user stays until :meth:`refit`: a vector without a name, and their
+        part in what it learned of items.
+
+        Args:
+            user: the id of the user.
+
+        Raises:
+            UnknownIdError: no user has this id.
         """
         return self.replace(**forgotten(self, user))
 
     def ratings(self) -> Interactions:
-        """The training data with the newer ratings among them."""
+        """Return the training data with the newer ratings among them."""
         from cofactor.recommend.update import enlarged
 
         return enlarged(self)
@@ -243,21 +342,26 @@ class Recommender(Fitted):
         verbose: bool = False,
         **config: Any,
     ) -> Recommender:
-        """The same model and config (apart from what ``config`` changes) trained on more ``ratings``.
+        """Train the same model and config on more ratings.
 
-        ``ratings``: by default the training data with the newer ratings; or anything that :func:`cofactor.fit` takes.
-        ``user_features`` and ``item_features`` are as there.
-        Models that train in sweeps over tables of vectors (als, svd++, ials) begin with the old ones, so that fewer
-        ``epochs`` do; the chains of bayes-mf begin at their last samples, with a sixth of the burn-in and half of the
-        sweeps. Those that learn by gradient steps (dot-bias, neural, bpr, warp) go on only with ``warm=True``, for a
-        fifth of their epochs at a low learning rate: quicker, and next to no drift. ``bpr`` and ``warp`` lose nothing
-        by it; ``dot-bias`` and ``neural`` stay near the old model and gain less from the new ratings. Others begin
-        afresh, and so do all with ``warm=False``; ``verbose`` says why.
-        ``metrics["warm_start"]`` says which (1 or 0).
+        Models that train in sweeps over tables of vectors (als, svd++, ials) begin with the old vectors, so that fewer
+        epochs do. The chains of bayes-mf begin at their last samples, with a sixth of the burn-in and half of the
+        sweeps. Models that learn by gradient steps (dot-bias, neural, bpr, warp) go on only with ``warm=True``, for a
+        fifth of their epochs at a low learning rate; ``bpr`` and ``warp`` lose nothing by it, ``dot-bias`` and
+        ``neural`` stay near the old model and gain less from the new ratings. Others start from scratch.
 
-        The new vectors are turned to lie on the old ones as well as they can (orthogonal Procrustes over the items that
-        both know; Schönemann 1966), so that stored ones from :meth:`embeddings` stay comparable.
-        ``metrics["embedding_shift"]`` is how far they moved even so: the mean of 1 - cosine over these items.
+        The new vectors are rotated onto the old ones (orthogonal Procrustes over the items that both know; Schönemann
+        1966), so that stored vectors from :meth:`embeddings` stay comparable. ``metrics["embedding_shift"]`` is how far
+        they moved even so: the mean of 1 - cosine over these items. ``metrics["warm_start"]`` says whether training
+        began from the old model (1 or 0).
+
+        Args:
+            ratings: by default the training data with the newer ratings; or anything that :func:`cofactor.fit` takes.
+            seed: by default the one of the model.
+            warm: False: start from scratch. True: models with gradient steps go on, too.
+            verbose: show the progress, and say why training starts from scratch where it does.
+            config: fields of the config to change; also ``user_features`` and ``item_features``, as in
+                :func:`cofactor.fit`.
         """
         from cofactor.fitting.refit import refit
 
@@ -268,13 +372,24 @@ class Recommender(Fitted):
     def similar_items(
         self, item: Any, n: int = 10, *, shrink: float = SHRINK, unknown: Unknown = "error"
     ) -> pl.DataFrame:
-        """The ``n`` items nearest to one: a frame rank, item, [title,] similarity, shared_raters, status.
+        """List the ``n`` items nearest to one.
 
         By the model's own similarities where it has any, or else by the cosine of its vectors, times shared_raters /
-        (shared_raters + ``shrink``), since vectors of items that few rated are alike by chance (Bell & Koren 2007);
-        ``shrink=0`` gives the bare cosines.
-        An unknown item is an ``error``, gives an empty frame (``skip``), or what most have rated (``popular``).
-        A list of items gives the frames of all, one under the other, with the column ``of`` in front.
+        (shared_raters + ``shrink``): vectors of items with few ratings are alike by chance (Bell & Koren 2007).
+
+        Args:
+            item: an id or a title; or a list of them, whose frames come one under the other with the column ``of`` in
+                front.
+            n: how many.
+            shrink: 0 gives the bare cosines.
+            unknown: what an unknown item gives: an error, an empty frame (``"skip"``), or what most have rated
+                (``"popular"``).
+
+        Returns:
+            A frame [of,] rank, item, [title,] similarity, shared_raters, status.
+
+        Raises:
+            UnknownIdError: the item is not known, and ``unknown`` is ``"error"``.
         """
         from cofactor.recommend.similar_items import similar_frame
 
@@ -283,27 +398,57 @@ class Recommender(Fitted):
     def similar_users(
         self, user: Any, n: int = 10, *, shrink: float = SHRINK, unknown: Unknown = "error"
     ) -> pl.DataFrame:
-        """The ``n`` users of the training data nearest to one: a frame rank, user, similarity, shared_items.
+        """List the ``n`` users of the training data nearest to one.
 
-        By the cosine of the model's user vectors, times shared_items / (shared_items + ``shrink``); or, where it has
-        none, by the cosine of the sets of rated items. A list of users gives the frames of all, with the column ``of``
-        in front. UnknownIdError for a user who was not in training; with ``unknown="skip"`` an empty frame.
+        By the cosine of the model's user vectors, times shared_items / (shared_items + ``shrink``); or, where the model
+        has none, by the cosine of the sets of rated items.
+
+        Args:
+            user: an id; or a list of them, whose frames come one under the other with the column ``of`` in front.
+            n: how many.
+            shrink: 0 gives the bare cosines.
+            unknown: what a user who was not in training gives: an error, or an empty frame (``"skip"``).
+
+        Returns:
+            A frame [of,] rank, user, similarity, shared_items.
+
+        Raises:
+            UnknownIdError: the user was not in training, and ``unknown`` is ``"error"``.
         """
         from cofactor.recommend.similar_users import similar_users_frame
 
         return similar_users_frame(self, user, n, shrink, unknown)
 
     def biases(self, n: int = 5, which: Literal["item", "user"] = "item") -> pl.DataFrame:
-        """The ``n`` lowest and ``n`` highest biases: a frame end, item (or user), bias, ratings.
+        """Show the ``n`` lowest and ``n`` highest biases.
 
-        An item with a low bias is rated low by all users; the highest come first among the highest.
+        An item with a low bias is rated low by all users, whatever their taste.
+
+        Args:
+            n: how many at each end.
+            which: ``"item"`` or ``"user"``.
+
+        Returns:
+            A frame end, item (or user), bias, ratings; the highest come first among the highest.
+
+        Raises:
+            ConfigError: the model has no biases.
         """
         return biases_frame(self, n, which)
 
     def embeddings(self, which: Literal["item", "user"] = "item") -> pl.DataFrame:
-        """The learned vectors: a frame id, bias, factors (a fixed-size list of float32).
+        """Return the learned vectors.
 
         After :meth:`refit` they lie on the axes of the model before, so that they can be compared with its vectors.
+
+        Args:
+            which: ``"item"`` or ``"user"``.
+
+        Returns:
+            A frame id, bias, factors (a fixed-size list of float32).
+
+        Raises:
+            ConfigError: the model has no vectors.
         """
         return embeddings_frame(self, which)
 
@@ -315,9 +460,19 @@ class Recommender(Fitted):
         history: Mapping[Any, float] | Iterable[Any] | None = None,
         n: int = 5,
     ) -> Explanation:
-        """Why a user, or a new one with this ``history``, gets this prediction for ``item``.
+        """Explain why a user, or a new one with this ``history``, gets this prediction for ``item``.
 
-        Terms that sum to it, what each rated item does to it, and the ``n`` rated items most like this one.
+        Args:
+            user: the id of a user.
+            item: an id or a title.
+            history: what a new user rated, as in :meth:`recommend`.
+            n: how many of the rated items most like this one to show.
+
+        Returns:
+            An Explanation: terms that sum to the prediction, what each rated item contributes, and similar rated items.
+
+        Raises:
+            UnknownIdError: an id is not known.
         """
         from cofactor.explain.explanation import explain
         from cofactor.recommend.profiles import resolve_user
@@ -335,9 +490,21 @@ class Recommender(Fitted):
         instead: Mapping[Any, float] | None = None,
         n: int = 10,
     ) -> pl.DataFrame:
-        """How the best ``n`` change ``without`` some of the rated items, or with other ratings ``instead``.
+        """Show how the best ``n`` change without some of the rated items, or with other ratings.
 
-        A frame item, [title,] rank_before, rank_after, score_before, score_after.
+        Args:
+            user: the id of a user.
+            history: what a new user rated, as in :meth:`recommend`.
+            without: rated items to leave out.
+            instead: rated items with other ratings, such as ``{"Fargo (1996)": 1}``.
+            n: the length of both lists.
+
+        Returns:
+            A frame item, [title,] rank_before, rank_after, score_before, score_after.
+
+        Raises:
+            ConfigError: neither ``without`` nor ``instead`` is given.
+            DataError: an item in ``without`` was not rated, or a rating is off the scale.
         """
         from cofactor.explain.what_if import what_if
 
@@ -346,16 +513,19 @@ class Recommender(Fitted):
     # ---- files
 
     def save(self, path: str | Path, *, serve_only: bool = False) -> None:
-        """Write a bundle (a directory that ends in ``.cofactor`` by custom) that :func:`cofactor.load` reads.
+        """Write a bundle that :func:`cofactor.load` reads, with the index of :meth:`approximate` if there is one.
 
-        ``serve_only``: without the users of training and their ratings, a small part of the size. What is loaded makes
-        lists and predictions for histories, and for users whose ratings come by :meth:`update`, as the whole model
-        would; what needs the users of training (explanations and similar items show how many rated two items) says so
-        in a ConfigError. For models whose fold-in needs nothing of them: als, svd++, bias, ials, bpr, warp, ease, slim,
-        item-cosine, graph-filter, next-item, popular.
+        Args:
+            path: a directory; by custom its name ends in ``.cofactor``. A bundle that is there is replaced in one step.
+            serve_only: leave out the users of training and their ratings, for a small part of the size. What is loaded
+                makes the same lists and predictions for histories, and for users whose ratings come by :meth:`update`.
+                What needs the users of training raises a ConfigError: explanations and similar items show how many
+                rated two items. For models whose fold-in needs none of them: als, svd++, bias, ials, bpr, warp, ease,
+                slim, item-cosine, graph-filter, next-item, popular.
 
-        An index of :meth:`approximate` is written, too. ConfigError where there are ratings newer than the model: a
-        bundle holds one trained model and its data.
+        Raises:
+            BundleError: the bundle cannot be written there.
+            ConfigError: there are ratings newer than the model (a bundle holds one trained model and its data).
         """
         if self.updates.users:
             raise ConfigError(
@@ -366,15 +536,25 @@ class Recommender(Fitted):
 
 
 def load(path: str | Path, *, verify: bool = False, module: Any = None, index: bool = False) -> Recommender:
-    """A saved Recommender.
+    """Read a saved Recommender.
 
-    Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay there: they are read when first
-    used (for a list, say). The digest of mapped arrays is checked only with ``verify``. Everything else is always
-    checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
-    at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
-    ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
-    no code. ``index``: open the index that :meth:`Recommender.approximate` made, too; usearch reads it, native code
-    that checks little, so take bundles of your own. Raises BundleError for anything that is not an intact bundle.
+    Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay in their files. They are read
+    when they are first used, and checked then; a BundleError may come that late. Ids (by their digest) and every number
+    that is used as a position are always checked. The digest of a mapped array is checked only with ``verify``.
+
+    Args:
+        path: the bundle, a directory that :meth:`Recommender.save` wrote.
+        verify: read and check everything now.
+        module: the ``nn.Module``, or a function (n_users, n_items) -> module, for the weights of a module of your own.
+            A bundle holds no code.
+        index: open the index that :meth:`Recommender.approximate` made, too. usearch reads a graph; it is native code
+            that checks little, so open indexes of your own only.
+
+    Returns:
+        The Recommender that was saved.
+
+    Raises:
+        BundleError: ``path`` is not an intact bundle.
     """
     check_threads()
     return Recommender.of(bundle.load(path, verify=verify, module=module, index=index))

@@ -12,11 +12,22 @@ from cofactor.recommender import load
 def diff(
     a: Fitted | str | Path, b: Fitted | str | Path, *, n: int = 10, sample: int = 500, p: float = 0.9, seed: int = 0
 ) -> differences.Diff:
-    """What changed between two recommenders, or paths of saved ones.
+    """Show what changed between two recommenders.
 
-    Top ``n`` lists of up to ``sample`` users that both know, seen items left out, by rank-biased overlap (Webber,
-    Moffat & Zobel 2010, extrapolated) with persistence ``p``. Items are ranked by bias (or popularity) among those in
-    common. Vectors are compared after the best rotation of one onto the other (Schönemann 1966).
+    The top ``n`` lists of users that both know, seen items left out, are compared by rank-biased overlap (Webber,
+    Moffat & Zobel 2010, extrapolated). Items in common are ranked by bias (or popularity). Vectors are compared after
+    the best rotation of one set onto the other (Schönemann 1966).
+
+    Args:
+        a: a Recommender, or the path of a saved one.
+        b: the other.
+        n: the length of the lists.
+        sample: the most users whose lists are compared.
+        p: the persistence of rank-biased overlap, between 0 and 1: how far down a list a reader goes.
+        seed: draws the users.
+
+    Returns:
+        A Diff: frames of facts, metrics, lists, moved items and drifted vectors.
     """
     loaded = [load(x) if isinstance(x, (str, Path)) else x for x in (a, b)]
     return differences.diff(*loaded, n=n, sample=sample, p=p, seed=seed)

@@ -45,22 +45,39 @@ def fit(
     verbose: bool = False,
     **config: Any,
 ) -> Recommender:
-    """Train a model on a table of ratings.
+    """Train a model on a table of ratings, counts or events.
 
-    ``ratings``: Interactions, a Split (its ``valid`` part is watched and gives the metrics), or anything that
-    :func:`cofactor.read` takes. ``model`` is a name from :func:`cofactor.list_models`; ``auto`` tries rating models on
-    an inner validation part of the rows and takes the best, never one worse than ``bias``; ``auto-ranking`` does the
-    same among rankers and blends of them, by the future where there are times, and so does ``auto`` where the
-    values are counts or events. What was tried is in ``Recommender.trials``, what the best reached there in
-    ``metrics["inner_rmse"]`` (or ``"inner_ndcg@10"``). ``budget_seconds`` are seconds of *counted* work on one ordinary
-    core (60 unless given, more on tables that need it), ``budget`` a number of models to try instead: so the choice
-    depends on the data, the seed and the budget alone, not on the load of the machine.
-    ``config`` are the fields of the model's config.
-    ``user_features``/``item_features``: names of side-table columns, or a frame with an id column. ``warm_from`` is an
-    earlier Recommender of the same model, with whose vectors training begins where it goes in sweeps.
-    With ``calibrate`` a rating model without a posterior is also fitted on nine tenths of the training rows, drawn at
-    random. The residuals on the other tenth make its intervals, and, where nothing is watched, its
-    ``random_tenth_rmse``. That is not a figure of the future: evaluate on a split by time for one.
+    ``"auto"`` tries rating models on an inner validation part of the rows and takes the best, never one worse than
+    ``bias``. ``"auto-ranking"`` does the same among rankers and blends of them: by the future where there are times.
+    Where the values are counts or events, ``"auto"`` tries rankers, too. What was tried is in ``Recommender.trials``;
+    what the best reached there is ``metrics["inner_rmse"]`` (or ``"inner_ndcg@10"``).
+
+    Args:
+        ratings: Interactions; a Split, whose ``valid`` part is watched and gives the metrics; or anything that
+            :func:`cofactor.read` takes.
+        model: ``"auto"``, ``"auto-ranking"``, or a name from :func:`cofactor.list_models`.
+        seed: one seed gives one result, bit for bit, at any number of threads.
+        valid: held-out rows to watch, where ``ratings`` is not a Split.
+        user_features: names of columns of the table of users, or a frame with an id column.
+        item_features: names of columns of the table of items, or a frame with an id column.
+        calibrate: learn intervals for a rating model without a posterior. It is trained once more, on a random nine
+            tenths of the rows; the residuals on the other tenth make the intervals, and, where nothing is watched, the
+            metric ``random_tenth_rmse``. That is not a figure of the future: evaluate on a split by time for one.
+        budget_seconds: for ``auto``: seconds of *counted* work on one ordinary core (60 unless given, more on tables
+            that need it). The choice depends on the data, the seed and the budget, not on the load of the machine.
+        budget: for ``auto``: a number of models to try, instead of seconds.
+        checkpoint: a file that is written while training goes on.
+        resume: go on from ``checkpoint``, to the result of an uninterrupted run.
+        warm_from: an earlier Recommender of the same model, with whose vectors training begins where it goes in sweeps.
+        verbose: show the progress.
+        config: fields of the model's config, such as ``n_factors``.
+
+    Returns:
+        The trained Recommender.
+
+    Raises:
+        ConfigError: an argument makes no sense, or training would not fit in memory.
+        DataError: the table cannot be used.
     """
     check_threads()
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:

@@ -18,8 +18,12 @@ from cofactor.errors import ConfigError, DatasetError, did_you_mean
 
 @frames_out
 def list_datasets() -> pl.DataFrame:
-    """The known datasets: name, ratings, users, items, scale, times, licence, and where each is now
-    (``bundled``, a path, ``download`` or ``not here``)."""
+    """List the known datasets.
+
+    Returns:
+        A frame name, ratings, users, items, scale, times, licence, and where each is now (``bundled``, a path,
+        ``download`` or ``not here``).
+    """
     rows = []
     for name, entry in DATASETS.items():
         place = "bundled" if name == "movietweetings-demo" else _found(name)
@@ -33,14 +37,19 @@ def list_datasets() -> pl.DataFrame:
 def load_dataset(
     name: str = "movietweetings-demo", *, item: Literal["title", "id"] | None = None, download: bool = True
 ) -> Interactions:
-    """A known dataset, with the titles, years and genres of its items in ``item_table``.
+    """Load a known dataset, with the titles, years and genres of its items in ``item_table``.
 
-    Looked for in ``$COFACTOR_DATA_DIR``, then in the user's cache, then (``download``) fetched into the
-    cache; the bundled ``movietweetings-demo`` needs none of that. ``item``: whether item ids are titles or
-    the published ids; by default titles for ``ml-100k`` (as in the classic notebook: 1,664 of them for 1,682
-    ids) and ids for the others.
+    It is looked for in ``$COFACTOR_DATA_DIR``, then in the user's cache, then fetched into the cache. The bundled
+    ``movietweetings-demo`` needs none of that.
 
-    Raises DatasetError where the set is unknown or cannot be had.
+    Args:
+        name: one of :func:`cofactor.list_datasets`.
+        item: whether item ids are titles or the published ids. By default titles for ``ml-100k`` (as in the classic
+            notebook: 1,664 of them for 1,682 ids) and ids for the others.
+        download: fetch the set where it is not here.
+
+    Raises:
+        DatasetError: the set is unknown or cannot be had.
     """
     entry = _entry(name)
     if item not in (None, "title", "id"):
@@ -61,9 +70,18 @@ def load_dataset(
 
 
 def folds(name: str = "ml-100k", which: Literal["u", "a"] = "u", *, download: bool = True) -> list[Split]:
-    """The published cuts of a dataset: for ``ml-100k`` ``u1`` .. ``u5`` (``which="u"``, five disjoint tests
-    of 20,000) or ``ua``, ``ub`` (``which="a"``, ten test ratings a user). Items are the published ids; times
-    and side tables come along.
+    """Return the published splits of a dataset.
+
+    Items are the published ids; times and side tables come along.
+
+    Args:
+        name: ``"ml-100k"``.
+        which: ``"u"``: ``u1`` to ``u5``, five disjoint tests of 20,000 rows; ``"a"``: ``ua`` and ``ub``, ten test rows
+            for each user.
+        download: fetch the set where it is not here.
+
+    Raises:
+        DatasetError: the set is unknown or cannot be had.
     """
     entry = _entry(name)
     if name != "ml-100k":

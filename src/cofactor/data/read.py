@@ -57,42 +57,51 @@ def read(
 ) -> Interactions:
     """Read a table of ratings, or of clicks, plays, purchases.
 
-    ``source``: a path to delimited text (CSV, TSV, ``::``, blanks), JSON (an object a line, or an array), Parquet,
-    Arrow, a workbook, SQLite, a matrix (``.mtx``, ``.npz``), also compressed or the one table of an archive; a folder
-    of such files, a pattern of names, a list of paths; a connection to a database; a pandas, polars or Arrow frame, a
-    matrix of scipy.sparse, an array or a list of (user, item, rating). ``table``: which sheet, which file of an
-    archive, which table of a database, or a SELECT.
+    Columns, kind and form that are not given are guessed, and each guess stands in ``Interactions.notes``. Ids keep
+    their type: integers stay integers, text stays text, ``007`` is text.
 
-    ``user``, ``item``, ``rating``, ``time``: column names, or positions counted from 0; guessed where not given, and
-    the guess stands in ``.notes``. ``rating=False`` or no such column: every value is 1; ``time=False``: no times.
-    Times may be seconds (or milli-, micro-, nanoseconds), dates as text or digits, days of a spreadsheet,
-    date-times. ``dates``: the order of day and month where nothing tells it (``dmy``, ``mdy``, ``ymd``), or the form of
-    the times, as of strptime (``%d/%m/%Y %H:%M``).
+    Args:
+        source: a path to delimited text (CSV, TSV, ``::``, blanks), JSON (an object a line, or an array), Parquet,
+            Arrow, a workbook, SQLite or a matrix (``.mtx``, ``.npz``), also compressed or the one table of an archive;
+            a folder of such files, a pattern of names, a list of paths; a connection to a database; a pandas, polars or
+            Arrow frame, a matrix of scipy.sparse, an array or a list of (user, item, rating).
+        user: the column of users: its name, or its position from 0.
+        item: the column of items.
+        rating: the column of values. False: every value is 1.
+        time: the column of times: seconds (or milli-, micro-, nanoseconds), dates as text or digits, days of a
+            spreadsheet, date-times. False: no times.
+        count: a column of counts, amounts or durations, in place of ``rating``.
+        behaviour: a column that says what happened (view, cart, buy).
+        weights: what each behaviour counts (1 unless given; those not named count 0; below 0 it is a dislike).
+        weight: a column that says how much each row counts beside the others (confidence, one over the chance of being
+            shown). 2 counts as the row twice, 0 leaves it out. Models that know no weights refuse such a table.
+        kind: what the values are: ``"ratings"``, ``"counts"`` or ``"events"``.
+        sep: the separator of a text.
+        encoding: of a text; UTF-8, or else latin-1, unless given.
+        header: whether the first line holds names.
+        table: which sheet, which file of an archive, which table of a database, or a SELECT.
+        wide: whether the table has a row for each user and a column for each item.
+        dates: the order of day and month where nothing tells it (``"dmy"``, ``"mdy"``, ``"ymd"``), or the form of the
+            times, as of strptime (``"%d/%m/%Y %H:%M"``).
+        duplicates: of rows with the same user and item keep the ``"last"`` by time (by position without times), the
+            ``"first"``, the ``"mean"``, the ``"sum"``, or their number (``"count"``), at the time of the last; keep
+            ``"all"``; or raise an ``"error"``. Unless given: ``"last"`` of ratings, ``"sum"`` of counts and events.
+            Rows as they were stay in ``.events``, which splits by time cut before they merge.
+        missing: values that mean "no rating", such as ``[99, -1]``; their rows are left out.
+        missing_ids: rows without a user or item are an ``"error"``, or left out (``"drop"``); ``"keep"`` takes texts
+            such as NA for ids.
+        fold_ids: case and blanks of ids do not matter.
+        items: a side table of items (a frame or a path), joined by id.
+        users: a side table of users.
+        title: the column, of either table, that says what an item is called.
+        name: what the data are called.
 
-    The values are ``ratings``, ``counts`` or ``events``: guessed from the values and said in a note. ``kind`` says
-    which; ``count`` names a column of counts, amounts or durations; ``behaviour`` a column that says what happened, and
-    ``weights`` what each behaviour counts (1 unless given; those not named count 0; below 0 it is a dislike).
+    Returns:
+        The Interactions.
 
-    ``weight`` names a column that says how much each row counts beside the others (confidence, one over the chance of
-    being shown): 2 counts as the row twice, 0 leaves it out. Models that know no weights refuse such a table.
-
-    ``duplicates``: of rows with the same user and item keep the ``last`` by time (by position without times), the
-    ``first``, the ``mean``, the ``sum``, or their number (``count``), at the time of the last; keep ``all``; or raise
-    an ``error``. Unless given: ``last`` of ratings, ``sum`` of counts and events. Rows as they were stay in
-    ``.events``, which splits by time cut before they merge.
-
-    ``missing``: values that mean "no rating" (such as ``[99, -1]``): their rows are left out. ``missing_ids``: rows
-    without a user or item are an ``error``, or left out (``drop``); ``keep`` takes texts such as NA for ids.
-    ``fold_ids``: case and blanks of ids do not matter. ``wide``: a row a user and a column an item (guessed unless
-    given).
-
-    ``sep``, ``encoding`` and ``header`` (whether the first line holds names) of a text are guessed where not given; the
-    encoding is UTF-8, or else latin-1. ``items`` and ``users``: side tables (frame or path) joined by id. ``title``:
-    the column of either table that says what an item is called. Ids keep their type: integers stay integers, text stays
-    text, ``007`` is text.
-
-    Raises DataError in one sentence: no such file or column, no rows, a rating that is not a number (with row and
-    value), a missing id, mixed types of ids, duplicates under ``error``.
+    Raises:
+        DataError: no such file or column, no rows, a rating that is not a number (with row and value), a missing id,
+            mixed types of ids, or duplicates under ``"error"``. The message is one sentence.
     """
     check_duplicates(duplicates)
     check_kind(kind)

@@ -31,8 +31,13 @@ def __dir__() -> list[str]:
 
 
 def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
-    """A share ``valid`` of the rows, drawn without replacement: ``round(n * valid)`` of them, at least one of
-    each part."""
+    """Hold out a random share of the rows, drawn without replacement.
+
+    Args:
+        data: the rows.
+        valid: the share: ``round(n * valid)`` rows, at least one in each part.
+        seed: draws the rows.
+    """
     share = _share("valid", valid)
     rows = _rows(data, 2)
     n = min(max(round(rows * share), 1), rows - 1)
@@ -42,7 +47,13 @@ def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
 
 
 def kfold(data: Interactions, k: int = 5, seed: int = 42) -> list[Split]:
-    """``k`` splits; each row is in the validation part of exactly one. Parts differ by one row at most."""
+    """Make ``k`` splits; each row is in the validation part of exactly one. Parts differ by one row at most.
+
+    Args:
+        data: the rows.
+        k: how many.
+        seed: draws the parts.
+    """
     if not isinstance(k, int) or isinstance(k, bool) or k < 2:
         raise ConfigError(f"k={k!r}; the number of folds is a whole number, 2 or more")
     rows = _rows(data, k)
@@ -52,11 +63,14 @@ def kfold(data: Interactions, k: int = 5, seed: int = 42) -> list[Split]:
 
 
 def by_user(data: Interactions, users: float | int = 0.2, given: float | int = 0.5, seed: int = 42) -> Split:
-    """Whole users are held out, to see how a model does on people it never met.
+    """Hold out whole users, to measure a model on people it never met.
 
-    ``users``: the share (or number) of users held out, of those with two ratings or more. ``given``: the
-    share (or number) of each one's ratings that may be used as history (``Split.given``); the rest are
-    ``Split.valid``, at least one each.
+    Args:
+        data: the rows.
+        users: the share (or number) of users held out, of those with two ratings or more.
+        given: the share (or number) of each one's ratings that may be used as history (``Split.given``). The rest are
+            ``Split.valid``, at least one each.
+        seed: draws users and ratings.
     """
     if isinstance(users, int) and not isinstance(users, bool):
         if users < 1:
@@ -98,12 +112,15 @@ def by_user(data: Interactions, users: float | int = 0.2, given: float | int = 0
 
 
 def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Split:
-    """The past to learn from, the future to check with.
+    """Learn from the past, measure on the future.
 
-    ``cutoff`` (seconds, a date, a date-time or ISO text, UTC): rows from then on are for validation. Without
-    it, the moment is the one that leaves the last share ``valid`` of the rows; rows of that very moment are
-    all for validation. The rows are cut as they were before those of the same user and item were merged, and each
-    part is merged then: a user who bought an item before and after has bought it in both.
+    Rows are cut as they were before those of the same user and item were merged, and each part is merged then: a user
+    who bought an item before and after the moment has bought it in both parts.
+
+    Args:
+        data: the rows.
+        valid: the share of the rows that the future should have. Rows of the very moment are all held out.
+        cutoff: the moment instead: seconds, a date, a date-time or ISO text (UTC). Rows from then on are held out.
     """
     _times(data, "temporal")
     times = _times(data.events, "temporal")
@@ -130,9 +147,15 @@ def temporal(data: Interactions, valid: float = 0.2, cutoff: Any = None) -> Spli
 
 
 def leave_last(data: Interactions, n: int | float = 1) -> Split:
-    """The last ``n`` ratings of each user, by time, for validation. Users with ``n`` or fewer stay wholly in
-    training. A share such as ``n=0.2`` is of each user's ratings, at least one. Rows are cut before those of the same
-    user and item are merged, as in :func:`temporal`."""
+    """Hold out the last ratings of each user, by time.
+
+    Rows are cut before those of the same user and item are merged, as in :func:`temporal`.
+
+    Args:
+        data: the rows.
+        n: how many; users with ``n`` or fewer stay wholly in training. A share such as 0.2 is of each user's ratings,
+            at least one.
+    """
     if isinstance(n, float):
         _share("n", n)
     elif not isinstance(n, int) or isinstance(n, bool) or n < 1:
@@ -157,12 +180,16 @@ def leave_last(data: Interactions, n: int | float = 1) -> Split:
 
 
 def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequence[Any] | None = None) -> list[Split]:
-    """``k`` splits by time, each from a later moment: all that came before to learn from, the next window to check
-    with.
+    """Make ``k`` splits by time: the past to learn from, the next window to measure on.
 
-    The last ``k * valid`` of the rows make ``k`` windows with a share ``valid`` of the rows each (rows of one moment
-    stay together). ``cutoffs`` names the moments instead, in ascending order, as in :func:`temporal`; the last window
-    then runs to the end.
+    The last ``k * valid`` of the rows make ``k`` windows with a share ``valid`` of the rows each. Rows of one moment
+    stay together.
+
+    Args:
+        data: the rows.
+        k: how many windows.
+        valid: the share of the rows in each.
+        cutoffs: the moments instead, ascending, as in :func:`temporal`; the last window then runs to the end.
     """
     _times(data, "rolling")
     times = _times(data.events, "rolling")
@@ -204,11 +231,17 @@ ENOUGH = 2000
 
 
 def auto(data: Interactions, valid: float = 0.2, seed: int = 42, last: float | int | None = None) -> Split:
-    """The future where there are times, random rows where there are none; ``how`` says which, and why.
+    """Hold out the future where there are times, random rows where there are none.
 
-    The future is the last share ``valid`` of the rows by time. Where hardly any later row belongs to a user with
-    earlier ones (users who come once), or where times only number each user's rows, it is each user's last rows
-    instead: ``last`` of them (a share of each user's rows, or a number; not given: the share ``valid``).
+    The future is the last share of the rows by time. It is each user's last rows instead where hardly any later row
+    belongs to a user with earlier ones (users who come once), or where times only number each user's rows.
+    ``Split.how`` says which, and why.
+
+    Args:
+        data: the rows.
+        valid: the share that is held out.
+        seed: of random rows.
+        last: of each user's last rows, a share or a number; the share ``valid`` unless given.
     """
     share = _share("valid", valid)
     if data.times is None:
@@ -229,7 +262,14 @@ def auto(data: Interactions, valid: float = 0.2, seed: int = 42, last: float | i
 
 
 def split_by(data: Interactions, how: str, valid: float, seed: int) -> Split:
-    """One of the ways by name: ``auto``, ``random``, ``temporal`` or ``last``, with a share ``valid`` held out."""
+    """Split in one of the ways by name.
+
+    Args:
+        data: the rows.
+        how: ``"auto"``, ``"random"``, ``"temporal"`` or ``"last"``.
+        valid: the share that is held out.
+        seed: of random rows.
+    """
     check_choice("how", how, "auto", "random", "temporal", "last")
     if how == "last":
         return leave_last(data, _share("valid", valid))
@@ -252,11 +292,18 @@ def _because(split: Split, why: str) -> Split:
 
 
 def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Split:
-    """Two parts that were cut elsewhere, such as ``u1.base`` and ``u1.test``.
+    """Take two parts that were cut elsewhere, such as ``u1.base`` and ``u1.test``.
 
-    ``train`` and ``valid``: paths, frames or Interactions; ``options`` go to :func:`cofactor.read` for both.
-    The id maps are built over both parts, so ids that stand in one only are known. DataError where ids or
-    columns do not fit together.
+    The id maps are built over both parts, so that ids of one part alone are known.
+
+    Args:
+        train: a path, a frame or Interactions.
+        valid: the same for the held-out rows.
+        how: what ``Split.how`` should say.
+        options: those of :func:`cofactor.read`, for both parts.
+
+    Raises:
+        DataError: ids or columns do not fit together.
     """
     a = train if isinstance(train, Interactions) else read(train, **options)
     b = valid if isinstance(valid, Interactions) else read_alike(valid, a, **options)

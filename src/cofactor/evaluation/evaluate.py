@@ -43,29 +43,43 @@ def evaluate(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """A frame of ``metric, value, low, high, n_users, n_rows, note``; what each means stands in
-    ``docs/metrics.md``.
+    """Measure a model on held-out rows, with confidence intervals. ``docs/metrics.md`` defines every metric.
 
-    ``trained`` is a Recommender, or a bare model with its training rows as ``train``. ``test`` is a Split
-    (its valid part; users of its ``given`` part are folded in with those ratings), Interactions, a path or a
-    frame. Ids that training never saw are counted in the notes, and get the model's fallback.
+    Ids that training never saw get the model's fallback, and the notes count them.
 
-    ``metrics`` are names such as ``"rmse"``, ``"ndcg@10"``, ``"auc"``, or groups: ``"rating"``, ``"interval"``,
-    ``"ranking"``, ``"beyond"``, ``"all"`` (everything this model can give); a function is a metric of your own
-    (``cofactor.evaluation.CustomMetric``). Not given: what fits the model's task. ``n`` are list lengths for names
-    without one. ``relevant`` is the lowest rating that counts as relevant (not given: three quarters up the training
-    range). ``exclude="seen"`` leaves out the training items of each user, ``"new"`` all others: what is taken
-    again, from what was taken before. Users without training rows are left out of
-    lists; with ``new_users="popular"`` they count too and get the most popular items, as from a service.
-    ``propensity`` (0 to 1) takes the bias of what was shown out of ``ndcg`` and ``recall``: a relevant item with ``n``
-    training ratings counts ``n ** -propensity`` (inverse propensity, self-normalised; Yang et al. 2018). ``level`` is
-    that of the model's own intervals.
+    Args:
+        trained: a Recommender, or a bare model with its training rows as ``train``.
+        test: a Split (its valid part; users of its ``given`` part are folded in with those ratings), Interactions, a
+            path or a frame.
+        metrics: names such as ``"rmse"``, ``"ndcg@10"``, ``"auc"``; groups: ``"rating"``, ``"interval"``,
+            ``"ranking"``, ``"beyond"``, ``"all"`` (everything this model can give); or a function of your own
+            (``cofactor.evaluation.CustomMetric``). By default what fits the model's task.
+        n: list lengths for metrics without one.
+        relevant: the lowest rating that counts as relevant; by default three quarters up the training range.
+        exclude: ``"seen"`` leaves the training items of a user out of their list; ``"new"`` leaves out all others, so
+            that what is taken again is measured; None leaves out nothing.
+        users_without: whether users without a relevant item are skipped or count 0.
+        new_users: users without training rows are skipped, or (``"popular"``) count with the most popular items, as
+            from a service.
+        propensity: 0 to 1. A relevant item with ``n`` training ratings counts ``n ** -propensity`` in ``ndcg`` and
+            ``recall``, which takes out the bias of what was shown (inverse propensity, self-normalised; Yang et al.
+            2018).
+        level: the level of the model's own intervals.
+        train: the training rows of a bare model.
+        draws: bootstrap draws of users; 0: no intervals.
+        confidence: the level of ``low`` and ``high``.
+        seed: of the draws.
 
-    ``low`` and ``high`` bound each figure at ``confidence`` by ``draws`` bootstrap draws of users (0: none).
+    Returns:
+        A frame metric, value, low, high, n_users, n_rows, note.
 
-    Raises ConfigError for a metric that does not exist or that this model cannot give, DataError for unusable
-    test rows, or where no user has a relevant one. Warns (LeakWarning) where test rows are training rows, and
-    (RelevanceWarning) where fewer than a tenth of the test users have a relevant row.
+    Raises:
+        ConfigError: a metric does not exist, or this model cannot give it.
+        DataError: the test rows cannot be used, or no user has a relevant one.
+
+    Warns:
+        LeakWarning: test rows are training rows.
+        RelevanceWarning: fewer than a tenth of the test users have a relevant row.
     """
     check_threads()
     for name, value in (("draws", draws), ("seed", seed)):

@@ -9,10 +9,19 @@ from cofactor.fitting.estimate import forecast
 
 
 def check(source: Any, *, valid: Any = None, **options: Any) -> doctor.Report:
-    """Look a table over: :class:`~cofactor.data.doctor.Report`, with what each model would cost.
+    """Look a table over before training: the data doctor.
 
-    ``source``: whatever :func:`cofactor.read` takes (``options`` are its own), or Interactions. Rows that ``read``
-    would refuse become findings, and the rest is examined without them. ``valid``: a second part, held against
-    ``source`` for leaks. Raises DataError only where there is no table to look at: no such file or column, no rows.
+    Rows that :func:`cofactor.read` would refuse become findings, and the rest is examined without them.
+
+    Args:
+        source: whatever :func:`cofactor.read` takes, or Interactions.
+        valid: a second table, which is compared with ``source`` to find leaks.
+        options: those of :func:`cofactor.read`.
+
+    Returns:
+        A :class:`~cofactor.data.doctor.Report`: findings, and what each model would cost.
+
+    Raises:
+        DataError: there is no table to look at: no such file or column, no rows.
     """
     return doctor.check(source, valid=valid, estimate=forecast, **options)

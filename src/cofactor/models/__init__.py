@@ -93,7 +93,11 @@ def model_class(name: str) -> type[Any]:
 
 @frames_out
 def list_models() -> pl.DataFrame:
-    """All models: a frame model, task (rating or ranking), about, parameters (names with their defaults)."""
+    """List all models.
+
+    Returns:
+        A frame model, task (rating or ranking), about, parameters (names with their defaults).
+    """
     import polars as pl
 
     rows = []

@@ -72,22 +72,43 @@ def compare(
 ) -> Comparison:
     """Train every model on the training rows of every split, and measure all of them on the same test rows.
 
-    ``ratings``: Interactions or anything that ``cofactor.read`` takes; not needed when ``split`` is given:
-    one Split, or several (folds), or how to hold out a fifth: ``"auto"`` (the default: the future where there are
-    times, else random rows; ``cofactor.split.auto``), ``"random"``, ``"temporal"`` or ``"last"`` (each user's last
-    fifth). ``models``: names, ``"name:parameter=value"``, ``(name, config)``, ``(label, name, config)``, ``(label,
-    function)`` with ``function(train, seed)`` -> Recommender or Model, or results of ``cofactor.tune``; by default the
-    usual ones from popularity up. ``metrics``, ``relevant``, ``new_users``: as in ``evaluate``; by default RMSE, MAE
-    and NDCG. Rankers have no RMSE: those cells stay empty. ``tune``: seconds for tuning each model, shared by the
-    folds; each fold tunes inside its own training rows. ``fit(train, model=name, seed=seed, **config)`` trains in
-    place of ``cofactor.fit``. With ``baselines`` the simplest model is there even where ``models`` leave it out:
-    ``popular`` where lists are measured, ``bias`` where ratings are.
+    Bounds and p-values are by paired bootstrap over users, corrected by Holm. A model that cannot be trained here (a
+    missing extra, no times) is left out, and the verdict says why. Rankers have no RMSE: those cells stay empty.
 
-    Bounds and p-values are by paired bootstrap over users (``draws``), corrected by Holm at ``alpha``. A
-    model that cannot be trained here (a missing extra, no times) is left out, and the verdict says why. Warns
-    (LeakWarning) where test rows are training rows, and (RelevanceWarning) where fewer than a tenth of the test users
-    have a relevant row. Raises ConfigError for a model that was tuned on test rows, DataError where no user has a
-    relevant row and only lists are measured.
+    Args:
+        ratings: Interactions or anything that :func:`cofactor.read` takes; not needed where ``split`` is a Split.
+        models: names, ``"name:parameter=value"``, ``(name, config)``, ``(label, name, config)``, ``(label, function)``
+            with ``function(train, seed)`` -> Recommender or Model, or results of :func:`cofactor.tune`. By default the
+            usual ones from popularity up.
+        split: a Split, several (folds), or how to hold out a fifth: ``"auto"`` (the default: the future where there are
+            times, else random rows; ``cofactor.split.auto``), ``"random"``, ``"temporal"`` or ``"last"`` (each user's
+            last fifth).
+        metrics: as in :func:`cofactor.evaluate`; by default RMSE, MAE and NDCG.
+        n: list lengths for metrics without one.
+        relevant: the lowest rating that counts as relevant, as in :func:`cofactor.evaluate`.
+        exclude: ``"seen"`` leaves the training items of a user out of their list.
+        users_without: whether users without a relevant item are skipped or count 0.
+        new_users: ``"popular"`` also counts users without training rows, with the most popular items.
+        level: the level of the models' own intervals.
+        tune: seconds for tuning each model, shared by the folds; each fold tunes inside its own training rows.
+        seed: of every training.
+        draws: bootstrap draws.
+        alpha: the level of the tests.
+        fit: ``fit(train, model=name, seed=seed, **config)``, which trains in place of :func:`cofactor.fit`.
+        baselines: add the simplest model where ``models`` leave it out: ``popular`` where lists are measured, ``bias``
+            where ratings are.
+        quiet: no progress bar; None: a bar on a terminal.
+
+    Returns:
+        A Comparison: a frame of figures, the pairs that differ, and a verdict in words.
+
+    Raises:
+        ConfigError: a model was tuned on test rows, or an argument makes no sense.
+        DataError: only lists are measured, and no user has a relevant row.
+
+    Warns:
+        LeakWarning: test rows are training rows.
+        RelevanceWarning: fewer than a tenth of the test users have a relevant row.
     """
     check_threads()
     folds = _folds(ratings, split, seed)

@@ -74,23 +74,37 @@ def tune(
     fit: Fit | None = None,
     quiet: bool | None = None,
 ) -> Tuned:
-    """Search the ranges that the model's config names (``cofactor.models.base.config.Search``).
+    """Search the config of a model for the best values inside the training rows.
 
-    ``data``: the training rows: Interactions, a Split (only its ``train`` part is used), or what
-    ``cofactor.read`` takes. Each trial trains on some of them and is measured on the rest by ``metric`` (by default
-    RMSE for rating models, NDCG@10 for rankers). ``how`` says on which: ``"auto"`` is the future where there are times
-    (the last fifth by time, or each user's last row; a fifth of each user's for ratings) and a random fifth where there
-    are none; or ``"random"``, ``"temporal"``, ``"last"``. ``folds`` is the number of such parts: windows of time, rows
-    before the last, random fifths. ``Tuned.how`` says what was held out. Bad trials are pruned between epochs and
-    folds.
+    The config names the ranges (``cofactor.models.base.config.Search``). Each trial trains on some of the rows and is
+    measured on the rest; bad trials are pruned between epochs and folds. ``Tuned.how`` says what was held out.
 
-    ``trials`` stops after so many trials in all and makes the result a function of the seed alone.
-    ``budget_seconds`` (60 where neither is given) stops when a next trial would probably not fit in; the
-    first, with the defaults, always runs. ``fixed`` holds parameters at a value. ``storage``: a file to
-    resume from: SQLite where its name ends in ``.db`` or ``.sqlite``, else a journal; resuming gives what an
-    uninterrupted run gives.
+    Args:
+        data: the training rows: Interactions, a Split (only its ``train`` part is used), or what :func:`cofactor.read`
+            takes.
+        model: a name from :func:`cofactor.list_models`.
+        metric: by default RMSE for rating models, NDCG@10 for rankers.
+        budget_seconds: stop when the next trial would probably not fit in (60 where ``trials`` is not given either).
+            The first trial, with the defaults, always runs.
+        trials: stop after this many trials in all; the result is then a function of the seed alone.
+        seed: of the search and of every training.
+        folds: how many parts each trial is measured on: windows of time, rows before the last, or random fifths.
+        fixed: parameters held at a value.
+        relevant: the lowest rating that counts as relevant, as in :func:`cofactor.evaluate`.
+        how: which rows are held out: ``"auto"`` is the future where there are times (the last fifth by time, or each
+            user's last row; a fifth of each user's for ratings), else a random fifth; or ``"random"``, ``"temporal"``,
+            ``"last"``.
+        storage: a file to resume from: SQLite where its name ends in ``.db`` or ``.sqlite``, else a journal. Resuming
+            gives what an uninterrupted run gives.
+        fit: ``fit(train, model=name, seed=seed, **config)``, which trains in place of :func:`cofactor.fit`.
+        quiet: no progress bar; None: a bar on a terminal.
 
-    Raises ConfigError where there is nothing to search, MissingExtraError without Optuna.
+    Returns:
+        A Tuned: the best config, its figure, and every trial.
+
+    Raises:
+        ConfigError: there is nothing to search.
+        MissingExtraError: Optuna is not installed.
     """
     check_threads()
     optuna = _optuna()

@@ -107,10 +107,19 @@ class Learner:
         checkpoint: str | Path | None = None,
         resume: bool = False,
     ) -> None:
-        """Train by the one-cycle policy (Smith & Topin, 2018).
+        """Train by the one-cycle policy (Smith & Topin 2018).
 
-        ``checkpoint`` names a file that is written after every epoch; with ``resume`` training goes on from it and
-        ends with the weights of an uninterrupted run.
+        Args:
+            epochs: passes over the training rows.
+            lr_max: the highest learning rate.
+            wd: decoupled weight decay.
+            div: the first rate is ``lr_max / div``.
+            div_final: the last rate is ``lr_max / div_final``.
+            pct_start: the share of the batches in which the rate goes up.
+            moms: momentum at the start, at the highest rate and at the end.
+            callbacks: callbacks of this fit.
+            checkpoint: a file that is written after every epoch.
+            resume: go on from ``checkpoint``, to the weights of an uninterrupted run.
         """
         _check_rates(epochs, lr_max, wd)
         plan = one_cycle_plan(epochs, lr_max, wd, div=div, div_final=div_final, pct_start=pct_start, moms=moms)
@@ -127,7 +136,17 @@ class Learner:
         checkpoint: str | Path | None = None,
         resume: bool = False,
     ) -> None:
-        """Train at a constant learning rate (for models that sweep or solve: that many passes; they use no rate)."""
+        """Train at a constant learning rate. Models that sweep or solve make that many passes, and use no rate.
+
+        Args:
+            epochs: passes over the training rows.
+            lr: the learning rate.
+            wd: decoupled weight decay.
+            mom: momentum.
+            callbacks: callbacks of this fit.
+            checkpoint: a file that is written after every epoch.
+            resume: go on from ``checkpoint``, to the weights of an uninterrupted run.
+        """
         _check_rates(epochs, lr, wd)
         self.run(flat_plan(epochs, lr, wd, mom=mom), callbacks=callbacks, checkpoint=checkpoint, resume=resume)
 
@@ -139,7 +158,14 @@ class Learner:
         checkpoint: str | Path | None = None,
         resume: bool = False,
     ) -> None:
-        """Train by a plan of your own. Ctrl-C ends after the epoch (or batch) under way and keeps what was learned."""
+        """Train by a plan of your own. Ctrl-C ends after the epoch (or batch) under way and keeps what was learned.
+
+        Args:
+            plan: rates and momentum of every batch (``cofactor.train.schedules``).
+            callbacks: callbacks of this fit.
+            checkpoint: a file that is written after every epoch.
+            resume: go on from ``checkpoint``, to the weights of an uninterrupted run.
+        """
         if checkpoint is not None:
             check_file(checkpoint, "the checkpoint", makes_folders=True)
         _check_callbacks(callbacks)
@@ -221,7 +247,11 @@ class Learner:
     # ---- looking
 
     def validate(self, data: Interactions | None = None) -> float:
-        """The mean loss on ``data`` (the split's valid part unless given); NaN where there is none, or for rankers."""
+        """Return the mean loss; NaN where there are no rows, or for rankers.
+
+        Args:
+            data: rows; the split's valid part unless given.
+        """
         data = self.valid if data is None else data
         if data is None or len(data) == 0:
             return math.nan
@@ -248,11 +278,20 @@ class Learner:
         wd: float = 0.01,
         stop_div: bool = True,
     ) -> LRFind:
-        """Try learning rates from small to large on a throw-away run (Smith, 2015); weights and order are put back.
+        """Try learning rates from small to large in a run that is thrown away (Smith 2015).
 
-        ``num`` batches, one rate each. The default is an epoch of them (100 to 2,000): a row of an embedding learns
-        only in the batches that it is in, and in fewer batches hardly any row moves before the rate is far too high.
-        It ends where the loss is four times the least so far, unless ``stop_div`` is False.
+        Weights and order are put back.
+
+        Args:
+            start: the first rate.
+            end: the last rate.
+            num: batches, one rate each. By default an epoch of them (100 to 2,000): a row of an embedding learns only
+                in the batches that it is in, and in fewer batches hardly any row moves before the rate is far too high.
+            wd: decoupled weight decay.
+            stop_div: end where the loss is four times the least so far.
+
+        Returns:
+            An LRFind: rates, losses, and a suggestion.
         """
         if num is None:
             num = min(max(len(self.train) // self.bs, 100), 2000)
