@@ -144,6 +144,16 @@ def is_behaviour(values: pl.Series) -> bool:
     )
 
 
+def is_vote(values: pl.Series) -> bool:
+    """Whether a column holds 1 and -1, and at most 0 besides: votes for and against."""
+    present = values.drop_nulls()
+    if values.dtype == pl.String:
+        present = present.str.strip_chars().cast(pl.Float64, strict=False)
+    if not present.dtype.is_numeric() or not len(present) or present.null_count():
+        return False
+    return {-1.0, 1.0} <= set(present.cast(pl.Float64).unique().to_list()) <= {-1.0, 0.0, 1.0}
+
+
 def is_clock(values: pl.Series) -> bool:
     """Whether whole numbers are most likely moments: milliseconds, or seconds in order, since 1990."""
     if not values.dtype.is_integer() or values.null_count():

@@ -30,7 +30,7 @@ _KNOWN = {
         quantity qty r""",
     "time": """timestamp timestamp_ms time_ms time date datetime ts unix_time unix_review_time review_time rated_at
         created_at event_time created review_date utc_timestamp utc_time rating_timestamp rating_date invoice_date
-        order_date purchase_date date_added t_dat day t""",
+        order_date purchase_date date_added t_dat day week month quarter t""",
     "behaviour": """event event_type event_type_id vote_type_id behaviour behavior behaviour_type behavior_type action
         action_type interaction
         interaction_type event_name""",
@@ -221,7 +221,10 @@ def _numbers_in(values: pl.Series) -> bool:
 
 
 def _of_the_month(name: str, values: pl.Series) -> bool:
-    """Whether a column named ``day`` is the day of a week or a month, or its name."""
+    """Whether a column named ``day`` is the day of a week or a month, or its name; or one named ``week``, ``month`` or
+    ``quarter`` says nothing of the year."""
+    if plain_name(name) in ("week", "month", "quarter"):
+        return not holds_moments(values)
     if plain_name(name) != "day":
         return False
     return not values.dtype.is_integer() or not bool((values > 31).any())

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import polars.exceptions
 
-from cofactor.data import layout, leading_zeros
+from cofactor.data import around_rows, layout, leading_zeros
 from cofactor.data.column_names import is_known_name
 from cofactor.data.formats import lines as line_formats
 from cofactor.data.formats.json_records import is_json, open_json
@@ -54,8 +54,15 @@ def open_delimited(
         head = data = _recode(whole(), encoding, label)
     if is_json(head):
         return open_json(whole(), label)
-    if re.search(rb"\r[^\n]", head) and (b"\n" not in head or b'"' not in head):  # as on an old Macintosh, or mixed
-        head = data = re.sub(rb"\r*\n|\r", b"\n", whole())
+    if (stray := around_rows.stray_returns(head)) is not None:
+        if stray:
+            head = data = around_rows.without_stray(whole())
+            notes.append("carriage returns that end no line taken as blanks")
+        else:  # as on an old Macintosh, or mixed
+            head = data = re.sub(rb"\r*\n|\r", b"\n", whole())
+    if (below := around_rows.end_of_rows(_tail(path) if data is None else data[-around_rows.TAIL :])) is not None:  # type: ignore[arg-type]
+        head = data = whole()[: -below[0]]
+        notes.append(below[1])
     complete = data is not None or len(head) == path.stat().st_size  # type: ignore[union-attr]
     lines = _lines(head, complete)[:SAMPLE_ROWS]
     if not lines:
@@ -70,6 +77,10 @@ def open_delimited(
         head = data = re.sub(rb"(?m)^\s*[\[(](.*)[\])],?[ \t\r]*$", rb"\1", whole())
         lines = [line.strip().rstrip(",")[1:-1] for line in lines]
         notes.append("each line is a list: its brackets left out")
+    if sep in (None, "|") and around_rows.is_drawn(lines):
+        head = data = around_rows.undrawn(whole())
+        sep, lines = "|", _lines(data, True)[:SAMPLE_ROWS]
+        notes.append("the lines of a drawn table left out")
     titles = 0 if header is False else layout.title_lines(lines)
     if titles:
         notes.append(f"{titles} line{'s' if titles > 1 else ''} above the names left out: {lines[0].strip()[:60]!r}")
@@ -90,6 +101,10 @@ def open_delimited(
         head = data = whole().replace(b'\\"', b'""')
         lines = [line.replace('\\"', '""') for line in lines]
         notes.append('quotes within quotes are written \\"')
+    if header is not False and around_rows.with_last_field(lines, sep, quote):
+        head = data = whole().replace(lines[0].encode(), lines[0].encode() + sep.encode(), 1)
+        lines = [lines[0] + sep, *lines[1:]]
+        notes.append("each row ends with a separator, which the names do not")
     rows = [layout.split_fields(line, sep, quote) for line in lines]
     layout.refuse_named_fields(rows, label)
     if header is not False and layout.names_rows(rows):  # as write.table of R does
@@ -113,7 +128,7 @@ def open_delimited(
     if layout.decimal_commas(rows[1:], sep):
         options["decimal_comma"] = True
         notes.append("decimal commas: 9,5 is 9.5")
-    grouped = [names[at] for at in layout.grouped_columns(rows[skipped:])] if sep != "." else []
+    grouped = [names[at] for at in layout.grouped_columns(rows[skipped:], names if sep != "," else ())]
     first_lines = "\n".join([*remarks, *lines]).encode()
     with readable(label), _even(rows, label):
         raw = pl.read_csv(io.BytesIO(first_lines), n_rows=1, infer_schema=False, **options).columns
@@ -162,6 +177,10 @@ def _names(
     typed = [_TYPED_NAME.match(name) for name in names]
     if all(typed):
         names = [match[1] for match in typed if match]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        shown = ", ".join(map(repr, twice[:5]))
+        notes.append(f"several columns are named {shown}; the second of a name is called {twice[0] + '_2'!r} and so on")
     return distinct(names), True, True
 
 
@@ -206,7 +225,8 @@ class _Text:
         frame = self._without_empty(data, frame)
         for name in (name for name in ids if frame[name].dtype == pl.String):
             text = frame[name]
-            if name in lossy and text.str.contains(r"^\s*-?\d+\.0*\s*$").any():
+            decimals = text.str.contains(r"^\s*-?\d+\.0*\s*$")
+            if name in lossy and decimals.any() and (decimals | text.str.contains(r"^\s*-?\d+\s*$")).all():
                 text = text.str.strip_chars().str.replace(r"^(-?\d+)\.0*$", "$1")
                 shown = frame[name].drop_nulls()[0]
                 note = f"ids of column {name!r} were decimals such as {shown}; taken as whole numbers"
@@ -357,6 +377,12 @@ def _head(path: Path) -> bytes:
             head += file.read(7 * size)
             size *= 8
     return head
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - around_rows.TAIL))
+        return file.read()
 
 
 def _lines(head: bytes, whole: bool) -> list[str]:

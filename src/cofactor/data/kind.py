@@ -210,6 +210,17 @@ def says_amount(column: str) -> bool:
     return bool(_words(column) & _AMOUNTS)
 
 
+_WHOLE = """cnt count plays playcount listens scrobbles quantity qty units clicks views visits purchases occurrences
+    menge anzahl cantidad quantite quantité quantita quantità quantidade aantal"""
+_PIECES = frozenset(_WHOLE.split())
+"""Words of whole numbers, of which there are no parts."""
+
+
+def says_pieces(column: str) -> bool:
+    """Whether the name of a column is one of counts that are whole numbers."""
+    return bool(_words(column) & _PIECES)
+
+
 def says_grade(column: str) -> bool:
     """Whether the name of a column is one of grades, such as ``score``."""
     return bool(_words(column) & _GRADE_WORDS)

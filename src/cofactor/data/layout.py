@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from cofactor.data.column_names import is_known_name
+from cofactor.data.kind import says_pieces
 from cofactor.errors import DataError
 
 SEPARATORS = ("::", "\t", ";", "|", ",", "\x01")
@@ -212,15 +213,17 @@ _GROUPED = re.compile(r"\s*[-+]?[1-9]\d{0,2}\.\d{3}\s*$")
 _UNGROUPED = re.compile(r"\s*[-+]?\d{1,3}\s*$")
 
 
-def grouped_columns(rows: Sequence[Sequence[str]]) -> list[int]:
+def grouped_columns(rows: Sequence[Sequence[str]], names: Sequence[str]) -> list[int]:
     """Places of the columns in which a point stands between thousands (1.332 is 1332): whole numbers below 1,000 have
-    no point, and all others have one before their last three digits, as decimals would not."""
+    no point, and all others have one before their last three digits, as decimals would not; or all have one, under a
+    name of what has no parts, such as plays."""
     found = []
     for at in range(len(rows[0]) if rows else 0):
         cells = [row[at] for row in rows if at < len(row) and row[at].strip() not in _NOTHING]
         grouped = sum(_GROUPED.match(cell) is not None for cell in cells)
         plain = sum(_UNGROUPED.match(cell) is not None for cell in cells)
-        if grouped >= 2 and plain >= 2 and grouped + plain == len(cells):
+        whole = at < len(names) and says_pieces(names[at]) and len({cell.strip()[-3:] for cell in cells}) > 1
+        if grouped >= 2 and (plain >= 2 or whole) and grouped + plain == len(cells):
             found.append(at)
     return found
 

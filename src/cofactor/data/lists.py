@@ -19,6 +19,7 @@ _IN_BRACKETS = r"^\s*[\[\(\{].*[\]\)\}]\s*$"
 _MEMBER = r"\"[^\"]*\"|'[^']*'|[^,;|\s\[\](){}'\"]+"
 _TOKEN = re.compile(r"([A-Za-z]{0,4}[_\-]?)\d+|[A-Z0-9]{8,}")
 _THOUSANDS = r"^\d{1,3}(?:,\d{3})+$"
+_SPACED = r"^(?:0|[1-9]\d{0,2}(?:[, \x{a0}\x{202f}\x{2009}]\d{3})*)$"
 _SHOWN = r"-[01]$"
 """Ends an item that was shown: -1 where it was taken, -0 where it was not (MIND)."""
 
@@ -106,6 +107,8 @@ def _lists_of_text(values: pl.Series) -> bool:
     if present.str.contains(_IN_BRACKETS).all():
         return bool((present.str.extract_all(_MEMBER).list.len() > 1).any())
     if present.str.contains(_THOUSANDS).all():
+        return False
+    if present.str.contains(_SPACED).all() and present.str.contains(r"\D0").any():  # 7 000: no id begins with a 0
         return False
     tokens = [re.split(r"[\s,;|]+", cell) for cell in present]
     if sum(len(cell) > 1 for cell in tokens) < 0.3 * len(tokens):

@@ -14,7 +14,13 @@ import polars as pl
 
 from cofactor.data import behaviours, timestamps, values
 from cofactor.data.arrays import Array, filled, gathered, room
-from cofactor.data.coded import coded_column, refuse_second_header, refuse_texts_for_nothing, streamed_ids
+from cofactor.data.coded import (
+    coded_column,
+    refuse_second_header,
+    refuse_texts_for_nothing,
+    refuse_totals,
+    streamed_ids,
+)
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Columns, Duplicates, Interactions, Reading
 from cofactor.data.item_facts import described
@@ -212,6 +218,8 @@ def _arrays(table: Table, found: Roles, count: bool, keep_texts: bool, dates: st
                 repeated = count_repeats(user_codes, item_codes, len(user_ids), len(item_ids), numbers.view(np.uint32))
             if "rating" in columns:
                 numbers = values.ratings(table, column, columns["rating"], numbers)
+                refuse_totals(user_ids, user_codes, item_codes, numbers, columns["user"])
+                refuse_totals(item_ids, item_codes, user_codes, numbers, columns["item"])
             else:
                 numbers.fill(1.0)
             if "time" in columns:

@@ -17,6 +17,7 @@ from cofactor.data.column_contents import (
     is_behaviour,
     is_clock,
     is_fine,
+    is_vote,
     items_first,
     out_of_place,
     says_what_happened,
@@ -118,6 +119,12 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             elif match is not None and table.sample[match].dtype.is_integer():
                 reason += f"; {match!r} says in numbers what happened: behaviour={match!r} with weights={{...}} uses it"
         free = [name for name in table.names if name not in chosen.values() and name != happened]
+        if asked["rating"] is None and "rating" not in chosen and happened is None:
+            ids = [chosen[role] for role in ("user", "item") if role in chosen]
+            votes = [name for name in free if is_vote(table.sample[name]) and not _is_fact(table.sample, name, ids)]
+            if len(votes) == 1:
+                chosen["rating"] = votes[0]
+                free.remove(votes[0])
         unread = [name for name in free if _unreadable(table.sample, name)]
         if asked["rating"] is None and "rating" not in chosen and unread:
             reason += f"; {unread[0]!r} holds texts such as {table.sample[unread[0]].drop_nulls()[0]!r}, which are no"
@@ -127,6 +134,15 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
             shown = table.sample[clocks[0]].drop_nulls()[0]
             reason += f"; {clocks[0]!r} holds times of day or durations such as {shown}, so it is not the time:"
             reason += f" count={clocks[0]!r} takes them as amounts"
+        undated = [
+            name for name in free if is_usual(name, "time") and name not in clocks and name.lower() not in _PARTS
+        ]
+        if asked["time"] is None and "time" not in chosen and undated:
+            shown = table.sample[undated[0]].drop_nulls().head(1).to_list()
+            reason += (
+                f"; {undated[0]!r} is not taken for the time: its values{f', such as {shown[0]},' if shown else ''}"
+            )
+            reason += f" say no date (time={undated[0]!r} takes it)"
         for role, what, unsure in (("rating", "rating", unsure_ratings), ("time", "times", unsure_times)):
             if asked[role] is None and role not in chosen and (several := unsure(table.sample, free)):
                 reason += f"; no {what} taken, of {_listed(several)} none is the likeliest: name one with {role}=..."
@@ -202,6 +218,8 @@ def _is_fact(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
     return False
 
 
+_PARTS = frozenset(("day", "week", "month", "quarter", "t"))
+"""Names of times that may also be a part of a date."""
 _ASIDE = "id index lat lon latitude longitude year month day hour minute second weekday"
 _NO_VALUES = frozenset(_ASIDE.split())
 

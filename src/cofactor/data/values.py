@@ -101,8 +101,12 @@ def as_numbers(text: pl.Series) -> pl.Series:
         whole = rf"[-+]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})*(?:{re.escape(point)}\d+)?"
         plain = rf"[-+]?\d+(?:{re.escape(point)}\d+)?"
         sure = rf"^[-+]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+(?:{re.escape(mark)}\d{{3}}|{re.escape(point)}\d+)$"
+        grouped = present.str.contains(rf"^[-+]?[1-9]\d{{0,2}}{re.escape(mark)}\d{{3}}$")
+        below = present.str.contains(r"^[-+]?\d{1,3}$")  # whole numbers below 1,000 have no mark, and all others have
         if present.str.contains(f"^(?:{whole}|{plain})$").all() and (
-            present.str.contains(sure).any() or (money and present.str.contains(rf"\d{re.escape(mark)}\d{{3}}$").any())
+            present.str.contains(sure).any()
+            or (money and present.str.contains(rf"\d{re.escape(mark)}\d{{3}}$").any())
+            or (int(grouped.sum()) >= 2 and int(below.sum()) >= 2 and (grouped | below).all())
         ):
             text = text.str.replace_all(mark, "", literal=True).str.replace(point, ".", literal=True)
             return text.cast(pl.Float64, strict=False)
@@ -150,8 +154,8 @@ _FIGURE = r"([-+]?\d(?:[\d.,'’\x{a0}\x{202f}\x{2009} ]*\d)?)"
 _BEFORE = rf"^(\p{{Sc}}|[A-Z]{{2,3}}\s)\s*{_FIGURE}$"
 _AFTER = rf"^{_FIGURE}(\s*[%\p{{Sc}}kKMx]|\s+\p{{L}}[^\d]{{0,15}}|(?i:stars?))$"
 """What a field may have around its number."""
-_STAR = r"[★⭐*]"
-_GLYPHS = r"^(?:(?:[★⭐*]\x{fe0f}?)+½?|½)☆*$"
+_STAR = r"[★⭐*❤♥🌟]"
+_GLYPHS = r"^(?:(?:[★⭐*❤♥🌟]\x{fe0f}?)+½?|½)☆*$"
 _SPACES = r"[ '’\x{a0}\x{202f}\x{2009}]"
 _SPACED = rf"^[-+]?\d{{1,3}}(?:{_SPACES}\d{{3}})+$"
 

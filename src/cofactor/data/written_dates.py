@@ -61,6 +61,11 @@ _FORMATS = (
     "%a, %d %b %Y %H:%M:%S",
     "%d/%b/%Y:%H:%M:%S %z",
     "%d/%b/%Y",
+    "%d%b%Y",
+    "%d%b%Y:%H:%M:%S%.f",
+    "%G-W%V-%u",
+    "%d %B %Y",
+    "%d %B, %Y",
 )
 
 
@@ -125,6 +130,10 @@ def by_form(values: pl.Series, name: str, form: str) -> pl.Series:
     return parsed
 
 
+_MONTH = r"(?i)^((?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)[\s,-]+(\d{4})$"
+"""May 2015."""
+
+
 def _present(values: pl.Series) -> pl.Series:
     """Text without blanks around it; null where it stands for a missing value."""
     text = values.str.strip_chars()
@@ -143,6 +152,10 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
             return numbers, None
     text = (
         text.str.replace(r"^(\d{4}-\d{2})$", "$1-01")
+        .str.replace(r"^(\d{4})-?[Ww](\d{2})$", "$1-W$2-1")
+        .str.replace(r"^(\d{4})-?[Ww](\d{2})(?:-?([1-7]))$", "$1-W$2-$3")
+        .str.replace(_MONTH, "1 $1 $2")
+        .str.replace(r"(\d|Z)\[[\w/+-]+\]$", "$1")
         .str.replace(r"^(\d{4}-\d{2}-\d{2}[ T]\d{2})$", "$1:00")
         .str.replace(r"\s*(UTC|GMT)$", "")
         .str.replace(r"(\d{4}),? at (\d)", "$1 $2")

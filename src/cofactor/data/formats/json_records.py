@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from cofactor.data.column_names import SYNONYMS, is_known_name, plain_name
 from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
 
@@ -29,18 +30,63 @@ def open_json(data: bytes, label: str) -> Table:
     frame = _lines(text, label) if text[:1] == b"{" else None
     if frame is None:
         frame = _whole(text, label)
+    frame, notes = _maps_unfolded(frame)
     while structs := [name for name, dtype in frame.schema.items() if dtype == pl.Struct]:
         frame = frame.with_columns(pl.col(name).name.prefix_fields(f"{name}.") for name in structs).unnest(*structs)
     if not frame.width:
         raise DataError(f"{label} has no fields in its JSON; objects with user and item are needed")
-    notes: list[str] = []
+    frame = _without_wrapper(_without_types(frame))
     nameless = frame.columns == [f"{_NAMELESS}{at}" for at in range(frame.width)]
     said = "JSON, an array for each row" if nameless else "JSON, an object for each row"
     mixed = [name for name in frame.columns if _of_two_types(text, name, frame[name])]
     if mixed:
         shown = ", ".join(repr(name) for name in mixed[:5])
-        notes = [f'{shown}: some values are numbers and some are texts in quotes; all taken as texts, so 5 is "5"']
-    return loaded(_without_types(frame), label, [said, *notes], headed=not nameless)
+        notes += [f'{shown}: some values are numbers and some are texts in quotes; all taken as texts, so 5 is "5"']
+    return loaded(frame, label, [said, *notes], headed=not nameless)
+
+
+def _maps_unfolded(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """A row for each key of the one field that holds an object of numbers, such as ``"ratings": {item: value}``: keys
+    that are no names of columns, and differ from row to row or are many."""
+    for name, dtype in frame.schema.items():
+        if not isinstance(dtype, pl.Struct) or len(dtype.fields) < 2:
+            continue
+        numbers = all(field.dtype.is_numeric() or field.dtype == pl.Null for field in dtype.fields)
+        if not numbers or any(is_known_name(field.name) for field in dtype.fields):
+            continue
+        keys = [field.name for field in dtype.fields]
+        others = [other for other in frame.columns if other != name]
+        values = frame[name].struct.unnest()
+        if len(keys) < 10 and not sum(values[key].null_count() for key in keys):
+            continue
+        if not others or any(plain_name(other) in _ITEMS for other in others):
+            continue
+        wide = pl.concat([frame.select(others), values.rename({key: f"{_KEY}{key}" for key in keys})], how="horizontal")
+        long = wide.with_row_index("_row").unpivot(index=["_row", *others], variable_name="item", value_name=name)
+        long = long.filter(pl.col(name).is_not_null()).sort("_row", maintain_order=True).drop("_row")
+        items = _whole_numbers(long["item"].str.strip_prefix(_KEY))
+        return long.with_columns(items), [f"a row for each key of {name!r}"]
+    return frame, []
+
+
+def _whole_numbers(keys: pl.Series) -> pl.Series:
+    """Keys, which are texts in JSON, as whole numbers where all are such without zeros at the start."""
+    whole = keys.cast(pl.Int64, strict=False)
+    return keys if whole.null_count() or keys.str.contains(r"^[-+]?0\d|^\+").any() else whole
+
+
+_KEY = "key of "
+_ITEMS = frozenset(plain_name(name) for name in SYNONYMS["item"]) - {"name", "title", "i", "page", "url"} | {"row"}
+
+
+def _without_wrapper(frame: pl.DataFrame) -> pl.DataFrame:
+    """Fields of the one object that a program put around each record (``_source`` of Elasticsearch, ``Item`` of
+    DynamoDB), under their own names, without what it wrote beside them under names that begin with ``_``."""
+    inner = [name for name in frame.columns if not name.startswith("_") or name.startswith("_source.")]
+    wrappers = {name.partition(".")[0] for name in inner}
+    if len(inner) < 2 or len(wrappers) != 1 or not all("." in name for name in inner):
+        return frame
+    return frame.select(inner).rename({name: name.partition(".")[2] for name in inner})
 
 
 def _of_two_types(text: bytes, name: str, values: pl.Series) -> bool:
@@ -56,17 +102,25 @@ _TYPED = re.compile(r"(.+?)\.\$(?:oid|date|numberLong|numberInt|numberDouble|num
 """A field as MongoDB exports it: ``{"userId": {"$oid": "5f..."}}``."""
 
 
+_DYNAMO = frozenset(("S", "N", "B", "BOOL", "NULL"))
+"""Types as DynamoDB writes them: ``{"userId": {"S": "a"}, "rating": {"N": "4"}}``."""
+
+
 def _without_types(frame: pl.DataFrame) -> pl.DataFrame:
-    """Fields that MongoDB wrote with their type, under their own names; its numbers that are text as numbers."""
+    """Fields that MongoDB or DynamoDB wrote with their type, under their own names; numbers that are text as such."""
+    ends = [name.rpartition(".")[2] for name in frame.columns]
+    typed = re.compile(r"(.+)\.(?:S|N|B|BOOL|NULL)$") if {"S", "N"} & set(ends) <= set(ends) <= _DYNAMO else _TYPED
     for name in frame.columns:
-        match = _TYPED.match(name)
+        match = typed.match(name)
         if match is None or match[1] in frame.columns:
             continue
         values = frame[name]
-        if ".$number" in name and values.dtype == pl.String:
+        if (".$number" in name or name.endswith(".N")) and values.dtype == pl.String:
             numbers = values.cast(
                 pl.Int64 if "Double" not in name and "Decimal" not in name else pl.Float64, strict=False
             )
+            if numbers.null_count() > values.null_count():
+                numbers = values.cast(pl.Float64, strict=False)
             values = numbers if numbers.null_count() == values.null_count() else values
         frame = frame.with_columns(values.alias(name)).rename({name: match[1]})
     return frame
@@ -113,6 +167,11 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
         found = tables[0] if len(tables) == 1 else found
     if isinstance(found, dict):
         columns = [list(v.values()) if isinstance(v, dict) else v for v in found.values()]
+        if len(columns) > 1 and all(isinstance(v, dict) and v and not _names(v) for v in found.values()):
+            of = [(who, what, value) for who, theirs in found.items() for what, value in theirs.items()]
+            if all(isinstance(value, (int, float)) and not isinstance(value, bool) for _, _, value in of):
+                frame = pl.DataFrame(of, schema=["user", "item", "rating"], orient="row")
+                return frame.with_columns(_whole_numbers(frame["user"]), _whole_numbers(frame["item"]))
         if len(columns) > 1 and all(isinstance(v, list) and len(v) == len(columns[0]) for v in columns):
             return _frame([dict(zip(found, row)) for row in zip(*columns)], label)
         raise DataError(
@@ -123,6 +182,11 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
     if not found or not all(isinstance(row, dict) for row in found):
         raise DataError(f"{label} is a JSON array but not one of objects; each needs a user and an item")
     return _frame(found, label)
+
+
+def _names(record: dict[str, Any]) -> bool:
+    """Whether some keys are names of columns, or count rows as in tables of pandas."""
+    return any(is_known_name(key) for key in record) or list(record) == [str(at) for at in range(len(record))]
 
 
 def _frame(rows: list[dict[str, Any]], label: str) -> pl.DataFrame:
