@@ -1,6 +1,7 @@
 # Everything sets itself up: a virtual environment in .venv, made once, remade when pyproject.toml changes.
 #   make demo    the main job on bundled data: train, show, recommend, write report.html
 #   make test    the tests, except those that watch the clock or take long
+#   make coverage  the share of lines and branches that the tests of make test run; it fails below the floor in pyproject.toml
 #   make test-slow   those, one after the other
 #   make explore train on the bundled data and serve the web explorer (at another port: PORT=8001); Ctrl-C ends it
 #   make test-spark  the tests on Spark, in an environment of their own in .venv-spark; they need Java
@@ -17,7 +18,7 @@ BIN    := $(VENV)/bin
 # Containers often forbid Python to keep what it compiled; each process would then compile every library again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo explore test test-slow test-spark browser docs check bench clean
+.PHONY: demo explore test coverage test-slow test-spark browser docs check bench clean
 
 demo: $(VENV)/.core
 	$(BIN)/cofactor demo
@@ -27,6 +28,9 @@ explore: $(VENV)/.core
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not clock and not slow and not browser'
+
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not clock and not slow and not browser' --cov --cov-report=term --cov-report=xml
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'slow and not clock'
