@@ -156,11 +156,11 @@ def test_likelihoods_of_many_moods() -> None:
     times, owner, gaps, place, errors, noise = moods()
     rng = np.random.default_rng(5)
     scales, variances, factors = np.exp(rng.normal(size=(3, LANES))).astype(F32) * F32([[20.0], [0.4], [1.0]])
-    found = np.empty(LANES)
-    drift_logliks(place, np.exp(gaps[:, None] / -scales), errors, noise, variances, factors, 2.0, found)
+    found, precisions = np.empty(LANES), np.exp(rng.normal(size=LANES)).astype(F32) * F32(2.0)
+    drift_logliks(place, np.exp(gaps[:, None] / -scales), errors, noise, variances, factors, precisions, found)
     for c in range(LANES):
         total = covariance(times, owner, variances[c], scales[c]) + np.diag(noise * factors[c])
-        total += 0.5 * (owner[:, None] == owner)  # the biases, of precision 2
+        total += (owner[:, None] == owner) / precisions[c]  # the biases
         _, logdet = np.linalg.slogdet(total)
         expected = -0.5 * (errors @ np.linalg.solve(total, errors) + logdet)
         assert found[c] == pytest.approx(expected, abs=1e-4)

@@ -269,7 +269,7 @@ def prior_draw(c: Chain, rng: np.random.Generator, a: float) -> None:
     c.noise_precision[...] = rng.gamma(a, 1 / a)
     for process in c.user_drifts + c.item_drifts:
         variance = 1 / rng.gamma(a, 1 / a)
-        scale = process.prior_scale * np.exp(1.5 * rng.normal())
+        scale = process.prior_scale * np.exp(process.scale_sd * rng.normal())
         process.numbers[:] = scale, variance
         for n, gap in enumerate(process.clock.gaps[process.clock.place]):
             keep = np.exp(-gap / scale)
@@ -313,7 +313,7 @@ def numbers(c: Chain) -> np.ndarray:
 @pytest.mark.slow
 def test_sampler_agrees_with_its_own_prior(monkeypatch: pytest.MonkeyPatch) -> None:
     a = 4.0
-    for module, names in ((chain_module, ("",)), (process_module, ("", "NOISE_"))):
+    for module, names in ((chain_module, ("",)), (process_module, ("", "NOISE_", "BIAS_"))):
         for name in names:
             monkeypatch.setattr(module, f"{name}SHAPE", a)
             monkeypatch.setattr(module, f"{name}RATE", a)

@@ -29,27 +29,28 @@ def drift_logliks(
     noise_variance: Array,
     variance: Array,
     noise_factor: Array,
-    bias_precision: float,
+    bias_precision: Array,
     out: Array,
 ) -> None:
     """Log-likelihoods of ``LANES`` candidates, with process and each user's bias integrated out (constants left out).
 
     ``keep`` float32 (n_gaps, LANES), its last row 0; ``variance`` of the process and ``noise_factor``, by which noise
-    variances are multiplied, float32 (LANES,); ``bias_precision``: of the biases' prior around 0; ``out`` float64.
+    variances are multiplied, float32 (LANES,); ``bias_precision`` float32 (LANES,): of the biases' prior around 0;
+    ``out`` float64.
     """
     mean, of_one, spread = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
     ones, both = np.zeros(LANES, np.float32), np.zeros(LANES, np.float32)
     squares, product = np.zeros(LANES, np.float32), np.ones(LANES)
-    begins, prior, unit = len(keep) - 1, np.float32(bias_precision), np.float32(1.0)
+    begins, prior, unit = len(keep) - 1, bias_precision, np.float32(1.0)
     out[:] = 0.0
     for first in range(0, len(errors), PIECE):
         for n in range(first, min(first + PIECE, len(errors))):
             kept, error, noise = keep[place[n]], errors[n], noise_variance[n]
             if place[n] == begins:
                 for c in range(LANES):
-                    share = unit / (prior + ones[c])
+                    share = unit / (prior[c] + ones[c])
                     squares[c] -= both[c] * both[c] * share
-                    product[c] *= (prior + ones[c]) / prior
+                    product[c] *= (prior[c] + ones[c]) / prior[c]
                     ones[c], both[c] = 0.0, 0.0
             for c in range(LANES):
                 k, noisy = kept[c], noise * noise_factor[c]
@@ -68,7 +69,8 @@ def drift_logliks(
             out[c] -= 0.5 * (squares[c] + math.log(product[c]))
             squares[c], product[c] = 0.0, 1.0
     for c in range(LANES):
-        out[c] -= 0.5 * (math.log((prior + ones[c]) / prior) - both[c] * both[c] / (prior + ones[c]))
+        known = prior[c] + ones[c]
+        out[c] -= 0.5 * (math.log(known / prior[c]) - both[c] * both[c] / known)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -20,7 +20,7 @@ from cofactor.kernels.gibbs.features import draw_weights
 from cofactor.kernels.gibbs.rows import draw_rows, residuals, weighted_squares
 from cofactor.models.bayes_mf.ordinal import Cuts
 from cofactor.models.bayes_mf.shift import shift
-from cofactor.models.bayes_mf.time import Clock, Given, Process
+from cofactor.models.bayes_mf.time import ITEM_SCALE_SD, USER_SCALE_SD, Clock, Given, Process
 
 Array = NDArray[Any]
 F32 = np.float32
@@ -212,8 +212,9 @@ class Chain:
         self.item_rows = parts.item_rows
         self.noise_df = noise_df
         self.burn_in = burn_in
-        self.user_drifts = [Process(parts.user_drifts, s) for s in user_time_scales] if parts.user_drifts else []
-        self.item_drifts = [Process(parts.item_drifts, s) for s in item_time_scales] if parts.item_drifts else []
+        of_users, of_items = parts.user_drifts, parts.item_drifts
+        self.user_drifts = [Process(of_users, s, USER_SCALE_SD) for s in user_time_scales] if of_users else []
+        self.item_drifts = [Process(of_items, s, ITEM_SCALE_SD) for s in item_time_scales] if of_items else []
         self.cuts: Cuts | None = None
         self.y = parts.users.y
         """What is factorised, in the order of the user layout: the ratings, or latent values that are drawn."""
@@ -243,9 +244,11 @@ class Chain:
                 expected = side.explained[:, -1] + F32(side.mu[-1])
                 bias = side.draw[:, -1] - expected
                 fixed = self.cuts is not None and self.cuts.fixes_noise
-                given = Given(errors, variance, bias, float(side.precision[-1]), self.noise_precision, fixed)
+                certainty = np.array(side.precision[-1])
+                given = Given(errors, variance, bias, certainty, self.noise_precision, fixed)
                 for process in own:
                     process.draw(given, rng, early)
+                side.precision[-1] = certainty
                 side.draw[:, -1] = bias + expected
         self._draw_noise(errors)
         wrong = errors + (lay.y - self.y) if self.cuts else errors

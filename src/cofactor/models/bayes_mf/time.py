@@ -26,9 +26,12 @@ SHAPE, RATE = 0.5, 0.01
 """The Gamma prior of a process's precision: one pseudo-observation of size 0.14, for processes are small."""
 NOISE_SHAPE, NOISE_RATE = 0.5, 0.02
 """That of the noise's precision."""
+BIAS_SHAPE, BIAS_RATE = 0.5, 0.02
+"""That of the biases' precision."""
 START = 0.03
-SCALE_SD = 1.5
-"""How far (in logarithms) the time scale may lie from where it is set: a factor of 4.5 either way."""
+USER_SCALE_SD, ITEM_SCALE_SD = 1.5, 0.7
+"""How far (in logarithms) a time scale may lie from where it is set: a factor of 4.5 either way, of items one of 2. The
+few ratings of an item tell little of its scale, which would wander from months to a day and back."""
 DIGITS = 3
 """Gaps are rounded to so many digits, which leaves few that differ."""
 
@@ -54,13 +57,13 @@ class Clock(NamedTuple):
 
 class Given(NamedTuple):
     """What a process is drawn from: errors and noise variances in the order of the user layout, the biases of its side
-    without their prior means, the precision of these, and the common precision of the noise (0-d).
+    without their prior means, the precision of these, and the common precision of the noise (both 0-d).
     """
 
     errors: Array
     noise: Array
     bias: Array
-    bias_precision: float
+    bias_precision: Array
     precision: Array
     noise_fixed: bool
 
@@ -84,17 +87,18 @@ class Process:
 
     NAMES = ("values", "mean", "numbers", "step", "uncertainty")
 
-    def __init__(self, clock: Clock, scale: float) -> None:
+    def __init__(self, clock: Clock, scale: float, scale_sd: float) -> None:
         self.clock = clock
-        self.prior_scale = scale
+        self.prior_scale, self.scale_sd = scale, scale_sd
         self.values = np.zeros(len(clock.place), dtype=F32)
         self.mean = np.zeros(len(clock.place), dtype=F32)
         self.uncertainty = np.array(START)
         """What the process adds to the variance of a known row, beside what the bias does (they lean on each other)."""
         self.numbers = np.array([scale, START])
         """Time scale (seconds) and variance."""
-        self.step = np.array([0.5, 0.25, 0.05])
-        """How far candidates lie from each other, in logarithms: time scale, variance, variance of the noise."""
+        self.step = np.array([[0.5, 0.25, 0.05, 0.0], [0.0, 0.25, 0.05, 0.1]])
+        """How far candidates lie from each other, in logarithms: time scale, variance, variance of the noise, precision
+        of the biases; of two moves, one after the other."""
 
     def draw(self, given: Given, rng: np.random.Generator, adapt: bool) -> None:
         """Draw numbers, then biases and values together; ``given`` is brought up to date."""
@@ -103,13 +107,14 @@ class Process:
         errors, bias = here.errors, here.bias[rows]
         errors += self.values
         errors += np.repeat(bias, self.clock.counts)
-        self._draw_numbers(here, rng, adapt)
+        for step in self.step:
+            self._draw_numbers(here, step, rng, adapt)
         scale, variance = self.numbers
         keep = np.exp(self.clock.gaps / F32(-scale))
         place, noise = self.clock.place, rng.standard_normal(len(self.values), dtype=F32)
         room, bias_noise = np.empty((2, len(noise)), dtype=F32), rng.standard_normal(len(rows), dtype=F32)
         expected = np.empty_like(bias)
-        args = place, keep, errors, here.noise, variance, given.bias_precision, noise, bias_noise, room
+        args = place, keep, errors, here.noise, variance, float(given.bias_precision), noise, bias_noise, room
         draw_drift(*args, self.mean, self.values, expected, bias)
         off = self.values - self.mean
         self.uncertainty[...] = max(
@@ -131,18 +136,22 @@ class Process:
             target[self.clock.order] -= self.values
 
     @one_thread()
-    def _draw_numbers(self, given: Given, rng: np.random.Generator, adapt: bool) -> None:
-        """A step among candidates around a point near the present numbers, each as likely as its posterior."""
-        free = np.array([1.0, 1.0, 0.0 if given.noise_fixed else 1.0]) * self.step
-        here = np.append(np.log(self.numbers), 0.0)
-        tried = here + free * rng.standard_normal(3) + free * rng.standard_normal((LANES, 3))
+    def _draw_numbers(self, given: Given, step: Array, rng: np.random.Generator, adapt: bool) -> None:
+        """A move among candidates around a point near the present numbers, each as likely as its posterior: the biases'
+        precision among them, which says how much of a user's ratings of one evening is bias and how much is drift."""
+        free = np.array([1.0, 1.0, 0.0 if given.noise_fixed else 1.0, 1.0]) * step
+        here = np.append(np.log(self.numbers), [0.0, np.log(given.bias_precision)])
+        tried = here + free * rng.standard_normal(4) + free * rng.standard_normal((LANES, 4))
         tried[0] = here
-        scales, variances, factors = np.exp(tried).T
+        scales, variances, factors, certainty = np.exp(tried).T
         logs = np.empty(LANES)
         keep = np.exp(self.clock.gaps[:, None] / -scales.astype(F32))
         args = self.clock.place, keep, given.errors, given.noise, variances.astype(F32), factors.astype(F32)
-        drift_logliks(*args, given.bias_precision, logs)
-        logs += -0.5 * ((tried[:, 0] - np.log(self.prior_scale)) / SCALE_SD) ** 2
+        drift_logliks(*args, certainty.astype(F32), logs)
+        others = np.delete(given.bias, self.clock.rows)  # of rows without ratings
+        logs += 0.5 * (len(others) * tried[:, 3] - certainty * (others @ others))
+        logs += BIAS_SHAPE * tried[:, 3] - BIAS_RATE * certainty
+        logs += -0.5 * ((tried[:, 0] - np.log(self.prior_scale)) / self.scale_sd) ** 2
         logs -= SHAPE * tried[:, 1] + RATE / variances
         logs -= NOISE_SHAPE * tried[:, 2] + NOISE_RATE * float(given.precision) / factors
         chance = np.exp(logs - logs.max())
@@ -150,12 +159,13 @@ class Process:
         taken = min(int(np.searchsorted(np.cumsum(chance), rng.random())), LANES - 1)
         self.numbers[:] = scales[taken], variances[taken]
         noise, precision = given.noise, given.precision
+        given.bias_precision[...] = certainty[taken]
         noise *= F32(factors[taken])
         precision /= factors[taken]
         if adapt:
             centre = chance @ tried
             narrower = chance @ (tried - centre) ** 2 < 0.4 * tried.var(0)
-            self.step *= np.where(narrower, 0.85, 1.2)
+            step *= np.where(narrower, 0.85, 1.2)
 
 
 def stored_process(state: Mapping[str, Array], kind: str, rows: int) -> dict[str, Array]:
