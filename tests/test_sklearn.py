@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,7 +12,9 @@ pytest.importorskip("sklearn")
 
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 import cofactor as cf
 from cofactor.errors import ConfigError, DataError
@@ -89,3 +93,47 @@ def test_what_makes_no_sense_is_said(pairs):
     with pytest.raises(cf.CofactorError, match="unknown"):
         model.predict([[99, 1]])
     assert np.isfinite(CofactorRegressor("bias").fit(X, y).predict([[99, 1]])).all()
+
+
+def test_a_grid_tries_several_models(pairs):
+    """Each candidate is the model by its own defaults, whatever the others have."""
+    X, y = pairs
+    grid = [{"model": ["bias", "popular"]}, {"model": ["als"], "n_factors": [2]}]
+    search = GridSearchCV(CofactorRegressor("als", seed=0, reg=7.0), grid, cv=2, error_score="raise").fit(X, y)
+    assert len(search.cv_results_["params"]) == 3
+    for name in ("bias", "als", "ease", "dot-bias", "bayes-mf"):
+        moved = clone(CofactorRegressor("als", seed=2)).set_params(model=name)
+        assert moved.get_params() == CofactorRegressor(name, seed=2).get_params()
+    kept = clone(CofactorRegressor("als", n_factors=7)).set_params(model="ials")
+    assert kept.get_params()["n_factors"] == 7
+    with pytest.raises(ConfigError, match="n_factor"):
+        CofactorRegressor("als", n_factor=7).set_params(model="bias").fit(X, y)
+
+
+def test_in_a_pipeline_pickled_and_searched_at_random(pairs):
+    X, y = pairs
+    line = Pipeline([("same", FunctionTransformer()), ("model", CofactorRegressor("bias"))]).fit(X, y)
+    again = pickle.loads(pickle.dumps(line))
+    np.testing.assert_array_equal(again.predict(X), line.predict(X))
+    assert (
+        again.named_steps["model"]
+        .recommender_.recommend(user=0, n=2)
+        .equals(line.named_steps["model"].recommender_.recommend(user=0, n=2))
+    )
+    assert clone(line).set_params(model__reg_user=3.0).get_params()["model__reg_user"] == 3.0
+    assert cross_val_predict(CofactorRegressor("bias"), X, y, cv=2).shape == y.shape
+    found = RandomizedSearchCV(CofactorRegressor("bias"), {"reg_user": [1.0, 5.0]}, n_iter=2, cv=2, random_state=0)
+    assert found.fit(X, y).best_params_["reg_user"] in (1.0, 5.0)
+
+
+def test_fitting_again_forgets_what_was_before(pairs):
+    X, y = pairs
+    model = CofactorRegressor("bias").fit(X, y)
+    other = model.fit(X[:100], y[:100])
+    assert other is model
+    fresh = CofactorRegressor("bias").fit(X[:100], y[:100])
+    np.testing.assert_array_equal(model.predict(X[:50]), fresh.predict(X[:50]))
+    before = X.copy(), y.copy()
+    model.predict(X)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(y, before[1])

@@ -49,11 +49,22 @@ class CofactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return {**own, **_defaults(self.model), **self.config}
 
     def set_params(self, **params: Any) -> Self:
-        """Set some of the parameters; ConfigError for a name that neither the estimator nor the model has."""
+        """Set some of the parameters; ConfigError for a name that neither the estimator nor the model has.
+
+        With another ``model``, parameters of the old one that the new one does not have go, and so do those that were
+        at the old one's defaults: a grid may try several models.
+        """
+        old, before = self.model, _defaults(self.model)
         for name in ("model", "seed", "unknown"):
             if name in params:
                 setattr(self, name, params.pop(name))
         known = _defaults(self.model)
+        if self.model != old:  # another model: what was said of the old one holds where both know it
+            self.config = {
+                name: value
+                for name, value in self.config.items()
+                if name not in before or (name in known and value != before[name])
+            }
         for name in params:
             if name not in known:
                 raise ConfigError(f"{self.model} has no parameter {name!r}; it has {', '.join(known)}")
