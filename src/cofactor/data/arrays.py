@@ -91,6 +91,15 @@ def gathered(rows: int, parts: Iterator[pl.Series], out: Array) -> Array | None:
     return out if start == rows == len(out) else None
 
 
+def timed(column: Any) -> Any:
+    """Moments and durations of a unit that polars does not have (seconds, hours, months) in milliseconds; any other
+    column as it is."""
+    dtype = getattr(column, "dtype", None)
+    if not isinstance(dtype, np.dtype) or dtype.kind not in "mM" or np.datetime_data(dtype)[0] in ("ms", "us", "ns"):
+        return column
+    return column if dtype == np.dtype("M8[D]") else column.astype(f"{dtype.kind}8[ms]")
+
+
 def group_kernels() -> ModuleType:
     """The kernels that group rows, imported when they are first needed: opening a saved model does without numba."""
     from cofactor.kernels import group

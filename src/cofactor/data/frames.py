@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from cofactor.data.arrays import timed
 from cofactor.data.id_values import mixed_check, uuids_as_text
 from cofactor.data.tables import SAMPLE_ROWS, Table, as_data_error, distinct, no_objects
 from cofactor.errors import DataError
 
 
 def open_frame(source: Any) -> Table:
-    """Columns of a frame in memory; only those asked for are converted."""
+    """Columns of a frame in memory, or a dict of them, or ``{user: {item: value}}``; only those asked for are
+    converted."""
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
+    if isinstance(source, dict) and source and all(isinstance(one, dict) for one in source.values()):
+        rows = [(who, what, value) for who, theirs in source.items() for what, value in theirs.items()]
+        with as_data_error():
+            source = pl.DataFrame(rows, schema=["user", "item", "rating"], orient="row", strict=True)
     if isinstance(source, dict):
         if not all(isinstance(name, str) for name in source):
             raise DataError(
@@ -24,7 +31,7 @@ def open_frame(source: Any) -> Table:
                 " [...]}"
             )
         with as_data_error():
-            source = pl.DataFrame(source)
+            source = pl.DataFrame({name: timed(column) for name, column in source.items()})
     if isinstance(source, pl.DataFrame) and pl.Object not in source.dtypes:
         frame = source
         return Table(
@@ -165,6 +172,8 @@ def _column(frame: Any, at: int, is_id: bool) -> pl.Series:
     series = frame[:, at]
     if series.dtype == nw.Object or series.dtype == nw.Unknown:
         values = uuids_as_text([None if _is_missing(v) else v for v in series.to_list()])
+        if any(type(v).__module__.startswith("pandas") and not isinstance(v, (dt.date, dt.timedelta)) for v in values):
+            values = [None if v is None else str(v) for v in values]  # periods, intervals
         if is_id:
             mixed_check(values, f"the ids in column {series.name!r}")
         elif len({type(v) for v in values} - {type(None), int, float}) > (not {int, float} & {type(v) for v in values}):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from cofactor._fork import check_threads
+from cofactor.data.arrays import timed
 from cofactor.data.catalog import DATASETS
 from cofactor.data.delimited import open_delimited
 from cofactor.data.formats import columnar, containers, databases, folders, matrices, remote, spreadsheets
@@ -73,7 +74,7 @@ def open_table(
         return _open_rows(source)
     if matrices.is_sparse(source):
         return matrices.open_sparse(source)
-    if type(source).__module__ == "numpy" or type(source).__name__ == "recarray":
+    if type(source).__module__ in ("numpy", "numpy.ma") or type(source).__name__ in ("recarray", "MaskedArray"):
         return matrices.open_array(source)
     if databases.is_connection(source):
         return databases.open_connection(source, table)
@@ -111,7 +112,7 @@ def _open_rows(source: Sequence[Any]) -> Table:
         and len({len(c) for c in source}) == 1
         and len(first) > 4
     ):
-        columns = list(source)
+        columns = [timed(column) for column in source]
     elif all(isinstance(row, (list, tuple)) and len(row) == len(first) and 2 <= len(row) <= 4 for row in source):
         columns = [list(column) for column in zip(*source)]
     else:

@@ -230,6 +230,8 @@ def _may_be_a_value(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool
     values = sample[name]
     if values.dtype == pl.String and values.str.contains(r"\d").any() and not is_written_time(values):
         values = as_numbers(values)
+    if values.dtype == pl.Duration:
+        values = values.dt.total_milliseconds()
     if not (values.dtype.is_numeric() or values.dtype == pl.Boolean) or values.drop_nulls().n_unique() < 2:
         return False
     if set(words_of(name)) & _NO_VALUES or name.lower().endswith("id"):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor.data.arrays import timed
 from cofactor.data.tables import Table, loaded, sound
 from cofactor.errors import DataError
 
@@ -72,7 +73,7 @@ def open_npz(data: bytes, label: str) -> Table:
 
         with sound(label, "not a sparse matrix of scipy"):
             return open_sparse(sparse.load_npz(io.BytesIO(data)), label)
-    columns = {name: array for name, array in arrays.items() if array.ndim == 1}
+    columns = {name: timed(array) for name, array in arrays.items() if array.ndim == 1}
     if len(columns) >= 2 and len({len(array) for array in columns.values()}) == 1:
         return loaded(pl.DataFrame(columns), label)
     if len(arrays) == 1:
@@ -89,9 +90,11 @@ def open_npy(data: bytes, label: str) -> Table:
 
 def open_array(array: Any, label: str = "the array") -> Table:
     """Rows of (user, item[, value[, time]]), a structured array, or a matrix of users by items with NaN for nothing."""
+    if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "biuf":
+        array = array.astype(np.float64).filled(np.nan)
     array = np.asarray(array)
     if array.dtype.names:
-        return loaded(pl.DataFrame({name: array[name] for name in array.dtype.names}), label)
+        return loaded(pl.DataFrame({name: timed(array[name]) for name in array.dtype.names}), label)
     if array.ndim != 2 or array.dtype.kind not in "biufUO":
         raise DataError(
             f"{label} has the shape {array.shape} and type {array.dtype}; give rows of (user, item, rating[, time])"
