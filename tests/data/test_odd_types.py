@@ -125,7 +125,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "three axes": (lambda: np.zeros((3, 3, 3)), "has the shape"),
     "one column": (lambda: pd.DataFrame({"user": U}), "cannot tell which column"),
     "a generator": (lambda: (row for row in STARS), "cannot read ratings from a generator"),
-    "dicts of all sorts": (lambda: {"a": {"x": 1}, "b": {3: "y"}}, "not a table"),
+    "dicts of all sorts": (lambda: {"a": {"x": 1}, "b": {3: "y"}}, "not a number"),
 }
 
 

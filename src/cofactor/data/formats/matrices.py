@@ -91,7 +91,7 @@ def open_npy(data: bytes, label: str) -> Table:
 def open_array(array: Any, label: str = "the array") -> Table:
     """Rows of (user, item[, value[, time]]), a structured array, or a matrix of users by items with NaN for nothing."""
     if isinstance(array, np.ma.MaskedArray) and array.dtype.kind in "biuf":
-        array = array.astype(np.float64).filled(np.nan)
+        array = np.where(np.ma.getmaskarray(array), np.nan, array.data)
     array = np.asarray(array)
     if array.dtype.names:
         return loaded(pl.DataFrame({name: timed(array[name]) for name in array.dtype.names}), label)
