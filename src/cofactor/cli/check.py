@@ -6,22 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cofactor.cli.common import (
+from cofactor.cli.common import Json, column, console, print_json, say, separator, show
+from cofactor.cli.reading_flags import (
     Encoding,
     Item,
-    Json,
     Rating,
+    Ratings,
     Sep,
     Time,
     User,
-    column,
-    console,
-    print_json,
-    say,
-    separator,
-    show,
+    reading_options,
+    with_reading_flags,
 )
-from cofactor.cli.reading_flags import reading_options, with_reading_flags
 from cofactor.data.catalog import DATASETS
 from cofactor.data.datasets import load_dataset
 from cofactor.data.doctor import Report
@@ -35,7 +31,7 @@ if TYPE_CHECKING:
 
 @with_reading_flags
 def command(
-    ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
+    ratings: str = Ratings,
     user: str | None = User,
     item: str | None = Item,
     rating: str | None = Rating,

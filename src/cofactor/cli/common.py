@@ -33,15 +33,6 @@ if TYPE_CHECKING:
 
 Json = typer.Option(False, "--json", help="Print JSON for machines instead of tables.")
 Seed = typer.Option(42, "--seed", help="One seed gives one result, bit for bit.")
-User = typer.Option(None, "--user", help="The column of user ids (guessed unless given).")
-Item = typer.Option(None, "--item", help="The column of item ids (guessed unless given).")
-Rating = typer.Option(None, "--rating", help="The column of ratings (guessed; without one every row counts as 1).")
-Time = typer.Option(None, "--time", help="The column of times (guessed unless given).")
-
-Sep = typer.Option(None, "--sep", help="What separates the fields of a text: ';', '|', tab ... (guessed unless given).")
-Encoding = typer.Option(
-    None, "--encoding", help="Of a text: cp1252, utf-16 ... (UTF-8, or else latin-1, unless given)."
-)
 
 
 def console() -> Console:

@@ -9,24 +9,8 @@ import typer
 from cofactor._validate import check_int
 from cofactor.api.fit import fit
 from cofactor.bundle import check_writable
-from cofactor.cli.common import (
-    Encoding,
-    Item,
-    Json,
-    Rating,
-    Seed,
-    Sep,
-    Time,
-    User,
-    console,
-    listed,
-    print_json,
-    read_ratings,
-    say,
-    show,
-    whole_numbers,
-)
-from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.cli.common import Json, Seed, console, listed, print_json, read_ratings, say, show, whole_numbers
+from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.data import splits
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError
@@ -40,7 +24,7 @@ SHOWN = ["model", "metric", "mean", "low", "high", "worse_by", "p", "fit_seconds
 
 @with_reading_flags
 def command(
-    ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
+    ratings: str = Ratings,
     models: str | None = typer.Option(
         None, "--models", help='Names with commas, with settings as in "ease:reg=100" (the usual ones unless given).'
     ),

@@ -6,22 +6,8 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import (
-    Encoding,
-    Item,
-    Json,
-    Rating,
-    Sep,
-    Time,
-    User,
-    console,
-    listed,
-    print_json,
-    read_test,
-    show,
-    whole_numbers,
-)
-from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.cli.common import Json, console, listed, print_json, read_test, show, whole_numbers
+from cofactor.cli.reading_flags import Encoding, Item, Rating, Sep, Time, User, with_reading_flags
 from cofactor.evaluation import evaluate, with_figures
 from cofactor.recommender import load
 

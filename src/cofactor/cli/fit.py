@@ -11,14 +11,8 @@ from cofactor._paths import check_file
 from cofactor.api.fit import AUTO, fit
 from cofactor.bundle import check_writable
 from cofactor.cli.common import (
-    Encoding,
-    Item,
     Json,
-    Rating,
     Seed,
-    Sep,
-    Time,
-    User,
     budget_of,
     metric_line,
     parse_flags,
@@ -27,7 +21,7 @@ from cofactor.cli.common import (
     say,
     show_trials,
 )
-from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.data import splits
 from cofactor.data.interactions import Split
 from cofactor.errors import ConfigError, DataError
@@ -39,7 +33,7 @@ from cofactor.models.base.config import make_config
 @with_reading_flags
 def command(
     ctx: typer.Context,
-    ratings: str = typer.Argument(help="A CSV, TSV, ::-separated or Parquet file, or the name of a dataset."),
+    ratings: str = Ratings,
     model: str = typer.Option("auto", "--model", "-m", help="A model's name (cofactor models), auto or auto-ranking."),
     out: str = typer.Option("model.cofactor", "--out", "-o", help="Where to write the trained model."),
     user: str | None = User,

@@ -47,7 +47,8 @@ def with_list_flags(command: Callable[..., None]) -> Callable[..., None]:
     for name, option in OPTIONS.items():
         flag = "-n" if name == "n" else f"--{name.replace('_', '-')}"
         default = str(option.default) if option.kind == "grouped strength" else option.default
-        declared = typer.Option(default, flag, help=option.help + _MORE.get(option.kind, ""))
+        text = option.help + _MORE.get(option.kind, "")
+        declared = typer.Option(default, flag, help=text, rich_help_panel="The list")
         flags.append(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=declared, annotation=_TYPES[option.kind])
         )

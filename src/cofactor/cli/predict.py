@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Encoding, Json, check_table, emit, print_json, read_test, say, write_table
-from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.cli.common import Json, check_table, emit, print_json, read_test, say, write_table
+from cofactor.cli.reading_flags import Encoding, with_reading_flags
 from cofactor.errors import ConfigError
 from cofactor.recommender import load
 

@@ -11,6 +11,27 @@ import typer
 
 from cofactor.errors import ConfigError
 
+READING = "Reading the table"
+"""Where ``--help`` shows the options of reading; each part of them is declared once."""
+
+
+Ratings = typer.Argument(
+    help="A table (CSV, Parquet, JSON, Excel, SQLite and more), a folder of such files, or the name of a dataset."
+)
+
+
+def _column(flag: str, help: str) -> Any:
+    return typer.Option(None, flag, help=help, rich_help_panel=READING)
+
+
+User = _column("--user", "The column of user ids (guessed unless given).")
+Item = _column("--item", "The column of item ids (guessed unless given).")
+Rating = _column("--rating", "The column of ratings (guessed; without one every row counts as 1).")
+Time = _column("--time", "The column of times (guessed unless given).")
+
+Sep = _column("--sep", "What separates the fields of a text: ';', '|', tab ... (guessed unless given).")
+Encoding = _column("--encoding", "Of a text: cp1252, utf-16 ... (UTF-8, or else latin-1, unless given).")
+
 FLAGS: dict[str, tuple[Any, Any]] = {
     "header": (
         bool | None,
@@ -73,6 +94,8 @@ FLAGS: dict[str, tuple[Any, Any]] = {
     ),
 }
 """Keyword of :func:`cofactor.read` (or ``no_...``) -> its type and its flag."""
+for _, _declared in FLAGS.values():
+    _declared.rich_help_panel = READING
 
 
 def with_reading_flags(command: Callable[..., None]) -> Callable[..., None]:

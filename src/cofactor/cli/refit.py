@@ -7,21 +7,8 @@ from typing import Any
 import typer
 
 from cofactor.bundle import check_writable
-from cofactor.cli.common import (
-    Encoding,
-    Item,
-    Json,
-    Rating,
-    Sep,
-    Time,
-    User,
-    metric_line,
-    parse_flags,
-    print_json,
-    read_test,
-    say,
-)
-from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.cli.common import Json, metric_line, parse_flags, print_json, read_test, say
+from cofactor.cli.reading_flags import Encoding, Item, Rating, Sep, Time, User, with_reading_flags
 from cofactor.evaluation import evaluate, with_figures
 from cofactor.evaluation.paired import paired_difference
 from cofactor.fitting.refit import with_newer

@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import Encoding, Item, Json, Rating, Sep, Time, User, check_page, print_json, read_test, say
-from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.cli.common import Json, check_page, print_json, read_test, say
+from cofactor.cli.reading_flags import Encoding, Item, Rating, Sep, Time, User, with_reading_flags
 from cofactor.errors import ConfigError
 from cofactor.recommender import load
 from cofactor.report.report import write_report

@@ -7,22 +7,8 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import (
-    Encoding,
-    Item,
-    Json,
-    Rating,
-    Seed,
-    Sep,
-    Time,
-    User,
-    check_table,
-    print_json,
-    read_ratings,
-    say,
-    write_table,
-)
-from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.cli.common import Json, Seed, check_table, print_json, read_ratings, say, write_table
+from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.data import splits
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError, did_you_mean
@@ -32,7 +18,7 @@ HOW = ("random", "by-user", "temporal", "leave-last")
 
 @with_reading_flags
 def command(
-    ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
+    ratings: str = Ratings,
     out_train: str = typer.Option("train.csv", "--out-train", help="Where to write the rows to learn from."),
     out_test: str = typer.Option("test.csv", "--out-test", help="Where to write the rows to check with."),
     how: str = typer.Option("random", "--how", help=f"One of {', '.join(HOW)}."),

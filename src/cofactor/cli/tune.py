@@ -8,22 +8,8 @@ import typer
 
 from cofactor.api.fit import fit
 from cofactor.bundle import check_writable
-from cofactor.cli.common import (
-    Encoding,
-    Item,
-    Json,
-    Rating,
-    Sep,
-    Time,
-    User,
-    metric_line,
-    parse_flags,
-    print_json,
-    read_ratings,
-    say,
-    show,
-)
-from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.cli.common import Json, metric_line, parse_flags, print_json, read_ratings, say, show
+from cofactor.cli.reading_flags import Encoding, Item, Rating, Ratings, Sep, Time, User, with_reading_flags
 from cofactor.models import model_class
 from cofactor.models.specs import spec_text
 from cofactor.selection import tune
@@ -35,7 +21,7 @@ if TYPE_CHECKING:
 @with_reading_flags
 def command(
     ctx: typer.Context,
-    ratings: str = typer.Argument(help="A table of ratings, or the name of a dataset."),
+    ratings: str = Ratings,
     model: str = typer.Option(..., "--model", "-m", help="A model's name (cofactor models)."),
     user: str | None = User,
     item: str | None = Item,

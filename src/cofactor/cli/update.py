@@ -6,21 +6,8 @@ from typing import Any
 
 import typer
 
-from cofactor.cli.common import (
-    Item,
-    Json,
-    Rating,
-    Sep,
-    Time,
-    User,
-    check_lists,
-    emit,
-    new_rows,
-    print_json,
-    say,
-    write_table,
-)
-from cofactor.cli.reading_flags import with_reading_flags
+from cofactor.cli.common import Json, check_lists, emit, new_rows, print_json, say, write_table
+from cofactor.cli.reading_flags import Item, Rating, Sep, Time, User, with_reading_flags
 from cofactor.recommender import load
 
 
