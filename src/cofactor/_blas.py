@@ -10,11 +10,11 @@ from typing import Any
 
 
 class _OneThread(ContextDecorator):
-    """How many callers are inside, and what gives BLAS its threads back when the last of them leaves.
+    """Count the callers inside; give BLAS its threads back when the last one leaves.
 
-    The number of threads of BLAS is one for the process (but where OpenBLAS is built on OpenMP: there each thread has
-    its own). If each caller set it and put it back by itself, callers in several Python threads would undo each other's
-    setting in the middle of a product.
+    The number of threads of BLAS is one for the process (except where OpenBLAS is built on OpenMP: there each thread
+    has its own). If each caller set it and put it back by itself, callers in several Python threads would undo each
+    other's setting in the middle of a product.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class _OneThread(ContextDecorator):
 
 
 class _Callers:
-    """How many callers are inside, and the threads that each library had before the first of them."""
+    """The number of callers inside, and the threads that each library had before the first of them."""
 
     def __init__(self) -> None:
         self.inside = 0

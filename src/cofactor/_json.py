@@ -8,8 +8,10 @@ import numpy as np
 
 
 def to_jsonable(value: Any) -> Any:
-    """The same in dicts with keys of text, lists, texts and numbers. Numbers that are not finite become None; what JSON
-    does not know (a date, say) becomes its text."""
+    """Convert a value to dicts with text keys, lists, texts and numbers.
+
+    Numbers that are not finite become None. What JSON does not know, such as a date, becomes its text.
+    """
     if isinstance(value, dict):
         return {str(k): to_jsonable(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -8,7 +8,8 @@ from typing import Any
 
 
 def try_lock(fd: int) -> bool:
-    """Take the lock of an open file, and do not wait; whether it is held now. Closing the descriptor gives it back.
+    """Take the lock of an open file without waiting, and return whether it is held now. Closing the descriptor releases
+    it.
 
     OSError where the file cannot be locked at all.
     """

@@ -11,7 +11,7 @@ from cofactor.errors import ConfigError
 
 
 def check_path(path: Any, what: str = "the file") -> Path:
-    """A path from a text or path; ConfigError for anything else (and for an empty text)."""
+    """Return a path; ConfigError for anything but a text or a path, and for an empty text."""
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str) or not os.fspath(path):
         raise ConfigError(f"{what} is {path!r}; give its path as a text")
     try:
@@ -24,8 +24,11 @@ def check_path(path: Any, what: str = "the file") -> Path:
 
 
 def check_file(path: Any, what: str = "the file", *, makes_folders: bool = False) -> Path:
-    """``path``, where a file can be written to it. ConfigError where it is a folder, where its folder does not exist
-    (unless those that lack will be made, with ``makes_folders``), or where nothing may be written there."""
+    """Return ``path`` if a file can be written there.
+
+    ConfigError where it is a folder, where nothing may be written, or where its folder does not exist (unless
+    ``makes_folders`` says that missing ones will be made).
+    """
     place = check_path(path, what)
     try:
         os.lstat(place)
@@ -49,8 +52,9 @@ def check_file(path: Any, what: str = "the file", *, makes_folders: bool = False
 
 
 def open_plain(place: Path, flags: int, mode: int = 0o600) -> int:
-    """A descriptor of a plain file, as ``os.open`` gives it: no link is followed, no child process gets it, and bytes
-    stay what they are, each where the system knows of that."""
+    """Open a plain file with ``os.open``: links are not followed, child processes do not get it, bytes are not
+    translated, as far as the system has flags for that.
+    """
     for name in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
         flags |= getattr(os, name, 0)
     return os.open(place, flags, mode)

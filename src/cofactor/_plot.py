@@ -13,7 +13,7 @@ LONGEST = 38
 
 
 def short(label: str, most: int = LONGEST) -> str:
-    """A label that fits, its dollar signs no mathematics."""
+    """Shorten a label that does not fit, and escape its dollar signs: matplotlib reads them as mathematics."""
     return (label if len(label) <= most else f"{label[: most - 1].rstrip()}…").replace("$", r"\$")
 
 

@@ -40,7 +40,8 @@ def progress(title: str, total: float | None, quiet: bool | None = None) -> Iter
 
 @contextmanager
 def compiling_announced(tell: Callable[[str], None]) -> Iterator[None]:
-    """Tell once that numba is compiling, if it has to: a first run with an empty cache looks like a hang otherwise."""
+    """Say once that numba is compiling, where it has to. Without it a first run, with an empty cache, looks like a
+    hang."""
     from numba.core import event
 
     class Once(event.Listener):

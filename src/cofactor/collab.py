@@ -102,7 +102,7 @@ def _networks() -> ModuleType:
 
 
 def hidden(layers: Any) -> list[int]:
-    """Widths of hidden layers; ConfigError where they are no list of whole numbers."""
+    """Return the widths of hidden layers; ConfigError where they are not a list of whole numbers."""
     if isinstance(layers, str) or not hasattr(layers, "__iter__"):
         raise ConfigError(f"layers is {layers!r}; give the widths of the hidden layers, such as [100, 50]")
     return [check_int("the width of a layer", width) for width in layers]

@@ -78,7 +78,7 @@ _COMPARED = 2000
 
 
 def _plausible(text: str, names: Iterable[str]) -> list[str]:
-    """Of very many names those that hold most of some pieces of the text."""
+    """Of very many names, those that share the most pieces with the text."""
     listed = list(names)
     if len(listed) <= _COMPARED:
         return listed

@@ -118,7 +118,7 @@ def export_onnx(rec: Recommender, path: str | Path) -> None:
 
 
 def _module(rec: Recommender) -> Callable[[], Any]:
-    """What makes the module that turns codes (n, 2) into flat predictions."""
+    """The module that turns codes (n, 2) into flat predictions."""
 
     _nothing_newer(rec)
     model = rec.model
@@ -142,7 +142,7 @@ def _dot_bias_module(model: DotBias) -> Any:
 
 
 def _own_module(model: TorchModule) -> Any:
-    """With the offset of unknown ids, and with what turns outputs into predictions."""
+    """A user's module, with the offset of unknown ids and with what turns its outputs into predictions."""
     import copy
 
     import torch
@@ -195,7 +195,7 @@ def _check_graph(rec: Recommender, graph: bytes, n: int = 50) -> None:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """PyTorch's exporter logs and warns pages; what matters of them is raised."""
+    """Keep PyTorch's exporter quiet: it logs and warns pages. What matters of them is raised."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

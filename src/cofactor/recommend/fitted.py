@@ -110,15 +110,16 @@ class Fitted:
 
     @classmethod
     def of(cls, fitted: Fitted) -> Self:
-        """The same state as an object of this class; what was remembered is shared, the rest is copied."""
+        """Return the same state as an object of this class; what was remembered is shared, the rest is copied."""
         made = cls(**{name: getattr(fitted, name) for name in _STATE})
         made._memory = fitted._memory
         return made
 
     def replace(self, **changes: Any) -> Self:
-        """The same with other values of some fields, as :func:`dataclasses.replace`. Metrics and history are copied.
+        """Return the same state with other values of some fields, as :func:`dataclasses.replace`; metrics and history
+        are copied.
 
-        What was remembered stays where it still holds: nothing of it depends on updates, index or metrics.
+        What was remembered stays where it still holds: none of it depends on updates, index or metrics.
         """
         made = type(self)(**{name: getattr(self, name) for name in _STATE} | changes)
         if made.model is self.model and made.data is self.data:
@@ -126,7 +127,8 @@ class Fitted:
         return made
 
     def remember(self, key: Any, make: Callable[[], T]) -> T:
-        """What ``make`` returned the first time that ``key`` was asked for. Keys of this model and its data alone."""
+        """Return what ``make`` returned the first time that ``key`` was asked for. Keys are about this model and its
+        data alone."""
         try:
             found: T = self._memory[key]
         except KeyError:

@@ -46,7 +46,7 @@ def _without(rec: Fitted, data: Interactions, code: int) -> Updates:
 
 
 def _rows_without(data: Interactions, code: int) -> Interactions:
-    """The training rows without those of a user, who is nobody then."""
+    """The training rows without those of a user, whose code is then left without rows."""
     kept = np.flatnonzero(data.users != code)
     values = data.user_ids.values
     nobody = pl.Series([_nobody(data.user_ids)], dtype=values.dtype)
@@ -72,7 +72,7 @@ def _row_cleared(matrix: CSR, row: int) -> CSR:
 
 
 def _nobody(ids: IdMap) -> Any:
-    """An id that nobody has."""
+    """An id that no user has."""
     if ids.dtype == pl.String:
         number = 1
         while ids.code(name := f"forgotten-{number}") >= 0:

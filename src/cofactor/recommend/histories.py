@@ -69,7 +69,7 @@ def _check_whole(column: pl.Series, role: str, what: str) -> None:
 
 @contextmanager
 def naming(label: Any) -> Iterator[None]:
-    """Errors say whose history they are about."""
+    """A context in which errors say whose history they are about."""
     try:
         yield
     except CofactorError as error:

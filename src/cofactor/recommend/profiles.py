@@ -161,7 +161,7 @@ def _check_series(series: Any) -> None:
 
 
 def rating_of(rec: Fitted, item: object, value: Any) -> float:
-    """A rating that was written by hand; DataError where it is not a number, or off the scale."""
+    """Return a rating that was written by hand; DataError where it is not a number, or is off the scale."""
     try:
         number = float("" if isinstance(value, (bool, np.bool_)) else value)
     except (TypeError, ValueError, OverflowError):
@@ -198,7 +198,7 @@ def fold_in(rec: Fitted, histories: CSR) -> Array:
 
 
 def scores_of(rec: Fitted, who: UserProfile) -> Array:
-    """float32 (n_items,), a copy: how the model scores every item; how many rated it, where no user is given."""
+    """Return the scores of all items, float32 (n_items,), a copy; without a user, how many rated each item."""
     if who.state is not None:
         scores = np.array(rec.model.scores_from(who.state)[0], dtype=np.float32)
         return scores if who.shift is None else scores + who.shift
@@ -231,5 +231,5 @@ def scores_of_many(rec: Fitted, codes: Array, keep: Array | None = None) -> Arra
 
 
 def popularity(rec: Fitted) -> Array:
-    """What to rank by for a user about whom nothing is known: how many rated an item."""
+    """What to rank by for a user of whom nothing is known: how many rated each item."""
     return rec.data.by_item.counts.astype(np.float32)

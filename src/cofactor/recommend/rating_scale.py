@@ -47,7 +47,7 @@ def scale_of(data: Interactions, task: Task) -> Scale:
 
 
 def on_scale(scale: Scale, values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which ratings can be meant."""
+    """Which ratings lie on the scale, or within its slack."""
     found: NDArray[np.bool_] = (values >= scale.low - scale.slack) & (values <= scale.high + scale.slack)
     return found
 

@@ -45,8 +45,10 @@ class Rated(NamedTuple):
 
 
 class Recent:
-    """Which users have what was computed of their newer ratings, in the order it was: of all of them together so many
-    bytes are kept. The oldest one's goes first; it is computed again when it is asked for."""
+    """A cache of what was computed from users' newer ratings, limited in bytes over all users.
+
+    The oldest entry goes first; it is computed again when it is asked for.
+    """
 
     def __init__(self, most: int = 16 << 20) -> None:
         self.most, self.bytes = most, 0
@@ -57,7 +59,7 @@ class Recent:
         return Recent, (self.most,)  # a copy holds nothing yet
 
     def keep(self, user: UpdatedUser, size: int) -> None:
-        """``size`` bytes more of a user were computed."""
+        """Count ``size`` more bytes of a user, and drop the oldest users beyond the limit."""
         with self._lock:
             self._held[user] = self._held.pop(user, 0) + size
             self.bytes += size
@@ -65,7 +67,7 @@ class Recent:
                 self._drop(next(iter(self._held)))
 
     def drop(self, user: UpdatedUser) -> None:
-        """Let go of what was computed of a user."""
+        """Drop what was computed for a user."""
         if user in self._held:
             with self._lock:
                 self._drop(user)
@@ -140,7 +142,7 @@ def folded(model: Model, histories: CSR) -> Array:
 
 
 class Layers(Mapping[int, UpdatedUser]):
-    """A large mapping and a small one over it, so that a change copies the small one alone."""
+    """A large mapping with a small one over it, so that a change copies only the small one."""
 
     __slots__ = ("_base", "_top")
 
@@ -152,7 +154,7 @@ class Layers(Mapping[int, UpdatedUser]):
         return self._base[code] if found is None else found
 
     def get(self, code: int, default: Any = None) -> Any:
-        """As of any mapping, without an exception for those that are not there: most are not."""
+        """As of any mapping, but quicker for keys that are not there, which most are not."""
         found = self._top.get(code)
         return self._base.get(code, default) if found is None else found
 
@@ -167,7 +169,7 @@ class Layers(Mapping[int, UpdatedUser]):
         return len(self._base) + sum(code not in self._base for code in self._top)
 
     def over(self, fresh: dict[int, UpdatedUser]) -> Layers:
-        """The same with these entries in place of those of the same codes."""
+        """Return the same mapping with these entries, which replace those of the same codes."""
         top = self._top | fresh
         if len(top) ** 2 > 16 * (len(self._base) + 256):
             return Layers(self._base | top, {})
@@ -221,7 +223,7 @@ def positions_in_time(times: Array, new: Array, arrival: Array) -> Array:
 
 
 def trained_on(data: Interactions, code: int) -> Rated:
-    """What a user rated in the training data; nothing at all for a later user."""
+    """What a user rated in the training data; nothing for a user who came later."""
     if code >= data.n_users:
         return Rated(_NONE.astype(np.int32), _NONE.astype(np.float32), _NONE, np.zeros(0, dtype=bool), _NONE)
     rows = data.rows_of(code)

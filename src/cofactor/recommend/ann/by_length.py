@@ -74,7 +74,7 @@ class ByLength:
         return np.asarray((least - values[:, 0] > 2 * self.error * lengths) | (values[:, 0] == -np.inf))
 
     def work(self, looked: Array) -> float:
-        """The part of all products that was computed."""
+        """The share of all products that was computed."""
         d, h = self.turn.shape[1], self.heads.shape[1]
         return float((looked[:, 0] * h + looked[:, 1] * (d - h)).mean() / max(len(self) * d, 1))
 

@@ -18,21 +18,21 @@ OTHERS = {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".ndjson", ".txt", ".gz", 
 
 
 def check_table(out: str | Path) -> None:
-    """ConfigError where a table cannot be written to this file, or its name promises what it would not be."""
+    """ConfigError where a table cannot be written to this file, or its name promises another format."""
     suffix = check_file(out).suffix.lower()
     if suffix in OTHERS:
         raise ConfigError(f"{out}: a table is written as .parquet, .csv or .tsv, not as {suffix}")
 
 
 def check_lists(out: str | Path) -> None:
-    """ConfigError where lists cannot be written to this file, or where it holds another table: the ratings, say."""
+    """ConfigError where lists cannot be written to this file, or where it holds another table, such as the ratings."""
     check_table(out)
     if Path(out).is_file() and Path(out).stat().st_size and "rank" not in _columns_of(out):
         raise ConfigError(f"{out} already exists and does not hold lists; choose another file")
 
 
 def _columns_of(path: str | Path) -> list[str]:
-    """The columns of a Parquet file, or else what stands in the first line of a text."""
+    """The columns of a Parquet file, or the fields in the first line of a text."""
     with open(path, "rb") as file:
         first = file.readline(1 << 16)
     if not first.startswith(b"PAR1"):

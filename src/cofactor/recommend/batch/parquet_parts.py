@@ -49,7 +49,7 @@ class ParquetParts:
         return self
 
     def has(self, at: int) -> bool:
-        """Whether a part was finished, by this run or an earlier one."""
+        """Whether a part was finished, by this run or by an earlier one."""
         return self._part(at).exists()
 
     def write(self, at: int, frame: pl.DataFrame) -> None:
