@@ -89,6 +89,8 @@ def uuids_as_text(values: Sequence[Any]) -> list[Any]:
 
 
 def as_series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series:
+    if type(values) is list and (plain := _plain(values)) is not None:
+        return plain
     if isinstance(values, pl.Series) and values.dtype != pl.Object:
         if values.dtype in (pl.Decimal, pl.Int128):
             return whole_numbers(values)
@@ -104,6 +106,17 @@ def as_series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series
         return pl.Series(values=listed)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         raise DataError(f"some {kind} ids are neither numbers nor text nor dates") from None
+
+
+def _plain(values: list[Any]) -> pl.Series | None:
+    """Whole numbers of 64 bits, or texts; None for all other lists. A server asks for a few at a time."""
+    types = set(map(type, values))
+    if types == {str}:
+        return pl.Series(values=values, dtype=pl.String)
+    try:
+        return pl.Series(values=np.array(values, dtype=np.int64)) if types == {int} else None
+    except OverflowError:
+        return None
 
 
 def _listed(values: Iterable[Any]) -> list[Any]:

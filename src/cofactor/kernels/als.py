@@ -16,6 +16,8 @@ Array = NDArray[Any]
 
 FAST = {"contract"}
 """Multiply and add may be fused; nothing is reordered."""
+LANES = 16
+"""Systems that are solved side by side, one to a SIMD lane."""
 
 
 @njit(cache=True, nogil=True, fastmath=FAST)
@@ -147,29 +149,64 @@ def solve_without(
             for b in range(a, d):
                 gram[a, b] += w * y[at, a] * y[at, b]
         count += w
-    part, right = np.zeros((d, d), dtype=np.float32), np.zeros(d, dtype=np.float32)
-    for which in range(len(rows)):
-        at = max(0, positions[which - 1]) if which else 0
-        w = np.float32(0.0)  # of what is left out
-        if which:
-            w = weight[at]
-        left = n - 1 if which else n
-        scale = (count - w if left else 1.0) ** nu
+    part, right = np.zeros((d, d, LANES), dtype=np.float32), np.zeros((d, LANES), dtype=np.float32)
+    gone, mine = np.zeros((d, LANES), dtype=np.float32), np.zeros((d, LANES), dtype=np.float32)
+    scale, left = np.zeros(LANES), np.zeros(LANES, dtype=np.float32)
+    for first in range(0, len(rows), LANES):
+        for lane in range(LANES):
+            which = min(first + lane, len(rows) - 1)
+            at = max(0, positions[which - 1]) if which else 0
+            w = weight[at] if which else np.float32(0.0)  # of what is left out
+            left[lane] = w
+            scale[lane] = (count - w if (n - 1 if which else n) else 1.0) ** nu
+            error = w * (values[at] - offsets[indices[at]]) if which else 0.0
+            for a in range(d):
+                gone[a, lane] = y[at, a] if which else np.float32(0.0)
+                mine[a, lane] = x[a] - error * gone[a, lane]
         for a in range(d):
-            pull = ridge[a] * scale if a < k else ridge[k]
-            right[a] = x[a]
+            for lane in range(LANES):
+                right[a, lane] = mine[a, lane]
             for b in range(a, d):
-                part[a, b] = gram[a, b]
-            if which:
-                right[a] = x[a] - w * (values[at] - offsets[indices[at]]) * y[at, a]
-                for b in range(a, d):
-                    part[a, b] = gram[a, b] - w * y[at, a] * y[at, b]
-            if a < k:
-                pull += met[a] - w * other_spread[indices[at], a] if len(other_spread) and n else met[a]
-            part[a, a] += pull
-        solve(part, right)
-        for a in range(d):
-            rows[which, a] = right[a]
+                for lane in range(LANES):
+                    part[a, b, lane] = gram[a, b] - left[lane] * gone[a, lane] * gone[b, lane]
+            for lane in range(LANES):
+                pull = ridge[a] * scale[lane] if a < k else ridge[k]
+                if a < k:
+                    pull += met[a]
+                    which = min(first + lane, len(rows) - 1)
+                    if which and len(other_spread):
+                        pull -= left[lane] * other_spread[indices[max(0, positions[which - 1])], a]
+                part[a, a, lane] += pull
+        _solve_lanes(part, right)
+        for lane in range(min(LANES, len(rows) - first)):
+            for a in range(d):
+                rows[first + lane, a] = right[a, lane]
+
+
+@njit(cache=True, nogil=True, fastmath=FAST)
+def _solve_lanes(gram: Array, x: Array) -> None:
+    """What :func:`solve` does, for ``LANES`` systems side by side: (d, d, LANES) and (d, LANES)."""
+    d, root = len(x), np.empty(LANES, dtype=np.float32)
+    for j in range(d):
+        for lane in range(LANES):
+            root[lane] = np.float32(1.0) / np.sqrt(gram[j, j, lane])
+        for b in range(j, d):
+            for lane in range(LANES):
+                gram[j, b, lane] *= root[lane]
+        for lane in range(LANES):
+            x[j, lane] *= root[lane]
+        for a in range(j + 1, d):
+            for lane in range(LANES):
+                x[a, lane] -= gram[j, a, lane] * x[j, lane]
+            for b in range(a, d):
+                for lane in range(LANES):
+                    gram[a, b, lane] -= gram[j, a, lane] * gram[j, b, lane]
+    for j in range(d - 1, -1, -1):
+        for b in range(j + 1, d):
+            for lane in range(LANES):
+                x[j, lane] -= gram[j, b, lane] * x[b, lane]
+        for lane in range(LANES):
+            x[j, lane] /= gram[j, j, lane]
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})

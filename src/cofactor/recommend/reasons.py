@@ -77,21 +77,26 @@ def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
 
 def strongest(rec: Fitted, who: UserProfile, found: Array) -> list[Reason]:
     """The reasons by contributions (items, len(who.items)); the first of equal ones."""
-    least = LEAST * np.maximum(np.abs(found).max(axis=1, initial=0.0), 1e-30)
-    best = (found >= found.max(axis=1, initial=-np.inf)[:, None] - least[:, None]).argmax(axis=1)
-    speaks = np.take_along_axis(found, best[:, None], axis=1)[:, 0] > least
-    said = {at: _because(rec, who, at) for at in np.unique(best[speaks]).tolist()}
-    return [
-        Reason(said[at], at) if good else Reason(BY_MANY)
-        for at, good in zip(best.tolist(), speaks.tolist(), strict=True)
-    ]
+    top, low = found.max(axis=1, initial=-np.inf), found.min(axis=1, initial=np.inf)
+    least = LEAST * np.maximum(np.maximum(np.abs(top), np.abs(low)), 1e-30)
+    best = (found >= (top - least)[:, None]).argmax(axis=1)
+    speaks = (found[np.arange(len(found)), best] > least).tolist()
+    places = best.tolist()
+    named = list(dict.fromkeys(at for at, good in zip(places, speaks, strict=True) if good))
+    said = dict(zip(named, _because(rec, who, named), strict=True))
+    return [Reason(said[at], at) if good else Reason(BY_MANY) for at, good in zip(places, speaks, strict=True)]
 
 
-def _because(rec: Fitted, who: UserProfile, position: int) -> str:
+def _because(rec: Fitted, who: UserProfile, positions: list[int]) -> list[str]:
     """What the user did; where the order of a history counts, what others did after it."""
+    labels = rec.items.labels(who.items[positions])
     if isinstance(rec.model, SumsHistory):
-        return f"others took this after {rec.items.labels(who.items[position : position + 1])[0]}"
-    return f"you {did(rec, who, position)}"
+        return [f"others took this after {label}" for label in labels]
+    explicit, valued, values = rec.scale.explicit, _valued(rec), who.values[positions].tolist()
+    return [
+        f"you {act(explicit, label, value, _stated(who, at), *valued)}"
+        for at, label, value in zip(positions, labels, values, strict=True)
+    ]
 
 
 def _nearest(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
@@ -107,12 +112,6 @@ def _nearest(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
         else Reason(BY_MANY)
         for row, near in enumerate(best)
     ]
-
-
-def did(rec: Fitted, who: UserProfile, position: int) -> str:
-    """What the user did with a rated item, in words: "rated Fargo (1996) 4", "liked Fargo (1996)"."""
-    label = rec.items.labels(who.items[position : position + 1])[0]
-    return act(rec.scale.explicit, label, float(who.values[position]), _stated(who, position), *_valued(rec))
 
 
 def which(rec: Fitted, who: UserProfile, position: int) -> str:

@@ -65,6 +65,10 @@ def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, time
     recent, size, came = rec.remember("recent", Recent), NEWER.itemsize, log.tobytes()  # bytes: arrays of few cost more
     for code, begin, end in zip(codes[bounds[:-1]].tolist(), bounds[:-1], bounds[1:], strict=True):
         before, every, known = old.users.get(code), came[begin * size : end * size], 0
+        if before is None and end - begin == 1:
+            fresh[code] = UpdatedUser(rec.data, rec.model, code, every, recent)
+            more += size
+            continue
         if before is not None:
             known = len(before.log)
             every = before.log + every

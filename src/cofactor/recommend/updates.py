@@ -231,7 +231,12 @@ def trained_on(data: Interactions, code: int) -> Rated:
     times = np.full(len(items), NO_TIME) if data.times is None else data.times[rows]
     new = np.zeros(len(items), dtype=bool)
     weights = None if data.weights is None else data.weights[rows]
-    return Rated(items, values, times, new, positions_in_time(times, new, rows), weights)
+    if data.times is None:  # in the order of the table
+        order = np.empty(len(rows), dtype=np.int64)
+        order[np.argsort(rows)] = np.arange(len(rows))
+    else:
+        order = positions_in_time(times, new, rows)
+    return Rated(items, values, times, new, order, weights)
 
 
 def adds_up(data: Interactions) -> bool:

@@ -47,7 +47,7 @@ _WRITERS = 2
 """Threads for what changes something: a store that lets nobody write keeps no list waiting."""
 _LARGE = 4096
 """Bytes of a body from which on a request is answered in the thread for large ones."""
-_SHORT, _RATED, _SHORT_BODY = 0.003, 500, 2048
+_SHORT, _RATED, _SHORT_BODY = 0.005, 500, 2048
 """An answer is made in the event loop itself, where a thread would cost more than it: such answers lately took fewer
 seconds of processor time, the user has so few ratings, the body so few bytes."""
 _AT_FIRST, _FADES = 0.02, 0.9

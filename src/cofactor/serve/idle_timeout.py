@@ -18,6 +18,8 @@ _END = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\n[ \t]")
 """A header that goes on in the next line (obsolete since RFC 7230): a proxy may read that as another one."""
 _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,5})[ \t\r\n]", re.IGNORECASE)
+_EXPECT = re.compile(rb"\nexpect:", re.IGNORECASE)
 _AT_ONCE = struct.pack("ii", 1, 0)
 
 
@@ -105,11 +107,17 @@ class IdleTimeoutProtocol(H11Protocol):
     piece, ahead = 16 << 10, 64 << 10
     """Bytes that are read at once (by itself asyncio reads 256 KB: many requests that are looked through, and copied,
     for each of them), and while a request waits for its turn."""
+    moment = 0.02
+    """Seconds that the head of a request waits for its body, which most clients send in a piece of its own: a request
+    that begins with all of it waits for nothing later."""
     open: ClassVar[dict[IdleTimeoutProtocol, None]] = {}
     """All of this process, the oldest first."""
     turns: ClassVar[Turns] = Turns()
-    in_line = ended = False
-    """Whether a request waits for its turn; whether the client (or we) will send no more."""
+    in_line = ended = waited = False
+    """Whether a request waits for its turn; whether the client (or we) will send no more; whether the next request has
+    waited for its body."""
+    holding: asyncio.TimerHandle | None = None
+    """Ends that wait."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Look at it after a while, and make room for it."""
@@ -141,15 +149,39 @@ class IdleTimeoutProtocol(H11Protocol):
             if _FOLD.search(waiting, 0, end):
                 self.send_400_response("A header is one line.")
                 return
+            if found is not None and not self.waited and self._lacks_body(waiting, found):
+                if self.holding is None:
+                    self.holding = self.loop.call_later(self.moment, self._enough)
+                return
+            self._release()
             first = _HEALTH.match(waiting) and self.cycle is None
             if found is not None and not first and not self.turns.take(self):
                 self.in_line = True
                 return
+            self.waited = False
         super().handle_events()
+
+    def _lacks_body(self, waiting: bytes, found: re.Match[bytes]) -> bool:
+        """Whether a short body is announced, and not all of it is there."""
+        length = _LENGTH.search(waiting, 0, found.end())
+        if length is None or _EXPECT.search(waiting, 0, found.end()):  # that one waits for us
+            return False
+        return len(waiting) - found.end() < int(length[1]) <= self.ahead
+
+    def _release(self) -> None:
+        if self.holding is not None:
+            self.holding.cancel()
+            self.holding = None
+
+    def _enough(self) -> None:
+        """The request begins without the rest of its body."""
+        self.holding, self.waited = None, True
+        if self in self.open and not self.transport.is_closing():
+            self.handle_events()
 
     def begin(self) -> None:
         """It is the turn of the request that waits."""
-        self.in_line = False
+        self.in_line = self.waited = False
         if self not in self.open or self.transport.is_closing():
             return
         super().handle_events()
@@ -158,6 +190,9 @@ class IdleTimeoutProtocol(H11Protocol):
 
     def shutdown(self) -> None:
         """The server ends; what was asked is answered."""
+        if self.holding is not None:
+            self._release()
+            self._enough()
         if self.in_line:
             self.ended = True
         else:
@@ -188,6 +223,7 @@ class IdleTimeoutProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Its place is free."""
         self.open.pop(self, None)
+        self._release()
         super().connection_lost(exc)
 
     @property

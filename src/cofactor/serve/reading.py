@@ -52,7 +52,7 @@ def most_objects(settings: Settings) -> int:
 def read_body(model: type[BaseModel], text: bytes, most: int) -> BaseModel:
     """The body of a request. ConfigError where it has more than ``most`` objects, or an object of it names a field
     twice: one of the two would be ignored. ValidationError or WrongEntry where it is something else."""
-    objects, fields = text.count(b"{"), sum(1 for _ in FIELD.finditer(text))
+    objects, fields = text.count(b"{"), len(FIELD.findall(text))
     commas, lists = text.count(b","), text.count(b"[")
     if objects > most:
         raise ConfigError(f"the body has some {objects:,} objects; at most {most:,} are read, so send several requests")

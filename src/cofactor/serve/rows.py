@@ -64,7 +64,7 @@ def insert_events(db: sa.Connection, events: Sequence[Event]) -> tuple[int, int,
         last = before + len(events)
         cursor.execute(count, (last, t.with_digest(name="events", value=last)["digest"]))
         if events:
-            cursor.executemany(insert, [as_row(n, e) for n, e in enumerate(events, before + 1)])
+            cursor.executemany(insert, as_rows(before + 1, events))
     finally:
         cursor.close()
     return before + 1, last, last - deleted
@@ -84,11 +84,13 @@ def put(db: sa.Connection, name: str, value: str) -> None:
     db.execute(t.meta.insert().values(t.with_digest(name=name, value=value)))
 
 
-def as_row(number: int, event: Event) -> tuple[Any, ...]:
-    """In the order of the columns."""
-    user, item, rating, time = event
-    user, item, rating, time = t.written(user), t.written(item), float(rating), int(time)
-    return number, user, item, rating, time, t.row_digest(number, item, rating, time, user)  # by the columns' names
+def as_rows(first: int, events: Sequence[Event]) -> list[tuple[Any, ...]]:
+    """Events with numbers from ``first`` on, in the order of the columns."""
+    found = []
+    for number, (user, item, rating, time) in enumerate(events, first):
+        user, item, rating, time = t.written(user), t.written(item), float(rating), int(time)
+        found.append((number, user, item, rating, time, t.row_digest(number, item, rating, time, user)))  # by the names
+    return found  # of the columns
 
 
 def read_event(row: Any) -> Event:

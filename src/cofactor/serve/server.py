@@ -38,6 +38,8 @@ _UNREAD = 256 << 10
 """Bytes that the system keeps of a connection until the client reads; by itself it goes up to 4 MB for each."""
 _GRACE = 10
 """Seconds that requests under way have when the server ends."""
+_OBJECTS = 20_000
+"""New objects after which those that hold each other are looked for; a request makes hundreds, and hardly any such."""
 _TICK = 0.2
 """Seconds between two looks of the parent at its workers."""
 
@@ -98,6 +100,7 @@ def _serve(
         0.0005
     )  # so that the event loop, which answers /health, gets its turn among threads that work
     gc.collect()
+    gc.set_threshold(_OBJECTS)
     gc.freeze()  # what stays for good is not looked through again: that held everything for 80 ms now and then
     if settings.access_log:
         log_requests()

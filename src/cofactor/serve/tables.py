@@ -6,9 +6,9 @@ are for people. ``digest`` columns hold a checksum of their row.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
+from hashlib import blake2b
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -134,8 +134,7 @@ def written(value: Any) -> str:
 
 def row_digest(*values: Any) -> int:
     """Checksum of a row as it is stored, in the range of a signed 64-bit integer."""
-    row = repr(values).encode()
-    return int.from_bytes(hashlib.blake2b(row, digest_size=8).digest(), "little", signed=True)
+    return int.from_bytes(blake2b(repr(values).encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def with_digest(**row: Any) -> dict[str, Any]:
