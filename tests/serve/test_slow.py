@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from cofactor.serve import Settings
+from cofactor.serve import Settings, create_app
 from cofactor.serve.begun import Begun
 from cofactor.serve.budget import Budget
 from cofactor.serve.middleware import PIECE, Guard
@@ -227,3 +227,65 @@ def test_a_coroutine_that_is_begun_ends_as_it_would_by_itself():
                 await Begun(cancelled())
 
     asyncio.run(main())
+
+
+BODY = json.dumps({"history": [{"item": 101, "rating": 4}]}).encode()
+LIST = b"POST /v1/recommend HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n%s\r\n"
+
+
+def test_a_body_may_come_in_any_pieces(tmp_path):
+    """In one piece with its head or apart, byte by byte, late, followed by other requests, never, or when asked for."""
+    with serving(saved(tmp_path), body_seconds=1.0, state=tmp_path / "s") as (port, _):
+        whole = LIST % (len(BODY), b"") + BODY
+        ways = [[whole], [whole[: -len(BODY)], BODY], [whole[:-1], whole[-1:]], [whole[i : i + 1] for i in range(300)]]
+        ways[-1].append(whole[300:])
+        ways.append([whole + whole + HEALTH[:20], HEALTH[20:]])
+        for way in ways:
+            for pause in (0.0, 0.03):
+                with socket.create_connection(("127.0.0.1", port), 10) as one:
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    for at, piece in enumerate(way):
+                        one.sendall(piece)
+                        select.select([], [], [], pause if at < 3 else 0)
+                    wanted, found = 1 if way is not ways[-1] else 3, b""
+                    while found.count(b"HTTP/1.1 ") < wanted and (more := one.recv(65536)):
+                        found += more
+                    assert found.count(b"HTTP/1.1 200") == wanted, (way, found)
+        assert said(port, LIST % (len(BODY), b"") + BODY[:-1])[0] == 408
+        with socket.create_connection(("127.0.0.1", port), 10) as one:
+            one.sendall(LIST % (len(BODY), b"Expect: 100-continue\r\n"))
+            assert one.recv(1000).startswith(b"HTTP/1.1 100")
+            one.sendall(BODY)
+            assert one.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_request_begins_with_its_whole_body(tmp_path):
+    """A head waits a moment for a short body, so that nothing waits for it later."""
+    begun = []
+    bundle = saved(tmp_path)
+    app = create_app(Settings(bundle, watch=False, state=tmp_path / "s"))
+
+    async def looked(scope, receive, send):
+        if scope["type"] == "http":
+            first = Begun(receive())
+            begun.append(first.done and not first.value.get("more_body"))
+
+            async def again():
+                return await first if not first.done else first.value
+
+            await app(scope, again, send)
+        else:
+            await app(scope, receive, send)
+
+    looked.state = app.state
+    with (
+        serving(bundle, app=looked, state=tmp_path / "s") as (port, _),
+        socket.create_connection(("127.0.0.1", port)) as one,
+    ):
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(5):
+            one.sendall(LIST % (len(BODY), b""))
+            select.select([], [], [], 0.002)
+            one.sendall(BODY)
+            assert one.recv(100_000).startswith(b"HTTP/1.1 200")
+    assert all(begun), begun
