@@ -499,3 +499,14 @@ def test_arguments_of_fit_are_checked() -> None:
     for wrong in ({"seed": -1}, {"seed": 1.5}, {"resume": True}, {"valid": 0.2}, {"warm_from": "x"}, {"epochs": 1.5}):
         with pytest.raises(ConfigError):
             cf.fit(data, model="bias", **wrong)  # type: ignore[arg-type]
+
+
+def test_what_left_no_rows_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "w.csv"
+    path.write_text("user,item,rating,w,event\n1,2,5,0,view\n3,4,1,0,view\n")
+    with pytest.raises(DataError, match=r"w.csv has no rows left: 2 rows of weight 0 left out"):
+        read(path, weight="w")
+    with pytest.raises(DataError, match=r"no rows left: .*2 rows whose rating means none left out"):
+        read(path, missing=[5, 1])
+    with pytest.raises(DataError, match=r"no rows left: .*view \(2 rows, counts 0"):
+        read(path, rating=False, behaviour="event", weights={"view": 0})

@@ -244,3 +244,34 @@ def test_auto_holds_out_the_future_where_there_is_one() -> None:
     assert splits.auto(read(frame.with_columns(time=pl.lit(10**9)))).how.endswith("(all times are the same)")
     single = pl.DataFrame({"user": range(20), "item": [1, 2] * 10, "rating": [1.0] * 20, "time": range(20)})
     assert splits.auto(read(single)).how.endswith("(no user has two rows)")
+
+
+def test_rows_of_a_pair_stay_together() -> None:
+    """Rows that repeat a user and item are on one side, whichever random split it is; without such rows nothing
+    changes."""
+    rng = np.random.default_rng(0)
+    users, items = rng.integers(0, 40, 1200), rng.integers(0, 12, 1200)
+    table = pl.DataFrame({"user": users, "item": items})
+    data, merged = read(table, duplicates="all"), read(table)
+    assert len(data) == 1200
+
+    def of(part: Interactions) -> set[tuple[int, int]]:
+        return set(zip(part.users.tolist(), part.items.tolist()))
+
+    cuts = [splits.random(data, 0.3, seed=1), *splits.kfold(data, 4, seed=2)]
+    for cut in cuts:
+        assert not of(cut.train) & of(cut.valid)
+        assert len(cut.train) + len(cut.valid) == 1200
+        assert "rows of the same user and item together" in cut.how
+    assert abs(len(cuts[0].valid) - 360) < 15
+    assert set.union(*(of(cut.valid) for cut in cuts[1:])) == of(data)
+    people = splits.by_user(data, 0.3, 0.5, seed=3)
+    assert people.given is not None
+    assert not of(people.given) & of(people.valid)
+    assert not set(people.train.users.tolist()) & set(people.valid.users.tolist())
+    assert len(people.train) + len(people.given) + len(people.valid) == 1200
+    assert len(of(people.valid)) >= len(of(people.given)) - 12
+    for plain in (splits.random(merged), splits.kfold(merged)[0]):
+        assert "together" not in plain.how
+    with pytest.raises(DataError, match="have 1 different user and item, which stay together; 2 are needed"):
+        splits.random(read([(1, 1, 5.0), (1, 1, 4.0)], duplicates="all"))

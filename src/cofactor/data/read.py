@@ -169,7 +169,12 @@ def unmerged(
     if weighing is not None and found.behaviour is None:
         raise ConfigError("weights need the column that says what happened; name it with behaviour=...")
     opened, found, notes = cleaned(opened, found, gone, missing_ids, fold_ids, weighing)
-    data, repeated = _arrays(opened, found, count, missing_ids == "keep", dates)
+    try:
+        data, repeated = _arrays(opened, found, count, missing_ids == "keep", dates)
+    except NoRows as error:
+        if not notes:
+            raise
+        raise NoRows(f"{opened.label} has no rows left: {'; '.join(notes)}") from error
     said = (*opened.notes, *([found.note] if found.note else []), *notes, *data.notes)
     return data.replace(notes=said), repeated
 

@@ -18,7 +18,7 @@ from cofactor.data.ids import Array, IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
 from cofactor.data.read_alike import as_text, check_alike, is_file, read_alike
-from cofactor.data.repeats import merged
+from cofactor.data.repeats import count_repeats, merged
 from cofactor.data.side_tables import align_frame
 from cofactor.data.timestamps import is_order, moment
 from cofactor.errors import ConfigError, DataError
@@ -33,21 +33,34 @@ def __dir__() -> list[str]:
 def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
     """Hold out a random share of the rows, drawn without replacement.
 
+    Rows of the same user and item, which a table has that was read with ``duplicates="all"``, stay together: else those
+    in one part would tell of those in the other. Their share is then as near to the asked one as that allows.
+
     Args:
         data: the rows.
         valid: the share: ``round(n * valid)`` rows, at least one in each part.
         seed: draws the rows.
     """
     share = _share("valid", valid)
-    rows = _rows(data, 2)
+    rows, pairs = _rows(data, 2), _pairs(data, 2)
     n = min(max(round(rows * share), 1), rows - 1)
-    mask = np.zeros(rows, dtype=np.bool_)
-    mask[_rng(seed).permutation(rows)[:n]] = True
-    return _split(data, mask, f"random: {n:,} of {rows:,} ratings ({n / rows:.0%}) for validation, seed {seed}", seed)
+    if pairs is None:
+        mask = np.zeros(rows, dtype=np.bool_)
+        mask[_rng(seed).permutation(rows)[:n]] = True
+    else:
+        order = _rng(seed).permutation(int(pairs.max()) + 1)
+        size = np.cumsum(np.bincount(pairs)[order])
+        held = np.zeros(len(order), dtype=np.bool_)
+        held[order[: min(max(int(np.searchsorted(size, n, side="right")), 1), len(order) - 1)]] = True
+        mask = held[pairs]
+        n = int(mask.sum())
+    how = f"random: {n:,} of {rows:,} ratings ({n / rows:.0%}) for validation{_together(pairs)}, seed {seed}"
+    return _split(data, mask, how, seed)
 
 
 def kfold(data: Interactions, k: int = 5, seed: int = 42) -> list[Split]:
-    """Make ``k`` splits; each row is in the validation part of exactly one. Parts differ by one row at most.
+    """Make ``k`` splits; each row is in the validation part of exactly one. Parts differ by one row at most; where rows
+    of the same user and item stay together (see :func:`random`), by one such pair.
 
     Args:
         data: the rows.
@@ -56,10 +69,30 @@ def kfold(data: Interactions, k: int = 5, seed: int = 42) -> list[Split]:
     """
     if not isinstance(k, int) or isinstance(k, bool) or k < 2:
         raise ConfigError(f"k={k!r}; the number of folds is a whole number, 2 or more")
-    rows = _rows(data, k)
-    fold = np.empty(rows, dtype=np.int32)
-    fold[_rng(seed).permutation(rows)] = np.arange(rows) % k
-    return [_split(data, fold == i, f"fold {i + 1} of {k}, random, seed {seed}", seed) for i in range(k)]
+    rows, pairs = _rows(data, k), _pairs(data, k)
+    n = rows if pairs is None else int(pairs.max()) + 1
+    fold = np.empty(n, dtype=np.int32)
+    fold[_rng(seed).permutation(n)] = np.arange(n) % k
+    fold = fold if pairs is None else fold[pairs]
+    how = f"random{_together(pairs)}, seed {seed}"
+    return [_split(data, fold == i, f"fold {i + 1} of {k}, {how}", seed) for i in range(k)]
+
+
+def _pairs(data: Interactions, at_least: int) -> Array | None:
+    """int64 (n,): a number for each user and item that a row has; None where none of these comes again. DataError where
+    there are too few."""
+    if data.duplicates not in (None, "all") or not count_repeats(data.users, data.items, data.n_users, data.n_items):
+        return None
+    pairs: Array = np.unique(data.users.astype(np.int64) * data.n_items + data.items, return_inverse=True)[1]
+    if int(pairs.max()) + 1 < at_least:
+        raise DataError(
+            f"the rows have {int(pairs.max()) + 1} different user and item, which stay together; {at_least} are needed"
+        )
+    return pairs
+
+
+def _together(pairs: Array | None) -> str:
+    return "" if pairs is None else ", rows of the same user and item together"
 
 
 def by_user(data: Interactions, users: float | int = 0.2, given: float | int = 0.5, seed: int = 42) -> Split:
@@ -83,7 +116,9 @@ def by_user(data: Interactions, users: float | int = 0.2, given: float | int = 0
     else:
         _share("given", given)
     _rows(data, 2)
-    counts = np.bincount(data.users, minlength=data.n_users)
+    pairs = _pairs(data, 2)
+    first = np.arange(len(data)) if pairs is None else np.unique(pairs, return_index=True)[1]  # what is drawn
+    counts = np.bincount(data.users[first], minlength=data.n_users)
     able = np.flatnonzero(counts >= 2)
     present = int((counts > 0).sum())
     n = users if isinstance(users, int) else max(round(present * users), 1)
@@ -95,12 +130,16 @@ def by_user(data: Interactions, users: float | int = 0.2, given: float | int = 0
     rng = _rng(seed)
     held = np.zeros(data.n_users, dtype=np.bool_)
     held[rng.choice(able, n, replace=False)] = True
-    out = np.flatnonzero(held[data.users])
-    rank = _rank(data.users[out], rng.permutation(len(out)))
-    size = counts[data.users[out]]
-    history = np.full(len(out), given) if isinstance(given, int) else np.maximum(np.round(size * given), 1)
+    of = np.flatnonzero(held[data.users[first]])
+    whose = data.users[first[of]]
+    rank = _rank(whose, rng.permutation(len(of)))
+    size = counts[whose]
+    history = np.full(len(of), given) if isinstance(given, int) else np.maximum(np.round(size * given), 1)
     history = np.minimum(history, size - 1)
-    as_given = rank < history
+    drawn = np.zeros(len(first), dtype=np.bool_)
+    drawn[of] = rank < history
+    out = np.flatnonzero(held[data.users])
+    as_given = drawn[out if pairs is None else pairs[out]]
     said = f"{given} ratings" if isinstance(given, int) else f"{given:.0%}"
     return Split(
         train=data.take(np.flatnonzero(~held[data.users])),
