@@ -174,13 +174,29 @@ class Products(nn.Module):
         return z.unsqueeze(1) + h.clamp(-1, 1).prod(1, keepdim=True) + F.softplus(h).mean(1, True).log()
 
 
+class Shared(nn.Module):
+    """The same layers, normalisation and bias for both towers; one table for two columns; less the mean."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.own = nn.Embedding(31, 9), nn.Embedding(23, 9)
+        self.tower = nn.Sequential(nn.Linear(9, 7), nn.ReLU(), nn.Linear(7, 7, bias=False), nn.BatchNorm1d(7))
+        self.shift, self.out = nn.Parameter(torch.randn(7) * 0.1), nn.Linear(7, 1)
+
+    def forward(self, x):
+        first, second = self.table(x[:, 0]), self.table(x[:, 1])
+        a, b, c = (self.tower(t) + self.shift for t in (first, second, self.own(x[:, 0])))
+        z = self.out(a * b - 0.5 * c) + self.out(c)
+        return z - z.mean(dim=0)
+
+
 def big():
     return EmbeddingNN([(23, 6), (31, 19)], [20, 11], y_range=(0.5, 5.5))
 
 
 KINDS = {"book": Book, "no range": lambda: Book(None), "calls": Calls, "both": Both, "mixed": Mixed}
 KINDS |= {"in place": InPlace, "the library's": big, "attention": Attends, "machine": Machine, "towers": Towers}
-KINDS |= {"products": Products}
+KINDS |= {"products": Products, "shared": Shared}
 
 
 def drawn(kind, rows=640):
@@ -298,10 +314,9 @@ OTHERS = {
     "codes clipped": lambda m, x: m.out(m.joined(x.clamp(max=22))),
     "codes counted": lambda m, x: m.out(m.joined(x)) / len(x.unique()),
     "no gradient": lambda m, x: m.out(torch.cat([m.u(x[:, 0]).detach(), m.i(x[:, 1])], 1)),
-    "a weight twice": lambda m, x: m.out(torch.cat([m.same(m.u(x[:, 0])), m.same(m.i(x[:, 1]))], 1)),
     "a table twice": lambda m, x: m.out(torch.cat([m.u(x[:, 0]), m.u(x[:, 1].clamp(max=22))], 1)),
     "a table as a whole": lambda m, x: m.out(m.joined(x)) + m.u.weight.sum(),
-    "over the batch": lambda m, x: m.out(m.joined(x) - m.joined(x).mean(0)),
+    "a weight in two ways": lambda m, x: m.out(m.joined(x)) + m.out.weight.sum(),
     "a batch turned": lambda m, x: m.out(m.joined(x)).T.sum(0),
     "by numbers at random": lambda m, x: m.out(m.joined(x) * torch.rand(len(x), 8)),
     "outputs multiplied": lambda m, x: m.out(m.joined(x)).squeeze() * m.out(m.joined(x)),

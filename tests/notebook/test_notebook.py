@@ -482,7 +482,8 @@ def test_what_is_not_offered_says_so(dls, capsys):
 
 
 def test_lists_and_tensors():
-    assert repr(nb.L(range(12))).startswith("(#12) [0,1,2")
+    assert repr(nb.L(range(12))).startswith("[0, 1, 2")
+    assert repr(nb.L(range(300))) == f"(#300) [{', '.join(map(str, range(250)))}...]"
     assert nb.L([5, 6, 7])[[0, 2]] == [5, 7]
     assert nb.L([5, 6, 7])[[True, False, True]] == [5, 7]
     assert nb.L([5, 6, 7])[1:] == [6, 7]
@@ -553,7 +554,8 @@ def test_plots(dls):
     graph = nb.ShowGraphCallback()
     learn.fit_one_cycle(2, 5e-3, cbs=graph)
     assert graph.graph.get_xlabel() == "batch"
-    rates, momenta = learn.recorder.plot_sched()
+    learn.recorder.plot_sched()
+    rates, momenta = pyplot.gcf().axes
     assert (rates.get_ylabel(), momenta.get_ylabel()) == ("learning rate", "momentum")
     assert len(learn.recorder.plot_metrics().lines[0].get_ydata()) == 2
     learn.lr_find()
@@ -566,8 +568,6 @@ def test_plots(dls):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"layers": [20]}, "add use_nn=True"),
-        ({"config": {"ps": 0.1}}, "add use_nn=True"),
         ({"use_nn": True, "emb_szs": {"usr": 5}}, "emb_szs is a dict of widths by column"),
         ({"use_nn": True, "emb_szs": [(9, 5), (9, 5)]}, "emb_szs is a dict of widths by column"),
         ({"use_nn": True, "config": {"pss": 0.1}}, "no keyword 'pss'"),
@@ -581,6 +581,45 @@ def test_plots(dls):
 def test_slips_of_collab_learner_are_named(dls, given, words):
     with pytest.raises(ConfigError, match=words):
         nb.collab_learner(dls, verbose=False, **given)
+
+
+@pytest.mark.parametrize("given", [{"layers": [20]}, {"config": {"ps": 0.1}}, {"emb_szs": {"user": 5}}])
+def test_options_of_the_network_are_told_where_there_is_none(dls, given):
+    with pytest.warns(UserWarning, match="add use_nn=True"):
+        learn = nb.collab_learner(dls, verbose=False, **given)
+    assert type(learn.model) is nb.EmbeddingDotBias
+
+
+def test_ratings_that_a_sigmoid_never_reaches_are_told_and_trained(frame):
+    frame = frame.assign(rating=frame["rating"] + 0.13)
+    dls = nb.CollabDataLoaders.from_df(frame, bs=8, seed=0)
+    low, high = frame["rating"].min(), frame["rating"].max()
+    nb.collab_learner(dls, y_range=(low, high), verbose=False).fit(1)  # bounds that float32 has not
+    with pytest.warns(UserWarning, match="so widen y_range"):
+        learn = nb.collab_learner(dls, y_range=(0, 3), verbose=False)
+    learn.fit(1, 5e-3)
+    assert np.isfinite(learn.final_record[0])
+
+
+def test_a_layer_that_was_replaced_and_frozen_stays(dls):
+    learn = dot_learner(dls)
+    learn.fit(1, 5e-3)
+    learn.model.i_weight = copy.deepcopy(learn.model.i_weight)
+    learn.model.i_weight.requires_grad_(False)
+    before = learn.model.i_weight.weight.clone()
+    learn.fit(1, 5e-3)
+    assert torch.equal(before, learn.model.i_weight.weight)
+    assert not learn.model.training
+
+
+def test_rows_are_printed_where_there_is_no_bar(dls, capsys):
+    learn = nb.collab_learner(dls, n_factors=3)
+    with learn.no_bar():
+        learn.fit(2, 1e-3)
+        with learn.no_logging():
+            learn.fit(1, 1e-3)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["[0", "[1"]
 
 
 def test_slips_of_learner_are_named(dls, frame):

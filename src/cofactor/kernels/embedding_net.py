@@ -7,10 +7,12 @@ it is next read. All is float32 and in one thread, by products of ``tiles.py``: 
 All arrays are flat, and places in them are numbers: slices, reshapes and tuples of arrays would take most of the time
 to compile. For the same reason what is called once is inlined, and scratch is allocated outside (:func:`scratch`).
 
-``Tables`` holds the embeddings, one after the other. Row t of ``heads`` int64 (tables, 5): rows; where row 0 stands in
-``w``, counted in strides of this table; where it stands in ``last``; width; vectors of 16 floats in a row. ``w``
-float32 holds the weights, ``ms`` at twice the place m and the root of v, ``last`` and ``first`` int32 have a number for
-each row, and ``mask`` is a row of ones. What lies beyond a width is 0.
+``Tables`` holds the embeddings, one after the other. Row t of ``heads`` int64 (tables, 6): rows; where row 0 stands in
+``w``, counted in strides of this table; where it stands in ``last``; width; vectors of 16 floats in a row; its first
+column in what is joined. Tables that follow each other and stand at the same place are one, looked up by several codes.
+``w`` float32 holds the weights, ``ms`` at twice the place m and the root of v, ``last`` and ``first`` int32 have a
+number for each row (of ``first``: which of the batch's look-ups was its first), and ``mask`` is a row of ones. What
+lies beyond a width is 0.
 
 ``Layers`` holds the rest. Row i of ``plan`` int64 (layers, 13): inputs; outputs; where the weights begin in
 ``weights``; where bias or shift begin in ``spared`` (the scale of the normalisation follows, a stride later); whether
@@ -206,22 +208,21 @@ def read_rows(
 ) -> None:
     """Bring the rows of a batch up to date, and join them in ``x``; ``keep`` becomes what is left of their moments at
     this step."""
-    at, so_far = 0, past[4, now - 1]
+    so_far = past[4, now - 1]
     for t in range(len(heads)):
-        base, place, width, lanes = heads[t, 1], heads[t, 2], heads[t, 3], heads[t, 4]
+        base, place, width, lanes, at = heads[t, 1], heads[t, 2], heads[t, 3], heads[t, 4], heads[t, 5]
         for b in range(n):
             row = np.int64(codes[t, rows[start + b]])
             then = last[place + row]
             if then != now:
                 last[place + row] = now
-                first[place + row] = b
+                first[place + row] = t * n + b
                 keep[2 * (t * n + b)], keep[2 * (t * n + b) + 1] = past[0, then] * b1, fade[now - then]
                 if now - then > 1:
                     q = np.float32(past[2, then] / past[3, then]) if past[3, then] > 0.0 else np.float32(1.0)
                     shrink, s0 = np.float32(so_far / past[4, then] - 1.0), np.float32(past[2, then] * so_far)
                     settle(w, ms, mask, base + row, 0, shrink, s0, q, tiny, lanes)
             move(x, b * stride + at, w, (base + row) * lanes * 16, width)
-        at += width
 
 
 @njit(nogil=True, **INNER)
@@ -242,24 +243,28 @@ def step_rows(
     keep: Array,
 ) -> None:
     """One Adam step of the rows of a batch, by the gradient of what :func:`read_rows` joined."""
-    at = 0
+    group = 0
     for t in range(len(heads)):
-        base, place, width, lanes = heads[t, 1], heads[t, 2], heads[t, 3], heads[t, 4]
+        base, place, width, lanes, at = heads[t, 1], heads[t, 2], heads[t, 3], heads[t, 4], heads[t, 5]
         wide = lanes * 16
+        if heads[group, 2] != place:
+            group = t
         for b in range(n):
-            p = first[place + codes[t, rows[start + b]]]
-            if p == b:
-                move(g, b * wide, d, b * stride + at, width)
-                wipe(g, b * wide + width, wide - width)
+            here, p = (t - group) * n + b, first[place + codes[t, rows[start + b]]] - group * n
+            if p == here:
+                move(g, here * wide, d, b * stride + at, width)
+                wipe(g, here * wide + width, wide - width)
                 continue
             for j in range(width):
                 g[p * wide + j] += d[b * stride + at + j]
-        for b in range(n):
-            row = np.int64(codes[t, rows[start + b]])
-            if first[place + row] == b:
-                kept = (keep[2 * (t * n + b)], keep[2 * (t * n + b) + 1])
-                step(w, ms, mask, base + row, 0, g, b, kept, scalars, lanes)
-        at += width
+        if t + 1 < len(heads) and heads[t + 1, 2] == place:
+            continue
+        for s in range(group, t + 1):
+            for b in range(n):
+                row, here = np.int64(codes[s, rows[start + b]]), s * n + b
+                if first[place + row] == here:
+                    kept = (keep[2 * here], keep[2 * here + 1])
+                    step(w, ms, mask, base + row, 0, g, here - group * n, kept, scalars, lanes)
 
 
 @njit(cache=True, nogil=True, **LEAN)
@@ -269,7 +274,8 @@ def flush(tables: Tables, clock: Clock, eps: Real) -> None:
     if now > 0:
         so_far, tiny = past[4, now], np.float32(eps)
         for t in range(len(heads)):
-            for row in range(heads[t, 0]):
+            again = t > 0 and heads[t, 2] == heads[t - 1, 2]
+            for row in range(0 if again else heads[t, 0]):
                 then = tables.last[heads[t, 2] + row]
                 tables.last[heads[t, 2] + row] = 0
                 if then != now:

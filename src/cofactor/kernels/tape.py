@@ -43,14 +43,19 @@ Array = NDArray[Any]
 Real = Any
 
 LINEAR, SHIFT, COPY, NORM, DROP, SUM, SPREAD, ADD, MULTIPLY, AFFINE, SIGMOID, MAP, SOFTMAX, FIXED = range(14)
+TARGET, BATCH = 14, 15
 """Product with weights, shift, at least ``numbers[0]``; the same without a product; columns to columns; batch
 normalisation (momentum, epsilon); dropout; sum of the columns times ``numbers[0]``; one column to all; a sum of two
 values times ``numbers[:2]``; their product; ``numbers[0]`` times a value plus ``numbers[1]``; a sigmoid; a function of
 each number (``numbers``: which, and its own two); softmax of groups of ``numbers[0]`` columns; the same numbers of
-``params`` for every row."""
+``params`` for every row. The last two are for losses that are written down: the row's rating; the mean over the rows of
+the batch (with ``numbers[0]`` 0 their sum), the same for every row."""
 
-EXP, LOG, SQRT, ABS, INVERSE, SOFTPLUS, ELU, ERF, CLAMP, POWER = range(10)
-"""Functions of one number, as torch has them."""
+EXP, LOG, SQRT, ABS, INVERSE, SOFTPLUS, ELU, ERF, CLAMP, POWER, POSITIVE = range(11)
+"""Functions of one number, as torch has them; the last is 1 above 0, else 0."""
+
+OWN = -1
+"""The loss that is the program's output, in place of a number of ``dot_bias/loss.py``."""
 
 
 class Dense(NamedTuple):
@@ -68,6 +73,9 @@ class Dense(NamedTuple):
     light_m: Array
     light_v: Array
     running: Array
+    again: Array
+    """int64 (uses, 3): parameters that are used more than once have a place for each further use: that place, the
+    first one, how many floats."""
 
 
 class Scratch(NamedTuple):
@@ -91,8 +99,9 @@ def scratch(tables: Tables, bs: int, places: int, widest: int, stats: int, turne
     """Scratch for batches of ``bs``; ``places``: the strides of all values together."""
     lanes, n = int(tables.heads[:, 4].max()), len(tables.heads)
     room = (bs + 15) // 16 * 16
+    uses = max(int((tables.heads[:, 2] == place).sum()) for place in tables.heads[:, 2])
     sizes = (
-        *(bs * places, bs * places, bs * places, bs * widest, stats, turned, bs * 16 * lanes, 2 * bs * n),
+        *(bs * places, bs * places, bs * places, bs * widest, stats, turned, bs * 16 * lanes * uses, 2 * bs * n),
         *(room, room, room),
     )
     return Scratch(*(np.zeros(size, np.float32) for size in sizes))
@@ -119,6 +128,8 @@ def mapped(kind: int, v: Real, p: Real, q: Real) -> Real:
         return math.erf(v)
     if kind == CLAMP:
         return min(max(v, p), q)
+    if kind == POSITIVE:
+        return np.float32(v > 0)
     return v**p
 
 
@@ -143,6 +154,8 @@ def slope(kind: int, v: Real, y: Real, p: Real, q: Real) -> Real:
         return np.float32(1.1283791670955126) * math.exp(-v * v)
     if kind == CLAMP:
         return np.float32(p <= v <= q)
+    if kind == POSITIVE:
+        return np.float32(0)
     return p * v ** (p - np.float32(1))
 
 
@@ -182,6 +195,19 @@ def softmax(x: Array, d: Array, o: int, wide: int, width: int, a: int, n: int, g
 
 
 @njit(nogil=True, **INNER)
+def over_rows(x: Array, o: int, wide: int, width: int, a: int, n: int, mean: Real) -> None:
+    """Each column of ``n`` rows from ``a`` on becomes its mean, or its sum, in all rows from ``o`` on. Its gradient is
+    the same of the gradient."""
+    for j in range(width):
+        total = 0.0
+        for k in range(n):
+            total += x[a + k * wide + j]
+        value = np.float32(total / n if mean > 0 else total)
+        for k in range(n):
+            x[o + k * wide + j] = value
+
+
+@njit(nogil=True, **INNER)
 def forward(
     plan: Array,
     numbers: Array,
@@ -189,6 +215,7 @@ def forward(
     n: int,
     x: Array,
     r: Array,
+    y: Array,
     params: Array,
     running: Array,
     stats: Array,
@@ -245,9 +272,14 @@ def forward(
         by_number(x, x, o, wide, width, a, n, int(numbers[i, 0]), second, np.float32(numbers[i, 2]), False)
     elif kind == SOFTMAX:
         softmax(x, x, o, wide, width, a, n, int(numbers[i, 0]), False)
-    else:
+    elif kind == FIXED:
         for k in range(n):
             move(x, o + k * wide, params, s, width)
+    elif kind == TARGET:
+        for k in range(n):
+            x[o + k * wide] = y[k]
+    else:
+        over_rows(x, o, wide, width, a, n, first)
 
 
 @njit(nogil=True, **INNER)
@@ -320,12 +352,15 @@ def backward(
         by_number(x, d, o, wide, width, a, n, int(numbers[i, 0]), second, np.float32(numbers[i, 2]), True)
     elif kind == SOFTMAX:
         softmax(x, d, o, wide, width, a, n, int(numbers[i, 0]), True)
-    else:
+    elif kind == FIXED:
         for j in range(width):
             total = np.float32(0)
             for k in range(n):
                 total += d[o + k * wide + j]
             grads[s + j] = total
+    elif kind == BATCH:
+        over_rows(d, o, wide, width, o, n, first)
+        add_scaled(d, a, d, o, d, o, size, same, same)
 
 
 @njit(cache=True, nogil=True, **LEAN)
@@ -351,7 +386,7 @@ def train(
     """
     heads, w, ms, last, first, mask = tables.heads, tables.w, tables.ms, tables.last, tables.first, tables.mask
     times, past, fade = clock.clock, clock.past, clock.fade
-    params, grads, running = dense.params, dense.grads, dense.running
+    params, grads, running, again = dense.params, dense.grads, dense.running, dense.again
     x, r, d, one, stats, turned = space.x, space.r, space.d, space.one, space.stats, space.turned
     g, keep, z, y, e = space.rows, space.keep, space.z, space.y, space.e
     b2, eps, seed = rule.b2, rule.eps, rule.seed
@@ -367,17 +402,24 @@ def train(
         b1, rate, root, decay = schedule[0, k], schedule[1, k], schedule[2, k], schedule[3, k]
         tiny, start = np.float32(eps), k * bs
         read_rows(rows, start, bs, codes, heads, w, ms, last, first, mask, past, fade, now, b1, tiny, stride, x, keep)
+        for b in range(bs):
+            y[b] = values[rows[start + b]]
+        for i in range(len(again)):
+            move(params, again[i, 0], params, again[i, 1], again[i, 2])
         for i in range(count):
-            forward(plan, numbers, i, bs, x, r, params, running, stats, seed, ever)
+            forward(plan, numbers, i, bs, x, r, y, params, running, stats, seed, ever)
         for b in range(bs):
             z[b] = x[out + b * wide]
-            y[b] = values[rows[start + b]]
-        losses[k] = batch_loss(z, y, e, bs, bs, loss, lo, hi, ranged)
+            e[b] = np.float32(1 / bs)
+        losses[k] = z[0] if loss == OWN else batch_loss(z, y, e, bs, bs, loss, lo, hi, ranged)
         wipe(d, 0, len(d))
         for b in range(bs):
             d[out + b * wide] = e[b]
         for i in range(count - 1, -1, -1):
             backward(plan, numbers, i, bs, x, r, d, one, params, grads, stats, turned, seed, ever)
+        for i in range(len(again)):
+            for j in range(again[i, 2]):
+                grads[again[i, 1] + j] += grads[again[i, 0] + j]
         scalars = (
             np.float32(1.0 - b1),
             np.float32(1.0 - b2),

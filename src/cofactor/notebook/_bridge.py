@@ -90,9 +90,7 @@ class Bridge(train.Callback):
                     if not isinstance(cb, Recorder):
                         cb("after_validate")
         own("after_epoch")
-        bar = own._bar()
-        if bar is not None and rec.log:
-            bar.line(rec.log)
+        own.show_row()
         for c in self.inner:
             learn.recorder.values[-1] = [
                 float(learn.recorder.values[-1][0]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -91,10 +92,12 @@ def collab_learner(
     fixes initial weights and the order of rows. The other keywords are the Learner's.
     """
     refuse("collab_learner", kwargs, (*COLLAB, *LEARNER))
-    if not use_nn and any(given is not None for given in (emb_szs, layers)):
-        raise ConfigError("emb_szs, layers and config are the network's; add use_nn=True")
-    if not use_nn and set(config or {}) - {"y_range"}:
-        raise ConfigError("emb_szs, layers and config are the network's; add use_nn=True")
+    if not use_nn and (emb_szs is not None or layers is not None or set(config or {}) - {"y_range"}):
+        warnings.warn(
+            "emb_szs, layers and config are the network's: they change nothing here; for the network add use_nn=True",
+            UserWarning,
+            stacklevel=2,
+        )
     check_given(dls)
     n_factors = check_int("n_factors", n_factors)
     limits = None if y_range is None else checked_range(y_range)

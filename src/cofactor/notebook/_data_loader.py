@@ -29,11 +29,12 @@ __all__ = [
 
 HARMLESS = {
     *("num_workers", "pin_memory", "timeout", "persistent_workers", "pin_memory_device", "verbose", "do_setup"),
-    *("prefetch_factor", "multiprocessing_context", "non_blocking"),
+    *("prefetch_factor", "multiprocessing_context", "non_blocking", "n_inp"),
 }
 
 
-"""Options of loading in other processes: the data lie in memory, so there is nothing for them to do."""
+"""Options of loading in other processes: the data lie in memory, so there is nothing for them to do. ``n_inp`` is what
+the data set says: all parts of a batch but the last are inputs."""
 
 
 LOADER = ("bs", "val_bs", "shuffle", "drop_last", "device", "num_workers", "pin_memory", "n", "wgts")

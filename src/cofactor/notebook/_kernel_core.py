@@ -3,6 +3,7 @@ from 1 here, 0 being ``#na#``."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from cofactor import train
 from cofactor.data.ids import IdMap
 from cofactor.data.interactions import Columns, Interactions
-from cofactor.errors import ConfigError, DataError
+from cofactor.errors import ConfigError
 from cofactor.models.dot_bias.config import DotBiasConfig
 from cofactor.models.dot_bias.model import DotBias
 from cofactor.models.torch.calling import hooked
@@ -74,7 +75,25 @@ def kernel_of(job: Job) -> tuple[str, tuple[float, float] | None] | None:
     plain = job.opt_func is Adam or job.opt_func == AdamRule()
     if not plain or job.dls.device.type != "cpu" or not is_collab(job.dls) or not untouched(module):
         return None
-    return kernel_job(job.loss_func, module.y_range)
+    found = kernel_job(job.loss_func, module.y_range)
+    return found if found is None or found[1] is None or _within(job.dls.train_ds, found[1]) else None
+
+
+def _within(to: Any, y_range: tuple[float, float]) -> bool:
+    """Whether the sigmoid reaches the ratings; a warning where it does not."""
+    y = to.tensors()[-1]
+    if not len(y):
+        return True
+    low, high = float(y.min()), float(y.max())
+    if np.float32(y_range[0]) <= np.float32(low) and np.float32(high) <= np.float32(y_range[1]):
+        return True
+    warnings.warn(
+        f"the ratings go from {low:g} to {high:g}, outside y_range {y_range}: a sigmoid can never reach them, so "
+        "widen y_range",
+        UserWarning,
+        stacklevel=2,
+    )
+    return False
 
 
 def untouched(module: nn.Module) -> bool:
@@ -111,12 +130,6 @@ class KernelCore:
         k, bs = module.u_weight.weight.shape[1], job.dls.train.bs
         self.model = DotBias(DotBiasConfig(n_factors=k, y_range=y_range, loss=loss, batch_size=bs))
         rows = coded(job.dls.train_ds, job.dls.classes)
-        if y_range is not None and len(rows) and not (y_range[0] <= rows.range[0] and rows.range[1] <= y_range[1]):
-            low, high = rows.range
-            raise DataError(
-                f"the ratings go from {low:g} to {high:g}, outside y_range {y_range}; a sigmoid can never "
-                f"reach them, so widen y_range"
-            )
         self.learn = train.Learner(rows, self.model, seed=job.seed, bs=bs, verbose=False)
         _ = self.learn.stepper
         self.views = self.model.views()

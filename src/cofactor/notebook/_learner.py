@@ -55,7 +55,7 @@ Array = NDArray[Any]
 
 
 def _log(cells: Any) -> None:
-    """The table is shown by :class:`ProgressCallback`."""
+    """The table is shown by :class:`ProgressCallback`, or row by row where there is none."""
 
 
 _ELSEWHERE = {
@@ -335,6 +335,7 @@ class Learner(Fits, Looks, Batches):
             made_core = self._core
             if made_core is not None:
                 made_core.flush()
+            self._module.eval()
             self.remove_cbs(own)
             self._end_cleanup()
 
@@ -347,6 +348,14 @@ class Learner(Fits, Looks, Batches):
         if not self.verbose or self.logger is not _log:
             return None
         return next((c for c in self.cbs if isinstance(c, ProgressCallback)), None)
+
+    def show_row(self) -> None:
+        """The last row of the table: in the table, or as a list where there is none."""
+        bar = self._bar()
+        if bar is not None and self.recorder.log:
+            bar.line(self.recorder.log)
+        elif self.verbose and self.logger is _log:
+            print(list(self.recorder.log))
 
     def _compiling(self) -> Any:
         bar = self._bar()
@@ -519,6 +528,8 @@ def _hand_over(kernel: Any, job: Job) -> None:
     }
     names = {id(getattr(job.module, t).weight): t for t in parts}
     for i, p in enumerate(runs[0].params):
+        if id(p) not in names:  # a layer that was replaced since the optimizer was made
+            continue
         rows, cols = parts[names[id(p)]]
         runs[0].m[i].copy_(torch.from_numpy(ms[rows, 0, cols].copy()))
         runs[0].v[i].copy_(torch.from_numpy(ms[rows, 1, cols].copy()))

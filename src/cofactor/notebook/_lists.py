@@ -63,6 +63,10 @@ def _sort_key(key: Any) -> Any:
     return operator.itemgetter(key) if isinstance(key, int) else key
 
 
+SHOWN = 250
+"""Items of a list that are shown."""
+
+
 class L(list[Any]):
     """A list with methods. ``L(1, 2)`` and ``L([1, 2])`` are the same; ``L(None)`` is empty, ``L("ab")`` has one
     element."""
@@ -79,8 +83,9 @@ class L(list[Any]):
             self.extend(list(self) * (len(match) - 1))
 
     def __repr__(self) -> str:
-        shown = ",".join(repr(i) for i in self[:10])
-        return f"(#{len(self)}) [{shown}{'...' if len(self) > 10 else ''}]"
+        """As a list; a long one by its length and its first items."""
+        shown = ", ".join(repr(i) for i in self[:SHOWN])
+        return f"[{shown}]" if len(self) < SHOWN else f"(#{len(self)}) [{shown}{'...' if len(self) > SHOWN else ''}]"
 
     def _repr_pretty_(self, p: Any, cycle: bool) -> None:
         p.text("..." if cycle else repr(self))

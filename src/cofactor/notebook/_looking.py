@@ -133,6 +133,7 @@ class Looks:
                 yield
         finally:
             self._looking = was
+            self._module.eval()
             for k, v in kept.items():
                 setattr(self.recorder, k, v)
 
@@ -296,7 +297,8 @@ class Looks:
             return self._predict_item(ds, item, rm_type_tfms, with_input)
         if not isinstance(ds, TabularPandas):
             raise ConfigError("predict takes a row of a table; these loaders are of another data set: call learn.model")
-        names = [*ds.cat_names, *ds.cont_names]
+        filled = getattr(getattr(ds.procs, "fill_missing", None), "na_dict", {})
+        names = [n for n in (*ds.cat_names, *ds.cont_names) if str(n).removesuffix("_na") not in filled or n in filled]
         if isinstance(item, pd.DataFrame) and len(item) == 1:
             item = item.iloc[0]
         if not isinstance(item, (tuple, list, dict, pd.Series)):
@@ -305,7 +307,7 @@ class Looks:
         for name in names:
             if name not in row:
                 raise ConfigError(f"the row has no {name!r}; it has: {', '.join(map(str, row))}")
-        for name in ds.cat_names:
+        for name in (n for n in ds.cat_names if n in names):
             row[name] = _known(row[name], self.dls.classes[name], str(name))
         dl = self.dls.test_dl(pd.DataFrame([{n: row[n] for n in names}]))
         preds, _, decoded = self.get_preds(dl=dl, with_decoded=True)

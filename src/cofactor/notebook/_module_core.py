@@ -19,6 +19,7 @@ from cofactor.models.torch import stepper as torch_run
 from cofactor.models.torch.dot_product import FusedDot
 from cofactor.models.torch.fused import FusedModule
 from cofactor.models.torch.optim import AdamRun
+from cofactor.models.torch.trace import OwnLoss
 from cofactor.notebook._jobs import Job, core_learner, same_job
 from cofactor.notebook._kernel_core import is_collab
 from cofactor.notebook._layers import EmbeddingNN, TabularModel
@@ -97,8 +98,14 @@ def own_kernel(job: Job, parts: tuple[Tensor, ...]) -> torch_run.Kernel | None:
     if is_collab(dls):
         sizes = [len(dls.classes[name]) for name in dls.train_ds.cat_names]
         kernels.append(FusedDot(job.module, (codes[0], codes[1]), values, optimizer, (sizes[0], sizes[1]), loss_of))
+    flat = is_flat(job.loss_func)
+
+    def own_loss(out: Any, y: Tensor) -> Any:
+        return job.loss_func(torch_run.flat_output(out, len(y)), y) if flat else job.loss_func(out, y)
+
     if len(values) >= LEAST_ROWS:
-        kernels.append(FusedModule(job.module, codes, values, optimizer, loss_of, seed=job.seed))
+        own = OwnLoss(job.loss_func, own_loss, torch.from_numpy(values) if flat else parts[1])
+        kernels.append(FusedModule(job.module, codes, values, optimizer, loss_of, seed=job.seed, own=own))
     return torch_run.Kernels(*kernels) if kernels else None
 
 

@@ -50,6 +50,13 @@ def _delete(self: pathlib.Path) -> None:
         self.unlink()
 
 
+def _repr(self: pathlib.Path) -> str:
+    base = getattr(pathlib.Path, "BASE_PATH", None)
+    if base and self.is_relative_to(base):
+        self = self.relative_to(base)
+    return f"Path({self.as_posix()!r})"
+
+
 def install() -> None:
     """Give tensors and paths the methods that they have in notebooks of the library."""
     for name, function in (("pca", _pca),):
@@ -60,5 +67,7 @@ def install() -> None:
             setattr(pathlib.Path, name, method)
     if not hasattr(pathlib.Path, "delete"):
         pathlib.Path.delete = _delete  # type: ignore[attr-defined]
+    if pathlib.Path.__repr__ is pathlib.PurePath.__repr__:
+        setattr(pathlib.Path, "__repr__", _repr)  # noqa: B010
     if not hasattr(pathlib.Path, "BASE_PATH"):
         pathlib.Path.BASE_PATH = None  # type: ignore[attr-defined]

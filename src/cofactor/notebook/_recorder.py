@@ -171,8 +171,8 @@ class Recorder(Callback):
         ax.set_title("learning curve")
         return ax
 
-    def plot_sched(self, keys: Any = None, figsize: Any = None) -> Any:
-        """Learning rates and momenta by batch; a list of matplotlib Axes."""
+    def plot_sched(self, keys: Any = None, figsize: Any = None) -> None:
+        """Learning rates and momenta by batch, beside each other in matplotlib's current figure."""
         import matplotlib.pyplot as plt
 
         names = list(self.hps) if keys is None else list(L(keys))
@@ -185,7 +185,6 @@ class Recorder(Callback):
             ax.plot([float(v) for v in self.hps[name]])
             ax.set_xlabel("batch")
             ax.set_ylabel({"lr": "learning rate", "mom": "momentum"}.get(name, name))
-        return list(axes[0])
 
     def plot_metrics(self, nrows: int | None = None, ncols: int | None = None, figsize: Any = None) -> Any:
         """Each metric by epoch: a matplotlib Axes, or a list of them where ``nrows`` or ``ncols`` asks for several."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,8 @@ def load_model(
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {n: t.detach().cpu().clone(memory_format=torch.contiguous_format) for n, t in model.state_dict().items()}
+    found = model.state_dict().items()
+    return OrderedDict((n, t.detach().cpu().clone(memory_format=torch.contiguous_format)) for n, t in found)
 
 
 def _place(learn: Any, file: Any, ext: str) -> Path:

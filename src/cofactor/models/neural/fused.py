@@ -177,13 +177,14 @@ class Fused:
         return all(int(c.max(initial=0)) < len(t.weight) for c, t in zip(self.codes, net.tables))
 
     def _allocate(self, net: Network, run: AdamRun) -> None:
-        heads, base, place = np.zeros((len(net.tables), 5), np.int64), 0, 0
+        heads, base, place = np.zeros((len(net.tables), 6), np.int64), 0, 0
+        column = 0
         for head, table in zip(heads, net.tables):
             n, width = table.weight.shape
             stride = padded(width)
             base = -(-base // stride)  # a table begins at a multiple of its own stride
-            head[:] = n, base, place, width, stride // 16
-            base, place = (base + n) * stride, place + n
+            head[:] = n, base, place, width, stride // 16, column
+            base, place, column = (base + n) * stride, place + n, column + width
         floats, ints = np.zeros(base, np.float32), np.zeros(place, np.int32)
         mask = np.ones((1, 16 * int(heads[:, 4].max())), np.float32)
         self.tables = kernel.Tables(heads, floats, np.zeros(2 * base, np.float32), ints, np.zeros_like(ints), mask)
@@ -218,7 +219,7 @@ class Fused:
 
     def _rows(self, t: int) -> tuple[Array, Array, Array]:
         """Views of a table: weights, m and the root of v."""
-        n, base, _, width, lanes = self.tables.heads[t].tolist()
+        n, base, _, width, lanes, _ = self.tables.heads[t].tolist()
         at, size, stride = base * 16 * lanes, n * 16 * lanes, 16 * lanes
         ms = self.tables.ms[2 * at : 2 * (at + size)].reshape(n, 2, stride)
         return self.tables.w[at : at + size].reshape(n, stride)[:, :width], ms[:, 0, :width], ms[:, 1, :width]

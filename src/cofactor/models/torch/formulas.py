@@ -175,6 +175,118 @@ def dot_of_rows(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return found
 
 
+def cosh(input: Tensor) -> Tensor:
+    return (torch.exp(input) + torch.exp(-input)) / 2
+
+
+def where(condition: Tensor, input: Any, other: Any) -> Tensor:
+    mask = condition.float()
+    found: Tensor = mask * input + (1 - mask) * other
+    return found
+
+
+# ---- losses
+
+
+def _reduced(each: Tensor, reduction: str) -> Tensor:
+    return each.mean() if reduction == "mean" else each.sum() if reduction == "sum" else each
+
+
+def _alike(input: Tensor, target: Tensor, *rest: Any) -> None:
+    if input.shape != target.shape or any(r is not None for r in rest):
+        raise ValueError("broadcast, or weights")
+
+
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Tensor:
+    _alike(input, target, size_average, reduce, weight)
+    difference = input - target
+    return _reduced(difference * difference, reduction)
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Tensor:
+    _alike(input, target, size_average, reduce, weight)
+    return _reduced(torch.abs(input - target), reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    _alike(input, target, size_average, reduce)
+    away = torch.abs(input - target)
+    near = torch.clamp(away, max=beta)
+    return _reduced(near * near * (0.5 / beta) + (away - near), reduction)
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Any = None
+) -> Tensor:
+    _alike(input, target, weight)
+    away = torch.abs(input - target)
+    near = torch.clamp(away, max=delta)
+    return _reduced(near * near * 0.5 + (away - near) * delta, reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Any = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    _alike(input, target, weight, size_average, reduce)
+    yes, no = (torch.clamp(torch.log(p), min=-100.0) for p in (input, 1 - input))
+    return _reduced(-(target * yes + (1 - target) * no), reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Any = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
+) -> Tensor:
+    _alike(input, target, weight, size_average, reduce)
+    if pos_weight is None:
+        return _reduced(F.softplus(input) - input * target, reduction)
+    each = (1 - target) * input + (1 + (pos_weight - 1) * target) * F.softplus(-input)
+    return _reduced(each, reduction)
+
+
+def margin_ranking_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Any,
+    margin: float = 0.0,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:
+    _alike(input1, input2, size_average, reduce)
+    return _reduced(torch.relu(margin - target * (input1 - input2)), reduction)
+
+
 FORMULAS: dict[str, Callable[..., Tensor]] = {
     **{
         f.__name__: f
@@ -182,8 +294,11 @@ FORMULAS: dict[str, Callable[..., Tensor]] = {
     },
     **{f.__name__: f for f in (log1p, expm1, rsqrt, log_softmax, maximum, minimum, lerp, addcmul, glu, layer_norm)},
     **{f.__name__: f for f in (rms_norm, norm, linalg_norm, normalize, cosine_similarity, pairwise_distance, var, std)},
-    **{f.__name__: f for f in (expand_as, logsigmoid)},
+    **{f.__name__: f for f in (expand_as, logsigmoid, cosh, where, mse_loss, l1_loss, smooth_l1_loss, huber_loss)},
+    **{f.__name__: f for f in (binary_cross_entropy, binary_cross_entropy_with_logits, margin_ranking_loss)},
     "log_sigmoid": logsigmoid,
+    "max": maximum,
+    "min": minimum,
     "linalg_vector_norm": vector_norm,
     "linalg_vecdot": dot_of_rows,
 }

@@ -74,7 +74,8 @@ def _linear(tracer: Tracer, func: Any, input: Any, weight: Any, bias: Any = None
     x = tracer.one(found.pieces, whole=False)
     if input.dim() != 2 or weight.dim() != 2 or not found.rows:
         raise NotKnown("dimensions")
-    names = (tracer.parameter(weight), None if bias is None else tracer.parameter(bias))
+    kind = "turned" if turned else "weights"
+    names = (tracer.parameter(weight, kind), None if bias is None else tracer.parameter(bias))
     out = input @ weight if turned else func(input, weight, bias)
     numbers = (-math.inf, 1.0 if turned else 0.0)
     return tracer.keep(out, [tracer.add(tape.LINEAR, out.shape[1], x, names=names, numbers=numbers)])
@@ -238,10 +239,12 @@ def _cat(tracer: Tracer, func: Any, tensors: Any, dim: Any = 0, **more: Any) -> 
 def _sum(tracer: Tracer, func: Any, input: Any, dim: Any = None, keepdim: Any = False, **more: Any) -> Tensor:
     dim, keepdim = more.pop("axis", dim), more.pop("keepdims", keepdim)
     found, name = tracer.value_of(input), func.__name__
-    if more or type(keepdim) is not bool or (found.rows and dim is None):
+    if more or type(keepdim) is not bool:
         raise NotKnown("sum")
     dims = range(input.dim()) if dim is None else [dim] if type(dim) is int else list(dim)
     apart = sorted({d % input.dim() - found.rows for d in dims})
+    if found.rows and apart[:1] == [-1]:
+        return _sum_of_batch(tracer, func, input, dim, keepdim, apart[1:])
     if not apart or apart[0] < 0 or (name == "prod" and len(apart) != 1):
         raise NotKnown("sum over rows")
     out = func(input) if dim is None else func(input, dim=dim, keepdim=keepdim)
@@ -254,6 +257,41 @@ def _sum(tracer: Tracer, func: Any, input: Any, dim: Any = None, keepdim: Any = 
         whole = tracer.one(pieces)
         pieces = [tracer.add(tape.AFFINE, whole.width, whole, numbers=(1 / size, 0.0))]
     return tracer.keep(out, pieces, rows=found.rows)
+
+
+def _sum_of_batch(tracer: Tracer, func: Any, input: Any, dim: Any, keepdim: bool, apart: list[int]) -> Tensor:
+    """A sum, or a mean, over the rows of the batch and over ``apart``, dimensions of a row."""
+    if func.__name__ == "prod" or keepdim:
+        raise NotKnown("sum over rows")
+    out = func(input) if dim is None else func(input, dim=dim)
+    with tracer:
+        each = func(input, dim=[d + 1 for d in apart]) if apart else input
+    x, _ = tracer.whole_of(each)
+    made = tracer.add(tape.BATCH, x.width, x, numbers=(float(func.__name__ == "mean"),))
+    return tracer.keep(out, [made], rows=False)
+
+
+def _compared(tracer: Tracer, func: Any, input: Any, other: Any) -> Tensor:
+    """1 where a comparison holds, 0 elsewhere."""
+    out, name = func(input, other), func.__name__.strip("_")
+    name = {"greater": "gt", "less": "lt", "greater_equal": "ge", "less_equal": "le"}.get(name, name)
+    a, b = (t.float() if isinstance(t, Tensor) else t for t in (input, other))
+    for raw, t in ((input, a), (other, b)):
+        if isinstance(raw, Tensor) and id(raw) in tracer.known:
+            tracer.known[id(t)] = tracer.known[id(raw)]._replace(tensor=t)
+    with tracer:
+        difference = a - b if name in ("gt", "le") else b - a
+    x, rows = tracer.whole_of(difference)
+    made = tracer.add(tape.MAP, x.width, x, numbers=(float(tape.POSITIVE),))
+    if name in ("ge", "le"):
+        made = tracer.add(tape.AFFINE, x.width, made, numbers=(-1.0, 1.0))
+    return tracer.keep(out, [made], rows=rows)
+
+
+def _not(tracer: Tracer, func: Any, input: Any) -> Tensor:
+    if input.dtype != torch.bool:
+        raise NotKnown("bits")
+    return tracer.of_one(tape.AFFINE, ~input, input, -1.0, 1.0)
 
 
 def _matmul(tracer: Tracer, func: Any, a: Any, b: Any) -> Tensor:
@@ -438,10 +476,13 @@ HANDLERS: dict[str, Callable[..., Tensor]] = {
     **dict.fromkeys(("sum", "mean", "prod"), _sum),
     **dict.fromkeys(("bmm", "matmul", "__matmul__", "mm", "mv"), _matmul),
     "einsum": _einsum,
+    **dict.fromkeys((f"{u}{n}{u}" for n in ("gt", "lt", "ge", "le") for u in ("", "__")), _compared),
+    **dict.fromkeys(("greater", "less", "greater_equal", "less_equal"), _compared),
+    **dict.fromkeys(("__invert__", "logical_not", "bitwise_not"), _not),
     **dict.fromkeys((f"{u}{n}{v}" for n in _PLAIN for u, v in (("", ""), ("", "_"), ("__", "__"))), _arithmetic),
     **dict.fromkeys((f"__{u}{n}__" for n in (*_PLAIN, "truediv") for u in "ir"), _arithmetic),
     **dict.fromkeys((*_NAMES, "__truediv__"), _arithmetic),
     **dict.fromkeys(("neg", "negative", "__neg__"), _negative),
-    **dict.fromkeys(("float", "clone", "to"), _same),
+    **dict.fromkeys(("float", "clone", "to", "type", "type_as"), _same),
 }
 """By the name that torch gives the function."""

@@ -26,12 +26,13 @@ from cofactor.models.dot_bias.config import LOSSES
 from cofactor.models.torch.optim import AdamRun
 from cofactor.models.torch.program import Program, Table
 from cofactor.models.torch.stepper import SMALL_WORK, array_of, padded, work
-from cofactor.models.torch.trace import program_of
+from cofactor.models.torch.trace import OwnLoss, loss_program_of, program_of
 
 Array = NDArray[Any]
 MOST = 1 << 28
 """Floats of padded tables: beyond this the kernel would ask for several gigabytes."""
-LossOf = Callable[[tuple[float, float] | None], tuple[str, tuple[float, float] | None] | None]
+KernelLoss = tuple[str, tuple[float, float] | None]
+LossOf = Callable[[tuple[float, float] | None], KernelLoss | None]
 
 
 class FusedModule:
@@ -39,6 +40,7 @@ class FusedModule:
 
     ``optimizer`` gives the ``AdamRun`` as it is now, None where another rule is wanted. ``loss_of`` names the kernel's
     loss for the module's range, with the range that it is then trained in; None where the kernel has no such loss.
+    Then ``own`` is written down with the module.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class FusedModule:
         loss_of: LossOf,
         *,
         seed: int,
+        own: OwnLoss | None = None,
     ) -> None:
+        self.own = own
         self.module, self.optimizer, self.loss_of, self.seed = module, optimizer, loss_of, seed
         self.codes = np.ascontiguousarray(np.stack(codes), np.int32)
         self.values = np.ascontiguousarray(values, np.float32)
@@ -68,8 +72,9 @@ class FusedModule:
         run = self.optimizer()
         if run is None or not run.rule.decouple_wd or batch_size < 2 or work(self.module, batch_size) > SMALL_WORK:
             return False
-        program = program_of(self.module, self._some_rows(batch_size))
-        loss = None if program is None else self.loss_of(program.y_range)
+        rows = self._some_rows(batch_size)
+        x = torch.from_numpy(np.ascontiguousarray(self.codes[:, rows].T, np.int64))
+        program, loss = self._looked_at(x, rows)
         if program is None or loss is None or not self._fits(program, run):
             return False
         self.program, self.loss, self.run = program, loss, run
@@ -80,11 +85,21 @@ class FusedModule:
         self._take()
         return True
 
-    def _some_rows(self, batch_size: int) -> Tensor:
-        """x int64 (rows, columns) of rows of the data."""
+    def _looked_at(self, x: Tensor, rows: Array) -> tuple[Program | None, KernelLoss | None]:
+        """What the module computes for rows of the data, and the kernel's loss; or both in one."""
+        if any(self.loss_of(y_range) is not None for y_range in (None, (0.0, 1.0))):
+            program = program_of(self.module, x)
+            loss = None if program is None else self.loss_of(program.y_range)
+            if loss is not None:
+                return program, loss
+        if self.own is None:
+            return None, None
+        return loss_program_of(self.module, x, torch.from_numpy(rows), self.own), ("own", None)
+
+    def _some_rows(self, batch_size: int) -> Array:
+        """Rows of the data, as many as a batch has."""
         n = self.codes.shape[1]
-        at = np.linspace(0, n - 1, min(n, batch_size)).astype(np.int64)
-        return torch.from_numpy(np.ascontiguousarray(self.codes[:, at].T, np.int64))
+        return np.linspace(0, n - 1, min(n, batch_size)).astype(np.int64)
 
     def _fits(self, program: Program, run: AdamRun) -> bool:
         parameters = dict(self.module.named_parameters())
@@ -110,25 +125,34 @@ class FusedModule:
 
     def _part(self, table: Table, program: Program, n: int) -> tuple[int, int]:
         """The rows of a parameter that are this table's: those up to the next one's first."""
-        starts = sorted(t.shift for t in program.tables if t.name == table.name)
+        starts = sorted({t.shift for t in program.tables if t.name == table.name})
         at = starts.index(table.shift)
         return 0 if at == 0 else table.shift, starts[at + 1] if at + 1 < len(starts) else n
 
     def _allocate(self, program: Program, run: AdamRun) -> None:
-        heads, base, place = np.zeros((len(program.tables), 5), np.int64), 0, 0
-        for head, (_, _, width, _), (start, end) in zip(heads, program.tables, self.parts):
+        heads, base, place = np.zeros((len(program.tables), 6), np.int64), 0, 0
+        columns = np.cumsum([0, *(t.width for t in program.tables)])
+        self.order = sorted(range(len(heads)), key=lambda t: (program.tables[t].name, program.tables[t].shift))
+        last: tuple[str, int] | None = None
+        for head, t in zip(heads, self.order):
+            (name, _, width, shift), (start, end) = program.tables[t], self.parts[t]
             n, stride = end - start, padded(width)
-            base = -(-base // stride)  # a table begins at a multiple of its own stride
-            head[:] = n, base, place, width, stride // 16
-            base, place = (base + n) * stride, place + n
+            if last == (name, shift):  # the same table, looked up by another column
+                head[:] = heads[self.order.index(t) - 1]
+            else:
+                base = -(-base // stride)  # a table begins at a multiple of its own stride
+                head[:5] = n, base, place, width, stride // 16
+                base, place = (base + n) * stride, place + n
+            head[5], last = columns[t], (name, shift)
         floats, ints = np.zeros(base, np.float32), np.zeros(place, np.int32)
         mask = np.ones((1, 16 * int(heads[:, 4].max())), np.float32)
         self.tables = Tables(heads, floats, np.zeros(2 * base, np.float32), ints, np.zeros_like(ints), mask)
-        away = np.array([[t.shift - start] for t, (start, _) in zip(program.tables, self.parts)], np.int32)
-        self.read = np.ascontiguousarray(self.codes[[t.column for t in program.tables]] + away)
-        columns = max(4096, place // 2) + 1
-        past, b2 = np.zeros((5, columns)), run.rule.sqr_mom
-        self.clock = Clock(np.zeros(3, np.int64), past, b2 ** np.arange(columns, dtype=np.float64))
+        ordered = [(program.tables[t], self.parts[t]) for t in self.order]
+        away = np.array([[table.shift - start] for table, (start, _) in ordered], np.int32)
+        self.read = np.ascontiguousarray(self.codes[[table.column for table, _ in ordered]] + away)
+        room = max(4096, place // 2) + 1
+        past, b2 = np.zeros((5, room)), run.rule.sqr_mom
+        self.clock = Clock(np.zeros(3, np.int64), past, b2 ** np.arange(room, dtype=np.float64))
         self._lay_out(program, run)
 
     def _lay_out(self, program: Program, run: AdamRun) -> None:
@@ -136,7 +160,7 @@ class FusedModule:
         strides = [padded(width) for width in program.widths]
         places = np.concatenate([[0], np.cumsum(strides)]).tolist()
         owners = _owners(program)
-        sizes = {name: size for name, _, size in owners}
+        sizes = {name: size for name, _, size in dict.fromkeys(owners)}
         heavy = [name for name in sizes if run.decays[self.place[name]]]
         light = [name for name in sizes if name not in heavy]
         split, total, starts = sum(sizes[n] for n in heavy), sum(sizes.values()), {}
@@ -148,12 +172,21 @@ class FusedModule:
         at = total + spare
         for op in same:
             starts[f"={op.value}"], at = at, at + padded(len(op.numbers))
+        again, places_of = list[tuple[int, int, int]](), dict[str, list[int]]()
+        for name, _, size in owners:  # each use has a place of its own, the first one that of the parameter
+            if name in places_of:
+                again.append((at, starts[name], size))
+                places_of[name].append(at)
+                at += size
+            else:
+                places_of[name] = [starts[name]]
         params, grads, m, v = (np.zeros(at, np.float32) for _ in range(4))
         for op in same:
             params[starts[f"={op.value}"] : starts[f"={op.value}"] + len(op.numbers)] = op.numbers
         plan, numbers = np.zeros((len(program.ops), 16), np.int64), np.zeros((len(program.ops), 3))
         turned = stats = running = 0
         self.buffers: list[tuple[str, int, int]] = []
+        kept = dict[str | None, int]()
         for row, more, op in zip(plan, numbers, program.ops):
             x, stride = op.inputs[0] if op.inputs else program.out, strides[op.value]
             row[:9] = (
@@ -163,23 +196,27 @@ class FusedModule:
             row[7] = op.at if op.kind == kernel.COPY else places[op.inputs[1].value] if len(op.inputs) > 1 else 0
             row[10], row[14], row[15] = total, padded(x.width), 1
             if op.kind == kernel.FIXED:
-                row[10] = starts[op.names[0] or f"={op.value}"]
+                row[10] = starts[f"={op.value}"] if op.names[0] is None else places_of[op.names[0]].pop(0)
                 continue
             more[: len(op.numbers)] = op.numbers
             if op.kind == kernel.LINEAR:
-                row[9], row[11] = starts[op.names[0] or ""], turned
+                row[9], row[11] = places_of[op.names[0] or ""].pop(0), turned
                 turned += row[14] * stride
             if op.kind in (kernel.LINEAR, kernel.SHIFT, kernel.NORM):
                 shift = op.names[1 if op.kind == kernel.LINEAR else 0]
-                row[10] = total if shift is None else starts[shift]
+                row[10] = total if shift is None else places_of[shift].pop(0)
             if op.kind == kernel.NORM:
-                row[12], row[13] = stats, running
-                self.buffers += [(op.names[2] or "", running, x.width), (op.names[3] or "", running + stride, x.width)]
-                stats, running = stats + 2 * stride, running + 2 * stride
+                if op.names[2] not in kept:
+                    kept[op.names[2]] = running
+                    running += 2 * stride
+                row[12], row[13], stats = stats, kept[op.names[2]], stats + 2 * stride
+                at = kept[op.names[2]]
+                self.buffers += [(op.names[2] or "", at, x.width), (op.names[3] or "", at + stride, x.width)]
         self.starts, self.flats = starts, (params, m, v)
         ends = (slice(0, split), slice(split, total))
         parts = [a[part] for part in ends for a in (params, grads, m, v)]
-        every: Any = (params, grads, *parts, np.zeros(running, np.float32))
+        uses = np.array(again, np.int64).reshape(-1, 3)
+        every: Any = (params, grads, *parts, np.zeros(running, np.float32), uses)
         self.dense = kernel.Dense(*every)
         end = program.out
         self.end = np.array([strides[0], places[end.value], strides[end.value], end.start], np.int64)
@@ -188,7 +225,7 @@ class FusedModule:
 
     def _rows(self, t: int) -> tuple[Array, Array, Array]:
         """Views of a table: weights, m and the root of v."""
-        n, base, _, width, lanes = self.tables.heads[t].tolist()
+        n, base, _, width, lanes, _ = self.tables.heads[self.order.index(t)].tolist()
         at, size, stride = base * 16 * lanes, n * 16 * lanes, 16 * lanes
         ms = self.tables.ms[2 * at : 2 * (at + size)].reshape(n, 2, stride)
         return self.tables.w[at : at + size].reshape(n, stride)[:, :width], ms[:, 0, :width], ms[:, 1, :width]
@@ -242,7 +279,7 @@ class FusedModule:
             for mine, theirs in self._views():
                 theirs.copy_(torch.from_numpy(mine))
             buffers = dict(self.module.named_buffers())
-            for name in {name.rpartition(".")[0] for name, *_ in self.buffers}:
+            for name in [name.rpartition(".")[0] for name, *_ in self.buffers[::2]]:  # once for each use
                 counter = buffers.get(f"{name}.num_batches_tracked".removeprefix("."))
                 if counter is not None:
                     counter += steps - self.begun
@@ -260,7 +297,7 @@ class FusedModule:
         if not self.lagging:
             self.begun = int(self.clock.clock[0])
         name, limits = self.loss
-        lo, hi = limits or (0.0, 1.0)
+        (lo, hi), number = limits or (0.0, 1.0), kernel.OWN if name == "own" else LOSSES[name]
         losses = np.empty(n, np.float64)
         self.module.eval()
         self.lagging = True
@@ -275,7 +312,7 @@ class FusedModule:
             self.end,
             self.dense,
             self.clock,
-            Rule(b2, float(run.rule.eps), False, LOSSES[name], float(lo), float(hi), limits is not None, self.seed),
+            Rule(b2, float(run.rule.eps), False, number, float(lo), float(hi), limits is not None, self.seed),
             schedule(hyper.lr, hyper.momentum, float(hyper.weight_decay), b2, int(self.clock.clock[0])),
             losses,
             kernel.scratch(self.tables, bs, *self.sizes),

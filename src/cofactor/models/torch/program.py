@@ -48,26 +48,27 @@ class Op(NamedTuple):
 
 class Program(NamedTuple):
     """What a module computes. Value 0 is the rows of ``tables``, joined. ``widths`` of all values. ``out`` is a column,
-    which a sigmoid takes to ``y_range`` where there is one."""
+    which a sigmoid takes to ``y_range`` where there is one; with ``loss`` it is the loss of the batch, in every row."""
 
     tables: tuple[Table, ...]
     widths: tuple[int, ...]
     ops: tuple[Op, ...]
     out: Piece
     y_range: tuple[float, float] | None
+    loss: bool = False
 
     @property
     def names(self) -> list[str]:
         """The parameters that learn."""
-        return list(dict.fromkeys(t.name for t in self.tables)) + [n for o in self.ops for n in _learned(o)]
+        return list(dict.fromkeys([*(t.name for t in self.tables), *(n for o in self.ops for n in _learned(o))]))
 
 
 def _learned(op: Op) -> Iterable[str]:
     return (n for n in (op.names[:2] if op.kind == tape.NORM else op.names) if n is not None)
 
 
-def evaluate(program: Program, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
-    """What a program gives in training mode, without dropout: (rows,)."""
+def evaluate(program: Program, weights: Mapping[str, Tensor], x: Tensor, y: Tensor | None = None) -> Tensor:
+    """What a program gives in training mode, without dropout: (rows,). ``y``: the ratings, for a loss."""
     rows = [weights[t.name][x[:, t.column] + t.shift].reshape(len(x), -1) for t in program.tables]
     values: dict[int, Any] = {0: torch.cat(rows, 1)}
 
@@ -110,6 +111,12 @@ def evaluate(program: Program, weights: Mapping[str, Tensor], x: Tensor) -> Tens
             values[op.value] = same.expand(len(x), -1)
         elif op.kind == tape.SOFTMAX:
             values[op.value] = torch.softmax(one.reshape(len(x), -1, int(numbers[0])), -1).flatten(1)
+        elif op.kind == tape.TARGET:
+            assert y is not None
+            values[op.value] = y.reshape(-1, 1).double()
+        elif op.kind == tape.BATCH:
+            total = one.sum(0, keepdim=True)
+            values[op.value] = (total / len(x) if numbers[0] else total).expand(len(x), -1)
         elif op.kind == tape.MAP:
             values[op.value] = FUNCTIONS[int(numbers[0])](one, *numbers[1:])
         else:
@@ -132,5 +139,6 @@ FUNCTIONS: dict[int, Callable[..., Tensor]] = {
     tape.ERF: torch.erf,
     tape.CLAMP: torch.clamp,
     tape.POWER: torch.pow,
+    tape.POSITIVE: lambda v, *rest: (v > 0).double(),
 }
 """What the kernel's functions of one number are."""

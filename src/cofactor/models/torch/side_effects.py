@@ -47,6 +47,11 @@ def has_side_effects(module: nn.Module) -> bool:
     return any(not isinstance(v, (list, dict, set)) and reader.acts(v, type(module)) for v in kept)
 
 
+def acts(function: Any, module: nn.Module) -> bool:
+    """Whether a call of the function, which works on what the module gives, may do so."""
+    return _Reader(module).acts(function, type(module))
+
+
 def _called(part: nn.Module) -> Iterator[Any]:
     """What runs when a module is called, except for what PyTorch and this package define."""
     if "forward" in vars(part):
@@ -102,7 +107,7 @@ class _Reader:
             owner = found.__self__
             return not (owner is None or isinstance(owner, (ModuleType, type)) or _library(owner))
         if not isinstance(found, FunctionType):
-            return not (callable(found) and _library(found))
+            return not (callable(found) and (_library(found) or self._computes(found)))
         if found in self.seen or (_library(found) and not found.__closure__):
             return False
         self.seen.add(found)
@@ -111,6 +116,14 @@ class _Reader:
         if any(self.acts(v, kind) for v in held):
             return True
         return not _library(found) and self._writes(found.__code__, found.__globals__, kind, held)
+
+    def _computes(self, found: Any) -> bool:
+        """Whether a call of an object that is not a library's, with what it holds, leaves nothing behind."""
+        if not hasattr(found, "__dict__") or id(found) in self.seen:
+            return False
+        self.seen.add(id(found))
+        own, kind = _defined(type(found).__mro__, "__call__"), type(found)
+        return not any(self.acts(o, kind) for o in (*own, *vars(found).values()))
 
     def _writes(self, code: CodeType, names: dict[str, Any], kind: type, held: list[Any]) -> bool:
         """Whether code changes anything besides its own variables, or names what does."""

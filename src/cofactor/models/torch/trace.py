@@ -4,14 +4,17 @@
 it calls (``TorchFunctionMode``), however it is written: embeddings or parameters looked up by columns, joined,
 multiplied, summed over dimensions, linear layers, functions number by number, softmax, batch normalisation, dropout,
 and what is made of these (``formulas.py``). Anything else, a number that Python looks at (``if x.max() > 1``), a
-gradient that is stopped, weights of a layer used twice: None, and autograd trains the module. It is called on two
+gradient that is stopped: None, and autograd trains the module. It is called on two
 batches, which must give the same list. What was written down is then computed in float64 and compared with what the
-module gave.
+module gave. A loss of one's own is written down in the same way, as a function of the module's output and the ratings.
 
 This file needs torch; whoever imports it checks that first (``torch_module.need_torch``).
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,21 +23,50 @@ from cofactor.models.torch.calling import hooked, quietly
 from cofactor.models.torch.functions import HANDLERS
 from cofactor.models.torch.lazy import readable
 from cofactor.models.torch.program import Program, evaluate
-from cofactor.models.torch.side_effects import has_side_effects
+from cofactor.models.torch.side_effects import acts, has_side_effects
 from cofactor.models.torch.stepper import flat_output
 from cofactor.models.torch.tracer import NotKnown, Tracer
 
 
 def program_of(module: nn.Module, x: Tensor) -> Program | None:
     """What the module computes for ``x`` int64 (rows, columns); None where that is not certain."""
+    return _program(module, x, None, None)
+
+
+class OwnLoss(NamedTuple):
+    """A loss of one's own: what was given, how it is called with what the module gives and the ratings of a batch, and
+    all ratings as it takes them."""
+
+    function: Any
+    call: Callable[[Any, Tensor], Any]
+    ratings: Tensor
+
+
+def loss_program_of(module: nn.Module, x: Tensor, rows: Tensor, loss: OwnLoss) -> Program | None:
+    """What the loss of the module's output for ``x``, the codes of these ``rows``, is; None where that is not
+    certain."""
+    own, y = loss.function, loss.ratings[rows]
+    if not isinstance(own, nn.Module):
+        return None if acts(own, module) else _program(module, x, y, loss.call)
+    if has_side_effects(own) or hooked(own):
+        return None
+    with quietly(own) as quiet:
+        found = _program(module, x, y, loss.call)
+    return found if quiet.nothing else None
+
+
+def _program(module: nn.Module, x: Tensor, y: Tensor | None, loss: Callable[..., Any] | None) -> Program | None:
     if len(x) < 2 or not readable(module) or hooked(module) or has_side_effects(module):
         return None
     was = module.training
     try:
         with quietly(module) as quiet, torch.enable_grad():
             module.train()
-            found = _traced(module, x)
-            again = _traced(module, x[-(len(x) // 2 + 1) :].flip(0)) if len(x) > 3 else found
+            found = _traced(module, x, y, loss)
+            again = found
+            if len(x) > 3:
+                few = slice(-(len(x) // 2 + 1), None)
+                again = _traced(module, x[few].flip(0), None if y is None else y[few].flip(0), loss)
     except Exception:  # whatever it wants, it is not what the kernel knows
         return None
     finally:
@@ -42,16 +74,16 @@ def program_of(module: nn.Module, x: Tensor) -> Program | None:
     return found if found == again and quiet.nothing else None
 
 
-def _traced(module: nn.Module, x: Tensor) -> Program:
-    """What was written down, when it gives what the module gives."""
-    tracer, drawn = Tracer(module, x, HANDLERS), torch.get_rng_state()
+def _traced(module: nn.Module, x: Tensor, y: Tensor | None, loss: Callable[..., Any] | None) -> Program:
+    """What was written down, when it gives what the module, or the loss, gives."""
+    tracer, drawn = Tracer(module, x, HANDLERS, y), torch.get_rng_state()
     with tracer:
-        out = flat_output(module(x), len(x))
+        out = flat_output(module(x), len(x)) if loss is None else loss(module(x), y)
     if not torch.equal(drawn, torch.get_rng_state()):
         raise NotKnown("numbers at random")
     found = tracer.program(out)
     weights = dict(module.named_parameters())
-    known = evaluate(found, {n: weights[n].detach().double() for n in found.names}, x)
+    known = evaluate(found, {n: weights[n].detach().double() for n in found.names}, x, y)
     if not torch.allclose(known, out.detach().double(), rtol=1e-4, atol=1e-5):
         raise NotKnown("another result")
     return found

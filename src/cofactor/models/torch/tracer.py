@@ -56,7 +56,9 @@ class Known(NamedTuple):
 class Tracer(TorchFunctionMode):
     """Writes down what is called inside ``with``; :class:`NotKnown` where that cannot be done."""
 
-    def __init__(self, module: nn.Module, x: Tensor, handlers: Mapping[str, Callable[..., Tensor]]) -> None:
+    def __init__(
+        self, module: nn.Module, x: Tensor, handlers: Mapping[str, Callable[..., Tensor]], y: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.handlers = handlers
         self.x, self.n = x, len(x)
@@ -70,10 +72,19 @@ class Tracer(TorchFunctionMode):
         """What shares memory with a tensor that was changed in place."""
         self.tables: dict[Table, int] = {}
         """The first column of each in value 0."""
-        self.widths, self.ops, self.used = [0], list[Op](), set[str]()
+        self.widths, self.ops = [0], list[Op]()
+        self.used: dict[str, str] = {}
+        """Parameters that are used, and as what."""
+        self.still: set[int] = set()
+        """Values through which no gradient goes."""
+        self.target = -1
         self.copies: dict[tuple[Piece, ...], Piece] = {}
         self.made: dict[int, Tensor] = {}
         """Tensors that forward made, and that are the same for every batch."""
+        if y is not None:
+            made = self.add(tape.TARGET, 1)
+            self.target = made.value
+            self.known[id(y)] = Known(y, (made,), True)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -140,7 +151,9 @@ class Tracer(TorchFunctionMode):
         width = sum(p.width for p in pieces)
         shaped = out.numel() == width if not rows else out.dim() > 0 and out.numel() == self.n * width
         shaped = shaped and (not rows or len(out) == self.n)
-        if out.dtype != torch.float32 or not shaped or not out.requires_grad or width > MANY:
+        usual = out.dtype in (torch.float32, torch.bool) or all(p.value == self.target for p in pieces)
+        learns = any(p.value not in self.still for p in pieces)
+        if not usual or not shaped or out.requires_grad != learns or width > MANY:
             raise NotKnown("another shape, or no gradient")
         if changed is not None:
             if changed.shape != out.shape or id(changed) not in self.known:
@@ -158,14 +171,14 @@ class Tracer(TorchFunctionMode):
         self.known[id(out)] = Known(out, pieces, rows)
         return out
 
-    def parameter(self, p: Any) -> str:
-        """The name of a parameter that is now used, for the first time."""
+    def parameter(self, p: Any, kind: str = "") -> str:
+        """The name of a parameter that is now used. ``kind``: how its numbers lie, the same for every use."""
         name, tensor = self.parameters.get(id(p), (None, None))
         if name is None or tensor is None or not (is_usual(tensor) or (tensor.dim() in (0, 3) and _plain(tensor))):
             raise NotKnown("a parameter")
-        if name in self.used or any(t.name == name for t in self.tables):
-            raise NotKnown("a parameter that is used twice")
-        self.used.add(name)
+        kind = kind or ("numbers" if tensor.dim() < 2 else "many")
+        if any(t.name == name for t in self.tables) or self.used.setdefault(name, kind) != kind:
+            raise NotKnown("a parameter that is used in two ways")
         return str(name)
 
     # ---- operations
@@ -204,6 +217,8 @@ class Tracer(TorchFunctionMode):
             return parts[0]
         value, at = self.value(sum(p.width for p in parts)), 0
         self.copies[tuple(pieces)] = value
+        if all(p.value in self.still for p in parts):
+            self.still.add(value.value)
         for p in parts:
             self.ops.append(Op(tape.COPY, value.value, (p,), at=at))
             at += p.width
@@ -221,6 +236,10 @@ class Tracer(TorchFunctionMode):
             raise NotKnown("numbers")
         made = self.value(width)
         self.ops.append(Op(kind, made.value, inputs, tuple(names), numbers))
+        stops = kind == tape.MAP and numbers[0] == tape.POSITIVE
+        learns = any(n is not None for n in names) or any(p.value not in self.still for p in inputs)
+        if stops or not learns:
+            self.still.add(made.value)
         return made
 
     def whole_of(self, t: Any) -> tuple[Piece, bool]:
@@ -288,14 +307,16 @@ class Tracer(TorchFunctionMode):
     # ---- the end
 
     def program(self, out: Tensor) -> Program:
-        """All of it."""
-        found = self.value_of(out)
-        if len(found.pieces) != 1 or found.pieces[0].width != 1 or not self.tables or not found.rows:
+        """All of it: up to an output a row, or up to the loss where there are ratings."""
+        found, loss = self.value_of(out), self.target >= 0
+        if len(found.pieces) != 1 or found.pieces[0].width != 1 or not self.tables or found.rows == loss:
             raise NotKnown("outputs")
         self.widths[0] = sum(t.width for t in self.tables)
-        ops, end, y_range = _without_range(self.ops, found.pieces[0], self.widths)
+        ops, end, y_range = self.ops, found.pieces[0], None
+        if not loss:
+            ops, end, y_range = _without_range(ops, end, self.widths)
         ops = _joined(_alive(ops, end, self.tables), end)
-        return Program(tuple(self.tables), tuple(self.widths), tuple(ops), end, y_range)
+        return Program(tuple(self.tables), tuple(self.widths), tuple(ops), end, y_range, loss)
 
 
 def _without_range(ops: list[Op], end: Piece, widths: list[int]) -> tuple[list[Op], Piece, tuple[float, float] | None]:
