@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cofactor.notebook._data_loader import TabDataLoader
 from cofactor.notebook._event_core import EventCore
 from cofactor.notebook._jobs import Core, Job, Run
-from cofactor.notebook._kernel_core import KernelCore, kernel_of
+from cofactor.notebook._kernel_core import KernelCore, kernel_of, reaches
 from cofactor.notebook._module_core import ModuleCore
 
 Array = NDArray[Any]
@@ -19,10 +19,10 @@ Array = NDArray[Any]
 def make(job: Job, by_batch: bool, run: Run) -> Core:
     """The fastest way that honours the job: the kernel for an ``EmbeddingDotBias`` as it was made, on a CPU, by
     Adam, with
-    a loss it knows; whole epochs of autograd on a table; batch by batch where callbacks look, or for other loaders."""
+    a loss it knows and ratings that its sigmoid reaches; whole epochs of autograd on a table; batch by batch where callbacks look, or for other loaders."""
     if by_batch or not plain_table(job.dls):
         return EventCore(job, run)
-    if (found := kernel_of(job)) is not None:
+    if (found := kernel_of(job)) is not None and reaches(job.dls.train_ds, found[1]):
         return KernelCore(job, *found)
     return ModuleCore(job)
 

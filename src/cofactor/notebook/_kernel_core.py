@@ -75,14 +75,13 @@ def kernel_of(job: Job) -> tuple[str, tuple[float, float] | None] | None:
     plain = job.opt_func is Adam or job.opt_func == AdamRule()
     if not plain or job.dls.device.type != "cpu" or not is_collab(job.dls) or not untouched(module):
         return None
-    found = kernel_job(job.loss_func, module.y_range)
-    return found if found is None or found[1] is None or _within(job.dls.train_ds, found[1]) else None
+    return kernel_job(job.loss_func, module.y_range)
 
 
-def _within(to: Any, y_range: tuple[float, float]) -> bool:
-    """Whether the sigmoid reaches the ratings; a warning where it does not."""
+def reaches(to: Any, y_range: tuple[float, float] | None) -> bool:
+    """Whether a sigmoid of this range reaches the ratings; a warning where it does not."""
     y = to.tensors()[-1]
-    if not len(y):
+    if y_range is None or not len(y):
         return True
     low, high = float(y.min()), float(y.max())
     if np.float32(y_range[0]) <= np.float32(low) and np.float32(high) <= np.float32(y_range[1]):
