@@ -17,9 +17,9 @@ Array = NDArray[Any]
 
 
 def make(job: Job, by_batch: bool, run: Run) -> Core:
-    """The fastest way that honours the job: the kernel for an ``EmbeddingDotBias`` as it was made, on a CPU, by
-    Adam, with
-    a loss it knows and ratings that its sigmoid reaches; whole epochs of autograd on a table; batch by batch where callbacks look, or for other loaders."""
+    """The fastest way that honours the job: the kernel for an ``EmbeddingDotBias`` as it was made, on a CPU, by Adam,
+    with a loss it knows and ratings that its sigmoid reaches; whole epochs on a table; batch by batch where callbacks
+    look, or for other loaders."""
     if by_batch or not plain_table(job.dls):
         return EventCore(job, run)
     if (found := kernel_of(job)) is not None and reaches(job.dls.train_ds, found[1]):
