@@ -180,3 +180,56 @@ def test_a_version_that_cannot_be_read_keeps_nobody_from_being_forgotten(tmp_pat
         refused(http.get(f"/v1/user?user={WHO}"), 404)
         assert not place.exists()
     assert not any(WHO.encode() in data for data in everything(tmp_path / "s").values())
+
+
+def test_who_was_forgotten_stays_so_when_an_older_backup_is_restored(tmp_path, typed):
+    """From newer ratings and versions, by the notes of the state that went on; who came back since is kept."""
+    bundle = tmp_path / "m.cofactor"
+    cf.fit(with_a_person(), model="als", seed=0).save(bundle)
+    folder = Path(f"{bundle}.state")
+    new = {"user": "came-later", "item": "104", "rating": 5}
+    with client(bundle) as http:
+        events = [{"user": WHO, "item": "101", "rating": 5}, {"user": "2", "item": "104", "rating": 5}, new]
+        ok(http.post("/v1/events", json={"events": events}))
+        state.copy(folder, tmp_path / "monday")
+        ok(http.delete(f"/v1/user?user={WHO}"))
+        assert ok(http.delete("/v1/events?user=came-later")) == {"deleted": 1}
+        ok(http.post("/v1/events", json={"events": [new]}))
+        state.copy(folder, tmp_path / "tuesday")
+        ok(http.delete("/v1/events?user=2"))
+        notes = len(http.app.state.live.store.erased())
+        assert ok(http.delete("/v1/events?user=nobody")) == {"deleted": 0}
+        assert len(http.app.state.live.store.erased()) == notes == 3
+        for data in everything(folder).values():
+            assert WHO.encode() not in data
+    status, said, wrong = typed("state", "restore", str(tmp_path / "monday"), str(tmp_path / "plain"))
+    assert status == 0, wrong
+    assert "--erased-in" in said
+    there = ("--erased-in", str(folder))
+    status, said, wrong = typed("state", "restore", str(tmp_path / "monday"), str(tmp_path / "again"), *there)
+    assert status == 0, wrong
+    said = " ".join(said.split())
+    assert "0 newer ratings and versions [1]" in said
+    assert "versions [1] are without" in said
+    for name, data in everything(tmp_path / "again").items():
+        assert WHO.encode() not in data, name
+        assert b"came-later" not in data, name
+    assert state.check(tmp_path / "again").wrong == []
+    assert typed("state", "restore", str(tmp_path / "tuesday"), str(tmp_path / "later"), *there)[0] == 0
+    assert any(b"came-later" in data for data in everything(tmp_path / "later").values())  # they came back
+    assert state.check(tmp_path / "later").events == 1
+    with client(bundle, state=tmp_path / "again") as http:
+        refused(http.get(f"/v1/recommend?user={WHO}"), 404)
+        ok(http.post("/v1/events", json={"events": [{"user": WHO, "item": "101", "rating": 5}]}))  # comes back
+    status, said, wrong = typed(
+        "state", "restore", str(tmp_path / "again"), str(tmp_path / "third"), "--erased-in", str(tmp_path / "again")
+    )
+    assert any(WHO.encode() in data for data in everything(tmp_path / "third").values())
+    cf.fit(ratings(), model="als", seed=0).save(tmp_path / "o.cofactor")
+    with client(tmp_path / "o.cofactor"):
+        pass
+    other = str(tmp_path / "o.cofactor.state")
+    status, said, wrong = typed(
+        "state", "restore", str(tmp_path / "monday"), str(tmp_path / "wrong"), "--erased-in", other
+    )
+    assert (status, "is not a backup of the state" in wrong) == (2, True)

@@ -75,10 +75,28 @@ def backup(where: str = Where, out: str = typer.Argument(help="A directory that 
 def restore(
     backup: str = typer.Argument(help="A backup (or any state)."),
     where: str = typer.Argument(help="Where the state shall be: a new directory, or an empty database."),
+    erased_in: str | None = typer.Option(
+        None,
+        "--erased-in",
+        metavar="STATE",
+        help="The state that went on after the backup: who was forgotten there stays so.",
+    ),
 ) -> None:
     """Make a state of a backup; a state moves to another database that way."""
-    found = _state().copy(_place(backup), _place(where))
+    state, changed = _state(), []
+    if erased_in is None:
+        found = state.copy(_place(backup), _place(where))
+    else:
+        found, changed = state.restore(_place(backup), _place(where), _place(erased_in))
     console().print(f"{found.events:,} newer ratings and versions {found.versions} are restored", markup=False)
+    if erased_in is None:
+        words = "who was forgotten since the backup was made is in it again; --erased-in STATE leaves them out"
+        console().print(words, markup=False)
+    elif changed:
+        words = (
+            f"versions {changed} are without people who were forgotten since, from whose ratings they learned; refit"
+        )
+        console().print(f"{words} to be rid of that too", markup=False)
 
 
 @app.command("export")

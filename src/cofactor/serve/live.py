@@ -179,7 +179,7 @@ class Live(Present):
         """
         kept = self._keeping()
         with self._change("forgetting a user"):
-            deleted = kept.store.forget(user)
+            deleted = kept.store.forget(user, everywhere=True)
             written, held, damaged = [], [], []
             for version in kept.store.versions(candidates=True):
                 try:

@@ -25,10 +25,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from cofactor.bundle import info
 from cofactor.bundle.files import MANIFEST, digest_of
 from cofactor.errors import BundleError, ConfigError
+from cofactor.recommender import load
 from cofactor.serve import tables as t
 from cofactor.serve import versions
+from cofactor.serve.kept import Kept
+from cofactor.serve.settings import Settings
 from cofactor.serve.state_folder import StateError, StateFolder
-from cofactor.serve.store import Store, StoreError, Version
+from cofactor.serve.store import Erasure, Store, StoreError, Version
 
 _BATCH = 5_000
 """Rows that are copied at once."""
@@ -321,6 +324,44 @@ def copy(source: str | Path, target: str | Path) -> Report:
             if not done and not is_database(target):
                 _discard(Path(target))
     return check(target)
+
+
+def restore(backup: str | Path, target: str | Path, erased_in: str | Path) -> tuple[Report, list[int]]:
+    """A copy of a backup without those who were forgotten since it was made, by the notes of the state that went on;
+    and the versions that had some of them, which learned from their ratings until they are refitted."""
+    with opened(erased_in) as (store, _):
+        erased, name = store.erased(), store.meta["id"]
+    with opened(backup) as (store, _):
+        if store.meta["id"] != name:
+            raise ConfigError(f"{backup} is not a backup of the state {erased_in}")
+    copy(backup, target)
+    changed = _erase_again(target, erased)
+    return check(target), changed
+
+
+def _erase_again(where: str | Path, erased: dict[str, Erasure]) -> list[int]:
+    changed = []
+    with tempfile.TemporaryDirectory(prefix="cofactor-") as scratch:
+        database = is_database(where)
+        kept = Kept(Settings(Path(scratch) / "m", state=str(where) if database else Path(where)))
+        try:
+            kept.store.erase_again(erased)
+            for version in kept.store.versions(candidates=True):
+                rec = load(kept.place(version))
+                gone = [
+                    user
+                    for user in rec.data.user_ids.values
+                    if (one := kept.store.erasure_of(user, erased)) is not None and version.version <= one.versions
+                ]
+                for user in gone:
+                    rec = rec.forget(user)
+                if gone:
+                    kept.rewrite(version, rec)
+                    changed.append(version.version)
+            kept.drop_files()
+        finally:
+            kept.close()
+    return changed
 
 
 def _snapshot(store: Store) -> dict[str, Any]:

@@ -48,6 +48,8 @@ _TURN_EVERY = 0.5
 """Seconds between two attempts at that."""
 _LEADING = t.OURS + 1
 """The advisory lock of who may change models."""
+_ERASED = "erased "
+"""Begins the names of the notes on who was forgotten."""
 _CHECKED_WHOLE = 256 << 20
 """SQLite files up to so many bytes are checked with their indexes when they are opened (some seconds)."""
 
@@ -76,6 +78,14 @@ class Appended(NamedTuple):
     first: int
     last: int
     answer: str
+
+
+class Erasure(NamedTuple):
+    """Somebody was forgotten: their events up to number ``events`` went, and their rows in versions up to
+    ``versions``."""
+
+    events: int
+    versions: int
 
 
 class StoreError(CofactorError):
@@ -337,9 +347,54 @@ class Store:
                 db.execute(sa.select(sa.func.count()).select_from(t.events).where(t.events.c.id <= last)).scalar_one()
             )
 
-    def forget(self, user: Any) -> int:
-        """Delete the events of a user, so that nothing of them stays in the file; how many there were."""
-        return self._delete(lambda db: of_user(db, t.written(user)))
+    def forget(self, user: Any, *, everywhere: bool = False) -> int:
+        """Delete the events of a user, so that nothing of them stays in the file; how many there were. That they went
+        is noted under a keyed hash of the id, so that a backup of before is restored without them; ``everywhere``: from
+        versions too, which the caller sees to."""
+
+        def which(db: sa.Connection) -> Iterable[Any]:
+            rows = list(of_user(db, t.written(user)))
+            there = (db.execute(sa.select(t.events.c.id).where(one).limit(1)).first() for one in rows)
+            if not everywhere and not any(there):
+                return []  # else anybody could fill the table with names that there are not
+            name, now = self._erased_name(user), {row.name: row.value for row in db.execute(COUNTERS)}
+            before = db.execute(sa.select(t.meta.c.value).where(t.meta.c.name == name)).scalar()
+            versions = now["versions"] if everywhere else 0 if before is None else json.loads(before)["versions"]
+            put(db, name, json.dumps({"events": now["events"], "versions": versions}))
+            return rows
+
+        return self._delete(which)
+
+    def _erased_name(self, user: Any) -> str:
+        return f"{_ERASED}{self._hashed(t.written(user))}"
+
+    def erased(self) -> dict[str, Erasure]:
+        """Who was forgotten, under the names of :meth:`erasure_of`."""
+        with self._read() as db:
+            rows = [self._whole(row) for row in db.execute(t.meta.select())]
+        return {row.name: Erasure(**json.loads(row.value)) for row in rows if row.name.startswith(_ERASED)}
+
+    def erasure_of(self, user: Any, erased: dict[str, Erasure]) -> Erasure | None:
+        """What there is of a user among these."""
+        return erased.get(self._erased_name(user))
+
+    def erase_again(self, erased: dict[str, Erasure]) -> int:
+        """Delete the events of those who were forgotten after this copy was made; how many there were. They are noted
+        as forgotten here too."""
+        with self._read() as db:
+            texts = db.execute(sa.select(t.events.c.user_id).distinct()).scalars().all()
+        there = {text: found for text in texts if (found := self.erasure_of(json.loads(text), erased)) is not None}
+
+        def which(db: sa.Connection) -> Iterator[Any]:
+            now = {row.name: row.value for row in db.execute(COUNTERS)}
+            for name, one in erased.items():
+                events, versions = min(one.events, now["events"]), min(one.versions, now["versions"])
+                put(db, name, json.dumps({"events": events, "versions": versions}))
+            for text, one in there.items():
+                for rows in of_user(db, text):
+                    yield sa.and_(rows, t.events.c.id <= one.events)
+
+        return self._delete(which)
 
     def expire(self, before: int, through: int | None = None) -> int:
         """Delete the events that happened before a time; how many there were. ``through``: of those up to a number."""
