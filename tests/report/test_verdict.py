@@ -118,3 +118,12 @@ def test_new_users_are_those_without_training_rows(split, models):
     line = verdict(rec, split.valid, reference=split.valid)["periods"][0]
     assert line["new_users"] == pytest.approx((split.valid.users == split.valid.users[0]).mean())
     assert line["new_items"] == 0.0
+
+
+@pytest.mark.parametrize("pair", [("als", "bias"), ("ease", "popular")])
+def test_a_baseline_beside_it_is_named_once(models, split, pair):
+    """Where the other model is the simplest one, that is not trained and judged a second time."""
+    rec, beside = (models[name] for name in pair)
+    found = verdict(rec, split.valid, beside)
+    assert [m["name"] for m in found["models"]] == list(pair)
+    assert len(found["sentences"]) == len(set(found["sentences"]))

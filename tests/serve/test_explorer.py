@@ -21,6 +21,7 @@ import pytest
 import cofactor as cf
 from cofactor.evaluation import with_figures
 from cofactor.recommend.options import OPTIONS
+from cofactor.report import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 CHROMIUM = os.environ.get("COFACTOR_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -129,7 +130,8 @@ def page_of(chromium, viewport=DESKTOP, **more):
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on(
-        "request", lambda r: None if r.url.startswith(("http://127.0.0.1", "blob:", "data:")) else wrong.append(r.url)
+        "request",
+        lambda r: None if r.url.startswith(("http://127.0.0.1", "file:", "blob:", "data:")) else wrong.append(r.url),
     )
     yield page
     context.close()
@@ -585,6 +587,21 @@ def test_pictures_and_links_of_items(chromium, tmp_path):
             page.wait_for_selector("text=javascript:alert(1)")
             assert page.locator("a[href^='javascript']").count() == 0
             context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_of_two_models_fits_a_phone_and_axe_finds_nothing(chromium, tmp_path, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    split = cf.split.random(films(), valid=0.2, seed=0)
+    models = [cf.fit(split.train, model=name, seed=0, calibrate=False) for name in ("ease", "item-cosine")]
+    write_report(models[0], tmp_path / "report.html", test=split.valid, beside=models[1])
+    for viewport in (PHONE, DESKTOP):
+        with page_of(chromium, viewport, color_scheme=scheme) as page:
+            page.goto((tmp_path / "report.html").as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+            assert "Verdict" in page.inner_text("h2 >> nth=0")
+            found = axe.Axe().run(page).response["violations"]
+            assert [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found] == []
 
 
 VIEWS = [

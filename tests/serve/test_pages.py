@@ -215,6 +215,9 @@ def test_node_parses_the_scripts(tmp_path):
         assert done.returncode == 0, done.stderr
 
 
-def test_every_metric_has_words_on_the_model_page():
-    known = set(re.findall(r"^\t(\w+): \"", text(PAGES / "figures.js"), re.M))
+@pytest.mark.parametrize(
+    "page", [PAGES / "figures.js", PAGES.parents[1] / "report" / "page" / "page.js"], ids=lambda p: p.name
+)
+def test_every_metric_has_words(page):
+    known = set(re.findall(r"^(?:\t|  )(\w+): \"", text(page), re.M))
     assert set(GROUPS["all"]) <= known

@@ -39,7 +39,7 @@ def verdict(
         "lists": [_lists(m) for m in models],
     }
     if test is not None:
-        simplest = simplest_of(rec)
+        simplest = simplest_of(rec, beside)
         relevant = threshold(rec.data, None)
         measured = [*models, *([simplest] if simplest is not None else [])]
         for model in measured:
@@ -59,10 +59,12 @@ def verdict(
     return out
 
 
-def simplest_of(rec: Recommender) -> Recommender | None:
-    """``bias`` for ratings, ``popular`` for lists, on the same training rows; None where it is that model itself."""
+def simplest_of(rec: Recommender, beside: Recommender | None = None) -> Recommender | None:
+    """``bias`` for ratings, ``popular`` for lists, on the same training rows; None where one of the two is that."""
     name = "bias" if rec.model.task == "rating" else "popular"
-    return None if rec.name == name else Recommender.of(fit_named(rec.data, name, seed=rec.seed, calibrate=False))
+    if name in (rec.name, beside and beside.name):
+        return None
+    return Recommender.of(fit_named(rec.data, name, seed=rec.seed, calibrate=False))
 
 
 def _name(model: Recommender, rec: Recommender, beside: Recommender | None) -> str:
@@ -90,7 +92,7 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
         how = f"Clearly {'better' if better else 'worse'} than" if found.clear else "Not to be told apart from"
         said.append(
             f"{how} {other['name']} in {titled(shared)}: {found.first:.4f} and {found.second:.4f}, a difference of"
-            f" {found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f} on the same users)."
+            f" {_signed(found.difference)} ({_signed(found.low)} to {_signed(found.high)} on the same users)."
         )
     return said
 
@@ -115,13 +117,17 @@ def _lists(model: Recommender) -> dict[str, Any]:
     }
 
 
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
+
+
 def _said(line: dict[str, Any]) -> str:
     more = line["popular"] - line["typical"]
     way = "more popular than" if more > 0.02 else "less popular than" if more < -0.02 else "as popular as"
     held, popular, typical = (f"{100 * line[key]:.0f} %" for key in ("catalogue", "popular", "typical"))
     return (
-        f"{line['name']}'s lists for {line['users']:,} users hold {held} of the catalogue; what they recommend is {way}"
-        f" what is rated (it has more ratings than {popular} of the items, against {typical})."
+        f"The lists of {line['name']} for {line['users']:,} users hold {held} of the items. Their items are {way} those"
+        f" that users rate: they have more ratings than {popular} of all items, those rated than {typical}."
     )
 
 

@@ -48,6 +48,18 @@ const MEANING = {
   random_tenth_rmse: "error on a random tenth of the rows, held out of training; not a figure of the future",
   inner_rmse: "error on a held-out tenth of the training rows, by which this model was chosen, so slightly optimistic",
   ndcg: "how near the lists are to the best ones possible, from 0 to 1",
+  recall: "share of what people went on to like that the lists found",
+  precision: "share of the lists that people went on to like",
+  hit_rate: "share of the lists in which somebody found something to like",
+  mrr: "how early the first thing that people like comes: 1 is first, 0.5 second",
+  map: "how early in the lists what people like comes, from 0 to 1",
+  auc: "how often an item that people like stands above another one; 0.5 is chance",
+  item_coverage: "share of the items that are in any list",
+  gini: "how unevenly the lists use the items: 0 is evenly, 1 is one item for everybody",
+  novelty: "how rarely rated the listed items are, in bits: the mean of −log₂ of the share of users who rated them",
+  popularity: "how many users rated the listed items, on average",
+  diversity: "how unlike the items of a list are: 1 − the mean cosine of its pairs",
+  calibration_error: "how far the intervals of each level are from holding their share of the ratings; 0 is best",
 };
 const meaning = (name) => MEANING[name] || MEANING[name.split("@")[0].replace("inner_", "")] || null;
 const SHOUTED = /^(rmse|mse|mae|ndcg|mrr|map|auc)(?=@|$)/;
@@ -81,10 +93,12 @@ function figures(list) {
       : "Nothing was held out, so nothing is claimed. Give held-out ratings (cofactor report --test) to see how good it is, with confidence intervals.";
   section("quality", "Quality", "How well it learned", note, list.length ? figures(list) : null,
     known.length ? el("details", { class: "glossary" }, el("summary", {}, "What these figures mean"), el("dl", {}, known.flatMap((f) => [el("dt", {}, heading(f.metric)), el("dd", {}, meaning(f.metric))]))) : null,
-    el("div", { class: "grid" }, graphs, el("div", {}, el("h3", { class: "first" }, "Parameters"), el("ul", { class: "chips params" }, [["model", D.model.name], ...Object.entries(D.model.config), ["seed", D.model.seed]].map(([k, v]) => el("li", {}, k, " ", el("b", {}, typeof v === "string" ? v : JSON.stringify(v))))))));
+    el("div", { class: "grid" }, graphs, el("div", {}, el("h3", { class: "first" }, "Parameters"), el("ul", { class: "chips params" }, [["model", D.model.name], ...Object.entries(D.model.config), ["seed", D.model.seed]].map(([k, v]) => el("li", {}, k, " ", el("b", {}, v === null ? "by the data" : typeof v === "string" ? v : JSON.stringify(v))))))));
 }
 
 /* ---- verdict: the first thing on the page */
+/* A table that may be wider than a phone: it scrolls by itself, with the arrow keys too. */
+const wide = (name, ...children) => el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name }, ...children);
 {
   const v = D.verdict, metrics = [...new Set(v.models.flatMap((m) => m.figures.map((f) => f.metric)))];
   const range = (f, all) => (f ? [fix(f.value, 4), " ", el("span", { class: "sub" }, f.low === null ? "" : `${fix(f.low, 4)} to ${fix(f.high, 4)}`), whisker(f, all)] : "–");
@@ -95,14 +109,14 @@ function figures(list) {
     const low = Math.min(...having.map((g) => g.low)), high = Math.max(...having.map((g) => g.high)), at = (v) => 3 + (114 * (v - low)) / (high - low || 1);
     return svg("svg", { viewBox: "0 0 120 12", class: "whisker", "aria-hidden": "true" }, svg("line", { x1: 3, x2: 117, y1: 6, y2: 6, class: "track" }), svg("line", { x1: at(f.low), x2: at(f.high), y1: 6, y2: 6, class: "span" }), svg("circle", { cx: at(f.value), cy: 6, r: 3.4 }));
   }
-  const table = metrics.length ? el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), metrics.map((m) => el("th", { scope: "col", class: "n" }, heading(m))))),
+  const table = metrics.length ? wide("Figures of the models", el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), metrics.map((m) => el("th", { scope: "col", class: "n" }, heading(m))))),
     el("tbody", {}, v.models.map((m) => el("tr", {}, el("th", { scope: "row" }, m.name), metrics.map((name) => el("td", { class: "n" }, range(m.figures.find((f) => f.metric === name), v.models.map((o) => o.figures.find((f) => f.metric === name)))))))))) : null;
-  const activity = v.activity.length ? el("div", {}, el("h3", { class: "first" }, "By how much users rated"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, `${RATINGS} in training`), el("th", { scope: "col", class: "n" }, "held out"), el("th", { scope: "col", class: "n" }, heading(v.activity[0].metric)))),
-    el("tbody", {}, v.activity.map((a) => el("tr", {}, el("th", { scope: "row" }, a.from === a.to ? big(a.from) : `${big(a.from)} to ${big(a.to)}`), el("td", { class: "n" }, big(a.rows)), el("td", { class: "n" }, range(a, v.activity))))))) : null;
-  const lists = v.lists.length ? el("div", {}, el("h3", { class: "first" }, "What the lists hold"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), el("th", { scope: "col", class: "n" }, "of the catalogue"), el("th", { scope: "col", class: "n" }, "popularity"), el("th", { scope: "col", class: "n" }, `of all ${RATINGS}`))),
-    el("tbody", {}, v.lists.map((l) => el("tr", {}, el("th", { scope: "row" }, l.name), ...[l.catalogue, l.popular, l.typical].map((share) => el("td", { class: "n" }, percent(share), el("span", { class: "meter", "aria-hidden": "true" }, el("i", { style: `width:${100 * share}%` }))))))))) : null;
+  const activity = v.activity.length ? el("div", {}, el("h3", { class: "first" }, "By how much users rated"), wide("Figures by how much users rated", el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, `${RATINGS} in training`), el("th", { scope: "col", class: "n" }, "held out"), el("th", { scope: "col", class: "n" }, heading(v.activity[0].metric)))),
+    el("tbody", {}, v.activity.map((a) => el("tr", {}, el("th", { scope: "row" }, a.from === a.to ? big(a.from) : `${big(a.from)} to ${big(a.to)}`), el("td", { class: "n" }, big(a.rows)), el("td", { class: "n" }, range(a, v.activity)))))))) : null;
+  const lists = v.lists.length ? el("div", {}, el("h3", { class: "first" }, "What the lists hold"), wide("What the lists of each model hold", el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), el("th", { scope: "col", class: "n" }, "items in lists"), el("th", { scope: "col", class: "n" }, "their popularity"), el("th", { scope: "col", class: "n" }, `of ${RATINGS}`))),
+    el("tbody", {}, v.lists.map((l) => el("tr", {}, el("th", { scope: "row" }, l.name), ...[l.catalogue, l.popular, l.typical].map((share) => el("td", { class: "n" }, percent(share), el("span", { class: "meter", "aria-hidden": "true" }, el("i", { style: `width:${100 * share}%` }))))))))), el("p", { class: "sub" }, "Popularity: the share of items with fewer ratings.")) : null;
   const shared = v.periods.length ? [...new Set(v.periods.flatMap((p) => p.figures.map((f) => f.metric)))] : [];
-  const periods = v.periods.length ? el("div", { class: "scroll" }, el("h3", {}, "Two periods"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "rows"), ["number", "days", "mean", "of new users", "of new items", ...shared.map(heading)].map((name) => el("th", { scope: "col", class: "n" }, name)))),
+  const periods = v.periods.length ? wide("Figures of two periods", el("h3", {}, "Two periods"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "rows"), ["number", "days", "mean", "of new users", "of new items", ...shared.map(heading)].map((name) => el("th", { scope: "col", class: "n" }, name)))),
     el("tbody", {}, v.periods.map((p) => el("tr", {}, el("th", { scope: "row" }, p.name), [big(p.rows), p.first ? `${p.first} to ${p.last}` : "–", fix(p.mean, 2), percent(p.new_users), percent(p.new_items)].map((text) => el("td", { class: "n" }, text)), shared.map((name) => el("td", { class: "n" }, range(p.figures.find((f) => f.metric === name), v.periods.map((o) => o.figures.find((f) => f.metric === name)))))))))) : null;
   section("verdict", "Verdict", "Verdict", null, el("ul", { class: "verdict" }, v.sentences.map((s) => el("li", {}, s))), table, periods, el("div", { class: "grid" }, activity, lists));
   for (const place of [main, document.getElementById("nav")]) place.prepend(place.lastChild);

@@ -29,15 +29,16 @@ const MEANING = {
 
 /** What a metric says, or null. */
 export function meaning(name) {
-	const stem = name.replace(/@\d+$/, "").replace(/^(inner|valid|test)_/, "");
+	const stem = name.replace(/@\d+$/, "").replace(/^(inner|valid|test|random_tenth)_/, "");
 	const found = MEANING[stem];
 	if (!found) return null;
 	if (name.startsWith("inner_")) return `${found}. On a held-out part of the training ratings, by which the model was chosen, so slightly optimistic`;
+	if (name.startsWith("random_tenth_")) return `${found}. On a random tenth of the ratings, held out of training; not a figure of the future`;
 	if (name.startsWith("valid_") || name.startsWith("test_")) return `${found}. On ratings held out of training`;
 	return found;
 }
 
-export const called = (name) => name.replace(/^(inner|valid|test)_(.*)/, "$2, $1").replaceAll("_", " ").replace(/^(rmse|mse|mae|ndcg|map|mrr|auc)\b/, (t) => t.toUpperCase()).replace(/^gini/, "Gini index");
+export const called = (name) => name.replace(/^(inner|valid|test|random_tenth)_(.*)/, "$2, $1").replaceAll("_", " ").replace(/^(rmse|mse|mae|ndcg|map|mrr|auc)\b/, (t) => t.toUpperCase()).replace(/^gini/, "Gini index");
 
 /** A name, a value with its interval, and what it means. */
 export const measure = (name, value, { low = null, high = null, brief = false, digits = Math.abs(value) >= 100 ? 0 : 4 } = {}) => el("div", {}, el("dt", {}, called(name)), el("dd", { class: "figure" }, fix(value, digits)),
