@@ -73,8 +73,9 @@ training is ranked, mean over users with a relevant item. Default settings. Besi
 HOW = """**How the settings were chosen.** On three random fifths of the training rows of u1 (`--select`). One setting
 does most of it: with `min_rating_weight=0` a training row counts from 0 (rated 1) to 1 (rated 5), since what is asked
 for is test rows rated 4 or more. `--nested ease` (`ials`, `slim`) chooses again inside the training rows of each fold.
-`item-cosine` gives up a little here to hold on ml-1m and MovieTweetings too. The weights of `blend` (ials, ease, slim,
-als) are chosen anew in every fit, on a fifth of its own training rows."""
+`item-cosine` gives up a little here to hold on ml-1m and MovieTweetings too. The weights of `blend` (ials with
+64 and 32 factors, ease, slim, als, svd++) are chosen anew in every fit, on fifths of its own training rows; which
+models it has was chosen on such fifths of the training rows of u1 and u2."""
 
 
 def trained(name: str, data: Interactions, config: dict[str, Any], seed: int = 42) -> Any:

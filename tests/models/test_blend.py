@@ -156,6 +156,23 @@ def test_models_follow_the_table() -> None:
     np.testing.assert_array_equal(again.scores(np.arange(9)), model.scores(np.arange(9)))
 
 
+def test_where_rows_have_weights_models_that_do_not_know_them_are_left_out() -> None:
+    data = noise()
+    weighed = data.replace(weights=np.linspace(0.5, 1.5, len(data)).astype(np.float32))
+    parts = fitted("blend", weighed, models=()).search.models
+    assert parts == tuple(name for name in DENSE if name != "svd++")
+
+
+def test_a_bundle_of_a_version_with_fewer_models_opens() -> None:
+    model = fitted("blend", noise(), models=())
+    state = dict(model.state())
+    older = state | {"weights": np.array([0.7, 0.3, 0, 0, 0, 0], np.float32)}
+    older |= {f"{name}.{k}": v for name in ("ials", "ease") for k, v in fitted(name, noise()).state().items()}
+    assert list(Blend.from_state(model.config, older).parts) == ["ials", "ease"]
+    with pytest.raises(BundleError, match="'weights' of the saved model has 3 numbers"):
+        Blend.from_state(model.config, state | {"weights": np.ones(3, np.float32)})
+
+
 def test_what_is_chosen_inside_training_is_chosen_once() -> None:
     configs = {"ease": EaseConfig(neighbours=5), "graph-filter": GraphFilterConfig(), "popular": PopularConfig()}
     chosen_weights(noise(), BlendConfig(), 0, configs)

@@ -47,10 +47,13 @@ from cofactor.train.fit_model import fit_model
 Array = NDArray[Any]
 
 _NAME = "blend"
-DENSE = ("ials", "ease", "slim", "als")
+DENSE = ("ials", "ease", "slim", "als", "ials:n_factors=32", "svd++")
 SPARSE = ("graph-filter", "ease", "ials", "item-cosine")
 """What is blended where no models are named: of tables with more than ``FILLED`` of all pairs, and of others."""
-NAMES = tuple(dict.fromkeys((*DENSE, *SPARSE)))
+NAMES = ("ials", "ease", "slim", "als", "graph-filter", "item-cosine", "ials:n_factors=32", "svd++")
+FIRST = 6
+"""Both, in the order of a trained blend's weights: what is new comes last, so that older bundles, which have fewer
+weights (``FIRST`` at least), open."""
 FILLED = 0.01
 _LARGE = 1_000_000
 """Rows from which on there is one window to choose by: it has users enough."""
@@ -66,7 +69,7 @@ class BlendConfig:
 
     models: tuple[str, ...] = option(
         (),
-        "registered models, by name, with settings as in popular:half_life=7; none: four, by how sparse the table is",
+        "registered models, by name, with settings as in popular:half_life=7; none: six of dense tables, or four",
     )
     weights: tuple[float, ...] = option((), "one a model; none: chosen on held-out rows")
     share: float | None = option(
@@ -157,7 +160,7 @@ class Blend(ScoresAsState):
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """ConfigError for a model that does not exist, trains by batches, or cannot score a new user."""
         check_timed(self.name, self.config.half_life, data)
-        for name in self.config.for_table(len(data), data.n_users, data.n_items):
+        for name in _taken(self.config, data):
             _trainable(name, self.config)
         self.history = data.by_user._replace(rows=np.empty(0, dtype=np.int64), weights=None)
         self.popularity = popularity(data, self.config.half_life)
@@ -166,7 +169,7 @@ class Blend(ScoresAsState):
 
     def _solve(self, data: Interactions, seed: int) -> None:
         c, self.search = self.config, None
-        models = c.for_table(len(data), data.n_users, data.n_items)
+        models = _taken(c, data)
         configs = {name: _trainable(name, c)[1] for name in models}
         if c.weights:
             weights = np.array(c.weights, dtype=np.float64) / sum(c.weights)
@@ -242,7 +245,12 @@ class Blend(ScoresAsState):
     def from_state(cls, config: BlendConfig, state: Mapping[str, Array]) -> Self:
         """The same model again; BundleError where an array does not fit."""
         model = cls(config)
-        model.weights = stored(state, "weights", np.float32, (len(config.names),))
+        weights = stored(state, "weights", np.float32, (None,))
+        older = not config.models and FIRST <= len(weights) < len(NAMES)  # of versions that had fewer models
+        model.weights = np.append(weights, np.zeros(len(NAMES) - len(weights), np.float32)) if older else weights
+        if len(model.weights) != len(config.names):
+            wanted = len(config.names)
+            raise BundleError(f"the array 'weights' of the saved model has {len(weights)} numbers, not {wanted}")
         model.popularity = stored(state, "popularity", np.float32, (None,))
         model.history = stored_csr(state, "history", len(model.popularity))
         for name, weight in zip(config.names, model.weights):
@@ -255,6 +263,15 @@ class Blend(ScoresAsState):
                 raise BundleError(f"the part {name!r} of the saved blend was trained on other items")
             model.parts[name] = part
         return model
+
+
+def _taken(c: BlendConfig, data: Interactions) -> tuple[str, ...]:
+    """The models that are trained on these rows: where rows have weights, and no models are named, those that know
+    them."""
+    models = c.for_table(len(data), data.n_users, data.n_items)
+    if c.models or data.weights is None:
+        return models
+    return tuple(name for name in models if getattr(_trainable(name, c)[0], "weighs_rows", False))
 
 
 def _in_turn(costs: Sequence[Cost], shared: float) -> tuple[float, float]:
