@@ -20,7 +20,7 @@ from common import OURS, QUICK, Page, folder, table
 
 import cofactor as cf
 
-SECONDS = 0.5 if QUICK else 5.0
+SECONDS = 0.5 if QUICK else 3.0
 SEEDS = itertools.count()
 """Of one client each: nobody asks what was asked before, of which answers are kept."""
 DATA = "movietweetings-demo" if QUICK else "ml-1m"

@@ -22,9 +22,10 @@ import sqlalchemy as sa
 
 from cofactor.errors import ConfigError
 from cofactor.serve import Settings, experiment, state, tables
+from cofactor.serve.app import explained
 from cofactor.serve.live import Live
 from cofactor.serve.rows import Event
-from cofactor.serve.store import Store
+from cofactor.serve.store import Store, StoreError, Unsure
 from serve_tools import saved, waited
 
 PG = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
@@ -152,6 +153,32 @@ def test_a_state_of_the_third_format_is_read(where):
     store.close()
     assert {name for (name,) in names} - {"cofactor_events", "cofactor_events_pkey"} == {"cofactor_events_by_part"}
     Store(where).close()
+
+
+def test_a_database_that_is_lost_while_it_ends_a_transaction_is_said(postgresql):
+    """Whether the events are kept is not known then, and nobody is told that nothing was changed."""
+    store, lose = Store(database(postgresql)), []
+
+    @sa.event.listens_for(store._engine, "commit")
+    def _ended(db):
+        if lose:
+            lose.clear()
+            with store._engine.connect() as other:
+                other.exec_driver_sql(f"SELECT pg_terminate_backend({db.connection.dbapi_connection.info.backend_pid})")
+                time.sleep(0.1)
+
+    event = Event(1, "1", 2.5, 3)
+    store.append([event])
+    lose.append(True)
+    with pytest.raises(Unsure) as lost:
+        store.append([event], "key", "body")
+    status, said = explained(lost.value, "POST", "/v1/events")
+    assert (status, "not known" in said, "nothing was changed" in said) == (503, True, False)
+    assert store.append([event], "key", "body").last == store.position()["events"] == 2
+    with pytest.raises(StoreError) as wrong, store._write() as db:
+        db.exec_driver_sql("SELECT nothing")
+    assert not isinstance(wrong.value, Unsure)
+    store.close()
 
 
 def test_many_who_write_get_numbers_in_order(where):

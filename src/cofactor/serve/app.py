@@ -34,7 +34,7 @@ from cofactor.serve.reading import WrongEntry, mistake, most_objects, read_body,
 from cofactor.serve.routes import BY_PATH, Route, openapi, takes_body
 from cofactor.serve.settings import Settings
 from cofactor.serve.state_folder import StateError
-from cofactor.serve.store import KeyReused, StoreError
+from cofactor.serve.store import KeyReused, StoreError, Unsure
 from cofactor.serve.tokens import ADMIN
 
 log = logging.getLogger("cofactor.serve")
@@ -161,6 +161,11 @@ def explained(exc: Exception, method: str, path: str) -> tuple[int, str]:
 def _status(exc: Exception) -> tuple[int, str]:
     if isinstance(exc, (ValidationError, WrongEntry)):
         return 422, mistake(exc)
+    if isinstance(exc, Unsure):
+        return (
+            503,
+            f"the database was lost ({exc}); whether this was kept is not known: send it again with the same key",
+        )
     if isinstance(exc, StoreError):
         return 503, f"newer ratings cannot be kept ({exc}); nothing was changed"
     for kind, status in _STATUSES:

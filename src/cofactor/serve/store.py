@@ -92,6 +92,10 @@ class StoreError(CofactorError):
     """The store cannot be reached or written to now; nothing was changed."""
 
 
+class Unsure(StoreError):
+    """The database was lost while it kept something: whether it did is not known."""
+
+
 class KeyReused(CofactorError):
     """A key came again with another request."""
 
@@ -253,14 +257,18 @@ class Store:
 
     @contextlib.contextmanager
     def _write(self, number: str | None = "events") -> Iterator[sa.Connection]:
-        """One transaction: all of it or nothing, and one at a time. ``number``: the counter whose row is the turn."""
+        """One transaction: all of it or nothing, and one at a time. ``number``: the counter whose row is the turn.
+        StoreError where nothing was changed; Unsure where a database on the other end of a connection was lost while it
+        ended the transaction."""
+        ending = False
         try:
             with self._engine.connect() as db, db.begin():
                 if self._engine.dialect.name == "postgresql" and number is not None:
                     db.execute(sa.select(t.counters.c.value).where(t.counters.c.name == number).with_for_update())
                 yield db
+                ending = self.folder is None
         except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as exc:
-            raise StoreError(_said(exc)) from exc
+            raise (Unsure if ending else StoreError)(_said(exc)) from exc
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sa.Connection]:
