@@ -27,7 +27,7 @@ SPARE = 2000
 FIELD = re.compile(rb'"\s*:')
 """Ends the name of a field (and may stand in a text)."""
 VALUES = 110_000
-"""Commas, and lists, that a body may have."""
+"""Commas, and lists, that a body may have; fewer where its model says so (``most_values``)."""
 MANY = 100
 """So many mistakes are not looked at one by one."""
 PART = 200
@@ -58,7 +58,7 @@ def read_body(model: type[BaseModel], text: bytes, most: int) -> BaseModel:
         raise ConfigError(f"the body has some {objects:,} objects; at most {most:,} are read, so send several requests")
     if fields > FIELDS * objects + SPARE:
         raise ConfigError(f"the body has some {fields:,} fields in {objects:,} objects, more than any request has")
-    if commas > VALUES or lists > most:
+    if commas > getattr(model, "most_values", VALUES) or lists > most:
         what = f"{lists:,} lists" if lists > most else f"{commas:,} values"
         raise ConfigError(f"the body has some {what}, more than any request has")
     found = model.model_validate_json(text) if commas < LONG else _read_in_parts(model, text)

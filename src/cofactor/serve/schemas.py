@@ -233,8 +233,9 @@ class ItemReaction(Strict):
 
 
 class Feedback(Strict):
-    """What came of lists. The same again changes nothing."""
+    """What came of lists. The same again changes nothing. A body with more than ``most_values`` is not read."""
 
+    most_values: ClassVar[int] = 4000
     events: Annotated[
         list[Annotated[ShownList | ItemReaction, Field(discriminator="what")]],
         Field(min_length=1, max_length=100, fail_fast=True),
