@@ -59,8 +59,9 @@ def random(data: Interactions, valid: float = 0.2, seed: int = 42) -> Split:
 
 
 def kfold(data: Interactions, k: int = 5, seed: int = 42) -> list[Split]:
-    """Make ``k`` splits; each row is in the validation part of exactly one. Parts differ by one row at most; where rows
-    of the same user and item stay together (see :func:`random`), by one such pair.
+    """Make ``k`` splits; each row is in the validation part of exactly one. Parts differ by one row at most.
+
+    Rows of the same user and item stay together, as in :func:`random`; parts then differ by one such pair.
 
     Args:
         data: the rows.
