@@ -194,3 +194,20 @@ def test_a_learner_that_was_trained_can_be_pickled(toy, network):
     assert again.recorder.values == learn.recorder.values
     torch.testing.assert_close(again.get_preds()[0], learn.get_preds()[0], rtol=0, atol=1e-6)
     again.fit(1)
+
+
+def test_what_is_missing_is_caught_as_there(toy, tmp_path):
+    dls = nb.CollabDataLoaders.from_df(toy.to_frame().to_pandas(), bs=16, path=tmp_path)
+    learn = nb.collab_learner(dls, n_factors=3, verbose=False)
+    for call in (lambda: learn.load("none"), lambda: nb.load_learner(tmp_path / "none.pkl")):
+        with pytest.raises(FileNotFoundError, match=r"no s(aved|uch)") as found:
+            call()
+        assert isinstance(found.value, BundleError)
+    frame = dls.train_ds.items.iloc[:, :3]
+    for call in (
+        lambda: nb.CollabDataLoaders.from_df(frame, item_name="none"),
+        lambda: dls.test_dl(frame.iloc[:, :1]),
+        lambda: learn.predict(frame.iloc[0, 1:]),
+    ):
+        with pytest.raises(KeyError, match=r"^(no column|the row has no) '"):
+            call()

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from cofactor._validate import check_number
-from cofactor.errors import ConfigError, DataError, did_you_mean
+from cofactor.errors import ConfigError, DataError
 from cofactor.notebook._data_loader import LOADER
+from cofactor.notebook._errors import no_column
 from cofactor.notebook._frames import as_pandas
 from cofactor.notebook._keywords import refuse, takes_its_own
 from cofactor.notebook._loaders import OPTIONS, TabularDataLoaders, dataloaders
@@ -94,8 +95,7 @@ def _column(frame: pd.DataFrame, given: Any, position: int) -> Any:
             raise DataError(f"the table has {frame.shape[1]} columns; user, item and rating make three")
         return frame.columns[position]
     if given not in frame:
-        names = [str(c) for c in frame.columns]
-        raise DataError(f"no column {given!r}; there are: {', '.join(names)}.{did_you_mean(given, names)}")
+        raise no_column(given, frame.columns)
     return given
 
 

@@ -23,6 +23,7 @@ from cofactor.models.torch import layers
 from cofactor.models.torch.layers import EmbeddingDotBias, MSELossFlat
 from cofactor.models.torch.optim import to_array
 from cofactor.notebook import _metric_functions
+from cofactor.notebook._errors import MissingFileError
 from cofactor.notebook._exported_items import facts_of
 from cofactor.notebook._exported_names import find, remember
 from cofactor.notebook._item_sets import Datasets
@@ -222,6 +223,8 @@ def read_file(path: Path) -> tuple[dict[str, Any], Any, Any]:
     try:
         with path.open("rb") as file:
             head = file.read(len(FIRST_LINE))
+    except FileNotFoundError:
+        raise MissingFileError(f"cannot read {path}: there is no such file") from None
     except OSError as exc:
         raise BundleError(f"cannot read {path}: {exc.strerror or exc}") from None
     if not head.startswith(b"cofactor learner"):

@@ -116,7 +116,11 @@ def add_datepart(
     parts += ["Is_quarter_end", "Is_quarter_start", "Is_year_end", "Is_year_start"]
     parts += ["Hour", "Minute", "Second"] if time else []
     for part in parts:
-        df[start + part] = field.dt.isocalendar().week if part == "Week" else getattr(field.dt, part.lower())
+        df[start + part] = (
+            field.dt.isocalendar().week.astype(field.dt.day.dtype)
+            if part == "Week"
+            else getattr(field.dt, part.lower())
+        )
     seconds = field.to_numpy().astype("datetime64[s]").astype(np.int64)
     df[start + "Elapsed"] = np.where(field.notna(), seconds, np.nan)
     if drop:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cofactor._validate import check_int
-from cofactor.errors import ConfigError, DataError, did_you_mean
+from cofactor.errors import ConfigError, DataError
 from cofactor.notebook._data_loader import (
     HARMLESS,
     HOOKS,
@@ -19,6 +19,7 @@ from cofactor.notebook._data_loader import (
     TabDataLoader,
     checked_device,
 )
+from cofactor.notebook._errors import no_column
 from cofactor.notebook._frames import as_pandas
 from cofactor.notebook._frames import show as show_frame
 from cofactor.notebook._html import loaders_html
@@ -192,8 +193,7 @@ class DataLoaders:
         frame = as_pandas(test_items)
         for name in [*ds.cat_names, *ds.cont_names]:
             if name not in frame and not str(name).endswith("_na"):
-                shown = [str(c) for c in frame.columns]
-                raise DataError(f"no column {name!r}; there are: {', '.join(shown)}.{did_you_mean(str(name), shown)}")
+                raise no_column(name, frame.columns)
         to = ds.new(frame)
         for y in to.y_names:
             if y in to.items and to.items[y].isna().all():

@@ -22,6 +22,7 @@ from cofactor.notebook import _losses_known as losses_known
 from cofactor.notebook import _predictions as predictions
 from cofactor.notebook._callbacks import DEFAULT
 from cofactor.notebook._environment import replacing_yield
+from cofactor.notebook._errors import MissingValueError
 from cofactor.notebook._events import Callback
 from cofactor.notebook._frames import ShownRow
 from cofactor.notebook._frames import show as show_frame
@@ -306,7 +307,7 @@ class Looks:
         row = dict(zip(names, item)) if isinstance(item, (tuple, list)) else dict(item)
         for name in names:
             if name not in row:
-                raise ConfigError(f"the row has no {name!r}; it has: {', '.join(map(str, row))}")
+                raise MissingValueError(f"the row has no {name!r}; it has: {', '.join(map(str, row))}")
         for name in (n for n in ds.cat_names if n in names):
             row[name] = _known(row[name], self.dls.classes[name], str(name))
         dl = self.dls.test_dl(pd.DataFrame([{n: row[n] for n in names}]))

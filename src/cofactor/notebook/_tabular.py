@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from cofactor.errors import ConfigError, DataError, did_you_mean
+from cofactor.errors import ConfigError, DataError
+from cofactor.notebook._errors import no_column
 from cofactor.notebook._frames import as_pandas, df_shrink, show
 from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._lists import L
@@ -60,10 +61,7 @@ class TabularPandas:
             df = as_pandas(df)
             names = [*L(cat_names), *L(cont_names), *L(y_names)]
             if missing := [n for n in names if n not in df]:
-                shown = [str(c) for c in df.columns]
-                raise DataError(
-                    f"no column {missing[0]!r}; there are: {', '.join(shown)}.{did_you_mean(str(missing[0]), shown)}"
-                )
+                raise no_column(missing[0], df.columns)
             df = df.copy()
             if reduce_memory:
                 floats = [n for n in L(cat_names) if pd.api.types.is_float_dtype(df[n].dtype)]  # ids stay exact

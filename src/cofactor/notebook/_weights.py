@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cofactor.errors import BundleError
 from cofactor.models.torch.stepper import load_module_state
 from cofactor.notebook._data_loader import checked_device
+from cofactor.notebook._errors import MissingFileError
 from cofactor.notebook._keywords import takes
 from cofactor.train.checkpoint import load_checkpoint
 
@@ -72,7 +73,7 @@ def load(learn: Any, file: Any, device: Any, with_opt: bool, strict: bool) -> An
 def read_weights(path: Path) -> dict[str, Any]:
     """A ``.pth`` of tensors; BundleError where it is not there or holds anything else."""
     if not path.exists():
-        raise BundleError(f"no saved weights at {path}")
+        raise MissingFileError(f"no saved weights at {path}")
     try:
         with torch.serialization.safe_globals(_plain_types()):
             state = torch.load(path, map_location="cpu", weights_only=True)
