@@ -20,7 +20,7 @@ function choose(root, { title }) {
 	title("Users");
 	const list = el("div", {}, skeleton(8, "row"));
 	const go = (row) => { location.hash = href("user", row.user); };
-	replace(root, head("Users"), lede("Somebody the model has learned from, or who has rated since: their ratings, their list, and the reasons."),
+	replace(root, head("Users"), lede("A user of the training data, or one who has rated since: ratings, list and reasons."),
 		el("section", { class: "panel slim-panel", "aria-label": "Find a user" }, userSearch("Find a user", go).node, el("h2", { class: "sub" }, "With the most ratings"), list));
 	async function load() {
 		try {
