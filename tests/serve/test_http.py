@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import socket
 import threading
 import time
 
+import httpx
 import pytest
 
 from cofactor.serve import Settings, create_app
@@ -313,6 +315,37 @@ def test_limits_are_settings(bundle):
         assert answer.headers["x-request-id"] == "abc-1"
         assert len(http.get("/v1/info", headers={"x-request-id": "a b"}).headers["x-request-id"]) == 16
         assert json.loads(http.get("/openapi.json").content)["openapi"] == "3.1.0"
+
+
+def test_of_requests_that_begin_at_once_one_is_answered_by_the_event_loop(bundle, monkeypatch):
+    """The others by threads: a server that gives no turns begins hundreds in one round of the loop."""
+    from cofactor.serve import handlers
+
+    made, real = [], handlers.recommend_rows
+
+    def watched(*args):
+        made.append(threading.current_thread().name.startswith("cofactor-answer"))
+        return real(*args)
+
+    monkeypatch.setattr(handlers, "recommend_rows", watched)
+    app = create_app(Settings(bundle, watch=False, read_only=True, max_cache=0))
+
+    async def ask():
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            ok(await http.get("/v1/recommend?user=5"))
+            app.state.live.now.catalogue.recent[handlers.recommend_known] = 0.0
+            made.clear()
+            found = await asyncio.gather(*(http.get(f"/v1/recommend?user={k}") for k in range(1, 21)))
+            assert all(len(ok(one)["recommendations"]) for one in found)
+            assert 0 < made.count(False) < 10, made
+            made.clear()
+            ok(await http.get("/v1/recommend?user=5"))
+            assert made == [False]
+
+    app.state.live.open()
+    asyncio.run(ask())
+    app.state.live.close()
 
 
 def test_a_short_answer_is_made_without_a_thread(bundle, monkeypatch):
