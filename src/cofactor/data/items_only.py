@@ -40,6 +40,22 @@ class Absent:
         self._refuse()
 
 
+class _Counted(CSR):
+    """Rows of which only the number of entries is known; ConfigError where the entries are asked for."""
+
+    @property
+    def indices(self) -> Array:  # type: ignore[override]
+        refuse()
+
+    @property
+    def values(self) -> Array:  # type: ignore[override]
+        refuse()
+
+    @property
+    def rows(self) -> Array:  # type: ignore[override]
+        refuse()
+
+
 class ItemsOnly(Interactions):
     """A table without users and rows. ``item_counts`` int64 (n_items,): the rows that each item had; ``limits``: their
     lowest and highest value, ``scale_limits``: those of the scale."""
@@ -104,7 +120,7 @@ class ItemsOnly(Interactions):
     def by_item(self) -> CSR:
         """The number of rows of each item; the rows themselves are absent."""
         absent: Any = Absent()
-        return CSR(np.concatenate([[0], np.cumsum(self.item_counts)]).astype(np.int64), absent, absent, absent, 0)
+        return _Counted(np.concatenate([[0], np.cumsum(self.item_counts)]).astype(np.int64), absent, absent, absent, 0)
 
     @property
     def range(self) -> tuple[float, float]:

@@ -6,9 +6,10 @@ that the result is never worse than they are on the inner validation rows.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -129,11 +130,11 @@ def tune(
     if target.needs == "lists":
         inner = [few_users(one, measured_users(train), seed) for one in inner]
     label = f"{model} {target} seed={seed} folds={folds} {how} {relevant} {sorted(fixed.items())} {fingerprint(train)}"
-    study = _study(optuna, label, target, storage)
-    job = _Job(model, target, inner, fixed, ranges, seed, EvaluationProtocol(relevant), fit, study)
     limit = budget_seconds if budget_seconds is not None else (60.0 if trials is None else float("inf"))
-    job.run(trials, limit, quiet)
-    return job.result(train)
+    with _study(optuna, label, target, storage) as study:
+        job = _Job(model, target, inner, fixed, ranges, seed, EvaluationProtocol(relevant), fit, study)
+        job.run(trials, limit, quiet)
+        return job.result(train)
 
 
 def _inner(train: Interactions, how: str, folds: int, seed: int, task: Task) -> list[Split]:
@@ -168,8 +169,10 @@ def _optuna() -> Any:
     return optuna
 
 
-def _study(optuna: Any, label: str, target: metric_names.Metric, storage: str | Path | None) -> Any:
-    from optuna.storages import JournalStorage
+@contextlib.contextmanager
+def _study(optuna: Any, label: str, target: metric_names.Metric, storage: str | Path | None) -> Iterator[Any]:
+    """The search so far; the connections to its file are closed at the end."""
+    from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
     where: Any = None
@@ -181,8 +184,8 @@ def _study(optuna: Any, label: str, target: metric_names.Metric, storage: str | 
             if not path.parent.is_dir():
                 raise ConfigError(f"no directory {path.parent} to store trials in")
             sqlite = path.suffix in (".db", ".sqlite", ".sqlite3")
-            where = f"sqlite:///{path}" if sqlite else JournalStorage(JournalFileBackend(str(path)))
-        return optuna.create_study(
+            where = RDBStorage(f"sqlite:///{path}") if sqlite else JournalStorage(JournalFileBackend(str(path)))
+        study = optuna.create_study(
             storage=where,
             study_name=label,
             direction="minimize" if target.lower_is_better else "maximize",
@@ -191,6 +194,12 @@ def _study(optuna: Any, label: str, target: metric_names.Metric, storage: str | 
         )
     finally:
         optuna.logging.set_verbosity(level)
+    try:
+        yield study
+    finally:
+        if isinstance(where, RDBStorage):
+            where.remove_session()
+            where.engine.dispose()
 
 
 class _OutOfTime(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import zipfile
 from typing import Any
@@ -45,8 +46,10 @@ def open_mtx(data: bytes, label: str) -> Table:
     from scipy import io as scipy_io
 
     head = data[: data.find(b"\n")].lower()
+    # a sparse array, where this version of scipy is told which kind: from 1.18 on it warns if it is not
+    arrays = {"spmatrix": False} if "spmatrix" in inspect.signature(scipy_io.mmread).parameters else {}
     try:
-        matrix = scipy_io.mmread(io.BytesIO(data))
+        matrix = scipy_io.mmread(io.BytesIO(data), **arrays)
     except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise DataError(f"{label} is not a matrix of the Matrix Market: {error}") from None
     if not is_sparse(matrix):
