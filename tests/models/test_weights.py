@@ -15,6 +15,8 @@ from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError, DataError
 from cofactor.models import REGISTRY, model_class
 from cofactor.models.base.strength import strengths
+from cofactor.recommend.intervals import residual_interval, residual_quantiles
+from cofactor.train.learner import Learner
 
 ABLE = [name for name in REGISTRY if getattr(model_class(name), "weighs_rows", False)]
 
@@ -179,6 +181,49 @@ def test_figures_weigh_test_rows() -> None:
     assert frame["value"][0] == pytest.approx(np.mean(ndcg))
     assert frame["value"][1] == pytest.approx(np.mean(recall))
     assert "rows count by their weights in ndcg and recall" in frame["note"][0]
+
+
+def test_what_training_says_of_held_out_rows_goes_by_their_weights() -> None:
+    split = cf.split.random(rows_of(table(rows=300)), valid=0.3, seed=3)
+    valid = split.valid
+    rec = cf.fit(split.train, model="als", n_factors=2, epochs=3, valid=valid, calibrate=False)
+    squares = (rec.model.predict(valid.users, valid.items).astype(np.float64) - valid.values) ** 2
+    assert rec.metrics["valid_rmse"] == pytest.approx(np.sqrt(np.average(squares, weights=valid.weights)))
+    learn = Learner(split, rec.model)  # begins to train anew
+    found, alike = learn.validate(valid), learn.validate(valid.replace(weights=None))
+    squares = (learn.model.predict(valid.users, valid.items).astype(np.float64) - valid.values) ** 2
+    assert found == pytest.approx(np.average(squares, weights=valid.weights))
+    assert alike == pytest.approx(np.mean(squares))
+
+
+def test_intervals_from_residuals_go_by_the_weights() -> None:
+    """Rows of large residuals weigh ten times as much: intervals hold the level of such a mixture."""
+    rng = np.random.default_rng(0)
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        wide = rng.random(n) < 0.2
+        return rng.normal(size=n) * np.where(wide, 3.0, 1.0), np.where(wide, 10.0, 1.0)
+
+    def held(given: Any) -> float:
+        residuals, weights = draw(4000)
+        found = residual_quantiles(np.zeros(4000), residuals, 1, (-50.0, 50.0), weights if given else None)
+        truth, weights = draw(40_000)
+        bounds = residual_interval(found, np.zeros(1), 0.8)
+        return float(np.average((truth >= bounds.low) & (truth <= bounds.high), weights=weights))
+
+    assert held(True) == pytest.approx(0.8, abs=0.02)
+    assert held(False) < 0.7
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 50, 399, 400, 1203])
+def test_quantiles_of_equal_weights_are_the_usual_places(n: int) -> None:
+    residuals = np.random.default_rng(n).normal(size=n)
+    found = residual_quantiles(np.zeros(n), residuals, 1, (-9.0, 9.0))["residuals"][0]
+    ordered, p = np.concatenate([[-18.0], np.sort(residuals), [18.0]]), np.arange(401) / 400
+    place = np.where(p < 0.5, np.floor((n + 1) * p + 1e-9), np.ceil((n + 1) * p - 1e-9)).astype(int)
+    np.testing.assert_array_equal(found, ordered[place].astype(np.float32))
+    again = residual_quantiles(np.zeros(n), residuals, 1, (-9.0, 9.0), np.full(n, 0.3))["residuals"][0]
+    np.testing.assert_array_equal(again, found)
 
 
 def test_weights_stay_with_their_rows() -> None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cofactor.models import model_class
 from cofactor.recommend.fitted import Fitted
 from cofactor.recommend.intervals import residual_quantiles
 from cofactor.train.fit_model import fit_model
-
-Array = NDArray[Any]
+from cofactor.train.losses import rmse
 
 
 def calibrate_intervals(fitted: Fitted, config: Any) -> None:
     """Set ``intervals`` from residuals on a random tenth of the rows, and ``random_tenth_rmse`` without a valid part.
 
-    The residuals are those of a model with this ``config`` that was trained on the other nine tenths.
+    The residuals are those of a model with this ``config`` that was trained on the other nine tenths. Rows count by
+    their weights, as in training and in ``evaluate``.
     """
     train = fitted.data
     order = np.random.default_rng([fitted.seed, 2]).permutation(len(train))
@@ -29,10 +28,5 @@ def calibrate_intervals(fitted: Fitted, config: Any) -> None:
     inner = fit_model(rest, model, seed=fitted.seed).model
     predicted = inner.predict(held_out.users, held_out.items, held_out.times)
     if "valid_rmse" not in fitted.metrics:
-        fitted.metrics["random_tenth_rmse"] = rmse(predicted, held_out.values)
-    fitted.intervals = residual_quantiles(predicted, held_out.values, limits=train.range)
-
-
-def rmse(predicted: Array, values: Array) -> float:
-    """The root of the mean squared difference."""
-    return float(np.sqrt(np.mean((values - predicted.astype(np.float64)) ** 2)))
+        fitted.metrics["random_tenth_rmse"] = rmse(predicted, held_out.values, held_out.weights)
+    fitted.intervals = residual_quantiles(predicted, held_out.values, limits=train.range, weights=held_out.weights)

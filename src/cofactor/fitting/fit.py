@@ -15,7 +15,7 @@ from cofactor.data.read import read
 from cofactor.data.trainable import check_trainable
 from cofactor.data.with_features import with_features
 from cofactor.errors import DataError
-from cofactor.fitting.calibrate import calibrate_intervals, rmse
+from cofactor.fitting.calibrate import calibrate_intervals
 from cofactor.fitting.estimate import refuse_what_does_not_fit
 from cofactor.fitting.warm import warm_start
 from cofactor.model import Posterior, Task, TriesParts
@@ -24,6 +24,7 @@ from cofactor.models.base.config import make_config
 from cofactor.recommend.fitted import TRIALS, Fitted
 from cofactor.train.fit_model import fit_model
 from cofactor.train.learner import Learner
+from cofactor.train.losses import rmse
 
 
 def fit_named(
@@ -60,7 +61,7 @@ def fit_named(
         fitted.metrics["warm_start"] = float(warm)
     if valid is not None and cls.task == "rating":
         predicted = fitted.model.predict(valid.users, valid.items, valid.times)
-        fitted.metrics["valid_rmse"] = rmse(predicted, valid.values)
+        fitted.metrics["valid_rmse"] = rmse(predicted, valid.values, valid.weights)
     calibrate = calibrate and not learn.interrupted  # whoever pressed Ctrl-C will not wait for a second training
     if calibrate and cls.task == "rating" and not isinstance(fitted.model, Posterior) and len(train) >= 100:
         calibrate_intervals(fitted, made.config)

@@ -21,14 +21,19 @@ _BIN = 200
 
 
 def residual_quantiles(
-    predicted: Array, truth: Array, bins: int = 8, limits: tuple[float, float] | None = None
+    predicted: Array,
+    truth: Array,
+    bins: int = 8,
+    limits: tuple[float, float] | None = None,
+    weights: Array | None = None,
 ) -> dict[str, Array]:
     """What :func:`residual_interval` needs, from predictions of held-out ratings and the ratings themselves.
 
     float32 arrays: ``edges`` (b - 1,) between bins of the prediction, ``residuals`` (b, 401) their quantiles
     at 0, 1/400, ... 1, ``range`` (2,) of the true ratings (or ``limits``). There are at most ``bins`` bins,
-    of some 200 residuals each or more. The rows must not have been trained on. Raises DataError where there
-    are none.
+    of some 200 residuals each or more. The rows must not have been trained on. ``weights`` (n,), above 0: how much each
+    counts; the promise is then for a row of the mean weight (Tibshirani et al. 2019). Raises DataError where there are
+    none.
     """
     truth, predicted = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     if len(truth) == 0 or len(truth) != len(predicted):
@@ -37,25 +42,27 @@ def residual_quantiles(
     wanted = max(1, min(bins, len(truth) // _BIN))
     edges = np.unique(np.quantile(predicted, np.arange(1, wanted) / wanted)).astype(np.float32)
     place = np.searchsorted(edges, predicted.astype(np.float32), side="right")
-    table = []
+    table, off = [], truth - predicted
+    each = np.ones(len(off)) if weights is None else np.asarray(weights, dtype=np.float64)
     for b in range(len(edges) + 1):
-        mine = (truth - predicted)[place == b]
+        mine = np.flatnonzero(place == b)
         # Where equal predictions leave a bin too few residuals, those of all bins stand in.
-        enough = len(mine) >= min(_BIN // 2, len(truth))
-        table.append(_quantiles(mine if enough else truth - predicted, float(span[1] - span[0])))
+        at = mine if len(mine) >= min(_BIN // 2, len(truth)) else np.arange(len(off))
+        table.append(_quantiles(off[at], each[at], float(span[1] - span[0])))
     return {"edges": edges, "residuals": np.array(table, dtype=np.float32), "range": span}
 
 
-def _quantiles(residuals: Array, widest: float) -> Array:
-    # Place ceil((n + 1) p) of n for upper quantiles and floor for lower ones keep the promise for finite n
-    # (Lei et al. 2018); where that place does not exist there are too few residuals to say, and the bound is
-    # the whole range.
-    n = len(residuals)
+def _quantiles(residuals: Array, weights: Array, widest: float) -> Array:
+    # Of n residuals of equal weight place ceil((n + 1) p) for upper quantiles and floor for lower ones keep the promise
+    # for finite n (Lei et al. 2018); where that place does not exist there are too few residuals to say, and the bound
+    # is the whole range. Weights are counted from the end that the quantile lies at, in units of their mean.
+    n, order = len(residuals), np.argsort(residuals, kind="stable")
     reach = max(widest, float(np.abs(residuals).max()))
-    ordered = np.concatenate([[-reach], np.sort(residuals), [reach]])
-    p = np.arange(_STEPS + 1) / _STEPS
-    place = np.where(p < 0.5, np.floor((n + 1) * p + 1e-9), np.ceil((n + 1) * p - 1e-9))
-    found: Array = ordered[place.astype(np.int64)]
+    ordered, p = np.concatenate([[-reach], residuals[order], [reach]]), np.arange(_STEPS + 1) / _STEPS
+    each = weights[order] / weights.mean()
+    upper = np.searchsorted(np.cumsum(each), (n + 1) * p - 1e-9) + 1
+    lower = n - np.searchsorted(np.cumsum(each[::-1]), (n + 1) * (1 - p) - 1e-9)
+    found: Array = ordered[np.where(p < 0.5, lower, upper)]
     return found
 
 

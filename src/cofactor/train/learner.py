@@ -247,7 +247,8 @@ class Learner:
     # ---- looking
 
     def validate(self, data: Interactions | None = None) -> float:
-        """Return the mean loss; NaN where there are no rows, or for rankers.
+        """Return the mean loss, by the weights of the rows where they have any; NaN where there are no rows, or for
+        rankers.
 
         Args:
             data: rows; the split's valid part unless given.
@@ -262,12 +263,14 @@ class Learner:
         if self.model.task == "ranking":
             return math.nan
         loss = loss_function(getattr(self.model.config, "loss", "mse"))
-        total = 0.0
+        total, weight = 0.0, len(data) if data.weights is None else float(data.weights.sum(dtype=np.float64))
         for lo in range(0, len(data), CHUNK):
             part = slice(lo, lo + CHUNK)
             times = None if data.times is None else data.times[part]
+            weights = None if data.weights is None else data.weights[part].astype(np.float64)
             predicted = self.model.predict(data.users[part], data.items[part], times)
-            total += loss(predicted, data.values[part]) * (len(predicted) / len(data))
+            share = len(predicted) if weights is None else float(weights.sum())
+            total += loss(predicted, data.values[part], weights) * (share / weight)
         return total
 
     def lr_find(

@@ -1,4 +1,4 @@
-"""Losses of predictions, as plain functions of arrays; each is a mean over rows."""
+"""Losses of predictions, as plain functions of arrays; each is a mean over rows, by their weights where given."""
 
 from __future__ import annotations
 
@@ -13,32 +13,44 @@ from cofactor.errors import ConfigError
 Array = NDArray[Any]
 
 
-def mse(predicted: Array, true: Array) -> float:
+def mean(values: Array, weights: Array | None = None) -> float:
+    """The mean of float64 values, by their weights where given."""
+    return float(np.mean(values) if weights is None else np.average(values, weights=weights))
+
+
+def mse(predicted: Array, true: Array, weights: Array | None = None) -> float:
     """Mean squared error."""
-    return float(np.mean((predicted.astype(np.float64) - true) ** 2))
+    return mean((predicted.astype(np.float64) - true) ** 2, weights)
 
 
-def mae(predicted: Array, true: Array) -> float:
+def rmse(predicted: Array, true: Array, weights: Array | None = None) -> float:
+    """The root of the mean squared error."""
+    return float(np.sqrt(mse(predicted, true, weights)))
+
+
+def mae(predicted: Array, true: Array, weights: Array | None = None) -> float:
     """Mean absolute error."""
-    return float(np.mean(np.abs(predicted.astype(np.float64) - true)))
+    return mean(np.abs(predicted.astype(np.float64) - true), weights)
 
 
-def huber(predicted: Array, true: Array, delta: float = 1.0) -> float:
+def huber(predicted: Array, true: Array, weights: Array | None = None, delta: float = 1.0) -> float:
     """Huber (1964): squared within ``delta``, linear beyond."""
     error = np.abs(predicted.astype(np.float64) - true)
-    return float(np.mean(np.where(error <= delta, 0.5 * error**2, delta * (error - 0.5 * delta))))
+    return mean(np.where(error <= delta, 0.5 * error**2, delta * (error - 0.5 * delta)), weights)
 
 
-def bce(predicted: Array, true: Array) -> float:
+def bce(predicted: Array, true: Array, weights: Array | None = None) -> float:
     """Binary cross-entropy of probabilities (true values 0 or 1)."""
     p = np.clip(predicted.astype(np.float64), 1e-7, 1 - 1e-7)
-    return float(-np.mean(true * np.log(p) + (1 - true) * np.log1p(-p)))
+    return -mean(true * np.log(p) + (1 - true) * np.log1p(-p), weights)
 
 
-LOSSES: dict[str, Callable[[Array, Array], float]] = {"mse": mse, "mae": mae, "huber": huber, "bce": bce}
+Loss = Callable[[Array, Array, Array | None], float]
+"""Of predictions, true values, and the weights of the rows (None: all alike)."""
+LOSSES: dict[str, Loss] = {"mse": mse, "mae": mae, "huber": huber, "bce": bce}
 
 
-def loss_function(name: str) -> Callable[[Array, Array], float]:
+def loss_function(name: str) -> Loss:
     """The loss of that name."""
     try:
         return LOSSES[name]
