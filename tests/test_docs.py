@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -153,3 +155,22 @@ def test_the_site_names_pages_that_exist():
     named = re.findall(r"([\w/-]+\.md)$", config, re.M)
     assert len(named) > 20
     assert [name for name in named if not (DOCS / name).exists()] == []
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run_in_their_order(tmp_path):
+    """Each line of the README's block, as it stands (the server apart, which does not end)."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## The command line")[2]
+    block = re.search(r"```\n(cofactor .*?)```", text, re.S)[1]
+    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert len(lines) > 10
+    for words in lines:
+        assert words[0] == "cofactor"
+        if words[1] == "serve":
+            continue
+        done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, (words, done.stderr[-500:])
+        assert done.stdout + done.stderr, words
+    assert {"train.csv", "test.csv", "films.cofactor", "recs.parquet", "report.html", "films.hub"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
