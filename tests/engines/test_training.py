@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ from cofactor import engines
 from cofactor.engines import executors, item_gram, prepare, values
 from cofactor.engines import source as sources
 from cofactor.engines.executors import Here, Processes
-from cofactor.engines.work import Done, Work
+from cofactor.engines.work import Done, Work, put
 from cofactor.errors import ConfigError, DataError
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -433,4 +434,38 @@ def test_the_folder_keeps_every_bit(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found["a"], value["a"])
         assert found["b"] == value["b"]
         assert found["c"] == 0.1
+        work.release()
         work = Work(tmp_path / "w", {}, Here(), resume=True)
+    work.release()
+
+
+def test_one_training_works_in_a_folder_at_a_time(tmp_path: Path) -> None:
+    place = tmp_path / "w"
+    first = Work(place, {"a": 1}, Here(), resume=True)
+    with pytest.raises(ConfigError, match=r"another training works in the folder .* now"):
+        Work(place, {"a": 1}, Here(), resume=True)
+    first.release()
+    second = Work(place, {"a": 1}, Here(), resume=True)  # the folder is that of the same training
+    second.release()
+    with pytest.raises(ConfigError, match="holds another training"):
+        Work(place, {"a": 2}, Here(), resume=True)
+    Work(place, {"a": 1}, Here(), resume=True).release()  # who is refused holds nothing
+
+
+def test_a_full_disk_is_told(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a part is written, and where the record of a step is; training then goes on where it was."""
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for at, name in enumerate(("open", "_write")):
+        with monkeypatch.context() as patch:
+            work = Work(tmp_path / f"w{at}", {}, Here(), resume=True)
+            patch.setattr("cofactor.engines.work." + name, full, raising=False)
+            with pytest.raises(ConfigError, match=r"cannot write in the work folder .*: No space left on device"):
+                work.alone("one", lambda: [Done(1, [put(work.folder, "x", np.arange(3))])])  # noqa: B023
+        assert work.alone("one", lambda: [Done(1, [put(work.folder, "x", np.arange(3))])]) == [1]  # noqa: B023
+        work.release()
+    for wrong in (None, "", 3):
+        with pytest.raises(ConfigError, match=r"work is .*give a folder"):
+            engines.fit(folder, model="bias", work=wrong, out=tmp_path / "out")  # type: ignore[arg-type]

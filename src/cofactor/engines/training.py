@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,8 @@ def fit(
     check_int("seed", seed, 0)
     check_int("block_rows", block_rows, 1)
     check_bool("resume", resume)
+    if not isinstance(work, (str, os.PathLike)) or not os.fspath(work):
+        raise ConfigError(f"work is {work!r}; give a folder that is empty or not there")
     settings = make_config(model_class(model).Config, config)
     if model not in MODELS and model != CHAINS:
         raise ConfigError(
@@ -156,31 +159,34 @@ def fit(
         "block_rows": int(block_rows),
     }
     folder = Work(work, key, executor, resume=resume)
-    if model == CHAINS:
-        assert data is not None
-        check_values(model, model_class(model).task, data.kind, data.range, data.columns)
-        state, history = chains.train(folder, data, settings, int(seed))
-        save(Fitted(model_class(model).from_state(settings, state), data, seed=int(seed), history=history), out)
+    try:
+        if model == CHAINS:
+            assert data is not None
+            check_values(model, model_class(model).task, data.kind, data.range, data.columns)
+            state, history = chains.train(folder, data, settings, int(seed))
+            save(Fitted(model_class(model).from_state(settings, state), data, seed=int(seed), history=history), out)
+            return load(out)
+        prepared = prepare(folder, todo, data, block_rows, duplicates, kind, weights, model in ORDERED)
+        for side in SIDES:
+            if prepared.size(side) < 2:
+                raise DataError(f"only one {side}; at least two are needed to learn anything")
+        check_limits(*prepared.limits, prepared.columns, prepared.kind)
+        check_values(model, model_class(model).task, prepared.kind, prepared.limits, prepared.columns)
+        state, history = MODELS[model](folder, prepared, settings, int(seed))
+        reading = Reading(
+            behaviour if isinstance(behaviour, str) or behaviour is False else None,
+            options["weights"],
+            dates,
+            None if missing is None else tuple(missing),
+            missing_ids,
+            fold_ids,
+        )
+        rows = _interactions(folder, prepared, data, reading)
+        trained = model_class(model).from_state(settings, state)
+        save(Fitted(trained, rows, seed=int(seed), history=history), out)
         return load(out)
-    prepared = prepare(folder, todo, data, block_rows, duplicates, kind, weights, model in ORDERED)
-    for side in SIDES:
-        if prepared.size(side) < 2:
-            raise DataError(f"only one {side}; at least two are needed to learn anything")
-    check_limits(*prepared.limits, prepared.columns, prepared.kind)
-    check_values(model, model_class(model).task, prepared.kind, prepared.limits, prepared.columns)
-    state, history = MODELS[model](folder, prepared, settings, int(seed))
-    reading = Reading(
-        behaviour if isinstance(behaviour, str) or behaviour is False else None,
-        options["weights"],
-        dates,
-        None if missing is None else tuple(missing),
-        missing_ids,
-        fold_ids,
-    )
-    rows = _interactions(folder, prepared, data, reading)
-    trained = model_class(model).from_state(settings, state)
-    save(Fitted(trained, rows, seed=int(seed), history=history), out)
-    return load(out)
+    finally:
+        folder.release()
 
 
 def check_blocks(model: str, settings: Any) -> None:

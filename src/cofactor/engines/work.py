@@ -15,17 +15,18 @@ import os
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cofactor._locks import try_lock
 from cofactor.engines.executors import Executor, Here
 from cofactor.errors import ConfigError, DataError
 
 Array = NDArray[Any]
 
-JOB = "job.json"
+JOB, LOCK = "job.json", "in-use"
 SIDES = ("user", "item")
 FORMAT = 3
 _PIECE = 8 << 20
@@ -111,18 +112,27 @@ class Work:
         self.records: dict[str, dict[str, Any]] = {}
         job = self.folder / JOB
         key = {"format": FORMAT, **key}
+        self._lock: IO[bytes] | None = None
         try:
-            if job.exists():
-                self._resume(json.loads(job.read_text()), json.loads(json.dumps(key)), resume)
-                return
-            if self.folder.exists() and any(self.folder.iterdir()):
+            if not job.exists() and self.folder.exists() and any(p.name != LOCK for p in self.folder.iterdir()):
                 raise ConfigError(f"the work folder {folder} holds other things; give one that is empty or not there")
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(job, key)
-        except (OSError, ValueError) as error:
-            if isinstance(error, (ConfigError, DataError)):
+            self._lock = _held(self.folder)
+            if job.exists():
+                self._resume(json.loads(job.read_text()), json.loads(json.dumps(key)), resume)
+            else:
+                _write(job, key)
+        except BaseException as error:
+            self.release()
+            if isinstance(error, (ConfigError, DataError)) or not isinstance(error, (OSError, ValueError)):
                 raise
             raise ConfigError(f"the work folder {folder} cannot be used: {error}") from None
+
+    def release(self) -> None:
+        """Let others work in the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _resume(self, found: dict[str, Any], key: dict[str, Any], resume: bool) -> None:
         if not resume:
@@ -168,8 +178,11 @@ class Work:
                 "dropped": dropped,
             }
             record["digest"] = _digest(record)
-            (self.folder / "steps").mkdir(exist_ok=True)
-            _write(self.folder / "steps" / f"{name}.json", record)
+            try:
+                (self.folder / "steps").mkdir(exist_ok=True)
+                _write(self.folder / "steps" / f"{name}.json", record)
+            except OSError as error:
+                raise ConfigError(f"cannot write in the work folder {self.folder}: {error.strerror or error}") from None
             self.records[name] = json.loads(json.dumps(record))
         for gone in self.records[name]["dropped"]:
             with contextlib.suppress(OSError):
@@ -181,14 +194,35 @@ class Work:
         return self.step(name, _same, [] if name in self.records else make(), here=True)
 
 
+def _held(folder: Path) -> IO[bytes] | None:
+    """The open file whose lock says that somebody works in the folder; None where the file system has no locks."""
+    file = open(folder / LOCK, "ab")  # noqa: SIM115 (open for as long as the training goes on)
+    try:
+        free = try_lock(file.fileno())
+    except OSError:
+        file.close()
+        return None
+    if not free:
+        file.close()
+        raise ConfigError(
+            f"another training works in the folder {folder} now; wait until it has ended, or give another folder"
+        )
+    return file
+
+
 def _same(done: Done) -> Done:
     return done
 
 
 def _write(place: Path, value: Any) -> None:
     scratch = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")
-    scratch.write_text(json.dumps(value))
-    os.replace(scratch, place)
+    try:
+        scratch.write_text(json.dumps(value))
+        os.replace(scratch, place)
+    except OSError:
+        with contextlib.suppress(OSError):
+            scratch.unlink(missing_ok=True)
+        raise
 
 
 def _digest(record: dict[str, Any]) -> str:
