@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cofactor as cf
@@ -82,6 +82,7 @@ def test_honest_tables_are_read() -> None:
     assert again.equals(table)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a busy machine it takes a while to draw texts
 @given(st.lists(st.sampled_from(["", "a", "bc", "x" * 300, "y" * 90_000]), min_size=1, max_size=400))
 def test_what_a_dictionary_comes_to(texts: list[str]) -> None:
     """The bound counts each text as often as it is named."""

@@ -44,15 +44,15 @@ class _Counted(CSR):
     """Rows of which only the number of entries is known; ConfigError where the entries are asked for."""
 
     @property
-    def indices(self) -> Array:  # type: ignore[override]
+    def indices(self) -> Array:
         refuse()
 
     @property
-    def values(self) -> Array:  # type: ignore[override]
+    def values(self) -> Array:
         refuse()
 
     @property
-    def rows(self) -> Array:  # type: ignore[override]
+    def rows(self) -> Array:
         refuse()
 
 
