@@ -273,5 +273,7 @@ def test_rows_of_a_pair_stay_together() -> None:
     assert len(of(people.valid)) >= len(of(people.given)) - 12
     for plain in (splits.random(merged), splits.kfold(merged)[0]):
         assert "together" not in plain.how
-    with pytest.raises(DataError, match="have 1 different user and item, which stay together; 2 are needed"):
+    with pytest.raises(
+        DataError, match="2 pairs of a user and an item are needed, since rows of a pair stay together, and there is 1"
+    ):
         splits.random(read([(1, 1, 5.0), (1, 1, 4.0)], duplicates="all"))

@@ -111,11 +111,11 @@ def as_series(values: Sequence[Any] | pl.Series | Array, kind: str) -> pl.Series
 def _plain(values: list[Any]) -> pl.Series | None:
     """Whole numbers of 64 bits, or texts; None for all other lists. A server asks for a few at a time."""
     types = set(map(type, values))
-    if types == {str}:
-        return pl.Series(values=values, dtype=pl.String)
     try:
+        if types == {str}:
+            return pl.Series(values=values, dtype=pl.String)
         return pl.Series(values=np.array(values, dtype=np.int64)) if types == {int} else None
-    except OverflowError:
+    except (OverflowError, UnicodeEncodeError):  # a surrogate alone is not text
         return None
 
 

@@ -87,7 +87,8 @@ def _pairs(data: Interactions, at_least: int) -> Array | None:
     pairs: Array = np.unique(data.users.astype(np.int64) * data.n_items + data.items, return_inverse=True)[1]
     if int(pairs.max()) + 1 < at_least:
         raise DataError(
-            f"the rows have {int(pairs.max()) + 1} different user and item, which stay together; {at_least} are needed"
+            f"{at_least} pairs of a user and an item are needed, since rows of a pair stay together, and there is"
+            f" {int(pairs.max()) + 1}"
         )
     return pairs
 

@@ -247,8 +247,9 @@ class Learner:
     # ---- looking
 
     def validate(self, data: Interactions | None = None) -> float:
-        """Return the mean loss, by the weights of the rows where they have any; NaN where there are no rows, or for
-        rankers.
+        """Return the mean loss, by the weights of the rows where they have any.
+
+        NaN where there are no rows, or for rankers.
 
         Args:
             data: rows; the split's valid part unless given.
