@@ -273,7 +273,5 @@ def test_rows_of_a_pair_stay_together() -> None:
     assert len(of(people.valid)) >= len(of(people.given)) - 12
     for plain in (splits.random(merged), splits.kfold(merged)[0]):
         assert "together" not in plain.how
-    with pytest.raises(
-        DataError, match="2 pairs of a user and an item are needed"
-    ):
+    with pytest.raises(DataError, match="2 pairs of a user and an item are needed"):
         splits.random(read([(1, 1, 5.0), (1, 1, 4.0)], duplicates="all"))
