@@ -59,7 +59,7 @@ _LARGE = 1_000_000
 """Rows from which on there is one window to choose by: it has users enough."""
 
 
-_COMPILING = 8e7
+_COMPILING = 1.3e8
 """Bytes that numba takes to compile the kernels of all parts, as measured beside the most that training has later."""
 
 
@@ -150,7 +150,8 @@ class Blend(ScoresAsState):
             inner = size.part(1 - share)
             left, training = _in_turn([part.cost(settings, inner) for part, settings in parts], GROUPED * inner.ratings)
             block = min(most, max(BLOCK // max(size.items, 1), 1)) * size.items
-            listed = 4.0 * len(parts) * most * min(NEAR * len(parts), size.items)
+            near = NEAR * (1 + (len(parts) - 1) / 2)  # each model adds about half: they agree on the others
+            listed = 4.0 * len(parts) * most * min(near, size.items)
             rows = (20.0 if size.timed else 12.0) * n
             memory = max(memory, windows * rows + max(training, left + (4 * len(parts) + 14) * block + 2 * listed))
         work = sum(cost.operations for cost in costs) * (2 if searched else 1)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cofactor.data.interactions import CSR, Interactions
 from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.blocks import over_rows
+from cofactor.kernels.group import SMALL
 from cofactor.kernels.transitions import history_weights, score_rows
 from cofactor.model import Cost, State, TableSize
 from cofactor.models.base.age import popularity
@@ -74,6 +75,7 @@ class NextItem(HistoryRanker):
         kept = (GROUPED + 16) * n + 8 * (steps + near)
         heads = 4 * min(items, HEADS, gram / LONG) ** 2
         memory = (GROUPED + GROUPING + 64) * n + 40 * items
+        memory += 50 * min(n, SMALL)  # NumPy groups small tables, in more room
         memory += max(40 * steps, 8 * (steps + gram) + 40 * near + heads)
         sample = min(n, config.max_rows)
         work = 6.0 * config.steps * (n + 40 * sample) + 10 * gram + 0.2 * near * config.neighbours**2
