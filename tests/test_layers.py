@@ -211,49 +211,40 @@ def test_kernels_import_nothing_of_ours_but_kernels():
             assert all(part(one.name) == "kernels" for one in found), name
 
 
-def test_import_is_light():
-    heavy = ("torch", "matplotlib", "numba", "pandas", "polars", "scipy", "optuna", "fastapi")
-    code = f"import sys, cofactor; print([m for m in {heavy!r} if m in sys.modules])"
+def loaded(names, work):
+    """Those of these modules that a fresh process has loaded after ``work``, lines of Python."""
+    code = f"import sys\n{work}\nprint([m for m in {names!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return ast.literal_eval(done.stdout.strip())
+
+
+HEAVY = ("torch", "matplotlib", "numba", "pandas", "polars", "scipy", "optuna", "fastapi")
+
+
+def test_import_is_light():
+    assert loaded(("cofactor", *HEAVY), "import cofactor") == ["cofactor"]
 
 
 def test_using_the_core_loads_neither_torch_nor_plots():
-    code = (
-        "import sys, cofactor as cf\n"
-        "for name in cf.__all__: getattr(cf, name)\n"
-        "print([m for m in ('torch', 'matplotlib', 'pandas', 'optuna') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    work = "import cofactor as cf\nfor name in cf.__all__: getattr(cf, name)"
+    assert loaded(("polars", "torch", "matplotlib", "pandas", "optuna"), work) == ["polars"]
 
 
 def test_what_opens_a_model_loads_no_numba():
-    code = "import sys, cofactor as cf; cf.load; print('numba' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert loaded(("cofactor.recommender", "numba"), "import cofactor as cf; cf.load") == ["cofactor.recommender"]
 
 
 def test_a_fit_loads_no_module_that_chooses_or_measures():
-    code = (
-        "import sys, cofactor as cf\n"
-        "cf.fit\n"
-        "print([m for m in ('evaluation', 'selection', 'data.doctor') if f'cofactor.{m}' in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    names = ("cofactor.api.fit", "cofactor.evaluation", "cofactor.selection", "cofactor.data.doctor")
+    assert loaded(names, "import cofactor as cf; cf.fit") == ["cofactor.api.fit"]
 
 
 def test_a_saved_model_opens_without_the_modules_that_read_tables(tmp_path, toy):
     cofactor.fit(toy, model="popular").save(tmp_path / "m.cofactor")
-    code = (
-        "import sys, cofactor as cf\n"
-        f"cf.load({str(tmp_path / 'm.cofactor')!r})\n"
-        "print([m for m in ('data.open', 'data.read', 'train', 'explain', 'fitting', 'recommend.recommend',"
-        " 'kernels.topk', 'evaluation', 'selection') if f'cofactor.{m}' in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    asked = ("recommender", "data.open", "data.read", "train", "explain", "fitting", "recommend.recommend")
+    names = [f"cofactor.{name}" for name in (*asked, "kernels.topk", "evaluation", "selection")]
+    work = f"import cofactor as cf; cf.load({str(tmp_path / 'm.cofactor')!r})"
+    assert loaded(names, work) == ["cofactor.recommender"]
 
 
 def test_every_public_name_is_there():
