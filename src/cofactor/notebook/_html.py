@@ -6,7 +6,6 @@ from html import escape
 from typing import Any
 
 from cofactor._html import table_html
-from cofactor.notebook._tabular import TabularPandas
 
 
 def progress_html(names: Any, rows: Any, epochs: int, text: str = "") -> str:
@@ -20,8 +19,8 @@ def progress_html(names: Any, rows: Any, epochs: int, text: str = "") -> str:
     return bar + table_html(names, rows)
 
 
-def loaders_html(dls: Any) -> str:
-    """Rows and columns of loaders."""
+def loaders_html(dls: Any, columns: Any = ()) -> str:
+    """Rows of loaders, and how many classes each of the ``columns`` has."""
     rows = []
     for name, dl in zip(("train", "valid"), dls.loaders):
         size = getattr(dl, "n", None)
@@ -34,10 +33,9 @@ def loaders_html(dls: Any) -> str:
             )
         )
     found = table_html(("loader", "rows", "batch size", "batches"), rows)
-    ds = dls.train_ds
-    if isinstance(ds, TabularPandas):
+    if columns:
         classes = getattr(dls, "classes", {})
-        found += table_html(("column", "classes"), [(n, f"{len(classes[n]):,}") for n in ds.cat_names if n in classes])
+        found += table_html(("column", "classes"), [(n, f"{len(classes[n]):,}") for n in columns if n in classes])
     return found
 
 

@@ -249,7 +249,8 @@ class DataLoaders:
         return self.train_ds.y_names[0]
 
     def _repr_html_(self) -> str:
-        return loaders_html(self)
+        ds = self.train_ds
+        return loaders_html(self, ds.cat_names if isinstance(ds, TabularPandas) else ())
 
 
 class TabularDataLoaders(DataLoaders):
