@@ -21,9 +21,9 @@ import numpy as np
 from common import table
 
 import cofactor as cf
-from cofactor.data.encoding import dense
+from cofactor.data.features.encoding import dense
+from cofactor.data.features.with_features import with_features
 from cofactor.data.interactions import Interactions
-from cofactor.data.with_features import with_features
 from cofactor.evaluation.metrics import ndcg
 from cofactor.recommend.cold_start.regression import regression, residuals_of_new
 from cofactor.recommend.intervals import residual_interval

@@ -282,6 +282,6 @@ def test_diff_without_factors_and_without_common_users(rec, toy):
 
 
 def _named(n):
-    from cofactor.data.ids import IdMap
+    from cofactor.data.ids.id_map import IdMap
 
     return IdMap(pl.Series([f"u{i}" for i in range(n)]), "user")

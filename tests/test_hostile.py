@@ -17,7 +17,7 @@ import cofactor as cf
 from cofactor import export
 from cofactor.api.diff import diff
 from cofactor.bundle import info
-from cofactor.data.doctor import check
+from cofactor.data.doctor.doctor import check
 from cofactor.errors import BundleError, CofactorError, ConfigError, DataError, UnknownIdError
 from cofactor.models import REGISTRY, model_class
 from cofactor.models.base.config import make_config

@@ -235,7 +235,7 @@ def test_what_opens_a_model_loads_no_numba():
 
 
 def test_a_fit_loads_no_module_that_chooses_or_measures():
-    names = ("cofactor.api.fit", "cofactor.evaluation", "cofactor.selection", "cofactor.data.doctor")
+    names = ("cofactor.api.fit", "cofactor.evaluation", "cofactor.selection", "cofactor.data.doctor.doctor")
     assert loaded(names, "import cofactor as cf; cf.fit") == ["cofactor.api.fit"]
 
 

@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 import cofactor as cf
-from cofactor.data.factorize import id_map
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.factorize import id_map
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import CSR, Columns, Interactions, csr
 from cofactor.model import Hyper
 from cofactor.models import model_class

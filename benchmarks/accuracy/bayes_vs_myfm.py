@@ -97,7 +97,7 @@ FIELDS = ("users", "items", "values", "times")
 
 def load(fold: int, features: bool) -> tuple[Any, Any, dict[str, Any]]:
     from cofactor.data.datasets import folds
-    from cofactor.data.with_features import with_features
+    from cofactor.data.features.with_features import with_features
 
     split = folds("ml-100k", download=False)[fold - 1]
     train, test = split.train, split.valid

@@ -15,7 +15,7 @@ from common import HERE, OURS, QUICK, Page, folder, mid, table, worker
 
 import cofactor as cf
 from cofactor.bundle import info
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.models.als import ALS, ALSConfig
 from cofactor.recommender import Recommender

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from memory import peak, resident
 from synthetic import ratings
 
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.fitting.estimate import forecast
 from cofactor.fitting.fit import fit_named

@@ -12,7 +12,7 @@ import polars as pl
 from memory import peak
 
 from cofactor import collab_learner
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.models.dot_bias.config import DotBiasConfig
 from cofactor.models.dot_bias.model import DotBias

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from memory import peak
 
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.fitting.estimate import forecast
 from cofactor.fitting.fit import fit_named

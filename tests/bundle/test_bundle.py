@@ -23,8 +23,8 @@ from cofactor import _tensors as tensors
 from cofactor.api import fit as fitting
 from cofactor.bundle import check_writable, config, files, info, manifest, save
 from cofactor.bundle.lazy_rows import LaterRows
+from cofactor.data.features.with_features import with_features
 from cofactor.data.interactions import Interactions
-from cofactor.data.with_features import with_features
 from cofactor.errors import BundleError
 from cofactor.recommend.fitted import TRIALS
 from cofactor.recommender import Recommender, load

@@ -24,8 +24,8 @@ from cofactor.api import fit as fitting
 from cofactor.bundle import files, info, manifest, save
 from cofactor.bundle.columns import write as write_column
 from cofactor.bundle.parquet import footer, tables
-from cofactor.data.ids import IdMap
-from cofactor.data.with_features import with_features
+from cofactor.data.features.with_features import with_features
+from cofactor.data.ids.id_map import IdMap
 from cofactor.errors import BundleError, CofactorError
 from cofactor.recommender import load
 from old_bundles import as_version_4

@@ -23,9 +23,9 @@ from cofactor import _tensors
 from cofactor.api import fit as fitting
 from cofactor.bundle import files, id_tables, manifest, save
 from cofactor.bundle.parquet import tables
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
+from cofactor.data.ids.packed_text import PackedText
 from cofactor.data.interactions import Interactions
-from cofactor.data.packed_text import PackedText
 from cofactor.errors import BundleError, DataError, UnknownIdError
 from cofactor.recommender import Recommender, load
 from old_bundles import as_version_4
@@ -267,7 +267,7 @@ def test_ids_in_any_order_are_found_in_the_mapped_file(tmp_path, monkeypatch):
     """Large, with ids that do not ascend: nothing but the ids that are asked for becomes an object."""
     monkeypatch.setattr("cofactor.bundle.bundle.SMALL", 0)
     monkeypatch.setattr("cofactor.bundle.id_tables.FEW", 2)
-    monkeypatch.setattr("cofactor.data.ids._SMALL", 2)
+    monkeypatch.setattr("cofactor.data.ids.id_map._SMALL", 2)
     rng = np.random.default_rng(0)
     names = [f"{'äb東'[n % 3]}{n * 7919 % 997}" for n in range(60)]
     users = pl.Series("user", names * 3)

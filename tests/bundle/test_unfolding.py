@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import cofactor as cf
 from cofactor import _tensors
 from cofactor.bundle.parquet import footer, tables
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.errors import BundleError
 from cofactor.train.checkpoint import load_checkpoint, save_checkpoint
 from old_bundles import as_version_4

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cofactor.data import doctor, splits
-from cofactor.data.doctor import Report, k_cores
+from cofactor.data import splits
+from cofactor.data.doctor import doctor
+from cofactor.data.doctor.doctor import Report, k_cores
+from cofactor.data.features.with_features import with_features
 from cofactor.data.interactions import Interactions
 from cofactor.data.read import read
-from cofactor.data.with_features import with_features
 from cofactor.errors import ConfigError, DataError
 from cofactor.fitting.check import check
 
@@ -210,7 +211,7 @@ def test_features_of_a_frame_lists_and_bins(described: Interactions) -> None:
 
 
 def test_shares_never_call_a_few_none() -> None:
-    from cofactor.data.doctor_checks import percent
+    from cofactor.data.doctor.checks import percent
 
     said = [percent(x) for x in (0.0, 0.0007, 0.0012, 0.03, 0.25, 0.997, 1.0)]
     assert said == ["0 %", "< 0.1 %", "0.1 %", "3.0 %", "25 %", "> 99 %", "100 %"]

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.data.values import as_numbers
+from cofactor.data.columns.values import as_numbers
 from cofactor.errors import DataError
 
 STARS = [(u, i, int(v)) for (u, i), v in zip(itertools.product(range(1, 9), range(1, 7)), np.tile([5, 3, 1, 4, 2], 10))]

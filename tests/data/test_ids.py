@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cofactor.data.factorize import factorize, id_map
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.factorize import factorize, id_map
+from cofactor.data.ids.id_map import IdMap
+from cofactor.data.ids.packed_text import PackedText
 from cofactor.data.interactions import csr
-from cofactor.data.packed_text import PackedText
 from cofactor.errors import DataError, UnknownIdError, did_you_mean
 
 text = st.text(max_size=6, alphabet=st.characters(codec="utf-8"))
@@ -189,7 +189,7 @@ def test_packed_texts_ascend_or_are_refused(texts: list[str], tidy: bool, part: 
     packed = PackedText.of(pl.Series(texts, dtype=pl.String))
     ascend = all(a.encode() < b.encode() for a, b in itertools.pairwise(texts))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cofactor.data.packed_text._PART", part)
+        patch.setattr("cofactor.data.ids.packed_text._PART", part)
         if ascend:
             packed.check()
         else:

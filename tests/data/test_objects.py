@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.data.encoding import encode_like
-from cofactor.data.features import features
-from cofactor.data.with_features import with_features
+from cofactor.data.features.encoding import encode_like
+from cofactor.data.features.features import features
+from cofactor.data.features.with_features import with_features
 from cofactor.errors import DataError
 from toys import two_tastes as table
 

@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor.data.features.side_tables import with_groups
 from cofactor.data.read_alike import read_alike
-from cofactor.data.side_tables import with_groups
 from cofactor.errors import ConfigError, DataError
 from cofactor.evaluation.held_out import held_out_rows
 from cofactor.report.factors import genre_table

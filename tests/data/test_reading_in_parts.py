@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cofactor.data import leading_zeros, repeats, timestamps
 from cofactor.data.arrays import room
-from cofactor.data.factorize import factorize
+from cofactor.data.ids import leading_zeros
+from cofactor.data.ids.factorize import factorize
 from cofactor.data.read import read
+from cofactor.data.rows import repeats
+from cofactor.data.times import timestamps
 from cofactor.errors import DataError
 from cofactor.kernels import group
 

@@ -11,7 +11,7 @@ import pytest
 
 import cofactor as cf
 from cofactor import engines
-from cofactor.data.with_features import with_features
+from cofactor.data.features.with_features import with_features
 from cofactor.engines import chains
 from cofactor.engines.executors import Here
 from cofactor.engines.work import Done

@@ -104,7 +104,8 @@ def test_a_width_costs_no_compiling(learn):
 
 def forget_what_was_exported(monkeypatch):
     """As in another process."""
-    from cofactor.notebook import _exported, _exported_names
+    from cofactor.notebook._files import exported as _exported
+    from cofactor.notebook._files import exported_names as _exported_names
 
     for where, name in ((_exported, "_own"), (_exported, "_alive"), (_exported_names, "_exported")):
         monkeypatch.setattr(where, name, {})
@@ -179,7 +180,7 @@ def test_a_learner_of_a_data_block_goes_through_a_file(toy, tmp_path, monkeypatc
 
 
 def test_a_file_names_nothing_that_is_then_called(tmp_path):
-    from cofactor.notebook._exported_names import find
+    from cofactor.notebook._files.exported_names import find
 
     for where, name in (("os", "system"), ("subprocess", "getoutput"), ("builtins", "eval"), ("__main__", "sys")):
         assert find(where, name) is None

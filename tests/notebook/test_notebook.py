@@ -16,8 +16,8 @@ from torch import nn  # noqa: E402
 import cofactor.notebook as nb  # noqa: E402
 from cofactor import notebook  # noqa: E402
 from cofactor.errors import BundleError, ConfigError, DataError, UnknownIdError  # noqa: E402
-from cofactor.notebook._kernel_core import KernelCore  # noqa: E402
-from cofactor.notebook._module_core import ModuleCore  # noqa: E402
+from cofactor.notebook._training.kernel_core import KernelCore  # noqa: E402
+from cofactor.notebook._training.module_core import ModuleCore  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from torch import nn  # noqa: E402
 
 import cofactor.notebook as nb  # noqa: E402
 from cofactor.models.torch.fused import FusedModule  # noqa: E402
-from cofactor.notebook import _module_core  # noqa: E402
+from cofactor.notebook._training import module_core as _module_core  # noqa: E402
 
 
 def table(rows):

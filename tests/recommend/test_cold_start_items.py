@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.data.encoding import common_features, dense, encode_like, feature_groups
-from cofactor.data.features import features
-from cofactor.data.with_features import with_features
+from cofactor.data.features.encoding import common_features, dense, encode_like, feature_groups
+from cofactor.data.features.features import features
+from cofactor.data.features.with_features import with_features
 from cofactor.errors import ConfigError, DataError, UnknownIdError
 from cofactor.recommend.cold_start.regression import RIDGE, regression
 from toys import two_tastes as table

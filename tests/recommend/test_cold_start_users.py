@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.data.with_features import with_features
+from cofactor.data.features.with_features import with_features
 from cofactor.errors import ConfigError, DataError
 from cofactor.models import REGISTRY
 from cofactor.recommend.cold_start import users as described

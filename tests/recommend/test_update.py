@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
-from cofactor.data.with_features import with_features
+from cofactor.data.features.with_features import with_features
 from cofactor.errors import BundleError, ConfigError, DataError, UnknownIdError
 from cofactor.fitting.refit import mean_turn, procrustes, turned
 from cofactor.recommend.update import _each_once, _place

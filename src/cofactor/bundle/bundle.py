@@ -24,7 +24,7 @@ from cofactor.bundle import index as index_file
 from cofactor.bundle.lazy_rows import LaterRows, check
 from cofactor.bundle.manifest import MIGRATIONS
 from cofactor.data.fingerprint import fingerprint
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Columns, Interactions, Reading
 from cofactor.data.items_only import ItemsOnly
 from cofactor.errors import BundleError, ConfigError

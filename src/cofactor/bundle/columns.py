@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.packed_text import PackedText
+from cofactor.data.ids.packed_text import PackedText
 from cofactor.errors import BundleError
 
 Array = NDArray[Any]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cofactor import _tensors as tensors
 from cofactor.bundle import columns, files
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.errors import BundleError, DataError
 
 Array = NDArray[Any]

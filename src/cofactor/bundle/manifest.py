@@ -14,8 +14,8 @@ from typing import Any
 
 from cofactor._tensors import parse_json
 from cofactor.data.kind import KINDS
-from cofactor.data.repeats import POLICIES
-from cofactor.data.written_dates import check_dates
+from cofactor.data.rows.repeats import POLICIES
+from cofactor.data.times.written_dates import check_dates
 from cofactor.errors import BundleError, ConfigError
 
 VERSION = 5

@@ -20,8 +20,8 @@ from cofactor.cli.reading_flags import (
 )
 from cofactor.data.catalog import DATASETS
 from cofactor.data.datasets import load_dataset
-from cofactor.data.doctor import Report
-from cofactor.data.doctor_checks import percent
+from cofactor.data.doctor.checks import percent
+from cofactor.data.doctor.doctor import Report
 from cofactor.errors import DataError
 from cofactor.fitting.check import check
 

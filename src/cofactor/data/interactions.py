@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cofactor._frames import frames_out
 from cofactor._html import lines_html, table_html
 from cofactor.data.arrays import group_kernels
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.kind import Kind, guess_kind, scale_of
 from cofactor.errors import DataError
 

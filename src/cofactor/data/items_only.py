@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import CSR, Columns, Features, Interactions, Reading
 from cofactor.data.kind import Kind
 from cofactor.errors import ConfigError

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from cofactor.data.ids import IdMap
+from cofactor.data.features.side_tables import align_frame
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
-from cofactor.data.side_tables import align_frame
 from cofactor.errors import DatasetError
 
 _YEAR = r"\((\d{4})\)\s*$"

@@ -12,25 +12,26 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from cofactor.data import behaviours, timestamps, values
 from cofactor.data.arrays import Array, filled, gathered, room
-from cofactor.data.coded import (
+from cofactor.data.columns import behaviours, values
+from cofactor.data.columns.roles import Roles
+from cofactor.data.features.item_facts import described
+from cofactor.data.formats.open import open_table
+from cofactor.data.ids.id_map import IdMap
+from cofactor.data.interactions import Columns, Duplicates, Interactions, Reading
+from cofactor.data.kind import Kind, check_kind, guess_kind
+from cofactor.data.rows.coded import (
     coded_column,
     refuse_second_header,
     refuse_texts_for_nothing,
     refuse_totals,
     streamed_ids,
 )
-from cofactor.data.ids import IdMap
-from cofactor.data.interactions import Columns, Duplicates, Interactions, Reading
-from cofactor.data.item_facts import described
-from cofactor.data.kind import Kind, check_kind, guess_kind
-from cofactor.data.open import open_table
-from cofactor.data.repeats import check_duplicates, count_repeats, merged, usual_policy
-from cofactor.data.roles import Roles
-from cofactor.data.rows import MissingIds, cleaned, with_roles
+from cofactor.data.rows.repeats import check_duplicates, count_repeats, merged, usual_policy
+from cofactor.data.rows.rows import MissingIds, cleaned, with_roles
 from cofactor.data.tables import Table
-from cofactor.data.written_dates import check_dates, told
+from cofactor.data.times import timestamps
+from cofactor.data.times.written_dates import check_dates, told
 from cofactor.errors import ConfigError, DataError
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from cofactor.data.ids import IdMap
+from cofactor.data.formats.open import open_table
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions
-from cofactor.data.open import open_table
 from cofactor.data.read import COUNTS_ONE, read
 from cofactor.data.tables import Table
-from cofactor.data.timestamps import is_order
+from cofactor.data.times.timestamps import is_order
 from cofactor.errors import DataError
 
 

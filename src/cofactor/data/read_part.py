@@ -7,12 +7,12 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from cofactor.data import behaviours, values
+from cofactor.data.columns import behaviours, values
+from cofactor.data.formats.open import open_table
 from cofactor.data.interactions import Interactions
 from cofactor.data.kind import Kind
-from cofactor.data.open import open_table
 from cofactor.data.read import NoRows, unmerged
-from cofactor.data.rows import MissingIds, with_roles
+from cofactor.data.rows.rows import MissingIds, with_roles
 
 
 class Part(NamedTuple):

@@ -14,13 +14,13 @@ import numpy as np
 import polars as pl
 
 from cofactor._validate import check_choice, check_iterable
-from cofactor.data.ids import Array, IdMap
+from cofactor.data.features.side_tables import align_frame
+from cofactor.data.ids.id_map import Array, IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
 from cofactor.data.read_alike import as_text, check_alike, is_file, read_alike
-from cofactor.data.repeats import count_repeats, merged
-from cofactor.data.side_tables import align_frame
-from cofactor.data.timestamps import is_order, moment
+from cofactor.data.rows.repeats import count_repeats, merged
+from cofactor.data.times.timestamps import is_order, moment
 from cofactor.errors import ConfigError, DataError
 
 __all__ = ["auto", "by_user", "given", "kfold", "leave_last", "random", "rolling", "temporal"]

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import polars.exceptions
 
-from cofactor.data.id_values import uuids_as_text
+from cofactor.data.ids.id_values import uuids_as_text
 from cofactor.errors import DataError
 
 SAMPLE_ROWS = 1000

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.bundle import columns
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.engines.cuts import by_block
 from cofactor.engines.work import SIDES, Done, put, take
 from cofactor.errors import DataError

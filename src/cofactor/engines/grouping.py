@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import CSR, Interactions, csr
-from cofactor.data.repeats import count_repeats, merged
+from cofactor.data.rows.repeats import count_repeats, merged
 from cofactor.engines.cuts import by_block, needed
 from cofactor.engines.work import Done, put, take
 from cofactor.errors import DataError

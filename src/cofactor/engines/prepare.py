@@ -16,7 +16,7 @@ import numpy as np
 
 from cofactor.data.interactions import Columns, Duplicates, Interactions
 from cofactor.data.kind import Kind
-from cofactor.data.repeats import usual_policy
+from cofactor.data.rows.repeats import usual_policy
 from cofactor.engines.codes import encode_part, form_of, merge_ids, splitters
 from cofactor.engines.cuts import cut
 from cofactor.engines.grouping import group_items, group_users

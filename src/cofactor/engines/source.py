@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.bundle import columns
-from cofactor.data.behaviours import check_behaviours
+from cofactor.data.columns.behaviours import check_behaviours
 from cofactor.data.formats.columnar import is_partitioned
 from cofactor.data.formats.folders import files_in, is_pattern, matching
 from cofactor.data.formats.remote import facts_of, fetch, files_at, is_url

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from cofactor._validate import check_bool, check_int
 from cofactor.bundle import check_writable, save
 from cofactor.data.fingerprint import fingerprint
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Duplicates, Interactions, Reading
 from cofactor.data.kind import Kind, check_kind
 from cofactor.data.read import read
-from cofactor.data.repeats import check_duplicates
-from cofactor.data.rows import MissingIds
+from cofactor.data.rows.repeats import check_duplicates
+from cofactor.data.rows.rows import MissingIds
 from cofactor.data.trainable import check_limits, check_trainable
 from cofactor.engines import als, bias, chains, ease, ials, item_cosine, next_item, popular, svdpp
 from cofactor.engines.blocks import items_of

@@ -14,7 +14,7 @@ from cofactor._blas import one_thread
 from cofactor._frames import frames_out
 from cofactor._validate import check_fraction, check_int
 from cofactor.data.fingerprint import fingerprint
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors
 from cofactor.recommend.fitted import Fitted

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read_alike import check_alike, is_file, read_alike
 from cofactor.errors import DataError

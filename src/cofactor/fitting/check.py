@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cofactor.data import doctor
+from cofactor.data.doctor import doctor
 from cofactor.fitting.estimate import forecast
 
 
@@ -19,7 +19,7 @@ def check(source: Any, *, valid: Any = None, **options: Any) -> doctor.Report:
         options: those of :func:`cofactor.read`.
 
     Returns:
-        A :class:`~cofactor.data.doctor.Report`: findings, and what each model would cost.
+        A :class:`~cofactor.data.doctor.doctor.Report`: findings, and what each model would cost.
 
     Raises:
         DataError: there is no table to look at: no such file or column, no rows.

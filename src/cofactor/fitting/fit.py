@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor.data.features.with_features import with_features
 from cofactor.data.interactions import Columns, Interactions, Split
 from cofactor.data.kind import Kind
 from cofactor.data.read import read
 from cofactor.data.trainable import check_trainable
-from cofactor.data.with_features import with_features
 from cofactor.errors import DataError
 from cofactor.fitting.calibrate import calibrate_intervals
 from cofactor.fitting.estimate import refuse_what_does_not_fit

@@ -12,9 +12,9 @@ from cofactor._blas import one_thread
 from cofactor._progress import say
 from cofactor._validate import check_bool
 from cofactor.data import splits
+from cofactor.data.features.with_features import with_features
 from cofactor.data.interactions import Features, Interactions, Split
-from cofactor.data.repeats import merged
-from cofactor.data.with_features import with_features
+from cofactor.data.rows.repeats import merged
 from cofactor.errors import ConfigError
 from cofactor.fitting.calibrate import calibrate_intervals
 from cofactor.fitting.fit import fit_named, prepared

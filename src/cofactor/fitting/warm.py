@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.errors import NotFittedError
 from cofactor.model import HasFactors, State, WarmStart
 from cofactor.models.base.config import ContinuedConfig, GradientConfig

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.data.repeats import merged
+from cofactor.data.rows.repeats import merged
 from cofactor.errors import BundleError, ConfigError
 from cofactor.kernels.gain import ndcg
 from cofactor.model import Cost, Kind, State, TableSize, Task

@@ -19,89 +19,80 @@ try:
 except ImportError:
     raise MissingExtraError("pandas", "torch", "cofactor.notebook") from None
 
-from cofactor.notebook import (
-    _attributes,
-    _blocks,
-    _callbacks,
-    _collab,
-    _collab_loaders,
-    _collections,
-    _collectors,
-    _data_loader,
-    _datasets,
-    _environment,
-    _events,
-    _frames,
-    _functions,
-    _hooks,
-    _interpret,
-    _item_sets,
-    _layers,
-    _learner,
-    _lists,
-    _loaders,
-    _loading,
-    _losses,
-    _metric_functions,
-    _metrics,
-    _more,
-    _optimizer,
-    _optimizer_rules,
-    _parameters,
-    _patches,
-    _procs,
-    _recorder,
-    _schedules,
-    _splitters,
-    _standard,
-    _tabular,
-    _tensors,
-    _testing,
-    _texts,
-    _trackers,
-    _values,
-    _weights,
-)
-from cofactor.notebook._attributes import *
-from cofactor.notebook._blocks import *
-from cofactor.notebook._callbacks import *
+from cofactor.notebook import _collab, _environment, _interpret, _loading, _more, _patches, _standard, _tensors
+from cofactor.notebook._callbacks import callbacks as _callbacks
+from cofactor.notebook._callbacks import collectors as _collectors
+from cofactor.notebook._callbacks import events as _events
+from cofactor.notebook._callbacks import hooks as _hooks
+from cofactor.notebook._callbacks import recorder as _recorder
+from cofactor.notebook._callbacks import trackers as _trackers
+from cofactor.notebook._callbacks.callbacks import *
+from cofactor.notebook._callbacks.collectors import *
+from cofactor.notebook._callbacks.events import *
+from cofactor.notebook._callbacks.hooks import *
+from cofactor.notebook._callbacks.recorder import *
+from cofactor.notebook._callbacks.trackers import *
 from cofactor.notebook._collab import *
-from cofactor.notebook._collab_loaders import *
-from cofactor.notebook._collections import *
-from cofactor.notebook._collectors import *
-from cofactor.notebook._data_loader import *
-from cofactor.notebook._datasets import *
 from cofactor.notebook._environment import *
-from cofactor.notebook._events import *
-from cofactor.notebook._frames import *
-from cofactor.notebook._functions import *
-from cofactor.notebook._hooks import *
+from cofactor.notebook._fastcore import attributes as _attributes
+from cofactor.notebook._fastcore import collections as _collections
+from cofactor.notebook._fastcore import functions as _functions
+from cofactor.notebook._fastcore import lists as _lists
+from cofactor.notebook._fastcore import testing as _testing
+from cofactor.notebook._fastcore import texts as _texts
+from cofactor.notebook._fastcore import values as _values
+from cofactor.notebook._fastcore.attributes import *
+from cofactor.notebook._fastcore.collections import *
+from cofactor.notebook._fastcore.functions import *
+from cofactor.notebook._fastcore.lists import *
+from cofactor.notebook._fastcore.testing import *
+from cofactor.notebook._fastcore.texts import *
+from cofactor.notebook._fastcore.values import *
+from cofactor.notebook._files import weights as _weights
+from cofactor.notebook._files.weights import *
 from cofactor.notebook._interpret import *
-from cofactor.notebook._item_sets import *
-from cofactor.notebook._layers import *
-from cofactor.notebook._learner import *
-from cofactor.notebook._lists import *
-from cofactor.notebook._loaders import *
+from cofactor.notebook._loaders import blocks as _blocks
+from cofactor.notebook._loaders import collab_loaders as _collab_loaders
+from cofactor.notebook._loaders import data_loader as _data_loader
+from cofactor.notebook._loaders import datasets as _datasets
+from cofactor.notebook._loaders import frames as _frames
+from cofactor.notebook._loaders import item_sets as _item_sets
+from cofactor.notebook._loaders import loaders as _loaders
+from cofactor.notebook._loaders import procs as _procs
+from cofactor.notebook._loaders import splitters as _splitters
+from cofactor.notebook._loaders import tabular as _tabular
+from cofactor.notebook._loaders.blocks import *
+from cofactor.notebook._loaders.collab_loaders import *
+from cofactor.notebook._loaders.data_loader import *
+from cofactor.notebook._loaders.datasets import *
+from cofactor.notebook._loaders.frames import *
+from cofactor.notebook._loaders.item_sets import *
+from cofactor.notebook._loaders.loaders import *
+from cofactor.notebook._loaders.procs import *
+from cofactor.notebook._loaders.splitters import *
+from cofactor.notebook._loaders.tabular import *
 from cofactor.notebook._loading import *
-from cofactor.notebook._losses import *
-from cofactor.notebook._metric_functions import *
-from cofactor.notebook._metrics import *
+from cofactor.notebook._measures import losses as _losses
+from cofactor.notebook._measures import metric_functions as _metric_functions
+from cofactor.notebook._measures import metrics as _metrics
+from cofactor.notebook._measures.losses import *
+from cofactor.notebook._measures.metric_functions import *
+from cofactor.notebook._measures.metrics import *
+from cofactor.notebook._modules import layers as _layers
+from cofactor.notebook._modules import optimizer as _optimizer
+from cofactor.notebook._modules import optimizer_rules as _optimizer_rules
+from cofactor.notebook._modules import parameters as _parameters
+from cofactor.notebook._modules.layers import *
+from cofactor.notebook._modules.optimizer import *
+from cofactor.notebook._modules.optimizer_rules import *
+from cofactor.notebook._modules.parameters import *
 from cofactor.notebook._more import *
-from cofactor.notebook._optimizer import *
-from cofactor.notebook._optimizer_rules import *
-from cofactor.notebook._parameters import *
-from cofactor.notebook._procs import *
-from cofactor.notebook._recorder import *
-from cofactor.notebook._schedules import *
-from cofactor.notebook._splitters import *
 from cofactor.notebook._standard import *
-from cofactor.notebook._tabular import *
 from cofactor.notebook._tensors import *
-from cofactor.notebook._testing import *
-from cofactor.notebook._texts import *
-from cofactor.notebook._trackers import *
-from cofactor.notebook._values import *
-from cofactor.notebook._weights import *
+from cofactor.notebook._training import learner as _learner
+from cofactor.notebook._training import schedules as _schedules
+from cofactor.notebook._training.learner import *
+from cofactor.notebook._training.schedules import *
 
 _patches.install()
 

@@ -15,9 +15,9 @@ from cofactor.collab import hidden, y_bounds
 from cofactor.errors import ConfigError
 from cofactor.models.torch.layers import EmbeddingDotBias, emb_sz_rule
 from cofactor.notebook._keywords import refuse
-from cofactor.notebook._layers import EmbeddingNN, TabularModel
-from cofactor.notebook._learner import Learner, check_given
-from cofactor.notebook._tabular import TabularPandas
+from cofactor.notebook._loaders.tabular import TabularPandas
+from cofactor.notebook._modules.layers import EmbeddingNN, TabularModel
+from cofactor.notebook._training.learner import Learner, check_given
 
 __all__ = [
     "TabularLearner",

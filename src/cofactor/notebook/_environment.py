@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from cofactor.notebook._attributes import GetAttr
-from cofactor.notebook._lists import L
+from cofactor.notebook._fastcore.attributes import GetAttr
+from cofactor.notebook._fastcore.lists import L
 
 __all__ = [
     "IN_COLAB",

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from cofactor.errors import ConfigError
-from cofactor.notebook._frames import show
 from cofactor.notebook._keywords import takes, takes_its_own
-from cofactor.notebook._metric_functions import sklearn_function
+from cofactor.notebook._loaders.frames import show
+from cofactor.notebook._measures.metric_functions import sklearn_function
 
 __all__ = [
     "ClassificationInterpretation",

@@ -10,14 +10,14 @@ import torch
 
 from cofactor.errors import BundleError
 from cofactor.models.torch.layers import EmbeddingDotBias
-from cofactor.notebook import _exported as exported
-from cofactor.notebook._data_loader import TabDataLoader
-from cofactor.notebook._exported_items import loaders
+from cofactor.notebook._fastcore.lists import L
+from cofactor.notebook._files import exported
+from cofactor.notebook._files.exported_items import loaders
+from cofactor.notebook._files.weights import put_weights
 from cofactor.notebook._keywords import takes
-from cofactor.notebook._learner import Learner
-from cofactor.notebook._lists import L
-from cofactor.notebook._loaders import DataLoaders, TabularDataLoaders
-from cofactor.notebook._weights import put_weights
+from cofactor.notebook._loaders.data_loader import TabDataLoader
+from cofactor.notebook._loaders.loaders import DataLoaders, TabularDataLoaders
+from cofactor.notebook._training.learner import Learner
 
 __all__ = [
     "load_learner",

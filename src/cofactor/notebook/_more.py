@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from cofactor.models.torch.layers import Module
-from cofactor.notebook._data_loader import DataLoader, TabDataLoader
-from cofactor.notebook._events import Callback, CancelFitException, CancelValidException
-from cofactor.notebook._lists import L
-from cofactor.notebook._schedules import SchedExp
-from cofactor.notebook._testing import ExceptionExpected
+from cofactor.notebook._callbacks.events import Callback, CancelFitException, CancelValidException
+from cofactor.notebook._fastcore.lists import L
+from cofactor.notebook._fastcore.testing import ExceptionExpected
+from cofactor.notebook._loaders.data_loader import DataLoader, TabDataLoader
+from cofactor.notebook._training.schedules import SchedExp
 
 __all__ = [
     "BatchNorm",

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cofactor.notebook._lists import L
+from cofactor.notebook._fastcore.lists import L
 
 
 def _pca(x: Tensor, k: int = 2) -> Tensor:

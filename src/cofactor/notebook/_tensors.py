@@ -16,7 +16,7 @@ from cofactor._validate import check_int
 from cofactor.errors import ConfigError
 from cofactor.models.torch.module import best_device, device_of
 from cofactor.notebook._environment import defaults
-from cofactor.notebook._lists import L
+from cofactor.notebook._fastcore.lists import L
 
 __all__ = [
     "apply",

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import ConfigError
 from cofactor.recommend.fitted import Fitted

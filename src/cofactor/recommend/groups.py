@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.features import GROUPS, features
+from cofactor.data.features.features import GROUPS, features
 from cofactor.data.interactions import Features, Interactions
 from cofactor.errors import ConfigError, did_you_mean
 

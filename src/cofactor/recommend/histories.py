@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from cofactor.data.frames import select_columns
+from cofactor.data.formats.frames import select_columns
 from cofactor.errors import CofactorError, DataError
 from cofactor.recommend.fitted import Fitted
 

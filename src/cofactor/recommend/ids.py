@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions
 from cofactor.errors import UnknownIdError, did_you_mean
 from cofactor.recommend.updates import Updates

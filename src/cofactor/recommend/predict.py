@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._validate import check_bool, check_fraction, check_iterable
-from cofactor.data.frames import select_columns
+from cofactor.data.formats.frames import select_columns
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import Interval, Posterior
 from cofactor.recommend.fitted import Fitted

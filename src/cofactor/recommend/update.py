@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._validate import check_iterable
-from cofactor.data.frames import select_columns
-from cofactor.data.ids import IdMap
+from cofactor.data.formats.frames import select_columns
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.fitted import Fitted

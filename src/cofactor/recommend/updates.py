@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor.data.interactions import CSR, Interactions
-from cofactor.data.repeats import usual_policy
-from cofactor.data.timestamps import is_order, to_seconds
+from cofactor.data.rows.repeats import usual_policy
+from cofactor.data.times.timestamps import is_order, to_seconds
 from cofactor.errors import ConfigError, DataError
 from cofactor.model import Model
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from cofactor._paths import check_file
 from cofactor._validate import check_iterable
 from cofactor._version import __version__
-from cofactor.data.doctor import check
+from cofactor.data.doctor.doctor import check
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors, Posterior
 from cofactor.recommend.ids import item_labels

@@ -10,8 +10,8 @@ import polars as pl
 from cofactor._frames import frames_out
 from cofactor.data import splits
 from cofactor.data.datasets import folds, load_dataset
+from cofactor.data.features.with_features import with_features
 from cofactor.data.interactions import Interactions, Split
-from cofactor.data.with_features import with_features
 from cofactor.errors import ConfigError, did_you_mean
 from cofactor.evaluation.metric_names import metric
 from cofactor.fitting.fit import fit_named

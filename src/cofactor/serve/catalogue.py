@@ -13,7 +13,7 @@ import orjson
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor.data.encoding import feature_groups
+from cofactor.data.features.encoding import feature_groups
 from cofactor.data.items_only import ItemsOnly
 from cofactor.errors import ConfigError
 from cofactor.model import HasFactors

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions
 
 Array = NDArray[Any]

@@ -14,7 +14,7 @@ import polars as pl
 
 from cofactor.bundle.columns import of_polars
 from cofactor.bundle.parquet import footer
-from cofactor.data.ids import IdMap
+from cofactor.data.ids.id_map import IdMap
 from cofactor.errors import BundleError, DataError
 
 _COLUMN_LIMIT = 10_000

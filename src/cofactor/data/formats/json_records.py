@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from cofactor.data.column_names import SYNONYMS, is_known_name, plain_name
+from cofactor.data.columns.names import SYNONYMS, is_known_name, plain_name
 from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
 

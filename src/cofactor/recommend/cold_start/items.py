@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._validate import check_fraction, check_int, check_iterable
-from cofactor.data import frames
-from cofactor.data.encoding import Encoded, dense, encode_like, feature_groups, known_features
+from cofactor.data.features.encoding import Encoded, dense, encode_like, feature_groups, known_features
+from cofactor.data.formats import frames
 from cofactor.errors import ConfigError, DataError
 from cofactor.recommend.cold_start.regression import Regression, regression, residuals_of_new
 from cofactor.recommend.fitted import Fitted

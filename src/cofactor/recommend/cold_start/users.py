@@ -20,7 +20,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
-from cofactor.data.encoding import dense, encode_like, feature_groups, known_features
+from cofactor.data.features.encoding import dense, encode_like, feature_groups, known_features
 from cofactor.data.interactions import CSR, Features
 from cofactor.errors import ConfigError, DataError, did_you_mean
 from cofactor.recommend.cold_start.regression import regression, users_spread

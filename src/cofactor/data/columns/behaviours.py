@@ -1,0 +1,100 @@
+"""A column that says what happened (view, cart, purchase) -> a weight for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.data.columns.names import says_taken
+from cofactor.errors import ConfigError, DataError, did_you_mean
+
+_BACK = frozenset(
+    [
+        "remove",
+        "removed",
+        "removefromcart",
+        "return",
+        "returned",
+        "refund",
+        "dislike",
+        "disliked",
+        "unlike",
+        "skip",
+        "down",
+        "downvote",
+        "downvoted",
+        "thumbsdown",
+        "notrecommended",
+        "\N{THUMBS DOWN SIGN}",
+        "cancel",
+        "cancelled",
+    ]
+)
+"""Behaviours that take something back or say no: they count 0 unless they are given a weight."""
+_NOT_TAKEN = frozenset(("0", "00", "false", "no", "f", "n"))
+_TAKEN = frozenset(("1", "10", "true", "yes", "t", "y"))
+"""What stands in a column that says whether something that was shown was taken, without its marks (0.0 is 00)."""
+
+
+def says_no(values: pl.Series) -> bool:
+    """Whether some of the few texts of a column take something back or say no."""
+    texts = values.drop_nulls().unique().to_list()
+    return bool(_BACK & set(map(_plain, texts)))
+
+
+def _plain(text: str) -> str:
+    """A text without case, blanks and marks, unless it is a mark."""
+    return "".join(c for c in text.lower() if c.isalnum()) or text.strip()
+
+
+def check_weights(weights: Any) -> dict[str, float] | None:
+    """ConfigError unless it is a mapping of behaviours to numbers; those below 0 are dislikes."""
+    if weights is None:
+        return None
+    if not isinstance(weights, Mapping) or not weights:
+        raise ConfigError(
+            f"weights is {weights!r}; give a number for each behaviour, such as {{'view': 1, 'purchase': 5}}"
+        )
+    for name, value in weights.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < float("inf"):
+            raise ConfigError(f"the weight of {name!r} is {value!r}; give a number; below 0 it is a dislike")
+    return {str(name): float(value) for name, value in weights.items()}
+
+
+def weigh(column: pl.Series, weights: dict[str, float] | None) -> tuple[pl.Series, str]:
+    """The weight of each row (0: leave it out) and a note that names the behaviours, how often each occurs and what it
+    counts. DataError for weights of behaviours that do not occur, and for rows without one."""
+    text = column.cast(pl.String).str.strip_chars()
+    if text.null_count():
+        row = int(text.is_null().arg_max() or 0)
+        raise DataError(
+            f"the behaviour in row {row + 1} (column {column.name!r}) is missing; fill it in or drop the row"
+        )
+    counts = text.value_counts(sort=True)
+    names = counts.to_series(0).to_list()
+    if len(names) > 200:
+        raise DataError(
+            f"column {column.name!r} has {len(names):,} different values, so it does not say what happened; name"
+            " another with behaviour=..., or behaviour=False"
+        )
+    back = _BACK | _NOT_TAKEN if says_taken(column.name) or set(names) <= _NOT_TAKEN | _TAKEN else _BACK
+    found = {name: 0.0 if _plain(name) in back else 1.0 for name in names}
+    if weights is not None:
+        check_behaviours(weights, names, f"column {column.name!r}")
+        found = {name: weights.get(name, 0.0) for name in names}
+    shown = ", ".join(f"{name} ({n:,} rows, counts {found[name]:g})" for name, n in counts.head(12).iter_rows())
+    values = text.replace_strict(list(found), np.array(list(found.values()), dtype=np.float64), return_dtype=pl.Float64)
+    return values, f"behaviours of column {column.name!r}: {shown}; weights={{...}} says otherwise"
+
+
+def check_behaviours(weights: Mapping[str, float], names: list[str], where: str) -> None:
+    """DataError where a behaviour that is given a weight does not occur."""
+    unknown = [name for name in weights if name not in names]
+    if unknown:
+        raise DataError(
+            f"there is no behaviour {unknown[0]!r} in {where}; there are:"
+            f" {', '.join(map(repr, names[:12]))}.{did_you_mean(unknown[0], names)}"
+        )

@@ -1,0 +1,230 @@
+"""Names of columns: which role each of them tells, whatever its case and its marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from cofactor.data.columns.contents import holds_moments, is_time_of_day
+
+_KNOWN = {
+    "user": """user user_id uid users customer customer_id cust_id client client_id visitor visitor_id member
+        member_id account account_id person person_id reviewer reviewer_id review_user_id viewer viewer_id profile
+        profile_id buyer buyer_id shopper listener reader player_id steam_id household_key household student_id
+        learner_id subscriber_id student learner subscriber patron patron_id guest_id
+        user_name username profile_name review_profile_name author author_id session
+        session_id msno u""",
+    "item": """item item_id iid items movie movie_id film film_id product product_id parent_asin asin isbn book book_id
+        song song_id track track_id track_uri artist artist_id article article_id game game_id show show_id business
+        business_id stock_code item_code product_code sku anime anime_id joke joke_id content content_id document
+        document_id doc_id recipe recipe_id place place_id venue venue_id poi poi_id location_id listing listing_id
+        hotel hotel_id beer beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id
+        goods_id goods subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id
+        post_id question_id problem_id exercise_id course repo_name spotify_track_uri
+        item_name product_name item_title product_title movie_title book_title song_name track_name url page title
+        name i""",
+    "rating": """rating ratings score scores stars star_rating overall value values rate preference pref user_rating
+        review_score overall_rating review_overall play_count plays listen_count listens scrobbles count cnt weight
+        quantity qty r""",
+    "time": """timestamp timestamp_ms time_ms time date datetime ts unix_time unix_review_time review_time rated_at
+        created_at event_time created review_date utc_timestamp utc_time rating_timestamp rating_date invoice_date
+        order_date purchase_date date_added t_dat day week month quarter t""",
+    "behaviour": """event event_type event_type_id vote_type_id behaviour behavior behaviour_type behavior_type action
+        action_type interaction
+        interaction_type event_name""",
+}
+_ABROAD = {
+    "user": """benutzer benutzer_id nutzer kunde kunden_id kunden_nr kundennummer usuario id_usuario cliente id_cliente
+        utilisateur id_utilisateur id_client utente gebruiker klant klant_id użytkownik klient 用户 用户id 用户编号
+        ユーザー ユーザーid 顧客 顧客id 顧客コード 会員 会員id пользователь клиент 사용자 사용자id 고객 고객id 회원
+        회원id kundenr código_cliente codigo_cliente cod_cliente n_client no_client code_client numéro_client
+        numero_client codice_cliente""",
+    "item": """artikel artikel_id artikel_nr artikelnummer produkt produkt_id articulo artículo articolo producto
+        id_producto produto produit id_produit prodotto pelicula película livre libro buch livro 商品 商品id 物品 物品id
+        电影 电影id 图书 图书id 歌曲 歌曲id
+        アイテム 映画 商品コード 商品番号 商品名 商品名称 товар фильм книга 상품 상품id 상품명 아이템 영화 영화id
+        artikelnr artikelbezeichnung código_producto codigo_producto cod_producto réf_produit ref_produit
+        référence_produit code_produit réf_article ref_article code_article codice_prodotto codice_articolo""",
+    "rating": """bewertung calificacion calificación puntuacion puntuación valoracion valoración note voto valutazione
+        avaliacao avaliação nota beoordeling ocena 评分 打分 評価 оценка рейтинг menge anzahl cantidad quantite quantité
+        quantita quantità quantidade aantal 数量 количество évaluation 평점 별점 수량""",
+    "time": """datum zeit zeitstempel fecha horodatage 时间 日期 评论时间 時間 日時 購入日 購入日時 注文日 дата
+        время 날짜 일시 시간 bestelldatum kaufdatum fecha_compra fecha_de_compra date_achat date_d_achat
+        date_de_commande""",
+}
+"""The same in other languages; these come last."""
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    role: (*names.split(), *_ABROAD.get(role, "").split()) for role, names in _KNOWN.items()
+}
+"""Names by which a column is known, likeliest first; compared without case, spaces, dashes and underscores."""
+
+_CALLED = """title name item_name product_name product_title item_title movie_title film_title book_title song_title
+    track_name artist_name game_name description desc product stock_description"""
+TITLES = tuple(_CALLED.split())
+"""Names of a column that says what an item is called, likeliest first."""
+_WEAK = frozenset(("url", "page", "title", "name", "i"))
+"""Names that an item may have, and many another thing: they are not taken where a column of ids is left over."""
+_WORDS = {
+    "user": """user customer client visitor member account person reviewer viewer profile buyer""",
+    "item": """item movie film product asin isbn book song track artist article game joke anime video""",
+    "rating": """rating ratings score scores stars star overall plays playcount""",
+    "time": """timestamp time date datetime created stamp dat day when ts""",
+    "behaviour": "",
+}
+_STEMS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
+"""Words by which a column is known that has others in its name too, such as ``beer_rating``."""
+_TAKEN = """click clicked is_click is_clicked clk click_label converted conversion is_purchased purchased bought liked
+    is_liked is_like like recommended is_recommended recommend voted_up thumbs_up label target"""
+OUTCOMES = tuple(_TAKEN.split())
+"""Names of a column that is 0 where something was only shown and 1 where it was taken, the widest first."""
+_FACTS = """age gender sex city state country region zip location lat lon latitude longitude segment type agent group
+    category categories genre genres price cost brand year count counts number num total average avg mean max min std
+    helpful compliment vote votes sentiment critic imdb meta predicted text description summary image link status level
+    language color size weight url tag tags"""
+_ABOUT = frozenset(_FACTS.split())
+"""Words that make a column say something about a user, an item or a rating, and not be one."""
+_OF_THE_ROW = re.compile(r"review|session|order|transaction|invoice|basket|row|event|index|categor|tag|genre|brand")
+_HAPPENS = "event order purchase visit view click check start buy sale post review rating"
+_BEFORE = frozenset(_HAPPENS.split())
+"""Words before ``date`` or ``time`` in a name without marks, such as ``eventdate``."""
+
+
+def plain_name(name: str) -> str:
+    """A name without case, spaces and marks."""
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+_ALL = frozenset(plain_name(name) for names in SYNONYMS.values() for name in names if len(name) > 1) | frozenset(
+    plain_name(name) for name in (*TITLES, "id", "genre", "genres", "category", "age", "gender", "price", "year")
+)
+
+
+def is_known_name(cell: str) -> bool:
+    """Whether a cell is a usual name of a column."""
+    return plain_name(cell.split(":")[0]) in _ALL
+
+
+def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | None:
+    """The column of a role by its name; likelier names first, and of times those that hold moments. The name of a table
+    before all names (``ratings.userId``) is left out."""
+    own = _without_table(names)
+    plain = {plain_name(own[name]): name for name in reversed(names)}
+    exact = [plain[plain_name(synonym)] for synonym in SYNONYMS[role] if plain_name(synonym) in plain]
+    if role == "time":
+        exact = [name for name in exact if not is_time_of_day(sample[name]) and not _of_the_month(name, sample[name])]
+        exact.sort(key=lambda name: not holds_moments(sample[name]))
+    if role == "rating":
+        exact.sort(key=lambda name: sample[name].dtype == pl.String and not _numbers_in(sample[name]))
+    if role in ("user", "item"):
+        # The number of a review, say, comes after what comes again.
+        exact.sort(key=lambda name: (_is_empty(sample[name]), _never_again(sample[name])))
+    if role == "item" and exact and is_weak(exact[0]) and _other_ids(names):
+        return None
+    if exact:
+        return exact[0]
+    alike = [n for n in names if _STEMS[role] & set(words_of(own[n])) and not _ABOUT & set(words_of(own[n]))]
+    if role == "time":
+        alike = [name for name in alike if holds_moments(sample[name])]
+    elif role == "rating":
+        alike = [name for name in alike if sample[name].dtype != pl.String or _numbers_in(sample[name])]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _without_table(names: Sequence[str]) -> dict[str, str]:
+    """Each name without what stands before its point, where that is the same in all of them."""
+    tables = {name.partition(".")[0] for name in names}
+    same = len(tables) == 1 and all("." in name for name in names)
+    return {name: name.partition(".")[2] if same else name for name in names}
+
+
+def is_usual(name: str, role: str) -> bool:
+    """Whether a column has one of the usual names of a role."""
+    return plain_name(name) in {plain_name(synonym) for synonym in SYNONYMS[role]}
+
+
+def is_weak(name: str) -> bool:
+    """Whether a column is named as an item may be, and many another thing."""
+    return plain_name(name) in _WEAK
+
+
+def outcome_of(sample: pl.DataFrame, names: Sequence[str]) -> str | None:
+    """The column that is 0 where something was only shown, and 1 where it was taken."""
+    plain = {plain_name(name): name for name in reversed(names)}
+    found = [plain[plain_name(one)] for one in OUTCOMES if plain_name(one) in plain]
+    return next((name for name in found if says_taken(name) and _two_valued(sample[name])), None)
+
+
+def says_taken(name: str) -> bool:
+    """Whether a column is named as one that is 0 where something was only shown."""
+    return plain_name(name) in {plain_name(one) for one in OUTCOMES}
+
+
+_YES_NO = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
+
+
+def _two_valued(values: pl.Series) -> bool:
+    present = values.drop_nulls()
+    if values.dtype == pl.Boolean:
+        return len(present) > 0
+    if values.dtype == pl.String:
+        return set(present.str.to_lowercase().unique().to_list()) in _YES_NO
+    return (
+        values.dtype.is_numeric() and len(present) > 0 and present.cast(pl.Float64).unique().sort().to_list() == [0, 1]
+    )
+
+
+def unsure_times(sample: pl.DataFrame, names: Sequence[str]) -> list[str]:
+    """Columns that hold moments and are named like it, where there are several and none has a usual name."""
+    found = [name for name in names if _STEMS["time"] & set(words_of(name)) and holds_moments(sample[name])]
+    return found if len(found) > 1 else []
+
+
+def unsure_ratings(sample: pl.DataFrame, names: Sequence[str]) -> list[str]:
+    """Columns that are named like ratings, where there are several and none has a usual name."""
+    alike = [name for name in names if _STEMS["rating"] & set(words_of(name)) and not _ABOUT & set(words_of(name))]
+    found = [name for name in alike if sample[name].dtype.is_numeric()]
+    return found if len(found) > 1 else []
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name such as ``reviewDate``, ``review_date`` or ``reviewdate``."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name).lower()
+    found = re.findall(r"[^\W\d_]+", spaced)
+    ends = [end for word in found for end in ("date", "time") if word.endswith(end) and word[: -len(end)] in _BEFORE]
+    return [*found, *ends]
+
+
+def _other_ids(names: Sequence[str]) -> bool:
+    """Whether one of these columns is named as ids of something are, that is not the row."""
+    return any(
+        re.search(r"(?:[_\W]|^)(id|ID|Id)$|[a-z](Id|ID)$", name) and not _OF_THE_ROW.search(name.lower())
+        for name in names
+    )
+
+
+def _never_again(values: pl.Series) -> bool:
+    """Whether, of many rows, each has a value of its own."""
+    return len(values) >= 50 and not values.dtype.is_nested() and values.dtype != pl.Object and values.is_unique().all()
+
+
+def _is_empty(values: pl.Series) -> bool:
+    if values.dtype == pl.String:
+        return bool(values.str.strip_chars().is_in(["", "NA", "NULL", "\\N", "nan"]).fill_null(True).all())
+    return values.null_count() == len(values)
+
+
+def _numbers_in(values: pl.Series) -> bool:
+    present = values.drop_nulls().head(50)
+    return present.cast(pl.Float64, strict=False).null_count() < max(1, len(present) // 2)
+
+
+def _of_the_month(name: str, values: pl.Series) -> bool:
+    """Whether a column named ``day`` is the day of a week or a month, or its name; or one named ``week``, ``month`` or
+    ``quarter`` says nothing of the year."""
+    if plain_name(name) in ("week", "month", "quarter"):
+        return not holds_moments(values)
+    if plain_name(name) != "day":
+        return False
+    return not values.dtype.is_integer() or not bool((values > 31).any())

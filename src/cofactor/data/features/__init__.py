@@ -1,0 +1,1 @@
+"""Side tables of users and items, as they are and as sparse features."""

@@ -1,0 +1,131 @@
+"""Rows that hold several items each (sessions, histories, baskets) -> a row for each of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import polars.exceptions
+
+from cofactor.data.columns.names import column_of, is_usual, is_weak
+from cofactor.data.columns.roles import Roles
+from cofactor.data.ids.leading_zeros import MARKED
+from cofactor.data.tables import Table, loaded
+from cofactor.errors import DataError
+
+_IN_BRACKETS = r"^\s*[\[\(\{].*[\]\)\}]\s*$"
+_MEMBER = r"\"[^\"]*\"|'[^']*'|[^,;|\s\[\](){}'\"]+"
+_TOKEN = re.compile(r"([A-Za-z]{0,4}[_\-]?)\d+|[A-Z0-9]{8,}")
+_THOUSANDS = r"^\d{1,3}(?:,\d{3})+$"
+_SPACED = r"^(?:0|[1-9]\d{0,2}(?:[, \x{a0}\x{202f}\x{2009}]\d{3})*)$"
+_SHOWN = r"-[01]$"
+"""Ends an item that was shown: -1 where it was taken, -0 where it was not (MIND)."""
+
+
+def unfold_records(table: Table, asked: Mapping[str, Any]) -> Table:
+    """A table whose rows hold a list of objects (the events of a session) with a row for each of the objects, whose
+    fields become columns. As it is where there is no such column, or more than one, and where a row has a user and an
+    item besides: the objects (the pictures of a review) then say more of the row, and are no rows."""
+    nested = [
+        name
+        for name in table.names
+        if isinstance(dtype := table.sample[name].dtype, pl.List) and isinstance(dtype.inner, pl.Struct)
+    ]
+    if len(nested) != 1:
+        return table
+    inner = nested[0]
+    if all(_has_role(table, role, asked[role], inner) for role in ("user", "item")):
+        return table
+    frame = table.load(table.names, [])
+    fields = [field.name for field in frame.schema[inner].inner.fields]  # type: ignore[attr-defined]
+    fresh = {name: name if name not in frame.columns else f"{inner}.{name}" for name in fields}
+    rows = frame.filter(pl.col(inner).list.len() > 0).explode(inner)
+    objects = rows[inner].struct.unnest().rename(fresh)
+    note = f"a row for each object in the lists of {inner!r}"
+    return loaded(pl.concat([rows.drop(inner), objects], how="horizontal"), table.label, [*table.notes, note])
+
+
+def _has_role(table: Table, role: str, wanted: Any, nested: str) -> bool:
+    """Whether a column besides the one of lists is the user, or the item, as it was named or by its name."""
+    others = [name for name in table.names if name != nested]
+    if isinstance(wanted, str):
+        return wanted in others
+    found = column_of(table.sample, others, role)
+    if wanted is not None or found is None or not is_weak(found):
+        return wanted is not None or found is not None
+    fields = [field.name for field in table.sample.schema[nested].inner.fields]  # type: ignore[attr-defined]
+    return not any(is_usual(name, role) and not is_weak(name) for name in fields)
+
+
+def unfold_items(table: Table, found: Roles) -> Table:
+    """A table whose column of items holds lists, as such or as text (``N1 N2 N3``, ``['a', 'b']``), with a row for each
+    member; rows that repeat a user's whole list count once. Of items that were shown (``N1-1 N2-0``) those taken stay.
+    As it is where the items are no lists."""
+    item = found.columns["item"]
+    sample = table.sample[item]
+    if not isinstance(sample.dtype, (pl.List, pl.Array)) and not _lists_of_text(sample):
+        return table
+    names = list(dict.fromkeys([*found.columns.values(), *([found.behaviour] if found.behaviour else [])]))
+    frame = table.load(names, [found.columns["user"]])
+    notes = [*table.notes]
+    where = repr(item) if table.headed else f"{table.names.index(item)}"
+    once = frame.unique([found.columns["user"], item], keep="first", maintain_order=True)
+    if len(once) < len(frame):
+        notes.append(f"{len(frame) - len(once):,} rows that repeat a user's list of items left out")
+        frame = once
+    if frame[item].dtype == pl.String:
+        frame = frame.with_columns(_split(frame[item]))
+    nested = [name for name in names if isinstance(frame[name].dtype, (pl.List, pl.Array))]
+    frame = frame.filter(pl.col(item).list.len() > 0)
+    try:
+        frame = frame.explode(nested)
+    except polars.exceptions.PolarsError:
+        shown = ", ".join(repr(name) for name in nested)
+        raise DataError(f"the lists of {shown} in {table.label} are not of the same lengths, row by row") from None
+    if frame[item].dtype == pl.String and frame[item].str.contains(_SHOWN).all():
+        shown_rows = len(frame)
+        frame = frame.filter(frame[item].str.ends_with("-1"))
+        frame = frame.with_columns(pl.col(item).str.replace(_SHOWN, ""))
+        notes.append(
+            f"{shown_rows - len(frame):,} of {shown_rows:,} items of column {where} end in -0: shown, not taken"
+        )
+    notes.append(f"column {where} holds lists of items: a row for each item, {len(frame):,} in all")
+    return loaded(_typed(frame, item), table.label, notes, table.headed)
+
+
+def _lists_of_text(values: pl.Series) -> bool:
+    """Whether texts are lists of ids: in brackets, or ids of one form (``N1``, ``17``) with blanks or commas between
+    them, in a third of the cells more than one, of which some come again."""
+    if values.dtype != pl.String:
+        return False
+    present = values.drop_nulls().str.strip_chars()
+    present = present.filter(present != "").head(200)
+    if not len(present):
+        return False
+    if present.str.contains(_IN_BRACKETS).all():
+        return bool((present.str.extract_all(_MEMBER).list.len() > 1).any())
+    if present.str.contains(_THOUSANDS).all():
+        return False
+    if present.str.contains(_SPACED).all() and present.str.contains(r"\D0").any():  # 7 000: no id begins with a 0
+        return False
+    tokens = [re.split(r"[\s,;|]+", cell) for cell in present]
+    if sum(len(cell) > 1 for cell in tokens) < 0.3 * len(tokens):
+        return False
+    flat = [re.sub(_SHOWN, "", token) for cell in tokens for token in cell]
+    matches = [_TOKEN.fullmatch(token) for token in flat]
+    return all(matches) and len({match[1] for match in matches if match}) == 1 and len(set(flat)) < len(flat)
+
+
+def _split(text: pl.Series) -> pl.Series:
+    return text.str.extract_all(_MEMBER).list.eval(pl.element().str.strip_chars("\"'"))
+
+
+def _typed(frame: pl.DataFrame, item: str) -> pl.DataFrame:
+    """Ids of digits alone as whole numbers, unless one begins with a 0 or a +."""
+    text = frame[item]
+    if text.dtype != pl.String or text.str.contains(MARKED).any():
+        return frame
+    whole = text.cast(pl.Int64, strict=False)
+    return frame if whole.null_count() > text.null_count() else frame.with_columns(whole)

@@ -1,0 +1,179 @@
+"""Wide tables (a row a user, a column an item) -> rows of user, item and value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cofactor.data.columns.names import SYNONYMS, plain_name
+from cofactor.data.kind import GRID, apart
+from cofactor.data.tables import Table, loaded
+from cofactor.errors import DataError
+
+_MANY = 6
+"""A table of fewer columns than these is never taken to be wide unasked."""
+_ITEMS = frozenset(plain_name(name) for name in SYNONYMS["item"])
+_ROLES = frozenset(plain_name(name) for names in SYNONYMS.values() for name in names)
+
+
+def looks_wide(table: Table) -> bool:
+    """Whether each item has a column of its own: many columns of numbers, all on one scale, under names that are no
+    usual names of columns (numbers, say); or many columns of numbers without names."""
+    if len(table.names) <= _MANY:
+        return False
+    rest = table.names[1:]
+    if any(not (table.sample[name].dtype.is_numeric() or table.sample[name].dtype == pl.Null) for name in rest):
+        return False
+    if table.headed and any(plain_name(name) in _ROLES for name in rest):
+        return False
+    body = table.sample.select(rest)
+    if not table.headed:
+        if len(rest) >= 10 and _lists_of_ids(body):
+            raise DataError(
+                f"{table.label} has {len(rest)} columns of whole numbers after the first, of which none comes twice"
+                " in a row: these are lists of items (the best for a user, or test items) and no matrix of ratings;"
+                " give the table that has a row for each user and item, or say wide=True (--wide) if they are ratings"
+            )
+        return len(rest) >= 10
+    numbered = sum(name.strip().isdecimal() for name in rest) > 0.6 * len(rest)
+    found = _distinct(body)
+    return len(found) > 1 and (numbered or (len(found) <= GRID and _mixed(body)))
+
+
+def _lists_of_ids(body: pl.DataFrame) -> bool:
+    """Whether all rows are full of whole numbers that differ from each other: ids of items, since grades come again."""
+    if len(body) < 2 or any(not column.dtype.is_integer() or column.null_count() for column in body.get_columns()):
+        return False
+    cells = np.sort(body.to_numpy(), axis=1)
+    return bool((cells[:, 1:] != cells[:, :-1]).all())
+
+
+def _distinct(body: pl.DataFrame) -> Any:
+    flat = (
+        pl.concat([column.cast(pl.Float64) for column in body.get_columns()])
+        if body.width
+        else pl.Series([], dtype=pl.Float64)
+    )
+    return flat.drop_nulls().drop_nans().unique().sort().to_numpy()
+
+
+def _mixed(body: pl.DataFrame) -> bool:
+    """Whether most columns span most of the scale: grades of items do, facts of a user do not."""
+    spans = [float(c.max()) - float(c.min()) for c in body.get_columns() if c.len() > c.null_count()]  # type: ignore[arg-type]
+    found = _distinct(body)
+    return bool(len(found)) and float(np.median(spans or [0.0])) >= 0.5 * (found[-1] - found[0])
+
+
+def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] | None) -> Table:
+    """The long form. The users' ids stand in the column ``user``, else in one that is named like users or is not a
+    number, else in the first; a first column that counts the values of its row numbers the users by row. Empty cells,
+    NaN and values that are ``missing`` are left out."""
+    frame = table.load(table.names, [])
+    notes = [*table.notes]
+    key = _user_column(table, frame, user)
+    turned = user is None and key is not None and table.headed and plain_name(key) in _ITEMS
+    gone = [float(v) for v in missing or () if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    items = [name for name in table.names if name != key]
+    body = frame.select(pl.col(name).cast(pl.Float64, strict=False) for name in items)
+    bad = next((name for name in items if body[name].null_count() > frame[name].null_count()), None)
+    if bad is not None and _texts(frame[bad]):
+        raise DataError(
+            f"column {bad!r} of {table.label} has text, so it cannot be an item of a wide table; name the users' column"
+            " with user=..., and drop what is not an item"
+        )
+    body = body.fill_nan(None)
+    values, counts = np.unique(_flat(body), return_counts=True)
+    codes = values[apart(values, counts)] if missing is None else np.array(gone)
+    if key is None or user is None:
+        counted = _counted(body, items[0] if key is None else key, frame, codes)
+        if counted is not None:
+            key = None
+            items = [name for name in items if name != counted]
+            body = body.select(items)
+            notes.append(
+                f"column {_shown(table, counted)} counts the values of each row; users are numbered by row, from 0"
+            )
+            gone = gone or codes.tolist()
+    if key is not None and frame[key].n_unique() < len(frame) and user is None:
+        raise DataError(
+            f"{table.label} seems to be a wide table, but its column {_shown(table, key)} repeats values, so it"
+            " holds no users; name the users' column with user=..., or say user=False if each row is a"
+            " user, or wide=False"
+        )
+    if missing is None and len(codes) and not gone:
+        shown = ", ".join(f"{v:g}" for v in codes)
+        raise DataError(
+            f"{table.label} is a wide table in which {shown} stands apart from the other values; say missing=[{shown}]"
+            f" (--missing {shown}) if that is not a rating, or missing=[] if it is one"
+        )
+    if gone:
+        body = body.with_columns(pl.when(pl.all().is_in(gone)).then(None).otherwise(pl.all()).name.keep())
+        notes.append(f"{', '.join(f'{v:g}' for v in gone)} means no rating")
+    elif missing is None and (zeros := float((_flat(body) == 0).mean())) > 0.5:
+        raise DataError(
+            f"{table.label} is a wide table of which {zeros:.0%} are 0; say missing=[0] (--missing 0) if that is no"
+            " rating, or missing=[] if it is one"
+        )
+    of_rows = "user" if key is None or not table.headed else "row" if turned else key
+    ids = (pl.Series(np.arange(len(frame))) if key is None else frame[key]).alias(of_rows)
+    names = items if table.headed else [str(at) for at in range(1, len(items) + 1)]
+    if {ids.name} & {*names, "item", "rating"}:
+        raise DataError(f"{table.label} has a column {ids.name!r} for both users and items; rename one")
+    body = body.rename(dict(zip(items, names)))
+    long = pl.concat([ids.to_frame(), body], how="horizontal").unpivot(
+        index=ids.name, variable_name="item", value_name="rating"
+    )
+    long = long.filter(pl.col("rating").is_not_null())
+    if all(name.isdecimal() and (name == "0" or name[0] != "0") for name in names):
+        long = long.with_columns(pl.col("item").cast(pl.Int64))
+    if turned:  # a row an item, a column a user
+        long = long.select(pl.col("item").alias("user"), pl.col(ids.name).alias("item"), "rating")
+        notes.append(
+            f"a wide table: {len(frame):,} rows of items (column {key!r}), {len(items):,} columns of users,"
+            f" {len(long):,} values"
+        )
+        return loaded(long, table.label, notes)
+    notes.append(f"a wide table: {len(frame):,} rows of users, {len(items):,} columns of items, {len(long):,} values")
+    return loaded(long, table.label, notes)
+
+
+def _user_column(table: Table, frame: pl.DataFrame, user: str | int | bool | None) -> str | None:
+    if user is False:
+        return None
+    if isinstance(user, int) and not isinstance(user, bool):
+        return table.names[user]
+    if isinstance(user, str) and user in table.names:
+        return user
+    if isinstance(user, str):
+        raise DataError(f"no column {user!r} in {table.label}; name the column of the users' ids")
+    known = [name for name in table.names if plain_name(name) in {plain_name(s) for s in (*SYNONYMS["user"], "id")}]
+    text = [name for name in table.names if not frame[name].dtype.is_numeric() and frame[name].dtype != pl.Null]
+    return (known or text or table.names)[0]
+
+
+def _counted(body: pl.DataFrame, name: str, frame: pl.DataFrame, codes: Any) -> str | None:
+    """The column, if it says how many other cells of its row hold a value."""
+    if not frame[name].dtype.is_numeric() or frame[name].null_count():
+        return None
+    others = body.select(pl.all().exclude(name)) if name in body.columns else body
+    held = others.select(
+        pl.sum_horizontal(
+            (pl.col(c).is_not_null() & ~pl.col(c).is_in(list(codes))).cast(pl.Int64) for c in others.columns
+        )
+    ).to_series()
+    return name if len(frame) > 1 and bool((held == frame[name].cast(pl.Int64, strict=False)).all()) else None
+
+
+def _flat(body: pl.DataFrame) -> Any:
+    return pl.concat([column.drop_nulls() for column in body.get_columns()]).to_numpy() if body.width else np.empty(0)
+
+
+def _texts(column: pl.Series) -> bool:
+    return column.dtype == pl.String
+
+
+def _shown(table: Table, name: str) -> str:
+    return repr(name) if table.headed else str(table.names.index(name))

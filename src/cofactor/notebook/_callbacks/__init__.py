@@ -1,0 +1,1 @@
+"""Callbacks, the moments at which they are called, and what they keep."""

@@ -1,0 +1,135 @@
+"""The moments of training at which callbacks are called, and the exceptions that end a part of it early."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cofactor.notebook._fastcore.texts import class2attr
+
+__all__ = [
+    "Callback",
+    "CancelBackwardException",
+    "CancelBatchException",
+    "CancelEpochException",
+    "CancelFitException",
+    "CancelStepException",
+    "CancelTrainException",
+    "CancelValidException",
+    "event",
+]
+
+EVENTS = (
+    *("after_create", "before_fit", "before_epoch", "before_train", "before_batch", "after_pred", "after_loss"),
+    *("before_backward", "after_cancel_backward", "after_backward", "before_step", "after_cancel_step", "after_step"),
+    *("after_cancel_batch", "after_batch", "after_cancel_train", "after_train", "before_validate"),
+    *("after_cancel_validate", "after_validate", "after_cancel_epoch", "after_epoch", "after_cancel_fit", "after_fit"),
+)
+INNER = frozenset(EVENTS[4:15])
+"""Moments inside a batch."""
+SEEN_BY_EPOCH = frozenset(
+    {
+        "after_create",
+        "before_fit",
+        "before_epoch",
+        "before_train",
+        "after_validate",
+        "after_epoch",
+        "after_cancel_fit",
+        "after_fit",
+    }
+)
+"""Moments that a run of whole epochs has too; callbacks with any other make training go batch by batch."""
+
+
+class event:
+    """All moments as attributes."""
+
+
+for _name in EVENTS:
+    setattr(event, _name, _name)
+
+
+class CancelFitException(Exception):
+    """End training; go on at ``after_cancel_fit``."""
+
+
+class CancelEpochException(Exception):
+    """Skip the rest of the epoch."""
+
+
+class CancelTrainException(Exception):
+    """Skip the rest of the epoch's training."""
+
+
+class CancelValidException(Exception):
+    """Skip the rest of the validation."""
+
+
+class CancelBatchException(Exception):
+    """Skip the rest of the batch."""
+
+
+class CancelStepException(Exception):
+    """Skip the optimizer's step."""
+
+
+class CancelBackwardException(Exception):
+    """Skip the backward pass."""
+
+
+class Callback:
+    """Override any of the moments: ``before_fit``, ``before_epoch``, ``before_batch``, ``after_pred``, ``after_loss``,
+    ``after_batch``, ``after_epoch``, ``after_fit``, ... (all in ``event``).
+
+    ``self.learn`` is the Learner; its attributes can be had from ``self`` too: ``xb``, ``yb``, ``pred``, ``loss``,
+    ``epoch``, ``iter``, ``opt``. Set them on ``self.learn``. ``order`` says which callback comes first. Moments inside
+    a batch make training go batch by batch, which is slower.
+    """
+
+    order: float = 0
+    learn: Any = None
+    run = run_train = run_valid = True
+    remove_on_fetch = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        for name, function in kwargs.items():
+            if name not in EVENTS:
+                raise TypeError(f"Callback has no moment {name!r}; there are: {', '.join(EVENTS)}")
+            setattr(self, name, function.__get__(self) if hasattr(function, "__get__") else function)
+
+    def __call__(self, event_name: str) -> Any:
+        inner = event_name in INNER
+        training = getattr(self.learn, "training", True)
+        wanted = not inner or (self.run_train and training) or (self.run_valid and not training)
+        found = None
+        if (
+            self.run
+            and wanted
+            and (method := getattr(self, event_name, None) if self.has(event_name) else None) is not None
+        ):
+            found = method()
+        if event_name == "after_fit":
+            self.run = True
+        return found
+
+    def has(self, event_name: str) -> bool:
+        """Whether it does something at this moment."""
+        return event_name in self.__dict__ or hasattr(type(self), event_name)
+
+    @property
+    def name(self) -> str:
+        """Its name as an attribute of the Learner."""
+        return class2attr(self, "Callback")
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in EVENTS or self.__dict__.get("learn") is None:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return getattr(self.learn, name)
+
+    @property
+    def by_batch(self) -> bool:
+        """Whether it has a moment that a run of whole epochs does not have."""
+        return any(self.has(name) for name in EVENTS if name not in SEEN_BY_EPOCH)

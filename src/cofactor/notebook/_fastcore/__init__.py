@@ -1,0 +1,1 @@
+"""The functions of fastcore that such notebooks use."""

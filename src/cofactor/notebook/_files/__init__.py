@@ -1,0 +1,1 @@
+"""Weights and exported Learners in files."""

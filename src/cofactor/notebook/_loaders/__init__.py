@@ -1,0 +1,1 @@
+"""Data: tables, loaders of batches, procs, splits."""

@@ -1,0 +1,1 @@
+"""The Learner, and the ways to train a module."""

@@ -1,0 +1,120 @@
+"""The core's loop calls a callback of its own, which calls the notebook's callbacks."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor import train
+from cofactor.notebook._callbacks.events import (
+    Callback,
+    CancelEpochException,
+)
+from cofactor.notebook._callbacks.recorder import Recorder
+from cofactor.notebook._fastcore.lists import L
+from cofactor.notebook._training.jobs import Core
+
+Array = NDArray[Any]
+
+
+class OfCore(Callback):
+    """A callback of the core (``cofactor.train``) among these: it is called by the core's loop."""
+
+    def __init__(self, inner: train.Callback) -> None:
+        self.inner = inner
+
+    @property
+    def name(self) -> str:
+        return f"core_{type(self.inner).__name__}"
+
+
+class Bridge(train.Callback):
+    """Calls the notebook's callbacks from the core's loop."""
+
+    def __init__(self, learn: Any, core: Core) -> None:
+        self.learn, self.core = learn, core
+        self.inner = [c.inner for c in learn.cbs if isinstance(c, OfCore)]
+
+    def before_fit(self, learn: Any) -> None:
+        for c in self.inner:
+            c.before_fit(learn)
+
+    def after_fit(self, learn: Any) -> None:
+        for c in self.inner:
+            c.after_fit(learn)
+
+    def before_epoch(self, learn: Any) -> None:
+        own = self.learn
+        own.epoch, own._skip = learn.epoch, False
+        self.start = time.perf_counter()
+        try:
+            own("before_epoch")
+        except CancelEpochException:
+            own._skip = True
+            own("after_cancel_epoch")
+        if self.core.kind != "events":
+            own.training = True
+            own.pct_train = own.epoch / own.n_epoch
+            own("before_train")
+        for c in self.inner:
+            c.before_epoch(learn)
+
+    def after_epoch(self, learn: Any) -> None:
+        own = self.learn
+        rec = own.recorder
+        if not own._skip:
+            if self.core.kind == "events":
+                try:
+                    self._validate_events()
+                except CancelEpochException:
+                    own("after_cancel_epoch")
+            else:
+                self.core.flush()
+                rec.take_epoch(
+                    learn.recorder,
+                    smooth(learn.recorder.losses),
+                    float(learn.recorder.values[-1][0]),
+                    time.perf_counter() - self.start,
+                )
+                own.train_iter, own.pct_train = len(rec.losses), (own.epoch + 1) / own.n_epoch
+                if rec.losses:
+                    own.smooth_loss = rec.losses[-1]
+                    for hyper in own.opt.hypers if own._scheduled else []:
+                        hyper["lr"], hyper["mom"] = learn.recorder.lrs[-1], learn.recorder.moms[-1]
+                own._measure(valid_loader(own.dls))
+                for cb in own.cbs.sorted("order"):
+                    if not isinstance(cb, Recorder):
+                        cb("after_validate")
+        own("after_epoch")
+        own.show_row()
+        for c in self.inner:
+            learn.recorder.values[-1] = [
+                float(learn.recorder.values[-1][0]),
+                float(rec.values[-1][1]) if len(rec.values[-1]) > 1 and rec.values[-1][1] is not None else math.nan,
+            ]
+            c.after_epoch(learn)
+
+    def _validate_events(self) -> None:
+        own = self.learn
+        own.train_iter = len(own.recorder.losses)
+        if own._validated:
+            return
+        valid = valid_loader(own.dls)
+        if valid is None or len(valid) == 0:
+            own.recorder.log = own.recorder.log + L([None] * (1 + len(own.metrics)))
+            return
+        own.validate_batches(valid)
+
+
+def valid_loader(dls: Any) -> Any:
+    return dls.valid if len(dls.loaders) > 1 else []
+
+
+def smooth(losses: Any) -> Array:
+    """The losses smoothed as the table's are."""
+    found: Array = train.recorder.SmoothLoss().add(np.asarray(losses, np.float64))
+    return found

@@ -1,0 +1,125 @@
+"""What is trained and how, and the core's Learner over a stepper of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cofactor import train
+from cofactor.model import Hyper, Kind
+from cofactor.notebook._loaders.tabular import TabularPandas
+from cofactor.notebook._modules.optimizer import Optimizer
+
+Array = NDArray[Any]
+
+
+class Job(NamedTuple):
+    """What is trained, on what, and how."""
+
+    module: nn.Module
+    dls: Any
+    loss_func: Callable[..., Any]
+    opt_func: Any
+    opt: Optimizer
+    seed: int
+    wd_bn_bias: bool
+
+
+class Core(Protocol):
+    """A core Learner over one way to train, and what the notebook asks of it."""
+
+    learn: train.Learner
+    kind: str
+
+    def fits(self, job: Job) -> bool:
+        """Whether training by it is still what the job asks for."""
+        ...
+
+    def flush(self) -> None:
+        """Bring the module's weights up to date."""
+        ...
+
+    def outputs(self, x: tuple[Tensor, ...]) -> Tensor | None:
+        """The module's outputs for rows, where there is a faster way than to call it."""
+        ...
+
+    def forget(self) -> None:
+        """Begin with a fresh optimizer at the next step."""
+        ...
+
+
+class Run(Protocol):
+    """What batches with callbacks need of the notebook's Learner."""
+
+    def train_batches(self, hyper: Hyper) -> Array: ...
+
+
+class Rows:
+    """So many rows for the core's loop, which does not look at them; none has a weight of its own."""
+
+    weights = None
+
+    weights = None
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+
+class _Config:
+    """What the core's loop asks of a configuration."""
+
+    y_range = None
+
+
+class Stepped:
+    """A stepper as a model of the core's loop."""
+
+    name: ClassVar[str] = "module"
+    task: ClassVar[str] = "rating"
+    kind: ClassVar[Kind] = "batch"
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.config, self.make = _Config(), make
+
+    def stepper(self, data: Any, rng: Any) -> Any:
+        return self.make()
+
+
+def core_learner(rows: int, make: Callable[[], Any], seed: int, bs: int) -> train.Learner:
+    """The core's Learner over a stepper of one's own."""
+    data: Any = Rows(rows)
+    model: Any = Stepped(make)
+    return train.Learner(data, model, seed=seed, bs=bs, verbose=False)
+
+
+def same_job(was: Job, now: Job, state: Any) -> bool:
+    """Whether a run still trains what the job asks for."""
+    there = list(now.module.named_parameters())
+    return (
+        now.module is was.module
+        and now.dls is was.dls
+        and now.opt is was.opt
+        and now.loss_func is was.loss_func
+        and now.dls.device == was.dls.device
+        and (getattr(now.dls.train, "bs", None) == getattr(was.dls.train, "bs", None))
+        and len(there) == len(state)
+        and all(name == w and p is b and p.requires_grad == learns for (name, p), (w, b, learns) in zip(there, state))
+    )
+
+
+def split_batch(b: Any, dls: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The inputs and targets of a batch, on the loaders' device."""
+    if not isinstance(b, (list, tuple)):
+        b = (b,)
+    ds = getattr(dls, "train_ds", None)
+    known = isinstance(ds, TabularPandas) or getattr(dls, "inputs", None) is not None
+    n = dls.n_inp if known else (1 if len(b) == 1 else len(b) - 1)
+    where = dls.device
+    parts = tuple(o.to(where) if isinstance(o, Tensor) and o.device != where else o for o in b)
+    return parts[:n], parts[n:]
