@@ -149,13 +149,18 @@ def test_the_page_says_the_floors():
     assert said == FLOOR
 
 
-def test_the_page_names_files_that_exist():
-    for page in ("docs/architecture.md", "CONTRIBUTING.md"):
-        text = (ROOT.parents[1] / page).read_text(encoding="utf-8")
+def test_pages_name_files_that_exist():
+    home = ROOT.parents[1]
+    for page in (home / "CONTRIBUTING.md", home / "README.md", *sorted((home / "docs").rglob("*.md"))):
+        text = page.read_text(encoding="utf-8")
         named = set(re.findall(r"`((?:src/cofactor/)?[a-z_]+/[a-z_/]*(?:[a-z_]+\.py)?)`", text))
-        for name in named:
-            here = [ROOT / name, ROOT.parents[1] / name]
-            assert any(place.exists() for place in here), f"{page} names {name}, which is not there"
+        for name in named if page.name in ("CONTRIBUTING.md", "architecture.md") else modules_in(named):
+            assert any((place / name).exists() for place in (ROOT, home)), f"{page} names {name}, which is not there"
+
+
+def modules_in(names: set[str]) -> set[str]:
+    """Those of these names that say files of the package: a part of it comes first."""
+    return {x for x in names if x.endswith(".py") and x.removeprefix("src/cofactor/").split("/")[0] in FLOOR}
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -188,6 +193,27 @@ def test_no_circle_of_any_kind():
     graph = {name: {one.name for one in found if one.name != name} for name, found in IMPORTS.items()}
     assert circles(graph) == []
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def rooms(folder: str) -> dict[str, set[str]]:
+    """The files and folders of a folder, each with those beside it that it imports from."""
+    inside = {name.removeprefix(folder + ".").split(".")[0] for name in FILES if name.startswith(folder + ".")}
+    graph: dict[str, set[str]] = {room: set() for room in inside}
+    for name, found in IMPORTS.items():
+        for one in found:
+            if name.startswith(folder + ".") and one.name.startswith(folder + "."):
+                here, there = (x.removeprefix(folder + ".").split(".")[0] for x in (name, one.name))
+                if here != there:
+                    graph[here].add(there)
+    return graph
+
+
+FOLDERS = sorted({name.rsplit(".", 1)[0] for name in FILES if "." in name})
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_circle_of_folders(folder):
+    assert circles(rooms(folder)) == []
 
 
 def test_imports_inside_functions_are_for_start_up_alone():

@@ -288,7 +288,7 @@ class Recommender(Fitted):
             ConfigError: the options make no sense, or there are no features.
             DataError: ``items`` is not such a frame.
         """
-        from cofactor.recommend.cold_start.items import recommend_new
+        from cofactor.recommend.new_items import recommend_new
 
         return recommend_new(self, items, user, history, users, histories, (n, unknown, interval, level))
 

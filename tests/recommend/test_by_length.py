@@ -17,7 +17,7 @@ from cofactor.model import HasVectors
 from cofactor.models import model_class
 from cofactor.recommend.ann import search
 from cofactor.recommend.ann.by_length import by_length
-from cofactor.recommend.ann.index import Index
+from cofactor.recommend.index import Index
 from cofactor.recommender import Recommender
 
 

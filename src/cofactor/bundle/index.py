@@ -11,7 +11,7 @@ import numpy as np
 from cofactor.bundle.manifest import plain
 from cofactor.errors import BundleError, MissingExtraError
 from cofactor.model import HasVectors
-from cofactor.recommend.ann.index import Index, empty_graph
+from cofactor.recommend.index import Index, empty_graph
 
 
 def facts_of(index: Index) -> dict[str, Any]:

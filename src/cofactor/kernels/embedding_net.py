@@ -34,8 +34,8 @@ from numpy.typing import NDArray
 from cofactor.kernels import adam
 from cofactor.kernels.dot_bias.epoch import advance, begin, is_full
 from cofactor.kernels.dot_bias.loss import INNER, LEAN, batch_loss
-from cofactor.kernels.dot_bias.rows import catch_up, settle, step
 from cofactor.kernels.layers import drop, lift, lift_back, move, normalise, normalise_back, wipe
+from cofactor.kernels.row_vectors import catch_up, settle, step
 from cofactor.kernels.tiles import product, transposed
 
 Array = NDArray[Any]

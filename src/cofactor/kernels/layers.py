@@ -15,7 +15,7 @@ from numba import types as _types
 from numba.core import cgutils as _cgutils
 from numba.extending import intrinsic
 
-from cofactor.kernels.dot_bias.rows import I64, VECTOR, WIDTH, _Emit
+from cofactor.kernels.row_vectors import I64, VECTOR, WIDTH, _Emit
 
 types: Any = _types
 cgutils: Any = _cgutils

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from cofactor.kernels.dot_bias import rows as vectors
+from cofactor.kernels import row_vectors as vectors
 from cofactor.kernels.dot_bias.epoch import advance, begin, settle_all
 
 Array = NDArray[Any]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 
-from cofactor.kernels.dot_bias.rows import FLAGS, I64, VECTOR, WIDTH, _intrinsic, cgutils, types
 from cofactor.kernels.layers import ONES, _Columns
+from cofactor.kernels.row_vectors import FLAGS, I64, VECTOR, WIDTH, _intrinsic, cgutils, types
 
 f, whole = types.float32, types.int64
 Vectors = Callable[[_Columns, Any, Any, Any, Any, Any], Any]

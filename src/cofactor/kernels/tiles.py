@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from cofactor.kernels.dot_bias.loss import LEAN
-from cofactor.kernels.dot_bias.rows import short_loop
+from cofactor.kernels.row_vectors import short_loop
 from cofactor.kernels.vectors import LANES
 
 Array = Any

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from cofactor._html import table_html
 from cofactor.data.interactions import CSR, Features, Interactions
 from cofactor.model import Model
-from cofactor.recommend.ann.index import Index
 from cofactor.recommend.groups import groups_of
 from cofactor.recommend.ids import Items, Users
+from cofactor.recommend.index import Index
 from cofactor.recommend.rating_scale import Scale, scale_of
 from cofactor.recommend.updates import Updates, as_rows
 

@@ -37,7 +37,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cofactor.kernels.dot_bias.loss import INNER, LEAN, batch_loss
-from cofactor.kernels.dot_bias.rows import catch_up, dot_of, gather_gradient, prefetch, settle, step, step_pair
+from cofactor.kernels.row_vectors import catch_up, dot_of, gather_gradient, prefetch, settle, step, step_pair
 
 Array = NDArray[Any]
 Real = Any

@@ -12,9 +12,9 @@ from numba import types as _types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from cofactor.kernels.dot_bias.rows import I64, VECTOR, WIDTH
 from cofactor.kernels.layers import _Columns
 from cofactor.kernels.pointwise import vector_sigmoid
+from cofactor.kernels.row_vectors import I64, VECTOR, WIDTH
 
 types: Any = _types
 _intrinsic: Any = intrinsic

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cofactor.kernels.dot_bias.loss import LEAN, sigmoid
-from cofactor.kernels.dot_bias.rows import dot_of
+from cofactor.kernels.row_vectors import dot_of
 
 Array = NDArray[Any]
 Real = Any

@@ -11,16 +11,12 @@ from numpy.typing import NDArray
 
 from cofactor.errors import BundleError
 from cofactor.models.base.arrays import stored
+from cofactor.models.base.embedding_size import emb_sz_rule
 
 Array = NDArray[Any]
 
 PREFIX = "module."
 NORM = ("weight", "bias", "running_mean", "running_var")
-
-
-def emb_sz_rule(n: int) -> int:
-    """The width of an embedding of ``n`` rows, by fastai's rule of thumb."""
-    return int(min(600, round(1.6 * n**0.56)))
 
 
 def embedding_sizes(config: Any, shape: tuple[int, int]) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cofactor._validate import check_int
 from cofactor.errors import ConfigError
-from cofactor.models.neural.saved import emb_sz_rule as emb_sz_rule
+from cofactor.models.base.embedding_size import emb_sz_rule as emb_sz_rule
 
 INIT_SD = 0.01
 

@@ -20,8 +20,8 @@ from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError
 from cofactor.model import HasVectors
 from cofactor.recommend.ann.by_length import ByLength, by_length
-from cofactor.recommend.ann.index import MARGIN, MOST, Index, empty_graph
 from cofactor.recommend.fitted import Fitted
+from cofactor.recommend.index import MARGIN, MOST, Index, empty_graph
 from cofactor.recommend.options import ListOptions, needs_each_user
 from cofactor.recommend.profiles import UserProfile
 from cofactor.recommend.topn import BLOCK_BYTES, blocks, mask_items, mask_rows, top_n
