@@ -1,6 +1,6 @@
 """From a folder of Parquet to lists for everybody, on Spark.
 
-pip install 'cofactor[spark]'     # and Java 17 or later
+pip install '.[spark]'            # in the project's folder; and Java 17 or later
 python examples/cluster.py                                           # two cores of this machine
 python examples/cluster.py spark://host:7077 /mnt/shared/films       # a cluster, and a folder that all hosts see
 

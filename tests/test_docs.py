@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +62,16 @@ def test_every_block_runs(page, tables, tmp_path, monkeypatch, capsys):
     for block in found:
         exec(compile(block, page.name, "exec"), names)
     assert capsys.readouterr().out or not found
+
+
+def test_installing_has_every_extra_and_other_pages_link_to_it():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    table = re.findall(r"^\| (`[^|]+) \|", (DOCS / "install.md").read_text(encoding="utf-8"), re.M)
+    named = [name for row in table for name in re.findall(r"`([\w-]+)`", row)]
+    assert sorted(named) == sorted({*project["optional-dependencies"]} - {"dev", "docs", "browser"})
+    for page in DOCS.rglob("*.md"):
+        if page != DOCS / "install.md":  # a name is installable from an index only after a release
+            assert not re.search(r"pip install ['\"]?cofactor", page.read_text(encoding="utf-8")), page.name
 
 
 def site_tool(name):

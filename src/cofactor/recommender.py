@@ -422,7 +422,7 @@ class Recommender(Fitted):
     def biases(self, n: int = 5, which: Literal["item", "user"] = "item") -> pl.DataFrame:
         """Show the ``n`` lowest and ``n`` highest biases.
 
-        An item with a low bias is rated low by all users, whatever their taste.
+        The bias of an item is added to every prediction for it, whatever a user's taste.
 
         Args:
             n: how many at each end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import pytest
 
 import cofactor as cf
 from cofactor.evaluation import with_figures
+from cofactor.models.als import ALSConfig
 from cofactor.recommend.options import OPTIONS
 from cofactor.report import write_report
 
@@ -157,6 +159,11 @@ def settled(page, before=None):
             arg=json.dumps(before, separators=(",", ":"), ensure_ascii=False),
         )
     return titles(page)
+
+
+def complete(page):
+    """Wait until nothing is shown in place of what is still asked for."""
+    page.wait_for_function("() => document.querySelector('h1') && !document.querySelector('.skeleton, [aria-busy]')")
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["1366", "390"])
@@ -531,7 +538,7 @@ def test_an_experiment_is_begun_watched_and_ended(chromium, bundle, tmp_path):
         page.fill("input[type=number]", "50")
         page.click("text=Begin")
         page.wait_for_selector("text=Version 2 is tried on 50 % of the users.")
-        page.wait_for_selector("text=No list was said to be shown yet")
+        page.wait_for_selector("text=No list has been reported yet")
         by_version = {1: 0, 2: 0}
         for user in range(2, 42):
             found, request = asked(url, f"v1/recommend?user={user}&n=5")
@@ -616,6 +623,7 @@ VIEWS = [
     "map",
     "model",
     "taste?r=1020*10&why=1024",
+    "experiment",
 ]
 
 
@@ -659,3 +667,128 @@ def test_counts_are_liked_and_not_graded(chromium, tmp_path):
         page.wait_for_selector(".rated .own")
         assert "×" in page.locator(".rated .own .value").first.inner_text()
         assert "rated" not in page.inner_text(".recs")
+        page.goto(url + "#/item")
+        complete(page)
+        assert "Highest biases" not in page.inner_text("main")  # ease has none
+        for view in ("item", "item/3", "map", "user", "user/3", "model", "experiment"):
+            page.goto(f"{url}#/{view}")
+            complete(page)
+            said = page.inner_text("body").lower()
+            assert "mean" not in said.partition("measured")[0], view  # a mean of plays says nothing
+            assert " ratings by" not in said, view
+        page.goto(f"{url}#/taste?r=3*")
+        settled(page)
+        reasons = page.locator(".reason").all_inner_texts()
+        assert not [text for text in reasons if "1" in text.partition("(")[2] or "×" in text]  # no count was given
+
+
+TITLES = [
+    "<img src=x onerror=alert(1)> <b>bold</b> &amp;",
+    "A very long title that goes on and on, " * 8,
+    "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd (1999)",
+    "\u0645\u0631\u062d\u0628\u0627 \u0628\u0627\u0644\u0639\u0627\u0644\u0645 \u2014 \u0641\u064a\u0644\u0645",
+    "\u5343\u3068\u5343\u5c0b\u306e\u795e\u96a0\u3057" * 6,
+    "\U0001f469\u200d\U0001f469\u200d\U0001f467 Family \U0001f3ac",
+    "Supercalifragilisticexpialidocious" * 5,
+    "abc\u202egnp.exe",
+    "   ",
+    "line\nbreak\ttab",
+]
+
+
+def test_titles_of_any_script_and_length(chromium, tmp_path):
+    """Markup is text, each title keeps its direction, and nothing makes a page wider than a phone."""
+    rng = np.random.default_rng(2)
+    users, items = np.nonzero(rng.random((40, 24)) < 0.5)
+    frame = pl.DataFrame({"user": users, "item": items, "rating": 1 + (users + items) % 5})
+    table = pl.DataFrame(
+        {
+            "item": np.arange(24),
+            "title": TITLES + [f"Film {i}" for i in range(14)],
+            "genres": ["<i>Noir</i>", "Drama"] * 12,
+        }
+    )
+    bundle = tmp_path / "titles.cofactor"
+    cf.fit(cf.read(frame, "user", "item", "rating", items=table), model="als", epochs=3, seed=0).save(bundle)
+    with serving(bundle, tmp_path / "s") as (url, _):
+        for viewport in (DESKTOP, PHONE):
+            with page_of(chromium, viewport) as page:
+                page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+                for view in (
+                    "taste?n=24",
+                    "user/3",
+                    "item",
+                    "item/1",
+                    "item/6",
+                    "map/0",
+                    "compare",
+                    "taste?r=6*5&why=1",
+                ):
+                    page.goto(f"{url}#/{view}")
+                    complete(page)
+                    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"], view
+                    assert page.locator("main img, main b:has-text('bold'), main i").count() == 0
+                page.goto(f"{url}#/item")
+                complete(page)
+                shown = page.locator(".browse a bdi")
+                assert set(shown.all_text_contents()) >= {*TITLES[:8], "“   ”"}
+                assert {shown.nth(k).get_attribute("dir") for k in range(shown.count())} == {"auto"}
+
+
+def test_a_catalogue_of_five_items(chromium, tmp_path):
+    """An example leaves something to recommend, and the map's names stay clear of its buttons."""
+    frame = pl.DataFrame(
+        {
+            "user": list("aabbccddd"),
+            "item": ["tea", "milk", "tea", "jam", "milk", "jam", "egg", "tea", "pie"],
+            "rating": [5, 3, 4, 2, 4, 5, 1, 3, 5],
+        }
+    )
+    bundle = tmp_path / "five.cofactor"
+    cf.fit(cf.read(frame, "user", "item", "rating"), model="als", epochs=3, seed=0).save(bundle)
+    with serving(bundle, tmp_path / "s") as (url, _), page_of(chromium) as page:
+        page.goto(url)
+        assert len(settled(page)) >= 3
+        assert page.get_by_text("Show others").count() == 0
+        for view in ("user/a", "item/tea", "map", "compare", "model"):
+            page.goto(f"{url}#/{view}")
+            complete(page)
+            assert page.locator(".trouble").count() == 0, view
+        words = page.locator(".parameters .aside")
+        assert words.count() == len(OPTIONS_OF_ALS)
+        assert all(words.all_inner_texts())
+        assert page.locator(".parameters code").all_inner_texts() == OPTIONS_OF_ALS
+
+
+OPTIONS_OF_ALS = [field.name for field in dataclasses.fields(ALSConfig)]
+
+
+def test_few_points_have_the_shapes_that_many_have(page, server):
+    """Below some hundred points, or without a graphics card, a 2D canvas draws what the legend shows."""
+    page.goto(server)
+    shares = page.evaluate("""async () => {
+        const { createDots, outline, SHAPES } = await import("./assets/dots.js");
+        const side = 60, found = [];
+        for (let shape = 0; shape < SHAPES; shape++) {
+            const made = () => Object.assign(document.createElement("canvas"), { width: side, height: side });
+            const [by, flat, under] = [made(), made(), made()];
+            const size = 20 / 1.2;
+            const floats = (...values) => new Float32Array(values);
+            const dots = createDots(under, floats(0.5, 0.5), floats(size), floats(shape));
+            if (!dots) return null;
+            dots.paint(new Uint8Array([0, 0, 0, 255]), floats(shape));
+            dots.draw(side, side, 1, [0, 0], { x: 0, y: 0, k: 1 }, 1);
+            const pen = by.getContext("2d"); pen.drawImage(under, 0, 0);
+            const other = flat.getContext("2d"); outline(other, shape, side / 2, side / 2, 20); other.fill();
+            const alpha = (p) => [...p.getImageData(0, 0, side, side).data].filter((_, k) => k % 4 === 3);
+            const [a, b] = [pen, other].map((p) => alpha(p).map((v) => v > 127));
+            const both = a.filter((v, k) => v && b[k]).length, either = a.filter((v, k) => v || b[k]).length;
+            found.push(both / either);
+            dots.lose();
+        }
+        return found;
+    }""")
+    if shares is None:
+        pytest.skip("this Chromium has no WebGL")
+    assert len(shares) == 6
+    assert min(shares) > 0.85

@@ -82,7 +82,7 @@ def command(
 
     To be reached from other machines it needs a token, in the environment variable COFACTOR_TOKEN, or a file of them.
 
-    Install with: pip install 'cofactor\\[serve]'. More in docs/serving.md and docs/production.md.
+    It needs the extra serve: pip install 'cofactor\\[serve]'. More in docs/serving.md and docs/production.md.
     """
     settings = Settings(
         Path(model),

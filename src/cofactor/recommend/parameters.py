@@ -23,6 +23,8 @@ def biases_frame(rec: Fitted, n: int, which: Side) -> pl.DataFrame:
     check_choice("which", which, "item", "user")
     check_int("n", n, 0)
     bias = _with_factors(rec).bias(which)
+    if rec.model.task == "ranking" and not bias.any():
+        raise ConfigError(f"{rec.name} learns no {which} biases; bias, als, dot-bias and bayes-mf do")
     view = rec.data.by_item if which == "item" else rec.data.by_user
     rated = np.flatnonzero(view.counts > 0)
     order = rated[np.argsort(bias[rated], kind="stable")]

@@ -127,7 +127,7 @@ def act(
     """The verb, the item, and how much; ``explicit``: there are ratings with values; else ``kind`` says what values are
     and ``column`` what theirs is called: "played Blur 31 times"."""
     if not explicit:
-        return in_words("events" if kind == "ratings" else kind, column, label, value if stated else 1.0)
+        return in_words(kind if stated and kind != "ratings" else "events", column, label, value if stated else 1.0)
     return f"rated {label} {value:g}" if stated else f"liked {label}"
 
 

@@ -210,7 +210,10 @@ def placed(rec: Recommender, mapped: Array) -> dict[str, Any]:
 
 def _biases(rec: Recommender) -> dict[str, Any] | None:
     """The extremes; None for factor models without biases, where all are zero."""
-    frame = rec.biases(10)
+    try:
+        frame = rec.biases(10)
+    except ConfigError:
+        return None
     if not frame["bias"].abs().max():
         return None
     label = "title" if "title" in frame.columns else "item"

@@ -312,7 +312,7 @@ class Catalogue:
     @property
     def has_biases(self) -> bool:
         """Whether the model has biases to show."""
-        return isinstance(self.rec.model, HasFactors)
+        return isinstance(self.rec.model, HasFactors) and bool(self.rec.model.bias("item").any())
 
 
 def _search(texts: pl.Series, order: Array, text: str, limit: int, offset: int) -> tuple[Array, int]:

@@ -302,6 +302,7 @@ def about(live: Live) -> dict[str, Any]:
             "update": live.store is not None,
         },
         "config": dataclasses.asdict(rec.model.config),
+        "parameters": {f.name: f.metadata.get("help", "") for f in dataclasses.fields(rec.model.config)},
         "metrics": rec.metrics,
         "figures": [] if rec.figures is None else rec.figures.to_dicts(),
         "loaded": _iso(int(served.loaded)),

@@ -1,13 +1,13 @@
 /* The map itself: a canvas that zooms and pans, with names where there is room for them. */
 
-import { big, button, calm, clip, el, fix } from "./dom.js";
+import { button, calm, clip, el, many } from "./dom.js";
 import { nameOf } from "./api.js";
-import { createDots } from "./dots.js";
+import { createDots, outline } from "./dots.js";
 import { hex, regions, schemes } from "./colours.js";
 
 const LABEL = "500 12px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
-/** `data` is {items, groups}; `pick(k)` is told of a click on item k, `opened(k)` of Enter or a double click. */
+/** `data` is {items, groups, says, graded}, `says(row)` what is known of an item; `pick(k)` is told of a click on item k, `opened(k)` of Enter or a double click. */
 export function createMap(data, { chosen = -1, small = false, pick = () => {}, opened = pick } = {}) {
 	const items = data.items;
 	const names = items.map((row) => clip(nameOf(row), 34));
@@ -34,8 +34,8 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 	let view = { k: 1, x: 0, y: 0 };
 	let W = 0, H = 0, hover = -1, only = null, frame = 0;
 
-	const pad = small ? 14 : 26;
-	const at = ([x, y]) => [(pad + x * (W - 2 * pad)) * view.k + view.x, (pad + y * (H - 2 * pad)) * view.k + view.y];
+	const pad = small ? [14, 14] : [58, 26]; // beside the map stand its buttons
+	const at = ([x, y]) => [(pad[0] + x * (W - 2 * pad[0])) * view.k + view.x, (pad[1] + y * (H - 2 * pad[1])) * view.k + view.y];
 	const place = (k) => at([items[k].x, items[k].y]);
 	const size = (k) => sizes[k] * (small ? 0.8 : 1) * Math.min(2.2, Math.sqrt(view.k));
 	const faded = (k) => (only !== null && !only.has(items[k])) || (lit !== null && k !== chosen && !lit.near.has(k) && !marked.includes(k));
@@ -65,7 +65,7 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 			if (x < -r || y < -r || x > W + r || y > H + r) continue;
 			pen.globalAlpha = faded(k) ? 0.1 : 0.66;
 			pen.fillStyle = colours[k];
-			pen.beginPath(); pen.arc(x, y, r, 0, 7); pen.fill();
+			outline(pen, shapes[k], x, y, r * 1.2); pen.fill();
 		}
 		pen.globalAlpha = 1;
 		if (lit && chosen >= 0) {
@@ -80,7 +80,7 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 	}
 	/** Names of the most rated where they do not cross another; more of them the nearer one looks. */
 	function label(ink, paper) {
-		const taken = [];
+		const taken = small ? [] : [[W - 60, H - 150, W, H]]; // where the buttons stand
 		if (here) {
 			const [x, y] = at(here);
 			pen.font = "700 13px system-ui, sans-serif"; pen.textBaseline = "middle"; pen.lineJoin = "round";
@@ -163,7 +163,7 @@ export function createMap(data, { chosen = -1, small = false, pick = () => {}, o
 		hover = k;
 		tip.hidden = k < 0;
 		if (k >= 0) {
-			tip.textContent = `${nameOf(items[k])} — ${big(items[k].ratings)} ratings, mean ${fix(items[k].mean)}`;
+			tip.textContent = `${nameOf(items[k])} — ${(data.says ?? ((row) => many(row.ratings, "user")))(items[k])}`;
 			tip.style.left = `${Math.max(6, Math.min(x + 14, W - 246))}px`;
 			tip.style.top = `${y + 18 > H - 60 ? Math.max(4, y - 62) : y + 18}px`;
 		}

@@ -1,7 +1,7 @@
 /* By what the map is coloured: colours that people who confuse red and green can tell apart, and shapes besides. */
 
 import { SHAPES } from "./dots.js";
-import { known } from "./dom.js";
+import { big, known } from "./dom.js";
 
 export const PALETTE = ["#0072b2", "#d98200", "#009e73", "#cc5a94", "#56a5d8", "#c44601", "#7a6f00", "#6f60b8"];
 export const OTHER = "#8b909a";
@@ -13,7 +13,7 @@ const ramp = (t) => (t < 0.5 ? between(RAMP[0], RAMP[1], t * 2) : between(RAMP[1
 export const hex = (c) => "#" + c.map((v) => v.toString(16).padStart(2, "0")).join("");
 
 /** The ways to colour these items: {key, name, of(k) -> {colour, shape}, legend: [{key, name, colour, shape, has(row)}]}. */
-export function schemes({ items, groups }) {
+export function schemes({ items, groups, graded = true }) {
 	const found = [];
 	if (groups.length) {
 		const place = new Map(groups.map((g, k) => [g, k]));
@@ -32,8 +32,8 @@ export function schemes({ items, groups }) {
 		found.push({ key, name, of: (k) => ({ colour: known(value(items[k])) ? ramp(part(value(items[k])) / 4) : rgb(OTHER), shape: 0 }), legend });
 	};
 	measure("year", "year", (row) => row.year, String);
-	measure("mean", "mean rating", (row) => row.mean, (v) => v.toFixed(1));
-	measure("ratings", "popularity", (row) => row.ratings, String);
+	if (graded) measure("mean", "mean rating", (row) => row.mean, (v) => v.toFixed(1));
+	measure("ratings", "number of users", (row) => row.ratings, big);
 	return found.length ? found : [{ key: "none", name: "nothing", of: () => ({ colour: rgb(PALETTE[0]), shape: 0 }), legend: [] }];
 }
 

@@ -26,7 +26,7 @@ export function open(root, route, { info, title }) {
 	let example = false;
 	const verdict = el("div", { class: "between", role: "status" }, skeleton(1, "row"));
 	const controls = shape.knobs(info, options, () => { keep(); lists(); });
-	replace(root, head("Compare"), lede("One taste asked of two versions of the model, or two users of one: what is recommended, what moved, and what was measured of each."),
+	replace(root, head("Compare"), lede("Two versions of the model for one taste, or two users of one model: both lists, what moved, and how good each version is."),
 		controls.node, verdict, el("div", { class: "columns even sides" }, sides.map((s) => s.box)));
 	start();
 
@@ -63,7 +63,7 @@ export function open(root, route, { info, title }) {
 		side.heading = el("h2", {}, words(whose(side)));
 		side.quality = el("div", { class: "side-quality" });
 		side.body = el("div", { class: "recs-body" }, skeleton(10, "row"));
-		const search = userSearch("Another user", (row) => { side.user = row.user; keep(); draw(side); quality(); list(side); });
+		const search = userSearch(info, "Another user", (row) => { side.user = row.user; keep(); draw(side); quality(); list(side); });
 		replace(side.box, side.heading,
 			el("div", { class: "by" }, el("label", { for: which.id }, "Model"), which),
 			el("details", { class: "more" }, el("summary", {}, "Another user"), search.node,
@@ -81,7 +81,7 @@ export function open(root, route, { info, title }) {
 			const facts = k ? theirs : ours;
 			const same = left.version === right.version;
 			if (pairs.length) replace(side.quality, el("dl", { class: "measures" }, pairs.slice(0, 3).map((pair) => measure(pair[k].metric, pair[k].value, { ...pair[k], brief: true }))), note("slim", `On ${pairs[0][k].rows}.`));
-			else replace(side.quality, facts && !same && facts.figures?.length ? note("slim", "The two were measured on different rows, so their figures say nothing about which is better.") : note("slim", "Nothing was measured of this version: cofactor evaluate MODEL TEST --save writes figures into it."));
+			else replace(side.quality, facts && !same && facts.figures?.length ? note("slim", "The two versions were measured on different rows, so their figures cannot be compared.") : note("slim", "This version was not measured. cofactor evaluate MODEL TEST --save writes figures into a model."));
 		}
 	}
 

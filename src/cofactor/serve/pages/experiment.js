@@ -12,10 +12,10 @@ export function open(root, route, { info, title }) {
 	const drift = el("div");
 	const said = el("p", { class: "note", role: "status" });
 	let gone = false;
-	replace(root, head("Two versions beside each other"),
-		lede("A version can be tried on a share of the users before it goes live. Applications say which lists were shown, clicked and bought."),
-		section("Experiment", null, state, said), section("What came of the lists", "Hit rate: lists of which something was clicked or bought. NDCG: how near the head that was. Coverage: items that were in any list.", figures),
-		section("Drift", "How far the latest events are from the training data: 0 is not at all, above 0.25 is much.", drift));
+	replace(root, el("p", { class: "crumb" }, el("a", { href: "#/model" }, "Model")), head("Try two versions"),
+		lede("A version can be tried on a share of the users before it goes live. Your application reports which lists it showed, and what was clicked or bought."),
+		el("div", { class: "pile" }, section("Experiment", null, state, said), section("What came of the lists", "Hit rate: the share of lists from which something was clicked or bought. NDCG: how near the top of the list that was, from 0 to 1. Coverage: the share of the items that were in any list.", figures),
+		section("Drift", "How far the latest events are from the training data. 0: not at all; above 0.25: far.", drift)));
 
 	const action = (label, kind, run) => {
 		const knob = button({ class: `button ${kind}`, onclick: async () => {
@@ -28,7 +28,7 @@ export function open(root, route, { info, title }) {
 
 	function begin(versions, live) {
 		const others = versions.filter((v) => v.version !== live).sort((a, b) => b.version - a.version);
-		if (!others.length) return empty("No other version is kept", "Refit the model, or load another bundle, and there is one to try.");
+		if (!others.length) return empty("There is no other version yet", "Refit the model, or load another bundle, to have one to try.");
 		const which = el("select", {}, others.map((v) => el("option", { value: String(v.version) }, `version ${v.version}, ${v.model}`)));
 		const share = el("input", { type: "number", min: "1", max: "100", value: "50" });
 		const mode = el("select", {}, el("option", { value: "ab" }, "show its lists (A/B)"), el("option", { value: "shadow" }, "ask it unseen (shadow)"));
@@ -53,7 +53,7 @@ export function open(root, route, { info, title }) {
 			el("thead", {}, el("tr", {}, ["Version", "Lists shown", "Hit rate", "NDCG", "Coverage", "Clicked", "Bought"].map((h) => el("th", { scope: "col" }, h)))),
 			el("tbody", {}, rows.map((v) => el("tr", {}, el("th", { scope: "row" }, String(v.version), v.version === now.live ? el("span", { class: "tag" }, "live") : null),
 				[["Lists shown", big(v.lists)], ["Hit rate", fix(v.hit_rate, 3)], ["NDCG", fix(v.ndcg, 3)], ["Coverage", fix(v.coverage, 3)], ["Clicked", big(v.clicked)], ["Bought", big(v.bought)]].map(([name, text]) => el("td", { "data-name": name }, text)))))))
-			: empty("No list was said to be shown yet", "Applications say it with POST /v1/feedback."),
+			: empty("No list has been reported yet", "Applications report the lists they show with POST /v1/feedback."),
 			now.difference ? el("ul", { class: "differences" }, Object.entries(now.difference).map(([name, [off, low, high]]) => el("li", {}, `${NAMES[name] ?? name}: ${signed(off, 3)} for the version that is tried (95 % from ${signed(low, 3)} to ${signed(high, 3)}), ${low > 0 ? "better" : high < 0 ? "worse" : "no difference beyond chance"}`))) : null,
 			byDay(now.days));
 		const d = now.drift;

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { announce, button, el, head, many, note, replace, sentence, skeleton, trouble, words } from "./dom.js";
+import { rows } from "./rating.js";
 import { parse } from "./route.js";
 
 const main = document.getElementById("main");
@@ -24,7 +25,7 @@ async function refreshInfo() {
 	const info = context.info;
 	sign(true);
 	document.getElementById("about").textContent =
-		`${many(info.ratings + (info.newer_ratings || 0), "rating")} by ${many(info.users, "user")} of ${many(info.items, "item")} · cofactor ${info.cofactor}. This page asks nothing of any other host.`;
+		`${rows(info, info.ratings + (info.newer_ratings || 0))} by ${many(info.users, "user")} of ${many(info.items, "item")} · cofactor ${info.cofactor}. This page loads nothing from other hosts.`;
 	return info;
 }
 
@@ -41,7 +42,7 @@ function title(text) {
 async function show(first = false) {
 	const route = parse(location.hash);
 	for (const link of document.querySelectorAll("nav a")) {
-		if (link.getAttribute("href") === `#/${route.view}`) link.setAttribute("aria-current", "page");
+		if (link.getAttribute("href") === `#/${route.view === "experiment" ? "model" : route.view}`) link.setAttribute("aria-current", "page");
 		else link.removeAttribute("aria-current");
 	}
 	if (shown && shown.view === route.view && shown.id === route.id && shown.page?.update) return shown.page.update(route);

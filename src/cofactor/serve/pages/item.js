@@ -4,7 +4,7 @@ import { get, idOf, nameOf, newest, stale } from "./api.js";
 import { histogram, shareBar } from "./charts.js";
 import { announce, aside, big, button, clip, debounce, el, empty, facts, fix, fresh, head, known, lede, many, note, replace, section, signed, skeleton, trouble, words } from "./dom.js";
 import { createMap } from "./atlas.js";
-import { graded, levelsOf, rater } from "./rating.js";
+import { graded, kindOf, levelsOf, rater, standing } from "./rating.js";
 import * as shape from "./options.js";
 import { href, settle } from "./route.js";
 import { itemLink, itemSearch } from "./search.js";
@@ -17,19 +17,19 @@ export function open(root, route, context) {
 const row = (item, more) => el("li", {}, itemLink(item), aside(more));
 
 const PAGE = 24;
-const ORDER = { ratings: "most rated first", mean: "best rated first", title: "by title" };
+const orders = (info) => ({ ratings: graded(info) ? "most rated first" : "most users first", mean: "best rated first", title: "by title" });
 
 function choose(root, { title, info }, params) {
 	title("Items");
 	const found = el("div", {}, skeleton(8, "row"));
 	const ends = el("div", { class: "halves" });
-	const search = itemSearch("Find an item", (row) => { location.hash = href("item", row.item); });
+	const search = itemSearch(info, "Find an item", (row) => { location.hash = href("item", row.item); });
 	const wanted = shape.read(params, { ...info, options: [] });
 	wanted.order = (info.orders ?? []).includes(params.get("order")) ? params.get("order") : "ratings";
 	let shown = PAGE;
 	const only = newest();
 	const id = fresh("order");
-	const order = el("select", { id }, (info.orders ?? ["ratings"]).map((o) => el("option", { value: o }, ORDER[o] ?? `highest ${o.replaceAll("_", " ")} first`)));
+	const order = el("select", { id }, (info.orders ?? ["ratings"]).map((o) => el("option", { value: o }, orders(info)[o] ?? `highest ${o.replaceAll("_", " ")} first`)));
 	order.value = wanted.order;
 	const turned = () => { shown = PAGE; const now = shape.write(wanted, new URLSearchParams()); if (wanted.order !== "ratings") now.set("order", wanted.order); settle("item", null, now); later(); };
 	order.addEventListener("change", () => { wanted.order = order.value; turned(); });
@@ -44,7 +44,7 @@ function choose(root, { title, info }, params) {
 		found.setAttribute("aria-busy", "true");
 		try {
 			const { items, total } = await get("items", { limit: shown, order: wanted.order, ...(where ? { where } : {}) }, only.signal());
-			replace(found, note("slim", many(total, "item")), total ? el("ul", { class: "plain lines browse" }, items.map((item) => row(item, graded(info) ? `${many(item.ratings, "rating")} · mean ${fix(item.mean)}` : many(item.ratings, "user")))) : empty("Nothing is like that", "Take a genre or a year away."),
+			replace(found, note("slim", many(total, "item")), total ? el("ul", { class: "plain lines browse" }, items.map((item) => row(item, standing(info, item)))) : empty("No item fits", "Remove a genre or widen the years."),
 				items.length < total && shown < 1000 ? button({ class: "button quiet", onclick: async () => { const at = shown; shown = Math.min(1000, shown + PAGE * 2); await load(); found.querySelectorAll("a")[at]?.focus(); } }, "Show more") : null);
 			announce(many(total, "item"));
 		} catch (error) { if (!stale(error)) replace(found, trouble(error, load)); }
@@ -57,7 +57,7 @@ function choose(root, { title, info }, params) {
 			const found = (await get("biases", { n: 6 })).biases;
 			const widest = Math.max(...found.map((b) => Math.abs(b.bias)), 1e-9);
 			const part = (end, heading) => [el("h2", { class: "sub" }, heading), el("ul", { class: "plain lines" }, found.filter((b) => b.end === end).map((b) => el("li", {}, itemLink(b), el("span", { class: "meter" }, shareBar(Math.abs(b.bias) / widest, b.bias < 0)), el("span", { class: "aside n" }, signed(b.bias)))))];
-			replace(ends, note("slim", "What the model adds to the prediction for any user: taste and generosity are accounted for already."), part("highest", "Liked by all users"), part("lowest", "Disliked by all users"));
+			replace(ends, note("slim", "What the model adds to every prediction for an item, whoever the user is. Tastes, and how strictly users rate, are accounted for already."), part("highest", "Highest biases"), part("lowest", "Lowest biases"));
 		} catch (error) {
 			if (![400, 404, 422].includes(error.status)) return replace(ends, trouble(error, biases));
 			ends.closest(".columns")?.classList.replace("columns", "alone"); // a model without biases: the list takes the place
@@ -117,20 +117,20 @@ function one(root, item, { info, title }) {
 	function show(found) {
 		const table = Object.entries(found.table ?? {}).map(([name, value]) => [name, info.groups.includes(name) && typeof value === "string" ? value.split("|") : value]).filter(([name, value]) => !["title", "item"].includes(name) && value !== null && value !== "" && !(Array.isArray(value) && !value.length));
 		replace(body,
-			facts([["ratings", big(found.ratings)], known(found.mean) && graded(info) ? ["mean rating", fix(found.mean)] : null,
-				known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "liked by all users" : "disliked by all users"] : null,
+			facts([[graded(info) ? "ratings" : "users", big(found.ratings)], known(found.mean) && graded(info) ? ["mean rating", fix(found.mean)] : null,
+				known(found.bias) ? ["bias", signed(found.bias), found.bias >= 0 ? "raises every prediction" : "lowers every prediction"] : null,
 				found.title !== null && found.title !== undefined ? ["id", String(found.item)] : null]),
 			picture(found, info),
 			el("div", { class: "columns even" },
 				el("div", { class: "pile" },
 					found.histogram?.length > 1 && graded(info) ? section("How it was rated", "How many users gave each rating.", histogram(whole(found.histogram, info.scale))) : null,
 					table.length ? section("From the table of items", null, el("dl", { class: "pairs" }, table.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? el("ul", { class: "chips" }, value.map((v) => el("li", { class: "chip still" }, words(String(v))))) : webAddress(value) ? el("a", { href: webAddress(value), target: "_blank", rel: "noopener noreferrer" }, words(clip(value, 48), "span")) : words(String(value), "span"))]))) : null,
-					info.can.fold_in ? section("Your rating", "It joins your taste, in this tab only.", mine(found)) : null),
+					info.can.fold_in ? section(kindOf(info) === "like" ? "Do you like it?" : "Your rating", "It becomes part of your taste, in this tab alone.", mine(found)) : null),
 				el("div", { class: "pile" },
 					section("Most like it", "By the model's similarity: the nearest first.", near(found.neighbours ?? [])), where)));
 	}
 	function near(list) {
-		if (!list.length) return empty("Nothing is near", "No other item was rated by the same users.");
+		if (!list.length) return empty("Nothing is near", `No other item was ${graded(info) ? "rated" : "chosen"} by the same users.`);
 		const best = Math.max(...list.map((r) => r.similarity), 1e-9);
 		return el("ul", { class: "plain lines" }, list.map((r) => el("li", {}, itemLink(r), el("span", { class: "meter" }, shareBar(r.similarity / best)), el("span", { class: "aside n", title: known(r.shared_raters) ? many(r.shared_raters, "shared rater") : null }, fix(r.similarity)))));
 	}
@@ -146,12 +146,12 @@ function one(root, item, { info, title }) {
 	}
 	async function map() {
 		try {
-			const found = await get("map", { limit: 100000 });
+			const found = { ...(await get("map", { limit: 100000 })), says: (r) => standing(info, r) };
 			if (gone) return;
 			const at = found.items.findIndex((r) => r.item === item || r.title === item);
 			if (at < 0) return;
 			atlas = createMap(found, { chosen: at, small: true, pick: (k) => { location.hash = href("item", found.items[k].item); } });
-			replace(where, section("Where it lies", null, atlas.node, el("p", { class: "slim" }, el("a", { href: href("map", item) }, "Open the map here"))));
+			replace(where, section("Its place on the map", null, atlas.node, el("p", { class: "slim" }, el("a", { href: href("map", item) }, "Open the map here"))));
 			atlas.around(at, 3);
 		} catch { /* the rest of the page stands without it */ }
 	}

@@ -3,7 +3,8 @@
 import { get, idOf, nameOf, newest, post, stale } from "./api.js";
 import { createMap } from "./atlas.js";
 import { schemes } from "./colours.js";
-import { aside, big, button, el, empty, fix, fresh, head, many, note, replace, short, skeleton, svg, trouble, words } from "./dom.js";
+import { aside, big, button, el, empty, fix, fresh, head, many, note, replace, skeleton, svg, trouble, words } from "./dom.js";
+import { graded, standing } from "./rating.js";
 import { href, settle } from "./route.js";
 import { itemLink, itemSearch } from "./search.js";
 import * as tastes from "./tastes.js";
@@ -14,17 +15,17 @@ const MARK = ["M6 1a5 5 0 1 0 .01 0z", "M1.5 1.5h9v9h-9z", "M6 1l5 9.5H1z", "M6 
 
 export function open(root, route, { info, title }) {
 	title("Map");
-	const body = el("div", {}, el("div", { class: "map-grid" }, skeleton(1, "map"), skeleton(5, "row")));
+	const body = el("div", {}, note("slim", `Placing ${many(info.items, "item")} …`), el("div", { class: "map-grid" }, skeleton(1, "map"), skeleton(5, "row")));
 	replace(root, head("A map of the items"), body);
 	if (!info.can.map) {
-		replace(body, el("section", { class: "panel" }, empty("This model draws no map", `A ${info.model} model keeps no picture of what is near what. als, dot-bias and bayes-mf do.`)));
+		replace(body, el("section", { class: "panel" }, empty("There is no map", "A map needs at least three items that somebody chose.")));
 		return {};
 	}
 	let atlas = null;
 	let select = () => {};
 
 	async function load() {
-		try { show(await get("map", { limit: MOST })); } catch (error) { replace(body, el("section", { class: "panel" }, trouble(error, load))); }
+		try { show({ ...(await get("map", { limit: MOST })), graded: graded(info), says: (row) => standing(info, row) }); } catch (error) { replace(body, el("section", { class: "panel" }, trouble(error, load))); }
 	}
 
 	function show(data) {
@@ -38,19 +39,19 @@ export function open(root, route, { info, title }) {
 		atlas = createMap(data, { pick: (k) => select(k), opened: open });
 		const go = (row) => {
 			const k = places.get(key(row.item));
-			if (k === undefined) return replace(panel, note("", words(nameOf(row)), " has no rating, so it has no place here. "), el("a", { href: href("item", row.item) }, "See the item"));
+			if (k === undefined) return replace(panel, note("", words(nameOf(row)), " has no users yet, so it has no place here. "), el("a", { href: href("item", row.item) }, "See the item"));
 			select(k);
 			atlas.around(k, 5);
 			atlas.canvas.focus({ preventScroll: true });
 		};
-		const search = itemSearch("Find an item on the map", go);
+		const search = itemSearch(info, "Find an item on the map", go);
 
 		select = async (k) => {
 			const row = items[k];
 			atlas.choose(k, false);
 			settle("map", row.item, null);
 			const list = el("div", {}, skeleton(6, "row"));
-			replace(panel, el("h2", {}, words(nameOf(row))), note("slim", `${many(row.ratings, "rating")}, mean ${short(row.mean)}${row.group ? " · " + row.group : ""}`),
+			replace(panel, el("h2", {}, words(nameOf(row))), note("slim", `${standing(info, row)}${row.group ? " · " + row.group : ""}`),
 				el("p", { class: "actions" }, el("a", { class: "button", href: href("item", row.item) }, "Open this item"), button({ class: "button quiet", onclick: () => { atlas.choose(-1, false); replace(panel, hint()); settle("map", null, null); } }, "Let go")), el("h3", {}, "Most like it"), list);
 			try {
 				const { similar } = await get("similar", { item: row.item, n: 8 }, near.signal());
@@ -84,20 +85,20 @@ export function open(root, route, { info, title }) {
 			if (!list.open) return;
 			const entry = way.legend.find((e) => e.key === only);
 			const kept = entry ? items.filter((row) => entry.has(row)) : items;
-			replace(rows, el("ul", { class: "plain lines two" }, kept.slice(0, shown).map((row) => el("li", {}, itemLink(row), el("span", { class: "aside n" }, `${big(row.ratings)} · ${short(row.mean)}`)))),
+			replace(rows, el("ul", { class: "plain lines two" }, kept.slice(0, shown).map((row) => el("li", {}, itemLink(row), el("span", { class: "aside n" }, standing(info, row))))),
 				kept.length > shown ? button({ class: "button quiet", onclick: () => { const at = shown; shown += PAGE; table(); rows.querySelectorAll("a")[at]?.focus(); } }, `Show more of ${big(kept.length)}`) : null);
 		};
 		list.addEventListener("toggle", table);
-		const hint = () => note("", "Point at a dot to see its name; choose one to see what is near it.");
+		const hint = () => note("", "Point at an item to see its name. Choose one to see what is most like it.");
 
 		paint();
 		replace(body, el("div", { class: "map-grid" }, el("section", { class: "panel flush", "aria-label": "Map" }, atlas.node, legend),
-			el("section", { class: "panel", "aria-label": "Chosen item" }, search.node, ways.length > 1 ? el("div", { class: "by" }, el("label", { for: id }, "Colour by"), by) : null, panel)),
-			note("", `${items.length < info.items ? `The ${big(items.length)} items with ratings` : `All ${big(items.length)} items`}: near each other where the model thinks that they go together, larger where more rated them. Drag to move, scroll or pinch to zoom; with the keyboard, arrows walk from item to item.`), list);
+			el("section", { class: "panel", "aria-label": "Chosen item" }, search.node, ways.length > 1 ? el("div", { class: "by" }, el("label", { for: id }, "Colour by"), by) : way.legend.length > 1 ? note("slim", `Colours: ${way.name}.`) : null, panel)),
+			note("", `${items.length < info.items ? `The ${big(items.length)} items that somebody ${graded(info) ? "rated" : "chose"}` : `All ${big(items.length)} items`}. Items that the model finds alike lie near each other; an item with more users is larger. Drag to move, scroll or pinch to zoom. With the keyboard, arrows walk from item to item.`), list);
 		replace(panel, hint());
 		mine(items, places, key);
 		const wanted = route.id === null ? -1 : places.get(key(idOf(route.id, info.id_types.item))) ?? -1;
-		if (wanted >= 0) { select(wanted); atlas.around(wanted, 4); } else if (route.id !== null) replace(panel, note("", "That item has no rating, so it has no place on the map. "), el("a", { href: href("item", route.id) }, "See the item"));
+		if (wanted >= 0) { select(wanted); atlas.around(wanted, 4); } else if (route.id !== null) replace(panel, note("", "That item has no users yet, so it has no place on the map. "), el("a", { href: href("item", route.id) }, "See the item"));
 	}
 
 	/** Where the taste of this tab lies: in the middle of what was liked; what it would be recommended is ringed. */

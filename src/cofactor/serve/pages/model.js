@@ -3,6 +3,7 @@
 import { get, post } from "./api.js";
 import { announce, big, button, el, empty, facts, fix, head, known, lede, note, replace, section, sentence, short, signed, skeleton, trouble, when } from "./dom.js";
 import { called, figureLists, history, measure } from "./figures.js";
+import { graded } from "./rating.js";
 import { href } from "./route.js";
 
 const SOURCE = { given: "given at the start", refit: "refitted here", reload: "loaded again", beside: "kept beside it" };
@@ -11,7 +12,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 	title("Model");
 	const about = el("div");
 	const versions = el("div", {}, skeleton(3, "row"));
-	const past = section("How good each version was", "Figures of the same rows alone stand under each other. The lines are 95 % intervals.", el("div", { class: "columns even" }));
+	const past = section("How good each version was", "Only figures measured on the same rows stand together. The lines are 95 % intervals.", el("div", { class: "columns even" }));
 	past.classList.add("history");
 	past.hidden = true;
 	const said = el("p", { class: "note", role: "status" });
@@ -32,21 +33,21 @@ export function open(root, route, { info, title, refreshInfo }) {
 	};
 	const refit = action("Refit with the newer ratings", "main", async () => { await post("refit", { warm: null }); return "Training has begun; the present version answers meanwhile."; }, "Train on everything, newer ratings included");
 	const reload = action("Reload the bundle", "", async () => `Version ${(await post("reload", { path: null })).version} is live.`, "Read the bundle again from where it was given");
-	replace(root, head("The model"), lede("What answers now, how good it is, and what stood here before."), about,
+	replace(root, head("The model"), lede("The model that is live, how good it is, and its earlier versions."), about,
 		section("Versions", info.read_only ? "This server is read-only: versions cannot be changed from here." : null, info.read_only ? null : el("div", { class: "actions" }, refit, reload, el("a", { class: "button", href: "#/experiment" }, "Try two versions")), busy, said, versions), past);
 
 	function draw(now) {
 		const metrics = Object.entries(now.metrics ?? {}).filter(([, v]) => known(v));
-		const can = [["fold_in", "learns a new taste without training"], ["explain", "explains its predictions"], ["intervals", "says how sure it is"], ["map", "draws a map of the items"], ["update", "takes new ratings at once"]];
+		const can = [["fold_in", "serves new users without training"], ["explain", "explains its predictions"], ["intervals", "says how sure it is"], ["map", "draws a map of the items"], ["update", "takes newer ratings at once"]];
 		replace(about,
 			now.last_error ? el("div", { class: "trouble", role: "alert" }, el("p", {}, el("b", {}, "The last change did not work. "), sentence(now.last_error))) : null,
-			facts([["model", now.model, now.task === "rating" ? "predicts ratings" : "puts items in order"], ["version", String(now.version)], ["ratings", big(now.ratings), now.newer_ratings ? `and ${big(now.newer_ratings)} newer` : "none newer"], ["users", big(now.users)], ["items", big(now.items)],
-				["scale", now.scale.low < now.scale.high ? `${short(now.scale.low)} – ${short(now.scale.high)}` : "liked or not"], now.created ? ["made", ...day(now.created)] : null, ["live since", ...day(now.loaded)]]),
+			facts([["model", now.model, now.task === "rating" ? "predicts ratings" : "puts items in order"], ["version", String(now.version)], [{ counts: "counts", events: "events" }[now.kind] ?? "ratings", big(now.ratings), now.newer_ratings ? `and ${big(now.newer_ratings)} newer` : "none newer"], ["users", big(now.users)], ["items", big(now.items)],
+				[graded(now) ? "scale" : "values", now.scale.low < now.scale.high ? `${short(now.scale.low)} – ${short(now.scale.high)}` : "chosen or not"], now.created ? ["made", ...day(now.created)] : null, ["live since", ...day(now.loaded)]]),
 			el("div", { class: "columns even" },
-				section("How good it is", null, figureLists(now.figures), metrics.length || now.figures?.length ? null : empty("Nothing was measured", "The bundle came without figures; cofactor evaluate MODEL TEST --save writes them into it."), metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => measure(name, value))) : null),
+				section("How good it is", null, figureLists(now.figures), metrics.length || now.figures?.length ? null : empty("Not measured yet", "The bundle holds no figures. This command writes some into it: ", el("code", {}, "cofactor evaluate MODEL TEST --save")), metrics.length ? el("dl", { class: "measures" }, metrics.map(([name, value]) => measure(name, value))) : null),
 				el("div", { class: "pile" },
 					section("What it can do", null, el("ul", { class: "can" }, can.map(([key, text]) => el("li", { class: now.can[key] ? "yes" : "no" }, el("span", { "aria-hidden": "true" }, now.can[key] ? "✓" : "–"), el("span", {}, text, now.can[key] ? null : el("span", { class: "unseen" }, ": no")))))),
-					Object.keys(now.config ?? {}).length ? section("Parameters", null, el("dl", { class: "pairs" }, Object.entries(now.config).map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", { class: "n" }, value === null ? "by the data" : Array.isArray(value) ? value.join(", ") : String(value))]))) : null)));
+					Object.keys(now.config ?? {}).length ? section("Parameters", null, el("dl", { class: "pairs parameters" }, Object.entries(now.config).map(([name, value]) => [el("dt", {}, el("code", {}, name), now.parameters?.[name] ? el("span", { class: "aside" }, now.parameters[name]) : null), el("dd", { class: "n" }, setting(value))]))) : null)));
 	}
 	function table(rows) {
 		if (!rows.length) return replace(versions, empty("No versions yet"));
@@ -64,6 +65,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 		const { version: now } = await post("rollback", { version });
 		return [`Version ${now} is live. `, before === null || before === now ? null : button({ class: "link", onclick: async () => { try { const text = await makeLive(before); await refresh(); replace(said, text); } catch (error) { said.textContent = sentence(error.message); } } }, `Undo: back to version ${before}`)];
 	}
+	const setting = (value) => (value === null ? "chosen from the data" : value === true ? "yes" : value === false ? "no" : Array.isArray(value) ? value.join(", ") || "none" : typeof value === "number" ? value.toLocaleString("en", { maximumSignificantDigits: 6 }) : String(value));
 	const day = (iso) => { const [date, time] = when(iso).split(", "); return [date, time]; };
 	const cell = (name, value) => el("td", { "data-name": name }, value);
 

@@ -1,6 +1,6 @@
 /* How one rates: stars where the scale is short, a number where it is long, a heart where ratings have no values. */
 
-import { button, el, fresh, short, svg } from "./dom.js";
+import { button, el, fix, fresh, many, short, svg } from "./dom.js";
 
 const STAR = "M12 2.6l2.9 5.95 6.55.93-4.75 4.6 1.14 6.52L12 17.5l-5.84 3.1 1.14-6.52-4.75-4.6 6.55-.93z";
 const HEART = "M12 20.3C6.2 15.6 3 12.6 3 8.9A4.7 4.7 0 0 1 7.7 4.2c1.7 0 3.3.9 4.3 2.3 1-1.4 2.6-2.3 4.3-2.3A4.7 4.7 0 0 1 21 8.9c0 3.7-3.2 6.7-9 11.4z";
@@ -102,3 +102,9 @@ export function inWords(info, value) {
 }
 /** Whether a mean of the values is something to show. */
 export const graded = (info) => (!info.kind || info.kind === "ratings") && info.scale.low < info.scale.high;
+/** So many rows of the data, by what they hold. */
+export const rows = (info, n) => many(n, { counts: "count", events: "event" }[info.kind] ?? "rating");
+/** How many users an item has, and where they gave grades, their mean. */
+export const standing = (info, row) => (graded(info) ? `${many(row.ratings, "rating")}${row.ratings ? ` · mean ${fix(row.mean)}` : ""}` : many(row.ratings, "user"));
+/** How much a user has told: grades, or the items chosen. */
+export const activity = (info, n) => (graded(info) ? many(n, "rating") : many(n, "item"));

@@ -38,7 +38,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 	const about = el("div");
 	const drawAbout = () => replace(about, aboutYou());
 	const likes = kindOf(info) === "like";
-	const search = itemSearch(likes ? "Add what you like" : "Add what you know, and rate it", (row) => { rate(row, null); focusRated(row); });
+	const search = itemSearch(info, likes ? "Add what you like" : "Add what you know, and rate it", (row) => { rate(row, null); focusRated(row); });
 	const recs = recommendations({
 		info, options, kept: keep, rate: (row, rating) => rate(row, rating), who: person, title: "For you", level: "h1",
 		deny: (row) => { change(() => tastes.deny(taste, row)); recs.now(); announce(`${nameOf(row)} is left out`); },
@@ -53,7 +53,7 @@ export function open(root, route, { info, title, refreshInfo }) {
 		el("div", { class: "mine" }, recs.node),
 		el("section", { class: "panel yours", "aria-label": "Your ratings" },
 			el("div", { class: "panel-head" }, el("h2", {}, likes ? "You like" : "Your ratings"), count), about, rated, tools, turned,
-			el("div", { class: "panel-head sub" }, el("h2", {}, "Well known"), button({ class: "link", onclick: () => { from += STARTERS; fetchStarters(); } }, "Show others")), begin,
+			el("div", { class: "panel-head sub" }, el("h2", {}, "Well known"), info.items > STARTERS ? button({ class: "link", onclick: () => { from += STARTERS; fetchStarters(); } }, "Show others") : null), begin,
 			store)), bar.node);
 
 	draw();

@@ -1,6 +1,7 @@
 /* A taste: what was rated, newest first, what was turned down, and features of oneself. In the address as r=item*rating, x=item, f=name*value. */
 
 import { idOf, post } from "./api.js";
+import { graded } from "./rating.js";
 
 const KEY = "cofactor.taste";
 export const keyOf = (item) => `${typeof item}:${item}`;
@@ -41,8 +42,9 @@ export function restore(params, info) {
 /** Three of the best liked among the most rated, given near the top of the scale: what a first visit opens on. */
 export function example(rows, info) {
 	const { low, high, step } = info.scale;
-	const best = [...rows].sort((a, b) => (b.mean ?? 0) - (a.mean ?? 0) || b.ratings - a.ratings).slice(0, 3);
-	const grades = low < high ? [high, high - (step ?? 0), high] : [null, null, null];
+	const value = (row) => (graded(info) ? row.mean ?? 0 : 0);
+	const best = [...rows].sort((a, b) => value(b) - value(a) || b.ratings - a.ratings).slice(0, Math.max(1, Math.min(3, Math.floor(rows.length / 3))));
+	const grades = graded(info) ? [high, high - (step ?? 0), high] : [null, null, null];
 	return { rated: best.map((row, k) => ({ item: row.item, title: row.title ?? null, rating: grades[k] })), denied: [], features: {} };
 }
 export function remember(taste) {

@@ -4,7 +4,7 @@ import { get, idOf, nameOf, post, remove } from "./api.js";
 import { shareBar } from "./charts.js";
 import { announce, aside, big, button, el, empty, fix, head, known, lede, many, note, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
 import * as shape from "./options.js";
-import { graded, rater, inWords } from "./rating.js";
+import { activity, graded, rater, inWords } from "./rating.js";
 import { recommendations } from "./recommendations.js";
 import { href, settle, step, unstep } from "./route.js";
 import { itemLink, itemSearch, userSearch } from "./search.js";
@@ -16,16 +16,16 @@ export function open(root, route, context) {
 	return route.id === null ? choose(root, context) : person(root, route, context);
 }
 
-function choose(root, { title }) {
+function choose(root, { title, info }) {
 	title("Users");
 	const list = el("div", {}, skeleton(8, "row"));
 	const go = (row) => { location.hash = href("user", row.user); };
-	replace(root, head("Users"), lede("A user of the training data, or one who has rated since: ratings, list and reasons."),
-		el("section", { class: "panel slim-panel", "aria-label": "Find a user" }, userSearch("Find a user", go).node, el("h2", { class: "sub" }, "With the most ratings"), list));
+	replace(root, head("Users"), lede("Look at one user: the history, the recommendations and their reasons."),
+		el("section", { class: "panel slim-panel", "aria-label": "Find a user" }, userSearch(info, "Find a user", go).node, el("h2", { class: "sub" }, graded(info) ? "Users with the most ratings" : "Users with the most items"), list));
 	async function load() {
 		try {
 			const { users } = await get("users", { limit: 12 });
-			replace(list, users.length ? el("ul", { class: "cards" }, users.map((row) => el("li", {}, el("a", { class: "card", href: href("user", row.user) }, words(String(row.user)), aside(many(row.ratings, "rating")))))) : empty("No users yet", "Store a taste or send events, and they are here."));
+			replace(list, users.length ? el("ul", { class: "cards" }, users.map((row) => el("li", {}, el("a", { class: "card", href: href("user", row.user) }, words(String(row.user)), aside(activity(info, row.ratings)))))) : empty("No users yet", "Store a taste or send events, and they are here."));
 		} catch (error) { replace(list, trouble(error, load)); }
 	}
 	load();
@@ -49,20 +49,20 @@ function person(root, route, { info, title, refreshInfo }) {
 	const parameters = (why = null) => { const params = shape.write(options, new URLSearchParams()); if (why !== null) params.set("why", String(why)); return params; };
 	const keep = () => settle("user", user, parameters(dialog ? dialog.item : null));
 	const recs = recommendations({ info, options, kept: keep, who: () => (stranger ? null : { user }), title: "Recommended", waiting: empty("No list yet", "There are no ratings to go by."), rate: writable ? add : null, why: (row) => step("user", user, parameters(row.item)) });
-	const search = writable ? itemSearch("Add a rating", (row) => ask(row)) : null;
+	const search = writable ? itemSearch(info, "Add a rating", (row) => ask(row)) : null;
 	const asked = el("div", { class: "asked" });
 
 	replace(root, el("p", { class: "crumb" }, el("a", { href: "#/user" }, "Users")), head("User ", words(String(user))), about,
 		el("div", { class: "columns" },
-			el("section", { class: "panel yours", "aria-label": "Ratings" }, search?.node, asked, said, el("div", { class: "panel-head sub" }, el("h2", {}, "Ratings")), list,
-				el("div", { class: "panel-head sub" }, el("h2", {}, "Users who rate alike")), alike),
+			el("section", { class: "panel yours", "aria-label": graded(info) ? "Ratings" : "Items" }, search?.node, asked, said, el("div", { class: "panel-head sub" }, el("h2", {}, graded(info) ? "Ratings" : "Items")), list,
+				el("div", { class: "panel-head sub" }, el("h2", {}, graded(info) ? "Users who rate alike" : "Users with like choices")), alike),
 			recs.node));
 
 	async function load() {
 		try {
 			const found = await whole();
 			stranger = false;
-			replace(about, lede(`${many(found.total, "rating")}${known(found.mean) && graded(info) ? `, ${short(found.mean)} on average` : ""}; ${found.status === "known" ? "known to the model" : found.status}.`));
+			replace(about, lede(`${activity(info, found.total)}${known(found.mean) && graded(info) ? `, ${short(found.mean)} on average` : ""}; ${found.status === "known" ? "known to the model" : found.status}.`));
 			draw(found);
 		} catch (error) {
 			replace(about);
