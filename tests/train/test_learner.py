@@ -12,6 +12,7 @@ import pytest
 
 import cofactor as cf
 from cofactor.errors import BundleError, ConfigError
+from cofactor.models.als import ALS, ALSConfig
 from cofactor.models.bias import Bias
 from cofactor.models.dot_bias.model import DotBias
 from cofactor.train import Callback, CSVLog, EarlyStopping, Learner, SaveBest, flat_plan, one_cycle_plan
@@ -179,6 +180,13 @@ def test_writing_checkpoints_changes_no_bit(split, tmp_path):
 def test_divergence_is_said(split):
     with pytest.raises(ConfigError, match="diverged in epoch 0"):
         make(split, y_range=None).fit(3, 1e30)
+
+
+def test_divergence_of_sweeps_is_said(split, monkeypatch):
+    learn = Learner(split, ALS(ALSConfig(n_factors=2)))
+    monkeypatch.setattr(learn.stepper, "run", lambda rows, hyper: np.array([np.nan]))
+    with pytest.raises(ConfigError, match="diverged in epoch 0: the loss is nan"):
+        learn.fit(3)
 
 
 def test_a_checkpoint_of_another_run_is_refused(split, tmp_path):

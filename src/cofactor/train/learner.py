@@ -200,20 +200,23 @@ class Learner:
         if self.model.kind == "batch":
             train_loss = self._batches(plan, active, interrupted)
             self.stepper.flush()
-            if not math.isfinite(train_loss):
-                raise ConfigError(
-                    f"training diverged in epoch {self.epoch}: the loss is {train_loss}; take a lower learning rate"
-                )
+            self._refuse_divergence(train_loss, "take a lower learning rate")
         else:
             losses = self.stepper.run(None, None)
             self.recorder.add(losses, losses[:0], losses[:0])
             train_loss = float(losses[-1]) if len(losses) else math.nan
+            if len(losses):
+                self._refuse_divergence(train_loss, "take fewer factors or more regularisation")
         self._epochs_done += 1
         valid_loss = self.validate()
         self.recorder.seconds.append(time.perf_counter() - start)
         self.recorder.values.append([train_loss, valid_loss])
         for callback in active:
             callback.after_epoch(self)
+
+    def _refuse_divergence(self, loss: float, advice: str) -> None:
+        if not math.isfinite(loss):
+            raise ConfigError(f"training diverged in epoch {self.epoch}: the loss is {loss}; {advice}")
 
     def _batches(self, plan: Plan, active: list[Callback], interrupted: threading.Event) -> float:
         stepper, bs = self.stepper, self.bs

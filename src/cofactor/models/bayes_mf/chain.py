@@ -76,9 +76,8 @@ def make_design(implicit: CSR | None, features: CSR | None, blocks: Sequence[int
     rows, cols, values, n_implicit = [], [], [], 0
     if implicit is not None:
         n_implicit = implicit.n_cols
-        rows.append(np.repeat(np.arange(n_rows, dtype=np.int32), implicit.counts))
-        cols.append(implicit.indices)
-        values.append(np.repeat(1.0 / np.sqrt(np.maximum(implicit.counts, 1)), implicit.counts))
+        for parts, entries in zip((rows, cols, values), rated_cells(implicit), strict=True):
+            parts.append(entries)
     if features is not None and features.n_cols:
         rows.append(np.repeat(np.arange(n_rows, dtype=np.int32), features.counts))
         cols.append(features.indices + np.int32(n_implicit))
@@ -102,6 +101,18 @@ def make_design(implicit: CSR | None, features: CSR | None, blocks: Sequence[int
         len(sizes),
         means,
     )
+
+
+def rated_cells(implicit: CSR) -> tuple[Array, Array, Array]:
+    """The rows, columns and values of the implicit part. A pair that stands ``k`` times is one cell of ``k`` times the
+    value: the sampler draws a column by the squares of its cells."""
+    row = np.repeat(np.arange(implicit.n_rows, dtype=np.int32), implicit.counts)
+    value = np.repeat(1.0 / np.sqrt(np.maximum(implicit.counts, 1)), implicit.counts)
+    again = (np.diff(row) == 0) & (np.diff(implicit.indices) == 0)
+    if not again.any():
+        return row, implicit.indices, value
+    first = np.flatnonzero(np.append(True, ~again))
+    return row[first], implicit.indices[first], np.add.reduceat(value, first)
 
 
 class Side:
