@@ -1,4 +1,4 @@
-"""Tables that keep their repeats (``duplicates="all"``): every model learns finite numbers from pairs that stand twice."""
+"""Repeats that are kept (``duplicates="all"``): every model learns finite numbers from pairs that stand often."""
 
 from __future__ import annotations
 

@@ -76,8 +76,10 @@ def make_design(implicit: CSR | None, features: CSR | None, blocks: Sequence[int
     rows, cols, values, n_implicit = [], [], [], 0
     if implicit is not None:
         n_implicit = implicit.n_cols
-        for parts, entries in zip((rows, cols, values), rated_cells(implicit), strict=True):
-            parts.append(entries)
+        row, column, value = rated_cells(implicit)
+        rows.append(row)
+        cols.append(column)
+        values.append(value)
     if features is not None and features.n_cols:
         rows.append(np.repeat(np.arange(n_rows, dtype=np.int32), features.counts))
         cols.append(features.indices + np.int32(n_implicit))
