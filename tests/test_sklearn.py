@@ -137,3 +137,33 @@ def test_fitting_again_forgets_what_was_before(pairs):
     model.predict(X)
     np.testing.assert_array_equal(X, before[0])
     np.testing.assert_array_equal(y, before[1])
+
+
+def test_weights_of_rows_count(pairs):
+    """A row of weight 2 counts as the row twice, one of weight 0 not at all, in a search too."""
+    X, y = pairs
+    weights = np.arange(len(y)) % 3
+    weighed = CofactorRegressor("bias").fit(X, y, sample_weight=weights)
+    frame = pl.DataFrame({"user": X[:, 0], "item": X[:, 1], "rating": y, "weight": weights})
+    rec = cf.fit(cf.read(frame, "user", "item", "rating", weight="weight"), model="bias", seed=0)
+    kept = X[weights > 0]
+    expected = rec.predict(pl.DataFrame(kept, schema=["user", "item"]))["prediction"].to_numpy()
+    np.testing.assert_array_equal(weighed.predict(kept), expected)
+    assert (weighed.predict(kept) != CofactorRegressor("bias").fit(X, y).predict(kept)).any()
+    GridSearchCV(CofactorRegressor("bias"), {"reg_user": [1.0, 9.0]}, cv=2).fit(X, y, sample_weight=weights)
+    with pytest.raises(DataError, match="sample_weight has shape"):
+        CofactorRegressor("bias").fit(X, y, sample_weight=weights[1:])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_of_a_frame_keep_their_names_and_order(pairs, library):
+    X, y = pairs
+    pd = pytest.importorskip("pandas")
+    named = ["viewer", "film"]
+    frame = pl.DataFrame(X, schema=named) if library == "polars" else pd.DataFrame(X, columns=named)
+    model = CofactorRegressor("bias").fit(frame, y)
+    assert list(model.feature_names_in_) == named
+    np.testing.assert_array_equal(model.predict(X), model.predict(frame))  # an array has no names to differ
+    with pytest.raises(DataError, match=r"columns film, viewer; fit had viewer, film"):
+        model.predict(frame[["film", "viewer"]])
+    assert not hasattr(model.fit(X, y), "feature_names_in_")

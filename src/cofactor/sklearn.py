@@ -26,7 +26,7 @@ except ImportError as exc:  # pragma: no cover - scikit-learn is in the dev extr
     raise MissingExtraError("scikit-learn", "sklearn", "cofactor.sklearn") from exc
 
 __all__ = ["CofactorRegressor"]
-USER, ITEM, RATING = "user", "item", "rating"
+USER, ITEM, RATING, WEIGHT = "user", "item", "rating", "weight"
 
 
 class CofactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -71,22 +71,51 @@ class CofactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.config = {**self.config, **params}
         return self
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from pairs ``X`` (n, 2) with ratings ``y`` (n,); without ``y`` every pair counts 1."""
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from pairs ``X`` (n, 2) with ratings ``y`` (n,); without ``y`` every pair counts 1.
+
+        ``sample_weight`` (n,): how much each row counts, as ``weight=`` of :func:`cofactor.read`; ConfigError from
+        models that know no weights. The names of a frame's columns are kept in ``feature_names_in_``.
+        """
         pairs = _pairs(X)
         if y is not None:
             ratings = np.asarray(y)
             if ratings.shape != (len(pairs),):
                 raise DataError(f"y has shape {ratings.shape}; give a rating for each of the {len(pairs)} rows of X")
             pairs = pairs.with_columns(pl.Series(RATING, ratings))
-        data = read(pairs, USER, ITEM, False if y is None else RATING, False)
+        if sample_weight is not None:
+            weights = np.asarray(sample_weight)
+            if weights.shape != (len(pairs),):
+                raise DataError(
+                    f"sample_weight has shape {weights.shape}; give a weight for each of the {len(pairs)} rows of X"
+                )
+            pairs = pairs.with_columns(pl.Series(WEIGHT, weights))
+        data = read(
+            pairs,
+            USER,
+            ITEM,
+            False if y is None else RATING,
+            False,
+            weight=None if sample_weight is None else WEIGHT,
+        )
         self.recommender_: Recommender = fit(data, model=self.model, seed=self.seed, **self.config)
         self.n_features_in_ = 2
+        named = _names(X)
+        if named is not None:
+            self.feature_names_in_ = np.asarray(named, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_  # of an earlier fit
         return self
 
     def predict(self, X: Any) -> NDArray[np.float32]:
-        """float32 (n,): predicted ratings of pairs ``X`` (n, 2); scores, for a ranker."""
+        """float32 (n,): predicted ratings of pairs ``X`` (n, 2); scores, for a ranker.
+
+        DataError where the columns of a frame are called or ordered otherwise than in ``fit``.
+        """
         check_is_fitted(self, "recommender_")
+        named, before = _names(X), getattr(self, "feature_names_in_", None)
+        if named is not None and before is not None and named != list(before):
+            raise DataError(f"X has the columns {', '.join(named)}; fit had {', '.join(before)}, in this order")
         found = self.recommender_.predict(_pairs(X), unknown=self.unknown)
         return found["prediction"].to_numpy()
 
@@ -97,6 +126,12 @@ def _defaults(model: str) -> dict[str, Any]:
         return {}
     config = model_class(model).Config()
     return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+
+
+def _names(X: Any) -> list[str] | None:
+    """The names of a frame's columns; None where they are not texts, or X is an array."""
+    names = list(X.columns) if hasattr(X, "columns") else []
+    return names if names and all(isinstance(name, str) for name in names) else None
 
 
 def _pairs(X: Any) -> pl.DataFrame:
