@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -108,6 +109,17 @@ def held_up(port: int, process: int, probes: int = 25) -> Held:
     return Held(ninth(busy), ninth(idle), max(1.0, ninth(control) / min(control)))
 
 
+def best_of(measure: Callable[[], Held], within: float = 0.05, windows: int = 3) -> Held:
+    """What was measured in the best of some windows. A fault of the server is there in each of them; what others do
+    with this machine for a moment is not."""
+    found = measure()
+    for _ in range(windows - 1):
+        if found.seconds <= within:
+            break
+        found = min(found, measure(), key=lambda held: held.seconds)
+    return found
+
+
 def ninth(times: list[float]) -> float:
     return sorted(times)[len(times) * 9 // 10]
 
@@ -156,16 +168,21 @@ def _leaving(port: int, sent: bytes) -> None:
 def _pipelined(port: int, sent: bytes, clients: int) -> None:
     """Many connections, on which requests follow each other without a pause."""
     chosen, many = selectors.DefaultSelector(), memoryview(sent * 50)
-    for _ in range(clients):
+
+    def begin() -> None:
         sock = socket.create_connection(("127.0.0.1", port))
         sock.setblocking(False)
         chosen.register(sock, selectors.EVENT_READ | selectors.EVENT_WRITE, [0])
+
+    for _ in range(clients):
+        begin()
     answered = False
     while True:
         for key, events in chosen.select():
             try:
                 if events & selectors.EVENT_READ:
-                    key.fileobj.recv(1 << 18)
+                    if not key.fileobj.recv(1 << 18):
+                        raise ConnectionError("closed")
                     if not answered:
                         _say()
                     answered = True
@@ -173,6 +190,10 @@ def _pipelined(port: int, sent: bytes, clients: int) -> None:
                     key.data[0] = (key.data[0] + key.fileobj.send(many[key.data[0] :])) % len(many)
             except BlockingIOError:
                 pass
+            except ConnectionError:  # it made room for another one
+                chosen.unregister(key.fileobj)
+                key.fileobj.close()
+                begin()
         time.sleep(0.001)
 
 

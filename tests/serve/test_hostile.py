@@ -252,10 +252,10 @@ def test_an_end_does_not_wait_for_a_training(tmp_path, monkeypatch):
 def test_connections_without_a_request_are_closed():
     import uvicorn
 
-    from cofactor.serve.idle_timeout import IdleTimeoutProtocol
+    from cofactor.serve.idle_timeout import protocol_of
 
-    class Quick(IdleTimeoutProtocol):
-        patience = 0.2
+    quick = protocol_of(most=100)
+    quick.patience = 0.2
 
     async def app(scope, receive, send):
         await asyncio.sleep(0.7)  # longer than the patience: it is for requests that do not come
@@ -264,7 +264,7 @@ def test_connections_without_a_request_are_closed():
 
     async def main():
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            server = uvicorn.Server(uvicorn.Config(app, http=Quick, lifespan="off", log_level="error"))
+            server = uvicorn.Server(uvicorn.Config(app, http=quick, lifespan="off", log_level="error"))
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             answers = []
             for said in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -20,7 +21,7 @@ from cofactor.serve.catalogue import LIST_BYTES, LIST_OVERHEAD, Lists
 from cofactor.serve.live import Live
 from cofactor.serve.rows import Event
 from cofactor.serve.store import Store, StoreError
-from holdup import CONTROL, HEALTH, attacked, held_up
+from holdup import CONTROL, HEALTH, attacked, best_of, held_up
 from serve_tools import client, ok, refused, saved, serving, waited
 
 HEAD = b"Host: localhost\r\nConnection: close\r\n"
@@ -354,23 +355,22 @@ def test_health_is_answered_within_50_ms_whatever_goes_on(tmp_path):
         assert process.stdout is not None
         ports = (re.search(r"at http://.*?:(\d+)", line) for line in process.stdout)
         port = next(int(one[1]) for one in ports if one)
-        found = {}
-        for name, sent in (
-            {name: posting(path.encode(), sent) for name, (path, sent) in ATTACKS.items()} | HEADERS
-        ).items():
-            with attacked(port, sent):
-                found[name] = held_up(port, process.pid)
+        bodies = {name: posting(path.encode(), sent) for name, (path, sent) in ATTACKS.items()}
+        attacks = {name: {"sent": sent} for name, sent in (bodies | HEADERS).items()}
         for name, sent in FLOODS.items():
-            with attacked(port, sent, clients=150, way="pipelined"):
-                found[f"a flood of {name}"] = held_up(port, process.pid)
+            attacks[f"a flood of {name}"] = {"sent": sent, "clients": 150, "way": "pipelined"}
         for name, sent in {"nobody": b"", "health": HEALTH, "a list": KEPT}.items():
-            with attacked(port, sent, way="leaving"):
-                found[f"connections that ask for {name}, and are gone"] = held_up(port, process.pid)
+            attacks[f"connections that ask for {name}, and are gone"] = {"sent": sent, "way": "leaving"}
+
+        def under(attack):
+            with attacked(port, **attack):
+                return held_up(port, process.pid)
+
+        found = {name: best_of(partial(under, attack)) for name, attack in attacks.items()}
         process.terminate()
     for name, held in found.items():
         print(f"{name:40} {held}")
-    most = {name: 0.1 if name.startswith("connections") else 0.05 for name in found}
-    assert {name: str(held) for name, held in found.items() if held.seconds > most[name]} == {}
+    assert {name: str(held) for name, held in found.items() if held.seconds > 0.05} == {}
 
 
 @pytest.mark.clock
@@ -381,7 +381,8 @@ def test_a_server_that_holds_health_up_is_seen(way):
     code = CONTROL.replace("import socket", "import socket, time").replace("one.recv", f"{hold}; one.recv")
     with subprocess.Popen([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        held = held_up(int(process.stdout.readline()), process.pid, probes=3)
+        port = int(process.stdout.readline())
+        held = best_of(lambda: held_up(port, process.pid, probes=3))
         process.kill()
     assert held.seconds > 0.05
     assert (held.busy > held.idle) == (way == "computes")

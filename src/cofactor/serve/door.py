@@ -19,30 +19,44 @@ log = logging.getLogger("cofactor.serve")
 _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
 _FIRST = 16
 """Bytes that are looked at."""
-_AT_ONCE = 64
+_AT_ONCE = 256
 """Connections at most that are taken from the system in one round of the event loop."""
+_REST = 6
+"""Rounds after one who asks for the health was let in, in which no others are: as many as its answer takes."""
 _PAUSE = 1.0
 """Seconds without taking any, where there are no descriptors left."""
+_PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
 _ENDED = getattr(select, "POLLRDHUP", 0)
 """The client sends no more, and may be gone."""
 
 
 class Door:
-    """Of one listening socket; ``connect`` makes a connection of one that was accepted. At most ``most`` wait."""
+    """Of one listening socket; ``connect`` makes a connection of one that was accepted. At most ``most`` wait; while it
+    is ``crowded`` inside, all wait but those who ask for the health."""
 
     def __init__(
-        self, listener: socket.socket, connect: Callable[[socket.socket], Coroutine[Any, Any, Any]], most: int
+        self,
+        listener: socket.socket,
+        connect: Callable[[socket.socket], Coroutine[Any, Any, Any]],
+        most: int,
+        crowded: Callable[[], bool] = lambda: False,
     ):
-        self.listener, self.connect, self.most = listener, connect, most
+        self.listener, self.connect, self.most, self.crowded = listener, connect, most, crowded
         self._loop = asyncio.get_running_loop()
         self._lines: tuple[deque[socket.socket], ...] = (deque(), deque(), deque())  # who is served first
-        self._batch, self._going = 1, False
+        self._batch, self._going, self._turn = 1, False, False
+        self._rest, self._rested = 0, False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop.remove_reader(listener.fileno())  # asyncio's own
         self._loop.add_reader(listener.fileno(), self._accept)
 
     def _accept(self) -> None:
         """Take in one connection, and more in each round in which more are there: other processes want some too."""
+        if self._rest > 0:
+            self._rest -= 1
+            self._rested = True
+            return
+        self._rested = False
         for _ in range(self._batch):
             try:
                 one, _ = self.listener.accept()
@@ -64,10 +78,9 @@ class Door:
             self._loop.add_reader(self.listener.fileno(), self._accept)
 
     def _look(self, one: socket.socket) -> None:
-        one.setblocking(False)
         line = 1
         try:
-            first = one.recv(_FIRST, socket.MSG_PEEK)
+            first = one.recv(_FIRST, _PEEK)
             if not first:
                 one.close()  # it is gone, and asked nothing
                 return
@@ -80,6 +93,7 @@ class Door:
         except OSError:
             one.close()
             return
+        one.setblocking(False)
         self._lines[line].append(one)
         if sum(map(len, self._lines)) > self.most:
             max(reversed(self._lines), key=len).popleft().close()
@@ -90,21 +104,26 @@ class Door:
             self._loop.call_soon(self._next)
 
     def _next(self) -> None:
-        """Let two of them in; those that are gone meanwhile only cost a look."""
+        """Let two in: the first by rank and, so that no rank waits for ever, one of the others by turns. Those that
+        are gone meanwhile only cost a look."""
         self._going = False
-        begun = 0
-        for _ in range(_AT_ONCE):
-            line = next((line for line in self._lines if line), None)
-            if line is None or begun == 2:
+        health, asks, ended = self._lines
+        self._turn = not self._turn
+        for order in ((health, asks, ended), (ended, asks) if self._turn else (asks, ended)):
+            for _ in range(_AT_ONCE):
+                line = next((line for line in order if line and (line is health or not self.crowded())), None)
+                if line is None:
+                    break
+                one = line.popleft()
+                if _gone(one):
+                    one.close()
+                    continue
+                if line is health and not self._rested:  # a crowd that asks for the health keeps nobody out either
+                    self._rest = _REST
+                task = self._loop.create_task(self._let_in(one))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
                 break
-            one = line.popleft()
-            if _gone(one):
-                one.close()
-                continue
-            begun += 1
-            task = self._loop.create_task(self._let_in(one))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         self._go()
 
     async def _let_in(self, one: socket.socket) -> None:
@@ -123,7 +142,7 @@ class Door:
 def _gone(one: socket.socket) -> bool:
     """Whether a client went without a word."""
     try:
-        return not one.recv(1, socket.MSG_PEEK)
+        return not one.recv(1, _PEEK)
     except BlockingIOError:
         return False
     except OSError:

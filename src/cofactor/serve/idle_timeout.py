@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import socket
 import struct
-from collections import deque
 from typing import Any, ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cofactor.serve.middleware import problem
+from cofactor.serve.turns import Rounds, Turns
 
 _END = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\n[ \t]")
@@ -20,42 +21,9 @@ _FOLD = re.compile(rb"\n[ \t]")
 _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
 _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,5})[ \t\r\n]", re.IGNORECASE)
 _EXPECT = re.compile(rb"\nexpect:", re.IGNORECASE)
+READS = 8
+"""Connections that are read in one round of the event loop."""
 _AT_ONCE = struct.pack("ii", 1, 0)
-
-
-class Turns:
-    """Which request begins next. In each round of the event loop only ``most`` do: a round with one of each of hundreds
-    of connections would last so long that ``/health``, which takes some rounds, waited a second."""
-
-    most = 1
-    """Requests that begin in one round: a millisecond or two."""
-
-    def __init__(self) -> None:
-        self._left, self._counting = self.most, False
-        self._waiting: deque[IdleTimeoutProtocol] = deque()
-
-    def take(self, one: IdleTimeoutProtocol) -> bool:
-        """Whether a connection may begin a request now; else its :meth:`IdleTimeoutProtocol.begin` is called later."""
-        self._count(one.loop)
-        if self._left > 0:
-            self._left -= 1
-            return True
-        self._waiting.append(one)
-        return False
-
-    def _count(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._counting:
-            self._counting = True
-            loop.call_soon(self._next, loop)
-
-    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A round later."""
-        self._left, self._counting = self.most, False
-        while self._waiting and self._left > 0:
-            self._left -= 1
-            self._waiting.popleft().begin()
-        if self._left < self.most:
-            self._count(loop)
 
 
 class _Joining:
@@ -94,14 +62,14 @@ class _Joining:
 class IdleTimeoutProtocol(H11Protocol):
     """HTTP/1.1 with an end to waiting for the head of a request, and to its length.
 
-    Where there are too many connections, the one that has waited longest for its client (without a request, with one
-    whose body is still on its way, or with an answer that is not read) makes room for the new one.
+    Where there are too many connections, one that waits for its client (without a request, with one whose body is
+    still on its way, or with an answer that is not read) makes room for the new one, else one that waits for its turn.
     """
 
     patience = 15.0
     """Seconds. A connection is closed when no request began for once to twice this time."""
-    most = 1000
-    """Connections at once."""
+    most, looks = 1000, 8
+    """Connections at once; of how many one is chosen that makes room."""
     lines, head = 100, 16 << 10
     """Headers of a request, and their bytes."""
     piece, ahead = 16 << 10, 64 << 10
@@ -111,8 +79,10 @@ class IdleTimeoutProtocol(H11Protocol):
     """Seconds that the head of a request waits for its body, which most clients send in a piece of its own: a request
     that begins with all of it waits for nothing later."""
     open: ClassVar[dict[IdleTimeoutProtocol, None]] = {}
-    """All of this process, the oldest first."""
-    turns: ClassVar[Turns] = Turns()
+    """All of this process, those first that were looked at the longest time ago."""
+    turns: ClassVar[Turns[IdleTimeoutProtocol]]
+    reads: ClassVar[Rounds[IdleTimeoutProtocol]]
+    """Requests that wait to begin, and connections that wait to be read."""
     in_line = ended = waited = False
     """Whether a request waits for its turn; whether the client (or we) will send no more; whether the next request has
     waited for its body."""
@@ -126,12 +96,29 @@ class IdleTimeoutProtocol(H11Protocol):
         self.transport = _Joining(transport, self.loop)  # type: ignore[assignment]
         self.open[self] = None
         if len(self.open) > self.most:
-            for other in self.open:
-                if other is not self and (other.waits or other.unread):
-                    other.cut()
-                    del self.open[other]
-                    break
+            self._make_room()
         self.loop.call_later(self.patience, self._look, None, 0)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in a piece; where many others came in this round, the next one waits."""
+        super().data_received(data)
+        if not self.reads.take(self, self.loop):
+            self.transport.pause_reading()
+
+    def read_on(self) -> None:
+        """It may be read again."""
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
+
+    def _make_room(self) -> None:
+        """End a connection. A few are looked at, those that were not looked at for the longest time: to look at all of
+        them for each that comes costs more than to answer it."""
+        for other in list(itertools.islice(self.open, self.looks)):
+            if other is not self and (other.waits or other.unread):
+                other.cut()
+                return
+            self.open[other] = self.open.pop(other)
+        self.turns.make_room()
 
     def handle_events(self) -> None:
         """Look at a head before it is read, which takes long where it has thousands of lines, and wait for a turn."""
@@ -155,7 +142,7 @@ class IdleTimeoutProtocol(H11Protocol):
                 return
             self._release()
             first = _HEALTH.match(waiting) and self.cycle is None
-            if found is not None and not first and not self.turns.take(self):
+            if found is not None and not first and not self.turns.take(self, self.loop, self.cycle is not None):
                 self.in_line = True
                 return
             self.waited = False
@@ -239,10 +226,14 @@ class IdleTimeoutProtocol(H11Protocol):
         """Bytes that wait here until the client reads."""
         return int(self.transport.get_write_buffer_size())
 
-    def cut(self) -> None:
-        """End at once; what was not read is dropped here and by the system."""
+    def cut(self) -> bool:
+        """End at once; what was not read is dropped here and by the system. Whether it was open."""
+        if self not in self.open:
+            return False
+        del self.open[self]
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self.transport.abort()
+        return True
 
     def _look(self, before: Any, unread: int) -> None:
         if self not in self.open:
@@ -253,3 +244,14 @@ class IdleTimeoutProtocol(H11Protocol):
         elif self.cycle is before and ended and not self.unread:
             self.transport.close()
         self.loop.call_later(self.patience, self._look, self.cycle, self.unread)
+
+
+def protocol_of(most: int) -> type[IdleTimeoutProtocol]:
+    """The protocol of one server, which knows the connections of this server."""
+    shared = {
+        "most": most,
+        "open": {},
+        "turns": Turns(IdleTimeoutProtocol.begin),
+        "reads": Rounds(READS, IdleTimeoutProtocol.read_on),
+    }
+    return type("Protocol", (IdleTimeoutProtocol,), shared)

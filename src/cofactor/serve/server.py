@@ -123,14 +123,15 @@ def _serve(
 def _server(app: FastAPI, settings: Settings, lives: Callable[[], None] = lambda: None) -> Any:
     import uvicorn
 
-    from cofactor.serve.idle_timeout import IdleTimeoutProtocol, Turns
+    from cofactor.serve.idle_timeout import protocol_of
 
     class Server(uvicorn.Server):
         doors: Sequence[Door] = ()
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
-            self.doors = [Door(listener, self.connected, settings.max_connections) for listener in sockets or ()]
+            most = settings.max_connections
+            self.doors = [Door(one, self.connected, most, lambda: protocol.turns.crowded) for one in sockets or ()]
             for listener in sockets or ():
                 listener.listen(_QUEUE)
             self.live_on()
@@ -148,14 +149,13 @@ def _server(app: FastAPI, settings: Settings, lives: Callable[[], None] = lambda
             lives()
             asyncio.get_running_loop().call_later(1.0, self.live_on)
 
-    own = {"most": settings.max_connections, "open": {}, "turns": Turns()}
-    protocol = type("Protocol", (IdleTimeoutProtocol,), own)
+    protocol = protocol_of(settings.max_connections)
     return Server(
         uvicorn.Config(
             app,
             http=protocol,
             ws="none",
-            h11_max_incomplete_event_size=IdleTimeoutProtocol.head,
+            h11_max_incomplete_event_size=protocol.head,
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -177,12 +177,12 @@ def _few_arenas() -> None:
 
 
 def _more_descriptors(connections: int) -> None:
-    """As many descriptors as the connections need, where the system allows it."""
+    """As many descriptors as the connections need, and those that wait for their place, where the system allows it."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = connections + 256
+        wanted = 2 * connections + 256
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
 

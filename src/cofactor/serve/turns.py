@@ -1,0 +1,83 @@
+"""So many things in each round of the event loop, and the others in later ones.
+
+A round with one of each of hundreds of connections would last so long that ``/health``, which takes some rounds, waited
+a second. So in each round one request begins, and some connections are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+
+class Connection(Protocol):
+    """What waits."""
+
+    def cut(self) -> bool:
+        """End it; whether it was there."""
+
+
+T = TypeVar("T", bound=Connection)
+
+
+class Rounds(Generic[T]):
+    """At most ``most`` in a round; ``go`` is called in a later one for each of those that wait. Several lines of them
+    take turns."""
+
+    def __init__(self, most: int, go: Callable[[T], None], lines: int = 1) -> None:
+        self.most, self.go = most, go
+        self.lines: list[deque[T]] = [deque() for _ in range(lines)]
+        self._left, self._counting, self._last = most, False, 0
+
+    def take(self, one: T, loop: asyncio.AbstractEventLoop, line: int = 0) -> bool:
+        """Whether it may go on now; else it waits at the end of a line."""
+        self._count(loop)
+        if self._left > 0:
+            self._left -= 1
+            return True
+        self.lines[line].append(one)
+        return False
+
+    def _count(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._counting:
+            self._counting = True
+            loop.call_soon(self._next, loop)
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A round later."""
+        self._left, self._counting = self.most, False
+        while self._left > 0 and any(self.lines):
+            self._left -= 1
+            self._last = next(k for k in self._after() if self.lines[k])
+            self.go(self.lines[self._last].popleft())
+        if self._left < self.most:
+            self._count(loop)
+
+    def _after(self) -> list[int]:
+        """The lines, beginning with the one whose turn it is."""
+        return [(self._last + k) % len(self.lines) for k in range(1, len(self.lines) + 1)]
+
+
+class Turns(Rounds[T]):
+    """Which request begins. First requests of their connections and those of connections that had an answer take turns:
+    clients that send one request after the other keep nobody out, and new connections do not either."""
+
+    enough = 8
+    """First requests that wait, before no more connections are taken in."""
+
+    def __init__(self, go: Callable[[T], None]) -> None:
+        super().__init__(1, go, lines=2)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether new connections wait already: more of them would only be held in memory."""
+        return len(self.lines[0]) >= self.enough
+
+    def make_room(self) -> None:
+        """End the connection that came last into its line, if there is one that had an answer before."""
+        for line in reversed(self.lines):
+            while line:
+                if line.pop().cut():
+                    return
