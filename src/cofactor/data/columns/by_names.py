@@ -1,0 +1,139 @@
+"""The roles of columns with names: by these, and by what stands under them where a name may mean several things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from cofactor.data.columns.behaviours import says_no
+from cofactor.data.columns.contents import is_behaviour, is_clock, is_vote, says_what_happened
+from cofactor.data.columns.facts import is_fact, varies
+from cofactor.data.columns.given import Found, Wanted, listed
+from cofactor.data.columns.names import column_of, is_usual, outcome_of, unsure_ratings, unsure_times
+from cofactor.data.columns.values import as_numbers, is_duration
+from cofactor.data.kind import GRID, says_amount, says_count, says_grade
+from cofactor.data.tables import Table
+from cofactor.data.times.written_dates import is_time as is_written_time
+
+_PARTS = frozenset(("day", "week", "month", "quarter", "t"))
+"""Names of times that may also be a part of a date."""
+
+
+def find_by_names(
+    table: Table, asked: Mapping[str, Wanted], found: Found, roles: Sequence[str], may_behave: bool
+) -> None:
+    """Find the columns of ``roles``, and where ``may_behave`` the one that says what happened; ``found`` is changed."""
+    for role in roles:
+        free = found.free(table)
+        match = _time_of(table.sample, free, found.columns) if role == "time" else column_of(table.sample, free, role)
+        if match is not None:
+            found.columns[role] = match
+    if "rating" in roles and "rating" not in found.columns and "item" in found.columns:
+        item = found.columns["item"]
+        amounts = [name for name in found.free(table) if says_amount(name) and varies(table.sample, name, item)]
+        if len(amounts) == 1:
+            found.columns["rating"] = amounts[0]
+    if may_behave:
+        _find_behaviour(table, found, guessed_value=found.columns.get("rating") if asked["rating"] is None else None)
+    if asked["rating"] is None and "rating" not in found.columns and found.behaviour is None:
+        ids = [found.columns[role] for role in ("user", "item") if role in found.columns]
+        votes = [name for name in found.free(table) if is_vote(table.sample[name])]
+        votes = [name for name in votes if not is_fact(table.sample, name, ids)]
+        if len(votes) == 1:
+            found.columns["rating"] = votes[0]
+    open_roles = [role for role in ("rating", "time") if asked[role] is None and role not in found.columns]
+    found.said += "".join(f"; {text}" for text in _left_out(table.sample, found.free(table), open_roles))
+
+
+def _find_behaviour(table: Table, found: Found, guessed_value: str | None) -> None:
+    """The column that says what happened: it says more than how many of it. ``guessed_value``: what was taken for the
+    rating without being asked for."""
+    if guessed_value and _says_no_in_words(table.sample[guessed_value]):
+        found.behaviour = found.columns.pop("rating")
+    if found.behaviour is not None or ("rating" in found.columns and not (guessed_value and says_count(guessed_value))):
+        return
+    free = [name for name in table.names if name not in found.columns.values()]
+    match = column_of(table.sample, free, "behaviour")
+    if match is not None and is_behaviour(table.sample[match]):
+        found.behaviour = match
+        found.columns.pop("rating", None)
+    elif (outcome := outcome_of(table.sample, free)) is not None:
+        found.behaviour = outcome
+        zero = "no" if table.sample[outcome].dtype == pl.String else "0"
+        found.said += f"; {outcome} = {zero} is taken as shown alone, or as a no, and left out"
+        if (amount := found.columns.pop("rating", None)) is not None:  # many hours of what one advises against
+            found.said += f"; count={amount!r} with behaviour=False would take the {amount} instead"
+    elif match is None and (deeds := _deeds(table.sample, free)) is not None:
+        if says_no(table.sample[deeds]):  # a dislike is not one more thing that was liked
+            found.behaviour = deeds
+        else:
+            found.said += f"; {deeds!r} says what happened: behaviour={deeds!r} uses it"
+    elif match is not None and table.sample[match].dtype.is_integer():
+        found.said += f"; {match!r} says in numbers what happened: behaviour={match!r} with weights={{...}} uses it"
+
+
+def _left_out(sample: pl.DataFrame, free: Sequence[str], roles: Sequence[str]) -> list[str]:
+    """What is said of columns that seem to be a rating or a time and were not taken for one of these open roles."""
+    said = []
+    unread = [name for name in free if _unreadable(sample, name)]
+    if "rating" in roles and unread:
+        text = sample[unread[0]].drop_nulls()[0]
+        said.append(f"{unread[0]!r} holds texts such as {text!r}, which are no numbers, so it is not taken")
+    clocks = [name for name in free if is_usual(name, "time") and is_duration(sample[name])]
+    if "time" in roles and clocks:
+        said.append(
+            f"{clocks[0]!r} holds times of day or durations such as {sample[clocks[0]].drop_nulls()[0]}, so it is not"
+            f" the time: count={clocks[0]!r} takes them as amounts"
+        )
+    undated = [name for name in free if is_usual(name, "time") and name not in clocks and name.lower() not in _PARTS]
+    if "time" in roles and undated:
+        shown = sample[undated[0]].drop_nulls().head(1).to_list()
+        said.append(
+            f"{undated[0]!r} is not taken for the time: its values{f', such as {shown[0]},' if shown else ''} say no"
+            f" date (time={undated[0]!r} takes it)"
+        )
+    for role, what, unsure in (("rating", "rating", unsure_ratings), ("time", "times", unsure_times)):
+        if role in roles and (several := unsure(sample, free)):
+            said.append(f"no {what} taken, of {listed(several)} none is the likeliest: name one with {role}=...")
+    return said
+
+
+def _says_no_in_words(values: pl.Series) -> bool:
+    return is_behaviour(values) and says_what_happened(values) and says_no(values)
+
+
+def _unreadable(sample: pl.DataFrame, name: str) -> bool:
+    """Whether a column named as one of amounts or grades holds texts that are no numbers: 1.2k, or A to F."""
+    present = sample[name].drop_nulls()
+    if present.dtype != pl.String or not len(present) or not as_numbers(present).null_count():
+        return False
+    return (says_amount(name) and bool(present.str.contains(r"\d").all())) or (
+        says_grade(name) and 1 < present.n_unique() <= GRID
+    )
+
+
+def _deeds(sample: pl.DataFrame, free: Sequence[str]) -> str | None:
+    """The one column of which the texts are things that people do, such as like and dislike, whatever its name."""
+    found = [name for name in free if is_behaviour(sample[name]) and says_what_happened(sample[name])]
+    return found[0] if len(found) == 1 else None
+
+
+def _time_of(sample: pl.DataFrame, free: Sequence[str], chosen: Mapping[str, str]) -> str | None:
+    """The time by its name; or the one column that holds moments, where these are no facts of a user or an item, such
+    as a date of birth."""
+    ids = [chosen[role] for role in ("user", "item") if role in chosen]
+    match = column_of(sample, free, "time")
+    if match is not None and (is_usual(match, "time") or not is_fact(sample, match, ids)):
+        return match
+    if match is None and unsure_times(sample, free):
+        return None
+    dated = [name for name in free if _holds_dates(sample[name]) and not is_fact(sample, name, ids)]
+    return dated[0] if len(dated) == 1 else None
+
+
+def _holds_dates(values: pl.Series) -> bool:
+    """Whether a column holds dates, as such or as text, or milliseconds."""
+    if values.dtype in (pl.Date, pl.Datetime):
+        return bool(values.is_not_null().any())
+    return (is_written_time(values) if values.dtype == pl.String else is_clock(values)) and values.n_unique() > 1

@@ -1,0 +1,56 @@
+"""Whether what a column says depends on the user or the item alone: a fact of one of them, and not of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from cofactor.data.columns.contents import counts_rows, holds_moments
+from cofactor.data.columns.names import words_of
+from cofactor.data.columns.values import as_numbers
+from cofactor.data.times.written_dates import is_time as is_written_time
+
+_ASIDE = "id index lat lon latitude longitude year month day hour minute second weekday"
+_NO_VALUES = frozenset(_ASIDE.split())
+
+
+def is_fact(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
+    """Whether a column says the same in all rows of a user, or in all of an item, though it differs among these."""
+    if sample[name].n_unique() < 2:
+        return False
+    for one in ids:
+        seen = sample.select(pl.col(one).alias("id"), pl.col(name).alias("value")).drop_nulls()
+        often = (
+            seen.group_by("id").agg(pl.len(), pl.col("value").n_unique().alias("different")).filter(pl.col("len") > 1)
+        )
+        if len(often) >= 3 and int(often["len"].sum()) >= 10 and bool((often["different"] == 1).all()):
+            return True
+    return False
+
+
+def varies(sample: pl.DataFrame, name: str, item: str) -> bool:
+    """Whether a column of numbers says something of a row, and not the same of an item in all of its rows."""
+    values = sample[name]
+    if not values.dtype.is_numeric() and (values.dtype != pl.String or as_numbers(values.drop_nulls()).null_count()):
+        return False
+    seen = sample.select(pl.col(item).alias("item"), pl.col(name).alias("value")).drop_nulls()
+    often = seen.group_by("item").agg(pl.len(), pl.col("value").n_unique().alias("different")).filter(pl.col("len") > 1)
+    return not len(often) or bool((often["different"] > 1).any())
+
+
+def may_be_a_value(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
+    """Whether a column that no name tells holds numbers, or yes and no, that differ from row to row of a user and of an
+    item: no ids, no moments and no numbers of the rows."""
+    values = sample[name]
+    if values.dtype == pl.String and values.str.contains(r"\d").any() and not is_written_time(values):
+        values = as_numbers(values)
+    if values.dtype == pl.Duration:
+        values = values.dt.total_milliseconds()
+    if not (values.dtype.is_numeric() or values.dtype == pl.Boolean) or values.drop_nulls().n_unique() < 2:
+        return False
+    if set(words_of(name)) & _NO_VALUES or name.lower().endswith("id"):
+        return False
+    if values.dtype != pl.Boolean and (holds_moments(values) or counts_rows(values)):
+        return False
+    return not is_fact(sample, name, ids)

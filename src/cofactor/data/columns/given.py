@@ -1,0 +1,74 @@
+"""Columns that are given, by name or position; and what is found of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cofactor.data.tables import Table
+from cofactor.errors import DataError, did_you_mean
+
+Wanted = str | int | bool | None
+ROLES = ("user", "item", "rating", "time")
+"""Those that are guessed; a column of weights is named."""
+
+
+@dataclass
+class Found:
+    """The column of each role as far as it is known; ``behaviour``: the column that says what happened; ``said``: what
+    there is to say of the guesses."""
+
+    columns: dict[str, str]
+    behaviour: str | None = None
+    said: str = ""
+
+    def free(self, table: Table) -> list[str]:
+        """The columns that have no role yet."""
+        return [name for name in table.names if name not in self.columns.values() and name != self.behaviour]
+
+
+def given_columns(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted) -> Found:
+    """The columns that the caller named; DataError where one is not there, or is named twice."""
+    unnamed = taken_by_place(table, asked)
+    found = Found({})
+    for role in (*ROLES, "weight"):
+        wanted = asked.get(role)
+        if wanted is not None and wanted is not False and role not in unnamed:
+            found.columns[role] = named(table, wanted, role)
+    if behaviour is not None and behaviour is not False:
+        found.behaviour = named(table, behaviour, "behaviour")
+    taken = [*found.columns.values(), *([found.behaviour] if found.behaviour else [])]
+    if twice := [name for name in taken if taken.count(name) > 1]:
+        raise DataError(
+            f"column {twice[0]!r} is given twice; user, item, rating, time and weight must be different columns"
+        )
+    return found
+
+
+def taken_by_place(table: Table, asked: Mapping[str, Wanted]) -> list[str]:
+    """The roles that are asked for by their own names in a table without names: their columns are found by place."""
+    return [role for role in ROLES if asked[role] == role and not table.headed and role not in table.names]
+
+
+def named(table: Table, wanted: str | int | bool, role: str) -> str:
+    """The name of a column that was given by name or position; DataError where there is none."""
+    if isinstance(wanted, int) and not isinstance(wanted, bool):
+        if not -len(table.names) <= wanted < len(table.names):
+            raise DataError(
+                f"no column {wanted} for the {role} in {table.label}; it has {len(table.names)}, counted from 0"
+            )
+        return table.names[wanted]
+    if isinstance(wanted, str) and wanted in table.names:
+        return wanted
+    if isinstance(wanted, str) and not table.headed and wanted.isdecimal() and int(wanted) < len(table.names):
+        return table.names[int(wanted)]
+    hint = "" if table.headed else " (no header line: give positions, counted from 0)"
+    raise DataError(
+        f"no column {wanted!r} in {table.label}; there are: {listed(table.names)}{hint}."
+        f"{did_you_mean(wanted, table.names)}"
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:20])
+    return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "")
