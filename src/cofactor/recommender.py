@@ -229,8 +229,8 @@ class Recommender(Fitted):
         that it found.
 
         Lists with ``per_group``, ``diversity``, ``calibration``, ``sure`` or ``explore`` do not use it. :meth:`update`
-        keeps the index, :meth:`save` writes it, and ``cofactor.load(path, index=True)`` opens it; :meth:`refit` does
-        not keep it.
+        keeps the index, and :meth:`save` writes it. ``cofactor.load(path)`` opens an exact one, and
+        ``cofactor.load(path, index=True)`` a graph, too; :meth:`refit` does not keep it.
 
         Args:
             n: the length of the lists on which the recall is measured.
@@ -547,8 +547,8 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None, index: b
         verify: read and check everything now.
         module: the ``nn.Module``, or a function (n_users, n_items) -> module, for the weights of a module of your own.
             A bundle holds no code.
-        index: open the index that :meth:`Recommender.approximate` made, too. usearch reads a graph; it is native code
-            that checks little, so open indexes of your own only.
+        index: open a graph that :meth:`Recommender.approximate` made, too. usearch reads it; it is native code that
+            checks little, so open graphs of your own only. An exact index is opened in any case.
 
     Returns:
         The Recommender that was saved.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -12,9 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cofactor as cf
+from cofactor import _tensors as tensors
+from cofactor.bundle import bundle, manifest
 from cofactor.errors import BundleError
 from cofactor.model import HasVectors
 from cofactor.models import model_class
+from cofactor.recommend.ann import by_length as made
 from cofactor.recommend.ann import search
 from cofactor.recommend.ann.by_length import by_length
 from cofactor.recommend.index import Index
@@ -70,7 +76,11 @@ def test_lists_are_the_exact_ones(power: float, k: int, n: int, ties: bool, kept
             assert np.array_equal(scores, exact)
 
 
-def test_it_is_taken_where_lengths_differ(tmp_path: Any) -> None:
+def refuse(*_: Any) -> Any:
+    raise AssertionError("this is not to be done")
+
+
+def test_it_is_taken_where_lengths_differ(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     rec = recommender(5_000, 24, 0.8)
     fast = rec.approximate(above=0, sample=50)
     assert fast.index is not None
@@ -82,11 +92,16 @@ def test_it_is_taken_where_lengths_differ(tmp_path: Any) -> None:
         assert fast.recommend(user, n=10, deny=[1, 2, 3]).equals(rec.recommend(user, n=10, deny=[1, 2, 3]))
     flat = recommender(5_000, 24, 0.0)
     assert search._worth_it(flat.model, flat.model.item_vectors(), np.arange(20), flat, 10) is None
-    fast.save(tmp_path / "a.cofactor")
-    back = cf.load(tmp_path / "a.cofactor", index=True)
-    assert back.index.exact
-    assert back.recommend_all(10).equals(rec.recommend_all(10))
-    assert cf.load(tmp_path / "a.cofactor").index is None
+    for serve_only in (False, True):
+        fast.save(tmp_path / "a.cofactor", serve_only=serve_only)
+        monkeypatch.setattr(made, "by_length", refuse)  # it is not made again
+        for how in ({}, {"index": True}, {"verify": True}):
+            back = cf.load(tmp_path / "a.cofactor", **how)
+            assert back.index.exact
+            assert (back.index.n, back.index.sample) == (fast.index.n, fast.index.sample)
+            assert back.recommend(history=[3, 5], n=10).equals(rec.recommend(history=[3, 5], n=10))
+            if not serve_only:
+                assert back.recommend_all(10).equals(rec.recommend_all(10))
     newer = fast.update([(7, 3, 1)])
     assert newer.recommend(7, n=5).equals(rec.update([(7, 3, 1)]).recommend(7, n=5))
 
@@ -94,25 +109,86 @@ def test_it_is_taken_where_lengths_differ(tmp_path: Any) -> None:
 def test_few_items_are_looked_at() -> None:
     rec = recommender(20_000, 24, 1.0)
     found = by_length(rec.model.item_vectors())
-    _, _, looked = found.search(rec.model.query_vectors(rec.model.user_state(np.arange(60))), 30, None, None)
+    _, _, looked = made.search(found, rec.model.query_vectors(rec.model.user_state(np.arange(60))), 30, None, None)
     assert looked[:, 0].mean() < 1_000
     assert (looked[:, 1] <= looked[:, 0]).all()
 
 
-def test_a_file_that_is_no_such_index_is_refused() -> None:
-    from cofactor.bundle import index as file
+def test_a_bundle_of_before_has_it_made_again(tmp_path: Path) -> None:
+    """Such a bundle holds a line that says what index it is."""
+    rec = recommender(5_000, 24, 0.8)
+    place = tmp_path / "old.cofactor"
+    rec.approximate(above=0, sample=50).save(place)
+    (place / "index.safetensors").unlink()
+    (place / "index.usearch").write_bytes(b"by length\n")
+    found = manifest.parse((place / "manifest.json").read_bytes(), "it")
+    del found["files"]["index.safetensors"]
+    digest = hashlib.blake2b(b"by length\n", digest_size=32).hexdigest()
+    found["files"]["index.usearch"] = {"bytes": 10, "blake2b": digest}
+    (place / "manifest.json").write_bytes(manifest.dump(found))
+    assert cf.load(place).index is None
+    back = cf.load(place, index=True)
+    assert back.index.exact
+    assert back.recommend_all(10).equals(rec.recommend_all(10))
 
-    rec = recommender(300, 4, 1.0)
-    facts = {"usearch": "", "connectivity": 16, "effort": 256, "n": 10, "sample": 5, "recall": 1.0, "worst": 1.0}
-    with pytest.raises(BundleError, match="does not say what its manifest says"):
-        file.read(np.frombuffer(b"other", np.uint8), facts, rec.model, "index.usearch")
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a | {"codes": a["codes"] + 1},
+        lambda a: a | {"codes": a["codes"] - 1},
+        lambda a: a | {"codes": np.zeros_like(a["codes"])},
+        lambda a: a | {"codes": a["codes"].astype(np.int64)},
+        lambda a: a | {"lengths": a["lengths"][::-1].copy()},
+        lambda a: a | {"lengths": a["lengths"][:-1]},
+        lambda a: a | {"rest_lengths": np.full_like(a["rest_lengths"], np.nan)},
+        lambda a: a | {"turn": a["turn"][:, :-1]},
+        lambda a: a | {"heads": a["heads"][:, 0]},
+        lambda a: a | {"rests": a["rests"][:, 1:]},
+        lambda a: {name: array for name, array in a.items() if name != "turn"},
+        lambda a: a | {"more": a["turn"]},
+    ],
+)
+def test_a_forged_index_is_refused(change: Any, large: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "a.cofactor"
+    rec = recommender(500, 24, 0.8)
+    graph = by_length(rec.model.item_vectors())
+    rec.replace(index=Index(graph, Lock(), rec.model, 16, 256, exact=True)).save(place)
+    if large:  # as files of more than some megabytes are
+        monkeypatch.setattr(bundle, "SMALL", 0)
+    arrays = tensors.views(np.frombuffer((place / "index.safetensors").read_bytes(), np.uint8), "it")
+    with open(place / "index.safetensors", "wb") as file:
+        tensors.write(file, change(arrays))
+    data = (place / "index.safetensors").read_bytes()
+    found = manifest.parse((place / "manifest.json").read_bytes(), "it")
+    digest = hashlib.blake2b(data, digest_size=32).hexdigest()
+    found["files"]["index.safetensors"] = {"bytes": len(data), "blake2b": digest}
+    (place / "manifest.json").write_bytes(manifest.dump(found))
+    with pytest.raises(BundleError, match=r"does not hold an index of 500 vectors|not finite"):
+        cf.load(place)
+
+
+def test_an_index_of_other_vectors_is_refused_at_first_use(tmp_path: Path) -> None:
+    rec = recommender(5_000, 24, 0.8).approximate(above=0, sample=20)
+    other = recommender(5_000, 12, 0.8).approximate(above=0, sample=20)
+    mixed = rec.replace(index=dataclasses.replace(other.index, vectors=rec.model))
+    mixed.save(tmp_path / "a.cofactor")
+    with pytest.raises(BundleError, match="of vectors of 13 numbers, and those of the model have 25"):
+        cf.load(tmp_path / "a.cofactor").recommend(3)
 
 
 def test_a_list_scores_what_it_lists_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     rec = recommender(5_000, 8, 0.8).approximate(above=0, sample=20)
-
-    def refuse(*_: Any) -> Any:
-        raise AssertionError("all items are scored")
-
     monkeypatch.setattr(type(rec.model), "scores_from", refuse)
     assert len(rec.recommend(3, n=10)) == 10
+
+
+def test_a_server_uses_the_saved_index(tmp_path: Path) -> None:
+    rec = recommender(5_000, 8, 0.8)
+    rec.approximate(above=0, sample=20).save(tmp_path / "fast.cofactor")
+    served = pytest.importorskip("cofactor.serve.served")
+    fast = served.unwritten(tmp_path / "fast.cofactor", 1, 100).rec
+    assert fast.index is not None
+    assert fast.index.exact
+    assert fast.recommend(history=[3, 5], n=10).equals(rec.recommend(history=[3, 5], n=10))

@@ -64,8 +64,9 @@ def save(rec: Fitted, path: str | Path, *, serve_only: bool = False) -> None:
             written[name] = files.write_file(folder / name, lambda f, i=ids, t=table: id_tables.write(f, i, t))  # type: ignore[misc]
         facts = None
         if rec.index is not None:
-            facts, graph = index_file.facts_of(rec.index), rec.index
-            written[manifest.INDEX] = files.write_file(folder / manifest.INDEX, lambda f: index_file.write(f, graph))
+            facts, index = index_file.facts_of(rec.index), rec.index
+            name = manifest.LENGTHS if index.exact else manifest.INDEX
+            written[name] = files.write_file(folder / name, lambda f: index_file.write(f, index))
         text = manifest.dump(_manifest(rec, config, written, facts))
         if len(text) > manifest.LIMIT:
             raise BundleError(f"cannot write {path}: its notes and names of features are too long")
@@ -125,8 +126,9 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None, index: b
     checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
     at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
     ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
-    no code. ``index``: open the saved index, too: usearch reads it, native code that checks little, so for bundles of
-    your own. Raises BundleError for anything that is not an intact bundle.
+    no code. An index by length is opened with the rest: arrays, mapped where they are large. ``index``: open a graph,
+    too: usearch reads it, native code that checks little, so for bundles of your own. Raises BundleError for anything
+    that is not an intact bundle.
     """
     for attempt in range(3):
         here = None
@@ -135,7 +137,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None, index: b
                 here = folder.stat()
                 m = _manifest_of(folder, path)
                 arrays, ids = _contents(folder, m, path, verify)
-                graph = _index_file(folder, m, path) if index else None
+                held = _index_file(folder, m, path, verify, index)
             break
         except BundleError:
             # A bundle that was replaced while it was read is read again.
@@ -169,9 +171,13 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None, index: b
         slack = float("inf") if left["slack"] is None else left["slack"]
         scale = Scale(left["low"], left["high"], left["liked"], slack, data.kind)
         rec.remember("scale", lambda: scale)
-    if graph is not None:
-        what = f"{manifest.INDEX} of {path}"
-        rec.index = index_file.read(graph, m["index"], model, what)
+    what = f"{manifest.index_file(m)} of {path}"
+    if isinstance(held, dict):
+        rec.index = index_file.read_lengths(held, m["index"], model, what)
+    elif held is not None and m["index"]["usearch"]:
+        rec.index = index_file.read_graph(held, m["index"], model, what)
+    elif held is not None:
+        rec.index = index_file.made_again(m["index"], model, what)
     return rec
 
 
@@ -276,8 +282,37 @@ def _contents(
             files.check_size(size, wanted, what)
             table = id_tables.Unread(fd, wanted, kind, count, what, old=name in manifest.OLD_FILES)
             ids[kind] = table.read() if verify or size <= SMALL // 4 else (table, table)
-    wanted, what = m["files"][_ARRAYS], f"{_ARRAYS} of {path}"
-    with files.regular(folder, _ARRAYS, path) as (fd, size):
+    arrays = _arrays(folder, _ARRAYS, m["files"][_ARRAYS], path, verify)
+    return arrays, ids
+
+
+def _index_file(
+    folder: files.Folder, m: manifest.Manifest, path: str | Path, verify: bool, graphs: bool
+) -> Array | dict[str, Array] | None:
+    """The arrays of an index by length; where ``graphs`` are asked for, the bytes of one, checked."""
+    name = manifest.index_file(m)
+    if name is None:
+        if graphs:
+            raise BundleError(f"{path} holds no index; make one with approximate(), or load it without index=True")
+        return None
+    wanted, what = m["files"][name], f"{name} of {path}"
+    if name == manifest.LENGTHS:
+        return _arrays(folder, name, wanted, path, verify)
+    if not graphs:
+        return None
+    with files.regular(folder, name, path) as (fd, size):
+        files.check_size(size, wanted, what)
+        held = files.held(fd, size)
+    files.check_digest(files.digest_of(held.data), wanted, what)
+    return held
+
+
+def _arrays(
+    folder: files.Folder, name: str, wanted: dict[str, Any], path: str | Path, verify: bool
+) -> dict[str, Array]:
+    """The arrays of a file by name: read and checked whole where it is small, else mapped."""
+    what = f"{name} of {path}"
+    with files.regular(folder, name, path) as (fd, size):
         files.check_size(size, wanted, what)
         if size <= SMALL:
             held = files.held(fd, size)
@@ -289,19 +324,7 @@ def _contents(
             arrays = tensors.mapped(fd, size, what)
     if verify or size <= SMALL:
         contents.check_finite(arrays, path)
-    return arrays, ids
-
-
-def _index_file(folder: files.Folder, m: manifest.Manifest, path: str | Path) -> Array:
-    """The bytes of the index, checked."""
-    if m["index"] is None:
-        raise BundleError(f"{path} holds no index; make one with approximate(), or load it without index=True")
-    wanted, what = m["files"][manifest.INDEX], f"{manifest.INDEX} of {path}"
-    with files.regular(folder, manifest.INDEX, path) as (fd, size):
-        files.check_size(size, wanted, what)
-        held = files.held(fd, size)
-    files.check_digest(files.digest_of(held.data), wanted, what)
-    return held
+    return arrays
 
 
 def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:

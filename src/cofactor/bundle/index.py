@@ -1,5 +1,5 @@
-"""The index of a recommender as a file: the graph as usearch writes it, its settings in the manifest. An index by
-length is made again of the vectors: its file says that it is one."""
+"""The index of a recommender as a file: a graph as usearch writes it, an index by length as arrays; its settings are in
+the manifest."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cofactor import _tensors as tensors
 from cofactor.bundle.manifest import plain
 from cofactor.errors import BundleError, MissingExtraError
 from cofactor.model import HasVectors
-from cofactor.recommend.index import Index, empty_graph
+from cofactor.recommend.index import ByLength, Index, empty_graph
+
+Array = NDArray[Any]
+
+_ARRAYS = ("turn", "heads", "rests", "lengths", "rest_lengths", "codes")
+"""Those of a ``ByLength``."""
 
 
 def facts_of(index: Index) -> dict[str, Any]:
@@ -22,9 +29,6 @@ def facts_of(index: Index) -> dict[str, Any]:
     return found | measured
 
 
-BY_LENGTH = b"by length\n"
-
-
 def _version() -> str:
     import usearch
 
@@ -32,28 +36,30 @@ def _version() -> str:
 
 
 def write(file: Any, index: Index) -> None:
-    """The graph, as usearch writes it; of an index by length a line."""
-    file.write(BY_LENGTH if index.exact else index.graph.save())
+    """The graph, as usearch writes it; the arrays of an index by length."""
+    if index.exact:
+        tensors.write(file, {name: getattr(index.graph, name) for name in _ARRAYS})
+    else:
+        file.write(index.graph.save())
 
 
-def read(held: Any, facts: dict[str, Any], model: Any, what: str) -> Index:
-    """The index of a file (its bytes), whose digest has been checked. usearch reads it, which is native code and checks
-    little: for bundles of one's own."""
+def _vectors(model: Any, what: str) -> Array:
     if not isinstance(model, HasVectors):
         raise BundleError(f"{what} is an index, and the model {model.name} has no vectors")
-    vectors = model.item_vectors()
-    n, d = vectors.shape
-    own = int(facts["connectivity"]), int(facts["effort"]), int(facts["n"]), int(facts["sample"])
-    if facts["usearch"] == "":
-        from cofactor.recommend.ann.by_length import by_length
+    return np.asarray(model.item_vectors())
 
-        if held.tobytes() != BY_LENGTH:
-            raise BundleError(f"{what} does not say what its manifest says; approximate() makes it again")
-        if not np.isfinite(vectors).all():
-            raise BundleError(f"{what} is an index of vectors that are not finite")
-        return Index(by_length(vectors), Lock(), model, *own, recall=1.0, worst=1.0, exact=True)
+
+def _index(graph: Any, facts: dict[str, Any], model: Any, recall: float, worst: float, exact: bool) -> Index:
+    own = int(facts["connectivity"]), int(facts["effort"]), int(facts["n"]), int(facts["sample"])
+    return Index(graph, Lock(), model, *own, recall=recall, worst=worst, exact=exact)
+
+
+def read_graph(held: Array, facts: dict[str, Any], model: Any, what: str) -> Index:
+    """The graph of a file (its bytes), whose digest has been checked. usearch reads it, which is native code and checks
+    little: for bundles of one's own."""
+    n, d = _vectors(model, what).shape
     try:
-        graph = empty_graph(d, *own[:2])
+        graph = empty_graph(d, int(facts["connectivity"]), int(facts["effort"]))
         graph.load(held.tobytes())
     except MissingExtraError:
         raise
@@ -62,4 +68,43 @@ def read(held: Any, facts: dict[str, Any], model: Any, what: str) -> Index:
     if len(graph) != n or graph.ndim != d:
         raise BundleError(f"{what} is an index of {len(graph):,} vectors of {graph.ndim}; the model has {n:,} of {d}")
     recall, worst = (float("nan") if facts[name] is None else float(facts[name]) for name in ("recall", "worst"))
-    return Index(graph, Lock(), model, *own, recall=recall, worst=worst)
+    return _index(graph, facts, model, recall, worst, False)
+
+
+def made_again(facts: dict[str, Any], model: Any, what: str) -> Index:
+    """An index by length from the vectors, for bundles that were written before it was saved."""
+    from cofactor.recommend.ann.by_length import by_length
+
+    vectors = _vectors(model, what)
+    if not np.isfinite(vectors).all():
+        raise BundleError(f"{what} is an index of vectors that are not finite")
+    return _index(by_length(vectors), facts, model, 1.0, 1.0, True)
+
+
+def read_lengths(arrays: dict[str, Array], facts: dict[str, Any], model: Any, what: str) -> Index:
+    """An index by length from its arrays, which may be mapped: lists are those without it. Every number that is used as
+    a position is checked; the vectors are not read."""
+    if not isinstance(model, HasVectors):
+        raise BundleError(f"{what} is an index, and the model {model.name} has no vectors")
+    if set(arrays) != set(_ARRAYS) or not _adds_up(arrays, int(model.shape()[1])):
+        raise BundleError(
+            f"{what} does not hold an index of {model.shape()[1]:,} vectors; approximate() makes it again"
+        )
+    return _index(ByLength(**{name: np.asarray(arrays[name]) for name in _ARRAYS}), facts, model, 1.0, 1.0, True)
+
+
+def _adds_up(arrays: dict[str, Array], n: int) -> bool:
+    """Whether each of ``n`` items stands there once, by descending length, and all arrays have the sizes of an index of
+    them."""
+    turn, heads, rests, lengths, rest_lengths, codes = (arrays[name] for name in _ARRAYS)
+    if any(a.dtype != np.float32 for a in (turn, heads, rests, lengths, rest_lengths)) or codes.dtype != np.int32:
+        return False
+    if any(a.ndim != 2 for a in (turn, heads, rests)) or any(a.shape != (n,) for a in (lengths, rest_lengths, codes)):
+        return False
+    d, h = turn.shape[1], heads.shape[1]
+    if not 0 < h <= d or (turn.shape, heads.shape, rests.shape) != ((d, d), (n, h), (n, d - h)):
+        return False
+    once = np.zeros(n, dtype=np.bool_)
+    once[codes[(codes >= 0) & (codes < n)]] = True
+    numbers = all(np.isfinite(a).all() for a in (turn, lengths, rest_lengths))
+    return bool(once.all() and numbers and not (np.diff(lengths) > 0).any() and lengths.min(initial=0.0) >= 0)

@@ -24,8 +24,8 @@ FORMAT = "cofactor-bundle"
 FILES = ("arrays.safetensors", "users.safetensors", "items.safetensors")
 OLD_FILES = ("arrays.safetensors", "users.parquet", "items.parquet")
 """Those of versions up to 4."""
-INDEX = "index.usearch"
-"""The file of the index, where there is one."""
+INDEX, LENGTHS = "index.usearch", "index.safetensors"
+"""The file of the index, where there is one: of a graph, of one by length."""
 
 Manifest = dict[str, Any]
 
@@ -219,17 +219,25 @@ def files_of(m: Manifest) -> tuple[str, str, str]:
     return FILES if set(FILES) <= set(m["files"]) else OLD_FILES
 
 
+def index_file(m: Manifest) -> str | None:
+    """The file of the index, where there is one."""
+    return None if m["index"] is None else LENGTHS if LENGTHS in m["files"] else INDEX
+
+
 def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
     _fields(m, _TOP, what)
     _fields(m["data"], _DATA, f"{what}: data")
     _fields({"weight": None, **_mapping(m["data"]["columns"])}, _COLUMNS, f"{what}: columns")
     _fields(m["data"]["reading"], _READING, f"{what}: reading")
     _check_reading(m["data"]["reading"], what)
-    files = (*names, INDEX) if m["index"] is not None else names
+    index = index_file(m)
+    files = names if index is None else (*names, index)
     if set(m["files"]) != set(files):
         raise BundleError(f"{what} names other files than {', '.join(files)}")
     if m["index"] is not None:
         _fields(m["index"], _INDEX, f"{what}: index")
+        if index == LENGTHS and m["index"]["usearch"]:
+            raise BundleError(f"{what}: the index is said to be a graph and an index by length")
         if not all(0 < m["index"][name] < 1 << 31 for name in ("connectivity", "effort", "n")):
             raise BundleError(f"{what}: the settings of the index make no sense")
     for name in files:

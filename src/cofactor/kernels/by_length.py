@@ -42,6 +42,16 @@ def product(left: Array, right: Array) -> Any:
 
 
 @njit(cache=True, nogil=True)
+def row_lengths(first: int, last: int, table: Array, out: Array) -> None:
+    """``out[r]``, for r from ``first`` to ``last``: the length of ``table[r]``, float32 both; summed in float64."""
+    for r in range(first, last):
+        total = 0.0
+        for c in range(table.shape[1]):
+            total += np.float64(table[r, c]) * np.float64(table[r, c])
+        out[r] = np.sqrt(total)
+
+
+@njit(cache=True, nogil=True)
 def search_rows(
     first: int,
     last: int,

@@ -37,6 +37,37 @@ def empty_graph(dimensions: int, connectivity: int, effort: int) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
+class ByLength:
+    """``heads`` (n, h) and ``rests`` (n, d - h): the vectors in the basis ``turn`` (d, d; its rows), by descending
+    ``lengths`` (n,); ``rest_lengths`` (n,) those of ``rests``; ``codes`` int32 (n,) which item each is."""
+
+    turn: Array
+    heads: Array
+    rests: Array
+    lengths: Array
+    rest_lengths: Array
+    codes: Array
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def error(self) -> float:
+        """How far a product may be off, in units of both lengths multiplied."""
+        return float(4 * (self.turn.shape[1] + 8) * np.finfo(np.float32).eps)
+
+    def certain(self, queries: Array, values: Array, least: Array) -> Array:
+        """bool (len(queries),): whether what was not found is below ``least``, the smallest product that is used."""
+        lengths = np.sqrt(np.square(queries, dtype=np.float64).sum(axis=1)) * float(self.lengths[0])
+        return np.asarray((least - values[:, 0] > 2 * self.error * lengths) | (values[:, 0] == -np.inf))
+
+    def work(self, looked: Array) -> float:
+        """The share of all products that was computed."""
+        d, h = self.turn.shape[1], self.heads.shape[1]
+        return float((looked[:, 0] * h + looked[:, 1] * (d - h)).mean() / max(len(self) * d, 1))
+
+
+@dataclass(frozen=True, eq=False)
 class Index:
     """What :meth:`Recommender.approximate` built. ``graph``: of usearch, or a ``ByLength``. ``recall``: the share of
     the exact ``n`` best that the index found, the mean over ``sample`` users; ``worst``: of the user for whom it found

@@ -22,7 +22,7 @@ from typing import Any
 from cofactor._locks import try_lock
 from cofactor._paths import open_plain, sync_folder
 from cofactor.bundle.files import MANIFEST, digest_of, is_bundle
-from cofactor.bundle.manifest import FILES, INDEX, OLD_FILES
+from cofactor.bundle.manifest import FILES, INDEX, LENGTHS, OLD_FILES
 from cofactor.errors import ConfigError
 
 MARKER, LOCK, STORE, VERSIONS, RESERVE, REFIT_LOCK = (
@@ -246,7 +246,7 @@ class StateFolder:
 
 def _only_a_bundle(place: Path) -> bool:
     """Whether a directory holds nothing but files that a bundle has (all of them or some)."""
-    return {p.name for p in place.iterdir()} <= {MANIFEST, *FILES, *OLD_FILES, INDEX}
+    return {p.name for p in place.iterdir()} <= {MANIFEST, *FILES, *OLD_FILES, INDEX, LENGTHS}
 
 
 def _packed(facts: dict[str, Any]) -> bytes:

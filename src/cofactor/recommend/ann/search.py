@@ -19,9 +19,9 @@ from cofactor._validate import check_int
 from cofactor.data.interactions import CSR
 from cofactor.errors import ConfigError
 from cofactor.model import HasVectors
-from cofactor.recommend.ann.by_length import ByLength, by_length
+from cofactor.recommend.ann.by_length import by_length, search
 from cofactor.recommend.fitted import Fitted
-from cofactor.recommend.index import MARGIN, MOST, Index, empty_graph
+from cofactor.recommend.index import MARGIN, MOST, ByLength, Index, empty_graph
 from cofactor.recommend.options import ListOptions, needs_each_user
 from cofactor.recommend.profiles import UserProfile
 from cofactor.recommend.topn import BLOCK_BYTES, blocks, mask_items, mask_rows, top_n
@@ -72,7 +72,7 @@ def _worth_it(model: HasVectors, vectors: Array, users: Array, rec: Fitted, n: i
     if not some.any() or n + MARGIN > MOST * len(vectors):
         return None
     seen = rec.data.by_user.take(users[some])
-    return found if found.work(found.search(queries[some], n + MARGIN, seen, None)[2]) <= FEW else None
+    return found if found.work(search(found, queries[some], n + MARGIN, seen, None)[2]) <= FEW else None
 
 
 def _sampled(rec: Fitted, sample: int, seed: int) -> Array:
@@ -174,7 +174,7 @@ def _best_by_length(
     rows = np.flatnonzero(queries.any(axis=1)) if size <= MOST * n_items else np.empty(0, dtype=np.int64)
     certain = np.zeros(len(states), dtype=np.bool_)
     if len(rows):
-        found, products, _ = lengths.search(queries[rows], size, None if seen is None else seen.take(rows), keep)
+        found, products, _ = search(lengths, queries[rows], size, None if seen is None else seen.take(rows), keep)
         least = products[:, :1]
         order = np.argsort(found, axis=1)
         found, products = (np.take_along_axis(each, order, axis=1) for each in (found, products))
