@@ -1,0 +1,37 @@
+"""Files that are not text, by their first bytes: what they are, and what to do."""
+
+from __future__ import annotations
+
+from cofactor.errors import DataError
+
+_BINARY = {
+    b"ORC": "an ORC file; write it as Parquet",
+    b"\x89HDF": "an HDF5 file; write its table as Parquet or CSV",
+    b"CDF": "a NetCDF file; write its table as Parquet or CSV",
+    b"FEA1": "a Feather file of the first version; write it as Parquet or Feather 2",
+    b"Obj\x01": "an Avro file; write it as Parquet",
+    b"%PDF": "a PDF; give a table",
+    b"\x89PNG": "a picture; give a table",
+    b"\xff\xd8\xff": "a picture; give a table",
+    b"Rar!": "a RAR archive; unpack it and give the file inside",
+    b"7z\xbc\xaf": "a 7z archive; unpack it and give the file inside",
+    b"\xd0\xcf\x11\xe0": "an old workbook (.xls); save it as .xlsx or CSV",
+    b"RDX": "an R workspace; write its table as CSV or Parquet",
+    b"\x04\x22\x4d\x18": "an LZ4 file; unpack it and give the file inside",
+}
+
+
+def refuse_binary(head: bytes, label: str, encoding: str | None) -> None:
+    """DataError where a file cannot be text: known formats by their first bytes, others by bytes no text has."""
+    for mark, said in _BINARY.items():
+        if head.startswith(mark):
+            raise DataError(f"{label} is {said}")
+    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05" and head[1:2]:
+        raise DataError(f"{label} is a pickle, which is never opened since that can run programs; write it as Parquet")
+    if encoding and encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32", "utf16", "utf32")):
+        return
+    if b"\x00" in head:
+        raise DataError(f"{label} is not a text table (it has zero bytes); give CSV, TSV or Parquet")
+    odd = len(head) - len(head.translate(None, bytes((*range(1, 9), *range(14, 28), 127))))
+    if odd - head.count(b"\x01") > 0.003 * len(head):
+        raise DataError(f"{label} is not a text table (it has bytes that no text has); give CSV, TSV or Parquet")

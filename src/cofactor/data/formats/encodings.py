@@ -1,0 +1,46 @@
+"""Encodings of texts: told by their bytes, and turned into UTF-8."""
+
+from __future__ import annotations
+
+from cofactor.errors import DataError
+
+LATIN = "encoding: not UTF-8, read as latin-1 (encoding=..., on the command line --encoding, names another)"
+_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\x00\x00\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def of_wide_letters(head: bytes, notes: list[str]) -> str | None:
+    """The encoding of a text whose letters take two or four bytes: by the mark at its start, or by the zeros that stand
+    at every second place of a text of mostly Latin letters. None for any other."""
+    marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
+    if marked is not None:
+        return marked
+    some = head[: 1 << 12]
+    odd, even = some[1::2], some[::2]
+    for name, zeros, letters in (("utf-16-le", odd, even), ("utf-16-be", even, odd)):
+        if len(zeros) > 8 and zeros.count(0) > 0.9 * len(zeros) and not letters.count(0):
+            notes.append(f"encoding: {name}, by the zeros between its letters")
+            return name
+    return None
+
+
+def is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def recode(data: bytes, encoding: str, label: str) -> bytes:
+    try:
+        return data.decode(encoding).encode("utf-8")
+    except LookupError:
+        raise DataError(
+            f"no encoding {encoding!r}; name one with encoding=... (on the command line --encoding): utf-8, latin-1 and"
+            " cp1252 are common"
+        ) from None
+    except UnicodeError as error:
+        at = f"byte {error.start} does not fit" if isinstance(error, UnicodeDecodeError) else "it cannot be decoded"
+        raise DataError(
+            f"{label} is not in {encoding}: {at}; name another with encoding=... (on the command line --encoding)"
+        ) from None
