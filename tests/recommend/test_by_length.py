@@ -106,8 +106,11 @@ def test_it_is_taken_where_lengths_differ(tmp_path: Any, monkeypatch: pytest.Mon
     assert newer.recommend(7, n=5).equals(rec.update([(7, 3, 1)]).recommend(7, n=5))
 
 
-def test_few_items_are_looked_at() -> None:
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_few_items_are_looked_at(scale: float) -> None:
+    """Also where users' vectors are short beside the constant that goes with the biases of items, and there are none."""
     rec = recommender(20_000, 24, 1.0)
+    rec = Recommender(ials_of(rec.model.factors("item"), rec.model.factors("user") * scale), rec.data)
     found = by_length(rec.model.item_vectors())
     _, _, looked = made.search(found, rec.model.query_vectors(rec.model.user_state(np.arange(60))), 30, None, None)
     assert looked[:, 0].mean() < 1_000

@@ -73,6 +73,7 @@ def by_length(vectors: Array) -> ByLength:
     codes = np.argsort(-lengths, kind="stable").astype(np.int32)
     longest = vectors[codes[:LONGEST]].astype(np.float64)
     turn = np.ascontiguousarray(np.linalg.eigh(longest.T @ longest)[1].T[::-1], dtype=np.float32)
+    turn[:, ~vectors.any(axis=0)] = 0  # what no item has adds nothing to a product: nor to the length of a query
     h = min(HEAD, d)
     heads, rests = np.empty((n, h), np.float32), np.empty((n, d - h), np.float32)
     for lo in range(0, n, _BLOCK):
