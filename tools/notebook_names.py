@@ -31,7 +31,7 @@ WHY = {
     "fastai.layers": "for images and sequences",
     "fastai.losses": "for images",
     "fastai.metrics": "for images and texts, or several labels a row",
-    "fastai.optimizer": "rules of optimizers are written otherwise here",
+    "fastai.optimizer": "helpers of its optimizers",
     "fastai.tabular.core": "parts of the table layer that no loader here has",
     "fastai.torch_core": "tensors that know what they show: images and labels",
     "fastcore.aio": "coroutines",

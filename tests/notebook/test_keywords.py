@@ -13,6 +13,7 @@ pytest.importorskip("torch", reason="the torch extra is not installed")
 import cofactor.notebook as notebook
 from cofactor.errors import ConfigError, DatasetError
 from cofactor.notebook._keywords import KeywordError, refuse, takes
+from cofactor.notebook._modules import optimizer_steps
 
 PASSES_ON = {
     **dict.fromkeys(("BalancedAccuracy", "CohenKappa", "F1Score", "F1ScoreMulti", "HammingLoss"), "scikit-learn"),
@@ -75,6 +76,8 @@ PASSES_ON = {
     "tensor": "torch",
     "use_kwargs_dict": "parameters",
 }
+PASSES_ON |= dict.fromkeys(optimizer_steps.__all__, "the state and the hyper-parameters of others")
+PASSES_ON["MixedPrecision"] = "options of half precision"
 LOADERS = {"DataLoader", "DataLoaders", "TabDataLoader", "TabularDataLoaders", "CollabDataLoaders", "TfmdDL"}
 LOADERS |= {"WeightedDL", "PartialDL", "TabWeightedDL"}
 

@@ -532,7 +532,8 @@ def test_embedding_starts_small_and_learns_like_torchs():
 
 def test_lookups_by_id(dls):
     learn = dot_learner(dls)
-    assert learn.model.bias(["Film 03 (1983)"]).shape == (1,)
+    assert learn.model.bias(["Film 03 (1983)"]).shape == ()  # of one alone, a number
+    assert learn.model.bias([1, 2], is_item=False).shape == (2,)
     assert learn.model.weight([1, 2], is_item=False).shape == (2, 5)
     with pytest.raises(KeyError, match="no item 'x'"):
         learn.model.bias(["x"])
@@ -553,7 +554,7 @@ def test_plots(dls):
     learn = dot_learner(dls, metrics=nb.mae)
     graph = nb.ShowGraphCallback()
     learn.fit_one_cycle(2, 5e-3, cbs=graph)
-    assert graph.graph.get_xlabel() == "batch"
+    assert graph.graph.get_xlabel() == "steps"
     learn.recorder.plot_sched()
     rates, momenta = pyplot.gcf().axes
     assert (rates.get_ylabel(), momenta.get_ylabel()) == ("learning rate", "momentum")

@@ -56,8 +56,15 @@ class _Emit:
 
     def rows(self, kind: Any, array: Any, row: Any, vectors: Any) -> Rows:
         """Pointers to the vectors of a row that has so many of them."""
+        return self.vectors(self.start(kind, array, row, vectors))
+
+    def start(self, kind: Any, array: Any, row: Any, vectors: Any) -> Any:
+        """Pointer to the first number of a row."""
         data = self.context.make_array(kind)(self.context, self.b, array).data
-        start = self.b.gep(data, [self.b.mul(self.b.mul(row, vectors), I64(WIDTH))])
+        return self.b.gep(data, [self.b.mul(self.b.mul(row, vectors), I64(WIDTH))])
+
+    def vectors(self, start: Any) -> Rows:
+        """Pointers to the vectors from there on."""
 
         def pointer(chunk: Any) -> Any:
             return self.b.bitcast(self.b.gep(start, [self.b.mul(chunk, I64(WIDTH))]), VECTOR.as_pointer())
@@ -124,6 +131,16 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
     return types.void(array, types.int64), codegen
 
 
+def _dot(e: _Emit, left: Rows, right: Rows, vectors: Any) -> Any:
+    """The dot product of two rows."""
+    total = cgutils.alloca_once(e.b, VECTOR)
+    e.b.store(ir.Constant(VECTOR, [0.0] * WIDTH), total)
+    with e.each(vectors) as loop:
+        product = e.mul(e.load(left(loop.index)), e.load(right(loop.index)))
+        e.b.store(e.add(e.b.load(total), product), total)
+    return e.total(e.b.load(total))
+
+
 @_intrinsic
 def dot_of(typingctx: Any, u: Any, a: Any, w: Any, c: Any, lanes: Any) -> Any:
     """``u[a] . w[c]``"""
@@ -131,14 +148,26 @@ def dot_of(typingctx: Any, u: Any, a: Any, w: Any, c: Any, lanes: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         e, n = _Emit(context, builder), args[4]
         left, right = (e.rows(signature.args[j], args[j], args[j + 1], n) for j in (0, 2))
-        total = cgutils.alloca_once(builder, VECTOR)
-        builder.store(ir.Constant(VECTOR, [0.0] * WIDTH), total)
-        with e.each(n) as loop:
-            product = e.mul(e.load(left(loop.index)), e.load(right(loop.index)))
-            builder.store(e.add(builder.load(total), product), total)
-        return e.total(builder.load(total))
+        return _dot(e, left, right, n)
 
     return types.float32(u, types.int64, w, types.int64, types.int64), codegen
+
+
+@_intrinsic
+def dot_of_known(typingctx: Any, u: Any, a: Any, w: Any, c: Any, unknown: Any, lanes: Any) -> Any:
+    """``u[a] . w[c]``, where a row below 0 is one of ``unknown``: the first for the left side, the second for the
+    right. One loop serves all four cases."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        e, n, kinds = _Emit(context, builder), args[5], signature.args
+        sides = []
+        for j in range(2):
+            known = e.start(kinds[2 * j], args[2 * j], args[2 * j + 1], n)
+            other = e.start(kinds[4], args[4], I64(j), n)
+            sides.append(e.vectors(builder.select(builder.icmp_signed(">=", args[2 * j + 1], I64(0)), known, other)))
+        return _dot(e, sides[0], sides[1], n)
+
+    return types.float32(u, types.int64, w, types.int64, unknown, types.int64), codegen
 
 
 @_intrinsic

@@ -81,10 +81,12 @@ from cofactor.notebook._measures.metrics import *
 from cofactor.notebook._modules import layers as _layers
 from cofactor.notebook._modules import optimizer as _optimizer
 from cofactor.notebook._modules import optimizer_rules as _optimizer_rules
+from cofactor.notebook._modules import optimizer_steps as _optimizer_steps
 from cofactor.notebook._modules import parameters as _parameters
 from cofactor.notebook._modules.layers import *
 from cofactor.notebook._modules.optimizer import *
 from cofactor.notebook._modules.optimizer_rules import *
+from cofactor.notebook._modules.optimizer_steps import *
 from cofactor.notebook._modules.parameters import *
 from cofactor.notebook._more import *
 from cofactor.notebook._standard import *
@@ -123,6 +125,7 @@ __all__ += _metric_functions.__all__
 __all__ += _more.__all__
 __all__ += _optimizer.__all__
 __all__ += _optimizer_rules.__all__
+__all__ += _optimizer_steps.__all__
 __all__ += _recorder.__all__
 __all__ += _schedules.__all__
 __all__ += _splitters.__all__

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
+import gzip
 import inspect
 import json
 import math
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -50,6 +53,7 @@ __all__ = [
     "is_bool",
     "is_namedtuple",
     "isinstance_str",
+    "load_pickle",
     "loads",
     "master_bar",
     "mkdir",
@@ -60,6 +64,7 @@ __all__ = [
     "remove_suffix",
     "run",
     "run_sync",
+    "save_pickle",
     "set_bn_eval",
     "show_doc",
     "test_fig_exists",
@@ -137,6 +142,24 @@ def remove_prefix(text: str, prefix: str) -> str:
 
 def remove_suffix(text: str, suffix: str) -> str:
     return text.removesuffix(suffix)
+
+
+def save_pickle(fn: Any, o: Any) -> None:
+    """Write an object to a file, compressed where the name ends in ``.gz`` or ``.bz2``."""
+    with _opened(fn, "wb") as file:
+        pickle.dump(o, file)
+
+
+def load_pickle(fn: Any) -> Any:
+    """Read an object from a file of :func:`save_pickle`. It runs whatever code the file holds: only for files of your
+    own."""
+    with _opened(fn, "rb") as file:
+        return pickle.load(file)
+
+
+def _opened(fn: Any, mode: str) -> Any:
+    openers: dict[str, Any] = {".gz": gzip.open, ".bz2": bz2.open}
+    return openers.get(Path(fn).suffix, open)(fn, mode)
 
 
 def dumps(obj: Any, **kw: Any) -> str:

@@ -106,7 +106,7 @@ def advance(past: Array, clock: Array, now: int, b1: Real, b2: Real, rate: Real,
     past[3, now] = 0.0
 
 
-@njit(nogil=True, **INNER)
+@njit(cache=True, nogil=True, **LEAN)
 def settle_all(
     lo: int,
     hi: int,
@@ -151,7 +151,6 @@ def is_full(past: Array, clock: Array) -> bool:
     return bool(clock[1] >= past.shape[1] - 1 or abs(past[4, clock[1]]) < FAINT)
 
 
-@njit(cache=True, nogil=True, **LEAN)
 def flush(
     clock: Array,
     past: Array,
@@ -161,15 +160,15 @@ def flush(
     last: Array,
     mask: Array,
     n_users: int,
-    eps: Real,
+    eps: float,
     lanes: int,
 ) -> None:
     """Bring every row up to date and begin a new ``past``."""
     if clock[1] > 0:
-        for side in range(2):
-            lo, hi = side * n_users, n_users + side * (len(w) - n_users)
-            settle_all(lo, hi, side, clock[1], past, fade, w, ms, last, mask, np.float32(eps), lanes)
-    begin(past, clock)
+        now, tiny = int(clock[1]), np.float32(eps)
+        settle_all(0, n_users, 0, now, past, fade, w, ms, last, mask, tiny, lanes)
+        settle_all(n_users, len(w), 1, now, past, fade, w, ms, last, mask, tiny, lanes)
+    clock[1:], past[:, 0] = 0, (1, 1, 0, 0, 1)
 
 
 def scratch(bs: int, lanes: int) -> Any:

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from cofactor.kernels.dot_bias.loss import LEAN, sigmoid
-from cofactor.kernels.row_vectors import dot_of
+from cofactor.kernels.row_vectors import dot_of_known
 
 Array = NDArray[Any]
 Real = Any
@@ -31,15 +31,7 @@ def predict(
     """Predictions of pairs into ``out`` float32 (n,). Code -1 takes its side of ``unknown`` (2, stride)."""
     low, width = np.float32(lo), np.float32(hi - lo)
     for n in range(len(users)):
-        u, i = np.int64(users[n]), np.int64(items[n])
-        if u >= 0 and i >= 0:
-            out[n] = dot_of(u_w, u, i_w, i, lanes)
-        elif u >= 0:
-            out[n] = dot_of(u_w, u, unknown, 1, lanes)
-        elif i >= 0:
-            out[n] = dot_of(unknown, 0, i_w, i, lanes)
-        else:
-            out[n] = dot_of(unknown, 0, unknown, 1, lanes)
+        out[n] = dot_of_known(u_w, np.int64(users[n]), i_w, np.int64(items[n]), unknown, lanes)
     if ranged:
         for n in range(len(out)):
             out[n] = low + width * sigmoid(out[n])

@@ -104,9 +104,9 @@ class EmbeddingDotBias(Module):
         return model
 
     def bias(self, arr: Sequence[Any], is_item: bool = True) -> Tensor:
-        """The biases of these items (or users), by id."""
+        """The biases of these items (or users), by id; of one alone, a number."""
         table = self.i_bias if is_item else self.u_bias
-        return table.weight.detach()[self._index(arr, is_item)].cpu().squeeze(1)
+        return table.weight.detach()[self._index(arr, is_item)].cpu().squeeze()
 
     def weight(self, arr: Sequence[Any], is_item: bool = True) -> Tensor:
         """The factors of these items (or users), by id."""

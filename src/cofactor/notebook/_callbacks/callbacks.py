@@ -23,11 +23,14 @@ from cofactor.notebook._html import progress_html
 from cofactor.notebook._tensors import find_bs
 
 __all__ = [
+    "AMPMode",
     "BnFreeze",
     "CSVLogger",
     "CastToTensor",
     "GradientAccumulation",
     "GradientClip",
+    "MixedPrecision",
+    "ModelResetter",
     "ParamScheduler",
     "ProgressCallback",
     "ShortEpochCallback",
@@ -42,18 +45,24 @@ class TrainEvalCallback(Callback):
     """Counts batches and switches the module between training and evaluation (the Learner does it itself)."""
 
     order, run_valid = -10, False
+    moments = ("before_fit", "before_train", "after_batch", "before_validate")
 
 
 class CastToTensor(Callback):
     """There are only plain tensors here."""
 
     order = 9
+    moments = ("before_batch",)
 
 
 class ProgressCallback(Callback):
     """The table as it grows: an HTML table with a bar in a notebook, lines of text elsewhere."""
 
     order = 60
+    moments = (
+        *("before_fit", "before_epoch", "before_train", "after_batch", "after_train"),
+        *("before_validate", "after_validate", "after_fit"),
+    )
 
     def __init__(self) -> None:
         self.rows: list[list[str]] = []
@@ -93,6 +102,41 @@ class ProgressCallback(Callback):
 
     def _html(self, text: str) -> str:
         return progress_html(self.names, self.rows, self.epochs, text)
+
+
+class AMPMode:
+    """Kinds of mixed precision."""
+
+    FP16, BF16 = "fp16", "bf16"
+
+
+SINGLE = "trained at single precision: mixed precision would not make these models faster"
+"""What is said where half precision is asked for."""
+
+
+class MixedPrecision(Callback):
+    """Says that training stays at single precision."""
+
+    order = 10
+
+    def __init__(self, amp_mode: Any = AMPMode.FP16, **kwargs: Any) -> None:
+        self.amp_mode = amp_mode
+
+    def before_fit(self) -> None:
+        print(SINGLE)
+
+
+class ModelResetter(Callback):
+    """Calls ``reset`` of the module before each part of an epoch and after training."""
+
+    def before_train(self) -> None:
+        self.learn.model.reset()
+
+    def before_validate(self) -> None:
+        self.learn.model.reset()
+
+    def after_fit(self) -> None:
+        self.learn.model.reset()
 
 
 class CSVLogger(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cofactor.notebook._fastcore.texts import class2attr
@@ -39,6 +40,34 @@ SEEN_BY_EPOCH = frozenset(
     }
 )
 """Moments that a run of whole epochs has too; callbacks with any other make training go batch by batch."""
+
+
+LOOP = {
+    "Start Fit": ("before_fit",),
+    "Start Epoch Loop": ("before_epoch",),
+    "Start Train": ("before_train",),
+    "Start Batch Loop": (*EVENTS[4:14], "after_batch"),
+    "End Batch Loop": (),
+    "End Train": ("after_cancel_train", "after_train"),
+    "Start Valid": ("before_validate",),
+    "Start Batch Loop ": ("**CBs same as train batch**",),
+    "End Batch Loop ": (),
+    "End Valid": ("after_cancel_validate", "after_validate"),
+    "End Epoch Loop": ("after_cancel_epoch", "after_epoch"),
+    "End Fit": ("after_cancel_fit", "after_fit"),
+}
+"""The parts of training in order, with the moments that follow where each starts or ends."""
+
+
+def loop_lines(callbacks: Callable[[str], Any]) -> list[str]:
+    """The loop as text: each moment, with the callbacks that have it."""
+    lines, depth = [], 0
+    for part, moments in LOOP.items():
+        depth -= 2 * part.startswith("End")
+        lines.append(" " * depth + part.strip())
+        depth += 2 * part.startswith("Start")
+        lines += [f"{' ' * depth} - {m:15}: {list(callbacks(m))}" for m in moments]
+    return lines
 
 
 class event:
@@ -88,6 +117,8 @@ class Callback:
 
     order: float = 0
     learn: Any = None
+    moments: tuple[str, ...] = ()
+    """Moments of the library's own callbacks that the Learner sees to itself; shown by ``show_training_loop``."""
     run = run_train = run_valid = True
     remove_on_fetch = False
 

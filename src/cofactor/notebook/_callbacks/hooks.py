@@ -147,9 +147,9 @@ def layer_info(learn: Any, *xb: Any) -> L:
 def module_summary(learn: Any, *xb: Any) -> str:
     """A table of the layers with their outputs and parameters."""
     rows = layer_info(learn, *xb)
-    size = [tuple(x.shape) for x in xb]
+    sizes = [" x ".join(map(str, x.shape)) for x in xb]
     line = "=" * 76
-    out = [f"{type(learn.model).__name__} (Input shape: {' x '.join(str(list(s)) for s in size)})", line]
+    out = [f"{type(learn.model).__name__} (Input shape: {sizes[0] if len(sizes) == 1 else sizes})", line]
     out += [f"{'Layer (type)':<20} {'Output Shape':<20} {'Param #':<10} {'Trainable':<10}", line]
     for name, count, learns, shape, _ in rows:
         out.append(

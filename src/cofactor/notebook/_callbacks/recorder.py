@@ -28,6 +28,7 @@ class Recorder(Callback):
 
     remove_on_fetch = True
     order = 50
+    moments = ("before_train", "after_batch", "after_cancel_train", "before_validate", "after_cancel_validate")
 
     def __init__(
         self, add_time: bool = True, train_metrics: bool = False, valid_metrics: bool = True, beta: float = 0.98
@@ -166,7 +167,7 @@ class Recorder(Callback):
         if with_valid and valid and "valid_loss" in self.metric_names:
             ax.plot(*zip(*valid), marker="o", label="valid")
             ax.legend(frameon=False)
-        ax.set_xlabel("batch")
+        ax.set_xlabel("steps")
         ax.set_ylabel("loss")
         ax.set_title("learning curve")
         return ax

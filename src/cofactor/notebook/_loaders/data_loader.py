@@ -17,6 +17,7 @@ from cofactor.models.torch.module import device_of
 from cofactor.notebook._fastcore.lists import L
 from cofactor.notebook._keywords import refuse, takes
 from cofactor.notebook._loaders.frames import show as show_frame
+from cofactor.notebook._loaders.procs import Pipeline
 from cofactor.notebook._tensors import to_device, to_np
 
 __all__ = [
@@ -55,6 +56,9 @@ HOOKS = (
     "shuffle_fn",
     "wif",
 )
+
+PIPES = ("after_item", "before_batch", "after_batch")
+"""Hooks that are attributes of a loader: functions in order, to which others may be added."""
 
 
 class DataLoader:
@@ -111,7 +115,7 @@ class DataLoader:
 
     def get_idxs(self) -> list[int]:
         """The order of rows for one pass."""
-        if "get_idxs" in self.hooks:
+        if self.hooked("get_idxs"):
             return (
                 list(self.hooks["get_idxs"](self))
                 if _takes_self(self.hooks["get_idxs"])
@@ -141,13 +145,13 @@ class DataLoader:
         self._hook("after_iter")
 
     def create_item(self, i: Any) -> Any:
-        if "create_item" in self.hooks:
+        if self.hooked("create_item"):
             return self.hooks["create_item"](i)
         return self.dataset[i]
 
     def _batch(self, part: list[Any]) -> Any:
         part = self._hook("before_batch", part)
-        if "create_batch" in self.hooks:
+        if self.hooked("create_batch"):
             return self.hooks["create_batch"](part)
         found = default_collate(part)
         return tuple(found) if isinstance(found, list) else found
@@ -156,11 +160,12 @@ class DataLoader:
         where = self.device
         return self._hook("after_batch", b if where is None else to_device(b, where))
 
+    def hooked(self, *names: str) -> bool:
+        """Whether one of these hooks does anything."""
+        return any(len(L(self.hooks.get(name))) for name in names)
+
     def _hook(self, name: str, x: Any = None) -> Any:
-        hook = self.hooks.get(name)
-        if hook is None:
-            return x
-        for f in L(hook):
+        for f in L(self.hooks.get(name)):
             found = f(x) if name not in ("before_iter", "after_iter") else f()
             x = x if found is None else found
         return x
@@ -185,9 +190,17 @@ class DataLoader:
         self.device = checked_device(device)
         return self
 
+    @property
+    def n_inp(self) -> int:
+        """How many parts of a batch are inputs."""
+        own = getattr(self.dataset, "n_inp", None)
+        return 1 if own is None else int(own)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("dataset", "hooks", "_n"):
             raise AttributeError(name)
+        if name in PIPES:
+            return self.hooks.setdefault(name, Pipeline(self.hooks.get(name)))
         try:
             return getattr(self.dataset, name)
         except AttributeError:
@@ -203,7 +216,14 @@ def _takes_self(f: Any) -> bool:
         return False
 
 
-class TabDataLoader(DataLoader):
+class TfmdDL(DataLoader):
+    """Batches of a data set whose items go through functions; of a table, a :class:`TabDataLoader`."""
+
+    def __new__(cls, dataset: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return super().__new__(TabDataLoader if cls is TfmdDL and hasattr(dataset, "cat_names") else cls)
+
+
+class TabDataLoader(TfmdDL):
     """Batches of a :class:`TabularPandas`: x int64 (bs, columns), continuous columns where it has them, y (bs,
     targets).
 
@@ -226,9 +246,13 @@ class TabDataLoader(DataLoader):
         self._made: tuple[Any, Any] | None = None
 
     @property
+    def n_inp(self) -> int:
+        return 1 + bool(self.dataset.with_cont)
+
+    @property
     def plain(self) -> bool:
         """Whether an epoch is every row once (shuffled or not), as it is."""
-        return not self.hooks and self.wgts is None and self._n is None
+        return not self.hooked(*self.hooks) and self.wgts is None and self._n is None
 
     def whole(self) -> tuple[Tensor, ...]:
         """All rows as tensors, on the device; made once."""
@@ -244,12 +268,12 @@ class TabDataLoader(DataLoader):
         return super().get_idxs()
 
     def __iter__(self) -> Iterator[Any]:
-        if any(h in self.hooks for h in ("create_item", "create_batch", "after_item", "before_batch")):
+        if self.hooked("create_item", "create_batch", "after_item", "before_batch"):
             yield from super().__iter__()
             return
         self._hook("before_iter")
         parts = self.whole()
-        order = torch.as_tensor(self.get_idxs(), dtype=torch.long) if self.shuffle or "get_idxs" in self.hooks else None
+        order = torch.as_tensor(self.get_idxs(), dtype=torch.long) if self.shuffle or self.hooked("get_idxs") else None
         if order is not None:
             parts = tuple(t[order.to(t.device)] for t in parts)
         n = len(parts[0])
@@ -320,7 +344,7 @@ def tidy(frame: pd.DataFrame, to: Any) -> pd.DataFrame:
     return frame
 
 
-TfmdDL = TabWeightedDL = TabDataLoader
+TabWeightedDL = TabDataLoader
 
 
 def checked_device(device: Any) -> torch.device:

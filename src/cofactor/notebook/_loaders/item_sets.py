@@ -14,7 +14,7 @@ import torch
 from cofactor.errors import ConfigError
 from cofactor.notebook._fastcore.lists import L, mask2idxs
 from cofactor.notebook._keywords import takes, takes_its_own
-from cofactor.notebook._loaders.data_loader import DataLoader
+from cofactor.notebook._loaders.data_loader import TfmdDL
 from cofactor.notebook._loaders.frames import show as show_frame
 from cofactor.notebook._loaders.loaders import DataLoaders
 from cofactor.notebook._loaders.procs import InOrder
@@ -147,7 +147,7 @@ class _Split:
         """Loaders of the parts. ``shuffle``, ``drop_last`` and ``n`` are the training loader's, ``val_bs`` and
         ``val_shuffle`` the others'; ``after_item`` and ``after_batch`` are functions for all."""
         shuffle = shuffle if shuffle_train is None else shuffle_train
-        make, own = dl_type or self.kind or DataLoader, [dict(k) for k in dl_kwargs or []]
+        make, own = dl_type or self.kind or TfmdDL, [dict(k) for k in dl_kwargs or []]
         made = []
         for i in range(self.n_subsets):
             first = i == 0

@@ -21,6 +21,7 @@ from cofactor.notebook._loaders.data_loader import (
     LOADER,
     DataLoader,
     TabDataLoader,
+    TfmdDL,
     checked_device,
 )
 from cofactor.notebook._loaders.frames import as_pandas
@@ -65,7 +66,7 @@ class DataLoaders:
         shuffle, drop_last = kwargs.pop("shuffle", True), kwargs.pop("drop_last", None)
         made = []
         for i, d in enumerate(ds):
-            kind = dl_type or (TabDataLoader if isinstance(d, TabularPandas) else DataLoader)
+            kind = dl_type or TfmdDL
             mixed = shuffle if i == 0 else False
             made.append(
                 kind(

@@ -69,7 +69,7 @@ class CategoryMap(Sequence[Any]):
         else:
             values = [
                 v
-                for v in pd.unique(pd.Series(list(col)) if not hasattr(col, "unique") else col)
+                for v in pd.unique(col if isinstance(col, (pd.Series, pd.Index)) else pd.Series(list(col)))
                 if v == v and v is not None
             ]
             values = [v.item() if isinstance(v, np.generic) else v for v in values]
@@ -282,7 +282,7 @@ class Normalize(TabularProc):
 
     def encodes(self, to: Any) -> None:
         for n in to.cont_names:
-            to.items[n] = ((to.items[n] - self.means[n]) / self.stds[n]).astype(np.float32)
+            to.items[n] = (to.items[n].astype(np.float64) - self.means[n]) / self.stds[n]
 
     def decodes(self, to: Any) -> None:
         for n in to.cont_names:
@@ -339,6 +339,9 @@ class InOrder:
     def __getitem__(self, i: Any) -> Any:
         return self.fs[i]
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fs)
+
     def __len__(self) -> int:
         return len(self.fs)
 
@@ -348,6 +351,11 @@ class Pipeline(InOrder):
 
     def __init__(self, funcs: Any = None, split_idx: Any = None) -> None:
         super().__init__(funcs)
+
+    def add(self, funcs: Any) -> Pipeline:
+        """Add functions; those of a lower ``order`` still come first."""
+        self.fs = InOrder([*self.fs, *L(funcs)]).fs
+        return self
 
     def setup(self, to: Any = None, train_setup: bool = False) -> None:
         for f in self.fs:

@@ -108,9 +108,8 @@ def loss_of(loss: Any, pred: Any, *targ: Tensor) -> Tensor:
         flat = pred.reshape(-1)
         if len(flat) != len(y):
             raise ConfigError(
-                f"the module gave the shape {tuple(pred.shape)} for {len(targ[0])} rows, and the loss "
-                f"compares number by "
-                "number; it must give one prediction a row: (n,) or (n, 1)"
+                f"the module gave the shape {tuple(pred.shape)} for targets of the shape {tuple(targ[0].shape)}, and "
+                "the loss compares number by number; it must give as many predictions as there are targets"
             )
         found: Tensor = loss(flat, y.to(flat.dtype))
         return found

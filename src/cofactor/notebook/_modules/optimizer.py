@@ -29,10 +29,30 @@ Update = Callable[[Tensor, Tensor, dict[str, Any], dict[str, Any]], None]
 """Changes a parameter in place: (parameter, gradient, its state, hyper-parameters)."""
 
 
-class Optimizer:
-    """Updates parameters by a rule. ``hypers`` is a list of dicts, one for each group: ``lr``, ``mom``, ``wd``, ..."""
+def _in_turn(pieces: Any) -> Update:
+    """A rule of pieces: each gets the parameter, its state and the hyper-parameters, and may add to the state."""
 
-    def __init__(self, params: Any, update: Update | None, name: str = "Optimizer", **hypers: Any) -> None:
+    def update(p: Tensor, grad: Tensor, state: dict[str, Any], hyper: dict[str, Any]) -> None:
+        p.grad = grad
+        for piece in pieces:
+            state.update(piece(p, **(state | hyper | {"do_wd": bool(hyper.get("wd"))})) or {})
+
+    return update
+
+
+class Optimizer:
+    """Updates parameters by a rule. ``hypers`` is a list of dicts, one for each group: ``lr``, ``mom``, ``wd``, ...
+
+    The rule is one function, or ``cbs``: pieces in order, such as those of ``optimizer_steps.py``.
+    """
+
+    def __init__(
+        self, params: Any, update: Any = None, name: str = "Optimizer", cbs: Any = None, **hypers: Any
+    ) -> None:
+        pieces = L(cbs) if cbs is not None else L(update) if isinstance(update, (list, tuple)) else L()
+        if pieces:
+            update = _in_turn(pieces.sorted(key=lambda piece: getattr(piece, "order", 0)))
+            hypers = {k: v for piece in pieces for k, v in getattr(piece, "defaults", {}).items()} | hypers
         groups = list(params) if not isinstance(params, nn.Module) else list(params.parameters())
         if groups and isinstance(groups[0], (Tensor, nn.Parameter)):
             groups = [groups]
@@ -61,6 +81,13 @@ class Optimizer:
     def set_hypers(self, **kwargs: Any) -> None:
         for k, v in kwargs.items():
             self.set_hyper(k, v)
+
+    def set_rates(self, lr: float, mom: float) -> None:
+        """The last group's rate, to which those of the others keep their proportion; and momentum."""
+        last = float(self.hypers[-1]["lr"]) or 1.0
+        for hyper in self.hypers:
+            hyper["lr"] = lr * (float(hyper["lr"]) / last) if len(self.hypers) > 1 else lr
+            hyper["mom"] = mom
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -130,11 +157,10 @@ class Optimizer:
         return nullcontext()
 
     def step_at(self, lr: float, mom: float, wd: float) -> None:
-        """A step at these rates (the last group's; others keep their proportion), then no gradients."""
-        last = float(self.hypers[-1]["lr"]) or 1.0
+        """A step at these rates, then no gradients."""
+        self.set_rates(lr, mom)
         for hyper in self.hypers:
-            hyper["lr"] = lr * (float(hyper["lr"]) / last) if len(self.hypers) > 1 else lr
-            hyper["mom"], hyper["wd"] = mom, wd
+            hyper["wd"] = wd
         self.step()
         self.zero_grad()
 
@@ -209,10 +235,9 @@ class _AdamOptimizer(Optimizer):
             run.step(float(hyper["lr"]), float(hyper["mom"]), float(hyper["wd"]))
 
     def step_at(self, lr: float, mom: float, wd: float) -> None:
-        last = float(self.hypers[-1]["lr"]) or 1.0
+        self.set_rates(lr, mom)
         for run, hyper in zip(self.runs(), self.hypers):
-            hyper["lr"] = lr * (float(hyper["lr"]) / last) if len(self.hypers) > 1 else lr
-            hyper["mom"], hyper["wd"] = mom, wd
+            hyper["wd"] = wd
             run.step(hyper["lr"], mom, wd)
 
     def clear_state(self) -> None:
@@ -283,17 +308,18 @@ class OptimWrapper(Optimizer):
             )
         super().__init__(groups, None, type(self.opt).__name__)
         for hyper, group in zip(self.hypers, self.opt.param_groups):
-            hyper.update(
-                lr=group["lr"],
-                wd=group.get("weight_decay", 0.0),
-                mom=group.get("momentum", group.get("betas", (0.9,))[0]),
-            )
+            more = {k: v for k, v in group.items() if k not in ("params", "betas", "momentum", "weight_decay")}
+            betas = group.get("betas", (0.9,))
+            hyper.update(more, wd=group.get("weight_decay", 0.0), mom=group.get("momentum", betas[0]))
+            if len(betas) > 1:
+                hyper["sqr_mom"] = betas[1]
 
     def step(self, closure: Any = None) -> None:
         for hyper, group in zip(self.hypers, self.opt.param_groups):
+            group.update({k: hyper[k] for k in group if k in hyper})
             group["lr"] = float(hyper["lr"])
             if "betas" in group:
-                group["betas"] = (float(hyper["mom"]), *group["betas"][1:])
+                group["betas"] = (float(hyper["mom"]), float(hyper["sqr_mom"]))
             elif group.get("momentum"):
                 group["momentum"] = float(hyper["mom"])
             if "weight_decay" in group:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from cofactor.notebook._modules import optimizer_steps as steps
 from cofactor.notebook._modules.optimizer import Optimizer, with_lr
 
 __all__ = [
@@ -23,30 +22,20 @@ __all__ = [
 ]
 
 
-def _decay(p: Tensor, g: Tensor, h: Mapping[str, Any], decouple: bool) -> Tensor:
-    wd = float(h.get("wd", 0.0))
-    if wd and decouple:
-        p.mul_(1 - float(h["lr"]) * wd)
-    return g + wd * p if wd and not decouple else g
+def _made(name: str, params: Any, lr: Any, decouple_wd: bool, pieces: list[Any], **hypers: Any) -> Optimizer:
+    """An optimizer of pieces, decay first."""
+    decay = steps.weight_decay if decouple_wd else steps.l2_reg
+    return with_lr(Optimizer(params, None, name, cbs=[decay, *pieces], lr=0.0, **hypers), lr)
 
 
-def _average(state: dict[str, Any], key: str, g: Tensor, beta: float, damp: bool) -> Tensor:
-    if key not in state:
-        state[key] = torch.zeros_like(g)
-    found: Tensor = state[key].mul_(beta).add_(g, alpha=1 - beta if damp else 1.0)
-    return found
+MOMENTS = [partial(steps.average_grad, dampening=True), steps.average_sqr_grad, steps.step_stat]
+"""What Adam and its kin keep."""
 
 
 def SGD(params: Any, lr: Any, mom: float = 0.0, wd: float = 0.0, decouple_wd: bool = True) -> Optimizer:
     """Stochastic gradient descent, with momentum where ``mom`` is not 0."""
-
-    def update(p: Tensor, g: Tensor, state: dict[str, Any], h: dict[str, Any]) -> None:
-        g = _decay(p, g, h, decouple_wd)
-        if h["mom"]:
-            g = _average(state, "grad_avg", g, float(h["mom"]), False)
-        p.sub_(g, alpha=float(h["lr"]))
-
-    return with_lr(Optimizer(params, update, "SGD", wd=wd, lr=0.0, mom=mom), lr)
+    pieces = [steps.average_grad, steps.momentum_step] if mom else [steps.sgd_step]
+    return _made("SGD", params, lr, decouple_wd, pieces, mom=mom, wd=wd)
 
 
 def RMSProp(
@@ -59,20 +48,8 @@ def RMSProp(
     decouple_wd: bool = True,
 ) -> Optimizer:
     """Gradients divided by the root of their mean square."""
-
-    def update(p: Tensor, g: Tensor, state: dict[str, Any], h: dict[str, Any]) -> None:
-        g = _decay(p, g, h, decouple_wd)
-        v = _average(state, "sqr_avg", g * g, float(h["sqr_mom"]), True)
-        step = _average(state, "grad_avg", g, float(h["mom"]), False) if h["mom"] else g
-        p.addcdiv_(step, v.sqrt().add_(h["eps"]), value=-float(h["lr"]))
-
-    return with_lr(Optimizer(params, update, "RMSProp", wd=wd, lr=0.0, mom=mom, sqr_mom=sqr_mom, eps=eps), lr)
-
-
-def _moments(p: Tensor, g: Tensor, state: dict[str, Any], h: Mapping[str, Any]) -> tuple[Tensor, Tensor, int]:
-    state["step"] = int(state.get("step", 0)) + 1
-    m = _average(state, "grad_avg", g, float(h["mom"]), True)
-    return m, _average(state, "sqr_avg", g * g, float(h["sqr_mom"]), True), state["step"]
+    pieces = [*([steps.average_grad] if mom else []), steps.average_sqr_grad, steps.rms_prop_step]
+    return _made("RMSProp", params, lr, decouple_wd, pieces, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd)
 
 
 def RAdam(
@@ -85,22 +62,9 @@ def RAdam(
     beta: float = 0.0,
     decouple_wd: bool = True,
 ) -> Optimizer:
-    """Adam with a rectified variance (Liu et al. 2020)."""
-
-    def update(p: Tensor, g: Tensor, state: dict[str, Any], h: dict[str, Any]) -> None:
-        g = _decay(p, g, h, decouple_wd)
-        m, v, t = _moments(p, g, state, h)
-        mom, b2, lr = float(h["mom"]), float(h["sqr_mom"]), float(h["lr"])
-        r_inf = 2 / (1 - b2) - 1
-        r = r_inf - 2 * t * b2**t / (1 - b2**t)
-        debias = 1 - mom**t
-        if r > 5:
-            root = math.sqrt((r - 4) * (r - 2) * r_inf / ((r_inf - 4) * (r_inf - 2) * r))
-            p.addcdiv_(m, (v / (1 - b2**t)).sqrt().add_(h["eps"]), value=-lr * root / debias)
-        else:
-            p.sub_(m, alpha=lr / debias)
-
-    return with_lr(Optimizer(params, update, "RAdam", wd=wd, lr=0.0, mom=mom, sqr_mom=sqr_mom, eps=eps), lr)
+    """Adam with a rectified variance (Liu et al. 2020); ``beta``: a softplus instead of adding ``eps`` alone."""
+    pieces, more = [*MOMENTS, steps.radam_step], {"eps": eps, "wd": wd, "beta": beta}
+    return _made("RAdam", params, lr, decouple_wd, pieces, mom=mom, sqr_mom=sqr_mom, **more)
 
 
 def QHAdam(
@@ -115,15 +79,8 @@ def QHAdam(
     decouple_wd: bool = True,
 ) -> Optimizer:
     """Quasi-hyperbolic Adam (Ma & Yarats 2019)."""
-
-    def update(p: Tensor, g: Tensor, state: dict[str, Any], h: dict[str, Any]) -> None:
-        g = _decay(p, g, h, decouple_wd)
-        m, v, t = _moments(p, g, state, h)
-        first = (1 - nu_1) * g + nu_1 * m / (1 - float(h["mom"]) ** t)
-        second = (1 - nu_2) * g * g + nu_2 * v / (1 - float(h["sqr_mom"]) ** t)
-        p.addcdiv_(first, second.sqrt().add_(h["eps"]), value=-float(h["lr"]))
-
-    return with_lr(Optimizer(params, update, "QHAdam", wd=wd, lr=0.0, mom=mom, sqr_mom=sqr_mom, eps=eps), lr)
+    pieces, more = [*MOMENTS, steps.qhadam_step], {"nu_1": nu_1, "nu_2": nu_2, "eps": eps, "wd": wd}
+    return _made("QHAdam", params, lr, decouple_wd, pieces, mom=mom, sqr_mom=sqr_mom, **more)
 
 
 def Larc(
@@ -137,15 +94,8 @@ def Larc(
     decouple_wd: bool = True,
 ) -> Optimizer:
     """SGD with rates by layer (You et al. 2017)."""
-
-    def update(p: Tensor, g: Tensor, state: dict[str, Any], h: dict[str, Any]) -> None:
-        g = _decay(p, g, h, decouple_wd)
-        lr = float(h["lr"])
-        local = lr * trust_coeff * float(p.norm()) / (float(g.norm()) + float(p.norm()) * float(h["wd"]) + eps)
-        step = _average(state, "grad_avg", g, float(h["mom"]), False) if h["mom"] else g
-        p.sub_(step, alpha=min(lr, local) if clip else local)
-
-    return with_lr(Optimizer(params, update, "Larc", wd=wd, lr=0.0, mom=mom, eps=eps), lr)
+    pieces = [*([steps.average_grad] if mom else []), partial(steps.larc_layer_lr, clip=clip), steps.larc_step]
+    return _made("Larc", params, lr, decouple_wd, pieces, mom=mom, trust_coeff=trust_coeff, eps=eps, wd=wd)
 
 
 def Lamb(
@@ -158,15 +108,8 @@ def Lamb(
     decouple_wd: bool = True,
 ) -> Optimizer:
     """Adam with rates by layer (You et al. 2020)."""
-
-    def update(p: Tensor, g: Tensor, state: dict[str, Any], h: dict[str, Any]) -> None:
-        g = _decay(p, g, h, decouple_wd)
-        m, v, t = _moments(p, g, state, h)
-        step = m / (1 - float(h["mom"]) ** t) / ((v / (1 - float(h["sqr_mom"]) ** t)).sqrt() + h["eps"])
-        r1, r2 = float(p.pow(2).mean().sqrt()), float(step.pow(2).mean().sqrt())
-        p.sub_(step, alpha=float(h["lr"]) * (1.0 if r1 == 0 or r2 == 0 else min(r1 / r2, 10.0)))
-
-    return with_lr(Optimizer(params, update, "Lamb", wd=wd, lr=0.0, mom=mom, sqr_mom=sqr_mom, eps=eps), lr)
+    pieces = [*MOMENTS, steps.lamb_step]
+    return _made("Lamb", params, lr, decouple_wd, pieces, mom=mom, sqr_mom=sqr_mom, eps=eps, wd=wd)
 
 
 class Lookahead(Optimizer):

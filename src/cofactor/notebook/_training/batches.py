@@ -185,11 +185,7 @@ class Batches:
         if hyper is None or not self._scheduled:
             return
         at = min(self.iter, len(hyper.lr) - 1)
-        hypers = self.opt.hypers
-        last = float(hypers[-1]["lr"]) or 1.0
-        for h in hypers:
-            h["lr"] = float(hyper.lr[at]) * (float(h["lr"]) / last if len(hypers) > 1 else 1.0)
-            h["mom"] = float(hyper.momentum[at])
+        self.opt.set_rates(float(hyper.lr[at]), float(hyper.momentum[at]))
 
     def _count(self) -> None:
         """A batch more, and its loss."""

@@ -83,8 +83,8 @@ class Bridge(train.Callback):
                 own.train_iter, own.pct_train = len(rec.losses), (own.epoch + 1) / own.n_epoch
                 if rec.losses:
                     own.smooth_loss = rec.losses[-1]
-                    for hyper in own.opt.hypers if own._scheduled else []:
-                        hyper["lr"], hyper["mom"] = learn.recorder.lrs[-1], learn.recorder.moms[-1]
+                    if own._scheduled:
+                        own.opt.set_rates(learn.recorder.lrs[-1], learn.recorder.moms[-1])
                 own._measure(valid_loader(own.dls))
                 for cb in own.cbs.sorted("order"):
                     if not isinstance(cb, Recorder):

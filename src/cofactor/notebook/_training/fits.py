@@ -73,7 +73,7 @@ class Fits:
         check_rates(n_epoch, rate, decay)
 
         def of(name: str) -> Callable[[Array], Array]:  # callbacks may change them
-            return lambda p: np.full(len(p), float(self.opt.hypers[-1][name]))
+            return lambda p: np.full(len(p), float(self.opt.hypers[-1].get(name, 0.0)))
 
         self.run(
             Plan(n_epoch, of("lr"), of("mom"), decay, f"flat({n_epoch}, {rate!r}, wd={decay!r})"),
@@ -155,7 +155,7 @@ class Fits:
         self.fit_one_cycle(epochs, slice(base_lr / lr_mult, base_lr), pct_start=pct_start, div=div, **more)
 
     def _mom(self) -> Callable[[Array], Array]:
-        return lambda p: np.full(len(p), float(self.opt.hypers[-1]["mom"]))
+        return lambda p: np.full(len(p), float(self.opt.hypers[-1].get("mom", 0.0)))
 
     def _rates(self, lr: Any, wd: float | None, reset_opt: bool = False) -> tuple[float, float]:
         if reset_opt or self.opt is None:

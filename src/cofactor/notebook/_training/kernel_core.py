@@ -73,9 +73,21 @@ def kernel_of(job: Job) -> tuple[str, tuple[float, float] | None] | None:
     """The kernel's loss and range for a job; None where it cannot be trained by it."""
     module: Any = job.module
     plain = job.opt_func is Adam or job.opt_func == AdamRule()
-    if not plain or job.dls.device.type != "cpu" or not is_collab(job.dls) or not untouched(module):
+    if (
+        not plain
+        or not learns_all(job)
+        or job.dls.device.type != "cpu"
+        or not is_collab(job.dls)
+        or not untouched(module)
+    ):
         return None
     return kernel_job(job.loss_func, module.y_range)
+
+
+def learns_all(job: Job) -> bool:
+    """Whether the optimizer has all parameters of the module, in one group."""
+    run = job.opt.only()
+    return run is not None and {id(p) for p in run.params} == {id(p) for p in job.module.parameters()}
 
 
 def reaches(to: Any, y_range: tuple[float, float] | None) -> bool:

@@ -15,11 +15,12 @@ from cofactor import train
 from cofactor._progress import compiling_announced
 from cofactor.errors import ConfigError
 from cofactor.models.torch.layers import MSELossFlat
-from cofactor.notebook._callbacks.callbacks import DEFAULT, ProgressCallback, SkipToEpoch
+from cofactor.notebook._callbacks.callbacks import DEFAULT, SINGLE, ProgressCallback, SkipToEpoch
 from cofactor.notebook._callbacks.events import (
     EVENTS,
     Callback,
     CancelFitException,
+    loop_lines,
 )
 from cofactor.notebook._callbacks.hooks import module_summary
 from cofactor.notebook._callbacks.recorder import Recorder
@@ -267,7 +268,7 @@ class Learner(Fits, Looks, Batches):
 
     def ordered_cbs(self, event: str) -> L:
         """The callbacks that have a moment, in order."""
-        return L([c for c in self.cbs.sorted("order") if c.has(event)])
+        return L([c for c in self.cbs.sorted("order") if c.has(event) or event in c.moments])
 
     def __call__(self, event_name: Any) -> None:
         for name in L(event_name):
@@ -279,21 +280,7 @@ class Learner(Fits, Looks, Batches):
 
     def show_training_loop(self) -> None:
         """Print the moments of training with the callbacks that have them."""
-        indent = 0
-        for name in EVENTS[1:]:
-            start = {
-                "before_fit": "Start Fit",
-                "before_epoch": "Start Epoch Loop",
-                "before_train": "Start Train",
-                "before_batch": "Start Batch Loop",
-                "before_validate": "Start Valid",
-            }
-            if name in start:
-                print(" " * indent + start[name])
-                indent += 2
-            print(f"{' ' * indent} - {name:15}:", list(self.ordered_cbs(name)))
-            if name in ("after_batch", "after_train", "after_validate", "after_epoch", "after_fit"):
-                indent -= 2
+        print("\n".join(loop_lines(self.ordered_cbs)))
 
     # ---- training
 
@@ -450,7 +437,7 @@ class Learner(Fits, Looks, Batches):
     @takes("amp_mode", "init_scale", "growth_factor", "backoff_factor", "growth_interval", "enabled", "device")
     def to_fp16(self) -> Learner:
         """Training stays at single precision: half would not make these models faster."""
-        print("trained at single precision: mixed precision would not make these models faster")
+        print(SINGLE)
         return self
 
     to_bf16 = to_fp16

@@ -155,7 +155,7 @@ class Looks:
                 raise ConfigError("validate needs ratings, and these rows have none")
             self.recorder.log = self.recorder.log + L([None] * (1 + len(self.metrics)))
             return
-        rec = self.recorder
+        rec, self.n_iter = self.recorder, len(found.sizes)
         rec.cancel_valid = False
         metrics: Any = rec._valid_mets
         for m in metrics:
@@ -173,27 +173,34 @@ class Looks:
                 metrics = [m for m in metrics if m is not rec.loss]
             if len(metrics) and isinstance(found.outputs, Tensor):
                 self._accumulate(found, metrics, not fast)
+            if fast and isinstance(found.outputs, Tensor):
+                last = len(found.sizes) - 1
+                self._hold(found, last, slice(len(found.inputs[0]) - found.sizes[last], None))
+                self.loss = losses_known.loss_of(self.loss_func, self.pred, *self.yb)
         rec.after_validate()
 
     def _accumulate(self, found: Predicted, metrics: Any, with_loss: bool) -> None:
         first = 0
-        self.n_iter = len(found.sizes)
         for i, size in enumerate(found.sizes):
-            rows = slice(first, first + size)
+            self._hold(found, i, slice(first, first + size))
             first += size
-            self.iter = i
-            self.xb = tuple(_rows(o, rows) for o in found.inputs)
-            self.yb = tuple(_rows(o, rows) for o in found.targets)
-            self.pred = _rows(found.outputs, rows)
             if i == 0:
                 for m in metrics:
-                    if isinstance(m, AvgMetric) and m.func not in self._looked and len(self.yb) == 1:
-                        self._looked.append(m.func)
-                        checked_shapes(m.func, self.pred, self.yb[0])
+                    func = m.__dict__.get("func") if isinstance(m, AvgMetric) else None
+                    if func is not None and func not in self._looked and len(self.yb) == 1:
+                        self._looked.append(func)
+                        checked_shapes(func, self.pred, self.yb[0])
             if with_loss or not all(hasattr(m, "func") for m in metrics):
                 self.loss = losses_known.loss_of(self.loss_func, self.pred, *self.yb)
             for m in metrics:
                 m.accumulate(self)
+
+    def _hold(self, found: Predicted, i: int, rows: slice) -> None:
+        """A batch as the one under way."""
+        self.iter = i
+        self.xb = tuple(_rows(o, rows) for o in found.inputs)
+        self.yb = tuple(_rows(o, rows) for o in found.targets)
+        self.pred = _rows(found.outputs, rows)
 
     def _accumulate_batches(self, dl: Any, metrics: Any) -> None:
         """Batch by batch, for modules whose output is not one tensor with a row for each row."""

@@ -20,7 +20,7 @@ from cofactor.models.torch.dot_product import FusedDot
 from cofactor.models.torch.fused import FusedModule
 from cofactor.models.torch.optim import AdamRun
 from cofactor.models.torch.trace import OwnLoss
-from cofactor.notebook._measures.losses_known import checked_shapes, is_flat, kernel_job, outputs_of
+from cofactor.notebook._measures.losses_known import checked_shapes, is_flat, kernel_job, loss_of, outputs_of
 from cofactor.notebook._modules.layers import EmbeddingNN, TabularModel
 from cofactor.notebook._modules.optimizer import Driven
 from cofactor.notebook._training.jobs import Job, core_learner, same_job
@@ -91,13 +91,13 @@ def own_kernel(job: Job, parts: tuple[Tensor, ...]) -> torch_run.Kernel | None:
     def optimizer() -> AdamRun | None:
         return job.opt.only()
 
-    def loss_of(y_range: Any) -> Any:
+    def known_loss(y_range: Any) -> Any:
         return kernel_job(job.loss_func, y_range)
 
     kernels: list[torch_run.Kernel] = []
     if is_collab(dls):
         sizes = [len(dls.classes[name]) for name in dls.train_ds.cat_names]
-        kernels.append(FusedDot(job.module, (codes[0], codes[1]), values, optimizer, (sizes[0], sizes[1]), loss_of))
+        kernels.append(FusedDot(job.module, (codes[0], codes[1]), values, optimizer, (sizes[0], sizes[1]), known_loss))
     flat = is_flat(job.loss_func)
 
     def own_loss(out: Any, y: Tensor) -> Any:
@@ -105,7 +105,7 @@ def own_kernel(job: Job, parts: tuple[Tensor, ...]) -> torch_run.Kernel | None:
 
     if len(values) >= LEAST_ROWS:
         own = OwnLoss(job.loss_func, own_loss, torch.from_numpy(values) if flat else parts[1])
-        kernels.append(FusedModule(job.module, codes, values, optimizer, loss_of, seed=job.seed, own=own))
+        kernels.append(FusedModule(job.module, codes, values, optimizer, known_loss, seed=job.seed, own=own))
     return torch_run.Kernels(*kernels) if kernels else None
 
 
@@ -116,11 +116,11 @@ class ModuleStepper(Stepper):
         self.job, self.device = job, job.dls.device
         self.interrupt_every = torch_run.CHUNK if self.device.type == "cpu" else 0
         self.n_inp = job.dls.n_inp
-        self.flat, self.looked = is_flat(job.loss_func), False
         if len(parts) <= self.n_inp:
             raise DataError("the table has no targets to train on")
         *x, y = parts[: self.n_inp + 1]
-        self.parts = (*x, y.reshape(len(y), -1)[:, 0].float() if self.flat else y)
+        self.flat, self.looked = is_flat(job.loss_func) and y.numel() == len(y), False
+        self.parts = (*x, y.reshape(-1).float() if self.flat else y)
         self.optimizer = Driven(job.opt)
         self.kernel: torch_run.Kernel | None = network_kernel(job, parts) or own_kernel(job, parts)
         with torch_run.own_rng(self.device):
@@ -148,7 +148,7 @@ class ModuleStepper(Stepper):
                 for i in range(n):
                     *x, y = batches[i]
                     out = module(*x) if i else outputs_of(module, x)
-                    loss = loss_func(torch_run.flat_output(out, bs), y) if self.flat else loss_func(out, y)
+                    loss = loss_func(torch_run.flat_output(out, bs), y) if self.flat else loss_of(loss_func, out, y)
                     if i == 0 and not self.flat and not self.looked:
                         self.looked = True
                         checked_shapes(loss_func, out, y)

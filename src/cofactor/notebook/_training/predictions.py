@@ -34,7 +34,7 @@ def predictions(module: nn.Module, dl: Any, dls: Any, core: Core | None) -> Pred
     was = module.training
     module.eval()
     try:
-        if isinstance(dl, TabDataLoader) and not dl.hooks and isinstance(dl.dataset, TabularPandas):
+        if isinstance(dl, TabDataLoader) and not dl.hooked(*dl.hooks) and isinstance(dl.dataset, TabularPandas):
             return _of_table(module, dl, dls, core)
         return _of_batches(module, dl, dls)
     finally:
