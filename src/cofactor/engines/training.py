@@ -109,15 +109,8 @@ def fit(
     check_bool("resume", resume)
     if not isinstance(work, (str, os.PathLike)) or not os.fspath(work):
         raise ConfigError(f"work is {work!r}; give a folder that is empty or not there")
-    settings = make_config(model_class(model).Config, config)
-    if model not in MODELS and model != CHAINS:
-        raise ConfigError(
-            f"{model} trains on one machine (cofactor.fit), which a sample of the users makes possible at any size; in"
-            f" blocks of rows train: {', '.join(sorted(MODELS))}; and {CHAINS} trains a chain a worker"
-        )
-    check_blocks(model, settings)
+    settings = _settings(model, config)
     check_writable(out)
-    executor = executor or Here()
     check_duplicates(duplicates)
     check_kind(kind)
     if count is not None and (rating is not None or kind not in (None, "counts")):
@@ -158,35 +151,64 @@ def fit(
         "seed": int(seed),
         "block_rows": int(block_rows),
     }
-    folder = Work(work, key, executor, resume=resume)
+    folder = Work(work, key, executor or Here(), resume=resume)
     try:
         if model == CHAINS:
             assert data is not None
-            check_values(model, model_class(model).task, data.kind, data.range, data.columns)
-            state, history = chains.train(folder, data, settings, int(seed))
-            save(Fitted(model_class(model).from_state(settings, state), data, seed=int(seed), history=history), out)
-            return load(out)
-        prepared = prepare(folder, todo, data, block_rows, duplicates, kind, weights, model in ORDERED)
-        for side in SIDES:
-            if prepared.size(side) < 2:
-                raise DataError(f"only one {side}; at least two are needed to learn anything")
-        check_limits(*prepared.limits, prepared.columns, prepared.kind)
-        check_values(model, model_class(model).task, prepared.kind, prepared.limits, prepared.columns)
-        state, history = MODELS[model](folder, prepared, settings, int(seed))
-        reading = Reading(
-            behaviour if isinstance(behaviour, str) or behaviour is False else None,
-            options["weights"],
-            dates,
-            None if missing is None else tuple(missing),
-            missing_ids,
-            fold_ids,
-        )
-        rows = _interactions(folder, prepared, data, reading)
-        trained = model_class(model).from_state(settings, state)
-        save(Fitted(trained, rows, seed=int(seed), history=history), out)
+            fitted = _by_chains(folder, data, settings, int(seed))
+        else:
+            prepared = prepare(folder, todo, data, block_rows, duplicates, kind, weights, model in ORDERED)
+            fitted = _by_blocks(folder, prepared, data, model, settings, int(seed), _reading(options))
+        save(fitted, out)
         return load(out)
     finally:
         folder.release()
+
+
+def _settings(model: str, config: dict[str, Any]) -> Any:
+    """The parameters of the model; ConfigError for one that trains on one machine only."""
+    settings = make_config(model_class(model).Config, config)
+    if model not in MODELS and model != CHAINS:
+        raise ConfigError(
+            f"{model} trains on one machine (cofactor.fit), which a sample of the users makes possible at any size; in"
+            f" blocks of rows train: {', '.join(sorted(MODELS))}; and {CHAINS} trains a chain a worker"
+        )
+    check_blocks(model, settings)
+    return settings
+
+
+def _reading(options: Mapping[str, Any]) -> Reading:
+    """How the table was read, for the tables that come later."""
+    behaviour, missing = options["behaviour"], options["missing"]
+    return Reading(
+        behaviour if isinstance(behaviour, str) or behaviour is False else None,
+        options["weights"],
+        options["dates"],
+        None if missing is None else tuple(missing),
+        options["missing_ids"],
+        options["fold_ids"],
+    )
+
+
+def _by_chains(folder: Work, data: Interactions, settings: Any, seed: int) -> Fitted:
+    cls = model_class(CHAINS)
+    check_values(CHAINS, cls.task, data.kind, data.range, data.columns)
+    state, history = chains.train(folder, data, settings, seed)
+    return Fitted(cls.from_state(settings, state), data, seed=seed, history=history)
+
+
+def _by_blocks(
+    folder: Work, prepared: Prepared, data: Interactions | None, model: str, settings: Any, seed: int, reading: Reading
+) -> Fitted:
+    for side in SIDES:
+        if prepared.size(side) < 2:
+            raise DataError(f"only one {side}; at least two are needed to learn anything")
+    check_limits(*prepared.limits, prepared.columns, prepared.kind)
+    cls = model_class(model)
+    check_values(model, cls.task, prepared.kind, prepared.limits, prepared.columns)
+    state, history = MODELS[model](folder, prepared, settings, seed)
+    rows = _interactions(folder, prepared, data, reading)
+    return Fitted(cls.from_state(settings, state), rows, seed=seed, history=history)
 
 
 def check_blocks(model: str, settings: Any) -> None:
