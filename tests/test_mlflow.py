@@ -95,6 +95,18 @@ def test_the_pyfunc_predicts_a_frame(store, rec, tmp_path):
     np.testing.assert_array_equal(model.predict(frame), rec.predict(frame)["prediction"].to_numpy())
 
 
+def test_the_pyfunc_takes_user_and_item_whatever_training_called_them(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    frame = two_tastes().to_frame().rename({"user": "customer", "item": "product"})
+    rec = cf.fit(cf.read(frame, "customer", "product", "rating"), model="bias", seed=0)
+    model = flavour._Pyfunc(rec)
+    own = frame.select("customer", "product").head(4).to_dict(as_series=False)
+    expected = rec.predict(frame.select("customer", "product").head(4))["prediction"].to_numpy()
+    np.testing.assert_array_equal(model.predict(pandas.DataFrame(own)), expected)
+    plain = pandas.DataFrame({"item": own["product"], "user": own["customer"]})
+    np.testing.assert_array_equal(model.predict(plain), expected)
+
+
 def test_autolog_records_what_fit_trains_in_an_active_run(store):
     flavour.autolog()
     flavour.autolog()  # once

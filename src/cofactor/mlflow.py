@@ -90,13 +90,18 @@ def _record_if_active(rec: Recommender) -> None:
 
 
 class _Pyfunc:
-    """What ``mlflow.pyfunc.load_model`` gets: predictions of a frame with columns user and item."""
+    """What ``mlflow.pyfunc.load_model`` gets: predictions of a frame with the columns of training, or user and item."""
 
     def __init__(self, rec: Recommender) -> None:
         self.rec = rec
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """The predictions, in the order of the rows; unknown ids as for average ones."""
+        columns = self.rec.data.columns
+        wanted = {"user": columns.user, "item": columns.item}
+        given = set(getattr(model_input, "columns", ()))
+        if set(wanted) <= given and not set(wanted.values()) <= given:
+            model_input = model_input[list(wanted)].rename(columns=wanted)
         return self.rec.predict(model_input, unknown="popular")["prediction"].to_numpy()
 
 

@@ -76,7 +76,7 @@ def command(
 
     It answers with lists, predictions, explanations and neighbours.
 
-    It takes newer ratings (POST /v1/events), which the next list knows.
+    It takes newer ratings (POST /v1/events) and uses them in the next list.
 
     It swaps models without a pause, and goes back to an earlier one.
 

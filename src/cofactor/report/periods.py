@@ -82,13 +82,23 @@ def sentence(lines: list[dict[str, Any]]) -> str:
         found, low, high = change(figure, other)
         better = (found < 0) == (figure["metric"].partition("@")[0] in LOWER)
         clear = low > 0 or high < 0
-        how = f"Clearly {'better' if better else 'worse'} than" if clear else "Not to be told apart from"
+        how = f"Clearly {'better' if better else 'worse'} than in" if clear else "No clear change since"
         return (
-            f"{how} in the reference period: {titled(figure['metric'])} {figure['value']:.4f} now and"
-            f" {other['value']:.4f} then, a difference of {found:+.4f} ({low:+.4f} to {high:+.4f})."
+            f"{how} the reference period: {titled(figure['metric'])} {shown(figure['value'])} now and"
+            f" {shown(other['value'])} then, a difference of {signed(found)} ({signed(low)} to {signed(high)})."
         )
     why = before["note"] or now["note"] or "no figure was measured in both"
     return f"It could not be compared with the reference period: {why}."
+
+
+def shown(value: float) -> str:
+    """A figure with four decimals, or four digits where those would all be 0."""
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.01 else f"{value:.4g}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign, as :func:`shown`."""
+    return ("+" if value >= 0 else "−") + shown(abs(value))
 
 
 def titled(metric: str) -> str:

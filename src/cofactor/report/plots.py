@@ -23,23 +23,26 @@ def data(rec: Recommender) -> Any:
     rated first (log scales); a matplotlib Figure."""
     facts = at_a_glance(rec)
     figure, (left, right) = subplots(1, 2, layout="constrained", figsize=(9, 3.6))
-    levels = facts["levels"]
+    noun, ranges = facts["kind"], facts["levels"][-1].endswith("+")  # ranges of counts stand side by side
+    levels = list(range(len(facts["levels"]))) if ranges else [float(v) for v in facts["levels"]]
     width = 0.8 * min(np.diff(levels), default=1.0)
     left.grid(axis="y", color=PALE)
     left.bar(levels, facts["level_counts"], width=width, color=BLUE)
-    if len(levels) <= 12:
+    if ranges:
+        left.set_xticks(levels, facts["levels"], rotation=45 if len(levels) > 6 else 0)
+    elif len(levels) <= 12:
         left.set_xticks(levels)
-    left.set_xlabel("rating")
+    left.set_xlabel(f"{noun[:-1]}, from this up to the next" if ranges else noun[:-1])
     left.set_ylabel("how often")
     left.yaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     for name, curve, colour in (("items", "item_counts", BLUE), ("users", "user_counts", ORANGE)):
         right.plot(*zip(*facts[curve]), label=name, color=colour)
     right.grid(axis="y", color=PALE)
-    right.set(xscale="log", yscale="log", xlabel="rank, most rated first (log scale)", ylabel="ratings (log scale)")
+    right.set(xscale="log", yscale="log", xlabel="rank, most rated first (log scale)", ylabel=f"{noun} (log scale)")
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     right.legend(frameon=False)
-    figure.suptitle(f"{facts['ratings']:,} ratings by {facts['users']:,} users of {facts['items']:,} items")
+    figure.suptitle(f"{facts['ratings']:,} {noun} by {facts['users']:,} users of {facts['items']:,} items")
     return figure
 
 

@@ -136,10 +136,7 @@ def at_a_glance(rec: Recommender) -> dict[str, Any]:
     """The training ratings in figures: sizes, mean, how often each value stands, ratings by rank of item and user."""
     data = rec.data
     low, high = data.range
-    levels, level_counts = np.unique(data.values, return_counts=True)
-    if len(levels) > 24:
-        level_counts, edges = np.histogram(data.values, bins=20)
-        levels = (edges[:-1] + edges[1:]) / 2
+    levels, level_counts = _levels(data.values, data.kind)
     by_item = np.sort(data.by_item.counts[data.by_item.counts > 0])[::-1]
     by_user = np.sort(data.by_user.counts[data.by_user.counts > 0])[::-1]
     period = None
@@ -154,14 +151,33 @@ def at_a_glance(rec: Recommender) -> dict[str, Any]:
         "density": len(data) / max(len(by_user) * len(by_item), 1),
         "mean": float(data.values.mean()),
         "range": [low, high],
+        "kind": data.kind,
         "period": period,
         "notes": list(data.notes),
-        "levels": [round(float(v), 3) for v in levels],
-        "level_counts": level_counts.tolist(),
+        "levels": levels,
+        "level_counts": level_counts,
         "item_counts": _curve(by_item),
         "user_counts": _curve(by_user),
         "top_tenth": [_top_tenth(by_item), _top_tenth(by_user)],
     }
+
+
+def _levels(values: Array, kind: str) -> tuple[list[str], list[int]]:
+    """Names of values, or of ranges of them where there are many, and how often each occurs.
+
+    Ranges of counts grow with the value (1, 2, 5, 10, 20, ...), since a few counts are often far above the rest.
+    """
+    levels, counts = np.unique(values, return_counts=True)
+    if len(levels) <= 24:
+        return [f"{v:.5g}" for v in levels.tolist()], counts.tolist()
+    if kind == "counts" and levels[0] > 0:
+        decades = range(int(np.floor(np.log10(levels[0]))), int(np.floor(np.log10(levels[-1]))) + 1)
+        starts = np.array([step * 10.0**decade for decade in decades for step in (1, 2, 5)])
+        starts = starts[np.searchsorted(starts, levels[0], "right") - 1 : np.searchsorted(starts, levels[-1], "right")]
+        found = np.bincount(np.searchsorted(starts, values, "right") - 1, minlength=len(starts))
+        return [f"{v:,.0f}+" if v >= 1 else f"{v:g}+" for v in starts.tolist()], found.tolist()
+    found, edges = np.histogram(values, bins=20)
+    return [f"{v:.4g}" for v in ((edges[:-1] + edges[1:]) / 2).tolist()], found.tolist()
 
 
 def _top_tenth(ordered: Array) -> float:

@@ -15,7 +15,7 @@ from cofactor.evaluation.paired import paired_difference
 from cofactor.evaluation.relevance import threshold
 from cofactor.fitting.fit import fit_named
 from cofactor.recommender import Recommender
-from cofactor.report.periods import LOWER, decisive, periods, sentence, titled
+from cofactor.report.periods import LOWER, decisive, periods, sentence, shown, signed, titled
 
 Array = NDArray[Any]
 SAMPLE = 500
@@ -52,8 +52,8 @@ def verdict(
             out["sentences"].append(sentence(out["periods"]))
     else:
         out["sentences"].append(
-            "Nothing was held out for this page, so nothing is claimed about how good the model is: give held-out"
-            " ratings (cofactor report MODEL --test RATINGS)."
+            "This page was made without held-out rows, so it does not say how good the model is. Give some:"
+            " cofactor report MODEL --test RATINGS."
         )
     out["sentences"] += [_said(line) for line in out["lists"]]
     return out
@@ -80,7 +80,8 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
         return [f"It could not be measured: {first['note']}."]
     lead = first["figures"][0]
     said = [
-        f"{titled(lead['metric'])} {lead['value']:.4f} ({lead['low']:.4f} to {lead['high']:.4f}) on held-out ratings."
+        f"{titled(lead['metric'])} {shown(lead['value'])} ({shown(lead['low'])} to {shown(lead['high'])}) on"
+        f" held-out {trained[0].data.kind}."
     ]
     mine = [f["metric"] for f in first["figures"]]
     for model, other in zip(trained[1:], others, strict=True):
@@ -89,10 +90,10 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
             continue
         found = paired_difference(trained[0], model, test, shared, relevant=relevant)
         better = (found.difference < 0) == (shared.partition("@")[0] in LOWER)
-        how = f"Clearly {'better' if better else 'worse'} than" if found.clear else "Not to be told apart from"
+        how = f"Clearly {'better' if better else 'worse'} than" if found.clear else "No clear difference from"
         said.append(
-            f"{how} {other['name']} in {titled(shared)}: {found.first:.4f} and {found.second:.4f}, a difference of"
-            f" {_signed(found.difference)} ({_signed(found.low)} to {_signed(found.high)} on the same users)."
+            f"{how} {other['name']} in {titled(shared)}: {shown(found.first)} and {shown(found.second)}, a difference"
+            f" of {signed(found.difference)} ({signed(found.low)} to {signed(found.high)} on the same users)."
         )
     return said
 
@@ -117,17 +118,15 @@ def _lists(model: Recommender) -> dict[str, Any]:
     }
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.4f}".replace("-", "−")
-
-
 def _said(line: dict[str, Any]) -> str:
     more = line["popular"] - line["typical"]
-    way = "more popular than" if more > 0.02 else "less popular than" if more < -0.02 else "as popular as"
+    way = (
+        "favour popular items" if more > 0.02 else "favour rare items" if more < -0.02 else "are neutral to popularity"
+    )
     held, popular, typical = (f"{100 * line[key]:.0f} %" for key in ("catalogue", "popular", "typical"))
     return (
-        f"The lists of {line['name']} for {line['users']:,} users hold {held} of the items. Their items are {way} those"
-        f" that users rate: they have more ratings than {popular} of all items, those rated than {typical}."
+        f"The lists of {line['name']} for {line['users']:,} users hold {held} of the items, and {way}: a listed item is"
+        f" more popular than {popular} of all items on average, an item of the training rows than {typical}."
     )
 
 

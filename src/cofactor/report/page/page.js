@@ -1,7 +1,8 @@
 /* ---- the sections of the page */
 const main = document.getElementById("main");
-const IMPLICIT = D.data.range[0] === D.data.range[1];
-const RATINGS = IMPLICIT ? "choices" : "ratings";
+const COUNTS = D.data.kind === "counts";
+const IMPLICIT = D.data.kind !== "ratings" || D.data.range[0] === D.data.range[1]; // no grades, so no means
+const RATINGS = COUNTS ? "counts" : D.data.kind === "events" ? "events" : IMPLICIT ? "choices" : "ratings";
 function section(id, word, title, note, ...children) {
   const s = el("section", { id, "aria-labelledby": id + "-h" }, el("h2", { id: id + "-h" }, title), note ? el("p", { class: "note" }, note) : null, ...children);
   main.append(s);
@@ -28,11 +29,11 @@ document.getElementById("made").textContent = `Made ${D.created} by cofactor ${D
     facts([[RATINGS, big(d.ratings)], ["users", big(d.users), `${fix(d.ratings / Math.max(d.users, 1), 1)} ${RATINGS} each`], ["items", big(d.items), `${fix(d.ratings / Math.max(d.items, 1), 1)} ${RATINGS} each`], ["filled cells", percent(d.density), "of users × items"],
       ...(IMPLICIT ? [] : [["mean rating", fix(d.mean, 2), `from ${+d.range[0].toFixed(2)} to ${+d.range[1].toFixed(2)}`]]), ...(d.period ? [["time", el("span", { class: "date" }, d.period[0]), `to ${d.period[1]}`]] : [])]),
     el("div", { class: "grid" },
-      IMPLICIT ? null : figure("How ratings are spread", (w) => bars(d.levels, d.level_counts, "Number of ratings at each value", w, "rating"), { columns: ["rating", "how often"], rows: d.levels.map((v, i) => [String(v), big(d.level_counts[i])]) }),
+      IMPLICIT && !COUNTS ? null : figure(`How ${RATINGS} are spread`, (w) => bars(d.levels, d.level_counts, `Number of ${RATINGS} at each value`, w, RATINGS.slice(0, -1)), { columns: [RATINGS.slice(0, -1), "how often"], rows: d.levels.map((v, i) => [v, big(d.level_counts[i])]), note: COUNTS && d.levels.some((v) => v.endsWith("+")) ? "Each bar holds the counts from its label up to the next one." : null }),
       figure(`A few items and users have most of the ${RATINGS}`, (w) => loglog([{ name: "items", points: d.item_counts }, { name: "users", points: d.user_counts }], `Number of ${RATINGS} by rank of item and of user, both logarithmic`, w, "rank, most rated first (log scale)", `${RATINGS} (log scale)`),
         { note: `The top tenth of the items has ${percent(d.top_tenth[0])} of the ${RATINGS}, the top tenth of the users ${percent(d.top_tenth[1])}.` }),
-      IMPLICIT ? el("div", {}, el("h3", { class: "first" }, "What the data doctor says"), doctor) : null),
-    ...(IMPLICIT ? [] : [el("h3", {}, "What the data doctor says"), doctor]),
+      IMPLICIT && !COUNTS ? el("div", {}, el("h3", { class: "first" }, "What the data doctor says"), doctor) : null),
+    ...(IMPLICIT && !COUNTS ? [] : [el("h3", {}, "What the data doctor says"), doctor]),
     d.notes.length ? el("details", { class: "glossary" }, el("summary", {}, "How the table was read"), el("ul", { class: "because" }, d.notes.map((n) => el("li", {}, sentence(n))))) : null);
 }
 
@@ -89,8 +90,8 @@ function figures(list) {
   }
   const known = list.filter((f) => meaning(f.metric));
   const note = D.quality ? `On ${big(D.quality.rows)} ${RATINGS} that were held out of training, each with its 95\u00a0% confidence interval from resampling users${D.quality.plain ? ", and what the mean of all training ratings alone would reach" : ""}.`
-    : list.length ? "As measured while it was trained. Give held-out ratings (cofactor report --test) for confidence intervals and calibration."
-      : "Nothing was held out, so nothing is claimed. Give held-out ratings (cofactor report --test) to see how good it is, with confidence intervals.";
+    : list.length ? "As measured during training. Give held-out rows (cofactor report --test) for confidence intervals and calibration."
+      : "Nothing was held out. Give held-out rows (cofactor report --test) to see how good the model is, with confidence intervals.";
   section("quality", "Quality", "How well it learned", note, list.length ? figures(list) : null,
     known.length ? el("details", { class: "glossary" }, el("summary", {}, "What these figures mean"), el("dl", {}, known.flatMap((f) => [el("dt", {}, heading(f.metric)), el("dd", {}, meaning(f.metric))]))) : null,
     el("div", { class: "grid" }, graphs, el("div", {}, el("h3", { class: "first" }, "Parameters"), el("ul", { class: "chips params" }, [["model", D.model.name], ...Object.entries(D.model.config), ["seed", D.model.seed]].map(([k, v]) => el("li", {}, k, " ", el("b", {}, v === null ? "by the data" : typeof v === "string" ? v : JSON.stringify(v))))))));
@@ -101,7 +102,8 @@ function figures(list) {
 const wide = (name, ...children) => el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name }, ...children);
 {
   const v = D.verdict, metrics = [...new Set(v.models.flatMap((m) => m.figures.map((f) => f.metric)))];
-  const range = (f, all) => (f ? [fix(f.value, 4), " ", el("span", { class: "sub" }, f.low === null ? "" : `${fix(f.low, 4)} to ${fix(f.high, 4)}`), whisker(f, all)] : "–");
+  const exact = (v) => (v === 0 || Math.abs(v) >= 0.01 ? fix(v, 4) : String(+v.toPrecision(4)).replace("-", "−"));
+  const range = (f, all) => (f ? [exact(f.value), " ", el("span", { class: "sub" }, f.low === null ? "" : `${exact(f.low)} to ${exact(f.high)}`), whisker(f, all)] : "–");
   /* The value in its interval, drawn on one scale with the others of its column. */
   function whisker(f, all) {
     const having = all.filter((g) => g && g.low !== null && g.low !== undefined);
@@ -171,7 +173,7 @@ if (D.biases) {
   const widest = Math.max(...[...D.biases.lowest, ...D.biases.highest].map((b) => Math.abs(b[1])), 1e-9);
   const table = (rows, low, caption) => el("div", {}, el("h3", {}, caption), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "item"), el("th", { scope: "col", class: "n" }, "bias"), el("th", { scope: "col", class: "n" }, RATINGS))),
     el("tbody", {}, rows.map(([label, bias, n]) => el("tr", {}, el("td", {}, label), el("td", { class: "n" }, el("span", { class: "meter" + (low ? " low" : ""), "aria-hidden": "true" }, el("i", { style: `width:${(100 * Math.abs(bias)) / widest}%` })), " ", signed(bias)), el("td", { class: "n" }, big(n)))))));
-  section("biases", "Biases", IMPLICIT ? "Chosen often and seldom, whoever chooses" : "Items that all users like more and less", "The bias is what the model adds to any user's prediction for an item: taste and generosity are already accounted for.",
+  section("biases", "Biases", "Highest and lowest biases", "The bias is what the model adds to every prediction for an item, whoever the user is. Tastes, and how strictly users rate, are accounted for already.",
     el("div", { class: "grid" }, table(D.biases.highest, false, "Highest"), table(D.biases.lowest, true, "Lowest")));
 }
 
@@ -202,8 +204,8 @@ if (D.users.length) {
     [...tabs.children].forEach((b, i) => { b.setAttribute("aria-selected", String(i === k)); b.tabIndex = i === k ? 0 : -1; });
     body.setAttribute("aria-labelledby", "tab" + k);
     body.replaceChildren(
-      el("p", { class: "sub" }, `${big(u.ratings)} ${RATINGS}${u.mean === null || IMPLICIT ? "" : `, mean ${fix(u.mean, 2)}`}. ${IMPLICIT ? "Some of them:" : "Rated highest:"}`),
-      el("ul", { class: "chips" }, u.liked.map(([t, v]) => el("li", {}, t, IMPLICIT ? null : el("b", {}, +v.toFixed(1))))),
+      el("p", { class: "sub" }, `${big(u.ratings)} ${RATINGS}${u.mean === null || IMPLICIT ? "" : `, mean ${fix(u.mean, 2)}`}. ${COUNTS ? "The largest:" : IMPLICIT ? "Some of them:" : "Rated highest:"}`),
+      el("ul", { class: "chips" }, u.liked.map(([t, v]) => el("li", {}, t, IMPLICIT ? (COUNTS ? el("b", {}, `${big(+v.toFixed(1))} ×`) : null) : el("b", {}, +v.toFixed(1))))),
       el("h3", {}, D.model.task === "rating" && !IMPLICIT ? "Recommended, with the predicted rating" : "Recommended, with the model's score"),
       ...u.recommended.map((r, at) => {
         const line = [el("b", {}, fix(r.score, digits(u))), r.interval ? el("span", { class: "range" }, `${fix(r.interval[0], 1)} to ${fix(r.interval[1], 1)}`) : null, el("span", { class: "what" }, r.label), " ", el("span", { class: "why" }, r.reason)];
