@@ -221,7 +221,7 @@ def read_test(
     options = {name: given for name, given in roles if given is not None} | reading_options(ways)
     if not happened:
         options.setdefault("behaviour", False)
-    data = read_alike(source, rec.data, sep=separator(sep), encoding=encoding, **options)
+    data = read_alike(source, rec.data, guess=True, sep=separator(sep), encoding=encoding, **options)
     if not quiet:
         for note in data.notes:
             say(f"note: {note}")

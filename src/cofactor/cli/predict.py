@@ -38,10 +38,11 @@ def command(
     if pairs is None:
         asked = [(rec.data.user_ids.parse(str(user)), rec.data.item_ids.parse(one)) for one in item or []]
     else:
-        names = rec.data.columns
         ways = reading | {"duplicates": "all", "kind": "events", "sep": sep, "encoding": encoding, "quiet": as_json}
         rows = read_test(rec, pairs, rating=False, time=False, behaviours=False, **ways)  # a prediction for each
-        asked = rows.to_frame().select(names.user, names.item)
+        mine, theirs = rec.data.columns, rows.columns
+        frame = rows.to_frame()
+        asked = frame.select(frame[theirs.user].alias(mine.user), frame[theirs.item].alias(mine.item))
     found = rec.predict(asked, interval=interval is not None, level=interval or 0.9, unknown=unknown)  # type: ignore[arg-type]
     if out is None:
         emit(found, as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from cofactor.data.formats.open import open_table
@@ -16,35 +17,73 @@ from cofactor.data.times.timestamps import is_order
 from cofactor.errors import DataError
 
 
-def read_alike(source: Any, train: Interactions, **given: Any) -> Interactions:
+def read_alike(source: Any, train: Interactions, *, guess: bool = False, **given: Any) -> Interactions:
     """A path or frame with the columns, the kind, the form of dates and the other options of the training table;
     ``given``: arguments of :func:`cofactor.read` that say otherwise.
 
-    Ids of a file are text where those of the training data are. DataError where a column is not there.
+    Ids of a file are text where those of the training data are, and numbers where all are written as such. Names of
+    columns may differ in capital letters; with ``guess``, those that are not there are guessed, and a note says so, and
+    times may be missing. DataError where a column is not there.
     """
     asked = _options(source, train, given) | given
     try:
         found = read(source, **asked)
-    except DataError:
-        if "%" not in (asked.get("dates") or "") or "dates" in given:
+    except DataError as error:
+        again = asked | _other_names(source, train, given, asked, guess)
+        if "%" in (asked.get("dates") or "") and "dates" not in given:
+            again["dates"] = None  # dates of another form
+        if again == asked:
             raise
-        found = read(source, **asked | {"dates": None})  # dates of another form
+        found = read(source, **again)
+        if asked.get("rating") and found.columns.rating is None and found.reading.behaviour is False:
+            raise error from None
+        if asked.get("time") and found.times is None:
+            said = f"no times here, though column {asked['time']!r} of the training data has some: each row counts as"
+            found = found.replace(notes=(*found.notes, f"{said} later than all of those"))
     if is_file(source):
         for side in ("user", "item"):
-            if getattr(train, f"{side}_ids").dtype == pl.String:
+            mine = getattr(train, f"{side}_ids").dtype
+            if mine == pl.String:
                 found = as_text(found, side)
+            elif mine.is_integer():
+                found = _as_numbers(found, side)
     check_alike(found, train)
     return found
 
 
+def _other_names(
+    source: Any, train: Interactions, given: dict[str, Any], asked: dict[str, Any], guess: bool
+) -> dict[str, Any]:
+    """Columns of the training table that are not in this one: by the same name in other letters, or None (to be
+    guessed)."""
+    table = _opened(source, train.columns.user, given)
+    found: dict[str, Any] = {}
+    parsed = (train.item_ids.code(train.item_ids.parse(name)) for name in table.names)
+    if guess and not {"item", "wide"} & given.keys() and 2 * sum(code >= 0 for code in parsed) > len(table.names):
+        user = asked["user"] if asked["user"] in table.names else None
+        return {"user": user, "item": None, "rating": None, "time": False, "wide": True}  # a column for each known item
+    for role in ("user", "item", "rating", "time"):
+        name = asked.get(role)
+        if role in given or not isinstance(name, str) or name in table.names or (name == role and not table.headed):
+            continue
+        alike = [one for one in table.names if one.lower() == name.lower()]
+        if len(alike) == 1:
+            found[role] = alike[0]
+        elif guess:
+            found[role] = None
+    return found
+
+
 def check_alike(rows: Interactions, train: Interactions) -> None:
-    """DataError where rows were read as another kind, so that their ratings are lost, or where their times are an order
-    and those of training dates."""
+    """DataError where rows were read as another kind, so that their ratings are lost, where these are on another scale,
+    or where their times are an order and those of training dates."""
     if train.kind == "ratings" and rows.kind == "events" and any(COUNTS_ONE in note for note in rows.notes):
         raise DataError(
             "these rows were read as events, each of which counts 1, since their ratings are all alike; read them with"
             " kind='ratings', or give the path or the frame itself"
         )
+    if train.kind == rows.kind == "ratings" and len(rows) and len(train) >= _FEW:
+        _check_scale(rows, train)
     if train.times is not None and rows.times is not None and len(train.times) and len(rows.times):
         mine, theirs = (("an order" if is_order(times) else "dates") for times in (train.times, rows.times))
         if mine != theirs:
@@ -52,6 +91,25 @@ def check_alike(rows: Interactions, train: Interactions) -> None:
                 f"the times of these rows are {theirs}, and those of the training data {mine}; write both in one unit,"
                 " or read both without times (time=False, on the command line --no-time)"
             )
+
+
+_FEW = 100
+"""Fewer ratings do not tell their scale."""
+
+
+def _check_scale(rows: Interactions, train: Interactions) -> None:
+    """DataError where most ratings are outside of the range of the training data, or one is so by more than half of
+    it."""
+    (low, high), (lowest, highest) = train.range, rows.range
+    outside = (rows.values < low) | (rows.values > high)
+    beyond = max(low - lowest, highest - high)
+    if beyond > 0 and (2 * int(outside.sum()) > len(rows) or 2 * beyond > high - low > 0):
+        odd = lowest if low - lowest >= highest - high else highest
+        raise DataError(
+            f"the ratings of these rows go from {lowest:g} to {highest:g}, and those of the training data from {low:g}"
+            f" to {high:g}; bring them to one scale, or leave out what means no rating with missing=[{odd:g}] (on the"
+            f" command line --missing {odd:g})"
+        )
 
 
 def is_file(source: Any) -> bool:
@@ -109,3 +167,22 @@ def as_text(data: Interactions, side: str) -> Interactions:
     if table is not None and table.to_series(0).dtype.is_integer():
         table = table.with_columns(pl.col(table.columns[0]).cast(pl.String))
     return data.replace(**{f"{side}_ids": IdMap(ids.values.cast(pl.String), side), f"{side}_table": table})
+
+
+def _as_numbers(data: Interactions, side: str) -> Interactions:
+    """The same with ids that are numbers where all texts are whole numbers, written without zeros or signs before
+    them."""
+    ids, table = getattr(data, f"{side}_ids"), getattr(data, f"{side}_table")
+    if ids.dtype != pl.String or table is not None:
+        return data
+    numbers = ids.values.cast(pl.Int64, strict=False)
+    if numbers.null_count() or not (numbers.cast(pl.String) == ids.values).all():
+        return data
+    place = numbers.arg_sort()
+    codes = np.empty(len(place), dtype=np.int32)
+    codes[place.to_numpy()] = np.arange(len(place), dtype=np.int32)
+    changes: dict[str, Any] = {f"{side}_ids": IdMap(numbers.gather(place), side)}
+    if data.unmerged is not None:
+        rows = data.unmerged
+        changes["unmerged"] = rows.replace(**changes, **{f"{side}s": codes[getattr(rows, f"{side}s")]})
+    return data.replace(**changes, **{f"{side}s": codes[getattr(data, f"{side}s")]})

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
@@ -15,7 +16,8 @@ from cofactor.data import splits
 from cofactor.data.features.with_features import with_features
 from cofactor.data.interactions import Features, Interactions, Split
 from cofactor.data.rows.repeats import merged
-from cofactor.errors import ConfigError
+from cofactor.data.rows.rows import without_case
+from cofactor.errors import ConfigError, DataError
 from cofactor.fitting.calibrate import calibrate_intervals
 from cofactor.fitting.fit import fit_named, prepared
 from cofactor.fitting.warm import by_gradient, continued
@@ -73,8 +75,10 @@ def with_newer(old: Interactions, newer: Interactions) -> Interactions:
     """The rows of both, new users and items among them; rows of the same user and item become one as in ``old``: of
     ratings the last counts, counts are summed.
 
-    Side tables and features of users and items are kept; those that only ``newer`` knows have none.
+    Side tables and features of users and items are kept; those that only ``newer`` knows have none. DataError where the
+    ids of ``newer`` are written otherwise than in ``old``, so that each user or item would be there twice.
     """
+    _check_same_ids(old, newer)
     parts = splits.given(old.events, newer.events)
     times = None
     if old.times is not None and parts.train.times is not None:  # a row without a time counts as the latest
@@ -97,6 +101,47 @@ def with_newer(old: Interactions, newer: Interactions) -> Interactions:
     data = merged(both).replace(notes=old.notes)
     user, item = (_columns_of(features) for features in (old.user_features, old.item_features))
     return with_features(data, user=user, item=item) if user or item else data
+
+
+def _check_same_ids(old: Interactions, newer: Interactions) -> None:
+    """DataError where no id of newer rows is known, or where most are known ones apart from capital letters, blanks, or
+    zeros at their start."""
+    strange: dict[str, pl.Series] = {}
+    for side in ("user", "item"):
+        mine, theirs = getattr(old, f"{side}_ids"), getattr(newer, f"{side}_ids")
+        if mine.dtype != theirs.dtype:
+            return  # told elsewhere
+        strange[side] = theirs.values.filter(pl.Series(mine.encode(theirs.values) < 0))
+        if mine.dtype == pl.String and 2 * len(strange[side]) > len(theirs):
+            for spelled, apart in (
+                (without_case, "capital letters and blanks"),
+                (_without_zeros, "zeros at their start"),
+            ):
+                twins = strange[side].filter(spelled(strange[side]).is_in(spelled(mine.values).implode()))
+                if 2 * len(twins) > len(theirs):
+                    raise DataError(
+                        f"{len(twins):,} of the {len(theirs):,} {side}s of the newer rows, such as {twins[0]!r}, are"
+                        f" known ones apart from {apart}, and would be there twice; write them as in the training data"
+                    )
+    users, items = strange["user"], strange["item"]
+    if len(users) < newer.n_users or len(items) < newer.n_items:
+        return
+    swapped = old.user_ids.dtype == old.item_ids.dtype and (
+        (old.item_ids.encode(users) >= 0).any() and (old.user_ids.encode(items) >= 0).any()
+    )
+    hint = (
+        "the columns of users and items seem to be swapped: name them with user=... and item=... (on the command line"
+        " --user, --item)"
+        if swapped
+        else "check the columns and how ids are written, or fit a model to both tables together"
+    )
+    raise DataError(
+        f"no user and no item of the newer rows is in the training data (user {users[0]!r}, item {items[0]!r}); {hint}"
+    )
+
+
+def _without_zeros(ids: pl.Series) -> pl.Series:
+    return ids.str.strip_chars_start("0")
 
 
 def _columns_of(features: Features | None) -> list[str] | None:
