@@ -303,6 +303,22 @@ def test_who_has_nothing_more_to_say_gets_the_answer(port, more):
     assert b"recommendations" in found
 
 
+@pytest.mark.parametrize("rest", [b"", b"GET /v1/inf", posting(b"/v1/recommend", b'{"user": 5}')[:-1]])
+def test_who_sends_many_requests_and_ends_gets_all_answers(port, rest):
+    """But to one of which a part never comes."""
+    asked = [b"GET /v1/recommend?user=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % user for user in range(1, 21)]
+    asked += [posting(b"/v1/recommend", body({"user": k})).replace(b"Connection: close\r\n", b"") for k in range(1, 21)]
+    for pause in (0.0, 0.05):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+            sock.sendall(b"".join(asked) + rest)
+            time.sleep(pause)
+            sock.shutdown(socket.SHUT_WR)
+            found = b""
+            while piece := sock.recv(65536):
+                found += piece
+        assert found.count(b"HTTP/1.1 200") == found.count(b"HTTP/1.1 ") == 40
+
+
 def body(value):
     return json.dumps(value).encode()
 

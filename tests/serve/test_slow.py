@@ -109,7 +109,10 @@ def test_connections_have_a_bound_also_where_none_waits_for_its_client(server, w
         for _ in range(20):
             select.select([], [], [], 0.05)
             most = max(most, len(list(Path(f"/proc/{process}/fd").iterdir())))
-        waited(answered, 10)
+        assert said(port, HEALTH)[0] == 200
+        if way == "leaving":
+            waited(answered, 10)
+    waited(answered, 10)
     assert most <= 2 * 150 + 50  # those inside, and those that wait
 
 

@@ -19,7 +19,7 @@ log = logging.getLogger("cofactor.serve")
 _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
 _FIRST = 16
 """Bytes that are looked at."""
-_AT_ONCE = 256
+_AT_ONCE = 1024
 """Connections at most that are taken from the system in one round of the event loop."""
 _REST = 6
 """Rounds after one who asks for the health was let in, in which no others are: as many as its answer takes."""

@@ -83,9 +83,9 @@ class IdleTimeoutProtocol(H11Protocol):
     turns: ClassVar[Turns[IdleTimeoutProtocol]]
     reads: ClassVar[Rounds[IdleTimeoutProtocol]]
     """Requests that wait to begin, and connections that wait to be read."""
-    in_line = ended = waited = False
-    """Whether a request waits for its turn; whether the client (or we) will send no more; whether the next request has
-    waited for its body."""
+    in_line = ended = last = waited = False
+    """Whether a request waits for its turn; whether the client will send no more; whether we end after that request;
+    whether the next request has waited for its body."""
     holding: asyncio.TimerHandle | None = None
     """Ends that wait."""
 
@@ -136,17 +136,25 @@ class IdleTimeoutProtocol(H11Protocol):
             if _FOLD.search(waiting, 0, end):
                 self.send_400_response("A header is one line.")
                 return
-            if found is not None and not self.waited and self._lacks_body(waiting, found):
+            if found is not None and not (self.waited or self.ended) and self._lacks_body(waiting, found):
                 if self.holding is None:
                     self.holding = self.loop.call_later(self.moment, self._enough)
                 return
             self._release()
+            if found is None and self.ended:  # all that was asked is answered
+                self.transport.close()
+                return
             first = _HEALTH.match(waiting) and self.cycle is None
             if found is not None and not first and not self.turns.take(self, self.loop, self.cycle is not None):
                 self.in_line = True
                 return
             self.waited = False
+        self._go_on()
+
+    def _go_on(self) -> None:
         super().handle_events()
+        if self.ended and self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete:
+            self.transport.close()  # the rest of the body does not come
 
     def _lacks_body(self, waiting: bytes, found: re.Match[bytes]) -> bool:
         """Whether a short body is announced, and not all of it is there."""
@@ -171,8 +179,8 @@ class IdleTimeoutProtocol(H11Protocol):
         self.in_line = self.waited = False
         if self not in self.open or self.transport.is_closing():
             return
-        super().handle_events()
-        if self.ended and self.cycle is not None:
+        self._go_on()
+        if self.last and self.cycle is not None:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
@@ -181,7 +189,7 @@ class IdleTimeoutProtocol(H11Protocol):
             self._release()
             self._enough()
         if self.in_line:
-            self.ended = True
+            self.last = True
         else:
             super().shutdown()
 
@@ -198,14 +206,12 @@ class IdleTimeoutProtocol(H11Protocol):
         self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Who asked, and says that there is nothing more to come, gets the answer all the same."""
-        if self.in_line:
-            self.ended = True
-        elif self.waits:
-            return False
-        else:
-            self.cycle.keep_alive = False
-        return True
+        """Who asked, and says that there is nothing more to come, gets all answers all the same."""
+        self.ended = True
+        if self.holding is not None:
+            self._release()
+            self._enough()
+        return not self.waits
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Its place is free."""
