@@ -227,6 +227,20 @@ def test_only_the_simplest_is_said_loudly() -> None:
     assert rec.name == "popular"
 
 
+@pytest.mark.parametrize("model", ["auto", "auto-ranking"])
+@pytest.mark.parametrize("timed", [False, True])
+def test_where_no_list_can_be_measured_the_simplest_is_taken(model: str, timed: bool) -> None:
+    frame = pl.DataFrame({"user": np.arange(60), "item": np.arange(60) % 7, "time": 1_600_000_000 + np.arange(60)})
+    data = cofactor.read(frame, user="user", item="item", rating=False, time="time" if timed else None)
+    with pytest.warns(ChoiceWarning, match="Rankers could not be compared, so popular was taken: no list can be measu"):
+        rec = cofactor.fit(data, model=model)
+    assert rec.name == "popular"
+    assert rec.trials is not None
+    assert rec.trials.filter("chosen")["model"].to_list() == ["popular"]
+    assert not [name for name in rec.metrics if name.startswith("inner")]
+    assert len(rec.recommend(history=[0], n=3))
+
+
 def test_a_number_of_trials() -> None:
     found = choose(clicks(), "ranking", trials=2)
     assert found.frame["status"].to_list().count("tried") >= 2

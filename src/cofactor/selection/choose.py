@@ -144,7 +144,8 @@ def choose(
     ``candidates`` are as in ``compare``, from the simplest up.
 
     Raises ConfigError for a task that is neither ``rating`` nor ``ranking``, DataError where no candidate gives a
-    figure. Warns (ChoiceWarning) where the budget left nothing but the simplest to try.
+    figure. Warns (ChoiceWarning) where the budget left nothing but the simplest to try, and where no list can be
+    measured (every user has one row, say): the first candidate is taken then.
     """
     if task not in ("rating", "ranking"):
         raise ConfigError(f"the task is {task!r}; it must be 'rating' or 'ranking'")
@@ -172,6 +173,8 @@ def choose(
     if relevant is None and graded and all(comes_next(part) for part in parts):
         relevant, how = float(data.range[0]), f"{how}; every row counts, however it was rated"
     protocol = EvaluationProtocol(threshold(data, relevant))
+    if task == "ranking" and not (parts := [part for part in parts if _measurable(part, protocol)]):
+        return _unmeasured(pool, str(target), how, plan)
     trial = _Trial(parts, target, how, protocol, seed, fit or default_fit(False), clock)
     table = [trial.line(one, plan.skipped.get(k, "")) for k, one in enumerate(pool)]
     kept: dict[int, list[Scorer]] = {}
@@ -206,6 +209,31 @@ def choose(
     return Choice(chosen.model, dict(chosen.config), {f"inner_{target}": lines[best]["value"]}, frame, plan)
 
 
+def _measurable(part: Split, protocol: EvaluationProtocol) -> bool:
+    """Whether lists can be measured: some user has rows in both parts, and one of the second is relevant and new."""
+    try:
+        return bool((relevant_items(held_out_rows(part, part.train), part.train, protocol).counts > 0).any())
+    except DataError:
+        return False
+
+
+NOTHING = "no list can be measured"
+"""How the status begins where rankers cannot be told apart by any held-out rows."""
+
+
+def _unmeasured(pool: Sequence[Candidate], target: str, how: str, plan: Plan) -> Choice:
+    """The simplest ranker, where none can be measured: no user has rows both to learn from and to choose by."""
+    why = f"{NOTHING}: no user has rows to learn from and a relevant item besides"
+    lines = [
+        {"model": one.model, "config": ", ".join(f"{k}={v!r}" for k, v in one.config.items()), "metric": target}
+        | {"value": None, "seconds": None, "status": why if at else f"taken: {why}", "chosen": not at, "held_out": how}
+        for at, one in enumerate(pool)
+    ]
+    frame = pl.DataFrame(lines, schema=TRIALS)
+    warnings.warn(trial_notes(frame)[-1], ChoiceWarning, stacklevel=4)
+    return Choice(pool[0].model, dict(pool[0].config), {}, frame, plan)
+
+
 TOO_DEAR = "but training on all rows takes"
 """How the status begins to say that what was tried could not be taken."""
 
@@ -219,6 +247,9 @@ def only_the_simplest(frame: pl.DataFrame) -> bool:
 
 def trial_notes(frame: pl.DataFrame) -> list[str]:
     """How a choice was made, in sentences, from the frame of what was tried."""
+    if frame["status"].str.contains(NOTHING).all():
+        said = f"{NOTHING} on these rows: no user has rows to learn from and a relevant item besides"
+        return [f"Rankers could not be compared, so {frame['model'][0]} was taken: {said}."]
     notes = [f"Chosen on held-out rows: {frame['held_out'][0]}."] if frame["held_out"][0] else []
     late = frame.filter(pl.col("status").str.contains("the budget|" + TOO_DEAR))
     if not len(late):
