@@ -294,7 +294,7 @@ def test_fields_that_say_their_names_and_one_long_field_are_refused(file):
     with pytest.raises(DataError, match="written name:value"):
         cf.read(file("".join(f"user:{u} item:{i} rating:{v}\n" for u, i, v in STARS)))
     with pytest.raises(DataError, match="seems to have one column"):
-        cf.read(file("user^item^rating\n" + "".join(f"{u}^{i}^{v}\n" for u, i, v in STARS)))
+        cf.read(file("user=item=rating\n" + "".join(f"{u}={i}={v}\n" for u, i, v in STARS)))
 
 
 def test_texts_of_rows_without_names_are_the_numbers_that_they_write(file):

@@ -209,9 +209,64 @@ def test_zones_differ_from_row_to_row(tmp_path: Path) -> None:
 
     text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{here(u, t)}", "user,item,rating,ts")
     check(cf.read(put(tmp_path, text)), STARS, "ratings", within=0)
-    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%Y-%m-%d %H:%M:%S')} EST", "user,item,rating,ts")
-    with pytest.raises(DataError, match=r"no times that can be read, such as .* EST"):
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t, '%Y-%m-%d %H:%M:%S')} IST", "user,item,rating,ts")
+    with pytest.raises(DataError, match=r"no times that can be read, such as .* IST"):
         cf.read(put(tmp_path, text))
+
+
+ZONES = {
+    "%H:%M:%S CET": 3600,
+    "%H:%M CEST": 7200,
+    "%H:%M:%S EST": -5 * 3600,
+    "%H:%M:%S PDT": -7 * 3600,
+    "%H:%M:%S JST": 9 * 3600,
+    "%H:%M:%S GMT+1": 3600,
+    "%H:%M:%S UTC-03:00": -3 * 3600,
+}
+
+
+@pytest.mark.parametrize("form", ZONES)
+def test_zones_may_have_a_short_name(tmp_path: Path, form: str) -> None:
+    text = lines(
+        STARS, lambda u, i, v, t: f"{u},{i},{v},{when(t + ZONES[form], '%Y-%m-%d ' + form)}", "user,item,rating,ts"
+    )
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", within=59)
+
+
+@pytest.mark.parametrize("form", ["{year}Q{quarter}", "{year}-Q{quarter}", "Q{quarter} {year}"])
+def test_quarters_are_times(tmp_path: Path, form: str) -> None:
+    def named(t: int) -> str:
+        moment = dt.datetime.fromtimestamp(t, dt.UTC)
+        return form.format(year=moment.year, quarter=(moment.month + 2) // 3)
+
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{named(t)}", "user,item,rating,time")
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", within=92 * DAY)
+
+
+@pytest.mark.parametrize("head", ["user,item,rating,time", None])
+@pytest.mark.parametrize("sep", ["^", "~", "#", ":", "~~"])
+def test_separators_that_few_use(tmp_path: Path, sep: str, head: str | None) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{t}", head).replace(",", sep)
+    check(cf.read(put(tmp_path, text)), STARS, "ratings", within=0)
+
+
+def test_times_in_powers_of_ten_are_said(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{t:.1E}", "user,item,rating,time")
+    assert any("their last digits are lost" in note for note in cf.read(put(tmp_path, text)).notes)
+    text = lines(STARS, lambda u, i, v, t: f"{u},{i},{v},{t:.9E}", "user,item,rating,time")
+    data = cf.read(put(tmp_path, text))
+    check(data, STARS, "ratings", within=0)
+    assert not any("digits are lost" in note for note in data.notes)
+
+
+def test_a_number_of_the_row_is_no_rating_where_ids_are_named(tmp_path: Path) -> None:
+    text = "".join(f"{n}\tU{u}\tN{i}\t{when(t, '%Y-%m-%d')}\n" for n, (u, i, _, t) in enumerate(STARS, 1))
+    assert cf.read(put(tmp_path, text), user=1, item=2).columns.rating is None
+
+
+def test_an_id_that_comes_again_is_that_of_the_item(tmp_path: Path) -> None:
+    text = lines(STARS, lambda u, i, v, t: f"{u},name{u},{v},{i},Game {i}", ",user,rating,ID,name")
+    assert set(cf.read(put(tmp_path, text)).item_ids) == {row[1] for row in STARS}
 
 
 WORDS = {
@@ -220,6 +275,7 @@ WORDS = {
     "empty stars": lambda v: "★" * v + "☆" * (5 - v),
     "Amazon": lambda v: f"{v}.0 out of 5 stars",
     "percent": lambda v: f"{v}%",
+    "asterisk": lambda v: f"{v}*",
 }
 
 

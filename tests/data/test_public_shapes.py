@@ -690,9 +690,9 @@ def test_lines_of_several_kinds_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 3 .* has more fields than the first, which has 3"):
         cf.read(put(tmp_path, "user,item,rating\n1,2,3\n1,2,3,4\n"))
     with pytest.raises(
-        DataError, match=r"seems to have one column \(it begins with '\d+#\d+#\d'\); name what separates"
+        DataError, match=r"seems to have one column \(it begins with '\d+=\d+=\d'\); name what separates"
     ):
-        cf.read(put(tmp_path, lines(STARS, lambda u, i, v, t: f"{u}#{i}#{v}")))
+        cf.read(put(tmp_path, lines(STARS, lambda u, i, v, t: f"{u}={i}={v}")))
 
 
 def test_uuids_in_every_form(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class _Columns:
         if not timed and not (self.table.parsed_at_once and counts_rows(self.sample[first])):
             return
         without = contents_of(self.sample, self.free, need, {first: "time" if timed else "nothing"})
-        if sum(kind == "id" for kind in without.values()) >= 2:
+        if sum(kind == "id" for kind in without.values()) >= need:
             self.what = without
             self.said.append(f"{self.at(first)} is {'the time' if timed else 'a number of the row'}")
 

@@ -21,7 +21,7 @@ _KNOWN = {
         business_id stock_code item_code product_code sku anime anime_id joke joke_id content content_id document
         document_id doc_id recipe recipe_id place place_id venue venue_id poi poi_id location_id listing listing_id
         hotel hotel_id beer beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id
-        goods_id goods subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id
+        goods_id goods bookmark_id subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id
         post_id question_id problem_id exercise_id course repo_name spotify_track_uri
         item_name product_name item_title product_title movie_title book_title song_name track_name url page title
         name i""",

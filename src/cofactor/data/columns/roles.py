@@ -84,7 +84,10 @@ def _complete(table: Table, found: Found) -> None:
     """The column that is left over for the one role that is; DataError where a user or item is missing still."""
     missing = [role for role in ("user", "item") if role not in found.columns]
     free = found.free(table)
-    if len(missing) == 1 and len(free) == 1 and not table.sample[free[0]].dtype.is_float():
+    plain = [name for name in free if name.lower() == "id" and table.sample[name].is_duplicated().any()]
+    if missing == ["item"] and len(plain) == 1:  # ids that come again are not those of the rows
+        found.columns["item"] = plain[0]
+    elif len(missing) == 1 and len(free) == 1 and not table.sample[free[0]].dtype.is_float():
         found.columns[missing[0]] = free[0]
     elif missing and len(table.names) == 1 and table.parsed_at_once:
         begins = f", {table.names[0]!r}" if table.headed else f" (it begins with {str(table.sample.item(0, 0))[:40]!r})"

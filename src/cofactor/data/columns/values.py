@@ -152,7 +152,7 @@ def _dress(present: pl.Series) -> tuple[str, str, bool] | None:
 _OF = r"(?i)^(?:rated\s+)?([-+]?\d+(?:[.,]\d+)?)\s*(?:/|out\s+of|of)\s*(\d+(?:\.0+)?)(?:\s*stars?)?$"
 _FIGURE = r"([-+]?\d(?:[\d.,'’\x{a0}\x{202f}\x{2009} ]*\d)?)"
 _BEFORE = rf"^(\p{{Sc}}|[A-Z]{{2,3}}\s)\s*{_FIGURE}$"
-_AFTER = rf"^{_FIGURE}(\s*[%\p{{Sc}}kKMx]|\s+\p{{L}}[^\d]{{0,15}}|(?i:stars?))$"
+_AFTER = rf"^{_FIGURE}(\s*[%\p{{Sc}}kKMx*★⭐]|\s+\p{{L}}[^\d]{{0,15}}|(?i:stars?))$"
 """What a field may have around its number."""
 _STAR = r"[★⭐*❤♥🌟]"
 _GLYPHS = r"^(?:(?:[★⭐*❤♥🌟]\x{fe0f}?)+½?|½)☆*$"

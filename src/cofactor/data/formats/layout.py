@@ -14,6 +14,8 @@ from cofactor.data.kind import says_pieces
 from cofactor.errors import DataError
 
 SEPARATORS = ("::", "\t", ";", "|", ",", "\x01")
+_RARE = ("^", "~", "#")
+"""Separators that are looked for where none of the usual ones is."""
 BLANKS = " "
 """Stands for runs of blanks and tabs."""
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*$")
@@ -60,6 +62,10 @@ def guess_separator(lines: Sequence[str]) -> str:
             return BLANKS
         for sep in (*SEPARATORS, BLANKS):
             if names_rows([split_fields(line, sep, '"') for line in lines]):
+                return sep
+        for sep in (*_RARE, ":"):
+            counts = {line.count(sep) for line in lines}
+            if len(lines) > 1 and len(counts) == 1 and min(counts) > (sep == ":"):
                 return sep
         occurrences = {sep: lines[0].count(sep) for sep in SEPARATORS}
         likely = max(occurrences, key=lambda sep: occurrences[sep])

@@ -149,7 +149,13 @@ def _from_floats(numbers: Array, name: str, in_order: bool, dates: str | None) -
         seconds = np.floor((numbers - _JULIAN_EPOCH) * DAY + 0.5).astype(np.int64)
         return seconds, f"times of column {name!r} are Julian days, by their size"
     if low >= -(2**62) and high <= 2**62 and bool((numbers == np.floor(numbers)).all()):
-        return from_integers(numbers.astype(np.int64), name, in_order=in_order, dates=dates)
+        when, note = from_integers(numbers.astype(np.int64), name, in_order=in_order, dates=dates)
+        if len(numbers) >= 10 and low >= 1e8 and bool((numbers % 1e5 == 0).all()):
+            rounded = (
+                f"times of column {name!r} are rounded, as spreadsheets write {low:.1E}: their last digits are lost"
+            )
+            note = rounded if note is None else f"{rounded}; {note}"
+        return when, note
     if high >= 2**62:
         raise DataError(f"a time of column {name!r} is {high:g}, which is not a time")
     divisor, unit = _unit(low, high, name)

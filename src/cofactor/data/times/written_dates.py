@@ -18,6 +18,8 @@ _FORMATS = (
     "%Y-%m-%dT%H:%M:%S%.f%#z",
     "%Y-%m-%d %H:%M:%S%.f%#z",
     "%Y-%m-%d %H:%M:%S%.f %#z",
+    "%Y-%m-%d %H:%M %#z",
+    "%Y-%m-%dT%H:%M%#z",
     "%Y/%m/%d",
     "%Y/%m/%d %H:%M:%S%.f",
     "%Y/%m/%d %H:%M",
@@ -130,6 +132,54 @@ def by_form(values: pl.Series, name: str, form: str) -> pl.Series:
     return parsed
 
 
+_ZONES = {
+    "WET": "+00:00",
+    "WEST": "+01:00",
+    "CET": "+01:00",
+    "CEST": "+02:00",
+    "MEZ": "+01:00",
+    "MESZ": "+02:00",
+    "EET": "+02:00",
+    "EEST": "+03:00",
+    "MSK": "+03:00",
+    "EST": "-05:00",
+    "EDT": "-04:00",
+    "CDT": "-05:00",
+    "MST": "-07:00",
+    "MDT": "-06:00",
+    "PST": "-08:00",
+    "PDT": "-07:00",
+    "JST": "+09:00",
+    "KST": "+09:00",
+    "AEST": "+10:00",
+    "AEDT": "+11:00",
+    "NZST": "+12:00",
+    "NZDT": "+13:00",
+}
+"""Offsets of zones by their short names; left out are those that stand for several (CST, IST, BST)."""
+_ZONED = r"(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(" + "|".join(_ZONES) + r")( \d{4})?$"
+
+
+def _offsets(text: pl.Series) -> pl.Series:
+    """The same with an offset where a time has the short name of a zone, or GMT+1."""
+    text = text.str.replace(r" ?(?:UTC|GMT)([+-])(\d)$", " ${1}0$2:00")
+    text = text.str.replace(r" ?(?:UTC|GMT)([+-]\d{2}):?(\d{2})$", " $1:$2")
+    zones = text.str.extract(_ZONED, 2)
+    if zones.null_count() == len(zones):
+        return text
+    frame = pl.DataFrame({"text": text, "offset": zones.replace(_ZONES)})
+    offset = (
+        pl.when(pl.col("offset").is_null())
+        .then(None)
+        .otherwise(
+            pl.col("text").str.replace(_ZONED, "$1 ")
+            + pl.col("offset").str.replace(":", "", literal=True)
+            + pl.col("text").str.extract(_ZONED, 3).fill_null("")
+        )
+    )
+    return frame.select(offset.fill_null(pl.col("text"))).to_series()
+
+
 _MONTH = r"(?i)^((?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*)[\s,-]+(\d{4})$"
 """May 2015."""
 
@@ -150,8 +200,12 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
         numbers = text.cast(dtype, strict=False)
         if numbers.null_count() == text.null_count():
             return numbers, None
+    for quarter, month in zip("1234", ("01", "04", "07", "10"), strict=True):
+        text = text.str.replace(rf"^(\d{{4}})[- ]?[Qq]{quarter}$", f"$1-{month}-01")
+        text = text.str.replace(rf"^[Qq]{quarter}[- /]?(\d{{4}})$", f"$1-{month}-01")
     text = (
-        text.str.replace(r"^(\d{4}-\d{2})$", "$1-01")
+        _offsets(text)
+        .str.replace(r"^(\d{4}-\d{2})$", "$1-01")
         .str.replace(r"^(\d{4})-?[Ww](\d{2})$", "$1-W$2-1")
         .str.replace(r"^(\d{4})-?[Ww](\d{2})(?:-?([1-7]))$", "$1-W$2-$3")
         .str.replace(_MONTH, "1 $1 $2")
@@ -183,9 +237,8 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
         unlike = max(unlike or (row, values[row]), (row, values[row]), key=lambda found: found[0])
     if unlike is not None:
         raise DataError(f"row {unlike[0] + 1} of column {name!r} is not a time like the others: {unlike[1]!r}")
-    raise DataError(
-        f"column {name!r} has no times that can be read, such as {present[0]!r}; write ISO dates or seconds"
-    )
+    shown = _present(values).drop_nulls()[0]
+    raise DataError(f"column {name!r} has no times that can be read, such as {shown!r}; write ISO dates or seconds")
 
 
 def _datetimes(text: pl.Series, form: str) -> pl.Series:
