@@ -224,11 +224,12 @@ NOTHING = "no list can be measured"
 def _unmeasured(pool: Sequence[Candidate], target: str, how: str, plan: Plan) -> Choice:
     """The simplest ranker, where none can be measured: no user has rows both to learn from and to choose by."""
     why = f"{NOTHING}: no user has rows to learn from and a relevant item besides"
-    lines = [
-        {"model": one.model, "config": ", ".join(f"{k}={v!r}" for k, v in one.config.items()), "metric": target}
-        | {"value": None, "seconds": None, "status": why if at else f"taken: {why}", "chosen": not at, "held_out": how}
-        for at, one in enumerate(pool)
-    ]
+    lines: list[dict[str, Any]] = []
+    for at, one in enumerate(pool):
+        shown = ", ".join(f"{name}={value!r}" for name, value in one.config.items())
+        line = {"model": one.model, "config": shown, "metric": target, "value": None, "seconds": None}
+        status = f"taken: {why}" if at == 0 else why
+        lines.append(line | {"status": status, "chosen": at == 0, "held_out": how})
     frame = pl.DataFrame(lines, schema=TRIALS)
     warnings.warn(trial_notes(frame)[-1], ChoiceWarning, stacklevel=4)
     return Choice(pool[0].model, dict(pool[0].config), {}, frame, plan)
