@@ -43,6 +43,37 @@ def test_a_whole_state_is_said_to_be_whole(bundle):
         state.check(bundle.parent / "none")
 
 
+def test_a_read_only_state_is_checked_and_copied(bundle, tmp_path, monkeypatch):
+    """A backup on a disk that cannot be written to: nothing is, and what would change it says so."""
+    live = told(bundle)
+    backup = tmp_path / "backup"
+    state.copy(state_of(bundle), backup)
+    live.close()
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != backup and real(place, mode))
+    places = [backup, *sorted(backup.rglob("*"))]
+    before = [(place, place.stat().st_mtime_ns, place.is_file() and place.read_bytes()) for place in places]
+    assert state.check(backup) == state.Report(200, [1], 1, [])
+    assert state.export(backup, tmp_path / "e.csv") == 200
+    assert state.copy(backup, tmp_path / "again") == state.Report(200, [1], 1, [])
+    report, changed = state.restore(backup, tmp_path / "third", state_of(bundle))
+    assert (report, changed) == (state.Report(200, [1], 1, []), [])
+    assert [backup, *sorted(backup.rglob("*"))] == places
+    assert [(place, place.stat().st_mtime_ns, place.is_file() and place.read_bytes()) for place in places] == before
+    (backup / "events.sqlite").write_bytes(b"x")
+    assert state.check(backup).wrong
+    with pytest.raises(ConfigError, match="cannot be written to; repair a copy"):
+        state.repair(backup)
+
+
+@pytest.mark.parametrize("tail", ["", "-wal", "-shm", "-journal"])
+def test_what_a_crash_left_of_a_new_state_is_in_nobodys_way(bundle, tmp_path, tail):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / f"events.sqlite.0123abcd.tmp{tail}").write_bytes(b"half")
+    with client(bundle, state=tmp_path / "s") as http:
+        assert ok(http.get("/v1/info"))["newer_ratings"] == 0
+
+
 def test_a_backup_of_a_running_server_is_a_state(bundle, tmp_path):
     live = told(bundle)
     state.copy(state_of(bundle), tmp_path / "backup")

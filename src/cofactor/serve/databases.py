@@ -81,6 +81,6 @@ def create(folder: StateFolder) -> None:
         os.replace(scratch, folder.store)
     finally:
         engine.dispose()
-        for left in (scratch, Path(f"{scratch}-wal"), Path(f"{scratch}-shm")):
+        for tail in ("", "-wal", "-shm", "-journal"):
             with contextlib.suppress(OSError):
-                left.unlink()
+                Path(f"{scratch}{tail}").unlink()

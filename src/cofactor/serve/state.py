@@ -30,7 +30,7 @@ from cofactor.serve import tables as t
 from cofactor.serve import versions
 from cofactor.serve.kept import Kept
 from cofactor.serve.settings import Settings
-from cofactor.serve.state_folder import StateError, StateFolder
+from cofactor.serve.state_folder import MARKER, StateError, StateFolder
 from cofactor.serve.store import Erasure, Store, StoreError, Version
 
 _BATCH = 5_000
@@ -54,8 +54,11 @@ def is_database(where: str | Path) -> bool:
 
 
 @contextlib.contextmanager
-def opened(where: str | Path, cache: Path | None = None) -> Iterator[tuple[Store, StateFolder]]:
-    """The store of a state, also while a server uses it, and the directory of its versions."""
+def opened(
+    where: str | Path, cache: Path | None = None, *, writes: bool = False
+) -> Iterator[tuple[Store, StateFolder]]:
+    """The store of a state, also while a server uses it, and the directory of its versions. Where that directory is
+    read-only (a backup on such a disk), a copy of its store is opened, except for who ``writes``."""
     if is_database(where):
         store = Store(str(where))
         folder = StateFolder(cache if cache is not None else Path(os.devnull))
@@ -64,21 +67,36 @@ def opened(where: str | Path, cache: Path | None = None) -> Iterator[tuple[Store
         finally:
             store.close()
         return
-    if not StateFolder(Path(where)).look():
+    there = StateFolder(Path(where))
+    if not there.look():
         raise ConfigError(f"{where} is not a state of a server")
+    with contextlib.ExitStack() as held:
+        if writes or os.access(where, os.W_OK):
+            store = _joined(Path(where))
+        else:
+            store = _joined(_copied(there, Path(held.enter_context(tempfile.TemporaryDirectory(prefix="cofactor-")))))
+        held.callback(store.close)
+        yield store, there
+
+
+def _joined(where: Path) -> Store:
+    """A store, also of a state that a server uses."""
     try:
-        store = Store(Path(where))
+        return Store(where)
     except StateError:
         raise
     except ConfigError as exc:
         if "in use" not in str(exc):
             raise
-        store = Store(Path(where), lock=False)
-    try:
-        assert store.folder is not None
-        yield store, store.folder
-    finally:
-        store.close()
+        return Store(where, lock=False)
+
+
+def _copied(folder: StateFolder, scratch: Path) -> Path:
+    """A directory with copies of the store and the marker of a state, without its versions."""
+    for name in (MARKER, folder.store.name, f"{folder.store.name}-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(folder.path / name, scratch / name)
+    return scratch
 
 
 # ---- check and repair
@@ -154,6 +172,8 @@ def repair(where: Path) -> Repaired:
     found = check(where)
     if not found.wrong:
         return Repaired(found.events, 0, found.live, None)
+    if not os.access(where, os.W_OK):
+        raise ConfigError(f"{where} cannot be written to; repair a copy of it")
     folder.take_lock()
     try:
         marked = dict(folder.facts)
@@ -432,5 +452,5 @@ def expire(where: str | Path, days: float, now: float | None = None) -> int:
     """Delete the newer ratings that are older than so many days; how many there were. A server takes note of it."""
     if not days > 0:
         raise ConfigError(f"--older-than is {days:g} days; it must be above 0")
-    with opened(where) as (store, _):
+    with opened(where, writes=True) as (store, _):
         return store.expire(int((time.time() if now is None else now) - 86400 * days))

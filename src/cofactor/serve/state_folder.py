@@ -30,7 +30,7 @@ MARKER, LOCK, STORE, VERSIONS, RESERVE, REFIT_LOCK = (
 )  # fmt: skip
 OWN = re.compile(r"\d{6}(\.\d+)?\.cofactor|(new|refit|erase)(\.[0-9a-f]+)?\.cofactor")
 """Names of versions, and of those that are being made."""
-_BEGUN = re.compile(r"(events\.sqlite|state\.json)\.[0-9a-f]{8}\.tmp(-wal|-shm)?")
+_BEGUN = re.compile(r"(events\.sqlite|state\.json)\.[0-9a-f]{8}\.tmp(-wal|-shm|-journal)?")
 """Files that a crash leaves of a state that was about to be made."""
 _MARKER_BYTES = 512
 _RESERVE_BYTES = 1 << 20
