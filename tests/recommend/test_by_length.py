@@ -108,7 +108,7 @@ def test_it_is_taken_where_lengths_differ(tmp_path: Any, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("scale", [1.0, 1e-3])
 def test_few_items_are_looked_at(scale: float) -> None:
-    """Also where users' vectors are short beside the constant that goes with the biases of items, and there are none."""
+    """Also where vectors of users are short beside the constant of the biases of items, and there are none."""
     rec = recommender(20_000, 24, 1.0)
     rec = Recommender(ials_of(rec.model.factors("item"), rec.model.factors("user") * scale), rec.data)
     found = by_length(rec.model.item_vectors())

@@ -302,6 +302,10 @@ def auto(data: Interactions, valid: float = 0.2, seed: int = 42, last: float | i
     return _because(random(data, share, seed), "no user has two rows")
 
 
+WAYS = ("auto", "random", "temporal", "last")
+"""The splits that have a name."""
+
+
 def split_by(data: Interactions, how: str, valid: float, seed: int) -> Split:
     """Split in one of the ways by name.
 
@@ -311,7 +315,7 @@ def split_by(data: Interactions, how: str, valid: float, seed: int) -> Split:
         valid: the share that is held out.
         seed: of random rows.
     """
-    check_choice("how", how, "auto", "random", "temporal", "last")
+    check_choice("how", how, *WAYS)
     if how == "last":
         return leave_last(data, _share("valid", valid))
     if how == "temporal":

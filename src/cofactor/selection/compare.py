@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from cofactor._fork import check_threads
 from cofactor._progress import progress
-from cofactor._validate import check_int, check_number
+from cofactor._validate import check_choice, check_int, check_number
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
-from cofactor.data.splits import split_by
+from cofactor.data.splits import WAYS, split_by
 from cofactor.errors import CofactorError, ConfigError, DataError
 from cofactor.evaluation import bootstrap, held_out
 from cofactor.evaluation.bootstrap import UserSums
@@ -202,6 +202,7 @@ def _folds(ratings: Any, split: Split | Sequence[Split] | str | None, seed: int)
         if not found or len(found) < len(how):
             raise ConfigError("split must be a Split or a list of them, as cofactor.split gives")
         return found
+    check_choice("split", how, *WAYS)
     if ratings is None:
         raise ConfigError("give ratings, or a split of them")
     return [split_by(ratings if isinstance(ratings, Interactions) else read(ratings), how, 0.2, seed)]

@@ -139,7 +139,7 @@ def tune(
 
 def _inner(train: Interactions, how: str, folds: int, seed: int, task: Task) -> list[Split]:
     """The parts to learn from and to measure on, the most telling first."""
-    check_choice("how", how, "auto", "random", "temporal", "last")
+    check_choice("how", how, *splits.WAYS)
     last: int | float = 1 if task == "ranking" else 0.2
     if how == "temporal":
         return splits.rolling(train, folds, 0.1)[::-1] if folds > 1 else [splits.temporal(train, 0.2)]
