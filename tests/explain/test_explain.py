@@ -214,7 +214,12 @@ def test_waterfall(fitted):
     assert sum(widths[:-1]) == pytest.approx(widths[-1])
     assert ax.get_title() == "Film 3 </script><b> for user 1"
     small = fitted("ease").explain(1, "i03")
-    assert f"{small.prediction:.{small.digits}f}" in {text.get_text().strip() for text in small.plot().texts}
+    small_ax = small.plot()
+    assert f"{small.prediction:.{small.digits}f}" in {text.get_text().strip() for text in small_ax.texts}
+    bars = [bar for bar in small_ax.patches if abs(bar.get_width()) > 0]
+    edge = small_ax.get_xlim()[0]
+    assert edge == 0 or small.rest < 0 or edge > 0.5 * small.rest  # a bar of nearly nothing is not a long one
+    assert min(min(bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars) >= edge - 1e-9
     plt.close("all")
 
 

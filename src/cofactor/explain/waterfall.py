@@ -36,7 +36,10 @@ def waterfall(
     values = np.array([value for _, value in steps])
     ends = rest + np.concatenate([[0.0], np.cumsum(values)])
     room = max(float(np.ptp(ends)), 1e-6)
-    left = float(ends.min()) - 0.35 * room  # bars begin off the page: the steps would be too small to see
+    lowest = float(ends.min())
+    left = lowest - 0.35 * room  # bars begin off the page: the steps would be too small to see
+    if left < 0 and lowest > -0.02 * room:
+        left = min(lowest, 0.0)  # they begin at 0, where that is near
     ax = subplots(layout="constrained", figsize=(8, 0.36 * len(steps) + 1.6))[1]
     for row, (value, begin) in enumerate(zip([0.0, *values], ends[[0, *range(len(values))]])):
         end = begin + value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -19,7 +19,7 @@ from cofactor._validate import check_iterable
 from cofactor._version import __version__
 from cofactor.data.doctor.doctor import check
 from cofactor.errors import ConfigError
-from cofactor.model import HasFactors, Posterior
+from cofactor.model import HasFactors, Model, Posterior
 from cofactor.recommend.ids import item_labels
 from cofactor.recommender import Recommender
 from cofactor.report.factors import genre_table, name_factors
@@ -107,7 +107,13 @@ def report_data(
         "title": title or f"{data.name or 'ratings'}: what {rec.name} learned",
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
-        "model": {"name": rec.name, "task": model.task, "config": asdict(model.config), "seed": rec.seed},
+        "model": {
+            "name": rec.name,
+            "task": model.task,
+            "config": asdict(model.config),
+            "help": _help(model),
+            "seed": rec.seed,
+        },
         "verdict": verdict(rec, test, beside, reference),
         "data": at_a_glance(rec),
         "history": [[_number(x) for x in row] for row in rec.history],
@@ -126,6 +132,11 @@ def most_rated(rec: Recommender, n: int = MAPPED) -> Array:
     counts = rec.data.by_item.counts
     found = np.argsort(-counts, kind="stable")[:n]
     return found[counts[found] > 0]
+
+
+def _help(model: Model) -> dict[str, str]:
+    """What each parameter of the model means."""
+    return {field.name: field.metadata.get("help", "") for field in fields(model.config)}
 
 
 def _number(x: float) -> float | None:

@@ -92,9 +92,10 @@ function figures(list) {
   const note = D.quality ? `On ${big(D.quality.rows)} ${RATINGS} that were held out of training, each with its 95\u00a0% confidence interval from resampling users${D.quality.plain ? ", and what the mean of all training ratings alone would reach" : ""}.`
     : list.length ? "As measured during training. Give held-out rows (cofactor report --test) for confidence intervals and calibration."
       : "Nothing was held out. Give held-out rows (cofactor report --test) to see how good the model is, with confidence intervals.";
+  const meant = el("details", { class: "glossary" }, el("summary", {}, "What the parameters mean"), el("dl", {}, Object.entries(D.model.help).flatMap(([name, words]) => [el("dt", {}, el("code", {}, name)), el("dd", {}, sentence(words))])));
   section("quality", "Quality", "How well it learned", note, list.length ? figures(list) : null,
     known.length ? el("details", { class: "glossary" }, el("summary", {}, "What these figures mean"), el("dl", {}, known.flatMap((f) => [el("dt", {}, heading(f.metric)), el("dd", {}, meaning(f.metric))]))) : null,
-    el("div", { class: "grid" }, graphs, el("div", {}, el("h3", { class: "first" }, "Parameters"), el("ul", { class: "chips params" }, [["model", D.model.name], ...Object.entries(D.model.config), ["seed", D.model.seed]].map(([k, v]) => el("li", {}, k, " ", el("b", {}, v === null ? "by the data" : typeof v === "string" ? v : JSON.stringify(v))))))));
+    el("div", { class: "grid" }, graphs, el("div", {}, el("h3", { class: "first" }, "Parameters"), el("ul", { class: "chips params" }, [["model", D.model.name], ...Object.entries(D.model.config), ["seed", D.model.seed]].map(([k, v]) => el("li", {}, k, " ", el("b", {}, v === null ? "chosen from the data" : typeof v === "string" ? v : JSON.stringify(v))))), meant)));
 }
 
 /* ---- verdict: the first thing on the page */
