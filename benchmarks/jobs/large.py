@@ -1,10 +1,12 @@
 """Large data: cost a rating and memory, ML-1M against synthetic sets of 20 (and for dot-bias 100) million ratings.
 
-The synthetic ratings are made once, into benchmarks/.cache/large; with ``--prepare`` nothing else is done.
+The synthetic ratings are made once, into benchmarks/.cache/large; with ``--prepare`` nothing else is done. With
+``--models`` only the other models are measured, those that are not in the cache yet, into results/large_models.md.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -65,6 +67,11 @@ def keep(name: str, columns: Callable[[], tuple[Any, Any, Any]]) -> None:
 def main() -> None:
     shapes, million = prepared()
     if "--prepare" in sys.argv:
+        return
+    if "--models" in sys.argv:
+        page = Page("large_models", "Other models on large data", "jobs/large.py --models")
+        models(page, shapes)
+        page.write()
         return
     page = Page("large", "Large data")
     rows = []
@@ -129,7 +136,7 @@ def models(page: Page, shapes: dict[str, tuple[int, int]]) -> None:
         for data in list(shapes)[:2]:
             params = {"folder": str(KEPT / data), "shape": shapes[data], "model": name, "config": config}
             params["timed"] = name == "next-item"
-            found = worker(OURS, HERE / "ours" / "large_model.py", params, threads=2)
+            found = once(KEPT / "models" / f"{name}, {data}.json", params)
             cost = found["cpu"] / found["rows"]
             base = base or cost
             said = ", ".join(f"{key}={value}" for key, value in config.items())
@@ -142,6 +149,15 @@ def models(page: Page, shapes: dict[str, tuple[int, int]]) -> None:
         " `item-cosine` and `next-item` count, so their cost grows with the length of the histories."
     )
     page.show(table(["model", "", "data", "ns a rating", "times ML-1M", "peak MB", "forecast MB", "ratio"], rows))
+
+
+def once(place: Path, params: dict[str, Any]) -> dict[str, Any]:
+    """What one training costs; measured unless it is there."""
+    if not place.exists():
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(json.dumps(worker(OURS, HERE / "ours" / "large_model.py", params, threads=2)))
+    found: dict[str, Any] = json.loads(place.read_text())
+    return found
 
 
 def rmse(data: Interactions, seed: int) -> dict[str, float]:

@@ -74,7 +74,7 @@ class NextItem(HistoryRanker):
         near = min(near, gram)
         kept = (GROUPED + 16) * n + 8 * (steps + near)
         heads = 4 * min(items, HEADS, gram / LONG) ** 2
-        memory = (GROUPED + GROUPING + 64) * n + 40 * items
+        memory = (GROUPED + GROUPING + 72) * n + 40 * items
         memory += 50 * min(n, SMALL)  # NumPy groups small tables, in more room
         memory += max(40 * steps, 8 * (steps + gram) + 40 * near + heads)
         sample = min(n, config.max_rows)
