@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -244,6 +247,42 @@ def test_public_paths_take_no_body(server):
             assert status == 200
             assert b"connection: close" in answer.lower()
         assert min(took) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (["Content-Type: application/json; charset=utf-8"], 200),
+        (['Content-Type: Application/JSON;profile=x; Charset="UTF-8"'], 200),
+        (["Content-Type: application/json", "Content-Encoding: identity"], 200),
+        (["Content-Type: application/json; charset=latin-1"], 415),
+        (['Content-Type: application/json;charset = "utf-16"'], 415),
+        (["Content-Type: application/json", "Content-Encoding: gzip"], 415),
+        (["Content-Type: application/json", "Content-Encoding: identity", "Content-Encoding: br"], 400),
+        (["Content-Type: text/plain"], 415),
+    ],
+)
+def test_a_body_is_json_in_utf_8_as_it_is(server, headers, status):
+    body = b'{"user": 5}'
+    sent = head(*headers, f"Content-Length: {len(body)}", "Connection: close", method="POST", path="/v1/recommend")
+    assert said(server[0], sent + body)[0] == status
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a limit of POSIX")
+@pytest.mark.parametrize(
+    ("allowed", "wanted", "found"), [(4000, 1000, 1000), (480, 1000, 200), (60, 50, 8), (60, 8, 8)]
+)
+def test_there_are_no_more_connections_than_descriptors(allowed, wanted, found):
+    """Else a crowd that asks for nothing takes them all, and nobody is accepted for a while."""
+    code = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(50, {allowed}), {allowed}))
+from cofactor.serve.server import possible_connections
+print(possible_connections({wanted}), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(found), str(min(allowed, 2 * wanted + 80))]
+    assert ("ulimit" in done.stderr) == (found < wanted)
 
 
 def test_more_connections_than_there_may_be_make_room(server):

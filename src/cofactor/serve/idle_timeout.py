@@ -213,6 +213,9 @@ class IdleTimeoutProtocol(H11Protocol):
             self._enough()
         return not self.waits
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Whoever asks for another protocol goes on in this one; anybody could fill the log with it."""
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Its place is free."""
         self.open.pop(self, None)

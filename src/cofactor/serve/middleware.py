@@ -272,7 +272,7 @@ _PARTS = (b"range", b"if-range")
 _LENGTH = "Content-Length or Transfer-Encoding"
 _ONCE = {
     b"content-length": _LENGTH, b"transfer-encoding": _LENGTH, b"host": "Host", b"origin": "Origin",
-    b"authorization": "Authorization", b"content-type": "Content-Type",
+    b"authorization": "Authorization", b"content-type": "Content-Type", b"content-encoding": "Content-Encoding",
 }  # fmt: skip
 """Headers by which something is decided: of two, a proxy could go by the other one."""
 
@@ -302,8 +302,22 @@ def check_names(scope: Scope, settings: Settings, *, writes: bool) -> None:
         return
     if (origin and origin.partition("://")[2] != host) or _header(scope, b"sec-fetch-site") == "cross-site":
         raise Refused(403, "a page of another origin may not write here")
-    if writes and _header(scope, b"content-type").partition(";")[0].strip().lower() != "application/json":
+    if writes:
+        check_body_kind(_header(scope, b"content-type").lower(), _header(scope, b"content-encoding").lower())
+
+
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]*)")
+
+
+def check_body_kind(kind: str, coding: str) -> None:
+    """Refused where a body is not JSON in UTF-8 as it is: what is read in another way may name somebody else."""
+    if kind.partition(";")[0].strip() != "application/json":
         raise Refused(415, "send JSON: Content-Type: application/json")
+    charset = _CHARSET.search(kind)
+    if charset is not None and charset[1] not in ("utf-8", "utf8", "us-ascii"):
+        raise Refused(415, f"send JSON in UTF-8, not in {charset[1][:40]!r}")
+    if coding.strip() not in ("", "identity"):
+        raise Refused(415, "send the body as it is, without Content-Encoding", accept_encoding="identity")
 
 
 _ADMIN_PATHS = ("/v1/users", "/v1/similar-users", "/v1/reload", "/v1/rollback", "/v1/refit", "/v1/experiment")

@@ -40,6 +40,8 @@ _GRACE = 10
 """Seconds that requests under way have when the server ends."""
 _OBJECTS = 20_000
 """New objects after which those that hold each other are looked for; a request makes hundreds, and hardly any such."""
+_FILES, _FEWEST = 80, 8
+"""Descriptors that are for files; connections that are tried in any case."""
 _TICK = 0.2
 """Seconds between two looks of the parent at its workers."""
 
@@ -71,13 +73,13 @@ def run(settings: Settings, started: Callable[[str, Any], None] = lambda url, li
     """
     _few_arenas()
     log_errors(as_json=settings.json_logs)
+    settings = replace(settings, max_connections=possible_connections(settings.max_connections))
     app = create_app(settings)
     ports = [settings.port] + ([] if settings.management is None else [settings.management])
     listeners: list[socket.socket] = []
     try:
         for port in ports:
             listeners.append(listening(settings.host, port))
-        _more_descriptors(settings.max_connections)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{listeners[0].getsockname()[1]}"
         if settings.workers > 1:
@@ -176,15 +178,26 @@ def _few_arenas() -> None:
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
-def _more_descriptors(connections: int) -> None:
-    """As many descriptors as the connections need, and those that wait for their place, where the system allows it."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
+def possible_connections(wanted: int) -> int:
+    """How many connections there can be: each, and each that waits for its place, takes a descriptor of the process, of
+    which the system may allow fewer. As many are asked for as are needed."""
+    try:
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = 2 * connections + 256
-        if soft < wanted:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard) if hard >= 0 else wanted, hard))
+    except (ImportError, OSError, ValueError):
+        return wanted
+    needed = 2 * wanted + _FILES
+    if soft < needed and (hard < 0 or soft < hard):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed if hard < 0 else min(needed, hard), hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft < 0 or soft >= needed:
+        return wanted
+    found = min(wanted, max(_FEWEST, (soft - _FILES) // 2))
+    if found < wanted:
+        log.warning("at most %d connections at once: the system allows %d descriptors (ulimit -n)", found, soft)
+    return found
 
 
 def listening(host: str, port: int) -> socket.socket:
