@@ -169,3 +169,16 @@ def test_a_later_matrix_of_few_users_is_one(model: str, tmp_path: Path, typed: T
     code, out, err = typed("predict", model, "--pairs", put(tmp_path / "wide.csv", "\n".join(lines) + "\n"), "--json")
     assert code == 0, err
     assert {(one["user"], one["item"]) for one in json.loads(out)} == {pair for pair in given if pair[0] in (2, 3)}
+
+
+def test_a_later_matrix_without_names_is_one(tmp_path: Path, typed: Typed) -> None:
+    rng = np.random.default_rng(5)
+    grades = np.where(rng.random((40, 25)) < 0.4, rng.integers(1, 6, (40, 25)), 99)
+    path = put(tmp_path / "m.csv", "".join(f"{(row < 99).sum()},{','.join(map(str, row))}\n" for row in grades))
+    data = cf.read(path)  # as Jester's: how many, then the grades
+    cf.fit(data, "als", epochs=1, n_factors=2).save(tmp_path / "m.cofactor")
+    code, out, err = typed("predict", tmp_path / "m.cofactor", "--pairs", path, "--json")
+    assert code == 0, err
+    names = data.columns
+    asked = {(one[names.user], one[names.item]) for one in json.loads(out)}
+    assert asked == set(data.to_frame().select(names.user, names.item).rows())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor.data.columns.by_contents import MANY
 from cofactor.data.formats.open import open_table
 from cofactor.data.ids.id_map import IdMap
 from cofactor.data.interactions import Interactions
@@ -62,6 +63,8 @@ def _other_names(
     if guess and not {"item", "wide"} & given.keys() and 2 * sum(code >= 0 for code in parsed) > len(table.names):
         user = asked["user"] if asked["user"] in table.names else None
         return {"user": user, "item": None, "rating": None, "time": False, "wide": True}  # a column for each known item
+    if guess and not table.headed and len(table.names) > MANY and not {"user", "item"} & given.keys():
+        return {"user": None, "item": None, "rating": None, "time": False}  # a matrix without names
     for role in ("user", "item", "rating", "time"):
         name = asked.get(role)
         if role in given or not isinstance(name, str) or name in table.names or (name == role and not table.headed):
