@@ -11,7 +11,7 @@ import pytest
 
 import cofactor as cf
 from cofactor.report import write_report
-from cofactor.report.periods import change
+from cofactor.report.periods import change, shown, signed
 from cofactor.report.report import report_data
 from cofactor.report.verdict import verdict
 
@@ -145,9 +145,9 @@ def test_every_figure_is_that_of_evaluate(kind):
     beside = cf.fit(split.train, model="popular", seed=0)
     page = report_data(first, test=split.valid, beside=beside)
     keys = ["metric", "value", "low", "high"]
-    for model, shown in zip((first, beside), page["verdict"]["models"], strict=False):
-        by_hand = cf.evaluate(model, split.valid, metrics=[f["metric"].partition("@")[0] for f in shown["figures"]])
-        assert shown["figures"] == by_hand.select(keys).to_dicts()
+    for model, told in zip((first, beside), page["verdict"]["models"], strict=False):
+        by_hand = cf.evaluate(model, split.valid, metrics=[f["metric"].partition("@")[0] for f in told["figures"]])
+        assert told["figures"] == by_hand.select(keys).to_dicts()
     everything = {row["metric"]: row for row in cf.evaluate(first, split.valid).to_dicts()}
     assert page["quality"]["figures"]
     for figure in page["quality"]["figures"]:
@@ -165,3 +165,13 @@ def test_ranges_of_counts_grow_with_them():
     assert named == {
         "1+": 2, "2+": 2, "5+": 5, "10+": 10, "20+": 7, "50+": 1, "100+": 0, "200+": 0, "500+": 0, "1,000+": 1
     }  # fmt: skip
+
+
+def test_bounds_and_differences_have_the_decimals_of_their_figure():
+    assert [shown(0.22091), shown(0.0098, 0.2209), signed(-0.00707, 0.2209)] == ["0.2209", "0.0098", "−0.0071"]
+    assert [shown(1.0234e-6), shown(9.9e-7, 1.0234e-6), signed(3e-8, 1.0234e-6)] == [
+        "0.000001023",
+        "0.000000990",
+        "+0.000000030",
+    ]
+    assert shown(0.0) == "0.0000"

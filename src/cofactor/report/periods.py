@@ -80,25 +80,31 @@ def sentence(lines: list[dict[str, Any]]) -> str:
         if other is None or any(f[bound] is None for f in (figure, other) for bound in ("low", "high")):
             continue
         found, low, high = change(figure, other)
+        size = figure["value"]
         better = (found < 0) == (figure["metric"].partition("@")[0] in LOWER)
         clear = low > 0 or high < 0
         how = f"Clearly {'better' if better else 'worse'} than in" if clear else "No clear change since"
         return (
             f"{how} the reference period: {titled(figure['metric'])} {shown(figure['value'])} now and"
-            f" {shown(other['value'])} then, a difference of {signed(found)} ({signed(low)} to {signed(high)})."
+            f" {shown(other['value'], size)} then, a difference of {signed(found, size)} ({signed(low, size)} to"
+            f" {signed(high, size)})."
         )
     why = before["note"] or now["note"] or "no figure was measured in both"
     return f"It could not be compared with the reference period: {why}."
 
 
-def shown(value: float) -> str:
-    """A figure with four decimals, or four digits where those would all be 0."""
-    return f"{value:.4f}" if value == 0 or abs(value) >= 0.01 else f"{value:.4g}"
+def shown(value: float, beside: float | None = None) -> str:
+    """A figure with four decimals, or more where it is so small that those say little.
+
+    ``beside``: as many decimals as that figure gets, for bounds and differences.
+    """
+    size = abs(value if beside is None else beside)
+    return f"{value:z.{4 if size == 0 or size >= 0.01 else 3 - int(np.floor(np.log10(size)))}f}"
 
 
-def signed(value: float) -> str:
+def signed(value: float, beside: float) -> str:
     """A difference with its sign, as :func:`shown`."""
-    return ("+" if value >= 0 else "−") + shown(abs(value))
+    return ("+" if value >= 0 else "−") + shown(abs(value), beside)
 
 
 def titled(metric: str) -> str:

@@ -80,8 +80,8 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
         return [f"It could not be measured: {first['note']}."]
     lead = first["figures"][0]
     said = [
-        f"{titled(lead['metric'])} {shown(lead['value'])} ({shown(lead['low'])} to {shown(lead['high'])}) on"
-        f" held-out {trained[0].data.kind}."
+        f"{titled(lead['metric'])} {shown(lead['value'])} ({shown(lead['low'], lead['value'])} to"
+        f" {shown(lead['high'], lead['value'])}) on held-out {trained[0].data.kind}."
     ]
     mine = [f["metric"] for f in first["figures"]]
     for model, other in zip(trained[1:], others, strict=True):
@@ -92,8 +92,9 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
         better = (found.difference < 0) == (shared.partition("@")[0] in LOWER)
         how = f"Clearly {'better' if better else 'worse'} than" if found.clear else "No clear difference from"
         said.append(
-            f"{how} {other['name']} in {titled(shared)}: {shown(found.first)} and {shown(found.second)}, a difference"
-            f" of {signed(found.difference)} ({signed(found.low)} to {signed(found.high)} on the same users)."
+            f"{how} {other['name']} in {titled(shared)}: {shown(found.first)} and {shown(found.second, found.first)},"
+            f" a difference of {signed(found.difference, found.first)} ({signed(found.low, found.first)} to"
+            f" {signed(found.high, found.first)} on the same users)."
         )
     return said
 

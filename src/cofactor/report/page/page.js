@@ -103,8 +103,8 @@ function figures(list) {
 const wide = (name, ...children) => el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": name }, ...children);
 {
   const v = D.verdict, metrics = [...new Set(v.models.flatMap((m) => m.figures.map((f) => f.metric)))];
-  const exact = (v) => (v === 0 || Math.abs(v) >= 0.01 ? fix(v, 4) : String(+v.toPrecision(4)).replace("-", "−"));
-  const range = (f, all) => (f ? [exact(f.value), " ", el("span", { class: "sub" }, f.low === null ? "" : `${exact(f.low)} to ${exact(f.high)}`), whisker(f, all)] : "–");
+  const exact = (v, beside = v) => fix(v, beside === 0 || Math.abs(beside) >= 0.01 ? 4 : 3 - Math.floor(Math.log10(Math.abs(beside))));
+  const range = (f, all) => (f ? [exact(f.value), " ", el("span", { class: "sub" }, f.low === null ? "" : `${exact(f.low, f.value)} to ${exact(f.high, f.value)}`), whisker(f, all)] : "–");
   /* The value in its interval, drawn on one scale with the others of its column. */
   function whisker(f, all) {
     const having = all.filter((g) => g && g.low !== null && g.low !== undefined);
@@ -114,10 +114,10 @@ const wide = (name, ...children) => el("div", { class: "scroll", tabindex: "0", 
   }
   const table = metrics.length ? wide("Figures of the models", el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), metrics.map((m) => el("th", { scope: "col", class: "n" }, heading(m))))),
     el("tbody", {}, v.models.map((m) => el("tr", {}, el("th", { scope: "row" }, m.name), metrics.map((name) => el("td", { class: "n" }, range(m.figures.find((f) => f.metric === name), v.models.map((o) => o.figures.find((f) => f.metric === name)))))))))) : null;
-  const activity = v.activity.length ? el("div", {}, el("h3", { class: "first" }, "By how much users rated"), wide("Figures by how much users rated", el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, `${RATINGS} in training`), el("th", { scope: "col", class: "n" }, "held out"), el("th", { scope: "col", class: "n" }, heading(v.activity[0].metric)))),
+  const activity = v.activity.length ? el("div", {}, el("h3", { class: "first" }, "By how active users are"), wide("Figures by how much users rated", el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, `${RATINGS} in training`), el("th", { scope: "col", class: "n" }, "held out"), el("th", { scope: "col", class: "n" }, heading(v.activity[0].metric)))),
     el("tbody", {}, v.activity.map((a) => el("tr", {}, el("th", { scope: "row" }, a.from === a.to ? big(a.from) : `${big(a.from)} to ${big(a.to)}`), el("td", { class: "n" }, big(a.rows)), el("td", { class: "n" }, range(a, v.activity)))))))) : null;
   const lists = v.lists.length ? el("div", {}, el("h3", { class: "first" }, "What the lists hold"), wide("What the lists of each model hold", el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "model"), el("th", { scope: "col", class: "n" }, "items in lists"), el("th", { scope: "col", class: "n" }, "their popularity"), el("th", { scope: "col", class: "n" }, `of ${RATINGS}`))),
-    el("tbody", {}, v.lists.map((l) => el("tr", {}, el("th", { scope: "row" }, l.name), ...[l.catalogue, l.popular, l.typical].map((share) => el("td", { class: "n" }, percent(share), el("span", { class: "meter", "aria-hidden": "true" }, el("i", { style: `width:${100 * share}%` }))))))))), el("p", { class: "sub" }, "Popularity: the share of items with fewer ratings.")) : null;
+    el("tbody", {}, v.lists.map((l) => el("tr", {}, el("th", { scope: "row" }, l.name), ...[l.catalogue, l.popular, l.typical].map((share) => el("td", { class: "n" }, percent(share), el("span", { class: "meter", "aria-hidden": "true" }, el("i", { style: `width:${100 * share}%` }))))))))), el("p", { class: "sub" }, `Popularity: the share of items with fewer ${RATINGS}.`)) : null;
   const shared = v.periods.length ? [...new Set(v.periods.flatMap((p) => p.figures.map((f) => f.metric)))] : [];
   const periods = v.periods.length ? wide("Figures of two periods", el("h3", {}, "Two periods"), el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "rows"), ["number", "days", "mean", "of new users", "of new items", ...shared.map(heading)].map((name) => el("th", { scope: "col", class: "n" }, name)))),
     el("tbody", {}, v.periods.map((p) => el("tr", {}, el("th", { scope: "row" }, p.name), [big(p.rows), p.first ? `${p.first} to ${p.last}` : "–", fix(p.mean, 2), percent(p.new_users), percent(p.new_items)].map((text) => el("td", { class: "n" }, text)), shared.map((name) => el("td", { class: "n" }, range(p.figures.find((f) => f.metric === name), v.periods.map((o) => o.figures.find((f) => f.metric === name)))))))))) : null;
