@@ -158,3 +158,56 @@ def test_objects_go_through_a_file(dls, tmp_path):
         again = nb.load_pickle(tmp_path / name)
         assert again.items.equals(dls.train_ds.items)
         assert again.classes["item"] == dls.classes["item"]
+
+
+def test_what_is_changed_by_hand_counts(dls, table):
+    """Each of these was trained by a kernel that did not look."""
+    plain = learner(dls)
+    plain.fit(2, 1e-2)
+
+    def weights(change):
+        learn = learner(dls)
+        change(learn)
+        learn.fit(2, 1e-2)
+        return learn.model.u_weight.weight.detach()
+
+    changes = [
+        lambda learn: (learn.create_opt(), learn.opt.set_hyper("sqr_mom", 0.5)),
+        lambda learn: (learn.create_opt(), learn.opt.set_hyper("eps", 0.5)),
+        lambda learn: setattr(learn.model.u_weight, "max_norm", 0.01),
+        lambda learn: setattr(learn.model.u_weight, "scale_grad_by_freq", True),
+    ]
+    for change in changes:
+        assert not torch.allclose(weights(change), plain.model.u_weight.weight.detach(), atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [nb.EmbeddingDotBias, nb.EmbeddingNN])
+def test_ratings_that_are_changed_in_place_are_trained_on(table, make):
+    dls = nb.CollabDataLoaders.from_df(table, seed=3, bs=16, device="cpu")
+    learn = nb.collab_learner(dls, use_nn=make is nb.EmbeddingNN, n_factors=4, verbose=False, seed=1)
+    learn.fit(1, 1e-2)
+    dls.train_ds.items["rating"] = 1
+    learn.fit(5, 3e-2)
+    assert learn.recorder.values[-1][0] < 0.5
+    dls.train_ds.items.loc[:, "rating"] = 5
+    learn.fit(1, 1e-3)
+    assert learn.recorder.values[-1][0] > 5
+
+
+def test_a_table_that_is_replaced_before_the_first_fit_learns(dls):
+    learn = nb.collab_learner(dls, n_factors=4, y_range=(0, 5.5), verbose=False, seed=1)
+    learn.model.i_weight = nn.Embedding(*learn.model.i_weight.weight.shape)
+    before = learn.model.i_weight.weight.detach().clone()
+    learn.fit(1, 1e-2)
+    assert float((learn.model.i_weight.weight - before).detach().abs().mean()) > 1e-3
+
+
+def test_a_forward_that_is_patched_is_called(dls, monkeypatch):
+    old = nb.EmbeddingDotBias.forward
+    monkeypatch.setattr(
+        nb.EmbeddingDotBias, "forward", lambda self, x: old(self, x) * 0 + self.u_bias(x[:, 0]).sum() * 0
+    )
+    learn = learner(dls)
+    before = learn.model.i_weight.weight.detach().clone()
+    learn.fit(1, 1e-2, wd=0.0)
+    torch.testing.assert_close(learn.model.i_weight.weight.detach(), before)

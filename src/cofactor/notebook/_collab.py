@@ -112,6 +112,7 @@ def collab_learner(
             model = EmbeddingDotBias.from_classes(n_factors, dls.classes, y_range=limits)
     learn = Learner(dls, model, loss_func=loss_func, seed=seed, **kwargs)
     learn.core()  # from here on the module's weights are those that training changes
+    learn.early = learn.opt  # made before the first fit, which makes another where tables were replaced by then
     return learn
 
 

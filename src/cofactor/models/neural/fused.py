@@ -21,7 +21,7 @@ from cofactor.errors import ConfigError
 from cofactor.kernels import embedding_net as kernel
 from cofactor.kernels.dot_bias.epoch import schedule
 from cofactor.model import Hyper
-from cofactor.models.torch.calling import hooked
+from cofactor.models.torch.calling import hooked, plain_look_up
 from cofactor.models.torch.layers import Embedding, LinBnDrop, SigmoidRange
 from cofactor.models.torch.optim import AdamRun
 from cofactor.models.torch.stepper import SMALL_WORK, array_of, padded, work
@@ -69,7 +69,7 @@ def network_of(module: Any, columns: int) -> Network | None:
     found = [b for b in blocks if b is not None]
     if not found or len(found) < len(blocks) or type(drop) is not nn.Dropout or drop.p >= 1:
         return None
-    if not all(type(t) is Embedding for t in tables):
+    if not all(type(t) is Embedding and plain_look_up(t) for t in tables):
         return None
     sizes = [sum(t.weight.shape[1] for t in tables), *(b.linear.weight.shape[0] for b in found)]
     fits = [b.linear.weight.shape[1] for b in found] == sizes[:-1] and sizes[-1] == 1 and not found[-1].relu

@@ -24,6 +24,13 @@ def hooked(module: nn.Module) -> bool:
     return any(getattr(m, h, None) for m in module.modules() for h in HOOKS)
 
 
+def plain_look_up(table: Any) -> bool:
+    """Whether a table of embeddings gives its rows as they are, each with the gradient that it gets; of row 0 there
+    may be none, since no training row has that code."""
+    plain = isinstance(table, nn.Embedding) and table.max_norm is None and table.padding_idx in (None, 0)
+    return plain and not table.scale_grad_by_freq and not table.sparse
+
+
 def is_usual(p: Tensor) -> bool:
     """Whether a parameter is one that a kernel can train."""
     plain = type(p) is nn.Parameter and p.requires_grad and p.dtype == torch.float32 and p.device.type == "cpu"

@@ -26,7 +26,7 @@ from cofactor.kernels.dot_bias import epoch as kernel
 from cofactor.model import Hyper
 from cofactor.models.dot_bias.config import LOSSES
 from cofactor.models.dot_bias.table import aligned, stride_of
-from cofactor.models.torch.calling import CPU, HOOKS, attributes, hooked, is_usual, quietly
+from cofactor.models.torch.calling import CPU, HOOKS, attributes, hooked, is_usual, plain_look_up, quietly
 from cofactor.models.torch.fold_in import tables
 from cofactor.models.torch.lazy import readable
 from cofactor.models.torch.optim import AdamRun
@@ -61,6 +61,8 @@ def dot_product_of(module: nn.Module, sizes: tuple[int, int]) -> DotProduct | No
     if not all(is_usual(p) for p in parameters.values()) or any(len(p) not in sizes for p in parameters.values()):
         return None
     if hooked(module) or min(sizes) < 2 or has_side_effects(module):
+        return None
+    if not all(plain_look_up(m) for m in module.modules() if isinstance(m, nn.Embedding)):
         return None
     try:
         with quietly(module) as quiet:

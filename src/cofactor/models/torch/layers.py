@@ -42,7 +42,9 @@ class Embedding(nn.Embedding):
             self.weight.normal_().fmod_(2).mul_(std)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.weight[input]  # the same rows as F.embedding, with a cheaper gradient
+        if self.max_norm is None and self.padding_idx is None and not self.scale_grad_by_freq and not self.sparse:
+            return self.weight[input]  # the same rows as F.embedding, with a cheaper gradient
+        return super().forward(input)
 
 
 def sigmoid_range(x: Tensor, low: float, high: float) -> Tensor:

@@ -254,11 +254,21 @@ class TabDataLoader(TfmdDL):
         """Whether an epoch is every row once (shuffled or not), as it is."""
         return not self.hooked(*self.hooks) and self.wgts is None and self._n is None
 
-    def whole(self) -> tuple[Tensor, ...]:
-        """All rows as tensors, on the device; made once."""
+    def columns(self) -> list[Any]:
+        """The columns that batches are made of, as they are now."""
         items = self.dataset.items
-        if self._made is None or self._made[0] is not items:
-            self._made = items, self.dataset.tensors()
+        return [items[c] for c in self.dataset.all_col_names if c in items]
+
+    def still(self, columns: list[Any]) -> bool:
+        """Whether :meth:`columns` are still these. What is held of a column is the memory that it had: pandas does not
+        change that while another holds it."""
+        now = self.columns()
+        return len(now) == len(columns) and all(map(_same_column, now, columns))
+
+    def whole(self) -> tuple[Tensor, ...]:
+        """All rows as tensors, on the device; made once, and again where the table was changed."""
+        if self._made is None or not self.still(self._made[0]):
+            self._made = self.columns(), self.dataset.tensors()
         found = self._made[1]
         return tuple(t.to(self.device) for t in found) if self.device is not None else tuple(found)
 
@@ -342,6 +352,14 @@ def tidy(frame: pd.DataFrame, to: Any) -> pd.DataFrame:
         ):
             frame[name] = frame[name].astype(np.int64)
     return frame
+
+
+def _same_column(a: Any, b: Any) -> bool:
+    if a.dtype != b.dtype or len(a) != len(b):
+        return False
+    if not isinstance(a.dtype, np.dtype):
+        return bool(a.equals(b))
+    return bool(a.to_numpy().ctypes.data == b.to_numpy().ctypes.data)
 
 
 TabWeightedDL = TabDataLoader

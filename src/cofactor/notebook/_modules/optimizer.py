@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,12 +83,15 @@ class Optimizer:
         for k, v in kwargs.items():
             self.set_hyper(k, v)
 
-    def set_rates(self, lr: float, mom: float) -> None:
-        """The last group's rate, to which those of the others keep their proportion; and momentum."""
+    def set_rates(self, lr: float, mom: float, wd: float | None = None) -> None:
+        """The last group's rate, to which those of the others keep their proportion; momentum; and decay, which groups
+        keep that were given one of their own."""
         last = float(self.hypers[-1]["lr"]) or 1.0
         for hyper in self.hypers:
             hyper["lr"] = lr * (float(hyper["lr"]) / last) if len(self.hypers) > 1 else lr
             hyper["mom"] = mom
+        if wd is not None and wd != self.hypers[-1].get("wd"):
+            self.set_hyper("wd", wd)
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -158,9 +162,7 @@ class Optimizer:
 
     def step_at(self, lr: float, mom: float, wd: float) -> None:
         """A step at these rates, then no gradients."""
-        self.set_rates(lr, mom)
-        for hyper in self.hypers:
-            hyper["wd"] = wd
+        self.set_rates(lr, mom, wd)
         self.step()
         self.zero_grad()
 
@@ -212,6 +214,9 @@ class _AdamOptimizer(Optimizer):
                 AdamRun(list(g), [id(p) not in self.no_decay for p in g], self.rule) for g in self.param_lists
             ]
             self.begin()
+        for run, hyper in zip(self._runs, self.hypers):
+            if (run.rule.sqr_mom, run.rule.eps) != (hyper["sqr_mom"], hyper["eps"]):
+                run.rule = replace(self.rule, sqr_mom=float(hyper["sqr_mom"]), eps=float(hyper["eps"]))
         return self._runs
 
     def only(self) -> AdamRun | None:
@@ -235,10 +240,9 @@ class _AdamOptimizer(Optimizer):
             run.step(float(hyper["lr"]), float(hyper["mom"]), float(hyper["wd"]))
 
     def step_at(self, lr: float, mom: float, wd: float) -> None:
-        self.set_rates(lr, mom)
+        self.set_rates(lr, mom, wd)
         for run, hyper in zip(self.runs(), self.hypers):
-            hyper["wd"] = wd
-            run.step(hyper["lr"], mom, wd)
+            run.step(hyper["lr"], mom, float(hyper["wd"]))
 
     def clear_state(self) -> None:
         self._runs = None

@@ -33,6 +33,9 @@ class Fits:
     def create_opt(self) -> None:
         raise NotImplementedError
 
+    def stale(self) -> bool:
+        raise NotImplementedError
+
     def freeze(self) -> None:
         raise NotImplementedError
 
@@ -158,7 +161,7 @@ class Fits:
         return lambda p: np.full(len(p), float(self.opt.hypers[-1].get("mom", 0.0)))
 
     def _rates(self, lr: Any, wd: float | None, reset_opt: bool = False) -> tuple[float, float]:
-        if reset_opt or self.opt is None:
+        if reset_opt or self.opt is None or self.stale():
             self.create_opt()
         given = self.lr if lr is None else lr
         values = (
@@ -174,9 +177,9 @@ class Fits:
             given = slice(given.start)
         self.opt.set_hyper("lr", given)
         decay = self.wd if wd is None else wd
-        decay = float(self.opt.hypers[-1].get("wd", 0.01)) if decay is None else check_number("the weight decay", decay)
-        self.opt.set_hyper("wd", decay)
-        return float(self.opt.hypers[-1]["lr"]), decay
+        if decay is not None:
+            self.opt.set_hyper("wd", check_number("the weight decay", decay))
+        return float(self.opt.hypers[-1]["lr"]), float(self.opt.hypers[-1].setdefault("wd", 0.01))
 
 
 def check_rates(epochs: int, lr: float, wd: float) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cofactor import train
 from cofactor.model import Hyper, Kind
+from cofactor.notebook._loaders.data_loader import TabDataLoader
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._modules.optimizer import Optimizer
 
@@ -111,6 +112,11 @@ def same_job(was: Job, now: Job, state: Any) -> bool:
         and len(there) == len(state)
         and all(name == w and p is b and p.requires_grad == learns for (name, p), (w, b, learns) in zip(there, state))
     )
+
+
+def still(dls: Any, columns: list[Any]) -> bool:
+    """Whether the training loader is that of a table, whose columns are still these."""
+    return isinstance(dls.train, TabDataLoader) and dls.train.still(columns)
 
 
 def split_batch(b: Any, dls: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

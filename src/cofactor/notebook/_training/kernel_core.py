@@ -17,7 +17,7 @@ from cofactor.data.interactions import Columns, Interactions
 from cofactor.errors import ConfigError
 from cofactor.models.dot_bias.config import DotBiasConfig
 from cofactor.models.dot_bias.model import DotBias
-from cofactor.models.torch.calling import hooked
+from cofactor.models.torch.calling import hooked, plain_look_up
 from cofactor.models.torch.layers import (
     EmbeddingDotBias,
 )
@@ -27,8 +27,10 @@ from cofactor.notebook._loaders.loaders import DataLoaders
 from cofactor.notebook._loaders.tabular import TabularPandas
 from cofactor.notebook._measures.losses_known import kernel_job
 from cofactor.notebook._modules.optimizer import Adam
-from cofactor.notebook._training.jobs import Job
+from cofactor.notebook._training.jobs import Job, still
 
+FORWARD = EmbeddingDotBias.forward
+"""As it is here: a notebook may patch it."""
 TABLES = ("u_weight", "i_weight", "u_bias", "i_bias")
 
 
@@ -75,7 +77,7 @@ def kernel_of(job: Job) -> tuple[str, tuple[float, float] | None] | None:
     plain = job.opt_func is Adam or job.opt_func == AdamRule()
     if (
         not plain
-        or not learns_all(job)
+        or not as_usual(job)
         or job.dls.device.type != "cpu"
         or not is_collab(job.dls)
         or not untouched(module)
@@ -84,10 +86,11 @@ def kernel_of(job: Job) -> tuple[str, tuple[float, float] | None] | None:
     return kernel_job(job.loss_func, module.y_range)
 
 
-def learns_all(job: Job) -> bool:
-    """Whether the optimizer has all parameters of the module, in one group."""
-    run = job.opt.only()
-    return run is not None and {id(p) for p in run.params} == {id(p) for p in job.module.parameters()}
+def as_usual(job: Job) -> bool:
+    """Whether the optimizer has all parameters of the module, in one group, with the usual numbers."""
+    group, hyper, rule = job.opt.param_lists[0], job.opt.hypers[0], AdamRule()
+    whole = len(job.opt.param_lists) == 1 and {id(p) for p in group} == {id(p) for p in job.module.parameters()}
+    return whole and (hyper.get("sqr_mom"), hyper.get("eps")) == (rule.sqr_mom, rule.eps)
 
 
 def reaches(to: Any, y_range: tuple[float, float] | None) -> bool:
@@ -111,10 +114,12 @@ def untouched(module: nn.Module) -> bool:
     """Whether it is an ``EmbeddingDotBias`` as it was made: four learning float32 tables, no hook, nothing added."""
     if type(module) is not EmbeddingDotBias or "forward" in vars(module):
         return False
+    if type(module).forward is not FORWARD:
+        return False
     tables = [getattr(module, name, None) for name in TABLES]
     if {id(m) for m in module.modules()} - {id(module)} != {id(t) for t in tables} or len(module._parameters):
         return False
-    if hooked(module):
+    if hooked(module) or not all(plain_look_up(t) for t in tables):
         return False
     weights = [t.weight for t in tables if t is not None]
     u, i, ub, ib = weights
@@ -137,7 +142,7 @@ class KernelCore:
     def __init__(self, job: Job, loss: str, y_range: tuple[float, float] | None) -> None:
         module: Any = job.module
         self.dls = job.dls
-        self.items = job.dls.train_ds.items
+        self.columns = job.dls.train.columns()
         k, bs = module.u_weight.weight.shape[1], job.dls.train.bs
         self.model = DotBias(DotBiasConfig(n_factors=k, y_range=y_range, loss=loss, batch_size=bs))
         rows = coded(job.dls.train_ds, job.dls.classes)
@@ -166,7 +171,7 @@ class KernelCore:
         c = self.model.config
         return (
             job.dls is self.dls
-            and job.dls.train_ds.items is self.items
+            and still(job.dls, self.columns)
             and job.dls.train.bs == c.batch_size
             and kernel_of(job) == (c.loss, c.y_range)
             and all(same(name) for name in TABLES)

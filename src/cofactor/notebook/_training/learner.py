@@ -112,6 +112,7 @@ class Learner(Fits, Looks, Batches):
         self.training, self.create_mbar = False, True
         self.logger: Any = _log
         self.opt: Any = None
+        self.early: Any = None
         self.smooth_loss: Any = None
         self._skip = False
         self._looked: list[Any] = []
@@ -179,6 +180,14 @@ class Learner(Fits, Looks, Batches):
 
     def _job(self) -> Job:
         return Job(self._module, self.dls, self.loss_func, self.opt_func, self.opt, self.seed, self.wd_bn_bias)
+
+    def stale(self) -> bool:
+        """Whether the optimizer was made before the first fit, of parameters that the module no longer has."""
+        early, self.early = self.early, None
+        if early is None or early is not self.opt:
+            return False
+        there = {id(p) for p in self._module.parameters()}
+        return any(id(p) not in there for group in early.param_lists for p in group)
 
     def create_opt(self) -> None:
         """A fresh optimizer, by ``opt_func``."""

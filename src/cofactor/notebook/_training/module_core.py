@@ -23,7 +23,7 @@ from cofactor.models.torch.trace import OwnLoss
 from cofactor.notebook._measures.losses_known import checked_shapes, is_flat, kernel_job, loss_of, outputs_of
 from cofactor.notebook._modules.layers import EmbeddingNN, TabularModel
 from cofactor.notebook._modules.optimizer import Driven
-from cofactor.notebook._training.jobs import Job, core_learner, same_job
+from cofactor.notebook._training.jobs import Job, core_learner, same_job, still
 from cofactor.notebook._training.kernel_core import is_collab
 
 Array = NDArray[Any]
@@ -40,17 +40,16 @@ class ModuleCore:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.items = job.dls.train_ds.items
         self.state = [(name, p, p.requires_grad) for name, p in job.module.named_parameters()]
         dl = job.dls.train
-        self.parts = dl.whole()
+        self.parts, self.columns = dl.whole(), dl.columns()
         self.learn = core_learner(
             len(dl.dataset), lambda: ModuleStepper(job, self.parts), job.seed, min(dl.bs, len(dl.dataset))
         )
         _ = self.learn.stepper
 
     def fits(self, job: Job) -> bool:
-        return self.items is job.dls.train_ds.items and same_job(self.job, job, self.state)
+        return still(job.dls, self.columns) and same_job(self.job, job, self.state)
 
     def flush(self) -> None:
         self.learn.stepper.flush()
