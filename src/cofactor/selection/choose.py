@@ -144,14 +144,20 @@ def choose(
     ``candidates`` are as in ``compare``, from the simplest up.
 
     Raises ConfigError for a task that is neither ``rating`` nor ``ranking``, DataError where no candidate gives a
-    figure. Warns (ChoiceWarning) where the budget left nothing but the simplest to try, and where no list can be
-    measured (every user has one row, say): the first candidate is taken then.
+    figure and where no rating reaches ``relevant``. Warns (ChoiceWarning) where the budget left nothing but the
+    simplest to try, and where no list can be measured (every user has one row, say): the first candidate is taken
+    then.
     """
     if task not in ("rating", "ranking"):
         raise ConfigError(f"the task is {task!r}; it must be 'rating' or 'ranking'")
     pool = [candidate(one) for one in (auto_candidates(task, data) if candidates is None else candidates)]
     if not pool:
         raise ConfigError("there is no candidate to choose from")
+    if task == "ranking" and relevant is not None and not (data.values >= relevant).any():
+        raise DataError(
+            f"no list can be measured: none of the {len(data):,} rows has a rating of {relevant:g} or more; set"
+            " relevant= lower (--relevant), 0 or less makes every row count"
+        )
     windows = inner_splits(data, task, seed)
     target = metric_names.metric("rmse" if task == "rating" else "ndcg@10")
     measured = measured_users(data)
