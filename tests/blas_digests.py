@@ -79,7 +79,7 @@ def shown(name: str, data: Any, split: Any) -> dict[str, str]:
         "explain": digest(str(rec.explain(user=4, item=5)), str(rec.explain(history=history, item=3))),
     }
     if hasattr(rec.model, "factors"):
-        found["biases"] = digest(rec.biases(9), rec.biases(9, which="user"))
+        found["biases"] = digest(rec.model.bias("item"), rec.model.bias("user"))
         found["embeddings"] = digest(rec.embeddings("item"), rec.embeddings("user"))
     if hasattr(rec.model, "query_vectors"):
         state = rec.model.user_state(np.arange(USERS, dtype=np.int32))
