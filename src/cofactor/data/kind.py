@@ -183,11 +183,15 @@ def _is_code(values: NDArray[Any], counts: NDArray[Any]) -> bool:
 
 
 def no_rating(values: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of the distinct ``values`` probably mean "no rating": those that stand :func:`apart`, and a 0 below a scale
-    of few grades: one of five stars (or of halves of them), or one whose grades get rarer towards its end, 0 aside.
+    """Which of the distinct ``values`` probably mean "no rating": those that stand :func:`apart`, a 9 after an even
+    scale that ends at 5, say, and a 0 below a scale of few grades: one of five stars (or of halves of them), or one
+    whose grades get rarer towards its end, 0 aside.
     """
     marks = apart(values, counts)
     rest, often = values[~marks], counts[~marks]
+    if 5 <= len(rest) <= GRID and counts.sum() >= _MANY and _skips(rest[:-1], rest[-1]):
+        marks[int(np.flatnonzero(~marks)[-1])] = True
+        rest, often = rest[:-1], often[:-1]
     if not 4 <= len(rest) <= GRID or rest[0] != 0:
         return marks
     steps = np.diff(rest)
@@ -197,6 +201,16 @@ def no_rating(values: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.bool_]:
     if stars or odd or steps[0] > 1.5 * np.median(steps[1:]):
         marks[int(np.flatnonzero(~marks)[0])] = True
     return marks
+
+
+_MANY = 100
+"""Among so many ratings no grade of a scale is missing by chance, and the one after it there."""
+
+
+def _skips(scale: NDArray[Any], last: float) -> bool:
+    """Whether grades go up in even steps, and the ``last`` value comes three steps later or more."""
+    steps = np.diff(scale)
+    return bool(np.ptp(steps) < 1e-6 * steps[0] and last - scale[-1] > 2.5 * steps[0])
 
 
 _SURE = """cnt plays playcount listens listening scrobbles quantity qty amount amounts units hours minutes playtime

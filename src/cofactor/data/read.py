@@ -144,6 +144,7 @@ def read(
     )
     data = data.replace(kind=kind, name=_label(source, name), notes=(*data.notes, *reason), reading=said)
     data = merged(data, duplicates or usual_policy(kind), repeated)
+    data = data.replace(notes=(*data.notes, *_alone(data)))
     return described(data, opened, items, users, title, encoding)
 
 
@@ -256,7 +257,7 @@ def kind_of(numbers: Array, found: Roles, chosen: Kind | None) -> tuple[Kind, li
     durations = "durations, in seconds; of two numbers such as 03:25, minutes and seconds"
     if chosen is not None:
         return chosen, [f"the values are {durations}"] if found.durations else []
-    if found.behaviour is not None:
+    if found.behaviour is not None and not found.keeps_amount:
         return "events", ["kind: events, by their behaviours"]
     if "rating" not in found.columns:
         return "events", ["no rating column: implicit feedback, every value is 1"]
@@ -286,6 +287,23 @@ def _streamed_times(table: Table, name: str, dates: str | None) -> tuple[Array, 
     when, unit = timestamps.from_integers(numbers, name, dates=dates, limits=limits)
     far = timestamps.far_times(when, limits if when is numbers else None)
     return when, [said for said in (unit, far) if said]
+
+
+def _alone(data: Interactions) -> list[str]:
+    """What to say where no item has two users, or no user two items."""
+    if len(data.events) < _SOME or data.duplicates == "all" or len(data) > max(data.n_users, data.n_items):
+        return []
+    found = [
+        f"no {one} has more than one {other}, so nothing is learned from what others chose: if the columns are not the"
+        " user and the item, name these with user=... and item=..."
+        for one, other, n in (("item", "user", data.n_items), ("user", "item", data.n_users))
+        if len(data) == n
+    ]
+    return found[:1]
+
+
+_SOME = 50
+"""Of fewer rows nothing is said."""
 
 
 def _alike(numbers: Array) -> bool:

@@ -247,20 +247,22 @@ def rolling(data: Interactions, k: int = 3, valid: float = 0.1, cutoffs: Sequenc
         moments = [moment(one, in_order=is_order(times)) for one in asked]
         if not moments or sorted(set(moments)) != moments:
             raise ConfigError("cutoffs are moments in ascending order, none of them twice, at least one")
+    order = is_order(times)
+    utc = "" if order else " UTC"
     found = []
     for at, (start, end) in enumerate(zip(moments, [*moments[1:], None])):
         window = (times >= start) & (True if end is None else times < end)
         before = times < start
         if not before.any() or not window.any():
             raise DataError(
-                f"no rating {'from' if before.any() else 'before'} {_date(start)}"
-                f"{f' to {_date(end)}' if before.any() and end is not None else ''}; the ratings run from"
-                f" {_date(int(times.min()))} to {_date(int(times.max()))}: take fewer windows, or other cutoffs"
+                f"no rating {'from' if before.any() else 'before'} {_date(start, order)}"
+                f"{f' to {_date(end, order)}' if before.any() and end is not None else ''}; the ratings run from"
+                f" {_date(int(times.min()), order)} to {_date(int(times.max()), order)}: take fewer windows, or other"
+                " cutoffs"
             )
-        until = "the end" if end is None else f"{_date(end)} UTC"
-        how = (
-            f"rolling, window {at + 1} of {len(moments)}: {int(window.sum()):,} ratings, {_date(start)} UTC to {until}"
-        )
+        until = "the end" if end is None else f"{_date(end, order)}{utc}"
+        which = f"window {at + 1} of {len(moments)}"
+        how = f"rolling, {which}: {int(window.sum()):,} ratings, {_date(start, order)}{utc} to {until}"
         found.append(Split(_merged(data, before), _merged(data, window), how))
     return found
 

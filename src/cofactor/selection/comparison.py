@@ -186,7 +186,7 @@ def ranked(frame: pl.DataFrame, metric: str) -> pl.DataFrame:
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "–"
-    bounds = "" if row["low"] is None else f" [{row['low']:.4f}, {row['high']:.4f}]"
+    bounds = "" if row["low"] is None else f" [{figure(row['low'])}, {figure(row['high'])}]"
     return f"{figure(row['mean'])}{bounds}"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cofactor.data.columns.contents import plain_sign
 from cofactor.data.columns.names import says_taken
 from cofactor.errors import ConfigError, DataError, did_you_mean
 
@@ -31,6 +32,29 @@ _BACK = frozenset(
         "\N{THUMBS DOWN SIGN}",
         "cancel",
         "cancelled",
+        "canceled",
+        "refunded",
+        "returns",
+        "void",
+        "voided",
+        "chargeback",
+        "storno",
+        "storniert",
+        "retoure",
+        "failed",
+        "declined",
+        "rejected",
+        "uninstall",
+        "unfollow",
+        "unsubscribe",
+        "hate",
+        "negative",
+        "-1",
+        "\N{BROKEN HEART}",
+        "brokenheart",
+        "\N{POUTING FACE}",
+        "rage",
+        "angry",
     ]
 )
 """Behaviours that take something back or say no: they count 0 unless they are given a weight."""
@@ -46,8 +70,9 @@ def says_no(values: pl.Series) -> bool:
 
 
 def _plain(text: str) -> str:
-    """A text without case, blanks and marks, unless it is a mark."""
-    return "".join(c for c in text.lower() if c.isalnum()) or text.strip()
+    """A text without case, blanks and marks, unless it is a mark or a sign."""
+    sign = plain_sign(text)
+    return sign if sign == "-1" else "".join(c for c in text.lower() if c.isalnum()) or sign
 
 
 def check_weights(weights: Any) -> dict[str, float] | None:
@@ -80,7 +105,8 @@ def weigh(column: pl.Series, weights: dict[str, float] | None) -> tuple[pl.Serie
             f"column {column.name!r} has {len(names):,} different values, so it does not say what happened; name"
             " another with behaviour=..., or behaviour=False"
         )
-    back = _BACK | _NOT_TAKEN if says_taken(column.name) or set(names) <= _NOT_TAKEN | _TAKEN else _BACK
+    yes_no = set(map(_plain, names)) <= _NOT_TAKEN | _TAKEN
+    back = _BACK | _NOT_TAKEN if says_taken(column.name) or yes_no else _BACK
     found = {name: 0.0 if _plain(name) in back else 1.0 for name in names}
     if weights is not None:
         check_behaviours(weights, names, f"column {column.name!r}")

@@ -16,6 +16,7 @@ from cofactor.data.columns.contents import (
 )
 from cofactor.data.columns.facts import is_fact
 from cofactor.data.columns.given import Found
+from cofactor.data.columns.names import never_again
 from cofactor.data.kind import GRID
 from cofactor.data.tables import Table
 from cofactor.errors import DataError
@@ -104,6 +105,12 @@ def find_by_contents(table: Table, given: Found, roles: Sequence[str], may_behav
 
 def _take_ids(columns: _Columns, roles: Sequence[str]) -> None:
     found, free = columns.found, columns.free
+    numbers = [name for name in columns.holding("id") if never_again(columns.sample[name])]
+    others = len(columns.holding("id", "text")) - len(numbers)
+    if numbers and others >= len({"user", "item"} & set(roles)):
+        for name in numbers:
+            columns.what[name] = "nothing"
+            columns.said.append(f"{columns.at(name)} has another value in each row, so it is no id of a user or item")
     if "user" in roles:
         columns.take("user", "id", "gaps")
     if "item" in roles:

@@ -8,7 +8,7 @@ import polars as pl
 
 from cofactor.data.columns.behaviours import says_no
 from cofactor.data.columns.contents import is_behaviour, is_clock, is_vote, says_what_happened
-from cofactor.data.columns.facts import is_fact, varies
+from cofactor.data.columns.facts import finest_time, is_fact, varies
 from cofactor.data.columns.given import Found, Wanted, listed
 from cofactor.data.columns.names import column_of, is_usual, outcome_of, unsure_ratings, unsure_times
 from cofactor.data.columns.values import as_numbers, is_duration
@@ -66,11 +66,26 @@ def _find_behaviour(table: Table, found: Found, guessed_value: str | None) -> No
             found.said += f"; count={amount!r} with behaviour=False would take the {amount} instead"
     elif match is None and (deeds := _deeds(table.sample, free)) is not None:
         if says_no(table.sample[deeds]):  # a dislike is not one more thing that was liked
-            found.behaviour = deeds
+            found.behaviour, found.keeps_amount = deeds, "rating" in found.columns
         else:
             found.said += f"; {deeds!r} says what happened: behaviour={deeds!r} uses it"
+    elif (status := _taken_back(table, found, free)) is not None:
+        found.behaviour, found.keeps_amount = status, "rating" in found.columns
     elif match is not None and table.sample[match].dtype.is_integer():
         found.said += f"; {match!r} says in numbers what happened: behaviour={match!r} with weights={{...}} uses it"
+
+
+def _taken_back(table: Table, found: Found, free: Sequence[str]) -> str | None:
+    """The one column of few texts of which some say that a row was taken back (refunded, cancelled) and some do not,
+    where it differs from row to row of a user and of an item."""
+    ids = [found.columns[role] for role in ("user", "item") if role in found.columns]
+    columns = [(name, table.sample[name]) for name in free]
+    said = [
+        name
+        for name, values in columns
+        if is_behaviour(values) and not values.null_count() and says_no(values) and not is_fact(table.sample, name, ids)
+    ]
+    return said[0] if len(said) == 1 else None
 
 
 def _left_out(sample: pl.DataFrame, free: Sequence[str], roles: Sequence[str]) -> list[str]:
@@ -126,8 +141,8 @@ def _time_of(sample: pl.DataFrame, free: Sequence[str], chosen: Mapping[str, str
     match = column_of(sample, free, "time")
     if match is not None and (is_usual(match, "time") or not is_fact(sample, match, ids)):
         return match
-    if match is None and unsure_times(sample, free):
-        return None
+    if match is None and (unsure := unsure_times(sample, free)):
+        return finest_time(sample, unsure)
     dated = [name for name in free if _holds_dates(sample[name]) and not is_fact(sample, name, ids)]
     return dated[0] if len(dated) == 1 else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -35,7 +36,7 @@ def out_of_place(sample: pl.DataFrame, names: Sequence[str], need: int) -> dict[
         values = sample[name]
         if values.dtype == pl.String:
             ids += not is_behaviour(values) and not is_time(values)
-        elif is_clock(values) or _different_moments(values):
+        elif is_clock(values) or _different_moments(values) or _are_days(values):
             known[name] = "time"
         elif _grades(values):
             known[name] = "value"
@@ -54,6 +55,16 @@ def _different_moments(values: pl.Series) -> bool:
     return low >= 631_152_000 and high <= 2_200_000_000 and values.n_unique() > 0.9 * len(values)
 
 
+def _are_days(values: pl.Series) -> bool:
+    """Whether whole numbers are many different days by their digits, such as 20110318."""
+    if not values.dtype.is_integer() or values.null_count() or values.n_unique() < 20:
+        return False
+    low, high = int(values.min()), int(values.max())  # type: ignore[arg-type]
+    if low < 19_000_101 or high > 21_001_231:
+        return False
+    return bool((((values // 100) % 100).is_between(1, 12) & (values % 100).is_between(1, 31)).all())
+
+
 def _grades(values: pl.Series) -> bool:
     """Whether numbers are grades of up to ten, and too few for ids."""
     present = values.drop_nulls()
@@ -65,15 +76,17 @@ def _grades(values: pl.Series) -> bool:
 _DEEDS = """view views click clicks cart carts add addtocart pv fav favorite favourite buy purchase purchased
     transaction order ordered play played listen watch watched read like liked dislike share save skip download follow
     comment rent return refund remove wish wishlist impression shown clickout search collect visit checkin
-    rate rated bookmark install upvote downvote up down thumbs thumbsup thumbsdown recommended"""
+    rate rated bookmark install upvote downvote up down thumbs thumbsup thumbsdown recommended sale sold love loved"""
 _HAPPENS = frozenset(_DEEDS.split())
-_THUMBS = frozenset(("\N{THUMBS UP SIGN}", "\N{THUMBS DOWN SIGN}"))
-"""Words of which columns without a name that say what happened consist."""
+_REACTIONS = """👍 👎 ❤ ♥ 💔 😂 😄 😮 😢 😡 😕 🎉 🚀 👀 🔥 👏 +1 -1 thumbsup thumbsdown thumbs_up thumbs_down heart
+    broken_heart joy smile laughing open_mouth cry rage angry confused tada rocket eyes fire clap"""
+_SIGNS = frozenset(_REACTIONS.split())
+"""Words of which columns without a name that say what happened consist; and signs, drawn or by their names."""
 
 
 def says_what_happened(values: pl.Series) -> bool:
     """Whether most of the words in a column of few texts are of things that people do: no genres, no countries."""
-    if set(values.drop_nulls().unique()) <= _THUMBS:
+    if _are_signs(values):
         return True
     words = values.drop_nulls().unique().str.to_lowercase().str.extract_all(r"[a-z]+").to_list()
     return sum(bool(_HAPPENS & {*cell, "".join(cell)}) for cell in words) > len(words) / 2
@@ -111,6 +124,8 @@ def _content(values: pl.Series, at: int, need: int) -> str:
         return "decimals"
     if at > 0 and low >= 6e8 and is_clock(values):
         return "time"
+    if _are_days(values):
+        return "time"
     if at < need:
         return "gaps" if len(present) < len(values) else "id"
     if distinct == 1 and len(present) > 1:
@@ -140,8 +155,21 @@ def is_behaviour(values: pl.Series) -> bool:
     return (
         2 <= distinct <= 12
         and distinct <= max(2, len(present) // 8)
-        and (bool(present.str.contains(r"^[A-Za-z][A-Za-z_ \-]*$").all()) or set(present.unique()) <= _THUMBS)
+        and (bool(present.str.contains(r"^[A-Za-z][A-Za-z_ \-]*$").all()) or _are_signs(present))
     )
+
+
+def _are_signs(values: pl.Series) -> bool:
+    texts = values.drop_nulls().unique().to_list()
+    drawn = any(not text.isalpha() for text in texts) and not {"+1", "-1"}.issuperset(texts)
+    return drawn and {plain_sign(text) for text in texts} <= _SIGNS
+
+
+def plain_sign(text: str) -> str:
+    """A sign without the colour of its skin, and a name of one without the colons around it."""
+    return re.sub(
+        "[\N{EMOJI MODIFIER FITZPATRICK TYPE-1-2}-\N{EMOJI MODIFIER FITZPATRICK TYPE-6}\ufe0f]", "", text
+    ).strip(" :")
 
 
 def is_vote(values: pl.Series) -> bool:

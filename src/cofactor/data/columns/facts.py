@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
-from cofactor.data.columns.contents import counts_rows, holds_moments
+from cofactor.data.columns.contents import counts_rows, holds_moments, is_behaviour
 from cofactor.data.columns.names import words_of
 from cofactor.data.columns.values import as_numbers
+from cofactor.data.times.timestamps import DAY, to_seconds
 from cofactor.data.times.written_dates import is_time as is_written_time
+from cofactor.errors import DataError
 
 _ASIDE = "id index lat lon latitude longitude year month day hour minute second weekday"
 _NO_VALUES = frozenset(_ASIDE.split())
@@ -29,6 +32,21 @@ def is_fact(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
     return False
 
 
+def finest_time(sample: pl.DataFrame, names: Sequence[str]) -> str | None:
+    """Of columns of moments the one of which all others say the day, here or in another zone; None where they say
+    different moments."""
+    try:
+        times = {name: to_seconds(sample[name], name)[0] for name in names}
+    except DataError:
+        return None
+    days = {name: bool((when % DAY == 0).all()) for name, when in times.items()}
+    fine = [name for name in names if not days[name]]
+    if len(fine) != 1:
+        return None
+    apart = [np.abs(times[name] - times[fine[0]] + DAY // 2).max() for name in names if days[name]]
+    return fine[0] if max(apart) <= 1.2 * DAY else None
+
+
 def varies(sample: pl.DataFrame, name: str, item: str) -> bool:
     """Whether a column of numbers says something of a row, and not the same of an item in all of its rows."""
     values = sample[name]
@@ -40,9 +58,11 @@ def varies(sample: pl.DataFrame, name: str, item: str) -> bool:
 
 
 def may_be_a_value(sample: pl.DataFrame, name: str, ids: Sequence[str]) -> bool:
-    """Whether a column that no name tells holds numbers, or yes and no, that differ from row to row of a user and of an
-    item: no ids, no moments and no numbers of the rows."""
+    """Whether a column that no name tells holds numbers, or few texts (yes and no), that differ from row to row of a
+    user and of an item: no ids, no moments and no numbers of the rows."""
     values = sample[name]
+    if is_behaviour(values):
+        return not set(words_of(name)) & _NO_VALUES and not is_fact(sample, name, ids)
     if values.dtype == pl.String and values.str.contains(r"\d").any() and not is_written_time(values):
         values = as_numbers(values)
     if values.dtype == pl.Duration:

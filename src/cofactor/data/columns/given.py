@@ -21,6 +21,8 @@ class Found:
     columns: dict[str, str]
     behaviour: str | None = None
     said: str = ""
+    keeps_amount: bool = False
+    """Whether what happened says which rows count, and the rating how much each of them does."""
 
     def free(self, table: Table) -> list[str]:
         """The columns that have no role yet."""

@@ -13,27 +13,32 @@ _KNOWN = {
     "user": """user user_id uid users customer customer_id cust_id client client_id visitor visitor_id member
         member_id account account_id person person_id reviewer reviewer_id review_user_id viewer viewer_id profile
         profile_id buyer buyer_id shopper listener reader player_id steam_id household_key household student_id
-        learner_id subscriber_id student learner subscriber patron patron_id guest_id
-        user_name username profile_name review_profile_name author author_id session
-        session_id msno u""",
+        learner_id subscriber_id student learner subscriber patron patron_id guest_id athlete_id athlete respondent
+        respondent_id participant participant_id rater rater_id donor_id card_id playlist_id login user_token
+        distinct_id user_pseudo_id anonymous_id
+        user_name username profile_name review_profile_name buyer_name email email_address e_mail customer_email
+        buyer_email author author_id session session_id msno u""",
     "item": """item item_id iid items movie movie_id film film_id product product_id parent_asin asin isbn book book_id
         song song_id track track_id track_uri artist artist_id article article_id game game_id show show_id business
         business_id stock_code item_code product_code sku anime anime_id joke joke_id content content_id document
         document_id doc_id recipe recipe_id place place_id venue venue_id poi poi_id location_id listing listing_id
         hotel hotel_id beer beer_id beer_beer_id wine_id news news_id video video_id course course_id app app_id
         goods_id goods bookmark_id subject subject_id aid gmap_id restaurant_id sku_id sku offer_id coupon_id ad_id
-        post_id question_id problem_id exercise_id course repo_name spotify_track_uri
-        item_name product_name item_title product_title movie_title book_title song_name track_name url page title
-        name i""",
+        post_id media_id page_id object_id podcast_id subreddit podcast
+        question_id problem_id exercise_id course repo_name spotify_track_uri
+        lineitem_sku asin_isbn
+        item_name product_name item_title product_title movie_title book_title song_name track_name lineitem_name
+        beer_name restaurant_name hotel_name venue_name place_name business_name show_name episode_name podcast_name
+        anime_title recipe_name app_name page_url page_location page_path url page title name i""",
     "rating": """rating ratings score scores stars star_rating overall value values rate preference pref user_rating
         review_score overall_rating review_overall play_count plays listen_count listens scrobbles count cnt weight
-        quantity qty r""",
+        quantity qty r_ui r""",
     "time": """timestamp timestamp_ms time_ms time date datetime ts unix_time unix_review_time review_time rated_at
         created_at event_time created review_date utc_timestamp utc_time rating_timestamp rating_date invoice_date
-        order_date purchase_date date_added t_dat day week month quarter t""",
+        order_date purchase_date date_added t_dat year_month day week month quarter t""",
     "behaviour": """event event_type event_type_id vote_type_id behaviour behavior behaviour_type behavior_type action
         action_type interaction
-        interaction_type event_name""",
+        interaction_type event_name reaction""",
 }
 _ABROAD = {
     "user": """benutzer benutzer_id nutzer kunde kunden_id kunden_nr kundennummer usuario id_usuario cliente id_cliente
@@ -70,7 +75,7 @@ _WORDS = {
     "user": """user customer client visitor member account person reviewer viewer profile buyer""",
     "item": """item movie film product asin isbn book song track artist article game joke anime video""",
     "rating": """rating ratings score scores stars star overall plays playcount""",
-    "time": """timestamp time date datetime created stamp dat day when ts""",
+    "time": """timestamp time date datetime created updated modified stamp tstamp dat day when ts at""",
     "behaviour": "",
 }
 _STEMS = {role: frozenset(words.split()) for role, words in _WORDS.items()}
@@ -108,9 +113,13 @@ def is_known_name(cell: str) -> bool:
 
 def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | None:
     """The column of a role by its name; likelier names first, and of times those that hold moments. The name of a table
-    before all names (``ratings.userId``) is left out."""
+    before all names (``ratings.userId``) is left out, and of a path (``properties.userId``) all but its end, where no
+    other ends alike. An author of books is no user."""
     own = _without_table(names)
-    plain = {plain_name(own[name]): name for name in reversed(names)}
+    turned = {plain_name(f"{end}_id"): name for name in names if (end := _without_id_first(own[name]))}
+    plain = turned | _ends_of_paths(own) | {plain_name(own[name]): name for name in reversed(names)}
+    if role == "user" and not _BOOKS.isdisjoint(plain):
+        plain = {name: column for name, column in plain.items() if name not in ("author", "authorid")}
     exact = [plain[plain_name(synonym)] for synonym in SYNONYMS[role] if plain_name(synonym) in plain]
     if role == "time":
         exact = [name for name in exact if not is_time_of_day(sample[name]) and not _of_the_month(name, sample[name])]
@@ -119,7 +128,7 @@ def column_of(sample: pl.DataFrame, names: Sequence[str], role: str) -> str | No
         exact.sort(key=lambda name: sample[name].dtype == pl.String and not _numbers_in(sample[name]))
     if role in ("user", "item"):
         # The number of a review, say, comes after what comes again.
-        exact.sort(key=lambda name: (_is_empty(sample[name]), _never_again(sample[name])))
+        exact.sort(key=lambda name: (_is_empty(sample[name]), never_again(sample[name]), _always_one(sample[name])))
     if role == "item" and exact and is_weak(exact[0]) and _other_ids(names):
         return None
     if exact:
@@ -139,6 +148,22 @@ def _without_table(names: Sequence[str]) -> dict[str, str]:
     return {name: name.partition(".")[2] if same else name for name in names}
 
 
+_BOOKS = frozenset(("isbn", "isbn13", "asinisbn", "publisher", "authorlf", "bookshelves", "yearpublished"))
+"""Plain names of columns that describe books."""
+
+
+def _without_id_first(name: str) -> str | None:
+    """``student`` of ``id_student``."""
+    match = re.fullmatch(r"(?:id|ID|Id)_(\w+)", name)
+    return match[1] if match else None
+
+
+def _ends_of_paths(own: dict[str, str]) -> dict[str, str]:
+    """The plain end of each name that is a path, and its column, where no other name ends alike."""
+    ends = [plain_name(name.rpartition(".")[2]) for name in own.values()]
+    return {end: column for end, (column, name) in zip(ends, own.items()) if "." in name and ends.count(end) == 1}
+
+
 def is_usual(name: str, role: str) -> bool:
     """Whether a column has one of the usual names of a role."""
     return plain_name(name) in {plain_name(synonym) for synonym in SYNONYMS[role]}
@@ -153,7 +178,8 @@ def outcome_of(sample: pl.DataFrame, names: Sequence[str]) -> str | None:
     """The column that is 0 where something was only shown, and 1 where it was taken."""
     plain = {plain_name(name): name for name in reversed(names)}
     found = [plain[plain_name(one)] for one in OUTCOMES if plain_name(one) in plain]
-    return next((name for name in found if says_taken(name) and _two_valued(sample[name])), None)
+    found += [name for name in names if _says_taken_in_words(name, sample[name])]
+    return next((name for name in found if _two_valued(sample[name])), None)
 
 
 def says_taken(name: str) -> bool:
@@ -161,6 +187,13 @@ def says_taken(name: str) -> bool:
     return plain_name(name) in {plain_name(one) for one in OUTCOMES}
 
 
+def _says_taken_in_words(name: str, values: pl.Series) -> bool:
+    """Whether a column of yes and no asks such a thing in a name of several words: ``Would you recommend it?``"""
+    asks = not _ASKED.isdisjoint(words_of(name))
+    return asks and not values.dtype.is_numeric() and values.dtype != pl.Boolean
+
+
+_ASKED = frozenset(("recommend", "recommended", "like", "liked", "bought", "buy", "purchased", "clicked", "enjoyed"))
 _YES_NO = ({"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"})
 
 
@@ -204,9 +237,14 @@ def _other_ids(names: Sequence[str]) -> bool:
     )
 
 
-def _never_again(values: pl.Series) -> bool:
+def never_again(values: pl.Series) -> bool:
     """Whether, of many rows, each has a value of its own."""
     return len(values) >= 50 and not values.dtype.is_nested() and values.dtype != pl.Object and values.is_unique().all()
+
+
+def _always_one(values: pl.Series) -> bool:
+    """Whether, of many rows, all have the same value."""
+    return len(values) >= 50 and not values.dtype.is_nested() and values.dtype != pl.Object and values.n_unique() == 1
 
 
 def _is_empty(values: pl.Series) -> bool:

@@ -10,6 +10,7 @@ import polars as pl
 
 from cofactor.data.columns.by_contents import find_by_contents
 from cofactor.data.columns.by_names import find_by_names
+from cofactor.data.columns.contents import is_behaviour
 from cofactor.data.columns.facts import may_be_a_value
 from cofactor.data.columns.given import ROLES, Found, Wanted, given_columns, listed, named, taken_by_place
 from cofactor.data.columns.values import is_duration
@@ -19,12 +20,14 @@ from cofactor.errors import DataError
 
 class Roles(NamedTuple):
     """``columns``: the column of each role; ``behaviour``: the column that says what happened, or None; ``note``: what
-    was guessed, in words; ``durations``: the values are such."""
+    was guessed, in words; ``durations``: the values are such; ``keeps_amount``: the behaviour says which rows count,
+    and the rating how much each of them does."""
 
     columns: dict[str, str]
     behaviour: str | None
     note: str | None
     durations: bool = False
+    keeps_amount: bool = False
 
 
 def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None) -> Roles:
@@ -52,6 +55,7 @@ def resolve(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted = None)
         found.behaviour,
         _note(table, found, open_roles, behaviour is None),
         "rating" in found.columns and is_duration(table.sample[found.columns["rating"]]),
+        found.keeps_amount,
     )
 
 
@@ -63,7 +67,17 @@ def _may_be_ratings(table: Table, found: Found) -> str:
     left = [name for name in found.free(table) if may_be_a_value(table.sample, name, ids)]
     if not left:
         return ""
-    return f"; no rating taken: {listed(left[:3])} may say something of each row, rating=... would use it"
+    texts = [name for name in left if table.sample[name].dtype == pl.String and is_behaviour(table.sample[name])]
+    others = [name for name in left if name not in texts][:3]
+    said = (
+        f"; no rating taken: {listed(others)} may say something of each row, rating=... would use it" if others else ""
+    )
+    if texts:
+        shown = ", ".join(map(repr, table.sample[texts[0]].drop_nulls().unique().sort().head(4).to_list()))
+        said += (
+            f"; {listed(texts[:3])} may say what happened ({shown}): behaviour=... with weights={{...}} would use it"
+        )
+    return said
 
 
 def _note(table: Table, found: Found, open_roles: list[str], may_behave: bool) -> str | None:

@@ -83,11 +83,21 @@ def as_numbers(text: pl.Series) -> pl.Series:
     numbers = text.cast(pl.Float64, strict=False)
     if numbers.null_count() == text.null_count():
         return numbers
+    text = _minus_first(text.str.replace_many(_DIGITS, [*"0123456789" * 4, "-"]))
+    numbers = text.cast(pl.Float64, strict=False)
+    if numbers.null_count() == text.null_count():
+        return numbers
     present = text.drop_nulls()
     present = present.filter(~present.is_in(NOTHING))
     money = False
+    if _labelled(present):
+        return text.str.extract(_LABEL, 1).cast(pl.Float64, strict=False)
     if (dress := _dress(present)) is not None:
         present, text, money = present.str.replace(*dress[:2]), text.str.replace(*dress[:2]), dress[2]
+    if _in_units_of_time(present):
+        of = [text.str.extract(_UNITS_OF_TIME, at).cast(pl.Float64, strict=False).fill_null(0) for at in range(1, 5)]
+        seconds = 86_400 * of[0] + 3600 * of[1] + 60 * of[2] + of[3]
+        return seconds.set(text.is_null() | text.is_in(NOTHING), None)
     if is_duration(present):
         parts = text.str.split(":").list.reverse()
         places = [parts.list.get(at, null_on_oob=True).cast(pl.Float64, strict=False) for at in range(3)]
@@ -122,6 +132,10 @@ def as_numbers(text: pl.Series) -> pl.Series:
     return text.cast(pl.Float64, strict=False)
 
 
+_DIGITS = [*"٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८९", *map(chr, range(0xFF10, 0xFF1A)), "\N{MINUS SIGN}"]
+"""Digits of Arabic, Persian, Hindi, and wide ones, and the minus of typesetters."""
+
+
 def is_duration(column: pl.Series) -> bool:
     """Whether values are durations: such by their type, times of day as a spreadsheet has them, or 1:03:25, 03:25."""
     if column.dtype in (pl.Duration, pl.Time):
@@ -130,10 +144,49 @@ def is_duration(column: pl.Series) -> bool:
         return False
     present = column.drop_nulls().str.strip_chars()
     present = present.filter(~present.is_in(NOTHING))
-    return len(present) > 0 and bool(present.str.contains(_DURATION).all())
+    if not len(present):
+        return False
+    return bool(present.str.contains(_DURATION).all() or (_in_units_of_time(present)))
 
 
 _DURATION = r"^\d+:[0-5]\d(?::[0-5]\d(?:\.\d+)?)?$"
+_UNITS_OF_TIME = (
+    r"(?i)^(?:PT?)?(?:(\d+(?:\.\d+)?)\s*(?:d|days?)T?)?\s*(?:(\d+(?:\.\d+)?)\s*(?:h|hrs?|hours?))?\s*"
+    r"(?:(\d+(?:\.\d+)?)\s*(?:m|mins?|minutes?))?\s*(?:(\d+(?:\.\d+)?)\s*(?:s|secs?|seconds?))?$"
+)
+"""1h 5m, 45 min, PT1H5M3S."""
+_LABEL = r"^\(?(\d{1,2})(?:\s+[-–—=]\s+|\s*[:=.)]\s*)\p{L}"
+"""4 - Agree, (4) Agree, 4: good."""
+
+
+def _in_units_of_time(present: pl.Series) -> bool:
+    """Whether all fields are durations by their units, of which there are several."""
+    return (
+        len(present) > 0
+        and bool((present.str.contains(_UNITS_OF_TIME) & present.str.contains(r"\d")).all())
+        and _dress(present) is None
+    )
+
+
+def _labelled(present: pl.Series) -> bool:
+    """Whether each field is a number and what it stands for (4 - Agree), each of several numbers with a text of its
+    own."""
+    if not len(present) or not present.str.contains(_LABEL).all():
+        return False
+    each = pl.DataFrame({"text": present.str.to_lowercase(), "number": present.str.extract(_LABEL, 1)}).unique()
+    words = each["text"].str.replace(r"^\D*\d+\W*", "").unique()
+    return len(each) > 1 and each["number"].is_unique().all() and len(words) == len(each)
+
+
+def _minus_first(text: pl.Series) -> pl.Series:
+    """Numbers below 0 as (5) or 5-, as in books of account, as -5, where other fields are numbers as they are."""
+    below = text.str.contains(_BELOW_0)
+    if not below.any() or (below | text.is_in(NOTHING)).all():
+        return text
+    return text.str.replace(_BELOW_0, "-$1$2")
+
+
+_BELOW_0 = r"^(?:\((\d[\d.,]*)\)|(\d[\d.,]*)-)$"
 
 
 def _dress(present: pl.Series) -> tuple[str, str, bool] | None:
@@ -199,7 +252,8 @@ def to_floats(column: pl.Series, name: str) -> Array:
                 f" leave them out with missing=[{text!r}] (on the command line --missing {text})"
             )
         todo = "mend or drop that row"
-        if column.dtype == pl.String and numbers.null_count() > len(column) // 2 and column.n_unique() <= 12:
+        words = column.dtype == pl.String and not column.filter(bad).str.contains(r"\d").any()
+        if words and numbers.null_count() > len(column) // 2 and column.n_unique() <= 12:
             todo = (
                 f"if it says what happened, give behaviour={name!r} and weights={{{value!r}: 1, ...}} (on the command"
                 f" line --behaviour {name} --weights {value}=1)"

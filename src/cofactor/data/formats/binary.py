@@ -1,6 +1,8 @@
-"""Files that are not text, by their first bytes: what they are, and what to do."""
+"""Files that are no table: not text, by their first bytes, or text of another kind; what they are, and what to do."""
 
 from __future__ import annotations
+
+import re
 
 from cofactor.errors import DataError
 
@@ -35,3 +37,25 @@ def refuse_binary(head: bytes, label: str, encoding: str | None) -> None:
     odd = len(head) - len(head.translate(None, bytes((*range(1, 9), *range(14, 28), 127))))
     if odd - head.count(b"\x01") > 0.003 * len(head):
         raise DataError(f"{label} is not a text table (it has bytes that no text has); give CSV, TSV or Parquet")
+    for pattern, said in _TEXTS:
+        if pattern.match(head):
+            raise DataError(f"{label} is {said}")
+
+
+_BEGINS = rb"(?i)(?:\xef\xbb\xbf)?\s*"
+_TEXTS = (
+    (re.compile(_BEGINS + rb"<(?:!doctype )?html"), "a page of HTML; save its table as CSV"),
+    (re.compile(_BEGINS + rb"<(?:\?xml|table)"), "XML; write its records as CSV or JSON"),
+    (
+        re.compile(
+            _BEGINS + rb"(?:(?:--|/\*|(?:pragma|set|drop|begin|create|use|lock|select)\b)[^\n]*\n\s*)*"
+            rb"(?:insert into |copy \S+ [^\n]*from stdin|create table )"
+        ),
+        "a dump of a database (SQL); load it there and read the table, or write that as CSV",
+    ),
+    (
+        re.compile(rb'\S+ \S+ \S+ \[\d\d/\w{3}/\d{4}:[^\]]+\] "'),
+        "a log of a web server; write who asked for which item as a table",
+    ),
+)
+"""Texts that are no table, by their beginnings."""

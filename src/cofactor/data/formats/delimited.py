@@ -60,7 +60,7 @@ def open_delimited(
             raise polars.exceptions.ComputeError("CSV malformed")
         columns = dict(zip(names, raw))
         text = ParsedText(path, draft.data, label, options, columns, draft.notes, encoding, grouped)
-        sample = text.parse(io.BytesIO(first_lines), names, [])
+        sample = text.parse_or_text(first_lines, names, [])
     if not headed:
         text, sample = _without_empty_columns(text, sample)
     return Table(sample.columns, headed, sample, text.load, label, draft.notes, parsed_at_once=True)

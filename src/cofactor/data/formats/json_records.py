@@ -98,8 +98,12 @@ def _of_two_types(text: bytes, name: str, values: pl.Series) -> bool:
 
 
 _NAMELESS = "column_"
-_TYPED = re.compile(r"(.+?)\.\$(?:oid|date|numberLong|numberInt|numberDouble|numberDecimal|uuid)(?:\.\$numberLong)?$")
-"""A field as MongoDB exports it: ``{"userId": {"$oid": "5f..."}}``."""
+_TYPED = re.compile(
+    r"(.+?)\.(?:\$(?:oid|date|numberLong|numberInt|numberDouble|numberDecimal|uuid)(?:\.\$numberLong)?"
+    r"|long|int|string|double|float|boolean|_?seconds)$"
+)
+"""A field as MongoDB exports it (``{"userId": {"$oid": "5f..."}}``), as Avro does (``{"userId": {"long": 5}}``), and a
+time as Firestore does (``{"at": {"_seconds": 1300000000}}``)."""
 
 
 _DYNAMO = frozenset(("S", "N", "B", "BOOL", "NULL"))
@@ -110,9 +114,12 @@ def _without_types(frame: pl.DataFrame) -> pl.DataFrame:
     """Fields that MongoDB or DynamoDB wrote with their type, under their own names; numbers that are text as such."""
     ends = [name.rpartition(".")[2] for name in frame.columns]
     typed = re.compile(r"(.+)\.(?:S|N|B|BOOL|NULL)$") if {"S", "N"} & set(ends) <= set(ends) <= _DYNAMO else _TYPED
+    nanos = [name for name in frame.columns if re.search(r"\._?(?:nanoseconds|nanos)$", name)]
+    outer = [name.rpartition(".")[0] for name in frame.columns if name not in nanos]
+    frame = frame.drop(name for name in nanos if name.rpartition(".")[0] in outer)
     for name in frame.columns:
         match = typed.match(name)
-        if match is None or match[1] in frame.columns:
+        if match is None or match[1] in frame.columns or outer.count(match[1]) > 1:
             continue
         values = frame[name]
         if (".$number" in name or name.endswith(".N")) and values.dtype == pl.String:
@@ -163,7 +170,7 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
             return _frame([dict(zip(map(str, names), row)) for row in found["data"]], label)
         found = found["data"]
     if isinstance(found, dict):
-        tables = [v for v in found.values() if isinstance(v, list) and v and all(isinstance(row, dict) for row in v)]
+        tables = _lists_of_records(found)
         found = tables[0] if len(tables) == 1 else found
     if isinstance(found, dict):
         columns = [list(v.values()) if isinstance(v, dict) else v for v in found.values()]
@@ -182,6 +189,17 @@ def _whole(text: bytes, label: str) -> pl.DataFrame:
     if not found or not all(isinstance(row, dict) for row in found):
         raise DataError(f"{label} is a JSON array but not one of objects; each needs a user and an item")
     return _frame(found, label)
+
+
+def _lists_of_records(found: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """The lists of objects in an object, and in objects of it, however deep."""
+    tables = []
+    for value in found.values():
+        if isinstance(value, dict):
+            tables += _lists_of_records(value)
+        elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            tables.append(value)
+    return tables
 
 
 def _names(record: dict[str, Any]) -> bool:

@@ -236,6 +236,7 @@ def grouped_columns(rows: Sequence[Sequence[str]], names: Sequence[str]) -> list
 
 def refuse_named_fields(rows: Sequence[Sequence[str]], label: str) -> None:
     """DataError where the fields are written ``user=5`` or ``user:5``, with the same names in each row."""
+    rows = [row[1:] if len(row) > 2 and all(other[:1] == rows[0][:1] for other in rows) else row for row in rows[:50]]
     for mark, least in (("=", 2), (":", 3)):
         keys = [[cell.partition(mark)[0].strip() for cell in row if mark in cell] for row in rows[:50]]
         same = len(keys[0]) >= least and all(key == keys[0] and len(key) == len(rows[0]) for key in keys)

@@ -50,12 +50,12 @@ class ParsedText:
     def _zeros_kept(self, data: bytes | None, columns: list[str], ids: list[str]) -> pl.DataFrame:
         """Ids are integers where that loses neither a leading zero nor a digit, else text."""
         ids = [name for name in ids if name in columns]
-        frame = self._parse_or_text(data, columns, [])
+        frame = self.parse_or_text(data, columns, [])
         numbers = [name for name in ids if frame[name].dtype.is_integer()]
         lossy = numbers if numbers and self._leading_zeros() else []
         lossy = lossy + [name for name in ids if frame[name].dtype.is_float()]  # 123456789012345677.0
         if lossy:
-            frame = self._parse_or_text(data, columns, lossy)
+            frame = self.parse_or_text(data, columns, lossy)
         frame = self._without_empty(data, frame)
         for name in (name for name in ids if frame[name].dtype == pl.String):
             text = frame[name]
@@ -90,7 +90,7 @@ class ParsedText:
             self.notes.append(note)
         return frame.filter(~empty)
 
-    def _parse_or_text(self, data: bytes | None, columns: list[str], as_text: list[str]) -> pl.DataFrame:
+    def parse_or_text(self, data: bytes | None, columns: list[str], as_text: list[str]) -> pl.DataFrame:
         """Types as polars infers them; where a later row does not fit, every column that is asked for as text."""
         try:
             return self.parse(self._source(data), columns, as_text)

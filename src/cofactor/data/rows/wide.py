@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cofactor.data.columns.names import SYNONYMS, plain_name
+from cofactor.data.columns.contents import holds_moments
+from cofactor.data.columns.names import SYNONYMS, is_usual, plain_name
 from cofactor.data.kind import GRID, apart
 from cofactor.data.tables import Table, loaded
 from cofactor.errors import DataError
@@ -24,7 +25,9 @@ def looks_wide(table: Table) -> bool:
     usual names of columns (numbers, say); or many columns of numbers without names."""
     if len(table.names) <= _MANY:
         return False
-    rest = table.names[1:]
+    names = [name for name in table.names if not _says_when(table.sample[name])]
+    of_users = len(names) == len(table.names) or table.sample[names[0]].dtype == pl.String
+    rest = names[1:] if of_users else names
     if any(not (table.sample[name].dtype.is_numeric() or table.sample[name].dtype == pl.Null) for name in rest):
         return False
     if table.headed and any(plain_name(name) in _ROLES for name in rest):
@@ -73,10 +76,15 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
     NaN and values that are ``missing`` are left out."""
     frame = table.load(table.names, [])
     notes = [*table.notes]
+    when = [name for name in table.names if user is None and _says_when(frame[name])]
+    frame = frame.drop(when)
     key = _user_column(table, frame, user)
+    if when:
+        notes.append(f"column {_shown(table, when[0])} says when a row was written: left out")
+        key = key if key is not None and (frame[key].dtype == pl.String or is_usual(key, "user")) else None
     turned = user is None and key is not None and table.headed and plain_name(key) in _ITEMS
     gone = [float(v) for v in missing or () if isinstance(v, (int, float)) and not isinstance(v, bool)]
-    items = [name for name in table.names if name != key]
+    items = [name for name in frame.columns if name != key]
     body = frame.select(pl.col(name).cast(pl.Float64, strict=False) for name in items)
     bad = next((name for name in items if body[name].null_count() > frame[name].null_count()), None)
     if bad is not None and _texts(frame[bad]):
@@ -140,6 +148,11 @@ def unpivot(table: Table, user: str | int | bool | None, missing: Sequence[Any] 
     return loaded(long, table.label, notes)
 
 
+def _says_when(values: pl.Series) -> bool:
+    """Whether a column holds moments, as the first one of answers to a form."""
+    return holds_moments(values) and (values.dtype == pl.String or values.dtype.is_temporal())
+
+
 def _user_column(table: Table, frame: pl.DataFrame, user: str | int | bool | None) -> str | None:
     if user is False:
         return None
@@ -149,9 +162,9 @@ def _user_column(table: Table, frame: pl.DataFrame, user: str | int | bool | Non
         return user
     if isinstance(user, str):
         raise DataError(f"no column {user!r} in {table.label}; name the column of the users' ids")
-    known = [name for name in table.names if plain_name(name) in {plain_name(s) for s in (*SYNONYMS["user"], "id")}]
-    text = [name for name in table.names if not frame[name].dtype.is_numeric() and frame[name].dtype != pl.Null]
-    return (known or text or table.names)[0]
+    known = [name for name in frame.columns if plain_name(name) in {plain_name(s) for s in (*SYNONYMS["user"], "id")}]
+    text = [name for name in frame.columns if not frame[name].dtype.is_numeric() and frame[name].dtype != pl.Null]
+    return (known or text or frame.columns)[0]
 
 
 def _counted(body: pl.DataFrame, name: str, frame: pl.DataFrame, codes: Any) -> str | None:

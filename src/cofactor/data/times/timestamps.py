@@ -7,6 +7,7 @@ usual written forms are told apart by looking at the whole column. What cannot b
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ _SINCE_OTHER_YEARS = (
 """Numbers of tenths of a microsecond: from and to, the seconds before 1970 at which they begin, in words."""
 
 
-_YEAR_2100 = 4_102_444_800
+_YEAR_1995, _YEAR_2100 = 788_918_400, 4_102_444_800
 
 
 def to_seconds(
@@ -166,9 +167,10 @@ def _from_floats(numbers: Array, name: str, in_order: bool, dates: str | None) -
             f"the times of column {name!r} are fractions from {low:g} to {high:g}, of no unit that can be told;"
             " give seconds, dates or date-times, or time=False"
         )
-    return np.floor(numbers / divisor).astype(np.int64), (
-        f"times of column {name!r} are {unit}, by their size" if unit else None
-    )
+    seconds = np.floor(numbers / divisor).astype(np.int64)
+    if not unit and is_order(seconds):
+        return seconds, f"times of column {name!r} {AN_ORDER}, by their size, of which fractions are left out"
+    return seconds, f"times of column {name!r} are {unit}, by their size" if unit else None
 
 
 def _one_unit(numbers: Array, divisor: int, unit: str, name: str) -> None:
@@ -230,11 +232,17 @@ def _digits_year_last(numbers: Array, name: str, dates: str | None) -> tuple[Arr
 
 
 def far_times(times: Array, limits: tuple[int, int] | None = None) -> str | None:
-    """What to say of times that probably stand for none: of 1970-01-01 or after 2100, where most are not. ``limits``:
-    their :func:`extent`, where it is known."""
+    """What to say of times that probably stand for none (of 1970-01-01 or after 2100, where most are not), or that all
+    lie where none is likely. ``limits``: their :func:`extent`, where it is known."""
     if len(times) < 10:
         return None
     low, high = limits or extent(times)
+    if low > time.time() + 366 * DAY or (ORDER_LIMIT < low <= high < _YEAR_1995 and (times % DAY != 0).any()):
+        first, last = (np.datetime64(at, "s").astype("datetime64[D]") for at in (low, high))
+        return (
+            f"all times lie between {first} and {last}, which is unlikely: they may be seconds since another year than"
+            " 1970 (1904 and 2001 on Apple's systems); dates can be given in place of them"
+        )
     if (low > DAY and high <= _YEAR_2100) or is_order(times):
         return None
     odd = (np.abs(times) <= DAY) | (times > _YEAR_2100)

@@ -216,6 +216,7 @@ def parse(values: pl.Series, name: str, dates: str | None = None) -> tuple[pl.Se
         .str.replace(r"\b(\d{1,2})(?:st|nd|rd|th)\b", "$1")
         .str.replace(r"(\d)Z$", "$1+00:00")
         .str.replace(r"^\((.*)\)$", "$1")
+        .str.replace(r"(?i)\b([ap])\.\s?m\.$", "${1}m")
         .str.replace(r"^(\d{4})(?:\.|年) ?(\d{1,2})(?:\.|月) ?(\d{1,2})(?:\.|日)$", "$1-$2-$3")
     )
     present = text.drop_nulls()
