@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import re
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 
 import cofactor as cf
+from cofactor.models import model_class
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -151,14 +153,49 @@ def test_every_model_and_command_has_an_entry():
         assert f"## `cofactor {name}`" in pages["reference/command-line.md"]
 
 
+def prose(page):
+    """A page without its blocks of code."""
+    return re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+
+
+def anchors(page):
+    """The addresses of a page's headings, as the site makes them."""
+    headings = re.findall(r"^#+ (.*)$", prose(page), flags=re.M)
+    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip()) for heading in headings}
+
+
 def test_no_link_of_the_pages_is_dead():
     for page in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]:
-        text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
-        for address in re.findall(r"\]\(([^)\s]+)\)", text):
-            path = address.partition("#")[0]
-            if re.match(r"[a-z]+:", address) or not path or path.startswith("reference/"):
+        for address in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+            path, _, anchor = address.partition("#")
+            if re.match(r"[a-z]+:", address) or path.startswith("reference/"):
                 continue  # the reference is made with the site
-            assert (page.parent / path).exists(), f"{page.name} links to {address}"
+            linked = page.parent / path if path else page
+            assert linked.exists(), f"{page.name} links to {address}"
+            if anchor and linked.suffix == ".md":
+                assert anchor in anchors(linked), f"{page.name} links to {address}"
+
+
+def test_the_parameters_that_the_page_of_models_names_exist():
+    checked = 0
+    for section in re.split(r"^### ", (DOCS / "models.md").read_text(encoding="utf-8"), flags=re.M)[1:]:
+        models = re.findall(r"`([^`]+)`", section.partition("\n")[0])
+        listed = re.search(r"^- Main parameters:(.*?)(?=^- |\Z)", section, flags=re.S | re.M)
+        if listed:
+            known = {field.name for name in models for field in dataclasses.fields(model_class(name).Config)}
+            named = set(re.findall(r"`([a-z_0-9]+)`", listed[1])) - set(cf.list_models()["model"])
+            assert named <= known, (models, named - known)
+            checked += len(named)
+    assert checked > 40
+
+
+def test_every_work_that_the_mathematics_cites_is_among_its_sources():
+    body, _, sources = (DOCS / "mathematics.md").read_text(encoding="utf-8").partition("## Sources")
+    entries = re.findall(r"^- (.*?) (\d{4}), \*", sources, flags=re.M)
+    cited = re.findall(r"([A-Z][\w’']+)(?:,? (?:& )?[A-Z][\w’']+)*(?: et al\.)? (\d{4})", body)
+    assert len(cited) > 20
+    assert [one for one in cited if not any(one[0] in names and one[1] == year for names, year in entries)] == []
+    assert [entry for entry in entries if not any(name in entry[0] and year == entry[1] for name, year in cited)] == []
 
 
 def test_the_site_names_pages_that_exist():

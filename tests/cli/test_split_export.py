@@ -225,7 +225,7 @@ def test_liked_without_a_rating(run: Any, model: cf.Recommender) -> None:
     assert f"counts as {quartile:g}" in err
     rated = run(*ask, "--liked", f"Film é1={quartile:g}", "--liked", "Film é2=1")[1]
     assert "you liked Film é1" in plain
-    assert plain.replace("you liked Film é1", f"you rated Film é1 {quartile:g}").split() == rated.split()
+    assert plain.replace("you liked Film é1", f"you gave {quartile:g} to Film é1").split() == rated.split()
     code, _, err = run(*ask, "--liked", "Film é1=50")
     assert code == 2
     assert "the rating of 'Film é1' is 50; the ratings here go from 1 to 5" in err

@@ -145,7 +145,7 @@ def test_bayes_mf_says_the_same_of_trained_and_folded_states(fitted):
 def test_the_likes_of_it_pull_up(fitted):
     account = fitted("ease").explain(1, "i03")
     said = account.because(len(account.rated))
-    assert said[0].startswith("because you rated Film ")
+    assert said[0].startswith("because you gave ")
     assert all(("although" in words) == ("-" in words.rsplit(":", 1)[1]) for words in said)
     assert account.rated["contribution"].abs().is_sorted(descending=True)
     top = account.rated.filter(pl.col("contribution") > 0)

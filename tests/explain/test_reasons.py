@@ -108,7 +108,7 @@ def test_the_strongest_rating_is_the_reason(fitted):
     keep = [np.arange(len(items)) != gone for gone in range(len(items))]
     states = rec.model.fold_in(as_rows([(items[k], values[k]) for k in keep], rec.data.n_items))
     lowest = int(rec.model.scores_from(states)[:, row["item"]].argmin())
-    assert row["reason"] == f"you rated Film {items[lowest]} {values[lowest]:g}"
+    assert row["reason"] == f"you gave {values[lowest]:g} to Film {items[lowest]}"
 
 
 def test_liked_is_not_called_rated(fitted):
@@ -133,7 +133,7 @@ def test_where_leaving_out_takes_too_long_the_nearest_leads(fitted):
     assert entries_compared(fitted("ease").model, 10**6) == 10**6
     row = rec.recommend(user=0, n=1).to_dicts()[0]
     assert row["reason"].startswith("like Film ")
-    assert ", which you rated " in row["reason"]
+    assert ", which you gave " in row["reason"]
     assert rec.explain(user=0, item=row["item"]).because()[0] == f"because it is {row['reason']}"
 
 

@@ -82,7 +82,7 @@ def test_lists_go_by_the_club(name):
         assert all(reason.startswith(f"club {club}: +") for reason in frame["reason"])
         both = found.recommend(features={"club": club}, history={mine + 1: 5}, n=3)
         assert set(both["status"]) == {"from the history and features"}
-        assert all(r == f"you rated {mine + 1} 5" or r.startswith(f"club {club}: +") for r in both["reason"])
+        assert all(r == f"you gave 5 to {mine + 1}" or r.startswith(f"club {club}: +") for r in both["reason"])
         assert mine + 1 not in both["item"].to_list()
         low = found.data.range[0]
         ratings = dict.fromkeys(range(theirs, theirs + 15), 5) | dict.fromkeys(range(mine, mine + 5), low)

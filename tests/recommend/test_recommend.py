@@ -135,7 +135,7 @@ def test_recommend_finds_the_taste(rec):
     new = rec.recommend(history={125: 5, 126: 4.5, 127: 5, 103: 1, 104: 1.5}, n=4)
     assert all(item >= 115 for item in new["item"])
     assert not {125, 126, 127} & set(new["item"].to_list())
-    assert any("you rated" in r for r in new["reason"])
+    assert any("you gave" in r for r in new["reason"])
 
 
 def test_allow_and_deny(rec):

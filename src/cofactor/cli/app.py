@@ -24,7 +24,7 @@ COMMANDS = {
     ),
     "check": (
         "check:command",
-        "Look a table over before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost.",
+        "Check a table before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost.",
     ),
     "split": (
         "split:command",
@@ -49,16 +49,19 @@ COMMANDS = {
     ),
     "predict": (
         "predict:command",
-        "Predict ratings (or scores, by a ranker) of --user for --item, or of a table of --pairs.",
+        "Predict ratings (a ranker's scores) of --user for --item, or for a table of --pairs.",
     ),
-    "similar": ("similar:command", "Show which items are most like one or several; or, with --user, which users."),
+    "similar": (
+        "similar:command",
+        "List the items most similar to one or several items, or with --user the most similar users.",
+    ),
     "explain": (
         "explain:command",
-        "Take a prediction apart: terms that sum to it, and the nearest items that the user rated.",
+        "Explain a prediction: the terms that sum to it, and what each of the user's ratings adds.",
     ),
     "update": (
         "update:command",
-        "Recommend again to the users of newer ratings, which are folded in: the model's file stays as it is.",
+        "Fold newer ratings in and recommend to their users again; the saved model does not change.",
     ),
     "refit": (
         "refit:command",
@@ -73,7 +76,7 @@ COMMANDS = {
         "Write what a model learned: vectors, an ONNX graph, a folder for the Hugging Face Hub, a model without users.",
     ),
     "serve": ("serve:command", "Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it."),
-    "state": ("state:app", "Care for what a server keeps: check, repair, backup, restore, export, expire."),
+    "state": ("state:app", "Maintain a server's state: check, repair, backup, restore, export, expire."),
     "token": ("state:token", "Make a token for a server. It is shown once; only its hash is kept."),
     "info": ("info:command", "Show a saved model's manifest: model, parameters, data, metrics, versions."),
     "diff": ("diff:command", "Compare two saved models: metrics, overlap of top lists, items that moved."),

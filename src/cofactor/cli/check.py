@@ -42,7 +42,7 @@ def command(
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Look a table over before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost."""
+    """Check a table before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost."""
     from pathlib import Path
 
     if ratings in DATASETS and not Path(ratings).exists():

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
     from rich.console import Console
 
-Json = typer.Option(False, "--json", help="Print JSON for machines instead of tables.")
+Json = typer.Option(False, "--json", help="Print JSON instead of tables.")
 Seed = typer.Option(42, "--seed", help="One seed gives one result, bit for bit.")
 
 

@@ -39,21 +39,26 @@ def command(
     ),
     valid: float = typer.Option(0.2, "--valid", help="The share of rows held out."),
     cutoff: str | None = typer.Option(
-        None, "--cutoff", help="What is held out: rows from this date or time on, not a share."
+        None, "--cutoff", help="Hold out the rows from this date or time on, instead of a share."
     ),
     items: str | None = typer.Option(None, "--items", help="A table about the items, for the model of --out."),
     folds: int = typer.Option(
-        1, "--folds", help="So many parts: random folds, or with --how temporal windows of time."
+        1, "--folds", help="The number of folds: random parts, or with --how temporal windows of time."
     ),
-    metrics: str | None = typer.Option(None, "--metrics", help="Metrics with commas, such as rmse,ndcg,recall@20."),
-    n: str = typer.Option("10", "-n", "--n", help="Length of the lists, or several with commas."),
-    relevant: float | None = typer.Option(None, "--relevant", help="A rating from here on is a hit."),
+    metrics: str | None = typer.Option(None, "--metrics", help="Metrics, separated by commas: rmse,ndcg,recall@20."),
+    n: str = typer.Option("10", "-n", "--n", help="The length of the lists; several are separated by commas."),
+    relevant: float | None = typer.Option(None, "--relevant", help="Ratings of at least this count as relevant."),
     new_users: str = typer.Option(
-        "skip", "--new-users", help="Users without history: skip, or popular items for them."
+        "skip", "--new-users", help="Users without training rows: skip, or popular (they get the most rated items)."
     ),
-    tune: float | None = typer.Option(None, "--tune", help="Seconds to tune each model, inside its training rows."),
+    tune: float | None = typer.Option(
+        None, "--tune", help="Tune each model for this many seconds, inside its training rows."
+    ),
     out: str | None = typer.Option(
-        None, "--out", "-o", help="Train the best by the first metric on all rows, and write it here with its figures."
+        None,
+        "--out",
+        "-o",
+        help="Train the best model by the first metric on all rows, and write it here with its figures.",
     ),
     seed: int = Seed,
     as_json: bool = Json,

@@ -22,14 +22,14 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
-    metrics: str | None = typer.Option(None, "--metrics", help="Metrics with commas, such as rmse,ndcg,recall@20."),
-    n: str = typer.Option("10", "-n", "--n", help="Length of the lists, or several with commas."),
-    relevant: float | None = typer.Option(None, "--relevant", help="A rating from here on is a hit."),
+    metrics: str | None = typer.Option(None, "--metrics", help="Metrics, separated by commas: rmse,ndcg,recall@20."),
+    n: str = typer.Option("10", "-n", "--n", help="The length of the lists; several are separated by commas."),
+    relevant: float | None = typer.Option(None, "--relevant", help="Ratings of at least this count as relevant."),
     new_users: str = typer.Option(
-        "skip", "--new-users", help="Users without history: skip, or popular items for them."
+        "skip", "--new-users", help="Users without training rows: skip, or popular (they get the most rated items)."
     ),
     propensity: float = typer.Option(
-        0.0, "--propensity", help="Relevant items with n ratings count n to the minus this in ndcg and recall."
+        0.0, "--propensity", help="Weigh relevant items with n ratings by n^-propensity in ndcg and recall."
     ),
     save: bool = typer.Option(
         False, "--save", help="Write the figures into the model; info and the explorer show them."

@@ -14,7 +14,7 @@ def command(
     item: str = typer.Option(..., "--item", help="An item's id, or its title."),
     as_json: bool = Json,
 ) -> None:
-    """Take a prediction apart: terms that sum to it, and the nearest items that the user rated."""
+    """Explain a prediction: the terms that sum to it, and what each of the user's ratings adds."""
     rec = load(model)
     account = rec.explain(rec.data.user_ids.parse(user), rec.data.item_ids.parse(item))
     if as_json:

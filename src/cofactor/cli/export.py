@@ -27,7 +27,9 @@ FORMATS = {
 
 def command(
     model: str = typer.Argument(help="A saved model."),
-    out: str = typer.Argument(help="The file or folder to write; .npz, .parquet, .txt and .onnx say the format."),
+    out: str = typer.Argument(
+        help="The file or folder to write; the ending .npz, .parquet, .txt or .onnx sets the format."
+    ),
     format: str | None = typer.Option(None, "--format", "-f", help=f"One of {', '.join(FORMATS)}."),
     which: str = typer.Option("item", "--which", help="For vectors: item or user."),
     as_json: bool = Json,

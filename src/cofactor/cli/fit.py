@@ -42,17 +42,23 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
-    items: str | None = typer.Option(None, "--items", help="A table about the items (titles, genres), by their ids."),
-    users: str | None = typer.Option(None, "--users", help="A table about the users, by their ids."),
-    item_features: str | None = typer.Option(None, help="Columns of --items that the model learns from, with commas."),
-    user_features: str | None = typer.Option(None, help="Columns of --users that the model learns from, with commas."),
+    items: str | None = typer.Option(None, "--items", help="A table of the items (titles, genres), with their ids."),
+    users: str | None = typer.Option(None, "--users", help="A table of the users, with their ids."),
+    item_features: str | None = typer.Option(
+        None, help="Columns of --items that the model learns from, separated by commas."
+    ),
+    user_features: str | None = typer.Option(
+        None, help="Columns of --users that the model learns from, separated by commas."
+    ),
     valid: float = typer.Option(
         0.0,
         "--valid",
-        help="Hold out this share of rows (the last by time, where there are times) and report figures of them.",
+        help="Hold out this share of rows (the last by time, where there are times) and report figures on them.",
     ),
-    checkpoint: str | None = typer.Option(None, help="Write this file after every epoch; train on with --resume."),
-    resume: bool = typer.Option(False, "--resume", help="Go on from the checkpoint."),
+    checkpoint: str | None = typer.Option(
+        None, help="Write this file after every epoch; continue from it with --resume."
+    ),
+    resume: bool = typer.Option(False, "--resume", help="Continue from the checkpoint."),
     budget: str | None = typer.Option(
         None, "--budget", help='What auto may spend: seconds of counted work (60), or "8 trials".'
     ),

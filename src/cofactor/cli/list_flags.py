@@ -29,7 +29,7 @@ _TYPES: dict[Kind, Any] = {
     "policy": str,
 }
 _MORE: dict[Kind, str] = {
-    "ids": " Repeat it, or name a file with one a line.",
+    "ids": " Repeatable; or a file with one per line.",
     "cap": " As genres=3.",
     "grouped strength": " Or genres=0.5.",
 }

@@ -16,17 +16,23 @@ from cofactor.recommender import load
 def command(
     model: str = typer.Argument(help="A saved model."),
     user: str | None = typer.Option(None, "--user", help="A user of the training data."),
-    item: list[str] | None = typer.Option(None, "--item", help="An item's id, or its title; repeat it."),  # noqa: B008
+    item: list[str] | None = typer.Option(None, "--item", help="An item's id or title; repeatable."),  # noqa: B008
     pairs: str | None = typer.Option(None, "--pairs", help="A table of users and items, with the training columns."),
-    interval: float | None = typer.Option(None, "--interval", help="Bounds that hold this share of true ratings: 0.9."),
-    unknown: str = typer.Option("error", "--unknown", help="Ids not in training: error, skip, or popular."),
-    sep: str | None = typer.Option(None, "--sep", help="What separates the fields of --pairs (guessed unless given)."),
+    interval: float | None = typer.Option(
+        None, "--interval", help="Add bounds that should hold this share of true ratings, such as 0.9."
+    ),
+    unknown: str = typer.Option(
+        "error", "--unknown", help="What to do with ids that were not in training: error, skip or popular."
+    ),
+    sep: str | None = typer.Option(None, "--sep", help="The field separator of --pairs (guessed unless given)."),
     encoding: str | None = Encoding,
-    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
+    out: str | None = typer.Option(
+        None, "--out", "-o", help="Write a Parquet file, or CSV where the name ends in .csv."
+    ),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Predict ratings (or scores, by a ranker) of --user for --item, or of a table of --pairs."""
+    """Predict ratings (a ranker's scores) of --user for --item, or for a table of --pairs."""
     if (pairs is None) == (user is None and not item):
         raise ConfigError("give --user ID and --item ID (repeatable), or a table with --pairs FILE")
     if pairs is None and (user is None or not item):

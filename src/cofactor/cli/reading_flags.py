@@ -29,16 +29,16 @@ Item = _column("--item", "The column of item ids (guessed unless given).")
 Rating = _column("--rating", "The column of ratings (guessed; without one every row counts as 1).")
 Time = _column("--time", "The column of times (guessed unless given).")
 
-Sep = _column("--sep", "What separates the fields of a text: ';', '|', tab ... (guessed unless given).")
-Encoding = _column("--encoding", "Of a text: cp1252, utf-16 ... (UTF-8, or else latin-1, unless given).")
+Sep = _column("--sep", "The field separator of a text file: ';', '|', tab ... (guessed unless given).")
+Encoding = _column("--encoding", "The encoding of a text file, such as cp1252 (UTF-8, or else latin-1, unless given).")
 
 FLAGS: dict[str, tuple[Any, Any]] = {
     "header": (
         bool | None,
         typer.Option(None, "--header/--no-header", help="Whether the first line holds names (guessed unless given)."),
     ),
-    "no_rating": (bool, typer.Option(False, "--no-rating", help="There are no ratings: every row counts as 1.")),
-    "no_time": (bool, typer.Option(False, "--no-time", help="Do without times.")),
+    "no_rating": (bool, typer.Option(False, "--no-rating", help="Use no ratings: every row counts as 1.")),
+    "no_time": (bool, typer.Option(False, "--no-time", help="Use no times.")),
     "count": (
         str | None,
         typer.Option(None, "--count", help="The column of counts, amounts or durations, in place of ratings."),
@@ -49,11 +49,11 @@ FLAGS: dict[str, tuple[Any, Any]] = {
     ),
     "weights": (
         str | None,
-        typer.Option(None, "--weights", help="What each behaviour counts, such as view=1,purchase=5."),
+        typer.Option(None, "--weights", help="The weight of each behaviour, such as view=1,purchase=5."),
     ),
     "weight": (
         str | None,
-        typer.Option(None, "--weight", help="The column that says how much each row counts beside the others."),
+        typer.Option(None, "--weight", help="The column of row weights."),
     ),
     "kind": (
         str | None,
@@ -64,33 +64,44 @@ FLAGS: dict[str, tuple[Any, Any]] = {
         typer.Option(
             None,
             "--duplicates",
-            help="Of rows with the same user and item: last, first, mean, sum, count, all or error.",
+            help="What becomes of rows with the same user and item: last, first, mean, sum, count, all, error.",
         ),
     ),
     "missing": (
         list[str] | None,
-        typer.Option(None, "--missing", help="A value that means no rating, such as 99; NA for empty ones. Repeat it."),
+        typer.Option(None, "--missing", help="A value that means no rating, such as 99, or NA for empty; repeatable."),
     ),
     "missing_ids": (
         str,
-        typer.Option("error", "--missing-ids", help="Rows without a user or item: error, drop or keep (NA is an id)."),
+        typer.Option(
+            "error",
+            "--missing-ids",
+            help="What becomes of rows without a user or item: error, drop or keep (NA is an id).",
+        ),
     ),
     "wide": (
         bool | None,
-        typer.Option(None, "--wide/--long", help="Each item has a column of its own (guessed unless given)."),
+        typer.Option(None, "--wide/--long", help="Whether each item has a column of its own (guessed unless given)."),
     ),
     "dates": (
         str | None,
-        typer.Option(None, "--dates", help="The order of day and month in dates: dmy, mdy; or a form: %d/%m/%Y."),
+        typer.Option(
+            None, "--dates", help="The order of day and month in dates: dmy, mdy, or a format such as %d/%m/%Y."
+        ),
     ),
-    "fold_ids": (bool, typer.Option(False, "--fold-ids", help="Case and blanks of ids do not matter.")),
+    "fold_ids": (
+        bool,
+        typer.Option(False, "--fold-ids", help="Treat ids as equal that differ only in case or blanks."),
+    ),
     "table": (
         str | None,
-        typer.Option(None, "--table", help="Which sheet, file of an archive or table of a database; or a SELECT."),
+        typer.Option(
+            None, "--table", help="The sheet, file of an archive, or table of a database to read; or a SELECT."
+        ),
     ),
     "title": (
         str | None,
-        typer.Option(None, "--title", help="The column that says what an item is called (guessed unless given)."),
+        typer.Option(None, "--title", help="The column of item titles (guessed unless given)."),
     ),
 }
 """Keyword of :func:`cofactor.read` (or ``no_...``) -> its type and its flag."""

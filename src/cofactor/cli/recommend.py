@@ -22,32 +22,38 @@ from cofactor.cli.list_flags import list_options_of, with_list_flags
 from cofactor.errors import ConfigError
 from cofactor.recommender import Recommender, load
 
-Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for a new user; repeat it.")
-Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of users, for a new user; repeat it.")
+Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for a new user; repeatable.")
+Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of users, for a new user; repeatable.")
 
 
 @with_list_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
-    user: list[str] | None = typer.Option(None, "--user", help="A user of the training data; repeat it."),  # noqa: B008
+    user: list[str] | None = typer.Option(None, "--user", help="A user of the training data; repeatable."),  # noqa: B008
     liked: list[str] | None = Liked,
     feature: list[str] | None = Feature,
     histories: str | None = typer.Option(
-        None, "--histories", help="For the new users of this table: a row for each rating, columns as in training."
+        None, "--histories", help="A table of new users' ratings, with the columns of the training table."
     ),
-    everybody: bool = typer.Option(False, "--all", help="For every user; needs --out."),
+    everybody: bool = typer.Option(False, "--all", help="Make lists for all users; needs --out."),
     users: str | None = typer.Option(
-        None, "--users", help="With --all: for the users in this text file, an id a line."
+        None, "--users", help="With --all: only the users in this text file, one id per line."
     ),
-    approximate: bool = typer.Option(False, "--approximate", help="With --all: find items by an index (extra ann)."),
-    above: int = typer.Option(100_000, "--above", help="With --approximate: build an index from this many items on."),
-    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
+    approximate: bool = typer.Option(
+        False, "--approximate", help="With --all: search with an approximate index (extra ann)."
+    ),
+    above: int = typer.Option(
+        100_000, "--above", help="With --approximate: the number of items from which an index is built."
+    ),
+    out: str | None = typer.Option(
+        None, "--out", "-o", help="Write a Parquet file, or CSV where the name ends in .csv."
+    ),
     as_json: bool = Json,
     **flags: Any,
 ) -> None:
     """Recommend items: to --user ID, to a new user by --liked "ITEM=5" or --liked ITEM, or to --all users.
 
-    For a new user, --feature age=31 says more, or all that is known. --histories FILE is for several new users.
+    --feature age=31 describes a new user, with or without --liked. --histories FILE is for several new users.
     With --all the lists go into --out recs.parquet.
     """
     if sum((bool(user), bool(liked or feature), histories is not None, everybody)) != 1:

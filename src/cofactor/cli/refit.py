@@ -21,9 +21,9 @@ def command(
     model: str = typer.Argument(help="A saved model."),
     ratings: str = typer.Argument(help="A table of newer ratings, with the columns of the training table."),
     out: str = typer.Option(..., "--out", "-o", help="Where to write the new model."),
-    whole: bool = typer.Option(False, "--whole", help="The table is the whole one: forget the old training rows."),
+    whole: bool = typer.Option(False, "--whole", help="The table replaces the old training rows."),
     warm: bool | None = typer.Option(
-        None, "--warm/--afresh", help="Begin with the old vectors, or not (by the model unless given)."
+        None, "--warm/--afresh", help="Start from the old vectors, or afresh (the model decides unless given)."
     ),
     test: str | None = typer.Option(
         None, "--test", help="Held-out ratings: both models are measured on them, and the new one keeps its figures."
@@ -34,7 +34,7 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
-    seed: int | None = typer.Option(None, "--seed", help="Another seed than the old model's."),
+    seed: int | None = typer.Option(None, "--seed", help="A seed other than the old model's."),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:

@@ -16,10 +16,10 @@ from cofactor.report.report import write_report
 @with_reading_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
-    test: str | None = typer.Option(None, "--test", help="Held-out ratings, for quality with intervals."),
-    beside: str | None = typer.Option(None, "--beside", help="Another saved model, judged on the same rows."),
+    test: str | None = typer.Option(None, "--test", help="Held-out ratings, to measure quality on."),
+    beside: str | None = typer.Option(None, "--beside", help="Another saved model, measured on the same rows."),
     reference: str | None = typer.Option(
-        None, "--reference", help="Held-out ratings of another period, beside those of --test."
+        None, "--reference", help="Held-out ratings of another period, shown beside those of --test."
     ),
     out: str = typer.Option("report.html", "--out", "-o", help="Where to write the page."),
     user: str | None = User,

@@ -12,11 +12,11 @@ from cofactor._progress import compiling_announced
 from cofactor.cli.common import console, say, started
 from cofactor.serve import Settings, run
 
-AllowHost = typer.Option(None, "--allow-host", help="Another name under which browsers may reach it; repeat it.")
+AllowHost = typer.Option(None, "--allow-host", help="Another host name under which browsers may reach it; repeatable.")
 
 
 def command(
-    model: str = typer.Argument(help="A saved model; where it is replaced by another, that is served."),
+    model: str = typer.Argument(help="A saved model; if the file is replaced, the new one is served."),
     host: str = typer.Option("127.0.0.1", "--host", help="The address to listen on; by default this machine only."),
     port: int = typer.Option(8000, "--port", help="The port; 0: any that is free."),
     state: str | None = typer.Option(
@@ -27,49 +27,53 @@ def command(
     versions: str | None = typer.Option(
         None, "--versions", help="With a database: where this host keeps its copies of models (MODEL.versions)."
     ),
-    workers: int = typer.Option(1, "--workers", help="Processes that answer, with one state and one mapped model."),
+    workers: int = typer.Option(1, "--workers", help="Worker processes, which share the state and the mapped model."),
     read_only: bool = typer.Option(False, "--read-only", help="Take no newer ratings; write nothing."),
-    watch: bool = typer.Option(True, "--watch/--no-watch", help="Look whether the model was replaced."),
+    watch: bool = typer.Option(True, "--watch/--no-watch", help="Watch for a replaced model."),
     allow_host: list[str] | None = AllowHost,
     beside: str | None = typer.Option(
         None, "--beside", help="A second saved model, kept as a version: the page compares their lists."
     ),
     images: bool = typer.Option(
-        False, "--images", help="The page may load pictures of items from the https addresses in their table."
+        False, "--images", help="Let the page load pictures of items from https addresses in their table."
     ),
     tokens: str | None = typer.Option(None, "--tokens", help="A file of tokens with scopes (see cofactor token)."),
     management: int | None = typer.Option(
-        None, "--management-port", help="A port of its own for /metrics and all that changes models."
+        None, "--management-port", help="A separate port for /metrics and the routes that change models."
     ),
-    access_log: bool = typer.Option(False, "--access-log", help="Write a line of JSON for each request."),
-    json_logs: bool = typer.Option(False, "--json-logs", help="All other log lines as JSON too."),
-    traces: bool = typer.Option(False, "--traces", help="Make an OpenTelemetry span of each request."),
+    access_log: bool = typer.Option(False, "--access-log", help="Log each request as a line of JSON."),
+    json_logs: bool = typer.Option(False, "--json-logs", help="Write all other log lines as JSON too."),
+    traces: bool = typer.Option(False, "--traces", help="Make an OpenTelemetry span for each request."),
     retain_days: float | None = typer.Option(
-        None, "--retain-days", help="Delete newer ratings that are older than so many days."
+        None, "--retain-days", help="Delete newer ratings older than this many days."
     ),
     require_better: bool = typer.Option(
         False, "--require-better", help="A refit or new bundle goes live only if it is better on the latest events."
     ),
     require_not_worse: bool = typer.Option(
-        False, "--require-not-worse", help="The same, if it is not worse beyond chance."
+        False, "--require-not-worse", help="A refit or new bundle goes live only if it is not clearly worse."
     ),
-    keep: int = typer.Option(5, "--keep", help="Versions of the model that are kept."),
-    threads: int = typer.Option(2, "--threads", help="Requests that a process works on at once."),
-    max_requests: int = typer.Option(64, "--max-requests", help="Requests at once; more are told to come again."),
-    max_connections: int = typer.Option(1000, "--max-connections", help="Connections at once, for each process."),
-    max_body: int = typer.Option(1 << 20, "--max-body", help="Bytes that a request may have."),
-    max_events: int = typer.Option(1000, "--max-events", help="Newer ratings in one request."),
-    max_pairs: int = typer.Option(2_000, "--max-pairs", help="Pairs in one request for predictions."),
-    max_history: int = typer.Option(5000, "--max-history", help="Items of a history."),
-    max_users: int = typer.Option(100, "--max-users", help="Lists in one request."),
-    max_cache: int = typer.Option(16 << 20, "--max-cache", help="Bytes of lists that are kept, for each model."),
-    body_seconds: float = typer.Option(10.0, "--body-seconds", help="Seconds in which a body must arrive."),
-    wait_seconds: float = typer.Option(2.0, "--wait-seconds", help="Seconds to wait for what is computed for all."),
+    keep: int = typer.Option(5, "--keep", help="The number of model versions to keep."),
+    threads: int = typer.Option(2, "--threads", help="Threads of each process that work on requests."),
+    max_requests: int = typer.Option(
+        64, "--max-requests", help="Concurrent requests; others get 503 and a time to retry."
+    ),
+    max_connections: int = typer.Option(1000, "--max-connections", help="Concurrent connections of each process."),
+    max_body: int = typer.Option(1 << 20, "--max-body", help="Largest request body, in bytes."),
+    max_events: int = typer.Option(1000, "--max-events", help="Most newer ratings in one request."),
+    max_pairs: int = typer.Option(2_000, "--max-pairs", help="Most pairs in one request for predictions."),
+    max_history: int = typer.Option(5000, "--max-history", help="Most items in a history."),
+    max_users: int = typer.Option(100, "--max-users", help="Most lists in one request."),
+    max_cache: int = typer.Option(16 << 20, "--max-cache", help="Bytes of cached lists for each model."),
+    body_seconds: float = typer.Option(10.0, "--body-seconds", help="Seconds in which a request body must arrive."),
+    wait_seconds: float = typer.Option(
+        2.0, "--wait-seconds", help="Seconds that a request waits for work shared by all."
+    ),
     work_seconds: float = typer.Option(
-        0.4, "--work-seconds", help="Seconds of processor time that one request of many lists may take."
+        0.4, "--work-seconds", help="Processor seconds that one request for many lists may take."
     ),
     silent_seconds: float = typer.Option(
-        30.0, "--silent-seconds", help="A worker that gives no sign of life for so long is ended and started again."
+        30.0, "--silent-seconds", help="Restart a worker that has not responded for this many seconds."
     ),
 ) -> None:
     """Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it.
@@ -78,7 +82,7 @@ def command(
 
     It takes newer ratings (POST /v1/events) and uses them in the next list.
 
-    It swaps models without a pause, and goes back to an earlier one.
+    It swaps models without a pause, and can go back to an earlier one.
 
     To be reached from other machines it needs a token, in the environment variable COFACTOR_TOKEN, or a file of them.
 

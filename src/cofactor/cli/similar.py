@@ -12,14 +12,14 @@ from cofactor.recommender import load
 def command(
     model: str = typer.Argument(help="A saved model."),
     items: list[str] | None = typer.Argument(None, metavar="[ITEM]...", help="Ids or titles of items."),  # noqa: B008
-    user: list[str] | None = typer.Option(None, "--user", help="Users like this one, in place of items; repeat it."),  # noqa: B008
+    user: list[str] | None = typer.Option(None, "--user", help="List users similar to this one; repeatable."),  # noqa: B008
     n: int = typer.Option(10, "-n", help="How many items or users."),
     shrink: float = typer.Option(
-        20.0, "--shrink", help="Of vectors: shared raters at which half of the likeness counts; 0: all of it."
+        20.0, "--shrink", help="For similarities of vectors: shared raters at which one counts half; 0: no shrinkage."
     ),
     as_json: bool = Json,
 ) -> None:
-    """Show which items are most like one or several; or, with --user, which users."""
+    """List the items most similar to one or several items, or with --user the most similar users."""
     if bool(items) == bool(user):
         raise ConfigError("name an item or several, or users with --user ID, and not both")
     rec = load(model)

@@ -24,10 +24,12 @@ def command(
     how: str = typer.Option("random", "--how", help=f"One of {', '.join(HOW)}."),
     valid: float = typer.Option(0.2, "--valid", help="The share of rows (by-user: of users) to check with."),
     n: int = typer.Option(1, "-n", help="leave-last: how many of each user's latest ratings to check with."),
-    cutoff: str | None = typer.Option(None, "--cutoff", help="temporal: rows from this date or time on, not a share."),
+    cutoff: str | None = typer.Option(
+        None, "--cutoff", help="temporal: hold out rows from this date or time on, instead of a share."
+    ),
     given: float = typer.Option(0.5, "--given", help="by-user: the share of each held-out history to give."),
     out_given: str | None = typer.Option(None, "--out-given", help="by-user: where to write these histories."),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace files that are there."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace existing files."),
     user: str | None = User,
     item: str | None = Item,
     rating: str | None = Rating,

@@ -16,7 +16,7 @@ from cofactor.serve.tokens import line_of
 if TYPE_CHECKING:
     from types import ModuleType
 
-SUMMARY = "Care for what a server keeps: check, repair, backup, restore, export, expire."
+SUMMARY = "Maintain a server's state: check, repair, backup, restore, export, expire."
 app = typer.Typer(help=SUMMARY, no_args_is_help=True)
 app.__doc__ = SUMMARY
 
@@ -39,7 +39,7 @@ def _place(where: str) -> Any:
 
 @app.command("check")
 def check(where: str = Where, as_json: bool = Json) -> None:
-    """Look at every row and every version. Exit code 2 where something is wrong."""
+    """Check every row and every version. Exit code 2 if something is wrong."""
     found = _state().check(_place(where))
     if as_json:
         print_json(found._asdict())
@@ -53,7 +53,7 @@ def check(where: str = Where, as_json: bool = Json) -> None:
 
 @app.command("repair")
 def repair(where: str = Where, as_json: bool = Json) -> None:
-    """Keep what is whole of a damaged state. The damaged file is moved aside."""
+    """Keep the intact rows of a damaged state. The damaged file is moved aside."""
     found = _state().repair(Path(where))
     if as_json:
         print_json(found._asdict())
@@ -65,8 +65,8 @@ def repair(where: str = Where, as_json: bool = Json) -> None:
 
 
 @app.command("backup")
-def backup(where: str = Where, out: str = typer.Argument(help="A directory that is new or empty.")) -> None:
-    """Copy a state of one moment, also while a server uses it. The copy is a state itself."""
+def backup(where: str = Where, out: str = typer.Argument(help="A new or empty directory.")) -> None:
+    """Copy a state as of one moment, even while a server uses it. The copy is itself a state."""
     found = _state().copy(_place(where), Path(out))
     console().print(f"{found.events:,} newer ratings and versions {found.versions} are in {out}", markup=False)
 
@@ -74,15 +74,15 @@ def backup(where: str = Where, out: str = typer.Argument(help="A directory that 
 @app.command("restore")
 def restore(
     backup: str = typer.Argument(help="A backup (or any state)."),
-    where: str = typer.Argument(help="Where the state shall be: a new directory, or an empty database."),
+    where: str = typer.Argument(help="Where to put the state: a new directory, or an empty database."),
     erased_in: str | None = typer.Option(
         None,
         "--erased-in",
         metavar="STATE",
-        help="The state that went on after the backup: who was forgotten there stays so.",
+        help="The state that was used after the backup: users forgotten there stay forgotten.",
     ),
 ) -> None:
-    """Make a state of a backup; a state moves to another database that way."""
+    """Make a state from a backup. This also moves a state to another database."""
     state, changed = _state(), []
     if erased_in is None:
         found = state.copy(_place(backup), _place(where))
@@ -100,17 +100,15 @@ def restore(
 
 
 @app.command("export")
-def export(where: str = Where, out: str = typer.Argument(help="A file .csv, .tsv or .parquet.")) -> None:
+def export(where: str = Where, out: str = typer.Argument(help="The file to write: .csv, .tsv or .parquet.")) -> None:
     """Write the newer ratings as a table."""
     count = _state().export(_place(where), Path(out))
     console().print(f"{count:,} newer ratings are in {out}", markup=False)
 
 
 @app.command("expire")
-def expire(
-    where: str = Where, older_than: float = typer.Option(..., "--older-than", help="Days since they happened.")
-) -> None:
-    """Delete newer ratings that are too old."""
+def expire(where: str = Where, older_than: float = typer.Option(..., "--older-than", help="Age in days.")) -> None:
+    """Delete newer ratings above a given age."""
     count = _state().expire(_place(where), older_than)
     console().print(f"{count:,} newer ratings are deleted", markup=False)
 

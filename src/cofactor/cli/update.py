@@ -20,14 +20,18 @@ def command(
     rating: str | None = Rating,
     time: str | None = Time,
     sep: str | None = Sep,
-    unknown: str = typer.Option("error", "--unknown", help="Items that the model does not know: error, or skip."),
-    n: int = typer.Option(10, "-n", help="How many items each user gets."),
-    seen: bool = typer.Option(False, "--seen", help="Items already rated may come up too."),
-    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV by its name."),
+    unknown: str = typer.Option(
+        "error", "--unknown", help="What to do with items that the model does not know: error, or skip."
+    ),
+    n: int = typer.Option(10, "-n", help="The length of each user's list."),
+    seen: bool = typer.Option(False, "--seen", help="List items already rated too."),
+    out: str | None = typer.Option(
+        None, "--out", "-o", help="Write a Parquet file, or CSV where the name ends in .csv."
+    ),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Recommend again to the users of newer ratings, which are folded in: the model's file stays as it is.
+    """Fold newer ratings in and recommend to their users again; the saved model does not change.
 
     To train on them and save the result use cofactor refit.
     """

@@ -288,9 +288,7 @@ _VERBS = (
 
 
 def in_words(kind: Kind, column: str | None, label: object, value: float) -> str:
-    """What a user did: "rated Fargo 5", "played Blur 31 times", "chose Fargo", "chose Fargo 3 times"."""
-    if kind == "ratings":
-        return f"rated {label} {value:g}"
+    """What a user did, of counts or events: "played Blur 31 times", "chose Fargo", "chose Fargo 3 times"."""
     if kind == "events" and value < 0:
         return f"disliked {label}"
     number = f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"

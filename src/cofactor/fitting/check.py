@@ -9,7 +9,7 @@ from cofactor.fitting.estimate import forecast
 
 
 def check(source: Any, *, valid: Any = None, **options: Any) -> doctor.Report:
-    """Look a table over before training: the data doctor.
+    """Check a table before training: the data doctor.
 
     Rows that :func:`cofactor.read` would refuse become findings, and the rest is examined without them.
 

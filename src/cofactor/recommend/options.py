@@ -46,19 +46,20 @@ class ListOptions(TypedDict, total=False):
     """The options of a list."""
 
     n: Annotated[int, Option("count", 10, "How many items.")]
-    seen: Annotated[bool, Option("flag", False, "Items already rated may come up too.")]
-    allow: Annotated[Iterable[Any] | None, Option("ids", None, "Only these items may come up.")]
-    deny: Annotated[Iterable[Any] | None, Option("ids", None, "These items may not come up.")]
+    seen: Annotated[bool, Option("flag", False, "List items already rated too.")]
+    allow: Annotated[Iterable[Any] | None, Option("ids", None, "List only these items.")]
+    deny: Annotated[Iterable[Any] | None, Option("ids", None, "Never list these items.")]
     where: Annotated[
         str | pl.Expr | None,
-        Option("predicate", None, 'Only items whose row meets a predicate: "genres contains Drama and year >= 1990".'),
+        Option("predicate", None, 'Only items that meet a condition: "genres contains Drama and year >= 1990".'),
     ]
     per_group: Annotated[
-        tuple[str, int] | None, Option("cap", None, "At most this many items of one group: a column, and how many.")
+        tuple[str, int] | None, Option("cap", None, "At most this many items of each group, such as a genre.")
     ]
-    diversity: Annotated[float, Option("strength", 0.0, "0 to 1: against items alike (maximal marginal relevance).")]
+    diversity: Annotated[float, Option("strength", 0.0, "0 to 1: avoid similar items (maximal marginal relevance).")]
     calibration: Annotated[
-        Strength, Option("grouped strength", 0.0, "0 to 1: groups (genres, say) in proportion to the user's own.")
+        Strength,
+        Option("grouped strength", 0.0, "0 to 1: keep groups, such as genres, in proportion to the user's own."),
     ]
     sure: Annotated[
         float | None,

@@ -21,7 +21,7 @@ from cofactor.recommend.updates import as_rows
 
 Array = NDArray[Any]
 BY_MANY = "liked by many"
-MOST_RATED = "rated by most; nothing is known of this user"
+MOST_RATED = "among the most rated; nothing is known about this user"
 LOOKED_AT = 20
 """Where leaving ratings out takes too long: of the items that a user liked, so many of the best rated are compared."""
 COMPARED = 100_000
@@ -115,20 +115,22 @@ def _nearest(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
 
 
 def which(rec: Fitted, who: UserProfile, position: int) -> str:
-    """The rated item, and what the user did with it: "Fargo (1996), which you rated 4"."""
+    """The rated item, and what the user did with it: "Fargo (1996), which you gave 4"."""
     label = rec.items.labels(who.items[position : position + 1])[0]
-    done = act(rec.scale.explicit, "", float(who.values[position]), _stated(who, position), *_valued(rec))
-    return f"{label}, which you {' '.join(done.split())}"
+    value, stated = float(who.values[position]), _stated(who, position)
+    if rec.scale.explicit:
+        return f"{label}, which you gave {value:g}" if stated else f"{label}, which you liked"
+    return f"{label}, which you {' '.join(act(False, '', value, stated, *_valued(rec)).split())}"
 
 
 def act(
     explicit: bool, label: Any, value: float, stated: bool = True, kind: Kind = "events", column: str | None = None
 ) -> str:
     """The verb, the item, and how much; ``explicit``: there are ratings with values; else ``kind`` says what values are
-    and ``column`` what theirs is called: "played Blur 31 times"."""
+    and ``column`` what theirs is called: "gave 5 to Fargo", "played Blur 31 times"."""
     if not explicit:
         return in_words(kind if stated and kind != "ratings" else "events", column, label, value if stated else 1.0)
-    return f"rated {label} {value:g}" if stated else f"liked {label}"
+    return f"gave {value:g} to {label}" if stated else f"liked {label}"  # a title may end in a number: value first
 
 
 def _valued(rec: Fitted) -> tuple[Kind, str | None]:

@@ -143,6 +143,6 @@ export function openWhy({ info, person, item, title, closed }) {
 	function neighbours(found) {
 		if (!found.neighbours?.length) return null;
 		return el("details", { class: "more" }, el("summary", {}, "Most like it among what was rated"),
-			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `${graded(info) ? "rated " : ""}${inWords(info, r.rating)}`}, alike ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
+			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `${graded(info) ? "you gave " : ""}${inWords(info, r.rating)}`}, alike ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
 	}
 }
