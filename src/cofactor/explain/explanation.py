@@ -102,6 +102,10 @@ class Explanation:
         found = [("for", rest.filter(rest >= 0)), ("against", rest.filter(rest < 0))]
         return [(way, len(part), float(part.sum())) for way, part in found if len(part)]
 
+    def _others_in_words(self, way: str, n: int) -> str:
+        """Such as: 12 other ratings for it."""
+        return f"{n} other {'rating' if self.explicit else 'choice'}{'' if n == 1 else 's'} {way} it"
+
     def __str__(self) -> str:
         who = f"for user {self.user}" if self.user is not None else "for this history"
         lines = [f"{self.label} {who}: {self.prediction:.3f}"]
@@ -113,8 +117,7 @@ class Explanation:
         lines += [f"  {reason}" for reason in self.because()]
         if len(self.rated):
             others = self.others(5)
-            things = "ratings" if self.explicit else "choices"
-            lines += [f"  {n} other {things} {way} it: {total:+z.{self.digits}f}" for way, n, total in others]
+            lines += [f"  {self._others_in_words(way, n)}: {total:+z.{self.digits}f}" for way, n, total in others]
             lines.append(f"  {self.rest_is}: {self.rest:+z.{self.digits}f}")
         return "\n".join(lines)
 
@@ -124,10 +127,9 @@ class Explanation:
         rows = [
             (_did(self, row), f"{row['contribution']:+z.{digits}f}") for row in self.strongest(5).iter_rows(named=True)
         ]
-        things = "ratings" if self.explicit else "choices"
         if rows:
             for way, n, total in self.others(5):
-                rows.append((f"{n} other {things if n > 1 else things[:-1]} {way} it", f"{total:+z.{digits}f}"))
+                rows.append((self._others_in_words(way, n), f"{total:+z.{digits}f}"))
             rows.append(("everything else", f"{self.rest:+z.{digits}f}"))
         terms = [f"{t} {v:+z.3f}" for t, v in self.grouped().iter_rows()]
         heading = f"{self.label} {who}: {self.prediction:.3f}"

@@ -52,7 +52,7 @@ export function open(root, route, { info, title }) {
 		settle("compare", null, now);
 	}
 	const factsOf = (side) => versions.find((v) => v.version === side.version);
-	const whose = (side) => (side.user !== null ? `User ${side.user}` : example ? "An example taste" : "Your ratings");
+	const whose = (side) => (side.user !== null ? `User ${side.user}` : example ? "An example taste" : "Your taste");
 
 	/** The heading of a side, what it asks, and the place of its list. */
 	function draw(side) {
@@ -67,7 +67,7 @@ export function open(root, route, { info, title }) {
 		replace(side.box, side.heading,
 			el("div", { class: "by" }, el("label", { for: which.id }, "Model"), which),
 			el("details", { class: "more" }, el("summary", {}, "Another user"), search.node,
-				side.user !== null ? button({ class: "link", onclick: () => { side.user = null; keep(); draw(side); quality(); list(side); } }, example ? "The example taste" : "Your ratings") : null),
+				side.user !== null ? button({ class: "link", onclick: () => { side.user = null; keep(); draw(side); quality(); list(side); } }, example ? "The example taste" : "Your taste") : null),
 			side.quality, side.body);
 		if (side.rows) show();
 	}

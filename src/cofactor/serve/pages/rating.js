@@ -102,6 +102,8 @@ export function inWords(info, value) {
 }
 /** Whether a mean of the values is something to show. */
 export const graded = (info) => (!info.kind || info.kind === "ratings") && info.scale.low < info.scale.high;
+/** What one row of a user's history is called. */
+export const entry = (info) => (graded(info) ? "rating" : "choice");
 /** So many rows of the data, by what they hold. */
 export const rows = (info, n) => many(n, { counts: "count", events: "event" }[info.kind] ?? "rating");
 /** How many users an item has, and where they gave grades, their mean. */

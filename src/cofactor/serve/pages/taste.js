@@ -3,7 +3,7 @@
 import { get, idOf, nameOf, post } from "./api.js";
 import { announce, big, button, el, empty, head, many, replace, sentence, short, skeleton, trouble, words } from "./dom.js";
 import * as shape from "./options.js";
-import { kindOf, onDemand } from "./rating.js";
+import { entry, kindOf, onDemand } from "./rating.js";
 import { recommendations } from "./recommendations.js";
 import { href, settle, step, unstep } from "./route.js";
 import { itemLink, itemSearch } from "./search.js";
@@ -42,16 +42,16 @@ export function open(root, route, { info, title, refreshInfo }) {
 	const recs = recommendations({
 		info, options, kept: keep, rate: (row, rating) => rate(row, rating), who: person, title: "For you", level: "h1",
 		deny: (row) => { change(() => tastes.deny(taste, row)); recs.now(); announce(`${nameOf(row)} is left out`); },
-		why: (row) => (described() ? tell("The account of a prediction goes by ratings alone. Clear what you said about yourself to see it.") : step("taste", null, parameters(row))),
+		why: (row) => (described() ? tell("An explanation uses your ratings alone. Clear what you said about yourself to see it.") : step("taste", null, parameters(row))),
 		said: told, told: (rows) => bar.show(rows),
-		waiting: empty("Your list will be here", "Rate one thing you know, from the search or the well-known ones, and it fills at once. Each further rating changes it while you watch."),
+		waiting: empty("Your list will be here", likes ? "Choose one thing you like, from the search or the well-known ones, and it fills at once. Each further choice changes it while you watch." : "Rate one thing you know, from the search or the well-known ones, and it fills at once. Each further rating changes it while you watch."),
 	});
 	const bar = listBar(recs.node, recs.heading, () => recs.heading.focus({ preventScroll: true }));
 
 	replace(root, el("div", { class: "columns taste" },
 		el("div", { class: "find" }, search.node),
 		el("div", { class: "mine" }, recs.node),
-		el("section", { class: "panel yours", "aria-label": "Your ratings" },
+		el("section", { class: "panel yours", "aria-label": likes ? "You like" : "Your ratings" },
 			el("div", { class: "panel-head" }, el("h2", {}, likes ? "You like" : "Your ratings"), count), about, rated, tools, turned,
 			el("div", { class: "panel-head sub" }, el("h2", {}, "Well known"), info.items > STARTERS ? button({ class: "link", onclick: () => { from += STARTERS; fetchStarters(); } }, "Show others") : null), begin,
 			store)), bar.node);
@@ -130,8 +130,8 @@ export function open(root, route, { info, title, refreshInfo }) {
 		change(() => { taste.rated = []; taste.denied = []; taste.features = {}; });
 		drawAbout();
 		recs.now();
-		tell("Your ratings are cleared. ", button({ class: "link", onclick: () => { undo(); tell(); } }, "Undo"));
-		announce("Your ratings are cleared");
+		tell("All cleared. ", button({ class: "link", onclick: () => { undo(); tell(); } }, "Undo"));
+		announce("All cleared");
 	}
 	function rate(row, rating) {
 		change(() => tastes.rate(taste, row, rating));
@@ -205,10 +205,10 @@ export function open(root, route, { info, title, refreshInfo }) {
 				const user = idOf(field.value.trim(), info.id_types.user);
 				try {
 					await post("events", { events: taste.rated.map(({ item, rating }) => ({ user, item, rating, time: null })) });
-					replace(said, `${many(taste.rated.length, "rating")} stored. `, el("a", { href: href("user", user) }, `Look at user ${user}`));
+					replace(said, `${many(taste.rated.length, entry(info))} stored. `, el("a", { href: href("user", user) }, `Look at user ${user}`));
 					refreshInfo().catch(() => {});
 				} catch (error) { said.textContent = sentence(error.message); }
-			} }, el("label", { for: "store-as" }, "Store the ratings on the server as those of user"), field, el("button", { type: "submit", class: "button" }, "Store")), said));
+			} }, el("label", { for: "store-as" }, `Store these ${entry(info)}s on the server, for user`), field, el("button", { type: "submit", class: "button" }, "Store")), said));
 	}
 
 	function showWhy(params) {

@@ -4,7 +4,7 @@ import { get, idOf, nameOf, post, remove } from "./api.js";
 import { shareBar } from "./charts.js";
 import { announce, aside, big, button, el, empty, fix, head, known, lede, many, note, replace, sentence, short, skeleton, trouble, when, words } from "./dom.js";
 import * as shape from "./options.js";
-import { activity, graded, rater, inWords } from "./rating.js";
+import { activity, entry, graded, rater, inWords } from "./rating.js";
 import { recommendations } from "./recommendations.js";
 import { href, settle, step, unstep } from "./route.js";
 import { itemLink, itemSearch, userSearch } from "./search.js";
@@ -48,14 +48,14 @@ function person(root, route, { info, title, refreshInfo }) {
 
 	const parameters = (why = null) => { const params = shape.write(options, new URLSearchParams()); if (why !== null) params.set("why", String(why)); return params; };
 	const keep = () => settle("user", user, parameters(dialog ? dialog.item : null));
-	const recs = recommendations({ info, options, kept: keep, who: () => (stranger ? null : { user }), title: "Recommended", waiting: empty("No list yet", "There are no ratings to go by."), rate: writable ? add : null, why: (row) => step("user", user, parameters(row.item)) });
-	const search = writable ? itemSearch(info, "Add a rating", (row) => ask(row)) : null;
+	const recs = recommendations({ info, options, kept: keep, who: () => (stranger ? null : { user }), title: "Recommended", waiting: empty("No list yet", `There are no ${entry(info)}s to go by.`), rate: writable ? add : null, why: (row) => step("user", user, parameters(row.item)) });
+	const search = writable ? itemSearch(info, `Add a ${entry(info)}`, (row) => ask(row)) : null;
 	const asked = el("div", { class: "asked" });
 
 	replace(root, el("p", { class: "crumb" }, el("a", { href: "#/user" }, "Users")), head("User ", words(String(user))), about,
 		el("div", { class: "columns" },
 			el("section", { class: "panel yours", "aria-label": graded(info) ? "Ratings" : "Items" }, search?.node, asked, said, el("div", { class: "panel-head sub" }, el("h2", {}, graded(info) ? "Ratings" : "Items")), list,
-				el("div", { class: "panel-head sub" }, el("h2", {}, graded(info) ? "Users who rate alike" : "Users with like choices")), alike),
+				el("div", { class: "panel-head sub" }, el("h2", {}, graded(info) ? "Users with similar ratings" : "Users with similar choices")), alike),
 			recs.node));
 
 	async function load() {
@@ -73,8 +73,8 @@ function person(root, route, { info, title, refreshInfo }) {
 	/** Nobody has this id: said once, in place of what three requests would say. */
 	function unknown(error) {
 		stranger = true;
-		replace(list, empty("Nobody with this id", sentence(error.message), writable ? el("p", {}, "A first rating, added above, makes this user known.") : null, el("p", {}, el("a", { href: "#/user" }, "Find another user"))));
-		replace(alike, note("slim", "Users are alike by what they rated."));
+		replace(list, empty("Nobody with this id", sentence(error.message), writable ? el("p", {}, `A first ${entry(info)}, added above, makes this user known.`) : null, el("p", {}, el("a", { href: "#/user" }, "Find another user"))));
+		replace(alike, note("slim", `Users are compared by their ${entry(info)}s.`));
 		recs.now();
 	}
 	/** All ratings: an answer holds so many, and says how many there are. */
@@ -93,9 +93,9 @@ function person(root, route, { info, title, refreshInfo }) {
 		replace(list, found.ratings.length ? el("ul", { class: "rated" }, rows.map((row) => el("li", { class: "own" },
 			itemLink(row, "title"),
 			row.newer ? el("span", { class: "tag", title: row.time ? when(row.time) : null }, "newer") : null,
-			el("span", { class: "value", title: row.time ? when(row.time) : null }, inWords(info, row.rating))))) : empty("No ratings yet"),
+			el("span", { class: "value", title: row.time ? when(row.time) : null }, inWords(info, row.rating))))) : empty(`No ${entry(info)}s yet`),
 		found.ratings.length > SHOWN && !all ? button({ class: "button quiet", onclick: () => { all = true; draw(found); list.querySelectorAll("a")[SHOWN]?.focus(); } }, `Show all ${big(found.ratings.length)}`) : null,
-		newer && writable ? el("p", {}, button({ class: "button quiet", onclick: () => forget(found.ratings.filter((r) => r.newer)) }, `Forget the ${many(newer, "newer rating")}`)) : null);
+		newer && writable ? el("p", {}, button({ class: "button quiet", onclick: () => forget(found.ratings.filter((r) => r.newer)) }, `Forget the ${many(newer, `newer ${entry(info)}`)}`)) : null);
 	}
 
 	/** Users by what they rated in common, each beside this one. */
@@ -106,7 +106,7 @@ function person(root, route, { info, title, refreshInfo }) {
 			replace(alike, similar.length ? el("ul", { class: "plain lines" }, similar.map((r) => el("li", {}, el("a", { href: href("user", r.user) }, words(String(r.user))),
 				el("span", { class: "meter" }, shareBar(Math.abs(r.similarity) / best, r.similarity < 0)), el("span", { class: "aside n", title: `cosine ${fix(r.similarity)}` }, many(r.shared_items, "shared item")),
 				el("a", { class: "aside", href: href("compare", null, { "left-user": user, "right-user": r.user }), "aria-label": `Compare with user ${r.user}` }, "compare")))) : empty("Nobody shares an item with this user"));
-		} catch (error) { replace(alike, stranger ? note("slim", "Users are alike by what they rated.") : error.status === 404 ? note("slim", "Known from the next refit on.") : error.status === 403 ? note("slim", "Ids of other users are shown to tokens with the scope admin only.") : trouble(error, near)); }
+		} catch (error) { replace(alike, stranger ? note("slim", `Users are compared by their ${entry(info)}s.`) : error.status === 404 ? note("slim", "Similar users are shown from the next refit on.") : error.status === 403 ? note("slim", "Ids of other users are shown to tokens with the scope admin only.") : trouble(error, near)); }
 	}
 
 	function ask(row) {
@@ -130,7 +130,7 @@ function person(root, route, { info, title, refreshInfo }) {
 		try {
 			const { deleted } = await remove("events", { user });
 			forgotten = newer;
-			replace(said, `${many(deleted, "newer rating")} forgotten. `, button({ class: "link", onclick: restore }, "Undo"));
+			replace(said, `${many(deleted, `newer ${entry(info)}`)} forgotten. `, button({ class: "link", onclick: restore }, "Undo"));
 			announce(said.textContent);
 			await Promise.all([load(), recs.now(), refreshInfo()]);
 		} catch (error) { said.textContent = sentence(error.message); }
@@ -139,7 +139,7 @@ function person(root, route, { info, title, refreshInfo }) {
 		try {
 			const seconds = (iso) => (iso ? Math.floor(Date.parse(iso) / 1000) : null);
 			await post("events", { events: forgotten.map((r) => ({ user, item: r.item, rating: r.rating, time: seconds(r.time) })) });
-			said.textContent = `${many(forgotten.length, "newer rating")} back.`;
+			said.textContent = `${many(forgotten.length, `newer ${entry(info)}`)} restored.`;
 			forgotten = null;
 			await Promise.all([load(), recs.now(), refreshInfo()]);
 		} catch (error) { said.textContent = sentence(error.message); }

@@ -3,7 +3,7 @@
 import { nameOf, newest, post, stale } from "./api.js";
 import { shareBar } from "./charts.js";
 import { announce, aside, big, button, digitsFor, el, fix, fresh, known, many, note, replace, short, signed, skeleton, trouble, words } from "./dom.js";
-import { graded, inWords } from "./rating.js";
+import { entry, graded, inWords } from "./rating.js";
 import { href } from "./route.js";
 import { itemLink } from "./search.js";
 import { waterfall } from "./waterfall.js";
@@ -60,7 +60,7 @@ export function openWhy({ info, person, item, title, closed }) {
 		replace(body,
 			el("p", { class: "lead" }, el("b", {}, fix(found.prediction, ranking ? digits : 2)), " ", ranking ? "is its score, which only puts items in order." : `predicted, on a scale from ${short(info.scale.low)} to ${short(info.scale.high)}.`),
 			found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, words(b.replace(/([+:] ?)-(?=[\d.]+$)/, "$1−"), "span")))) : null,
-			found.rated.length ? place : note("", "No rating has a part in this: it is what the model thinks of the item itself."),
+			found.rated.length ? place : note("", `No ${entry(info)} contributes to this: it is the model's view of the item itself.`),
 			found.rated.length ? account(found, digits) : null,
 			terms(found), neighbours(found),
 			el("p", {}, el("a", { href: href("item", item) }, "More about this item")));
@@ -73,7 +73,7 @@ export function openWhy({ info, person, item, title, closed }) {
 	function others(found) {
 		const shown = new Set(found.strongest.map((r) => r.item));
 		const rest = found.rated.filter((r) => !shown.has(r.item));
-		const part = (list, way) => (list.length ? [{ label: `${many(list.length, "other rating")} ${way} it`, value: list.reduce((t, r) => t + r.contribution, 0) }] : []);
+		const part = (list, way) => (list.length ? [{ label: `${many(list.length, `other ${entry(info)}`)} ${way} it`, value: list.reduce((t, r) => t + r.contribution, 0) }] : []);
 		return [...part(rest.filter((r) => r.contribution >= 0), "for"), ...part(rest.filter((r) => r.contribution < 0), "against")];
 	}
 	function given(row) { return row.stated === false ? "liked" : inWords(info, row.rating); }
@@ -85,7 +85,7 @@ export function openWhy({ info, person, item, title, closed }) {
 		const out = new Map();
 		const changes = el("div", { class: "what-if", "aria-live": "polite" });
 		const rows = el("tbody");
-		const more = button({ class: "button quiet", onclick: () => { fillRows(found.rated); more.remove(); } }, `Show all ${big(found.rated.length)} ratings`);
+		const more = button({ class: "button quiet", onclick: () => { fillRows(found.rated); more.remove(); } }, `Show all ${many(found.rated.length, entry(info))}`);
 		function fillRows(list) {
 			replace(rows, list.map((r) => {
 				const box = el("input", { type: "checkbox", "aria-label": `Leave out ${nameOf(r)}` });
@@ -100,8 +100,8 @@ export function openWhy({ info, person, item, title, closed }) {
 		}
 		fillRows(found.strongest);
 		return el("div", {}, el("h3", {}, "The same in figures"),
-			info.can.fold_in ? note("slim", "Leave ratings out to see how the whole list would change.") : null,
-			el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col" }, "Leave out") : null, el("th", { scope: "col" }, "Rated"), el("th", { scope: "col", class: "n" }, "Rating"), el("th", { scope: "col", class: "n" }, "Contribution"), el("th", { scope: "col", class: "n wide-only" }, "Alike"), el("th", { scope: "col", class: "n wide-only" }, "Shared raters"))), rows)),
+			info.can.fold_in ? note("slim", `Leave ${entry(info)}s out to see how the whole list would change.`) : null,
+			el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, info.can.fold_in ? el("th", { scope: "col" }, "Leave out") : null, el("th", { scope: "col" }, graded(info) ? "Rated" : "Chosen"), el("th", { scope: "col", class: "n" }, graded(info) ? "Rating" : "How often"), el("th", { scope: "col", class: "n" }, "Contribution"), el("th", { scope: "col", class: "n wide-only" }, "Similarity"), el("th", { scope: "col", class: "n wide-only" }, "Shared raters"))), rows)),
 			found.rated.length > found.strongest.length ? more : null, changes);
 	}
 
@@ -142,7 +142,7 @@ export function openWhy({ info, person, item, title, closed }) {
 
 	function neighbours(found) {
 		if (!found.neighbours?.length) return null;
-		return el("details", { class: "more" }, el("summary", {}, "Most like it among what was rated"),
-			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `${graded(info) ? "you gave " : ""}${inWords(info, r.rating)}`}, alike ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
+		return el("details", { class: "more" }, el("summary", {}, graded(info) ? "The most similar rated items" : "The most similar chosen items"),
+			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `${graded(info) ? "you gave " : ""}${inWords(info, r.rating)}`}, similarity ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
 	}
 }
