@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cofactor as cf
-from cofactor.data.kind import guess_kind
+from cofactor.data.kind import guess_kind, in_words
 from cofactor.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -124,3 +124,20 @@ def test_unit_and_order_of_rows_do_not_matter(unit: float, order: list[int]) -> 
     plain, turned = cf.read(rows), cf.read(rows[order])
     assert plain.kind == turned.kind == "ratings"
     assert plain.to_frame().sort("user", "item").equals(turned.to_frame().sort("user", "item"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "label", "value", "said"),
+    [
+        ("counts", "plays", "Blur", 31, "played Blur 31 times"),
+        ("counts", "plays", "Blink 182", 1031, "played Blink 182, 1,031 times"),
+        ("counts", "qty", 13, 1, "bought 13, once"),
+        ("counts", "minutes", "Heat", 90.5, "spent 90.5 minutes on Heat"),
+        ("counts", "amount", "Film 7", 12, "chose Film 7 (amount: 12)"),
+        ("events", None, "Film 7", 1, "chose Film 7"),
+        ("events", None, "Film 7", 2, "chose Film 7, 2 times"),
+        ("events", None, "Heat", -1, "disliked Heat"),
+    ],
+)
+def test_what_a_user_did_is_said_in_words(kind, column, label, value, said):
+    assert in_words(kind, column, label, value) == said

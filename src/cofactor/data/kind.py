@@ -278,10 +278,10 @@ def _few_but_counted(found: NDArray[Any], counts: NDArray[Any]) -> bool:
 
 
 _VERBS = (
-    (("play", "plays", "playcount", "listens", "scrobbles", "played"), "played {label} {value} times"),
-    (("quantity", "qty", "units", "purchases", "orders", "bought"), "bought {label} {value} times"),
-    (("views", "viewed", "watched"), "viewed {label} {value} times"),
-    (("clicks",), "clicked {label} {value} times"),
+    (("play", "plays", "playcount", "listens", "scrobbles", "played"), "played {counted}"),
+    (("quantity", "qty", "units", "purchases", "orders", "bought"), "bought {counted}"),
+    (("views", "viewed", "watched"), "viewed {counted}"),
+    (("clicks",), "clicked {counted}"),
     (("hours", "hour"), "spent {value} hours on {label}"),
     (("minutes", "minute"), "spent {value} minutes on {label}"),
 )
@@ -292,12 +292,12 @@ def in_words(kind: Kind, column: str | None, label: object, value: float) -> str
     if kind == "events" and value < 0:
         return f"disliked {label}"
     number = f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
+    often = "once" if number == "1" else f"{number} times"
+    counted = f"{label}{',' if str(label)[-1:].isdigit() else ''} {often}"  # "Blink 182, 31 times"
     said = _words(column) if kind == "counts" and column is not None else set()
     phrase = next((phrase for words, phrase in _VERBS if said & set(words)), None)
     if phrase is not None:
-        return phrase.format(label=label, value=number).replace(" 1 times", " once")
+        return phrase.format(label=label, value=number, counted=counted)
     if kind == "counts":
-        return f"chose {label} ({column}: {number})" if column else f"chose {label} {number} times"
-    if value == 1 or value != round(value):
-        return f"chose {label}"
-    return f"chose {label} {number} times"
+        return f"chose {label} ({column}: {number})" if column else f"chose {counted}"
+    return f"chose {label}" if value == 1 or value != round(value) else f"chose {counted}"

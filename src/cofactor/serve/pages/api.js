@@ -99,6 +99,8 @@ export function idOf(text, type) {
 	if (type === "float" && text.trim() !== "" && Number.isFinite(Number(text))) return Number(text);
 	return text;
 }
+/** What is said of a list, about a known user and not to them: "they gave 9 to Heat". */
+export const about = (user, said) => (user === undefined || user === null ? said : said.replace(/^((?:because |although )?|.*, which )you /, "$1they "));
 export function nameOf(row) {
 	const name = String(row.title === null || row.title === undefined || row.title === "" ? row.item : row.title);
 	return name.trim() ? name : `“${name}”`; // a blank would leave nothing to see or press

@@ -1,6 +1,6 @@
 /* Two lists side by side: two versions of the model for one taste, or two users, with what was measured above each. */
 
-import { get, idOf, newest, post, stale } from "./api.js";
+import { about, get, idOf, newest, post, stale } from "./api.js";
 import { announce, aside, button, el, empty, fresh, head, known, lede, many, note, replace, skeleton, trouble, words } from "./dom.js";
 import { measure, shared } from "./figures.js";
 import * as shape from "./options.js";
@@ -110,7 +110,7 @@ export function open(root, route, { info, title }) {
 			const other = sides[1 - k].rows;
 			const places = new Map((other ?? []).map((r) => [keyOf(r), r.rank]));
 			if (side.failed) replace(side.body, trouble(side.failed, () => list(side)));
-			else if (side.rows) replace(side.body, side.rows.length ? el("ol", { class: "recs" }, side.rows.map((row) => line(row, other ? places.get(keyOf(row)) ?? null : undefined, k))) : empty("Nothing to recommend"));
+			else if (side.rows) replace(side.body, side.rows.length ? el("ol", { class: "recs" }, side.rows.map((row) => line(row, other ? places.get(keyOf(row)) ?? null : undefined, k, side.user))) : empty("Nothing to recommend"));
 		}
 		if (!left.rows || !right.rows) return replace(verdict);
 		const there = new Map(right.rows.map((r) => [keyOf(r), r.rank]));
@@ -118,19 +118,20 @@ export function open(root, route, { info, title }) {
 		const same = both.filter((r) => there.get(keyOf(r)) === r.rank).length;
 		const alone = left.version === right.version && left.user === right.user;
 		const said = alone ? "Both sides ask the same. Choose another version or another user on one of them."
-			: `${both.length} of ${many(Math.max(left.rows.length, right.rows.length), "item")} ${both.length === 1 ? "is" : "are"} in both lists, ${same} at the same place.`;
+			: `${both.length} of ${many(Math.max(left.rows.length, right.rows.length), "item")} ${both.length === 1 ? "is" : "are"} in both lists, ${same} in the same place.`;
 		replace(verdict, el("p", { class: "notice" }, said, alone && versions.length < 2 ? " There is one version so far: a refit makes another, and cofactor serve MODEL --beside OTHER keeps a second model." : ""));
 		announce(said);
 	}
 
 	/** `place`: where the other list has it (null: nowhere, undefined: not known yet). On the right, how it moved. */
-	function line(row, place, k) {
+	function line(row, place, k, user) {
+		const because = about(user, row.reason || "");
 		const by = known(place) ? place - row.rank : 0;
 		const mark = place === null ? el("span", { class: "moved new" }, "only here") : !known(place) ? null
 			: k === 0 ? (by ? el("span", { class: "moved" }, `right: ${place}`) : null)
 				: by ? el("span", { class: `moved ${by > 0 ? "up" : "down"}` }, `${by > 0 ? "▲" : "▼"}${Math.abs(by)}`) : el("span", { class: "moved" }, "=");
 		return el("li", { class: place === null ? "rec beside alone" : by ? "rec beside shifted" : "rec beside" },
-			el("span", { class: "rank" }, String(row.rank)), el("div", { class: "what" }, itemLink(row, "title"), row.reason ? el("p", { class: "reason", title: row.reason }, words(row.reason, "span")) : aside()), el("div", { class: "mark-place" }, mark));
+			el("span", { class: "rank" }, String(row.rank)), el("div", { class: "what" }, itemLink(row, "title"), because ? el("p", { class: "reason", title: because }, words(because, "span")) : aside()), el("div", { class: "mark-place" }, mark));
 	}
 
 	return { leave() { for (const side of sides) side.only.stop(); } };

@@ -71,10 +71,11 @@ export function history(versions) {
 		const ends = list.flatMap((f) => [f.low, f.value, f.high]).filter(known);
 		const low = Math.min(...ends);
 		const at = (x) => 4 + (152 * (x - low)) / (Math.max(...ends) - low || 1);
+		const digits = Math.max(...ends.map(Math.abs)) >= 100 ? 0 : 4;
 		const line = (f) => svg("svg", { viewBox: "0 0 160 12", class: "interval", "aria-hidden": "true" },
 			known(f.low) && known(f.high) ? svg("line", { x1: at(f.low), x2: at(f.high), y1: 6, y2: 6 }) : null, svg("circle", { cx: at(f.value), cy: 6, r: 4 }));
 		return el("div", {}, el("h3", {}, called(list[0].metric)), note("slim", `On ${list[0].rows}.`), el("div", { class: "scroll" }, el("table", { class: "past" },
 			el("thead", { class: "unseen" }, el("tr", {}, ["Version", "Value", "Interval", "Drawn"].map((name) => el("th", { scope: "col" }, name)))),
-			el("tbody", {}, list.map((f) => el("tr", {}, el("th", { scope: "row" }, `${f.version} ${f.model}`), el("td", { class: "n" }, fix(f.value, 4)), el("td", { class: "n" }, known(f.low) ? `${fix(f.low, 4)} to ${fix(f.high, 4)}` : "–"), el("td", {}, line(f))))))));
+			el("tbody", {}, list.map((f) => el("tr", {}, el("th", { scope: "row" }, `${f.version} · ${f.model}`), el("td", { class: "n" }, fix(f.value, digits)), el("td", { class: "n" }, known(f.low) ? `${fix(f.low, digits)} to ${fix(f.high, digits)}` : "–"), el("td", {}, line(f))))))));
 	});
 }

@@ -2,7 +2,7 @@
 
 import { get, idOf, nameOf, newest, stale } from "./api.js";
 import { histogram, shareBar } from "./charts.js";
-import { announce, aside, big, button, clip, debounce, el, empty, facts, fix, fresh, head, known, lede, many, note, replace, section, signed, skeleton, trouble, words } from "./dom.js";
+import { announce, aside, big, button, clip, debounce, digitsFor, el, empty, facts, fix, fresh, head, known, lede, many, note, replace, section, signed, skeleton, trouble, words } from "./dom.js";
 import { createMap } from "./atlas.js";
 import { graded, kindOf, levelsOf, rater, standing } from "./rating.js";
 import * as shape from "./options.js";
@@ -127,12 +127,12 @@ function one(root, item, { info, title }) {
 					table.length ? section("From the table of items", null, el("dl", { class: "pairs" }, table.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, Array.isArray(value) ? el("ul", { class: "chips" }, value.map((v) => el("li", { class: "chip still" }, words(String(v))))) : webAddress(value) ? el("a", { href: webAddress(value), target: "_blank", rel: "noopener noreferrer" }, words(clip(value, 48), "span")) : words(String(value), "span"))]))) : null,
 					info.can.fold_in ? section(kindOf(info) === "like" ? "Do you like it?" : "Your rating", "It becomes part of your taste, in this tab alone.", mine(found)) : null),
 				el("div", { class: "pile" },
-					section("Most like it", "By the model's similarity: the nearest first.", near(found.neighbours ?? [])), where)));
+					section("Most similar", "By the model's own similarity.", near(found.neighbours ?? [])), where)));
 	}
 	function near(list) {
 		if (!list.length) return empty("Nothing is near", `No other item was ${graded(info) ? "rated" : "chosen"} by the same users.`);
-		const best = Math.max(...list.map((r) => r.similarity), 1e-9);
-		return el("ul", { class: "plain lines" }, list.map((r) => el("li", {}, itemLink(r), el("span", { class: "meter" }, shareBar(r.similarity / best)), el("span", { class: "aside n", title: known(r.shared_raters) ? many(r.shared_raters, "shared rater") : null }, fix(r.similarity)))));
+		const best = Math.max(...list.map((r) => r.similarity), 1e-9), digits = digitsFor(list.map((r) => r.similarity));
+		return el("ul", { class: "plain lines" }, list.map((r) => el("li", {}, itemLink(r), el("span", { class: "meter" }, shareBar(r.similarity / best)), el("span", { class: "aside n", title: known(r.shared_raters) ? many(r.shared_raters, "shared rater") : null }, fix(r.similarity, digits)))));
 	}
 	function mine(found) {
 		const taste = tastes.restore(new URLSearchParams(), info);

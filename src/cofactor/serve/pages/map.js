@@ -3,7 +3,7 @@
 import { get, idOf, nameOf, newest, post, stale } from "./api.js";
 import { createMap } from "./atlas.js";
 import { schemes } from "./colours.js";
-import { aside, big, button, el, empty, fix, fresh, head, many, note, replace, skeleton, svg, trouble, words } from "./dom.js";
+import { aside, big, button, digitsFor, el, empty, fix, fresh, head, many, note, replace, skeleton, svg, trouble, words } from "./dom.js";
 import { graded, standing } from "./rating.js";
 import { href, settle } from "./route.js";
 import { itemLink, itemSearch } from "./search.js";
@@ -52,12 +52,13 @@ export function open(root, route, { info, title }) {
 			settle("map", row.item, null);
 			const list = el("div", {}, skeleton(6, "row"));
 			replace(panel, el("h2", {}, words(nameOf(row))), note("slim", `${standing(info, row)}${row.group ? " · " + row.group : ""}`),
-				el("p", { class: "actions" }, el("a", { class: "button", href: href("item", row.item) }, "Open this item"), button({ class: "button quiet", onclick: () => { atlas.choose(-1, false); replace(panel, hint()); settle("map", null, null); } }, "Let go")), el("h3", {}, "Most like it"), list);
+				el("p", { class: "actions" }, el("a", { class: "button", href: href("item", row.item) }, "Open this item"), button({ class: "button quiet", onclick: () => { atlas.choose(-1, false); replace(panel, hint()); settle("map", null, null); } }, "Clear")), el("h3", {}, "Most similar"), list);
 			try {
 				const { similar } = await get("similar", { item: row.item, n: 8 }, near.signal());
+				const digits = digitsFor(similar.map((r) => r.similarity));
 				atlas.light(similar.map((r) => places.get(key(r.item))).filter((j) => j !== undefined));
 				replace(list, el("ul", { class: "plain lines" }, similar.map((r) => el("li", {},
-					places.has(key(r.item)) ? button({ class: "link", onclick: () => select(places.get(key(r.item))) }, words(nameOf(r))) : itemLink(r), el("span", { class: "aside n" }, fix(r.similarity))))));
+					places.has(key(r.item)) ? button({ class: "link", onclick: () => select(places.get(key(r.item))) }, words(nameOf(r))) : itemLink(r), el("span", { class: "aside n" }, fix(r.similarity, digits))))));
 			} catch (error) { if (!stale(error)) replace(list, trouble(error, () => select(k))); }
 		};
 

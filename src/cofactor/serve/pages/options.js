@@ -1,7 +1,7 @@
 /* What shapes a list. The knobs are made from the options that the server declares; their values are kept in the address. */
 
 import { get } from "./api.js";
-import { button, el, fresh, note, replace } from "./dom.js";
+import { button, el, fresh, note, replace, sentence } from "./dom.js";
 
 export const DARING = [
 	{ sure: 0.95, said: "only safe bets" }, { sure: 0.8, said: "rather safe" }, { sure: 0.5, said: "a little safe" }, { said: "as predicted" },
@@ -213,7 +213,7 @@ export function knobs(info, options, turned, more = []) {
 		node,
 		wrong(text) {
 			wrong.hidden = !text;
-			wrong.textContent = text || "";
+			wrong.textContent = text ? sentence(text) : "";
 			const knob = at("where")[0];
 			if (text) { if (knob && open !== knob) show(knob); drawer.querySelector("input")?.setAttribute("aria-invalid", "true"); }
 			else if (open && open === knob) drawer.querySelector("input")?.removeAttribute("aria-invalid");

@@ -1,6 +1,6 @@
 /* How one rates: stars where the scale is short, a number where it is long, a heart where ratings have no values. */
 
-import { button, el, fix, fresh, many, short, svg } from "./dom.js";
+import { big, button, el, fix, fresh, many, short, svg } from "./dom.js";
 
 const STAR = "M12 2.6l2.9 5.95 6.55.93-4.75 4.6 1.14 6.52L12 17.5l-5.84 3.1 1.14-6.52-4.75-4.6 6.55-.93z";
 const HEART = "M12 20.3C6.2 15.6 3 12.6 3 8.9A4.7 4.7 0 0 1 7.7 4.2c1.7 0 3.3.9 4.3 2.3 1-1.4 2.6-2.3 4.3-2.3A4.7 4.7 0 0 1 21 8.9c0 3.7-3.2 6.7-9 11.4z";
@@ -97,7 +97,7 @@ function heart(title, value, give) {
 /** What a value of the data is, in words: a grade, how often, or nothing but that it happened. */
 export function inWords(info, value) {
 	if (value === null || value === undefined) return "liked";
-	if (info.kind === "counts") return `${short(value)} ×`;
+	if (info.kind === "counts") return `${Number.isInteger(value) ? big(value) : short(value)} ×`;
 	return info.kind === "events" || info.scale.low >= info.scale.high ? "chosen" : short(value);
 }
 /** Whether a mean of the values is something to show. */

@@ -1,6 +1,6 @@
 /* A live list of recommendations: asked for again whenever taste or options change, only the newest answer counts. */
 
-import { nameOf, newest, post, stale } from "./api.js";
+import { about, nameOf, newest, post, stale } from "./api.js";
 import { scoreBar, shareBar } from "./charts.js";
 import { announce, aside, button, calm, debounce, digitsFor, el, empty, fix, known, many, note, replace, skeleton, trouble, words } from "./dom.js";
 import * as shape from "./options.js";
@@ -48,8 +48,9 @@ export function recommendations({ info, options, who, rate, deny, why, kept, tit
 			update(now, best, digits, twice) {
 				replace(rank, String(now.rank), now.moved ? el("span", { class: `moved ${now.moved === "new" ? "new" : now.moved > 0 ? "up" : "down"}` }, now.moved === "new" ? "new" : `${now.moved > 0 ? "▲" : "▼"}${Math.abs(now.moved)}`) : null);
 				replace(also, twice ? ` id ${row.item}` : ""); // two items of one name would look like one listed twice
-				replace(says, words(now.reason || (asks ? "why?" : ""), "span"));
-				reason.title = now.reason || "";
+				const because = about(who()?.user, now.reason || "");
+				replace(says, words(because || (asks ? "why?" : ""), "span"));
+				reason.title = because;
 				if (!known(now.score)) return replace(score, el("span", { class: "value" }, "–"));
 				const interval = known(now.low) && known(now.high);
 				const said = interval ? `${LEVEL * 100} % sure it is between ${fix(now.low, 1)} and ${fix(now.high, 1)}` : ranking ? `score ${fix(now.score, digits)}, which only puts items in order` : "";
@@ -127,8 +128,10 @@ export function recommendations({ info, options, who, rate, deny, why, kept, tit
 			announce(top ? `${many(found.recommendations.length, "recommendation")}, first ${nameOf(top)}` : "Nothing to recommend");
 		} catch (error) {
 			if (stale(error)) return;
-			if (options.where && [400, 422].includes(error.status)) controls.wrong(error.message);
-			else {
+			if (options.where && [400, 422].includes(error.status)) {
+				controls.wrong(error.message);
+				if (!shown.length) replace(body);
+			} else {
 				replace(failed, trouble(error, now), shown.length ? note("slim", "The list below is the one before this failed.") : null); // what is there stays
 				if (!shown.length) replace(body);
 			}

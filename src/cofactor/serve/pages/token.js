@@ -11,9 +11,9 @@ export function askForToken(said) {
 		const dialog = el("dialog", { class: "dialog small", "aria-labelledby": "token-title" },
 			el("form", { method: "dialog", onsubmit: () => { given = field.value.trim(); } },
 				el("h2", { id: "token-title" }, "This server asks for a token"),
-				note("", said ? said + " " : "", "Whoever started it has set one. It is kept in this tab only, until you close it."),
+				note("", said ? said + " " : "", "Ask whoever runs it. The token is kept in this tab alone, until you close it."),
 				el("label", { for: "token" }, "Token"), field,
-				el("div", { class: "actions" }, el("button", { type: "submit", class: "button main" }, "Go on"))));
+				el("div", { class: "actions" }, el("button", { type: "submit", class: "button main" }, "Continue"))));
 		dialog.addEventListener("close", () => { dialog.remove(); waiting = null; done(given); });
 		document.body.append(dialog);
 		dialog.showModal();

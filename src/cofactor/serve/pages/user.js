@@ -49,7 +49,7 @@ function person(root, route, { info, title, refreshInfo }) {
 	const parameters = (why = null) => { const params = shape.write(options, new URLSearchParams()); if (why !== null) params.set("why", String(why)); return params; };
 	const keep = () => settle("user", user, parameters(dialog ? dialog.item : null));
 	const recs = recommendations({ info, options, kept: keep, who: () => (stranger ? null : { user }), title: "Recommended", waiting: empty("No list yet", `There are no ${entry(info)}s to go by.`), rate: writable ? add : null, why: (row) => step("user", user, parameters(row.item)) });
-	const search = writable ? itemSearch(info, `Add a ${entry(info)}`, (row) => ask(row)) : null;
+	const search = writable ? itemSearch(info, graded(info) ? "Add a rating" : "Add an item", (row) => ask(row)) : null;
 	const asked = el("div", { class: "asked" });
 
 	replace(root, el("p", { class: "crumb" }, el("a", { href: "#/user" }, "Users")), head("User ", words(String(user))), about,

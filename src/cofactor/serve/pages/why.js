@@ -1,6 +1,6 @@
 /* Why an item is recommended: a dialog with the account of the prediction, and what the list would be without some ratings. */
 
-import { nameOf, newest, post, stale } from "./api.js";
+import { about, nameOf, newest, post, stale } from "./api.js";
 import { shareBar } from "./charts.js";
 import { announce, aside, big, button, digitsFor, el, fix, fresh, known, many, note, replace, short, signed, skeleton, trouble, words } from "./dom.js";
 import { entry, graded, inWords } from "./rating.js";
@@ -58,15 +58,15 @@ export function openWhy({ info, person, item, title, closed }) {
 		const place = el("div", { class: "waterfall-place" });
 		redraw = () => replace(place, waterfall({ label: found.rest_is, value: found.rest }, steps, { label: ranking ? "score" : "prediction", value: found.prediction }, digits, Math.max(280, place.clientWidth)));
 		replace(body,
-			el("p", { class: "lead" }, el("b", {}, fix(found.prediction, ranking ? digits : 2)), " ", ranking ? "is its score, which only puts items in order." : `predicted, on a scale from ${short(info.scale.low)} to ${short(info.scale.high)}.`),
-			found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, words(b.replace(/([+:] ?)-(?=[\d.]+$)/, "$1−"), "span")))) : null,
+			el("p", { class: "lead" }, el("b", {}, fix(found.prediction, ranking ? digits : 2)), " ", ranking ? "is its score, which only orders items." : `predicted, on a scale from ${short(info.scale.low)} to ${short(info.scale.high)}.`),
+			found.because?.length ? el("ul", { class: "because" }, found.because.slice(0, 3).map((b) => el("li", {}, words(about(person.user, b).replace(/([+:] ?)-(?=[\d.]+$)/, "$1−"), "span")))) : null,
 			found.rated.length ? place : note("", `No ${entry(info)} contributes to this: it is the model's view of the item itself.`),
 			found.rated.length ? account(found, digits) : null,
 			terms(found), neighbours(found),
 			el("p", {}, el("a", { href: href("item", item) }, "More about this item")));
 		watch.observe(body);
 		redraw();
-		announce(`Predicted ${fix(found.prediction, digits)}. ${found.because?.[0] ?? ""}`);
+		announce(`Predicted ${fix(found.prediction, digits)}. ${about(person.user, found.because?.[0] ?? "")}`);
 	}
 
 	/** What the ratings besides the strongest come to: those that speak for the item, and those against it. */
@@ -143,6 +143,6 @@ export function openWhy({ info, person, item, title, closed }) {
 	function neighbours(found) {
 		if (!found.neighbours?.length) return null;
 		return el("details", { class: "more" }, el("summary", {}, graded(info) ? "The most similar rated items" : "The most similar chosen items"),
-			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `${graded(info) ? "you gave " : ""}${inWords(info, r.rating)}`}, similarity ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
+			el("ul", { class: "plain" }, found.neighbours.map((r) => el("li", {}, itemLink(r), aside(`${r.stated === false ? "liked" : `${graded(info) ? "rated " : ""}${inWords(info, r.rating)}`}, similarity ${fix(r.similarity)}, ${many(r.shared_raters, "shared rater")}`)))));
 	}
 }
