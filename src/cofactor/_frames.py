@@ -36,7 +36,7 @@ class set_frames:
 
     def __init__(self, library: Library) -> None:
         global _library
-        if library not in get_args(Library):
+        if not isinstance(library, str) or library not in get_args(Library):
             raise ConfigError(f"frames are of {', '.join(get_args(Library))}, not of {library!r}")
         if importlib.util.find_spec(library) is None:
             raise ConfigError(f"{library} is not installed, so frames cannot be of it: pip install {library}")

@@ -26,6 +26,15 @@ def check_number(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_budget(name: str, seconds: Any) -> float | None:
+    """Seconds, 0 or more, infinity too, or None; ConfigError for anything else."""
+    if seconds is None or (isinstance(seconds, (float, np.floating)) and seconds == math.inf):
+        return None if seconds is None else math.inf
+    if check_number(name, seconds) < 0:
+        raise ConfigError(f"{name} is {seconds}; it must be 0 or more")
+    return float(seconds)
+
+
 def check_fraction(name: str, value: Any, such_as: str = "0.9") -> float:
     """A number between 0 and 1, neither of them; ConfigError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < 1:
@@ -41,9 +50,25 @@ def check_bool(name: str, value: Any) -> bool:
 
 
 def check_iterable(name: str, value: Any, such_as: str) -> Any:
-    """Something to go through that is not a text; ConfigError for anything else."""
+    """Something to go through that is neither a text nor a frame; ConfigError for anything else."""
+    if hasattr(value, "columns"):
+        raise ConfigError(f"{name} is a {type(value).__name__}; give several values, such as {such_as}")
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
         raise ConfigError(f"{name} is {value!r}; give several, such as {such_as}")
+    return value
+
+
+def check_text(name: str, value: Any) -> str:
+    """A text; ConfigError for anything else."""
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} is {value!r}; it must be a text")
+    return value
+
+
+def check_function(name: str, value: Any, call: str) -> Any:
+    """Something to be called; ConfigError for anything else. ``call``: how it will be called, for the sentence."""
+    if not callable(value):
+        raise ConfigError(f"{name} is {value!r}; it must be a function, called as {call}")
     return value
 
 

@@ -62,7 +62,7 @@ def test_flags_reach_the_reader(file: str, flags: list[str], rows: int, typed: A
         (["--weights", "view"], "--weights has 'view'"),
         (["--kind", "stars"], "'ratings', 'counts' or 'events'"),
         (["--duplicates", "max"], "'last', 'first'"),
-        (["--missing-ids", "no"], "'error', 'drop' or 'keep'"),
+        (["--missing-ids", "no"], "one of error, drop, keep"),
     ],
 )
 def test_wrong_values_are_one_line(args: list[str], words: str, typed: Any) -> None:

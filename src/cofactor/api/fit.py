@@ -12,7 +12,7 @@ import numpy as np
 from cofactor._fork import check_threads
 from cofactor._paths import check_file
 from cofactor._progress import say
-from cofactor._validate import check_bool, check_int, check_number
+from cofactor._validate import check_bool, check_budget, check_int
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
 from cofactor.fitting.fit import fit_named, prepared
@@ -86,9 +86,7 @@ def fit(
         raise ConfigError(f"model is {model!r}; give a name, such as 'als' (cofactor.list_models() lists them)")
     for name, value in (("resume", resume), ("calibrate", calibrate), ("verbose", verbose)):
         check_bool(name, value)
-    endless = budget_seconds is None or (isinstance(budget_seconds, float) and budget_seconds == float("inf"))
-    if not endless and check_number("budget_seconds", budget_seconds) < 0:
-        raise ConfigError(f"budget_seconds is {budget_seconds}; it must be 0 or more")
+    check_budget("budget_seconds", budget_seconds)
     if budget is not None:
         check_int("budget", budget)
     if valid is not None and not isinstance(valid, Interactions):

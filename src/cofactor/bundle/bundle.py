@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cofactor import _tensors as tensors
+from cofactor._validate import check_bool
 from cofactor.bundle import contents, files, id_tables, manifest
 from cofactor.bundle import index as index_file
 from cofactor.bundle.lazy_rows import LaterRows, check
@@ -130,6 +131,8 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None, index: b
     too: usearch reads it, native code that checks little, so for bundles of your own. Raises BundleError for anything
     that is not an intact bundle.
     """
+    check_bool("verify", verify)
+    check_bool("index", index)
     for attempt in range(3):
         here = None
         try:

@@ -9,11 +9,12 @@ from typing import Literal
 import polars as pl
 
 from cofactor._frames import frames_out
+from cofactor._validate import check_choice
 from cofactor.data import download as net
 from cofactor.data import movielens
 from cofactor.data.catalog import DATASETS, Dataset
 from cofactor.data.interactions import Interactions, Split
-from cofactor.errors import ConfigError, DatasetError, did_you_mean
+from cofactor.errors import DatasetError, did_you_mean
 
 
 @frames_out
@@ -52,8 +53,8 @@ def load_dataset(
         DatasetError: the set is unknown or cannot be had.
     """
     entry = _entry(name)
-    if item not in (None, "title", "id"):
-        raise ConfigError(f"item={item!r}; it may be 'title' or 'id'")
+    if item is not None:
+        check_choice("item", item, "title", "id")
     if name == "movietweetings-demo":
         data = movielens.demo(Path(__file__).parent / "bundled" / "movietweetings-demo.parquet")
         return movielens.titled(data) if item == "title" else data
@@ -88,8 +89,7 @@ def folds(name: str = "ml-100k", which: Literal["u", "a"] = "u", *, download: bo
         raise DatasetError(
             f"{name} is published without folds; ml-100k has them. For others: cofactor.split.kfold(data)"
         )
-    if which not in ("u", "a"):
-        raise ConfigError(f"which={which!r}; it may be 'u' (u1 to u5) or 'a' (ua and ub)")
+    check_choice("which", which, "u", "a")
     folder = _folder(name, entry, download)
     names = [f"u{i}" for i in range(1, 6)] if which == "u" else ["ua", "ub"]
     return movielens.ml_100k_folds(folder, movielens.ml_100k(folder, by_title=False), names)

@@ -102,7 +102,7 @@ class Guess(NamedTuple):
 
 def check_kind(kind: Any) -> Kind | None:
     """ConfigError unless it is None or the name of a kind."""
-    if kind is not None and kind not in KINDS:
+    if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
         raise ConfigError(f"kind is {kind!r}; it may be 'ratings', 'counts' or 'events'")
     found: Kind | None = kind
     return found

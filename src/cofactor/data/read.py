@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from cofactor._validate import check_bool, check_choice, check_text
 from cofactor.data.arrays import Array, filled, gathered, room
 from cofactor.data.columns import behaviours, values
 from cofactor.data.columns.roles import Roles
@@ -115,8 +116,11 @@ def read(
     gone = values.check_missing(missing)
     weighing = behaviours.check_weights(weights)
     check_dates(dates)
-    if missing_ids not in ("error", "drop", "keep"):
-        raise ConfigError(f"missing_ids is {missing_ids!r}; it may be 'error', 'drop' or 'keep'")
+    check_choice("missing_ids", missing_ids, "error", "drop", "keep")
+    check_bool("fold_ids", fold_ids)
+    for what, text in (("name", name), ("title", title)):
+        if text is not None:
+            check_text(what, text)
     if count is not None and rating is not None and rating is not False:
         raise ConfigError("give rating=... or count=..., not both: a value is a grade or a count")
     if count is not None and kind not in (None, "counts"):

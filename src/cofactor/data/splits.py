@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from cofactor._validate import check_choice, check_iterable
+from cofactor._validate import check_choice, check_iterable, check_text
 from cofactor.data.features.side_tables import align_frame
 from cofactor.data.ids.id_map import Array, IdMap
 from cofactor.data.interactions import Interactions, Split
@@ -287,9 +287,9 @@ def auto(data: Interactions, valid: float = 0.2, seed: int = 42, last: float | i
         last: of each user's last rows, a share or a number; the share ``valid`` unless given.
     """
     share = _share("valid", valid)
+    _rows(data, 2)
     if data.times is None:
         return _because(random(data, share, seed), "there are no times")
-    _rows(data, 2)
     if data.times.min() == data.times.max():
         return _because(random(data, share, seed), "all times are the same")
     if not (numbered := _numbered(data)):
@@ -352,6 +352,8 @@ def given(train: Any, valid: Any, how: str | None = None, **options: Any) -> Spl
     Raises:
         DataError: ids or columns do not fit together.
     """
+    if how is not None:
+        check_text("how", how)
     a = train if isinstance(train, Interactions) else read(train, **options)
     b = valid if isinstance(valid, Interactions) else read_alike(valid, a, **options)
     check_alike(b, a)

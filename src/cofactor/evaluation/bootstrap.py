@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from cofactor._blas import one_thread
 from cofactor._validate import check_int
+from cofactor.errors import ConfigError
 
 Array = NDArray[Any]
+MOST_DRAWS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,8 @@ def pool_folds(parts: Sequence[tuple[UserSums, Array]], n_users: int) -> UserSum
 def resample(cells: Sequence[UserSums], draws: int, seed: int) -> Array:
     """float64 (draws, len(cells)): every metric on the same draws of users, which makes differences
     paired."""
-    check_int("draws", draws, 0)
+    if check_int("draws", draws, 0) > MOST_DRAWS:
+        raise ConfigError(f"draws is {draws}; at most {MOST_DRAWS:,} are drawn")
     check_int("seed", seed, 0)
     if not cells or draws < 1:
         return np.zeros((max(draws, 0), len(cells)))

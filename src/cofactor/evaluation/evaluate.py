@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cofactor._fork import check_threads
 from cofactor._frames import frames_out
-from cofactor._validate import check_int
+from cofactor._validate import check_fraction, check_int
 from cofactor.data.interactions import Interactions, Split
 from cofactor.errors import ConfigError
 from cofactor.evaluation import bootstrap, held_out
@@ -84,6 +84,7 @@ def evaluate(
     check_threads()
     for name, value in (("draws", draws), ("seed", seed)):
         check_int(name, value, 0)
+    check_fraction("confidence", confidence, "0.95")
     by = scorer(trained, train)
     if isinstance(test, Split) and test.given is not None:
         by = folded(by, getattr(trained, "model", trained), test.given)

@@ -51,6 +51,10 @@ class CustomMetric:
         object.__setattr__(self, "name", name)
 
 
+LONGEST_LIST = 1_000_000
+"""The largest number of items of a list that is measured."""
+
+
 class Metric(NamedTuple):
     """``base`` is the name without the length of the list; ``n`` is 0 for metrics that have none."""
 
@@ -103,6 +107,8 @@ def parse(names: Any, n: Sequence[int]) -> list[Metric]:
                     f"no metric {name!r}: @ and a number from 1 go with {', '.join((*LISTS, *BEYOND))} only"
                 )
             found += [Metric(each, k) for k in ([int(at)] if at else n)] if cut else [Metric(each)]
+    if (longest := max((metric.n for metric in found), default=0)) > LONGEST_LIST:
+        raise ConfigError(f"n is {longest}; lists of at most {LONGEST_LIST:,} items are measured")
     shown = [str(metric) for metric in dict.fromkeys(found)]
     if twice := {name for name in shown if shown.count(name) > 1}:
         raise ConfigError(f"two metrics are called {', '.join(sorted(twice))}; give CustomMetric(function, name=...)")
@@ -111,7 +117,8 @@ def parse(names: Any, n: Sequence[int]) -> list[Metric]:
 
 def lengths_of(n: Any) -> tuple[int, ...]:
     """Lengths of lists from one or several."""
-    return tuple(n) if hasattr(n, "__iter__") and not isinstance(n, str) else (n,)
+    several = hasattr(n, "__iter__") and not isinstance(n, str) and getattr(n, "ndim", 1) > 0
+    return tuple(n) if several else (n,)
 
 
 def default_metrics(task: Task, intervals: bool) -> tuple[str, ...]:

@@ -21,10 +21,9 @@ class EvaluationProtocol:
     propensity: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.exclude not in ("seen", "new", None):
-            raise ConfigError(f"exclude is {self.exclude!r}; it must be 'seen', 'new' or None")
-        if self.users_without not in ("skip", "zero"):
-            raise ConfigError(f"users_without is {self.users_without!r}; it must be 'skip' or 'zero'")
+        if self.exclude is not None:
+            check_choice("exclude", self.exclude, "seen", "new")
+        check_choice("users_without", self.users_without, "skip", "zero")
         check_choice("new_users", self.new_users, "skip", "popular")
         if not 0 <= check_number("propensity", self.propensity) <= 1:
             raise ConfigError(f"propensity is {self.propensity}; it must be between 0 and 1")

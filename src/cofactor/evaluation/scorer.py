@@ -68,6 +68,10 @@ def scorer(trained: Any, train: Interactions | None = None, name: str | None = N
         raise ConfigError(
             f"{type(trained).__name__} is not a model that can be evaluated; give a Recommender or a Model"
         )
+    if train is not None and not isinstance(train, Interactions):
+        raise ConfigError(
+            f"train is a {type(train).__name__}; give Interactions (cofactor.read makes them, split.train holds them)"
+        )
     data = train if train is not None else getattr(trained, "data", None)
     if data is None:
         raise ConfigError("a bare model does not know its training rows; give them as train=, or give a Recommender")

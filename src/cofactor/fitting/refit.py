@@ -34,6 +34,7 @@ def refit(rec: Fitted, ratings: Any, seed: int, warm: bool | None, verbose: bool
     """The work of :meth:`Recommender.refit`."""
     if not is_registered(rec.name):
         raise ConfigError(f"{rec.name} is a module of your own, which only your code can make; train it by a Learner")
+    check_bool("verbose", verbose)
     if warm is not None:
         check_bool("warm", warm)
     old = rec.model.config

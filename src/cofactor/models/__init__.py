@@ -78,7 +78,7 @@ def is_registered(name: str) -> bool:
 
 def model_class(name: str) -> type[Any]:
     """The class of a registered model; ConfigError for a name that is not known, or a class that cannot be loaded."""
-    if not is_registered(name):
+    if not isinstance(name, str) or not is_registered(name):
         names = [*REGISTRY, *plugins()]
         raise ConfigError(f"no model {name!r}; there are: {', '.join(names)}.{did_you_mean(name, names)}")
     module, _, attribute = (REGISTRY.get(name) or plugins()[name]).partition(":")

@@ -25,7 +25,11 @@ def read_histories(rec: Fitted, histories: Any) -> tuple[pl.Series, list[History
     c = rec.data.columns
     table = select_columns(histories, [c.user, c.item], [], [c.rating or "rating", c.time or "time"], "the histories")
     if table is None:
-        if isinstance(histories, (str, Mapping)) or not isinstance(histories, Iterable):
+        if (
+            isinstance(histories, (str, Mapping))
+            or not isinstance(histories, Iterable)
+            or getattr(histories, "ndim", 1) == 0
+        ):
             raise DataError(
                 "give histories as a list of them, such as [['Fargo (1996)'], {'Kolya (1996)': 5}], or as a frame with"
                 " a row for each rating"

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cofactor._validate import check_fraction, check_int, check_iterable
+from cofactor._validate import check_bool, check_fraction, check_int, check_iterable
 from cofactor.data.features.encoding import Encoded, dense, encode_like, feature_groups, known_features
 from cofactor.data.formats import frames
 from cofactor.errors import ConfigError, DataError
@@ -105,7 +105,7 @@ def prepare(rec: Fitted, items: Any, options: NewItems) -> NewTable:
     check_policy(options.unknown)
     check_int("n", options.n)
     check_fraction("level", options.level)
-    if options.interval and rec.model.task == "ranking":
+    if check_bool("interval", options.interval) and rec.model.task == "ranking":
         raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
     trained = known_features(rec.data, "item", MOST)
     names = trained.names

@@ -23,7 +23,8 @@ def similar_frame(rec: Fitted, item: Any, n: int, shrink: float, unknown: Unknow
         return under_each_other(item, lambda one: similar_frame(rec, one, n, shrink, unknown))
     check_policy(unknown)
     check_int("n", n)
-    if check_number("shrink", shrink) < 0:
+    shrink = check_number("shrink", shrink)
+    if shrink < 0:
         raise ConfigError(f"shrink is {shrink}; it must be 0 or more")
     shared = np.zeros(rec.data.n_items, dtype=np.int64)
     code = rec.items.code(item) if unknown == "error" else rec.items.find(item)
@@ -58,6 +59,8 @@ def under_each_other(ids: Iterable[Any], frame_of: Callable[[Any], pl.DataFrame]
     """A frame for each of these ids, one under the other, with the id in the first column, ``of``."""
     frames = []
     for one in ids:
+        if is_several(one):
+            raise ConfigError(f"{one!r} is a list inside a list; give ids as one list")
         found = frame_of(one)
         frames.append(found.insert_column(0, pl.Series("of", [one] * len(found))))
     if not frames:

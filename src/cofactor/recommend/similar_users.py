@@ -26,7 +26,8 @@ def similar_users_frame(rec: Fitted, user: Any, n: int, shrink: float, unknown: 
         return under_each_other(user, lambda one: similar_users_frame(rec, one, n, shrink, unknown))
     check_policy(unknown)
     check_int("n", n)
-    if check_number("shrink", shrink) < 0:
+    shrink = check_number("shrink", shrink)
+    if shrink < 0:
         raise ConfigError(f"shrink is {shrink}; it must be 0 or more")
     if unknown == "popular":
         raise ConfigError("no users are popular; unknown may be 'error' or 'skip' for similar users")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cofactor._fork import check_threads
 from cofactor._progress import progress
-from cofactor._validate import check_choice, check_int, check_number
+from cofactor._validate import check_bool, check_choice, check_fraction, check_function, check_int, check_number
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
 from cofactor.data.splits import WAYS, split_by
@@ -117,6 +117,12 @@ def compare(
     lengths = lengths_of(n)
     for name, least in (("draws", draws), ("seed", seed)):
         check_int(name, least, 0)
+    check_bool("baselines", baselines)
+    check_fraction("alpha", alpha, "0.05")
+    if quiet is not None:
+        check_bool("quiet", quiet)
+    if fit is not None:
+        check_function("fit", fit, "fit(train, model=name, seed=seed, **config)")
     if tune is not None:
         check_number("tune", tune)
     wanted = parse(("rmse", "mae", "ndcg") if metrics is None else metrics, lengths)

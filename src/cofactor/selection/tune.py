@@ -19,9 +19,9 @@ import polars as pl
 
 from cofactor._fork import check_threads
 from cofactor._frames import frames_out
-from cofactor._paths import check_path
+from cofactor._paths import check_file
 from cofactor._progress import progress
-from cofactor._validate import check_choice, check_int, check_number
+from cofactor._validate import check_bool, check_budget, check_choice, check_function, check_int
 from cofactor.data import splits
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Interactions, Split
@@ -119,13 +119,16 @@ def tune(
         raise ConfigError(f"{model} has no parameter left to tune")
     if trials is not None:
         check_int("trials", trials)
-    if budget_seconds is not None and budget_seconds != float("inf"):
-        check_number("budget_seconds", budget_seconds)
+    check_budget("budget_seconds", budget_seconds)
+    if quiet is not None:
+        check_bool("quiet", quiet)
+    if fit is not None:
+        check_function("fit", fit, "fit(train, model=name, seed=seed, **config)")
     check_int("seed", seed, 0)
     if check_int("folds", folds) > 5:
         raise ConfigError(f"folds is {folds}; it must be from 1 to 5")
     train = _rows(data)
-    target = metric_names.metric(metric or ("ndcg@10" if cls.task == "ranking" else "rmse"))
+    target = metric_names.metric(metric if metric is not None else "ndcg@10" if cls.task == "ranking" else "rmse")
     inner = _inner(train, how, folds, seed, cls.task)
     if target.needs == "lists":
         inner = [few_users(one, measured_users(train), seed) for one in inner]
@@ -179,19 +182,23 @@ def _study(optuna: Any, label: str, target: metric_names.Metric, storage: str | 
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        if storage is not None:
-            path = check_path(storage, "the file to store trials in")
-            if not path.parent.is_dir():
-                raise ConfigError(f"no directory {path.parent} to store trials in")
-            sqlite = path.suffix in (".db", ".sqlite", ".sqlite3")
-            where = RDBStorage(f"sqlite:///{path}") if sqlite else JournalStorage(JournalFileBackend(str(path)))
-        study = optuna.create_study(
-            storage=where,
-            study_name=label,
-            direction="minimize" if target.lower_is_better else "maximize",
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3, n_min_trials=3),
-            load_if_exists=True,
-        )
+        path = None if storage is None else check_file(storage, "the file to store trials in")
+        try:
+            if path is not None:
+                sqlite = path.suffix in (".db", ".sqlite", ".sqlite3")
+                where = RDBStorage(f"sqlite:///{path}") if sqlite else JournalStorage(JournalFileBackend(str(path)))
+            study = optuna.create_study(
+                storage=where,
+                study_name=label,
+                direction="minimize" if target.lower_is_better else "maximize",
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3, n_min_trials=3),
+                load_if_exists=True,
+            )
+        except Exception as exc:  # whatever the readers of these files raise
+            if path is None:
+                raise
+            said = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+            raise ConfigError(f"no trials can be read from {path} ({said}); give a new file to store them in") from exc
     finally:
         optuna.logging.set_verbosity(level)
     try:

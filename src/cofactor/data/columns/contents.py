@@ -184,7 +184,7 @@ def is_vote(values: pl.Series) -> bool:
 
 def is_clock(values: pl.Series) -> bool:
     """Whether whole numbers are most likely moments: milliseconds, or seconds in order, since 1990."""
-    if not values.dtype.is_integer() or values.null_count():
+    if not values.dtype.is_integer() or values.null_count() or not len(values):
         return False
     low, high = int(values.min()), int(values.max())  # type: ignore[arg-type]
     if low >= 631_152_000_000 and high <= 2_200_000_000_000:

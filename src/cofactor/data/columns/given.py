@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from cofactor.data.tables import Table
-from cofactor.errors import DataError, did_you_mean
+from cofactor.errors import ConfigError, DataError, did_you_mean
 
 Wanted = str | int | bool | None
 ROLES = ("user", "item", "rating", "time")
@@ -31,6 +34,8 @@ class Found:
 
 def given_columns(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted) -> Found:
     """The columns that the caller named; DataError where one is not there, or is named twice."""
+    for role, wanted in (*asked.items(), ("behaviour", behaviour)):
+        _check_wanted(role, wanted)
     unnamed = taken_by_place(table, asked)
     found = Found({})
     for role in (*ROLES, "weight"):
@@ -45,6 +50,14 @@ def given_columns(table: Table, asked: Mapping[str, Wanted], behaviour: Wanted) 
             f"column {twice[0]!r} is given twice; user, item, rating, time and weight must be different columns"
         )
     return found
+
+
+def _check_wanted(role: str, wanted: Any) -> None:
+    """ConfigError unless it is a column's name or position, None or a flag: a column itself may have been given."""
+    if wanted is not None and not isinstance(wanted, (str, int, np.integer)):
+        raise ConfigError(
+            f"{role} is of type {type(wanted).__name__}; give the name of the column, or its position from 0"
+        )
 
 
 def taken_by_place(table: Table, asked: Mapping[str, Wanted]) -> list[str]:

@@ -280,18 +280,14 @@ def is_order(times: Array) -> bool:
 
 def moment(value: object, *, in_order: bool = False) -> int:
     """One moment as seconds, read by the same rules as a column: a number, a text, a date or a date-time."""
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool) or value is None or (isinstance(value, dt.date) and value != value):  # NaT is not itself
         raise DataError(f"{value!r} is not a date or time; give seconds, a date or a text such as 1998-03-01")
-    if isinstance(value, (int, np.integer)):
-        return (
-            int(from_integers(np.array([int(value)]), "time", in_order=in_order)[0][0])
-            if abs(int(value)) < 2**62
-            else int(value)
-        )
+    if isinstance(value, (int, np.integer)) and abs(int(value)) < 2**62:
+        return int(from_integers(np.array([int(value)]), "time", in_order=in_order)[0][0])
     if isinstance(value, (str, dt.date)):
         try:
             return int(to_seconds(pl.Series([value]), "time", in_order=in_order)[0][0])
-        except DataError:
+        except (DataError, UnicodeEncodeError):
             raise DataError(
                 f"{value!r} is not a date or time; use a form such as 1998-03-01 or 1998-03-01T12:00"
             ) from None
