@@ -230,7 +230,7 @@ def test_bad_input(data: Interactions, tmp_path: Any) -> None:
         "Did you mean 'bias'": {"model": "biass"},
         "at least 1": {"model": "bias", "trials": 0},
         "from 1 to 5": {"model": "bias", "folds": 6},
-        "no directory": {"model": "bias", "storage": tmp_path / "none" / "t.db"},
+        "there is no folder": {"model": "bias", "storage": tmp_path / "none" / "t.db"},
         "no metric": {"model": "bias", "metric": "rsme"},
     }.items():
         with pytest.raises(ConfigError, match=match):
