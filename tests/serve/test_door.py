@@ -13,7 +13,7 @@ from serve_tools import saved, serving
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def taken_in(clients, most=1000, crowded=lambda: False):
+def taken_in(clients, most=1000, crowded=lambda ahead: False):
     """What the connections asked for that were made, in order. Each client is (what it sends, what it does then)."""
     made = []
 
@@ -67,7 +67,18 @@ def test_no_more_wait_than_may():
 
 def test_while_it_is_crowded_only_those_who_ask_for_the_health_come_in():
     many = [*[(b"GET /a", "wait")] * 30, *[(b"GET /b", "end")] * 30, *[(HEALTH, "wait")] * 3]
-    assert taken_in(many, crowded=lambda: True) == [HEALTH] * 3
+    assert taken_in(many, crowded=lambda ahead: True) == [HEALTH] * 3
+
+
+MANY = b"GET /m HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3
+
+
+def test_who_sends_many_requests_at_once_waits_behind_who_sends_one():
+    made = taken_in([*[(MANY, "wait")] * 60, *[(b"GET /a HTTP/1.1\r\n", "wait")] * 20])
+    assert (made.count(MANY), len(made)) == (60, 80)
+    assert made[:40].count(b"GET /a HTTP/1.1\r\n") >= 15
+    there = taken_in([*[(MANY, "wait")] * 60, (b"GET /a", "wait")], crowded=lambda ahead: ahead)
+    assert there == [b"GET /a"]
 
 
 def test_no_rank_waits_for_ever():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -104,6 +105,58 @@ def test_nothing_of_a_person_is_in_any_byte_of_the_state(tmp_path):
         assert ok(http.get("/v1/info"))["version"] == 3
 
 
+@pytest.mark.parametrize("again", ["reload", "damaged", "experiment"])
+def test_who_was_forgotten_does_not_come_back_with_the_bundle(tmp_path, again):
+    """Asked for or not: the same file is read again without them; a new one is the user's own."""
+    bundle = tmp_path / "m.cofactor"
+    cf.fit(with_a_person(), model="bias", seed=0).save(bundle)
+    folder = Path(f"{bundle}.state")
+    with client(bundle) as http:
+        ok(http.post("/v1/events", json={"events": [{"user": "new one", "item": "101", "rating": 5}]}))
+        said = ok(http.delete(f"/v1/user?user={WHO}"))
+        assert any(f"{bundle} still has their ratings" in words for words in said["held"])
+        lists = ok(http.get("/v1/recommend?user=2"))["recommendations"]
+        if again == "reload":
+            assert ok(http.post("/v1/reload", json={})) == {"version": 2}
+        elif again == "experiment":
+            ok(http.post("/v1/experiment", json={"share": 1.0}))
+    if again == "damaged":
+        (folder / "versions" / "000001.1.cofactor" / "arrays.safetensors").write_bytes(b"")
+    with client(bundle) as http:
+        assert [v["version"] for v in ok(http.get("/v1/versions"))["versions"]] == [1, 2]
+        refused(http.get(f"/v1/recommend?user={WHO}"), 404)
+        assert ok(http.get("/v1/recommend?user=2"))["recommendations"] == lists
+        assert ok(http.get("/v1/recommend?user=new one"))["version"] == (1 if again == "experiment" else 2)
+        for name, data in everything(folder).items():
+            assert WHO.encode() not in data, name
+        cf.fit(with_a_person(), model="popular", seed=0).save(bundle)
+        ok(http.post("/v1/reload", json={}))
+        assert ok(http.get(f"/v1/user?user={WHO}"))["total"] > 0
+
+
+@pytest.mark.parametrize("when", ["started", "asked"])
+def test_nothing_of_a_person_is_in_what_a_killed_process_left(tmp_path, when):
+    """Of a save that was under way, of a version that was not live yet; and a store that was repaired is named."""
+    bundle = tmp_path / "m.cofactor"
+    cf.fit(with_a_person(), model="bias", seed=0).save(bundle)
+    versions = Path(f"{bundle}.state") / "versions"
+    left = (
+        ".refit.7f.cofactor.0123456789ab.tmp", ".000001.1.cofactor.previous", "refit.7f.cofactor", "000007.cofactor",
+        f"new.{os.getpid():x}.cofactor",
+    )  # fmt: skip
+    others = (".mine.0123456789ab.tmp", "keep", ".000001.1.cofactor.bak")
+    with client(bundle) as http:
+        aside = versions.parent / "events.sqlite.damaged-01234567"
+        aside.write_bytes(WHO.encode())
+        for name in (*left, *others):
+            shutil.copytree(bundle, versions / name)
+        if when == "asked":
+            said = ok(http.delete(f"/v1/user?user={WHO}"))
+            assert any(str(aside) in words for words in said["held"])
+    with client(bundle):
+        assert {p.name for p in versions.iterdir()} - {"000001.cofactor", "000001.1.cofactor"} == set(others)
+
+
 def test_other_processes_forget_too(tmp_path):
     bundle = tmp_path / "m.cofactor"
     cf.fit(with_a_person(), model="als", seed=0).save(bundle)
@@ -139,7 +192,8 @@ def test_other_processes_forget_whenever_they_look(tmp_path, monkeypatch):
 
 def test_people_are_forgotten_on_a_full_disk(tmp_path, monkeypatch):
     """The reserve is given back when there is no space for the deletion."""
-    from cofactor.serve.store import Store, StoreError
+    from cofactor.serve.store import Store
+    from cofactor.serve.transactions import StoreError
 
     bundle = tmp_path / "m.cofactor"
     cf.fit(with_a_person(), model="als", seed=0).save(bundle)

@@ -8,7 +8,8 @@ import pytest
 import cofactor as cf
 from cofactor.errors import ConfigError
 from cofactor.serve import Settings, drift, experiment, state, trial
-from cofactor.serve.live import Live, NotBetter
+from cofactor.serve.changing import NotBetter
+from cofactor.serve.live import Live
 from cofactor.serve.rows import Event
 from cofactor.serve.store import Store
 from serve_tools import client, ok, ratings, refused, saved, waited

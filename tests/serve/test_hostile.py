@@ -25,7 +25,8 @@ from cofactor.serve.catalogue import Catalogue
 from cofactor.serve.live import Live
 from cofactor.serve.middleware import Guard
 from cofactor.serve.rows import Event
-from cofactor.serve.store import Store, StoreError
+from cofactor.serve.store import Store
+from cofactor.serve.transactions import StoreError
 from cofactor.serve.versions import adopt
 from serve_tools import NEW, TOKEN, client, ok, ratings, refused, saved, waited
 

@@ -19,10 +19,12 @@ from cofactor.bundle import manifest
 from cofactor.bundle.files import digest_of
 from cofactor.errors import BundleError, ConfigError
 from cofactor.serve import Settings
-from cofactor.serve.live import Busy, Live
+from cofactor.serve.changing import Busy
+from cofactor.serve.live import Live
 from cofactor.serve.refit import grown
 from cofactor.serve.rows import Event
-from cofactor.serve.store import Store, StoreError
+from cofactor.serve.store import Store
+from cofactor.serve.transactions import StoreError
 from serve_tools import NEW, client, ok, ratings, refused, saved, waited
 
 

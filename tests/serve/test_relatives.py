@@ -20,7 +20,8 @@ from cofactor.serve import Settings
 from cofactor.serve.catalogue import LIST_BYTES, LIST_OVERHEAD, Lists
 from cofactor.serve.live import Live
 from cofactor.serve.rows import Event
-from cofactor.serve.store import Store, StoreError
+from cofactor.serve.store import Store
+from cofactor.serve.transactions import StoreError
 from holdup import CONTROL, HEALTH, attacked, best_of, held_up
 from serve_tools import client, ok, refused, saved, serving, waited
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cofactor.serve.turns import Rounds, Turns
+from cofactor.serve.turns import AHEAD, FIRST, LATER, Rounds, Turns
 
 
 class One:
@@ -32,14 +32,38 @@ def test_first_requests_and_those_of_connections_that_had_one_take_turns():
         for name in range(100):
             assert not turns.take(old(name), loop, 1)
         for k in range(20):
-            assert turns.crowded == (k >= turns.enough)
+            assert turns.crowded() == (k >= turns.enough)
             assert not turns.take(One(f"new {k}", begun), loop, 0)
         for round in range(1, 42):
             await asyncio.sleep(0)
             assert len(begun) == round
         assert [name for name in begun if isinstance(name, str)] == [f"new {k}" for k in range(20)]
         assert [name for name in begun if not isinstance(name, str)] == list(range(21))
-        assert not turns.crowded
+        assert not turns.crowded()
+
+    asyncio.run(main())
+
+
+def test_who_sent_many_requests_at_once_takes_a_third_of_the_turns():
+    """However many these are, and however often they come again."""
+
+    async def main():
+        loop, turns, begun = asyncio.get_running_loop(), Turns(One.begin), []
+
+        def again(name, line):
+            one = One(name, begun, lambda: turns.take(one, loop, line))
+            return one
+
+        turns.take(One("at once", begun), loop, FIRST)
+        for _ in range(400):
+            turns.take(again("ahead", AHEAD), loop, AHEAD)
+        assert turns.crowded(AHEAD)
+        assert not turns.crowded()
+        turns.take(again("later", LATER), loop, LATER)
+        turns.take(again("first", FIRST), loop, FIRST)
+        for _ in range(30):
+            await asyncio.sleep(0)
+        assert {name: begun.count(name) for name in set(begun)} == {"ahead": 10, "later": 10, "first": 10}
 
     asyncio.run(main())
 

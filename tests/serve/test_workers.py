@@ -25,7 +25,8 @@ from cofactor.serve import Settings, experiment, state, tables
 from cofactor.serve.app import explained
 from cofactor.serve.live import Live
 from cofactor.serve.rows import Event
-from cofactor.serve.store import Store, StoreError, Unsure
+from cofactor.serve.store import Store
+from cofactor.serve.transactions import StoreError, Unsure
 from serve_tools import saved, waited
 
 PG = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
@@ -254,7 +255,7 @@ def test_a_host_waits_while_another_changes_the_format(postgresql, monkeypatch, 
     import psycopg
 
     where = database(postgresql)
-    monkeypatch.setattr("cofactor.serve.store._TURN_EVERY", 0.02)
+    monkeypatch.setattr("cofactor.serve.transactions._TURN_EVERY", 0.02)
     with psycopg.connect(where) as other:
         other.execute(f"SELECT pg_advisory_xact_lock({tables.OURS})")
         found = []
@@ -266,7 +267,7 @@ def test_a_host_waits_while_another_changes_the_format(postgresql, monkeypatch, 
         thread.join(10)
         assert found[0].append([Event(1, 2, 3.0, 4)]).last == 1
         other.execute(f"SELECT pg_advisory_xact_lock({tables.OURS})")
-        monkeypatch.setattr("cofactor.serve.store.MIGRATING", 0.1)
+        monkeypatch.setattr("cofactor.serve.transactions.MIGRATING", 0.1)
         with pytest.raises(ConfigError, match="start this one again"):
             Store(where)
     found[0].close()
@@ -297,7 +298,8 @@ def test_a_change_of_the_format_says_that_others_use_the_database(postgresql, mo
 
 LEADS = """
 import sys
-from cofactor.serve.store import Store, StoreError, Version
+from cofactor.serve.store import Store, Version
+from cofactor.serve.transactions import StoreError
 store = Store(sys.argv[1], silent=1.0)
 with store.leading() as alone:
     print(alone, flush=True)

@@ -24,12 +24,14 @@ _ITEM = NEWER["item"].itemsize  # the first field
 
 
 class Events(NamedTuple):
-    """New ratings in columns; ``times`` int64 or None."""
+    """New ratings in columns; ``times`` int64 or None; ``codes`` int32 of the items (-1: left out), where these are
+    known already."""
 
     users: pl.Series
     items: pl.Series | list[Any]
     values: Array
     times: Array | None
+    codes: Array | None = None
 
 
 def apply_updates(rec: Fitted, events: Any, unknown: Unknown) -> Updates:
@@ -43,7 +45,7 @@ def apply_updates(rec: Fitted, events: Any, unknown: Unknown) -> Updates:
     columns = events if isinstance(events, Events) else read_events(rec, events)
     for at in np.flatnonzero(~on_scale(rec.scale, columns.values))[:1]:
         check_on_scale(rec.scale, columns.items[int(at)], float(columns.values[at]))
-    items = _item_codes(rec, columns.items, unknown)
+    items = _item_codes(rec, columns.items, unknown) if columns.codes is None else columns.codes
     times = np.full(len(items), NO_TIME) if columns.times is None else columns.times
     return with_events(rec, columns.users, items, columns.values, times)
 
@@ -75,7 +77,7 @@ def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, time
             recent.drop(before)
         if end - begin > 1 or (summed and _place(every, known) >= 0):
             every = _each_once(np.frombuffer(every, NEWER), summed).tobytes()
-        elif (at := _place(every, known)) >= 0:
+        elif every.find(every[known : known + _ITEM], 0, known) >= 0 and (at := _place(every, known)) >= 0:
             every = every[:at] + every[at + size :]
         fresh[code] = UpdatedUser(rec.data, rec.model, code, every, recent)
         more += len(every) - known

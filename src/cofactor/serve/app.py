@@ -25,17 +25,19 @@ from cofactor._json import to_jsonable
 from cofactor._version import __version__
 from cofactor.errors import BundleError, CofactorError, MissingExtraError, UnknownIdError
 from cofactor.kernels.blocks import in_one_thread
+from cofactor.serve.changing import Busy, NotBetter
 from cofactor.serve.handlers import Asked
 from cofactor.serve.kept import opened_store
-from cofactor.serve.live import Busy, Live, NotBetter
+from cofactor.serve.live import Live
 from cofactor.serve.metrics import Metrics
 from cofactor.serve.middleware import App, Guard, Receive, Refused, Scope, Send, problem
 from cofactor.serve.reading import WrongEntry, mistake, most_objects, read_body, read_query
 from cofactor.serve.routes import BY_PATH, Route, openapi, takes_body
 from cofactor.serve.settings import Settings
 from cofactor.serve.state_folder import StateError
-from cofactor.serve.store import KeyReused, StoreError, Unsure
+from cofactor.serve.store import KeyReused
 from cofactor.serve.tokens import ADMIN
+from cofactor.serve.transactions import StoreError, Unsure
 
 log = logging.getLogger("cofactor.serve")
 PAGES = Path(__file__).parent / "pages"
@@ -218,6 +220,9 @@ class Api:
         if route is None:
             allowed = ", ".join(sorted({*methods, *(("HEAD",) if "GET" in methods else ())}))
             raise Refused(405, f"{path} takes {allowed}", allow=allowed)
+        if route.query is None and scope["query_string"]:
+            where = "give it in the body" if route.body is not None else "leave it out"
+            raise Refused(422, f"{route.method} {path} takes no query; {where}")
         try:
             if not self.live.ready:
                 await self._load()
@@ -340,7 +345,7 @@ class Api:
                 self.metrics.shadow.observe(len(shown & other) / max(len(shown), 1))
             except Exception as exc:
                 self.metrics.shadow_errors.inc()
-                log.warning("the version in the shadow gives no list: %s", exc)
+                log.warning("the version in the shadow gives no list: %s", type(exc).__name__)  # words may name people
             finally:
                 self._in_shadow -= 1
 

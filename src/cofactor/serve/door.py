@@ -1,4 +1,5 @@
-"""Taking connections in: those that are gone again cost next to nothing, and who asks for the health goes first.
+"""Taking connections in: those that are gone again cost next to nothing, who asks for the health goes first, and those
+who send many requests at once wait for each other.
 
 asyncio makes a transport and a protocol of each connection that the system has accepted, one after the other. Where
 somebody opens thousands, and closes them or asks without waiting, ``/health`` would wait behind all of these.
@@ -17,8 +18,12 @@ from typing import Any
 
 log = logging.getLogger("cofactor.serve")
 _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
-_FIRST = 16
+VERSION = b" HTTP/1."
+"""In the first line of each request."""
+_LOOKED_AT = 2048
 """Bytes that are looked at."""
+_HEALTH_FIRST, _ASKS, _ENDED, _AHEAD = range(4)
+"""Who waits: for the health; to ask something; having sent all, and perhaps gone; having sent many requests at once."""
 _AT_ONCE = 1024
 """Connections at most that are taken from the system in one round of the event loop."""
 _REST = 6
@@ -26,25 +31,26 @@ _REST = 6
 _PAUSE = 1.0
 """Seconds without taking any, where there are no descriptors left."""
 _PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
-_ENDED = getattr(select, "POLLRDHUP", 0)
+_NO_MORE = getattr(select, "POLLRDHUP", 0)
 """The client sends no more, and may be gone."""
 
 
 class Door:
     """Of one listening socket; ``connect`` makes a connection of one that was accepted. At most ``most`` wait; while it
-    is ``crowded`` inside, all wait but those who ask for the health."""
+    is ``crowded`` inside, all wait but those who ask for the health. It is asked for those who sent several requests at
+    once (True) and for the others."""
 
     def __init__(
         self,
         listener: socket.socket,
         connect: Callable[[socket.socket], Coroutine[Any, Any, Any]],
         most: int,
-        crowded: Callable[[], bool] = lambda: False,
+        crowded: Callable[[bool], bool] = lambda ahead: False,
     ):
         self.listener, self.connect, self.most, self.crowded = listener, connect, most, crowded
         self._loop = asyncio.get_running_loop()
-        self._lines: tuple[deque[socket.socket], ...] = (deque(), deque(), deque())  # who is served first
-        self._batch, self._going, self._turn = 1, False, False
+        self._lines: tuple[deque[socket.socket], ...] = (deque(), deque(), deque(), deque())  # who is served first
+        self._batch, self._going, self._turn = 1, False, 0
         self._rest, self._rested = 0, False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop.remove_reader(listener.fileno())  # asyncio's own
@@ -78,23 +84,12 @@ class Door:
             self._loop.add_reader(self.listener.fileno(), self._accept)
 
     def _look(self, one: socket.socket) -> None:
-        line = 1
-        try:
-            first = one.recv(_FIRST, _PEEK)
-            if not first:
-                one.close()  # it is gone, and asked nothing
-                return
-            if _ended(one):
-                line = 2
-            elif _HEALTH.match(first):
-                line = 0
-        except BlockingIOError:
-            pass
-        except OSError:
+        rank = _rank(one)
+        if rank is None:
             one.close()
             return
         one.setblocking(False)
-        self._lines[line].append(one)
+        self._lines[rank].append(one)
         if sum(map(len, self._lines)) > self.most:
             max(reversed(self._lines), key=len).popleft().close()
 
@@ -105,26 +100,33 @@ class Door:
 
     def _next(self) -> None:
         """Let two in: the first by rank and, so that no rank waits for ever, one of the others by turns. Those that
-        are gone meanwhile only cost a look."""
+        are gone meanwhile only cost a look, and those that sent more have another rank."""
         self._going = False
-        health, asks, ended = self._lines
-        self._turn = not self._turn
-        for order in ((health, asks, ended), (ended, asks) if self._turn else (asks, ended)):
+        others = (_ASKS, _ENDED, _AHEAD)
+        self._turn = (self._turn + 1) % len(others)
+        for order in (range(len(self._lines)), others[self._turn :] + others[: self._turn]):
             for _ in range(_AT_ONCE):
-                line = next((line for line in order if line and (line is health or not self.crowded())), None)
-                if line is None:
+                rank = next((k for k in order if self._lines[k] and self._open_to(k)), None)
+                if rank is None:
                     break
-                one = line.popleft()
-                if _gone(one):
+                one = self._lines[rank].popleft()
+                now = _rank(one)
+                if now is None:
                     one.close()
                     continue
-                if line is health and not self._rested:  # a crowd that asks for the health keeps nobody out either
+                if now > rank:
+                    self._lines[now].append(one)
+                    continue
+                if rank == _HEALTH_FIRST and not self._rested:  # a crowd that asks for it keeps nobody out either
                     self._rest = _REST
                 task = self._loop.create_task(self._let_in(one))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
                 break
         self._go()
+
+    def _open_to(self, rank: int) -> bool:
+        return rank == _HEALTH_FIRST or not self.crowded(rank == _AHEAD)
 
     async def _let_in(self, one: socket.socket) -> None:
         try:
@@ -139,19 +141,26 @@ class Door:
                 line.popleft().close()
 
 
-def _gone(one: socket.socket) -> bool:
-    """Whether a client went without a word."""
+def _rank(one: socket.socket) -> int | None:
+    """In which line a client waits, by what it sent so far; None where it went without a word."""
     try:
-        return not one.recv(1, _PEEK)
+        first = one.recv(_LOOKED_AT, _PEEK)
     except BlockingIOError:
-        return False
+        return _ASKS
     except OSError:
-        return True
+        return None
+    if not first:
+        return None
+    if _ends(one):
+        return _ENDED
+    if _HEALTH.match(first):
+        return _HEALTH_FIRST
+    return _AHEAD if first.count(VERSION) > 1 else _ASKS
 
 
-def _ended(one: socket.socket) -> bool:
-    if not _ENDED:
+def _ends(one: socket.socket) -> bool:
+    if not _NO_MORE:
         return False
     asked = select.poll()
-    asked.register(one, _ENDED)
+    asked.register(one, _NO_MORE)
     return bool(asked.poll(0))

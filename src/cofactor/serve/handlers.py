@@ -26,6 +26,7 @@ from cofactor.serve.experiment import Experiment, Outcome, Reaction, Shown, diff
 from cofactor.serve.experiment import outcomes as lists_by_version
 from cofactor.serve.live import Live
 from cofactor.serve.middleware import Refused
+from cofactor.serve.present import KnownItems
 from cofactor.serve.rows import Event
 from cofactor.serve.served import Served
 from cofactor.serve.tokens import ADMIN
@@ -347,23 +348,24 @@ def by_id(served: Served, names: list[Any]) -> list[Any]:
     return found
 
 
-def known_items(served: Served, names: list[Any]) -> tuple[list[Any], list[Any]]:
-    """(the ids of items that are named by id or title, those among them that the model does not know). UnknownIdError
-    for an id of another type (or too large for it), which is a mistake, where an item that is too new is none."""
+def known_items(served: Served, names: list[Any]) -> tuple[list[Any], list[Any], KnownItems]:
+    """(the ids of items that are named by id or title, those among them that the model does not know, the codes of
+    all). UnknownIdError for an id of another type (or too large for it), which is a mistake, where an item that is too
+    new is none."""
     items, ids = served.rec.items, served.rec.data.item_ids
     found, new = list(names), []
     one_type = len({type(name) for name in names}) == 1
-    unknown = np.flatnonzero(ids.encode(names) < 0).tolist() if one_type else range(len(names))
-    for at in unknown:
+    codes = np.array(ids.encode(names) if one_type else np.full(len(names), -1), dtype=np.int32)
+    for at in np.flatnonzero(codes < 0).tolist():
         name = names[at]
-        code = items.find(name)
+        code = codes[at] = items.find(name)
         if code >= 0:
             found[at] = ids.values[code]
         elif isinstance(name, str) != (ids.text == "text") or not holds(ids.values.dtype, name):
             raise UnknownIdError(ids.unknown(name))
         else:
             new.append(name)
-    return found, list(dict.fromkeys(new))
+    return found, list(dict.fromkeys(new)), KnownItems(ids, codes)
 
 
 # ---- writing
@@ -374,14 +376,14 @@ def tell(asked: Asked) -> dict[str, Any]:
     live, told = asked.live, asked.what
     within("events", len(told.events), live.settings.max_events)
     served, now = live.now, live.time()
-    names, new = known_items(served, [e.item for e in told.events])
+    names, new, known = known_items(served, [e.item for e in told.events])
     liked = served.rec.scale.liked
     events = [
         Event(e.user, name, liked if e.rating is None else e.rating, e.time if isinstance(e.time, int) else now)
         for e, name in zip(told.events, names, strict=True)
     ]
     body = told.model_dump_json(exclude={"key"}) if told.key is not None else ""
-    return live.tell(events, told.key, body, new[:20])
+    return live.tell(events, told.key, body, new[:20], known)
 
 
 def forget(asked: Asked) -> dict[str, Any]:

@@ -12,10 +12,13 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cofactor.serve.door import VERSION
 from cofactor.serve.middleware import problem
-from cofactor.serve.turns import Rounds, Turns
+from cofactor.serve.turns import AHEAD, FIRST, LATER, Rounds, Turns
 
 _END = re.compile(rb"\n\r?\n")
+_EMPTY = re.compile(rb"(?:\r?\n)*")
+"""Lines that a server passes over where a request may begin (RFC 9112, 2.2): some clients send one after a body."""
 _FOLD = re.compile(rb"\n[ \t]")
 """A header that goes on in the next line (obsolete since RFC 7230): a proxy may read that as another one."""
 _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
@@ -83,9 +86,9 @@ class IdleTimeoutProtocol(H11Protocol):
     turns: ClassVar[Turns[IdleTimeoutProtocol]]
     reads: ClassVar[Rounds[IdleTimeoutProtocol]]
     """Requests that wait to begin, and connections that wait to be read."""
-    in_line = ended = last = waited = False
+    in_line = ended = last = waited = early = False
     """Whether a request waits for its turn; whether the client will send no more; whether we end after that request;
-    whether the next request has waited for its body."""
+    whether the next request has waited for its body; whether it came before the last answer."""
     holding: asyncio.TimerHandle | None = None
     """Ends that wait."""
 
@@ -127,7 +130,9 @@ class IdleTimeoutProtocol(H11Protocol):
                 if len(self.conn.trailing_data[0]) > self.ahead:
                     self.flow.pause_reading()
                 return
-            waiting = self.conn.trailing_data[0]
+            waiting = self._after_empty_lines()
+            if waiting == b"\r" and not self.ended:  # the rest of another one comes
+                return
             found = _END.search(waiting)
             end = len(waiting) if found is None else found.start()
             if end > self.head or waiting.count(b"\n", 0, end) > self.lines:
@@ -145,11 +150,32 @@ class IdleTimeoutProtocol(H11Protocol):
                 self.transport.close()
                 return
             first = _HEALTH.match(waiting) and self.cycle is None
-            if found is not None and not first and not self.turns.take(self, self.loop, self.cycle is not None):
+            if found is not None and not first and not self.turns.take(self, self.loop, self._line(waiting, found)):
                 self.in_line = True
                 return
             self.waited = False
         self._go_on()
+
+    def on_response_complete(self) -> None:
+        """Go on with what came meanwhile: whoever sent it did not wait for the answer."""
+        self.early = True
+        super().on_response_complete()
+        self.early = False
+
+    def _line(self, waiting: bytes, found: re.Match[bytes]) -> int:
+        """In which line the request waits that ends with ``found``; see :class:`cofactor.serve.turns.Turns`."""
+        if self.early or waiting.find(VERSION, found.end()) >= 0:
+            return AHEAD
+        return FIRST if self.cycle is None else LATER
+
+    def _after_empty_lines(self) -> bytes:
+        """What came and is not read yet; empty lines at its head are dropped."""
+        waiting = self.conn.trailing_data[0]
+        empty = _EMPTY.match(waiting)
+        if empty is None or not empty.end():
+            return waiting
+        self.conn._receive_buffer.maybe_extract_at_most(empty.end())
+        return waiting[empty.end() :]
 
     def _go_on(self) -> None:
         super().handle_events()

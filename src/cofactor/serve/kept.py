@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cofactor.bundle import info
 from cofactor.errors import BundleError, ConfigError, UnknownIdError
-from cofactor.recommender import Recommender
+from cofactor.recommender import Recommender, load
 from cofactor.serve import versions
 from cofactor.serve.experiment import read as read_experiment
 from cofactor.serve.settings import Settings
@@ -19,10 +19,11 @@ from cofactor.serve.store import Store, Version
 
 
 class Adopted(NamedTuple):
-    """A copy of a bundle that is not a version yet; ``contents`` is the digest of its manifest, ``facts`` what that
-    says."""
+    """A copy of a bundle that is not a version yet; ``origin`` is the digest of the manifest of the bundle,
+    ``contents`` that of the copy (which lacks who was forgotten from this bundle before), ``facts`` what that says."""
 
     place: Path
+    origin: str
     contents: str
     facts: dict[str, Any]
 
@@ -77,17 +78,31 @@ class Kept:
         """A copy of a bundle, until the end of the block."""
         place = self.scratch("new")
         try:
-            contents = versions.adopt(bundle, place)
-            yield Adopted(place, contents, info(place))
+            origin = versions.adopt(bundle, place)
+            self._forget_again(place, origin)
+            yield Adopted(place, origin, versions.origin_of(place), info(place))
         finally:
             self.folder.remove(place.name)
+
+    def _forget_again(self, place: Path, origin: str) -> None:
+        """Remove from a copy who was forgotten when a version of the same bundle was there."""
+        names = {name for name, one in self.store.erased().items() if origin in one.bundles}
+        if not names:
+            return
+        rec = load(place)
+        gone = [user for user in rec.data.user_ids.values if self.store.erased_name(user) in names]
+        for user in gone:
+            rec = rec.forget(user)
+        if gone:
+            rec.save(place)
+            place.chmod(0o700)
 
     @contextlib.contextmanager
     def numbered(self, found: Adopted, source: str, through: int, drift: float | None) -> Iterator[Version]:
         """A copy becomes a version, whose folder goes again where the block fails; the block keeps its record."""
         number = self.store.new_number()
         version = Version(
-            number, source, found.contents, f"{number:06d}.cofactor", found.contents, found.facts["model"],
+            number, source, found.origin, f"{number:06d}.cofactor", found.contents, found.facts["model"],
             found.facts["created"], through, drift, 0, None,
         )  # fmt: skip
         if self.settings.shared:
@@ -139,12 +154,16 @@ class Kept:
         return wanted in {v.origin for v in kept}
 
     def tidy(self) -> None:
-        """Remove what a crash left of versions that never were live. Only names of our own."""
+        """Remove what a crash left of versions that never were live, unless another process changes models now."""
         with self.store.leading() as alone:
-            known = {v.folder for v in self.store.versions(candidates=True)}
-            for stray in list(self.folder.own()) if alone else []:
-                if stray.name not in known:
-                    self.folder.remove(stray.name)
+            if alone:
+                self.remove_strays()
+
+    def remove_strays(self) -> None:
+        """The same, for the one that may change models. Only names of our own."""
+        known = {v.folder for v in self.store.versions(candidates=True)}
+        for stray in list(self.folder.strays(known, fetched=self.settings.shared)):
+            self.folder.remove(stray.name)
 
     def drop(self, version: Version) -> None:
         """Forget a version, and remove its files."""

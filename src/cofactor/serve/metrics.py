@@ -10,7 +10,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from cofactor.serve.experiment import outcomes
 from cofactor.serve.live import Live
-from cofactor.serve.store import StoreError
+from cofactor.serve.transactions import StoreError
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 

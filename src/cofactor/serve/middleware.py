@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
+from urllib.parse import quote
 
 from cofactor.serve.begun import Begun
 from cofactor.serve.budget import Budget
@@ -100,6 +101,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
+        scope = in_origin_form(scope)
         path, method = _path(scope), scope["method"]
         head, asked = method == "HEAD", _header(scope, b"x-request-id")
         request = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
@@ -114,6 +116,8 @@ class Guard:
             await self._guarded(inner, path, receive, reply)
         except Refused as exc:
             if not reply.started:
+                if _header(scope, b"expect"):  # whether the body still comes nobody knows
+                    reply.more.append((b"connection", b"close"))
                 with contextlib.suppress(_Stalled):
                     await _answer(reply, exc)
         except _Stalled:
@@ -143,6 +147,9 @@ class Guard:
         if "\0" in path:  # no file and no route
             raise Refused(404, "Not Found")
         check_names(scope, self.settings, writes=self.takes_body(scope["method"], path))
+        if path == "*" and scope["method"] == "OPTIONS":  # of the server as a whole
+            await _send(reply, 200, b"", [(b"allow", b"DELETE, GET, HEAD, OPTIONS, POST")])
+            return
         scope["scopes"] = ALL if path in PUBLIC or _public(path) else self._allowed(scope, path)
         body = await self._body(scope, receive) if reads else b""
         counted = path not in OPEN
@@ -289,6 +296,23 @@ def check_headers(scope: Scope) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise Refused(400, f"give {twice}, once", connection="close")
+
+
+_ADDRESS = re.compile(r"https?://([^/?#]+)", re.IGNORECASE)
+
+
+def in_origin_form(scope: Scope) -> Scope:
+    """The same request with a path for its target, where that is a whole address (RFC 9112, 3.2.2): the name in it is
+    that of the server, whatever ``Host`` says."""
+    root, path = scope.get("root_path", ""), _path(scope)
+    found = None if path.startswith("/") else _ADDRESS.match(path)
+    if found is None:
+        return scope
+    host, path = found[1].encode("latin-1", "replace"), root + (path[found.end() :] or "/")
+    headers = [(name, host if name == b"host" else value) for name, value in scope["headers"]]
+    if all(name != b"host" for name, _ in headers):  # in HTTP/1.0
+        headers.append((b"host", host))
+    return dict(scope) | {"path": path, "raw_path": quote(path).encode(), "headers": headers}
 
 
 def check_names(scope: Scope, settings: Settings, *, writes: bool) -> None:

@@ -11,8 +11,12 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cofactor.data.ids.id_map import IdMap
 from cofactor.errors import ConfigError, UnknownIdError
 from cofactor.serve.clock import StateClock
 from cofactor.serve.kept import Kept
@@ -24,6 +28,13 @@ from cofactor.serve.store import Store
 log = logging.getLogger("cofactor.serve")
 _PART = 500
 """Events that are folded in under one hold of the lock."""
+
+
+class KnownItems(NamedTuple):
+    """The codes of the items of some events (-1: not known), by these ids."""
+
+    ids: IdMap
+    codes: NDArray[np.int32]
 
 
 class Present:
@@ -82,27 +93,35 @@ class Present:
         return self._second
 
     def serving(self, user: Any) -> Served:
-        """What answers a user: the live version, or in an A/B experiment the one that is tried."""
+        """What answers a user: the live version, or in an A/B experiment the one that is tried, if it knows them."""
         second = self._second
         if second is None or second.experiment.mode != "ab" or user is None or not second.experiment.takes(user):
             return self.now
-        return second.served
+        return self.now if second.served.rec.users.code(user) < 0 else second.served
 
     # ---- newer ratings
 
     def tell(
-        self, events: Sequence[Event], key: str | None = None, body: str = "", new: Sequence[Any] = ()
+        self,
+        events: Sequence[Event],
+        key: str | None = None,
+        body: str = "",
+        new: Sequence[Any] = (),
+        known: KnownItems | None = None,
     ) -> dict[str, Any]:
         """Take these in, all or none; when this returns they are on disk, and in every later answer.
 
         What is answered, which for a ``key`` that was there before is what was said then (KeyReused where ``body``, the
-        request in words, was another). ``new``: items among them that the model does not know.
+        request in words, was another). ``new``: items among them that the model does not know; ``known``: what has been
+        looked up of the items.
         """
         store = self._writable()
         if key is not None and (before := store.answered(key, body)) is not None:
             return _object(before)
         now = self.now
-        rec = updated(now.rec, events)
+        rec = updated(
+            now.rec, events, known.codes if known is not None and known.ids is now.rec.data.item_ids else None
+        )
         said = {"accepted": len(events), "version": now.version, "new_items": list(new)}
         appended = store.append(events, key, body, lambda total: said | {"events": total})
         if appended.first:

@@ -178,7 +178,7 @@ def mistake(exc: ValidationError | WrongEntry) -> str:
     path = ".".join(str(p) for p in where if not set("-[") & set(str(p)) and p not in _KINDS)
     message = _OF_PYTHON.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     if any(str(p).startswith("constrained-") for p in where):
-        message = "an id must be a whole number of 64 bits or a text of at most 1,000 characters"
+        message = "an id must be a whole number of 64 bits or a text of 1 to 1,000 characters"
     return f"{path}: {message}" if path else message
 
 

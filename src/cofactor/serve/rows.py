@@ -86,11 +86,12 @@ def put(db: sa.Connection, name: str, value: str) -> None:
 
 def as_rows(first: int, events: Sequence[Event]) -> list[tuple[Any, ...]]:
     """Events with numbers from ``first`` on, in the order of the columns."""
-    found = []
+    written, rows = t.written, []
     for number, (user, item, rating, time) in enumerate(events, first):
-        user, item, rating, time = t.written(user), t.written(item), float(rating), int(time)
-        found.append((number, user, item, rating, time, t.row_digest(number, item, rating, time, user)))  # by the names
-    return found  # of the columns
+        user = str(user) if type(user) is int else written(user)
+        rows.append((number, user, str(item) if type(item) is int else written(item), float(rating), int(time)))
+    sums = t.row_digests([(number, item, rating, time, user) for number, user, item, rating, time in rows])
+    return [(*row, digest) for row, digest in zip(rows, sums, strict=True)]
 
 
 def read_event(row: Any) -> Event:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cofactor.errors import BundleError
 from cofactor.recommend.cold_start.users import feature_prior
@@ -81,9 +82,10 @@ def woken(version: Version, place: Path, erasures: int, max_cache: int, *, warm:
     )  # fmt: skip
 
 
-def updated(rec: Recommender, events: Sequence[Event]) -> Recommender:
-    """A recommender with these events; those of items that it does not know are left out."""
-    return rec.update(columns(events), unknown="skip")
+def updated(rec: Recommender, events: Sequence[Event], codes: NDArray[Any] | None = None) -> Recommender:
+    """A recommender with these events; those of items that it does not know are left out. ``codes``: of their items,
+    where they are known already."""
+    return rec.update(columns(events)._replace(codes=codes), unknown="skip")
 
 
 def columns(events: Sequence[Event]) -> Events:

@@ -22,6 +22,7 @@ from cofactor.errors import CofactorError, ConfigError, MissingExtraError
 from cofactor.serve.door import Door
 from cofactor.serve.logs import log_errors, log_requests
 from cofactor.serve.settings import Settings
+from cofactor.serve.turns import AHEAD, FIRST
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -133,7 +134,7 @@ def _server(app: FastAPI, settings: Settings, lives: Callable[[], None] = lambda
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets=sockets)
             most = settings.max_connections
-            self.doors = [Door(one, self.connected, most, lambda: protocol.turns.crowded) for one in sockets or ()]
+            self.doors = [Door(one, self.connected, most, crowded) for one in sockets or ()]
             for listener in sockets or ():
                 listener.listen(_QUEUE)
             self.live_on()
@@ -152,6 +153,10 @@ def _server(app: FastAPI, settings: Settings, lives: Callable[[], None] = lambda
             asyncio.get_running_loop().call_later(1.0, self.live_on)
 
     protocol = protocol_of(settings.max_connections)
+
+    def crowded(ahead: bool) -> bool:
+        return protocol.turns.crowded(AHEAD if ahead else FIRST)
+
     return Server(
         uvicorn.Config(
             app,

@@ -31,7 +31,8 @@ from cofactor.serve import versions
 from cofactor.serve.kept import Kept
 from cofactor.serve.settings import Settings
 from cofactor.serve.state_folder import MARKER, StateError, StateFolder
-from cofactor.serve.store import Erasure, Store, StoreError, Version
+from cofactor.serve.store import Erasure, Store, Version
+from cofactor.serve.transactions import StoreError
 
 _BATCH = 5_000
 """Rows that are copied at once."""

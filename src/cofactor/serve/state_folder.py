@@ -15,7 +15,7 @@ import secrets
 import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,10 @@ MARKER, LOCK, STORE, VERSIONS, RESERVE, REFIT_LOCK = (
 )  # fmt: skip
 OWN = re.compile(r"\d{6}(\.\d+)?\.cofactor|(new|refit|erase)(\.[0-9a-f]+)?\.cofactor")
 """Names of versions, and of those that are being made."""
+_LEFT = re.compile(rf"\.({OWN.pattern})\.([0-9a-f]{{12}}\.tmp|previous)")
+"""What a process that was killed while it saved one of these leaves beside it."""
+_MAKER = re.compile(r"[a-z]+\.([0-9a-f]+)\.cofactor")
+_DAMAGED = re.compile(rf"{re.escape(STORE)}\.damaged-.*")
 _BEGUN = re.compile(r"(events\.sqlite|state\.json)\.[0-9a-f]{8}\.tmp(-wal|-shm|-journal)?")
 """Files that a crash leaves of a state that was about to be made."""
 _MARKER_BYTES = 512
@@ -218,10 +222,26 @@ class StateFolder:
                 if OWN.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) and _only_a_bundle(Path(entry)):
                     yield Path(entry)
 
+    def strays(self, known: Collection[str], *, fetched: bool) -> Iterator[Path]:
+        """What is on disk and is none of the ``known`` versions. The caller is the one that may change models;
+        ``fetched``: other processes may be making copies of versions all the same."""
+        for place in self.own():
+            if place.name not in known and not (fetched and _is_made(place.name)):
+                yield place
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self.versions):
+                if _LEFT.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                    yield Path(entry)
+
+    def damaged(self) -> list[Path]:
+        """Stores that a repair moved aside."""
+        return sorted(self.path / name for name in os.listdir(self.path) if _DAMAGED.fullmatch(name))
+
     def remove(self, name: str) -> None:
-        """Delete a version of ours; links are left alone."""
+        """Delete a version of ours, or what is left of one; links are left alone."""
         place = self.versions / name
-        if OWN.fullmatch(name) and place.is_dir() and not place.is_symlink() and _only_a_bundle(place):
+        ours = OWN.fullmatch(name) or _LEFT.fullmatch(name)
+        if ours and place.is_dir() and not place.is_symlink() and _only_a_bundle(place):
             with contextlib.suppress(OSError):
                 shutil.rmtree(place)
 
@@ -247,6 +267,19 @@ class StateFolder:
 def _only_a_bundle(place: Path) -> bool:
     """Whether a directory holds nothing but files that a bundle has (all of them or some)."""
     return {p.name for p in place.iterdir()} <= {MANIFEST, *FILES, *OLD_FILES, INDEX, LENGTHS}
+
+
+def _is_made(name: str) -> bool:
+    """Whether another process of this machine, which lives, made this."""
+    maker = _MAKER.fullmatch(name)
+    process = 0 if maker is None else int(maker[1], 16)
+    if process in (0, os.getpid()):
+        return False
+    try:
+        os.kill(process, 0)
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _packed(facts: dict[str, Any]) -> bytes:

@@ -7,9 +7,10 @@ are for people. ``digest`` columns hold a checksum of their row.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from json.encoder import encode_basestring_ascii
+from struct import unpack
 from typing import Any
 
 from sqlalchemy import (
@@ -135,6 +136,12 @@ def written(value: Any) -> str:
 def row_digest(*values: Any) -> int:
     """Checksum of a row as it is stored, in the range of a signed 64-bit integer."""
     return int.from_bytes(blake2b(repr(values).encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def row_digests(rows: Iterable[tuple[Any, ...]]) -> list[int]:
+    """Those of many rows, whose values stand in the order of the names of their columns."""
+    found = b"".join([blake2b(repr(row).encode(), digest_size=8).digest() for row in rows])
+    return list(unpack(f"<{len(found) // 8}q", found))
 
 
 def with_digest(**row: Any) -> dict[str, Any]:

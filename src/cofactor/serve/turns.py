@@ -60,23 +60,28 @@ class Rounds(Generic[T]):
         return [(self._last + k) % len(self.lines) for k in range(1, len(self.lines) + 1)]
 
 
+FIRST, LATER, AHEAD = 0, 1, 2
+"""Lines of requests: the first ones of their connections, those of who waited for the last answer, and those that were
+sent before there was one."""
+
+
 class Turns(Rounds[T]):
-    """Which request begins. First requests of their connections and those of connections that had an answer take turns:
-    clients that send one request after the other keep nobody out, and new connections do not either."""
+    """Which request begins. The three lines take turns: clients that send one request after the other keep nobody out,
+    new connections do not either, and those that send many at once only wait for each other."""
 
     enough = 8
-    """First requests that wait, before no more connections are taken in."""
+    """Requests that wait in a line, before no more connections are taken in for it."""
 
     def __init__(self, go: Callable[[T], None]) -> None:
-        super().__init__(1, go, lines=2)
+        super().__init__(1, go, lines=3)
 
-    @property
-    def crowded(self) -> bool:
-        """Whether new connections wait already: more of them would only be held in memory."""
-        return len(self.lines[0]) >= self.enough
+    def crowded(self, line: int = FIRST) -> bool:
+        """Whether such requests wait already: more connections would only be held in memory."""
+        return len(self.lines[line]) >= self.enough
 
     def make_room(self) -> None:
-        """End the connection that came last into its line, if there is one that had an answer before."""
+        """End the connection that came last into its line: of those that sent many requests at once, of those that had
+        an answer before, or else of the others."""
         for line in reversed(self.lines):
             while line:
                 if line.pop().cut():
