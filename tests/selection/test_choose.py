@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -335,6 +336,50 @@ def test_weights_of_a_blend_are_found_and_measured_on_other_users() -> None:
     split = mixing.mixture([standing.take(np.arange(0, 400, 2)), standing.take(np.arange(1, 400, 2))], seed=0)
     assert split.weights == pytest.approx(found.weights, abs=0.2)
     assert mixing.joined([standing.take(np.arange(9)), standing.take(np.arange(9, 400))]).relevant.shape == (400,)
+
+
+def planted(n_users: int, quality: Sequence[float], seed: int) -> mixing.Standing:
+    """Users with one hit among sixty items, which models see more or less clearly; their errors are mostly the same."""
+    rng = np.random.default_rng(seed)
+    hits = np.zeros((n_users, 60), dtype=bool)
+    hits[np.arange(n_users), rng.integers(0, 60, n_users)] = True
+    shared = rng.normal(0, 0.84**0.5, hits.shape)
+    scores = np.stack([q * hits + shared + rng.normal(0, 0.4, hits.shape) for q in quality])
+    return mixing.Standing(scores.astype(np.float32), hits, np.ones(n_users, dtype=np.int64))
+
+
+def test_of_few_users_a_blend_is_as_good_as_the_best_single_model_on_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    quality = (0.1, 1.0, 1.2, 2.0)
+    others = planted(2000, quality, 99)
+    best = mixing.ndcg_of(others, np.eye(4)[3], 10).mean()
+
+    def gain() -> float:
+        """Beside the best, of choices on forty users each: the mean."""
+        found = [mixing.mixture([planted(40, quality, seed)], seed).weights for seed in range(5)]
+        if mixing.FLOOR:  # nothing is gained from what knows nothing
+            assert all(weights[0] == 0 for weights in found)
+        return float(np.mean([mixing.ndcg_of(others, weights, 10).mean() for weights in found]) / best - 1)
+
+    assert (new := gain()) > -0.007
+    monkeypatch.setattr(mixing, "AHEAD", 0.0)
+    monkeypatch.setattr(mixing, "FLOOR", 0.0)
+    assert gain() < new
+
+
+def test_single_models_are_ahead_where_few_users_are_measured_alone() -> None:
+    few, many = planted(100, (1.0, 3.0), 0), planted(mixing.ENOUGH, (1.0, 3.0), 0)
+    rng = np.random.default_rng(0)
+    assert mixing.head_start([few], 10, rng) == pytest.approx([0, mixing.AHEAD * (1 - 100 / mixing.ENOUGH)])
+    halves = [few.take(np.arange(50)), few.take(np.arange(50, 100))]
+    assert mixing.head_start(halves, 10, rng).sum() == pytest.approx(mixing.head_start([few], 10, rng).sum())
+    assert not mixing.head_start([many], 10, rng).any()
+    junk = planted(100, (0.0, 4.0), 1)
+    assert mixing.worth_mixing([junk], 10).tolist() == [1]
+    assert mixing.worth_mixing([planted(mixing.ENOUGH, (0.0, 4.0), 1)], 10).tolist() == [0, 1]
+    blind = mixing.Standing(np.zeros_like(few.scores), np.zeros_like(few.hits), few.relevant)
+    found = mixing.mixture([blind], 0)  # nobody has a hit: weights all the same, and a figure
+    assert found.weights.sum() == pytest.approx(1)
+    assert found.value == 0
 
 
 def test_standing_holds_what_full_scores_would_list() -> None:

@@ -59,7 +59,7 @@ def train(work: Work, data: Prepared, config: IalsConfig, seed: int) -> tuple[di
     tables = [whole(data, side, f"table-{c.epochs}") for side in ("user", "item")]
     turn_rows(tables[0], turns[-1])
     rated = np.concatenate([np.diff(take(data.folder, f"user-{at}-indptr")) for at, _, _ in data.blocks("user")])
-    average = average_user(tables[0], tables[1], rated, counts, constants, means["user"])[: c.n_factors]
+    average = average_user(tables[0], tables[1], gram, rated, counts, constants, means["user"])[: c.n_factors]
     users, items = (table[:, : c.n_factors] for table in tables)
     state = {
         "user_factors": np.ascontiguousarray(started(users, rated, average)),

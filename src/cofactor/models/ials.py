@@ -20,8 +20,8 @@ from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.ials.blocks import solve_rows
 from cofactor.kernels.ials.cg import improve_rows
-from cofactor.kernels.products import dots
-from cofactor.kernels.sums import Node, chunks, nodes_of, row_sum, total
+from cofactor.kernels.products import SMALL, dots
+from cofactor.kernels.sums import CHUNK, Node, chunks, merged, nodes_of, row_sum, total
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.age import aged, check_half_life, check_timed, half_life_option, popularity
 from cofactor.models.base.arrays import fitted
@@ -231,14 +231,14 @@ class IalsStepper(Stepper):
 
     def run(self, rows: Array | None, hyper: Hyper | None) -> Array:
         """One sweep over the users, one over the items; returns the objective, with its penalties, a training row."""
-        self._improve(self.by_user, self.items, self.user_ridge, self.users)
+        self._improve(self.by_user, self.items, self.product, self.user_ridge, self.users)
         penalty = total(penalty_nodes(self.users, self.user_ridge))
-        losses = self._improve(self.by_item, self.users, self.item_ridge, self.items)
+        losses = self._improve(self.by_item, self.users, gram(self.users), self.item_ridge, self.items)
         self._write()
         return np.array([(row_sum(losses) + penalty) / max(len(self.by_user.indices), 1)])
 
-    def _improve(self, rows: CSR, other: Array, ridge: Array, factors: Array) -> Array:
-        turn, spectrum = basis(gram(other), self.constants.n_factors)
+    def _improve(self, rows: CSR, other: Array, product: Array, ridge: Array, factors: Array) -> Array:
+        turn, spectrum = basis(product, self.constants.n_factors)
         turn_rows(other, turn)
         turn_rows(factors, turn)
         return improve(rows, 1.0, other, spectrum, ridge, factors, steps=self.model.config.steps)
@@ -255,7 +255,8 @@ class IalsStepper(Stepper):
     def _write(self) -> None:
         k, c, counts = self.constants.n_factors, self.constants, self.by_user.counts
         mean = float(fitted(self.model.mean_count, "ials"))
-        average = average_user(self.users, self.items, counts, self.by_item.counts, c, mean)[:k]
+        self.product = gram(self.items)  # the next sweep begins with it
+        average = average_user(self.users, self.items, self.product, counts, self.by_item.counts, c, mean)[:k]
         started(self.users[:, :k], counts, average, fitted(self.model.user_factors, "ials"))
         fitted(self.model.item_factors, "ials")[:] = self.items[:, :k]
         self.model.average, self.model._gram = average, None
@@ -281,26 +282,26 @@ def started(users: Array, counts: Array, average: Array, out: Array | None = Non
 
 
 def average_user(
-    users: Array, items: Array, user_counts: Array, item_counts: Array, c: Constants, mean_count: float
+    users: Array, items: Array, product: Array, user_counts: Array, item_counts: Array, c: Constants, mean_count: float
 ) -> Array:
     """float32 (k,): the mean of the users' factors, of a length that spreads its scores over the items as those of a
     user with a single rating are spread, times the ``trust`` in them (``base/average.py``). Such ratings are taken from
-    items evenly along all ratings."""
+    items evenly along all ratings. ``product``: ``gram(items)``."""
     mean = mean_row(users, user_counts > 0) if user_counts.any() else users[0]
     ends = np.cumsum(item_counts)
     if not len(ends) or not ends[-1]:
         return np.zeros(users.shape[1], dtype=np.float32)
     at = np.searchsorted(ends, (np.arange(_SINGLES) + 0.5) / _SINGLES * ends[-1], side="right").astype(np.int32)
-    product = gram(items)
     found = singles(items[at], product, c, mean_count)
     centre = items.mean(axis=0, dtype=np.float64)
     spread = product.astype(np.float64) / len(items) - centre[:, None] * centre[None, :]
     some = np.flatnonzero(user_counts > 0)
     others = users[some[np.linspace(0, len(some) - 1, min(_SINGLES, len(some))).astype(np.int64)]] - mean
 
+    @one_thread()
     def deviations(rows: Array) -> Array:
         """Of the scores of each user over the items."""
-        square = (np.einsum("nk,kl->nl", rows, spread) * rows).sum(axis=1)
+        square = ((rows @ spread) * rows).sum(axis=1)
         return np.asarray(np.sqrt(np.maximum(square, 0.0)))
 
     chance = float(np.sqrt(np.square(deviations(others)).mean() / len(some)))
@@ -349,7 +350,7 @@ def start_items(rng: np.random.Generator, counts: Array, k: int) -> Array:
 
 
 def gram(table: Array) -> Array:
-    """``table.T @ table``, on one thread: the same bits however many there are."""
+    """``table.T @ table``: the same bits at any number of threads."""
     return np.ascontiguousarray(total(gram_nodes(table)))
 
 
@@ -372,8 +373,16 @@ def turn_rows(table: Array, turn: Array) -> None:
 
 @one_thread()
 def gram_nodes(table: Array, first: int = 0) -> list[Node]:
-    """The same as sums over chunks of rows (``kernels/sums.py``); ``first``: the number of the first chunk."""
-    return nodes_of((table[part].T @ table[part] for part in chunks(len(table))), first)
+    """The same as sums over chunks of rows (``kernels/sums.py``); ``first``: the number of the first chunk. Blocks of
+    chunks are shared out among threads, each with a BLAS of one thread."""
+    parts, found = chunks(len(table)), {}
+
+    @one_thread()
+    def work(lo: int, hi: int) -> None:
+        found[lo] = nodes_of((table[part].T @ table[part] for part in parts[lo:hi]), first + lo)
+
+    over_rows(work, np.arange(len(parts) + 1) * (CHUNK * table.shape[1] ** 2), 0, SMALL)
+    return merged(node for lo in sorted(found) for node in found[lo])
 
 
 def penalty_nodes(table: Array, ridge: Array, first: int = 0) -> list[Node]:

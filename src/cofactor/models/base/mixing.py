@@ -15,6 +15,7 @@ from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.gain import ndcg
 from cofactor.kernels.topk import topk
 from cofactor.models.base.sparse import frozen
+from cofactor.models.base.windows import ENOUGH
 
 Array = NDArray[Any]
 Scores = Callable[[Array], Array]
@@ -24,9 +25,14 @@ NEAR = 50
 BLOCK = 1 << 23
 """Scores of one model held at a time."""
 ROUNDS, BAGS, BAG_USERS = 20, 4, 500
-"""Steps of a search for weights; how many searches each part gets, and on how many users at most."""
+"""Steps of a search for weights; how many searches each part gets (of few users up to four times as many, for the same
+work), and on how many users at most."""
 LEAST = 0.05
 """A model of less weight is left out."""
+AHEAD, DRAWS, FLOOR = 10.0, 200, 0.5
+"""Of few users a search finds what happens to help these: a little of a model that is far worse than the best, say. So
+it begins with ``AHEAD`` steps of single models (``head_start``, by ``DRAWS`` of the users), and models that reach less
+than this part of what the best reaches are left out. Both fade, the more users there are, up to ``ENOUGH``."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +82,24 @@ def mixture(parts: Sequence[Standing], seed: int, n: int = 10) -> Mixture:
     the users, measured on the other. Of so few users that a half is empty nothing can be said: not as good."""
     rng = np.random.default_rng([seed, 8])
     parts = [part for part in parts if len(part.relevant)] or parts
+    some = worth_mixing(parts, n)
+    if len(some) < len(parts[0].scores):
+        of_some = mixture([Standing(part.scores[some], part.hits, part.relevant) for part in parts], seed, n)
+        weights = np.zeros(len(parts[0].scores))
+        weights[some] = of_some.weights
+        return Mixture(weights, of_some.value, of_some.as_good)
     halves: list[tuple[Standing, Standing]] = []
     for part in parts:
         order = rng.permutation(len(part.relevant))
         halves.append((part.take(np.sort(order[::2])), part.take(np.sort(order[1::2]))))
-    weights = bagged(parts, n, rng)
+    weights = bagged(parts, n, rng, begin=head_start(parts, n, rng))
     if not all(any(len(half[which].relevant) for half in halves) for which in (0, 1)):
         return Mixture(weights, float(ndcg_of(joined(parts), weights, n).mean()), False)
     halves = [half for half in halves if all(len(one.relevant) for one in half)]
     gains, values = [], []
     for mine in (0, 1):
-        found = bagged([half[mine] for half in halves], n, rng)
+        own = [half[mine] for half in halves]
+        found = bagged(own, n, rng, begin=head_start(own, n, rng))
         others = joined([half[1 - mine] for half in halves])
         singles = [ndcg_of(others, single, n) for single in np.eye(len(found))]
         values.append(ndcg_of(others, found, n))
@@ -96,8 +109,39 @@ def mixture(parts: Sequence[Standing], seed: int, n: int = 10) -> Mixture:
     return Mixture(weights, float(value.mean()), bool(gain.mean() > -error))
 
 
-def bagged(parts: Sequence[Standing], n: int, rng: np.random.Generator, rounds: int = ROUNDS) -> Array:
-    """float64 (models,): the mean of the weights that are found on random halves of the users of each part.
+def alone(parts: Sequence[Standing], n: int) -> Array:
+    """float64 (models, users of all parts): NDCG of each model by itself."""
+    singles = np.eye(len(parts[0].scores))
+    return np.concatenate([np.stack([ndcg_of(part, one, n) for one in singles]) for part in parts], axis=1)
+
+
+def doubt(users: int) -> float:
+    """1 where no users are measured, 0 where there are ``ENOUGH``."""
+    return max(1.0 - users / ENOUGH, 0.0)
+
+
+def worth_mixing(parts: Sequence[Standing], n: int) -> Array:
+    """The positions of the models that may have a weight; the best one is always among them. See ``FLOOR``."""
+    values = alone(parts, n)
+    reached = values.mean(axis=1) if values.size else np.zeros(len(values))
+    return np.flatnonzero(reached >= FLOOR * doubt(values.shape[1]) * reached.max())
+
+
+def head_start(parts: Sequence[Standing], n: int, rng: np.random.Generator) -> Array:
+    """float64 (models,): the steps that a search for weights begins with (``AHEAD``): a model has as many of them as
+    draws of as many users in which it is the best alone."""
+    values = alone(parts, n)
+    users = values.shape[1]
+    drawn = [values[:, rng.integers(0, users, users)].mean(axis=1) for _ in range(DRAWS)]
+    chance = np.bincount(np.argmax(drawn, axis=1), minlength=len(values)) / DRAWS
+    return np.asarray(AHEAD * doubt(users) * chance)
+
+
+def bagged(
+    parts: Sequence[Standing], n: int, rng: np.random.Generator, rounds: int = ROUNDS, begin: Array | None = None
+) -> Array:
+    """float64 (models,): the mean of the weights that are found on random halves of the users of each part, in searches
+    that ``begin`` with so many steps of each model.
 
     Weights of a single search follow the luck of a few items that many users took (a hit of one week); those of many,
     averaged, much less (bagged ensemble selection; Caruana et al. 2004, section 2.3).
@@ -105,22 +149,24 @@ def bagged(parts: Sequence[Standing], n: int, rng: np.random.Generator, rounds: 
     found = []
     for part in parts:
         size = min(max(len(part.relevant) // 2, 1), BAG_USERS)
-        for _ in range(BAGS):
-            found.append(greedy(part.take(np.sort(rng.permutation(len(part.relevant))[:size])), n, rounds))
+        for _ in range(min(BAG_USERS // size, 4) * BAGS):
+            found.append(greedy(part.take(np.sort(rng.permutation(len(part.relevant))[:size])), n, rounds, begin))
     weights = np.mean(found, axis=0)
     weights[weights < LEAST] = 0.0
     mean: Array = weights / weights.sum()
     return mean
 
 
-def greedy(standing: Standing, n: int, rounds: int = ROUNDS) -> Array:
+def greedy(standing: Standing, n: int, rounds: int = ROUNDS, begin: Array | None = None) -> Array:
     """float64 (models,): the weights; the model that helps most is added each time, of equal ones the first. It ends
-    where nothing has helped for three rounds.
+    where nothing has helped for three rounds. ``begin``: steps that each model has from the start.
 
     A model that tells no item from another (a rating model where all ratings are alike) is never added.
     """
-    counts = np.zeros(len(standing.scores))
-    best, kept, idle = -1.0, counts, 0
+    counts = np.zeros(len(standing.scores)) if begin is None else begin.copy()
+    best, kept, idle = -1.0, counts.copy(), 0
+    if counts.any():
+        best = ndcg_of(standing, counts, n).mean()
     tells = [k for k, table in enumerate(standing.scores) if (np.isfinite(table) & (table != 0)).any()]
     values = np.full(len(counts), -1.0)
     for _ in range(rounds):
