@@ -256,6 +256,15 @@ class LeavesOut(Protocol, metaclass=Capability):
 
 
 @runtime_checkable
+class LeavesOutOfKnown(Protocol, metaclass=Capability):
+    """Optional, beside ``LeavesOut``: it takes less for a user of the training data, of whom something was found."""
+
+    def scores_without_of(self, user: int, history: CSR, positions: Array, items: Array) -> Array:
+        """As ``scores_without`` of the history of the user with this code."""
+        ...
+
+
+@runtime_checkable
 class LeavesOutSlowly(Protocol, metaclass=Capability):
     """Optional, beside ``LeavesOut``: for a long history that takes too long for a list."""
 

@@ -464,6 +464,8 @@ def test_leaving_out_is_solving_again_without(planted: Planted, implicit: bool, 
             found = model.scores_without(history, positions, np.array([item]))[0]
             np.testing.assert_allclose(found[0], expected[0, item], atol=1e-5)
             np.testing.assert_allclose(found, expected[:, item], atol=most)
+            known = model.scores_without_of(3, history, positions, np.array([item]))[0]  # nothing is drawn for them
+            np.testing.assert_allclose(known[1:] - known[0], found[1:] - found[0], atol=max(most, 1e-5))
 
 
 @pytest.mark.parametrize("given", [1, 3, 10])

@@ -354,11 +354,11 @@ def _contributions(rec: Fitted, who: UserProfile, item: int, similarity: Array) 
     if len(who.items):
         history = as_rows([who.history], rec.data.n_items)
         if entries_compared(rec.model, len(who.items)):
-            found = contributions(rec.model, history, one)[1]
+            found = contributions(rec.model, history, one, user=who.trained)[1]
             reason = strongest(rec, who, found)[0] if rec.is_personalised else None
             difference = found[0, at]
         else:
             at = np.sort(at[: entries_explained(rec.model, len(who.items))])
-            difference = contributions(rec.model, history, one, at)[1][0]
+            difference = contributions(rec.model, history, one, at, user=who.trained)[1][0]
     order = np.argsort(-np.abs(difference), kind="stable")
     return at[order], difference[order], reason or reasons_of(rec, who, one)[0]

@@ -19,6 +19,7 @@ from cofactor.model import (
     GradientSteps,
     HasVectors,
     LeavesOut,
+    LeavesOutOfKnown,
     LeavesOutSlowly,
     Model,
     ScoresSome,
@@ -56,11 +57,13 @@ def entries_explained(model: Model, n: int) -> int:
     return min(n, max(STEPPED, min(EXPLAINED, VISITS // max(visits, 1))))
 
 
-def contributions(model: Model, history: CSR, items: Array, positions: Array | None = None) -> tuple[Array, Array]:
+def contributions(
+    model: Model, history: CSR, items: Array, positions: Array | None = None, *, user: int = -1
+) -> tuple[Array, Array]:
     """(scores (m,) with the whole history, contributions (m, p) of its entries at ``positions``), both float64.
 
     ``items`` are m codes, ``history`` has one row; by default all of its entries are left out, one at a time. An item's
-    own rating counts as nothing.
+    own rating counts as nothing. ``user``: the code of the user of the training data whose history it is.
     """
     at = np.arange(len(history.indices)) if positions is None else np.asarray(positions)
     if not len(at):
@@ -70,7 +73,9 @@ def contributions(model: Model, history: CSR, items: Array, positions: Array | N
         return whole, np.where(
             np.asarray(items)[:, None] == history.indices[at], 0.0, model.history_terms(history, items)[:, at]
         )
-    if isinstance(model, LeavesOut):
+    if user >= 0 and isinstance(model, LeavesOutOfKnown):
+        scores = model.scores_without_of(user, history, at, items)
+    elif isinstance(model, LeavesOut):
         scores = model.scores_without(history, at, items)
     else:
         scores = _scores(model, model.fold_in(history.without_each(at)), items).astype(np.float64).T

@@ -44,6 +44,11 @@ class UserProfile(NamedTuple):
     """How much each counts (None: all the same)."""
 
     @property
+    def trained(self) -> int:
+        """The code, where all that is known of them was in the training data; else -1."""
+        return self.code if self.state is None else -1
+
+    @property
     def history(self) -> tuple[Array, Array, Array | None, Array | None]:
         """(items, values, order, weights), as :func:`as_rows` takes them."""
         return self.items, self.values, self.order, self.weights

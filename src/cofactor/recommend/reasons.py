@@ -65,7 +65,8 @@ def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
     if not entries_compared(rec.model, len(who.items)):
         return _nearest(rec, who, items)
     first = max(1, COMPARED // len(who.items))
-    _, found = contributions(rec.model, as_rows([who.history], rec.data.n_items), np.asarray(items)[:first])
+    history = as_rows([who.history], rec.data.n_items)
+    _, found = contributions(rec.model, history, np.asarray(items)[:first], user=who.trained)
     given = strongest(rec, who, found)
     if len(items) > first:
         given += _nearest(rec, who, np.asarray(items)[first:])

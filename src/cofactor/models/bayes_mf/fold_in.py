@@ -7,6 +7,7 @@ of the noise, then a draw of the vector and of the bias in each sample. Means gi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,22 +22,31 @@ ROUNDS = 4
 """Rounds of Gibbs sampling for the size of a user's noise."""
 
 
-class Folded(NamedTuple):
-    """One user in each of ``count`` samples, and the regression that was solved there.
+class Regression(NamedTuple):
+    """What is solved for a user in each of ``count`` samples.
 
-    ``mean`` and ``draw`` (count, k + 1): posterior means and draws of vector and bias; ``noise``: the size of the
-    user's noise; ``table`` (count, n, k + 1): vectors and biases of the rated items; ``target`` (n,): standardised
-    ratings; ``weight`` (count, n): the precision of each; ``centre`` and ``precision`` (count, k + 1) of the prior.
+    ``table`` (count, n, k + 1): vectors and biases of the rated items; ``target`` (n,): standardised ratings;
+    ``weight`` (count, n): the precision of each; ``centre`` and ``precision`` (count, k + 1) of the prior.
     """
 
-    mean: Array
-    draw: Array
-    noise: float
     table: Array
     target: Array
     weight: Array
     centre: Array
     precision: Array
+
+
+class Folded(NamedTuple):
+    """One user in each of ``count`` samples.
+
+    ``mean`` and ``draw`` (count, k + 1): posterior means and draws of vector and bias; ``noise``: the size of the
+    user's noise; ``regression``: what was solved, with the noise that was drawn in each sample.
+    """
+
+    mean: Array
+    draw: Array
+    noise: float
+    regression: Regression
 
 
 def state_width(count: int, k: int) -> int:
@@ -57,16 +67,53 @@ def fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items:
     Of a history no times are given, so both drifts count as noise. A user's noise is drawn in each sample.
     """
     n, width = len(items), k + 1
+    told, usual, passing = _told(a, count, k, items, values)
+    drawn = noise_df > 0 and n > 0
+    rounds = ROUNDS if drawn else 1
+    chance = (few_chances if n <= FEW else chances_of)(rounds, count, width, n, noise_df)
+    size = np.full(count, 1.0 if noise_df > 0 else a["user_noise"][-1], dtype=F32)
+    draw, mean = np.empty((count, width), dtype=F32), np.empty((count, width), dtype=F32)
+    prior = told.centre, told.precision
+    expected = draw_user(
+        told.table, told.target, usual, passing, noise_df, size, *prior, *chance, told.weight, draw, mean
+    )
+    return Folded(mean, draw, expected if drawn else float(a["user_noise"][-1]), told)
+
+
+def regression_of(a: Mapping[str, Array], count: int, k: int, noise: float, items: Array, values: Array) -> Regression:
+    """That of a user the size of whose ``noise`` is known: nothing is drawn."""
+    told, usual, passing = _told(a, count, k, items, values)
+    np.divide(1.0, noise * usual + passing, out=told.weight, dtype=F32, casting="same_kind")
+    return told
+
+
+def _told(a: Mapping[str, Array], count: int, k: int, items: Array, values: Array) -> tuple[Regression, Array, float]:
+    """(the regression, whose weights are not known yet, the variance of the noise of each item (count, n), that of
+    drift)."""
+    n, width = len(items), k + 1
     centre = prior_centre(a, count, k, spoken(a, count * width, items), n)
     table = np.empty((count, n, width), dtype=F32)
     gather_samples(a["item_factors"], a["item_bias"], items, table)
     y = (values - a["mean"]) / a["scale"]
     if len(a["cuts"]):
         y = rescale(y, half_way(a["levels"]), a["cuts"])
-    y, precision = y.astype(F32), a["user_precision"][:count].copy()
     passing = sum(float(a[f"{kind}_numbers"][:, 1].sum(dtype=np.float64)) for kind in ("user_drift", "item_drift"))
-    drawn = noise_df > 0 and n > 0
-    rounds, rng = ROUNDS if drawn else 1, np.random.default_rng(0)
+    usual = a["item_noise"][items] / a["noise_precision"][:count, None]
+    weight, precision = np.empty((count, n), dtype=F32), a["user_precision"][:count].copy()
+    return Regression(table, y.astype(F32), weight, centre, precision), usual, passing
+
+
+class Chances(NamedTuple):
+    """What :func:`draw_user` takes for chance."""
+
+    vectors: Array
+    drifts: Array
+    chances: Array
+
+
+def chances_of(rounds: int, count: int, width: int, n: int, noise_df: float) -> Chances:
+    """The same for each user with ``n`` ratings, so that the same history has the same state."""
+    rng = np.random.default_rng(0)
     vectors = np.empty((rounds, count, width), dtype=F32)
     drifts, chances = np.empty((rounds - 1, count, n), dtype=F32), np.empty((rounds - 1, count), dtype=F32)
     for turn in range(rounds):
@@ -74,15 +121,12 @@ def fold_one(a: Mapping[str, Array], count: int, k: int, noise_df: float, items:
         if turn < rounds - 1:
             rng.standard_normal(dtype=F32, out=drifts[turn])
             rng.standard_gamma(0.5 * (noise_df + n), dtype=F32, out=chances[turn])
-    usual = a["item_noise"][items] / a["noise_precision"][:count, None]
-    size = np.full(count, 1.0 if noise_df > 0 else a["user_noise"][-1], dtype=F32)
-    weight = np.empty((count, n), dtype=F32)
-    draw, mean = np.empty((count, width), dtype=F32), np.empty((count, width), dtype=F32)
-    expected = draw_user(
-        table, y, usual, passing, noise_df, size, centre, precision, vectors, drifts, chances, weight, draw, mean
-    )
-    noise = expected if drawn else float(a["user_noise"][-1])
-    return Folded(mean, draw, noise, table, y, weight, centre, precision)
+    return Chances(vectors, drifts, chances)
+
+
+FEW = 100
+few_chances = lru_cache(maxsize=FEW)(chances_of)
+"""Of up to ``FEW`` ratings these are kept, some 30 KB each: they take as long to make as the rest of a fold-in."""
 
 
 def spoken(a: Mapping[str, Array], wide: int, items: Array) -> Array:

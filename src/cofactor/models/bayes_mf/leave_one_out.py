@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cofactor.kernels.gibbs.leave_one_out import leave_out
-from cofactor.models.bayes_mf.fold_in import Folded, prior_centre, spoken
+from cofactor.models.bayes_mf.fold_in import Regression, prior_centre, spoken
 
 Array = NDArray[Any]
 F32 = np.float32
 
 
-def latent_without(a: Mapping[str, Array], user: Folded, rated: Array, positions: Array, items: Array) -> Array:
+def latent_without(a: Mapping[str, Array], user: Regression, rated: Array, positions: Array, items: Array) -> Array:
     """float64 (len(items), 1 + len(positions)): the standardised scores of ``items``, averaged over the samples, with
     the whole history ``rated`` (n,), then without each of the entries at ``positions``."""
-    count, width = user.mean.shape
+    count, width = user.centre.shape
     k, wide, remaining = width - 1, count * width, len(rated) - 1
     said, share = np.empty((0, 0), dtype=F32), 0.0
     if len(a["implicit"]):

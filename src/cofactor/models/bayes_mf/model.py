@@ -28,7 +28,7 @@ from cofactor.models.base.arrays import clipped_terms, fitted
 from cofactor.models.base.cost import COMPILED
 from cofactor.models.bayes_mf.config import BayesMFConfig, check
 from cofactor.models.bayes_mf.diagnostics import effective_size, rhat
-from cofactor.models.bayes_mf.fold_in import Folded, fold_one, state_of, state_width
+from cofactor.models.bayes_mf.fold_in import Folded, Regression, fold_one, regression_of, state_of, state_width
 from cofactor.models.bayes_mf.leave_one_out import latent_without
 from cofactor.models.bayes_mf.ordinal import expected_level, half_way, rescale
 from cofactor.models.bayes_mf.samples import Samples, trace_names
@@ -173,10 +173,19 @@ class BayesMF:
     def scores_without(self, history: CSR, positions: Array, items: Array) -> Array:
         """float64 (len(items), 1 + len(positions)); the size of the user's noise is the one that the whole history
         tells."""
-        a, (rated, values) = self._fitted(), history.row(0)
-        user = self._folded(rated, values)
-        latent = latent_without(a, user, rated, positions, items)
-        return self._ratings(latent, np.asarray(user.noise * a["item_noise"][items])[:, None])
+        user = self._folded(*history.row(0))
+        return self._without(user.regression, user.noise, history, positions, items)
+
+    def scores_without_of(self, user: int, history: CSR, positions: Array, items: Array) -> Array:
+        """The same of a user of the training data, with the size of their noise that was found there."""
+        noise = float(self._fitted()["user_noise"][user])
+        told = regression_of(self._fitted(), self.count, self.config.n_factors, noise, *history.row(0))
+        return self._without(told, noise, history, positions, items)
+
+    def _without(self, told: Regression, noise: float, history: CSR, positions: Array, items: Array) -> Array:
+        a = self._fitted()
+        latent = latent_without(a, told, history.row(0)[0], positions, items)
+        return self._ratings(latent, np.asarray(noise * a["item_noise"][items])[:, None])
 
     def seconds_without(self, n: int) -> float:
         """Each entry changes a vector of each sample."""
@@ -330,7 +339,7 @@ class BayesMF:
             user: Folded = last[1]
             return user
         user = fold_one(self._fitted(), self.count, self.config.n_factors, self.config.noise_df, items, values)
-        if user.table.nbytes <= _KEPT:
+        if user.regression.table.nbytes <= _KEPT:
             kept["last"] = key, user
         return user
 
