@@ -45,8 +45,18 @@ def store(tmp_path, monkeypatch):
     def add_to_model(model, loader_module, data):
         model.add_flavor("python_function", loader_module=loader_module, data=data)
 
+    class MlflowException(Exception):
+        """MLflow's own."""
+
+    def log_params(found):
+        changed = [name for name, value in found.items() if kept.params.get(name, value) != value]
+        if changed:
+            raise MlflowException(f"Changing param values is not allowed. Params {changed} were already logged")
+        kept.params |= found
+
     parts = {
-        "mlflow": {"log_params": kept.params.update, "log_metrics": log_metrics, "active_run": lambda: kept.run},
+        "mlflow.exceptions": {"MlflowException": MlflowException},
+        "mlflow": {"log_params": log_params, "log_metrics": log_metrics, "active_run": lambda: kept.run},
         "mlflow.models": {"Model": Model},
         "mlflow.pyfunc": {"add_to_model": add_to_model},
         "mlflow.artifacts": {
@@ -121,6 +131,16 @@ def test_autolog_records_what_fit_trains_in_an_active_run(store):
     flavour.autolog(disable=True)
     cf.fit(two_tastes(), model="bias", calibrate=False)
     assert store.params == {}
+
+
+def test_a_second_model_in_one_run_is_said_and_not_lost(store, rec):
+    flavour.autolog()
+    cf.fit(two_tastes(), model="bias", calibrate=False)
+    with pytest.warns(UserWarning, match="did not record this fit of popular: .* start a run for each model"):
+        assert cf.fit(two_tastes(), model="popular").name == "popular"
+    assert store.params["model"] == "bias"
+    with pytest.raises(ConfigError, match="start a run for each model"):
+        flavour.log_model(rec)
 
 
 def test_the_package_is_named_where_it_is_missing(rec, monkeypatch):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,17 @@ def load_model(model_uri: str) -> Recommender:
 
 
 def record(rec: Recommender) -> None:
-    """Parameters, metrics and figures to the active run. A figure's rows and interval are in its name:
-    ``ndcg_at_10``, ``ndcg_at_10_low``, ``ndcg_at_10_high``."""
+    """Parameters, metrics and figures to the active run. A figure's interval is in its name: ``ndcg_at_10``,
+    ``ndcg_at_10_low``, ``ndcg_at_10_high``. ConfigError where the run has another model's parameters."""
     mlflow = _mlflow()
-    mlflow.log_params({"model": rec.name, "seed": rec.seed, **plain(dataclasses.asdict(rec.model.config))})
+    try:
+        mlflow.log_params({"model": rec.name, "seed": rec.seed, **plain(dataclasses.asdict(rec.model.config))})
+    except _mlflow("exceptions").MlflowException as exc:
+        if "param value" not in str(exc):
+            raise
+        raise ConfigError(
+            "the active run of MLflow has the parameters of another model; start a run for each model"
+        ) from None
     found = {name: value for name, value in plain(rec.metrics).items() if value is not None}
     for line in [] if rec.figures is None else rec.figures.to_dicts():
         name = line["metric"].replace("@", "_at_")
@@ -75,7 +83,7 @@ def record(rec: Recommender) -> None:
 def autolog(*, disable: bool = False) -> None:
     """Record each model that ``cofactor.fit`` trains in the active run of MLflow, or no longer.
 
-    A run is not started: without one, nothing is recorded.
+    A run is not started: without one, nothing is recorded. What MLflow refuses is a warning: the fit is not lost.
     """
     if not disable:
         _mlflow()
@@ -85,8 +93,12 @@ def autolog(*, disable: bool = False) -> None:
 
 
 def _record_if_active(rec: Recommender) -> None:
-    if _mlflow().active_run() is not None:
+    if _mlflow().active_run() is None:
+        return
+    try:
         record(rec)
+    except (ConfigError, _mlflow("exceptions").MlflowException) as exc:
+        warnings.warn(f"MLflow did not record this fit of {rec.name}: {exc}", UserWarning, stacklevel=3)
 
 
 class _Pyfunc:
