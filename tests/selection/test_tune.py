@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import cofactor as cf
 from cofactor.data import splits
 from cofactor.data.interactions import Interactions
 from cofactor.errors import ConfigError, DataError, MissingExtraError
@@ -235,6 +236,25 @@ def test_bad_input(data: Interactions, tmp_path: Any) -> None:
     }.items():
         with pytest.raises(ConfigError, match=match):
             tune(data, **given)
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "are counts, from": {"kind": "counts"},
+    "rows are events": {"kind": "events"},
+    "only one user": {"users": np.zeros(40, dtype=np.int32)},
+    "only one item": {"items": np.zeros(40, dtype=np.int32)},
+    "all values are alike": {"values": np.full(40, 4, dtype=np.float32), "kind": "events"},
+    "values reach": {"values": np.linspace(1, 5e30, 40, dtype=np.float32)},
+}
+
+
+@pytest.mark.parametrize("match", REFUSED)
+def test_what_fit_refuses_is_not_tuned(data: Interactions, match: str) -> None:
+    rows = data.take(np.arange(40)).replace(**REFUSED[match])
+    with pytest.raises(DataError, match=match):
+        tune(rows, "bias", trials=1)
+    with pytest.raises(DataError, match=match):
+        cf.fit(rows, "bias")
 
 
 def test_without_optuna(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,10 @@ from cofactor.model import Cost, HasCost, Posterior, TableSize
 from cofactor.models import REGISTRY, model_class
 from cofactor.train.memory import SMALL, free_memory, in_words, too_large
 
-PROCESS = 168e6
-"""Bytes of a process that has loaded Python, NumPy, polars and numba, compiled a kernel before, and read a file."""
+PROCESS = 146e6
+"""Bytes of a process that has loaded Python, NumPy, polars and numba, and has compiled a kernel before."""
+READ = 22e6
+"""Bytes more where it has read a file: what polars' threads keep."""
 _CHUNK = 1 << 20
 
 
@@ -60,11 +62,12 @@ def forecast(data: Interactions, configs: Mapping[str, Any] | None = None, *, ca
     ``seconds`` are rough, right to within a factor of five or so.
     """
     size, rows = table_size(data), []
+    process = PROCESS + (READ if data.name else 0.0)  # tables of files have names
     for name in REGISTRY:
         cls = model_class(name)
         if issubclass(cls, HasCost):
             cost = fit_cost(cls, (configs or {}).get(name) or cls.Config(), size, calibrate=calibrate)  # type: ignore[attr-defined]
-            memory = PROCESS + cost.libraries + table_bytes(size) + cost.memory
+            memory = process + cost.libraries + table_bytes(size) + cost.memory
             memory += 0.0 if is_compiled(cls) else cost.compiling
             rows.append((name, round(memory / 1e6, 1), float(f"{cost.operations / 1e9 + 0.01:.2g}"), cost.formula))
     return pl.DataFrame(rows, schema=["model", "memory_mb", "seconds", "formula"], orient="row")

@@ -27,7 +27,7 @@ from cofactor.models.base.age import aged, check_half_life, check_timed, half_li
 from cofactor.models.base.arrays import fitted
 from cofactor.models.base.average import spread_as, start_weight, trust
 from cofactor.models.base.config import Search, option
-from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED
+from cofactor.models.base.cost import COMPILED, GROUPED, GROUPING, TURNED, WORK
 from cofactor.models.base.factor_ranker import FactorRanker
 from cofactor.models.base.propensity import check_propensity, debiased, item_worth, propensity_option
 from cofactor.models.base.sparse import frozen, transposed
@@ -150,7 +150,7 @@ class Ials(FactorRanker):
         wide = -(-k // LANES) * LANES
         tables = 4 * rows * wide + 4 * k * (size.users + (size.items if k != wide else 0))
         kept = (GROUPED + TURNED + 4) * n + tables
-        memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n) + 64 * rows + 8e6  # LAPACK's own
+        memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n) + 64 * rows + WORK
         work = config.epochs * ((1 + config.steps) * 0.4 * n * k + 0.1 * rows * k**2)
         return Cost(memory, kept, work, f"{config.epochs} sweeps x (n k + (U+I) k^2), k={k}", COMPILED)
 

@@ -78,10 +78,11 @@ class ItemCosine(HistoryRanker):
     def cost(cls, config: ItemCosineConfig, size: TableSize) -> Cost:
         """The table by user, by item and by user again, with weights; the neighbours."""
         n, near = size.ratings, size.items * min(config.neighbours, size.items)
-        memory = (GROUPED + TURNED + GROUPING + 22) * n + 18 * near + 32 * (size.users + size.items)
+        found = min(near, size.pairs_by_user or near)  # of room for all neighbours, those that there are
+        memory = (GROUPED + TURNED + GROUPING + 22) * n + 9 * (near + found) + 32 * (size.users + size.items)
         work = 8.0 * size.pairs_by_user + 2.5 * float(size.items) ** 2
         words = "sum over users of (ratings of the user)^2, and I^2"
-        return Cost(memory, GROUPED * n + 8 * near, work, words, COMPILED, COMPILING)
+        return Cost(memory, GROUPED * n + 8 * found, work, words, COMPILED, COMPILING)
 
     def stepper(self, data: Interactions, rng: np.random.Generator) -> SolveStepper:
         """Nothing is computed before the first run."""

@@ -26,11 +26,13 @@ from cofactor.data import splits
 from cofactor.data.fingerprint import fingerprint
 from cofactor.data.interactions import Interactions, Split
 from cofactor.data.read import read
+from cofactor.data.trainable import check_trainable
 from cofactor.errors import CofactorError, ConfigError, DataError, MissingExtraError
 from cofactor.evaluation import held_out, metric_names
 from cofactor.evaluation.measure import measure
 from cofactor.evaluation.protocol import EvaluationProtocol
 from cofactor.evaluation.scorer import scorer
+from cofactor.fitting.fit import check_values
 from cofactor.model import Task
 from cofactor.models import model_class
 from cofactor.models.base.config import make_config
@@ -105,6 +107,7 @@ def tune(
 
     Raises:
         ConfigError: there is nothing to search.
+        DataError: there is nothing to learn from, or the model does not predict such values: as :func:`cofactor.fit`.
         MissingExtraError: Optuna is not installed.
     """
     check_threads()
@@ -129,6 +132,8 @@ def tune(
         raise ConfigError(f"folds is {folds}; it must be from 1 to 5")
     train = _rows(data)
     target = metric_names.metric(metric if metric is not None else "ndcg@10" if cls.task == "ranking" else "rmse")
+    check_trainable(train)
+    check_values(model, cls.task, train.kind, train.range, train.columns)
     inner = _inner(train, how, folds, seed, cls.task)
     if target.needs == "lists":
         inner = [few_users(one, measured_users(train), seed) for one in inner]
