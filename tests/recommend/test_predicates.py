@@ -180,3 +180,18 @@ def test_order_on_a_column_of_text(where, rows):
         {"price": ["2,50", " 9.99", "12", "cheap"], "day": ["2019-05-31", "2019-06-01", "2020-01-01", None]}
     )
     assert np.flatnonzero(matching(table, where)).tolist() == rows
+
+
+@pytest.mark.parametrize("word", ["or", "and"])
+def test_many_conditions_take_no_longer_than_their_rows(word):
+    """Hundreds of them, which nested took minutes. A null says neither yes nor no, and counts as no in the end."""
+    table = pl.DataFrame({"y": [1, 2, 1000, None]})
+    many = f" {word} ".join(f"y {'=' if word == 'or' else '!='} {k}" for k in range(2, 700))
+    assert matching(table, many).tolist() == (
+        [False, True, False, False] if word == "or" else [True, False, True, False]
+    )
+    pairs = pl.DataFrame({"a": [1, 1, 1, 2, 2, 2, None, None, None], "b": [1, 2, None] * 3})
+    one, two = pl.col("a") == 1, pl.col("b") == 1
+    both = one | two if word == "or" else one & two
+    for text, plain in ((f"a = 1 {word} b = 1", both), (f"not (a = 1 {word} b = 1)", ~both.fill_null(False))):
+        assert matching(pairs, text).tolist() == pairs.select(plain.fill_null(False)).to_series().to_list()

@@ -109,16 +109,16 @@ class _Parser:
         return found
 
     def predicate(self) -> pl.Expr:
-        found = self.either()
+        found = [self.either()]
         while self.takes("or"):
-            found = found | self.either()
-        return found
+            found.append(self.either())
+        return found[0] if len(found) == 1 else pl.any_horizontal(found)  # nested, many take polars minutes
 
     def either(self) -> pl.Expr:
-        found = self.one()
+        found = [self.one()]
         while self.takes("and"):
-            found = found & self.one()
-        return found
+            found.append(self.one())
+        return found[0] if len(found) == 1 else pl.all_horizontal(found)
 
     def one(self) -> pl.Expr:
         self.depth += 1
