@@ -141,7 +141,8 @@ class Ials(FactorRanker):
 
     @classmethod
     def cost(cls, config: IalsConfig, size: TableSize) -> Cost:
-        """Both groupings of the table, with weights; tables of a multiple of 16 columns, and those of the model."""
+        """Both groupings of the table, with weights; tables of a multiple of 16 columns, and those of the model; parts
+        of the product of a table with itself."""
         n, rows, k = (
             size.ratings,
             size.users + size.items,
@@ -150,7 +151,7 @@ class Ials(FactorRanker):
         wide = -(-k // LANES) * LANES
         tables = 4 * rows * wide + 4 * k * (size.users + (size.items if k != wide else 0))
         kept = (GROUPED + TURNED + 4) * n + tables
-        memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n) + 64 * rows + WORK
+        memory = max((GROUPED + GROUPING + 8) * n + 4 * k * rows, kept + 4 * n) + 64 * rows + WORK + 128 * wide**2
         work = config.epochs * ((1 + config.steps) * 0.4 * n * k + 0.1 * rows * k**2)
         return Cost(memory, kept, work, f"{config.epochs} sweeps x (n k + (U+I) k^2), k={k}", COMPILED)
 
