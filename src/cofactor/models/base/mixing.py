@@ -115,26 +115,29 @@ def alone(parts: Sequence[Standing], n: int) -> Array:
     return np.concatenate([np.stack([ndcg_of(part, one, n) for one in singles]) for part in parts], axis=1)
 
 
-def doubt(users: int) -> float:
-    """1 where no users are measured, 0 where there are ``ENOUGH``."""
-    return max(1.0 - users / ENOUGH, 0.0)
+def doubt(parts: Sequence[Standing]) -> float:
+    """1 where hardly any users are measured, 0 where there are ``ENOUGH``."""
+    return max(1.0 - sum(len(part.relevant) for part in parts) / ENOUGH, 0.0)
 
 
 def worth_mixing(parts: Sequence[Standing], n: int) -> Array:
     """The positions of the models that may have a weight; the best one is always among them. See ``FLOOR``."""
-    values = alone(parts, n)
-    reached = values.mean(axis=1) if values.size else np.zeros(len(values))
-    return np.flatnonzero(reached >= FLOOR * doubt(values.shape[1]) * reached.max())
+    if not (least := FLOOR * doubt(parts)) or not any(len(part.relevant) for part in parts):
+        return np.arange(len(parts[0].scores))
+    reached = alone(parts, n).mean(axis=1)
+    return np.flatnonzero(reached >= least * reached.max())
 
 
 def head_start(parts: Sequence[Standing], n: int, rng: np.random.Generator) -> Array:
     """float64 (models,): the steps that a search for weights begins with (``AHEAD``): a model has as many of them as
     draws of as many users in which it is the best alone."""
+    if not (steps := AHEAD * doubt(parts)) or not any(len(part.relevant) for part in parts):
+        return np.zeros(len(parts[0].scores))
     values = alone(parts, n)
     users = values.shape[1]
     drawn = [values[:, rng.integers(0, users, users)].mean(axis=1) for _ in range(DRAWS)]
     chance = np.bincount(np.argmax(drawn, axis=1), minlength=len(values)) / DRAWS
-    return np.asarray(AHEAD * doubt(users) * chance)
+    return np.asarray(steps * chance)
 
 
 def bagged(
