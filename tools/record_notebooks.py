@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("scripts", nargs="*")
     parser.add_argument("--library", choices=("fastai", "cofactor"), default="fastai")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     result = {}
     for path in sorted(CELLS.glob("[!_]*.py")):
         if not given.scripts or path.stem in given.scripts:

@@ -126,9 +126,13 @@ def test_what_a_loader_does_to_its_batches(dls, table):
     dl = dls.train
     assert (dl.n_inp, len(dl.after_item), len(dls.after_batch), dl.plain) == (1, 0, 0, True)
     hooked = dl.new()
-    hooked.after_batch.add(lambda b: (b[0], b[1] * 2))
+    hooked.after_batch.add(nb.ItemTransform(lambda b: (b[0], b[1] * 2)))
+    assert dl.plain
     assert not hooked.plain
     assert set(hooked.one_batch()[1].flatten().tolist()) <= {2, 4, 6, 8, 10}
+    x, y = hooked.new(after_batch=lambda t: t * 0).one_batch()  # a function takes the parts of a batch one by one
+    assert not x.any()
+    assert not y.any()
 
 
 def test_a_loader_of_items_and_of_a_table(dls):

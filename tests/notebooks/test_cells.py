@@ -27,6 +27,8 @@ OTHERWISE = {
     ("surface", 92): "the device is a torch.device, there the text that was given",
     ("homework", 2): "the device is a torch.device, there the text that was given",
     ("jokes", 8): "there is no recorder.plot_metrics",
+    ("midlevel", 11): "a decoded class is a text, there a text with a method show",
+    ("midlevel", 17): "a decoded number or class is plain, there it has a method show",
     ("ml1m", 26): "a CategoryMap has index, there not",
     ("odds", 23): "a gradient that the kernel did not keep is None, there zeros",
     ("recipes", 29): "the row of a prediction is a Series, there a table of one row",
@@ -52,7 +54,11 @@ def near(here, there):
     return here == there if here is None or there is None else here == pytest.approx(there, rel=2e-3, abs=1e-4)
 
 
-LONG = {"agreement", "implicit", "bookshop", "homework", "jokes", "ml1m", "papers", "recipes", "sequences"}
+LONG = {
+    *("agreement", "implicit", "bookshop", "homework", "jokes", "ml1m", "papers", "recipes", "sequences"),
+    *("amazon", "anime", "appy", "charts", "crossing", "folds", "measures", "older", "own_data", "serving"),
+    *("midlevel", "tables", "torchy", "zoo"),
+}
 """Scripts with many fits: they run with the long tests."""
 SCRIPTS = [pytest.param(s, marks=pytest.mark.slow) if s in LONG else s for s in sorted(REFERENCE)]
 

@@ -61,6 +61,7 @@ from cofactor.notebook._loaders import loaders as _loaders
 from cofactor.notebook._loaders import procs as _procs
 from cofactor.notebook._loaders import splitters as _splitters
 from cofactor.notebook._loaders import tabular as _tabular
+from cofactor.notebook._loaders import transforms as _transforms
 from cofactor.notebook._loaders.blocks import *
 from cofactor.notebook._loaders.collab_loaders import *
 from cofactor.notebook._loaders.data_loader import *
@@ -71,6 +72,7 @@ from cofactor.notebook._loaders.loaders import *
 from cofactor.notebook._loaders.procs import *
 from cofactor.notebook._loaders.splitters import *
 from cofactor.notebook._loaders.tabular import *
+from cofactor.notebook._loaders.transforms import *
 from cofactor.notebook._loading import *
 from cofactor.notebook._measures import losses as _losses
 from cofactor.notebook._measures import metric_functions as _metric_functions
@@ -138,5 +140,6 @@ __all__ += _parameters.__all__
 __all__ += _testing.__all__
 __all__ += _texts.__all__
 __all__ += _trackers.__all__
+__all__ += _transforms.__all__
 __all__ += _values.__all__
 __all__ += _weights.__all__

@@ -27,8 +27,6 @@ from cofactor.notebook._training.schedules import SchedExp
 
 __all__ = [
     "BatchNorm",
-    "DisplayedTransform",
-    "ItemTransform",
     "LRFinder",
     "MCDropoutCallback",
     "MergeLayer",
@@ -37,7 +35,6 @@ __all__ = [
     "SequentialEx",
     "SkipItemException",
     "TensorBase",
-    "Transform",
     "WeightedDL",
     "base_doc",
     "bn_types",
@@ -89,13 +86,15 @@ def docstring(sym: Any) -> str:
     return inspect.getdoc(sym) or ""
 
 
-def get_c(dls: Any) -> int | None:
-    """How many outputs the targets need."""
+def get_c(dls: Any) -> Any:
+    """How many outputs the targets need; 0 where nothing says so."""
     found = getattr(dls, "c", None)
     if found:
-        return int(found)
-    vocab = getattr(dls, "vocab", None)
-    return len(vocab) if vocab is not None else None
+        return found
+    vocab = getattr(dls, "vocab", [])
+    if len(vocab) and not isinstance(vocab[-1], str) and hasattr(vocab[-1], "__len__"):
+        vocab = vocab[-1]
+    return len(vocab)
 
 
 def get_first(c: Any) -> Any:
@@ -248,36 +247,6 @@ class master_bar(progress_bar):
         print(line if isinstance(line, str) else "  ".join(map(str, line)))
 
     def update_graph(self, graphs: Any, x_bounds: Any = None, y_bounds: Any = None) -> None: ...
-
-
-class Transform:
-    """Subclass it: ``encodes`` changes, ``decodes`` undoes, ``setups`` looks at all items. Or give a function."""
-
-    order, split_idx = 0, None
-
-    def __init__(self, enc: Any = None, dec: Any = None, split_idx: Any = None, order: Any = None) -> None:
-        self._enc, self._dec = enc, dec
-        if order is not None:
-            self.order = order
-
-    @property
-    def name(self) -> str:
-        return getattr(self._enc, "__name__", type(self).__name__)
-
-    def __call__(self, x: Any, **kwargs: Any) -> Any:
-        f = getattr(self, "encodes", None) or self.__dict__.get("_enc")
-        return x if f is None else f(x, **kwargs)
-
-    def decode(self, x: Any, **kwargs: Any) -> Any:
-        f = getattr(self, "decodes", None) or self.__dict__.get("_dec")
-        return x if f is None else f(x, **kwargs)
-
-    def setup(self, items: Any = None, train_setup: bool = False) -> Any:
-        f = getattr(self, "setups", None)
-        return None if f is None else f(items)
-
-
-DisplayedTransform = ItemTransform = Transform
 
 
 class MergeLayer(Module):

@@ -197,6 +197,11 @@ def a_seed(seed: int | None) -> int:
     return int(torch.randint(2**31, (), generator=torch.Generator().set_state(torch.get_rng_state())))
 
 
+def a_draw() -> int:
+    """One number of torch's common generator, as each pass through a loader of PyTorch draws one."""
+    return int(torch.empty((), dtype=torch.int64).random_())
+
+
 def one_hot(x: Any, c: int) -> Tensor:
     """A vector of ``c`` zeros (uint8) with ones at ``x``, a position or several."""
     found = torch.zeros(check_int("the length of one_hot", c), dtype=torch.uint8)

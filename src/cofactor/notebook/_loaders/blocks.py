@@ -9,10 +9,11 @@ from cofactor.notebook._fastcore.functions import compose
 from cofactor.notebook._fastcore.lists import L
 from cofactor.notebook._fastcore.values import noop
 from cofactor.notebook._loaders.frames import ItemGetter
-from cofactor.notebook._loaders.item_sets import Datasets, all_items, step
+from cofactor.notebook._loaders.item_sets import Datasets, all_items
 from cofactor.notebook._loaders.loaders import DataLoaders
 from cofactor.notebook._loaders.procs import TransformBlock
 from cofactor.notebook._loaders.splitters import RandomSplitter
+from cofactor.notebook._loaders.transforms import step
 
 __all__ = ["DataBlock"]
 

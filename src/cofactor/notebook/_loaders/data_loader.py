@@ -18,7 +18,8 @@ from cofactor.notebook._fastcore.lists import L
 from cofactor.notebook._keywords import refuse, takes
 from cofactor.notebook._loaders.frames import show as show_frame
 from cofactor.notebook._loaders.procs import Pipeline
-from cofactor.notebook._tensors import to_device, to_np
+from cofactor.notebook._loaders.transforms import step
+from cofactor.notebook._tensors import a_draw, to_device, to_np
 
 __all__ = [
     "DataLoader",
@@ -84,7 +85,10 @@ class DataLoader:
     ) -> None:
         bs = batch_size if batch_size is not None else bs
         self.bs = None if bs is None else check_int("the batch size", bs)
-        self.hooks = {k: kwargs.pop(k) for k in HOOKS if kwargs.get(k) is not None}
+        hooks = {k: kwargs.pop(k) for k in HOOKS if kwargs.get(k) is not None}
+        self.hooks: dict[str, Any] = {}
+        for name, f in hooks.items():
+            self.hooks[name] = Pipeline(list(f)) if isinstance(f, Pipeline) else f
         refuse("a loader", kwargs, LOADER, (*HARMLESS, *HOOKS))
         self.dataset, self.shuffle, self.drop_last = dataset, bool(shuffle), bool(drop_last)
         self.num_workers, self.pin_memory, self.timeout = num_workers, pin_memory, timeout
@@ -95,6 +99,7 @@ class DataLoader:
         )
         self._n = n
         self.device = None if device is None else checked_device(device)
+        self._seed: int | None = None
 
     @property
     def n(self) -> Any:
@@ -121,10 +126,18 @@ class DataLoader:
                 if _takes_self(self.hooks["get_idxs"])
                 else list(self.hooks["get_idxs"]())
             )
-        order = list(range(self.n))
-        return torch.randperm(self.n).tolist() if self.shuffle else order
+        if not self.shuffle:
+            return list(range(self.n))
+        return torch.randperm(self.n, generator=self._generator()).tolist()
+
+    def _generator(self) -> torch.Generator:
+        """The generator of one pass: its seed is the one number that a pass through a loader of PyTorch draws from
+        the common generator, so that what is drawn next is what the library would draw."""
+        seed, self._seed = self._seed, None
+        return torch.Generator().manual_seed(a_draw() if seed is None else seed)
 
     def __iter__(self) -> Iterator[Any]:
+        self._seed = a_draw()
         self._hook("before_iter")
         if self.indexed:
             items = (self._hook("after_item", self.create_item(i)) for i in self.get_idxs())
@@ -222,6 +235,14 @@ class TfmdDL(DataLoader):
     def __new__(cls, dataset: Any = None, *args: Any, **kwargs: Any) -> Any:
         return super().__new__(TabDataLoader if cls is TfmdDL and hasattr(dataset, "cat_names") else cls)
 
+    def _hook(self, name: str, x: Any = None) -> Any:
+        if name not in PIPES:
+            return super()._hook(name, x)
+        for f in L(self.hooks.get(name)):
+            found = step(f, x, getattr(self.dataset, "split_idx", None))
+            x = x if found is None else found
+        return x
+
 
 class TabDataLoader(TfmdDL):
     """Batches of a :class:`TabularPandas`: x int64 (bs, columns), continuous columns where it has them, y (bs,
@@ -274,13 +295,15 @@ class TabDataLoader(TfmdDL):
 
     def get_idxs(self) -> list[int]:
         if self.wgts is not None and self.shuffle:
-            return torch.multinomial(torch.from_numpy(self.wgts), self.n, replacement=True).tolist()
+            drawn = self._generator()
+            return torch.multinomial(torch.from_numpy(self.wgts), self.n, replacement=True, generator=drawn).tolist()
         return super().get_idxs()
 
     def __iter__(self) -> Iterator[Any]:
         if self.hooked("create_item", "create_batch", "after_item", "before_batch"):
             yield from super().__iter__()
             return
+        self._seed = a_draw()
         self._hook("before_iter")
         parts = self.whole()
         order = torch.as_tensor(self.get_idxs(), dtype=torch.long) if self.shuffle or self.hooked("get_idxs") else None
@@ -319,9 +342,9 @@ class TabDataLoader(TfmdDL):
         frame."""
         n = check_int("max_n", max_n)
         if b is None:
-            at = np.arange(min(n, len(self.dataset)))
+            at, drawn = np.arange(min(n, len(self.dataset))), torch.Generator().manual_seed(a_draw())
             if self.shuffle and len(self.dataset):
-                at = torch.randperm(len(self.dataset))[:n].numpy()
+                at = torch.randperm(len(self.dataset), generator=drawn)[:n].numpy()
             if unique and len(at):
                 at = np.full(n, at[0])
             frame = self.dataset.new(self.dataset.all_cols.iloc[at]).decode().items

@@ -164,6 +164,8 @@ class ColReader:
 class ItemGetter:
     """Element ``i``."""
 
+    whole = True
+
     def __init__(self, i: Any) -> None:
         self.i = i
 
@@ -173,6 +175,8 @@ class ItemGetter:
 
 class AttrGetter:
     """An attribute."""
+
+    whole = True
 
     def __init__(self, nm: str, default: Any = None) -> None:
         self.nm, self.default = nm, default

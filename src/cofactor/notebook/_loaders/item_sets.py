@@ -17,7 +17,7 @@ from cofactor.notebook._keywords import takes, takes_its_own
 from cofactor.notebook._loaders.data_loader import TfmdDL
 from cofactor.notebook._loaders.frames import show as show_frame
 from cofactor.notebook._loaders.loaders import DataLoaders
-from cofactor.notebook._loaders.procs import InOrder
+from cofactor.notebook._loaders.transforms import InOrder, step, undone
 from cofactor.notebook._tensors import default_device, to_np
 
 __all__ = [
@@ -31,35 +31,26 @@ class Steps(InOrder):
     """What an item goes through, in order: functions, and transforms that look at all training items first."""
 
     def setup(self, items: Any) -> None:
-        """Let each step see the training items as they come to it."""
-        values, last = list(items), -1
-        for i, f in enumerate(self.fs):
-            if hasattr(f, "setup_items") or hasattr(f, "setups"):
-                last = i
-        for f in self.fs[: last + 1]:
-            if hasattr(f, "setup_items"):
-                f.setup_items(values)
-            elif hasattr(f, "setups"):
+        """Let each transform see the training items as they come to it."""
+        values = list(items)
+        learning = [i for i, f in enumerate(self.fs) if hasattr(f, "setups")]
+        for i, f in enumerate(self.fs[: learning[-1] + 1] if learning else []):
+            if i in learning:
                 f.setup(L(values, use_list=True))
-            values = [step(f, v) for v in values]
+            values = [step(f, v, 0) for v in values]
 
-    def __call__(self, o: Any) -> Any:
+    def __call__(self, o: Any, split_idx: int | None = None) -> Any:
         for f in self.fs:
-            o = step(f, o)
+            o = step(f, o, split_idx)
         return o
 
-    def decode(self, o: Any, full: bool = True) -> Any:
+    def decode(self, o: Any, split_idx: int | None = None) -> Any:
         for f in reversed(list(self.fs)):
-            undo = getattr(f, "decode_item", None) or getattr(f, "decode", None)
-            o = o if undo is None else undo(o)
+            o = undone(f, o, split_idx)
         return o
 
     def __repr__(self) -> str:
         return "Pipeline: " + " -> ".join(getattr(f, "__name__", type(f).__name__) for f in self.fs)
-
-
-def step(f: Any, o: Any) -> Any:
-    return f.encode_item(o) if hasattr(f, "encode_item") else f(o)
 
 
 def all_items(items: Any) -> Iterator[Any]:
@@ -207,21 +198,21 @@ class TfmdLists(_Split):
         return len(self.items)
 
     def __iter__(self) -> Iterator[Any]:
-        return (self.tfms(o) for o in all_items(self.items))
+        return (self(o) for o in all_items(self.items))
 
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, (int, np.integer)) or (isinstance(at, torch.Tensor) and at.dim() == 0):
-            return self.tfms(self.items.iloc[int(at)] if hasattr(self.items, "iloc") else self.items[int(at)])
-        return L([self.tfms(o) for o in all_items(taken(self.items, at))])
+            return self(self.items.iloc[int(at)] if hasattr(self.items, "iloc") else self.items[int(at)])
+        return L([self(o) for o in all_items(taken(self.items, at))])
 
     def __call__(self, o: Any) -> Any:
-        return self.tfms(o)
+        return self.tfms(o, self.split_idx)
 
     def decode(self, o: Any, **kwargs: Any) -> Any:
-        return self.tfms.decode(o)
+        return self.tfms.decode(o, self.split_idx)
 
     def show(self, o: Any, **kwargs: Any) -> None:
-        print(self.tfms.decode(o))
+        print(self.decode(o))
 
     def overlapping_splits(self) -> L:
         """How often positions stand in more than one part."""

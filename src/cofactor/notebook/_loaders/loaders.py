@@ -62,21 +62,12 @@ class DataLoaders:
         val_bs: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """From data sets: the first is for training, shuffled."""
-        shuffle, drop_last = kwargs.pop("shuffle", True), kwargs.pop("drop_last", None)
+        """From data sets: the first is for training, shuffled and without an incomplete last batch."""
+        first = {name: kwargs.pop(name, True) for name in ("shuffle", "drop_last")}
         made = []
         for i, d in enumerate(ds):
-            kind = dl_type or TfmdDL
-            mixed = shuffle if i == 0 else False
-            made.append(
-                kind(
-                    d,
-                    bs=bs if i == 0 else val_bs or bs,
-                    shuffle=mixed,
-                    drop_last=mixed if drop_last is None and i == 0 else bool(drop_last) and i == 0,
-                    **kwargs,
-                )
-            )
+            options = {name: bool(value) and i == 0 for name, value in first.items()}
+            made.append((dl_type or TfmdDL)(d, bs=bs if i == 0 else val_bs or bs, **options, **kwargs))
         return cls(*made, path=path, device=device or default_device())
 
     @classmethod

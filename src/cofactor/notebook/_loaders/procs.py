@@ -14,6 +14,7 @@ from cofactor.errors import DataError, did_you_mean
 from cofactor.models.torch.layers import MSELossFlat
 from cofactor.notebook._fastcore.lists import L
 from cofactor.notebook._fastcore.texts import camel2snake
+from cofactor.notebook._loaders.transforms import InOrder, InplaceTransform, is_tuple, step, undone
 from cofactor.notebook._measures.losses import CrossEntropyLossFlat
 
 __all__ = [
@@ -23,7 +24,6 @@ __all__ = [
     "CategoryMap",
     "FillMissing",
     "FillStrategy",
-    "InplaceTransform",
     "Normalize",
     "Pipeline",
     "RegressionBlock",
@@ -116,13 +116,11 @@ class CategoryMap(Sequence[Any]):
 # ---- procs
 
 
-class TabularProc:
+class TabularProc(InplaceTransform):
     """Changes a table in place: ``setups(to)`` looks at the training rows, ``encodes(to)`` changes, ``decodes(to)``
     undoes."""
 
-    order = 0
-
-    def setup(self, to: Any, train_setup: bool = False) -> Any:
+    def setup(self, to: Any = None, train_setup: bool = False) -> Any:
         self.setups(to.train if to.split is not None else to)
         return self(to)
 
@@ -132,23 +130,36 @@ class TabularProc:
 
     def decodes(self, to: Any) -> None: ...
 
-    def __call__(self, to: Any) -> Any:
-        self.encodes(to)
-        return to
-
-    def decode(self, to: Any) -> Any:
-        self.decodes(to)
-        return to
-
-    @property
-    def name(self) -> str:
-        return type(self).__name__
-
     def __repr__(self) -> str:
         return self.name
 
 
-InplaceTransform = TabularProc
+class _OfTarget(TabularProc):
+    """A proc of a table's targets, and a transform of single ones: ``encode_item``, ``decode_item``,
+    ``setup_items``."""
+
+    def setup(self, to: Any = None, train_setup: bool = False) -> Any:
+        if hasattr(to, "y_names"):
+            return super().setup(to, train_setup)
+        return self.setup_items(list(to))
+
+    def setup_items(self, values: Any) -> None: ...
+
+    def encode_item(self, o: Any) -> Any:
+        return o
+
+    def decode_item(self, o: Any) -> Any:
+        return o
+
+    def __call__(self, x: Any, split_idx: Any = None, **kwargs: Any) -> Any:
+        return super().__call__(x, split_idx) if hasattr(x, "y_names") else _each(self.encode_item, x)
+
+    def decode(self, x: Any, split_idx: Any = None, **kwargs: Any) -> Any:
+        return super().decode(x, split_idx) if hasattr(x, "y_names") else _each(self.decode_item, x)
+
+
+def _each(f: Any, x: Any) -> Any:
+    return tuple(_each(f, one) for one in x) if is_tuple(x) else f(x)
 
 
 class Categorify(TabularProc):
@@ -194,7 +205,7 @@ def _decoded(column: pd.Series[Any], classes: CategoryMap) -> pd.Series[Any]:
     return pd.Series(values, index=column.index, name=column.name, dtype=object if NA in values else None)
 
 
-class Categorize(TabularProc):
+class Categorize(_OfTarget):
     """The target's classes as numbers."""
 
     order = 1
@@ -236,7 +247,7 @@ class Categorize(TabularProc):
                 to.items[n] = _decoded(to.items[n], self.vocab)
 
 
-class RegressionSetup(TabularProc):
+class RegressionSetup(_OfTarget):
     """Numbers as targets."""
 
     loss_func = MSELossFlat()
@@ -329,28 +340,12 @@ class FillMissing(TabularProc):
                         to.cat_names.append(f"{n}_na")
 
 
-class InOrder:
-    """Functions, classes of which are made, by their ``order``."""
-
-    def __init__(self, fs: Any = None) -> None:
-        made = [f() if isinstance(f, type) else f for f in L(fs) if f is not None]
-        self.fs = L(sorted(made, key=lambda f: getattr(f, "order", 0)))
-
-    def __getitem__(self, i: Any) -> Any:
-        return self.fs[i]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.fs)
-
-    def __len__(self) -> int:
-        return len(self.fs)
-
-
 class Pipeline(InOrder):
-    """Procs in order; their attributes (``classes``, ``means``) are its own too."""
+    """Functions, transforms and procs in order; their attributes (``classes``, ``means``) are its own too."""
 
-    def __init__(self, funcs: Any = None, split_idx: Any = None) -> None:
+    def __init__(self, funcs: Any = None, split_idx: int | None = None) -> None:
         super().__init__(funcs)
+        self.split_idx = split_idx
 
     def add(self, funcs: Any) -> Pipeline:
         """Add functions; those of a lower ``order`` still come first."""
@@ -366,21 +361,20 @@ class Pipeline(InOrder):
 
     def __call__(self, o: Any) -> Any:
         for f in self.fs:
-            found = f(o)
+            found = step(f, o, self.split_idx)
             o = o if found is None else found
         return o
 
     def decode(self, o: Any, full: bool = True) -> Any:
         for f in reversed(self.fs):
-            if hasattr(f, "decode"):
-                f.decode(o)
+            o = undone(f, o, self.split_idx)
         return o
 
     def __repr__(self) -> str:
         return "Pipeline: " + " -> ".join(getattr(f, "name", getattr(f, "__name__", repr(f))) for f in self.fs)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "fs":
+        if name.startswith("__") or name in ("fs", "split_idx"):
             raise AttributeError(name)
         for f in self.fs:
             if camel2snake(type(f).__name__) == name:

@@ -164,17 +164,33 @@ class TabularPandas:
     def cats(self) -> Any:
         return self._columns(self.cat_names)
 
+    @cats.setter
+    def cats(self, value: Any) -> None:
+        self.items[list(self.cat_names)] = value
+
     @property
     def conts(self) -> Any:
         return self._columns(self.cont_names)
+
+    @conts.setter
+    def conts(self, value: Any) -> None:
+        self.items[list(self.cont_names)] = value
 
     @property
     def xs(self) -> Any:
         return self._columns(self.x_names)
 
+    @xs.setter
+    def xs(self, value: Any) -> None:
+        self.items[list(self.x_names)] = value
+
     @property
     def ys(self) -> Any:
         return self._columns(self.y_names)
+
+    @ys.setter
+    def ys(self, value: Any) -> None:
+        self.items[list(self.y_names)] = value
 
     @property
     def targ(self) -> Any:

@@ -44,13 +44,14 @@ def _in_turn(pieces: Any) -> Update:
 class Optimizer:
     """Updates parameters by a rule. ``hypers`` is a list of dicts, one for each group: ``lr``, ``mom``, ``wd``, ...
 
-    The rule is one function, or ``cbs``: pieces in order, such as those of ``optimizer_steps.py``.
+    The rule is in ``cbs``: pieces in order, such as those of ``optimizer_steps.py``, or one. ``update`` is a whole rule
+    of this package.
     """
 
     def __init__(
-        self, params: Any, update: Any = None, name: str = "Optimizer", cbs: Any = None, **hypers: Any
+        self, params: Any, cbs: Any = None, update: Update | None = None, name: str = "Optimizer", **hypers: Any
     ) -> None:
-        pieces = L(cbs) if cbs is not None else L(update) if isinstance(update, (list, tuple)) else L()
+        pieces = L(cbs)
         if pieces:
             update = _in_turn(pieces.sorted(key=lambda piece: getattr(piece, "order", 0)))
             hypers = {k: v for piece in pieces for k, v in getattr(piece, "defaults", {}).items()} | hypers
@@ -204,7 +205,7 @@ class _AdamOptimizer(Optimizer):
     """Adam with the compiled step of :class:`cofactor.models.torch.optim.AdamRun`."""
 
     def __init__(self, params: Any, rule: AdamRule, **hypers: Any) -> None:
-        super().__init__(params, None, "Adam", **hypers)
+        super().__init__(params, name="Adam", **hypers)
         self.rule = rule
         self._runs: list[AdamRun] | None = None
 
@@ -310,7 +311,7 @@ class OptimWrapper(Optimizer):
             self.opt = opt(
                 [{"params": g} for g in groups], **({} if lr is None else {"lr": float(np.max(lr))}), **kwargs
             )
-        super().__init__(groups, None, type(self.opt).__name__)
+        super().__init__(groups, name=type(self.opt).__name__)
         for hyper, group in zip(self.hypers, self.opt.param_groups):
             more = {k: v for k, v in group.items() if k not in ("params", "betas", "momentum", "weight_decay")}
             betas = group.get("betas", (0.9,))

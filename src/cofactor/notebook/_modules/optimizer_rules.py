@@ -25,7 +25,7 @@ __all__ = [
 def _made(name: str, params: Any, lr: Any, decouple_wd: bool, pieces: list[Any], **hypers: Any) -> Optimizer:
     """An optimizer of pieces, decay first."""
     decay = steps.weight_decay if decouple_wd else steps.l2_reg
-    return with_lr(Optimizer(params, None, name, cbs=[decay, *pieces], lr=0.0, **hypers), lr)
+    return with_lr(Optimizer(params, [decay, *pieces], name=name, lr=0.0, **hypers), lr)
 
 
 MOMENTS = [partial(steps.average_grad, dampening=True), steps.average_sqr_grad, steps.step_stat]
@@ -117,7 +117,7 @@ class Lookahead(Optimizer):
 
     def __init__(self, opt: Optimizer, k: int = 6, alpha: float = 0.5) -> None:
         self.opt, self.k, self.alpha = opt, k, alpha
-        super().__init__(opt.param_lists, opt.update, f"Lookahead of {opt.rule_name}")
+        super().__init__(opt.param_lists, update=opt.update, name=f"Lookahead of {opt.rule_name}")
         self.hypers, self.state = opt.hypers, opt.state
         self.count = 0
         self.slow: list[Any] | None = None
