@@ -93,7 +93,7 @@ def test_forked_after_use(tmp_path: Path) -> None:
     names = [line.split()[0] for line in lines[::2]]
     assert len(names) == 13
     for name, said, ended in zip(names, lines[::2], lines[1::2]):
-        assert said.startswith(f"{name} refused: this process was forked from one whose threads were running"), said
+        assert said.startswith(f"{name} refused: this process was forked while threads of polars were running"), said
         assert "get_context('spawn')" in said
         assert ended == f"{name} ended 0"
     (tmp_path / "t.csv").unlink()

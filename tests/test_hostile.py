@@ -169,7 +169,7 @@ def test_junk_for_the_notebook(toy: Any) -> None:
         (lambda r: r.predict([(1, FILM)], interval=True, level=1.5), ConfigError, "between 0 and 1"),
         (lambda r: r.recommend(1, calibration=()), ConfigError, "a column and a strength"),
         (lambda r: r.recommend("a\nb" * 3000), UnknownIdError, " ... "),
-        (lambda r: r.save("\0"), BundleError, "no file can be called"),
+        (lambda r: r.save("\0"), BundleError, "not a valid file name"),
         (lambda r: check("x" * 5000), DataError, "File name too long"),
         (lambda r: export.export_vectors(r, "x" * 5000), BundleError, "File name too long"),
         (lambda r: write_report(r, "x" * 5000), ConfigError, "File name too long"),
@@ -205,7 +205,7 @@ def run(monkeypatch: pytest.MonkeyPatch, typed: Any, tmp_path: Path, toy: Any) -
         (("export", "m.cofactor", "m.cofactor", "--format", "npy"), "is a saved model"),
         (("report", "m.cofactor", "--test", "r.csv", "--out", "r.csv"), "r.csv already exists and is not an HTML page"),
         (("report", "m.cofactor", "--test", "m.cofactor"), "m.cofactor is a saved model, not a table of ratings"),
-        (("fit", "r.csv", "--model", "bias", "--checkpoint", "./r.csv"), "write the checkpoint to another file"),
+        (("fit", "r.csv", "--model", "bias", "--checkpoint", "./r.csv"), "is the table of ratings; choose"),
         (("fit", "r.csv", "--model", "als", "--n-factors", 2**31), "must be below"),
         (("info", "r.csv"), "it is a file, and a saved model is a directory"),
         (("diff", "m.cofactor", "r.csv"), "it is a file, and a saved model is a directory"),
@@ -227,7 +227,7 @@ def test_too_little_memory_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("cofactor.cli.fit.fit", greedy)
     code, _, err = run("fit", "r.csv", "--model", "als")
     assert code == 2
-    assert "not enough memory (Unable to allocate 149. GiB); take fewer factors" in err.splitlines()[-1]
+    assert "not enough memory (Unable to allocate 149. GiB); use fewer factors" in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_logged_model_comes_back_with_its_figures(store, rec):
     assert back.recommend(user).equals(rec.recommend(user))
     described = json.loads((store.root / "films" / "MLmodel").read_text("utf-8"))
     assert described["python_function"]["loader_module"] == "cofactor.mlflow"
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         flavour.save_model(rec, store.root / "films")
 
 

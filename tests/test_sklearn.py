@@ -164,6 +164,6 @@ def test_columns_of_a_frame_keep_their_names_and_order(pairs, library):
     model = CofactorRegressor("bias").fit(frame, y)
     assert list(model.feature_names_in_) == named
     np.testing.assert_array_equal(model.predict(X), model.predict(frame))  # an array has no names to differ
-    with pytest.raises(DataError, match=r"columns film, viewer; fit had viewer, film"):
+    with pytest.raises(DataError, match=r"columns film, viewer; give those of fit, in order: viewer, film"):
         model.predict(frame[["film", "viewer"]])
     assert not hasattr(model.fit(X, y), "feature_names_in_")

@@ -74,8 +74,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("what_if", {"user": 1, "without": 3}, "without is 3"),
     ("what_if", {"user": 1, "without": "F1"}, "without is 'F1'"),
     ("update", {"events": [([1], "F1", 3)]}, "event 1"),
-    ("save", {"path": None}, "not under None"),
-    ("save", {"path": 3}, "not under 3"),
+    ("save", {"path": None}, "the path of the model is None"),
+    ("save", {"path": 3}, "the path of the model is 3"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""cofactor: collaborative filtering that learns, shows what it learned, recommends, and says why and how sure it is.
+"""cofactor: collaborative filtering with explanations and uncertainty.
 
 Names are imported when first used, so ``import cofactor`` loads neither torch nor numba nor a plotting library.
 """
@@ -32,7 +32,7 @@ _PUBLIC = {
     "set_frames": "cofactor._frames",
     "tune": "cofactor.selection.tune",
 }
-"""Public name -> the module that holds it."""
+"""Map each public name to its module."""
 
 __all__ = ["__version__", "split", *sorted(_PUBLIC)]
 

@@ -1,4 +1,4 @@
-"""``python -m cofactor`` is the ``cofactor`` program."""
+"""Run the ``cofactor`` program: ``python -m cofactor``."""
 
 from cofactor.cli import main
 

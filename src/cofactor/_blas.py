@@ -1,4 +1,4 @@
-"""BLAS on one thread, so that no bit of a product depends on how many threads BLAS has."""
+"""Run BLAS on one thread, so that products have the same bits at any number of BLAS threads."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 
 class _OneThread(ContextDecorator):
-    """Count the callers inside; give BLAS its threads back when the last one leaves.
+    """A context that sets BLAS to one thread, and restores the setting when the last caller leaves.
 
-    The number of threads of BLAS is one for the process (except where OpenBLAS is built on OpenMP: there each thread
-    has its own). If each caller set it and put it back by itself, callers in several Python threads would undo each
-    other's setting in the middle of a product.
+    The number of BLAS threads is a setting of the process (or of each thread, where OpenBLAS is built on OpenMP). If
+    each caller set and restored it alone, callers in several Python threads would undo each other's setting in the
+    middle of a product. So callers are counted.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Nobody is inside: at the start, and in a process that was forked off while another thread was inside."""
+        """Set the count to zero: at the start, and in a forked process, whose parent may have been inside."""
         self.lock = threading.Lock()
         self.libraries: list[Any] = []
         self.with_scipy: bool | None = None
@@ -30,9 +30,9 @@ class _OneThread(ContextDecorator):
 
     def __enter__(self) -> None:
         with self.lock:
-            with_scipy = "scipy.linalg" in sys.modules  # it brings a BLAS of its own
-            if with_scipy != self.with_scipy:  # looking for libraries takes a millisecond
-                from threadpoolctl import ThreadpoolController  # a model opens sooner without it
+            with_scipy = "scipy.linalg" in sys.modules  # scipy has its own BLAS
+            if with_scipy != self.with_scipy:  # the search for libraries takes a millisecond
+                from threadpoolctl import ThreadpoolController  # imported late, so that a model opens sooner
 
                 self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
                 self.with_scipy = with_scipy
@@ -52,7 +52,7 @@ class _OneThread(ContextDecorator):
 
 
 class _Callers:
-    """The number of callers inside, and the threads that each library had before the first of them."""
+    """The number of callers inside, and each library's number of threads before the first caller entered."""
 
     def __init__(self) -> None:
         self.inside = 0
@@ -76,8 +76,11 @@ def _by_thread(library: Any) -> bool:
 
 
 def _set_threads(library: Any, threads: int) -> None:
-    """From threadpoolctl 3.8 on, setting does nothing in all Python threads but the one that did it first; hence the
-    lock above, and the end of that right here."""
+    """Set a library's number of threads from any Python thread.
+
+    From threadpoolctl 3.8 on, only the Python thread that first set the number may change it; so this right is released
+    before and after.
+    """
     release = getattr(library, "clear_controlling_thread", lambda **_: None)
     release(force=True)
     library.set_num_threads(threads)
@@ -90,10 +93,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def one_thread() -> _OneThread:
-    """A context, or a decorator, in which BLAS and LAPACK run on the calling thread alone.
+    """Return a context, also usable as a decorator, in which BLAS and LAPACK run on the calling thread alone.
 
-    It can be entered from several threads at once and inside itself; the number of threads from before comes back when
-    the last one leaves. Every product of a table with floats that BLAS may take (``@``, ``np.dot``, ``np.linalg``,
-    ``scipy.linalg``) stands inside one; ``tests/test_blas.py`` holds that.
+    It may be nested and entered from several threads at once; the number of threads is restored when the last caller
+    leaves. Every product of floats that BLAS may compute (``@``, ``np.dot``, ``np.linalg``, ``scipy.linalg``) must be
+    inside one; ``tests/test_blas.py`` checks that.
     """
     return _ONLY

@@ -1,4 +1,4 @@
-"""What a model can do, asked with ``isinstance``: a quick check of runtime protocols."""
+"""A fast ``isinstance`` check for the protocols of models."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _ABSENT = object()
 
 
 class Capability(_ProtocolType):
-    """The metaclass of the protocols: ``isinstance`` looks up once per class which members it lacks.
+    """The metaclass of the protocols. It finds once per class which members the class lacks.
 
-    Only these are looked for on the object. One list asks a dozen times, and Python's own check took a tenth of it.
+    ``isinstance`` then checks only these members on the object. Making a list needs a dozen checks, and Python's own
+    check took a tenth of its time.
     """
 
     def __instancecheck__(cls, instance: object) -> bool:
@@ -33,19 +34,19 @@ class Capability(_ProtocolType):
 
 @functools.cache
 def _lacking(cls: type) -> WeakKeyDictionary[type, tuple[str, ...]]:
-    """The members that each class lacks, for the classes that were asked about."""
+    """Return a cache: for each class that was checked, the members of the protocol that it lacks."""
     return WeakKeyDictionary()
 
 
 def _has(thing: object, cls: type, name: str) -> bool:
-    """Whether an object has a member of the protocol ``cls``; a method that is None does not count."""
+    """Return whether an object has a member of the protocol ``cls``; a method that is None does not count."""
     found = getattr(thing, name, _ABSENT)
     return found is not _ABSENT and (found is not None or not callable(getattr(cls, name, None)))
 
 
 @functools.cache
 def _members(cls: type) -> tuple[str, ...]:
-    """The public members of a protocol."""
+    """Return the public members of a protocol."""
     found: dict[str, None] = {}
     for base in cls.__mro__:
         if getattr(base, "_is_protocol", False) and base is not Protocol:

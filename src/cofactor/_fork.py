@@ -1,8 +1,8 @@
-"""Threads do not come along when a process forks: what would then wait for them for ever is refused in a sentence.
+"""Raise an error in forked processes where calls would hang, since a fork does not copy threads.
 
-polars keeps one pool of threads for the whole process. A child that was forked after the pool had started has none of
-them, and most calls of polars would never return. (Kernels and BLAS start their threads again.) A process that was
-forked before the pool started, or was started afresh (``spawn``), has nothing to fear.
+polars keeps one pool of threads per process. In a child that was forked after the pool had started, these threads are
+missing, and most calls of polars would never return. (Kernels and BLAS start their threads again.) A process that was
+forked before the pool started, or was spawned, works normally.
 """
 
 from __future__ import annotations
@@ -21,22 +21,23 @@ C = TypeVar("C", bound=type[Any])
 
 _WORKER = re.compile(r"polars-\d")
 _running = False
-"""Whether the pool was running when this process last forked, or its parent did."""
+"""Whether the pool was running when this process, or its parent, last forked."""
 _lost = False
 
 
 def check_threads() -> None:
-    """ConfigError in a process that was forked after the threads had started, and so would wait for ever."""
+    """Raise ConfigError in a process that was forked after the threads had started, where calls would hang."""
     if _lost:
         raise ConfigError(
-            "this process was forked from one whose threads were running, and a fork has none of them: start it afresh"
-            " (multiprocessing.get_context('spawn'), DataLoader(multiprocessing_context='spawn'), gunicorn without"
-            " --preload), or fork before cofactor or polars are first used"
+            "this process was forked while threads of polars were running; a fork does not copy them, so calls would"
+            " hang: spawn the process (multiprocessing.get_context('spawn'),"
+            " DataLoader(multiprocessing_context='spawn'), gunicorn without --preload), or fork before cofactor or"
+            " polars are first used"
         )
 
 
 def checks_threads(cls: C) -> C:
-    """A class whose public methods call :func:`check_threads` first."""
+    """Make the public methods of a class call :func:`check_threads` first."""
     for name, found in list(vars(cls).items()):
         if inspect.isfunction(found) and not name.startswith("_"):
             setattr(cls, name, _checked(found))
@@ -61,14 +62,14 @@ def _in_child() -> None:
     global _lost
     _lost = _running
     torch = sys.modules.get("torch")
-    if torch is not None:  # its threads are gone too, and it would wait for them; one needs no others
+    if torch is not None:  # its threads are missing too; with one thread it does not wait for them
         with contextlib.suppress(Exception):
             torch.set_num_threads(1)
 
 
 def _pool_runs() -> bool:
-    """Whether the pool of polars runs in this process: by the names of its threads. Where the system does not tell
-    them, it is taken to run once polars is there."""
+    """Return whether the pool of polars runs in this process, by the names of its threads. Where the system does not
+    list threads, return whether polars is loaded."""
     if "polars" not in sys.modules:
         return False
     try:

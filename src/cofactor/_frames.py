@@ -1,8 +1,8 @@
-"""Frames for the user, in the library that they ask for; inside, every frame is a polars one.
+"""Frames for the user in the library of their choice; inside the package every frame is a polars frame.
 
-What is decorated with :func:`frames_out` returns polars frames to the modules of this package and to ``dataclasses``,
-and frames of the library that :func:`set_frames` names to everybody else. Who calls is told by the module of the
-caller, as ``warnings`` tells whose line a warning is about: a setting of the user thus reaches no computation.
+A function decorated with :func:`frames_out` returns polars frames to the modules of this package and to
+``dataclasses``. Other callers get frames of the library that :func:`set_frames` sets. The caller is known by its
+module, so the user's setting does not change any computation.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _library: Library = "polars"
 
 
 class set_frames:
-    """From here on cofactor returns frames of this library: ``"polars"`` (as at first), ``"pandas"`` or ``"pyarrow"``.
+    """Set the library of the frames that cofactor returns: ``"polars"`` (the default), ``"pandas"`` or ``"pyarrow"``.
 
-    It holds for every function, method and attribute that is documented as a frame, in the whole process, until it is
-    set again; ``with cofactor.set_frames("pandas"):`` holds for a block. Columns and rows are the same. In pandas a
-    missing number is NaN, and a list or a vector is an object in its cell. ConfigError for another name, or where that
-    library is not installed.
+    The setting applies to every function, method and attribute that is documented as a frame, in the whole process,
+    until it is changed. ``with cofactor.set_frames("pandas"):`` applies to a block. Columns and rows are the same in
+    each library. In pandas a missing number is NaN, and a list or a vector is an object in its cell. ConfigError for
+    another name, or where the library is not installed.
     """
 
     def __init__(self, library: Library) -> None:
         global _library
         if not isinstance(library, str) or library not in get_args(Library):
-            raise ConfigError(f"frames are of {', '.join(get_args(Library))}, not of {library!r}")
+            raise ConfigError(f"the library of frames is {library!r}; give one of {', '.join(get_args(Library))}")
         if importlib.util.find_spec(library) is None:
-            raise ConfigError(f"{library} is not installed, so frames cannot be of it: pip install {library}")
+            raise ConfigError(f"set_frames({library!r}) needs {library}; install it with: pip install {library}")
         self._before = _library
         _library = library
 
@@ -52,8 +52,10 @@ class set_frames:
 
 
 def frames_out(decorated: T) -> T:
-    """A function that returns a frame, or a class whose public methods, properties and fields are frames, with these
-    handed out in the user's library. What is a frame is told by the annotations."""
+    """Decorate a function, or a class, so that its frames reach the user in the library of their choice.
+
+    In a class this applies to public methods, properties and fields. Annotations tell which values are frames.
+    """
     if not inspect.isclass(decorated):
         found: Any = _handing_out(decorated)
         return found  # type: ignore[no-any-return]
@@ -85,7 +87,7 @@ def _handing_out(function: Any) -> Any:
 
 
 class _Field:
-    """An attribute that is a frame: kept as a polars one."""
+    """An attribute that is a frame, stored as a polars frame."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -104,7 +106,7 @@ class _Field:
 
 
 def _inside() -> bool:
-    """Whether the caller of what calls this is a module of this package, or ``dataclasses``, which copies fields."""
+    """Return whether the caller's caller is a module of this package, or ``dataclasses``, which copies fields."""
     name = str(sys._getframe(2).f_globals.get("__name__"))
     return name.partition(".")[0] in ("cofactor", "dataclasses")
 
@@ -116,7 +118,7 @@ def _converted(found: Any) -> Any:
 
 
 def _pandas(frame: pl.DataFrame) -> Any:
-    """Column by column, so that the same comes out with pyarrow and without."""
+    """Convert column by column, so that the result is the same with and without pyarrow."""
     import pandas as pd
 
     return pd.DataFrame({series.name: _column(series) for series in frame}, index=pd.RangeIndex(len(frame)))
@@ -135,5 +137,5 @@ def _column(series: pl.Series) -> Any:
     if kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum)):
         return (
             pd.Series(["", *series.cast(pl.String).to_list()]).iloc[1:].reset_index(drop=True)
-        )  # text, where empty too
+        )  # keeps the type text in an empty column
     return pd.Series(series.to_list(), dtype=object)

@@ -1,4 +1,4 @@
-"""Small HTML tables for notebooks: escaped, readable in light and dark, no longer than what is shown."""
+"""Small HTML tables for notebooks: escaped, and readable in light and dark themes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 TABLE = "border-collapse:collapse;font-size:90%"
 CELL = "padding:2px 10px"
 LONGEST = 160
-"""Letters of a text in a cell; the rest is cut."""
+"""Most characters of a text in a cell; the rest is cut."""
 
 
 def table_html(names: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str = "", left: int = 1) -> str:
-    """A table, its first ``left`` columns to the left and the others to the right."""
+    """Return a table, with the first ``left`` columns left-aligned and the others right-aligned."""
 
     def row(tag: str, cells: Sequence[Any]) -> str:
         sides = ("left" if i < left else "right" for i in range(len(cells)))
@@ -27,11 +27,11 @@ def table_html(names: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str
 
 
 def lines_html(lines: Iterable[str]) -> str:
-    """Sentences below a table, one a line."""
+    """Return sentences for below a table, one per line."""
     return "".join(f'<div style="{CELL};font-size:90%">{shortened(line, 4 * LONGEST)}</div>' for line in lines)
 
 
 def shortened(value: Any, longest: int = LONGEST) -> str:
-    """A value as escaped text."""
+    """Return a value as escaped text, shortened to ``longest`` characters."""
     text = str(value)
     return escape(text if len(text) <= longest else f"{text[: longest - 1]}…")

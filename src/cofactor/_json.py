@@ -1,4 +1,4 @@
-"""Values in types that JSON knows."""
+"""Conversion of values to types that JSON has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 def to_jsonable(value: Any) -> Any:
     """Convert a value to dicts with text keys, lists, texts and numbers.
 
-    Numbers that are not finite become None. What JSON does not know, such as a date, becomes its text.
+    Numbers that are not finite become None. A value of a type that JSON lacks, such as a date, becomes text.
     """
     if isinstance(value, dict):
         return {str(k): to_jsonable(v) for k, v in value.items()}

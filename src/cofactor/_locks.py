@@ -1,4 +1,4 @@
-"""Locks of open files: one holder at a time, over all processes; the system gives them back when a process ends."""
+"""Locks of open files: one holder at a time among all processes. The system releases a lock when its process ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def try_lock(fd: int) -> bool:
     except ImportError:  # Windows
         return _on_windows(fd)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this descriptor: no other one can drop it
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held by this descriptor alone
     except (BlockingIOError, PermissionError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""matplotlib, loaded when the first plot is asked for: colours, labels that fit, axes without a frame."""
+"""matplotlib, loaded for the first plot: colours, shortened labels, axes without a frame."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LONGEST = 38
 
 
 def short(label: str, most: int = LONGEST) -> str:
-    """Shorten a label that does not fit, and escape its dollar signs: matplotlib reads them as mathematics."""
+    """Return a label shortened to fit, with dollar signs escaped, since matplotlib reads them as mathematics."""
     return (label if len(label) <= most else f"{label[: most - 1].rstrip()}…").replace("$", r"\$")
 
 
 def subplots(*shape: int, **options: Any) -> tuple[Any, Any]:
-    """matplotlib's own, without the lines above and to the right of the axes."""
+    """Call matplotlib's ``subplots``, and hide the lines above and to the right of the axes."""
     figure, axes = pyplot().subplots(*shape, **options)
     for ax in np.atleast_1d(axes).flat:
         ax.spines[["top", "right"]].set_visible(False)
@@ -35,5 +35,5 @@ def pyplot() -> Any:
 
 
 def new_axes() -> Any:
-    """Axes of a new figure, without the lines above and to the right."""
+    """Return the axes of a new figure, without the lines above and to the right."""
     return subplots(layout="constrained")[1]

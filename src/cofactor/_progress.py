@@ -1,4 +1,4 @@
-"""What a person sees of long work: a progress bar on a terminal, silence elsewhere; a word before compiling."""
+"""Feedback on long work: a progress bar on a terminal, and a message before compiling."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Step = Callable[[str, float], None]
-"""``step(what, done)``: what is under way, and how many units were just finished."""
+"""``step(what, done)``: the current work, and the number of units just finished."""
 
 
 def say(text: str, error: bool = False) -> None:
-    """A line about the work: a record of the logger ``cofactor`` where that has a handler, printed otherwise.
+    """Log a line to the logger ``cofactor`` where it has a handler; otherwise print it.
 
-    Printed on standard output, or on standard error if ``error``.
+    It is printed to standard output, or to standard error if ``error``.
     """
     log = logging.getLogger("cofactor")
     if log.handlers:
@@ -25,7 +25,7 @@ def say(text: str, error: bool = False) -> None:
 
 @contextmanager
 def progress(title: str, total: float | None, quiet: bool | None = None) -> Iterator[Step]:
-    """A bar on standard error. ``quiet`` None: only where that is a terminal (and rich is imported only there)."""
+    """Show a progress bar on standard error. ``quiet`` None: only on a terminal (rich is imported only there)."""
     if sys.stderr is None or not sys.stderr.isatty() if quiet is None else quiet:
         yield lambda what, done: None
         return
@@ -40,8 +40,7 @@ def progress(title: str, total: float | None, quiet: bool | None = None) -> Iter
 
 @contextmanager
 def compiling_announced(tell: Callable[[str], None]) -> Iterator[None]:
-    """Say once that numba is compiling, where it has to. Without it a first run, with an empty cache, looks like a
-    hang."""
+    """Tell the user once when numba compiles. Without it the first run, with an empty cache, looks like a hang."""
     from numba.core import event
 
     class Once(event.Listener):
@@ -50,7 +49,7 @@ def compiling_announced(tell: Callable[[str], None]) -> Iterator[None]:
         def on_start(self, event: object) -> None:
             if not self.said:
                 self.said = True
-                tell("compiling kernels: a few seconds, only the first time that a model is used ...")
+                tell("compiling kernels: takes a few seconds, only at the first use of a model ...")
 
         def on_end(self, event: object) -> None: ...
 

@@ -1,7 +1,7 @@
 """Named arrays in one file, in the safetensors layout: 8 bytes of length, a JSON header, then the raw numbers.
 
-A reader of our own, since it has to trust nothing: every offset, length, shape and type is checked before an array is
-made, and nothing is copied that the file does not hold.
+This is a separate reader because it must not trust the file: it checks every offset, length, shape and type before it
+makes an array, and never allocates more than the file holds.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _METADATA = "__metadata__"
 
 
 def write(file: BinaryIO, arrays: Mapping[str, Array], facts: Mapping[str, str] | None = None) -> None:
-    """Write arrays, the widest types first (so that each is aligned), then by name: the same bytes each time.
+    """Write arrays in a fixed order: the widest types first (so that each is aligned), then by name.
 
-    ``facts``: texts by name, kept beside the arrays as the format's metadata.
+    ``facts`` are texts by name, stored as the format's metadata.
     """
     for name, array in arrays.items():
         if array.dtype.newbyteorder("<") not in _NAMES:
-            raise BundleError(f"the array {name!r} is of type {array.dtype}, which cannot be saved")
+            raise BundleError(f"the array {name!r} has type {array.dtype}, which cannot be saved")
     order = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))
     header: dict[str, Any] = {_METADATA: dict(facts)} if facts else {}
     at = 0
@@ -59,7 +59,7 @@ def write(file: BinaryIO, arrays: Mapping[str, Array], facts: Mapping[str, str] 
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 8) % 64)
     if len(text) > _HEADER_LIMIT or len(arrays) > _COUNT_LIMIT:
-        raise BundleError(f"{len(arrays):,} arrays are more than a bundle can hold")
+        raise BundleError(f"there are {len(arrays):,} arrays, more than a bundle can hold")
     file.write(len(text).to_bytes(8, "little") + text)
     for name in order:
         array = arrays[name]
@@ -69,9 +69,9 @@ def write(file: BinaryIO, arrays: Mapping[str, Array], facts: Mapping[str, str] 
 
 
 def mapped(fd: int, size: int, what: str) -> dict[str, Array]:
-    """The arrays of an open file as ``numpy.memmap`` views: pages are read when first used.
+    """Return the arrays of an open file as ``numpy.memmap`` views, whose pages are read when first used.
 
-    Changing them changes private copies of pages, never the file.
+    Writing to an array changes private copies of pages, never the file.
     """
     if size < 8:
         raise BundleError(f"{what} is cut short: {size} bytes")
@@ -79,13 +79,13 @@ def mapped(fd: int, size: int, what: str) -> dict[str, Array]:
 
 
 def map_file(fd: int, size: int) -> Array:
-    """The bytes of an open file, at least one, as a ``numpy.memmap`` of private pages."""
+    """Return the bytes of an open file, at least one, as a ``numpy.memmap`` of private pages."""
     with os.fdopen(os.dup(fd), "rb") as file:
         return np.memmap(file, dtype=np.uint8, mode="c", shape=(size,))
 
 
 def views(held: Array, what: str) -> dict[str, Array]:
-    """The arrays of a file whose bytes are in memory (uint8), as views of these."""
+    """Return the arrays of a file as views of its bytes (uint8)."""
     header, start = _header(held, what)
     spans = []
     for name, entry in header.items():
@@ -94,34 +94,34 @@ def views(held: Array, what: str) -> dict[str, Array]:
     arrays, at = {}, 0
     for lo, hi, name, dtype, shape in sorted(spans, key=lambda span: (span[0], span[1])):
         if lo != at:
-            raise BundleError(f"{what}: the array {name!r} begins at byte {lo}, not at {at}; arrays must touch")
+            raise BundleError(f"{what}: the array {name!r} begins at byte {lo}, not at {at}; arrays must be adjacent")
         if start + hi > len(held):
             raise BundleError(f"{what} is cut short: the array {name!r} ends at byte {start + hi} of {len(held)}")
         if (start + lo) % dtype.itemsize:
             raise BundleError(f"{what}: the array {name!r} is not aligned to its type")
         raw = held[start + lo : start + hi]
         if dtype == np.bool_ and raw.size and raw.max() > 1:
-            raise BundleError(f"{what}: the array {name!r} holds bytes that are neither true nor false")
+            raise BundleError(f"{what}: the array {name!r} holds bytes other than 0 and 1")
         arrays[name], at = raw.view(dtype).reshape(shape), hi
     if start + at != len(held):
-        raise BundleError(f"{what} is {len(held)} bytes long; its header accounts for {start + at}")
+        raise BundleError(f"{what} has {len(held)} bytes, but its header describes {start + at}")
     return arrays
 
 
 def facts(held: Array, what: str) -> dict[str, str]:
-    """The texts that were written beside the arrays of a file, and whatever another writer put there."""
+    """Return the metadata texts of a file, from this or any other writer."""
     header, _ = _read_header(held, what)
     return dict(header.get(_METADATA, {}))
 
 
 def _header(held: Array, what: str) -> tuple[dict[str, Any], int]:
-    """The entries of all arrays and where the numbers begin."""
+    """Return (the entries of all arrays, the offset of the numbers)."""
     header, start = _read_header(held, what)
     return {name: entry for name, entry in header.items() if name != _METADATA}, start
 
 
 def _read_header(held: Array, what: str) -> tuple[dict[str, Any], int]:
-    """The header and where the numbers begin."""
+    """Return (the header with its metadata, the offset of the numbers)."""
     if len(held) < 8:
         raise BundleError(f"{what} is cut short: {len(held)} bytes")
     length = int.from_bytes(held[:8].tobytes(), "little")
@@ -139,17 +139,17 @@ def _read_header(held: Array, what: str) -> tuple[dict[str, Any], int]:
 
 
 def _entry(name: str, entry: Any, what: str) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
-    """Type, shape, first byte and end of one array."""
+    """Return (type, shape, first byte, end) of one array."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise BundleError(f"{what}: the array {name!r} lacks a type, shape or place, or has more than that")
+        raise BundleError(f"{what}: the entry of the array {name!r} must have exactly dtype, shape and data_offsets")
     kind, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(kind, str) or kind not in TYPES:
-        raise BundleError(f"{what}: the array {name!r} is of a type that is not allowed")
+        raise BundleError(f"{what}: the array {name!r} has a type that is not allowed")
     if not _sizes(shape) or len(shape) > _DIM_LIMIT or not _sizes(place) or len(place) != 2:
-        raise BundleError(f"{what}: the array {name!r} has a shape or place that is not a list of sizes")
+        raise BundleError(f"{what}: the array {name!r} has a shape or offsets that are not a list of sizes")
     dtype = TYPES[kind]
-    if math.prod(max(n, 1) for n in shape) * dtype.itemsize >= 1 << 62:  # an empty array, but too large to name
-        raise BundleError(f"{what}: the array {name!r} has a shape that no array can have")
+    if math.prod(max(n, 1) for n in shape) * dtype.itemsize >= 1 << 62:  # empty, but too large for NumPy
+        raise BundleError(f"{what}: the array {name!r} has an impossible shape")
     if math.prod(shape) * dtype.itemsize != place[1] - place[0]:
         raise BundleError(
             f"{what}: the array {name!r} of shape {tuple(shape)} needs {math.prod(shape) * dtype.itemsize} bytes,"
@@ -163,22 +163,22 @@ def _sizes(value: Any) -> bool:
 
 
 def parse_json(text: bytes, what: str) -> Any:
-    """Strict JSON: UTF-8, no key twice, no NaN; BundleError for anything else, absurd nesting included."""
+    """Parse strict JSON: UTF-8, no duplicate keys, no NaN; BundleError for anything else, too deep nesting included."""
     try:
         return json.loads(text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:
-        raise BundleError(f"{what} is not proper JSON ({_short(exc)}); save the model again") from None
+        raise BundleError(f"{what} is not valid JSON ({_short(exc)}); save the model again") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a duplicate name")
     return found
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _short(exc: BaseException) -> str:

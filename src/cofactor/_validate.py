@@ -1,4 +1,4 @@
-"""Whether an argument is what it should be, said in one sentence where it is not."""
+"""Checks of arguments: each returns the value, or raises ConfigError with one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cofactor.errors import ConfigError
 
 
 def check_int(name: str, value: Any, least: int = 1) -> int:
-    """A whole number of at least ``least``; ConfigError for anything else (64.0 too)."""
+    """Return a whole number of at least ``least``; ConfigError for anything else, 64.0 included."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise ConfigError(f"{name} is {value!r}; it must be a whole number")
     if value < least:
@@ -20,7 +20,7 @@ def check_int(name: str, value: Any, least: int = 1) -> int:
 
 
 def check_number(name: str, value: Any) -> float:
-    """A finite number; ConfigError for anything else."""
+    """Return a finite number; ConfigError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
         raise ConfigError(f"{name} is {value!r}; it must be a number")
     return float(value)
@@ -36,14 +36,14 @@ def check_budget(name: str, seconds: Any) -> float | None:
 
 
 def check_fraction(name: str, value: Any, such_as: str = "0.9") -> float:
-    """A number between 0 and 1, neither of them; ConfigError for anything else."""
+    """Return a number above 0 and below 1; ConfigError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < 1:
         raise ConfigError(f"{name} is {value!r}; it must be a number between 0 and 1, such as {such_as}")
     return float(value)
 
 
 def check_bool(name: str, value: Any) -> bool:
-    """True or False; ConfigError for anything else."""
+    """Return True or False; ConfigError for anything else."""
     if not isinstance(value, (bool, np.bool_)):
         raise ConfigError(f"{name} is {value!r}; it must be True or False")
     return bool(value)
@@ -54,7 +54,7 @@ def check_iterable(name: str, value: Any, such_as: str) -> Any:
     if hasattr(value, "columns"):
         raise ConfigError(f"{name} is a {type(value).__name__}; give several values, such as {such_as}")
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
-        raise ConfigError(f"{name} is {value!r}; give several, such as {such_as}")
+        raise ConfigError(f"{name} is {value!r}; give a list, such as {such_as}")
     return value
 
 
@@ -73,7 +73,7 @@ def check_function(name: str, value: Any, call: str) -> Any:
 
 
 def check_choice(name: str, value: Any, *known: str) -> Any:
-    """One of some texts; ConfigError for anything else."""
+    """Return one of the ``known`` texts; ConfigError for anything else."""
     if not isinstance(value, str) or value not in known:
-        raise ConfigError(f"{name} is {value!r}; it is one of {', '.join(known)}")
+        raise ConfigError(f"{name} is {value!r}; give one of {', '.join(known)}")
     return value

@@ -1,3 +1,3 @@
-"""The version of cofactor: the one place that says it."""
+"""The version of cofactor, defined only here."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,5 @@
-"""``collab_learner``: the notebook's one-line learner, over the core; ``use_nn`` and losses of your own need torch."""
+"""``collab_learner``: the notebook's one-line learner on this package's core. ``use_nn`` and custom losses need
+torch."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Learner(learner.Learner):
-    """The Learner that users hold: it also makes a Recommender."""
+    """The public Learner, which can also make a Recommender."""
 
     def recommender(self) -> Recommender:
         """Make a Recommender of the model as it is now."""
@@ -48,22 +49,21 @@ def collab_learner(
 ) -> Learner:
     """Make a Learner for a dot product of embeddings with biases, or for a network over embeddings.
 
-    Then train it: ``learn.fit_one_cycle(5, 5e-3, wd=0.1)``.
+    Train it with ``learn.fit_one_cycle(5, 5e-3, wd=0.1)``.
 
     Args:
-        data: a Split (its ``valid`` part is watched), Interactions, or anything that :func:`cofactor.read` takes.
+        data: a Split (its ``valid`` part gives the validation loss), Interactions, or input of :func:`cofactor.read`.
         n_factors: the width of the embeddings.
-        y_range: bounds of the predictions, which a sigmoid keeps; ``"auto"`` takes those of the data and half a step
-            more;
-            None: no bounds.
-        use_nn: a network over embeddings, which needs torch.
+        y_range: bounds of the predictions, applied by a sigmoid; ``"auto"``: the bounds of the data, wider by half a
+            step; None: no bounds.
+        use_nn: train a network over embeddings; needs torch.
         layers: the widths of its hidden layers; ``[n_factors]`` unless given.
-        emb_szs: the widths of its user and item embeddings; by a rule of thumb unless given.
-        dropout: after each of its layers, 0 to 1.
+        emb_szs: the widths of its user and item embeddings; a rule of thumb unless given.
+        dropout: the dropout after each of its layers, 0 to 1.
         loss: ``"mse"``, ``"mae"``, ``"huber"``, ``"bce"``, or a function of two flat tensors (needs torch).
         bs: rows in a batch.
-        seed: draws the first weights and the order of the rows.
-        device: for what needs torch; None takes the best one.
+        seed: the seed of the initial weights and of the order of the rows.
+        device: the torch device; None: the best one.
         callbacks: callbacks of each fit.
         verbose: print the table of losses.
 
@@ -81,13 +81,13 @@ def collab_learner(
     n_factors, bs = check_int("n_factors", n_factors), check_int("bs", bs)
     bounds = y_range if y_range is None or isinstance(y_range, str) else y_bounds(y_range)
     if use_nn and not isinstance(loss, str):
-        raise ConfigError("use_nn takes a loss by name (mse, mae, huber); for your own, use TorchModule")
+        raise ConfigError("use_nn takes a loss by name (mse, mae, huber); for a loss of your own, use TorchModule")
     model: Model
     if use_nn:
         widths = [n_factors] if layers is None else hidden(layers)
         model = _networks().embedding_network(widths, bounds, emb_szs, dropout, loss, bs, device)
     elif layers is not None or emb_szs is not None or dropout:
-        raise ConfigError("layers, emb_szs and dropout are the network's; add use_nn=True")
+        raise ConfigError("layers, emb_szs and dropout belong to the network; add use_nn=True")
     elif isinstance(loss, str):
         model = DotBias(DotBiasConfig(n_factors=n_factors, y_range=bounds, loss=loss, batch_size=bs))
     else:

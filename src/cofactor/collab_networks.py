@@ -1,4 +1,4 @@
-"""The models of :func:`cofactor.collab_learner` that need torch: the embedding network, and a loss of one's own."""
+"""The models of :func:`cofactor.collab_learner` that need torch: the embedding network, and custom losses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def embedding_network(
     bs: int,
     device: Any,
 ) -> Model:
-    """A network over embeddings of users and items; ``layers`` are its hidden widths."""
+    """Return a network over embeddings of users and items; ``layers`` are the widths of its hidden layers."""
     need_torch("collab_learner(use_nn=True)")
     device_of(device)
     widths = (0, 0) if emb_szs is None else tuple(emb_szs) if isinstance(emb_szs, (list, tuple)) else ()
@@ -48,7 +48,7 @@ def own_loss(
     bs: int,
     device: Any,
 ) -> Model:
-    """A dot product with biases that is trained by autograd, for a loss function of two tensors."""
+    """Return a dot product with biases, trained by autograd, for a loss function of two tensors."""
     need_torch("a loss function of your own")
     device_of(device)
     from cofactor.models.torch.layers import EmbeddingDotBias

@@ -1,7 +1,7 @@
 """The exception tree. Every message says what was wrong, where, and what to do about it.
 
-Everything that cofactor raises on purpose is a :class:`CofactorError`, so one ``except`` catches it all. The
-command line turns any of them into one line and exit code 2.
+Every error that cofactor raises on purpose is a :class:`CofactorError`, so one ``except`` catches them all. The
+command line turns them into one line and exit code 2.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LONGEST = 2_000
 
 
 class CofactorError(Exception):
-    """Base class of every error that cofactor raises on purpose. Its message is one line, whatever it quotes."""
+    """Base class of every error that cofactor raises on purpose. Its message is always one line."""
 
     def __init__(self, message: object = "", *more: object) -> None:
         if isinstance(message, str):
@@ -24,7 +24,7 @@ class CofactorError(Exception):
 
 
 class DataError(CofactorError, ValueError):
-    """A table cannot be used: missing file or column, a rating that is not a number, one user only, ..."""
+    """A table cannot be used: a file or column is missing, a rating is not a number, there is only one user, ..."""
 
 
 class ConfigError(CofactorError, ValueError):
@@ -44,20 +44,20 @@ class DatasetError(CofactorError):
 
 
 class MissingExtraError(CofactorError, ImportError):
-    """An optional dependency is needed for this and is not installed."""
+    """An optional dependency is needed and is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs {package}; install it with: pip install 'cofactor[{extra}]'")
 
 
 class NotFittedError(CofactorError, RuntimeError):
-    """A model was asked for a result before it learned anything."""
+    """A model was used before it was trained."""
 
 
 def did_you_mean(wanted: object, known: Iterable[object], n: int = 3) -> str:
-    """A suffix such as ``' Did you mean "Fargo (1996)"?'``, or an empty string when nothing is near.
+    """Return a suffix such as ``' Did you mean "Fargo (1996)"?'``, or an empty string when no name is similar.
 
-    ``known`` is looked at as text.
+    ``known`` is compared as text.
     """
     import difflib
 
@@ -74,11 +74,11 @@ def did_you_mean(wanted: object, known: Iterable[object], n: int = 3) -> str:
 
 
 _COMPARED = 2000
-"""Names that are compared letter by letter, which takes a tenth of a millisecond for each."""
+"""Most names compared letter by letter, which takes a tenth of a millisecond each."""
 
 
 def _plausible(text: str, names: Iterable[str]) -> list[str]:
-    """Of very many names, those that share the most pieces with the text."""
+    """Return the names to compare: of very many, those that share the most pieces with the text."""
     listed = list(names)
     if len(listed) <= _COMPARED:
         return listed

@@ -1,6 +1,6 @@
-"""What others can read: vectors as NumPy, Parquet or word2vec text; ONNX; the folder layout of the Hugging Face Hub.
+"""Export: vectors as NumPy, Parquet or word2vec text; ONNX graphs; folders for the Hugging Face Hub.
 
-Every file is written beside its place and renamed, so none is ever half there.
+Every file is written under a temporary name and renamed, so no file is ever incomplete.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FOLDER = (
     "`model.safetensors`: its arrays; users and items are rows, by code",
     "`items.parquet`: the item of each code",
 )
-"""What :func:`export_hub` writes."""
+"""The files that :func:`export_hf` writes, with descriptions."""
 Format = Literal["npy", "npz", "parquet", "word2vec"]
 
 
@@ -45,11 +45,15 @@ def export_vectors(
 ) -> None:
     """Write the learned vectors and biases.
 
-    ``npy``: a folder with ``vectors.npy`` (n, k), ``bias.npy`` (n,) and ``ids.json``, in one order. ``npz``: the
-    same three (``vectors``, ``bias``, ``ids``) in one file. ``parquet``: a file with columns id, bias, factors.
-    ``word2vec``: the text form (a first line ``n k``, then an id and its vector a line; white space in ids becomes
-    ``_``; biases are left out). ConfigError where the model has no vectors, BundleError where the path cannot be
-    written.
+    Formats:
+
+    - ``npy``: a folder with ``vectors.npy`` (n, k), ``bias.npy`` (n,) and ``ids.json``, all in the same order.
+    - ``npz``: the same arrays (``vectors``, ``bias``, ``ids``) in one file.
+    - ``parquet``: a file with columns id, bias, factors.
+    - ``word2vec``: text with a first line ``n k``, then an id and its vector per line. White space in ids becomes
+      ``_``; biases are left out.
+
+    ConfigError where the model has no vectors, BundleError where the path cannot be written.
     """
     check_path(path)
     check_choice("format", format, "npy", "npz", "parquet", "word2vec")
@@ -86,11 +90,11 @@ def _word2vec(file: BinaryIO, words: list[str], vectors: Any) -> None:
 def export_onnx(rec: Recommender, path: str | Path) -> None:
     """Write the predictions of ``dot-bias``, ``neural`` or a PyTorch module of your own as an ONNX graph.
 
-    Input ``x`` int64 (n, 2) of user and item codes, which are positions in ``rec.data.user_ids.values`` and
-    ``rec.data.item_ids.values`` (in the order of a bundle's ids); output ``prediction``
-    float32 (n,), NaN where there is no such code. ``n`` is free. The graph is run by ONNX's own evaluator before it is
-    written. ConfigError for other models, for a module that ONNX cannot express, and where there are ratings newer
-    than the model; MissingExtraError without the packages of the extra ``onnx``.
+    The input is ``x``, int64 (n, 2), user and item codes: positions in ``rec.data.user_ids.values`` and
+    ``rec.data.item_ids.values``, which is also the order of a bundle's ids. The output is ``prediction``, float32 (n,),
+    NaN for unknown codes. ``n`` is dynamic. ONNX's own evaluator checks the graph before it is written. ConfigError for
+    other models, for a module that ONNX cannot express, and where there are ratings newer than the model;
+    MissingExtraError without the packages of the extra ``onnx``.
     """
 
     check_file(path)
@@ -118,7 +122,7 @@ def export_onnx(rec: Recommender, path: str | Path) -> None:
 
 
 def _module(rec: Recommender) -> Callable[[], Any]:
-    """The module that turns codes (n, 2) into flat predictions."""
+    """Return a function that makes the module, which maps codes (n, 2) to flat predictions."""
 
     _nothing_newer(rec)
     model = rec.model
@@ -142,7 +146,7 @@ def _dot_bias_module(model: DotBias) -> Any:
 
 
 def _own_module(model: TorchModule) -> Any:
-    """A user's module, with the offset of unknown ids and with what turns its outputs into predictions."""
+    """Return a user's module with the offset for unknown ids and the activation of its outputs."""
     import copy
 
     import torch
@@ -159,7 +163,7 @@ def _own_module(model: TorchModule) -> Any:
 
 
 def _graph(torch: Any, inner: Any, n_users: int, n_items: int) -> Any:
-    """``inner`` on any codes: NaN where there is no such user or item."""
+    """Return ``inner`` extended to all codes: NaN where there is no such user or item."""
 
     class Graph(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -176,7 +180,7 @@ def _graph(torch: Any, inner: Any, n_users: int, n_items: int) -> Any:
 
 
 def _check_graph(rec: Recommender, graph: bytes, n: int = 50) -> None:
-    """Whether the graph gives the model's predictions, for one pair and for ``n``; ConfigError where it does not."""
+    """Raise ConfigError unless the graph gives the model's predictions, for one pair and for ``n`` pairs."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 
@@ -188,14 +192,14 @@ def _check_graph(rec: Recommender, graph: bytes, n: int = 50) -> None:
         (found,) = evaluator.run(None, {"x": x[rows]})
         if not np.allclose(found, wanted[rows], rtol=1e-4, atol=1e-4):
             raise ConfigError(
-                "the ONNX graph of this module gives other predictions than the module; does it draw at random, or "
-                "ask for the size of the batch, in its forward()?"
+                "the ONNX graph of this module gives other predictions than the module; check whether its forward() "
+                "draws random numbers or uses the batch size"
             )
 
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keep PyTorch's exporter quiet: it logs and warns pages. What matters of them is raised."""
+    """Silence PyTorch's exporter, which logs pages; real errors are raised."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -207,7 +211,7 @@ def _silence() -> Iterator[None]:
 
 
 def _reason(exc: BaseException) -> str:
-    """The first words of what went wrong at the bottom."""
+    """Return the first line of the root cause."""
     while exc.__cause__ is not None:
         exc = exc.__cause__
     lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
@@ -217,15 +221,16 @@ def _reason(exc: BaseException) -> str:
 def _nothing_newer(rec: Recommender) -> None:
     if rec.updates.users:
         raise ConfigError(
-            f"{rec.updates.n_ratings:,} ratings are newer than the model and would be lost; refit() it and export that"
+            f"{rec.updates.n_ratings:,} ratings are newer than the model and would be lost; refit() it and export the"
+            " result"
         )
 
 
 def export_hf(rec: Recommender, folder: str | Path) -> None:
     """Write ``README.md`` (a model card), ``config.json``, ``model.safetensors`` and ``items.parquet`` into a folder.
 
-    The card gives only what was measured. User ids and ratings are left out, but the vectors of users are part of the
-    weights: think of that before you publish.
+    The card states only measured figures. User ids and ratings are left out, but the user vectors are part of the
+    weights: consider that before you publish.
     """
     arrays = {name: a for name, a in contents.collect(rec).items() if name.startswith("model.")}
     facts = {
@@ -248,7 +253,7 @@ def export_hf(rec: Recommender, folder: str | Path) -> None:
 
 
 def card(rec: Recommender, files: Sequence[str]) -> str:
-    """The model card: what it is and what was measured, in Markdown. ``files`` says what each file is."""
+    """Return the model card in Markdown: the model, its figures, and its ``files`` with descriptions."""
     lines = [
         "---",
         "library_name: cofactor",
@@ -273,7 +278,7 @@ def card(rec: Recommender, files: Sequence[str]) -> str:
 
 
 def _measured(rec: Recommender) -> list[str]:
-    """Figures on held-out rows with their 95 % intervals, then what training itself measured."""
+    """Return a table of figures on held-out rows with 95 % intervals, then of figures measured in training."""
     lines = []
     for line in [] if rec.figures is None else rec.figures.to_dicts():
         if line["value"] is not None:
@@ -295,7 +300,7 @@ def _measured(rec: Recommender) -> list[str]:
 def _folder(path: str | Path) -> Path:
     place = check_path(path, "the folder")
     if is_bundle(place):
-        raise BundleError(f"{path} is a saved model, whose folder holds nothing else; name another one")
+        raise BundleError(f"{path} is a saved model, whose folder may hold nothing else; name another folder")
     try:
         place.mkdir(exist_ok=True)
     except OSError as exc:
@@ -316,7 +321,7 @@ def _write(path: str | Path, fill: Callable[[BinaryIO], Any]) -> None:
             os.fsync(file.fileno())
         os.replace(scratch, place)
     except OSError as exc:
-        raise BundleError(f"cannot write {path}: {exc.strerror or exc}; what was there before is unharmed") from exc
+        raise BundleError(f"cannot write {path}: {exc.strerror or exc}; an earlier file there is unchanged") from exc
     finally:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Saved models on the Hugging Face Hub: push one, and load it from there. Needs huggingface_hub.
+"""Saved models on the Hugging Face Hub: push a model, and load it from there. Needs huggingface_hub.
 
 A bundle holds ids and ratings of users, since new users and explanations need them. So a repository is private unless
-you say otherwise. ``cofactor.export.export_hub`` writes a folder without them, to look at and not to load.
+you choose otherwise. ``cofactor.export.export_hf`` writes a folder without them, which cannot be loaded as a model.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from cofactor.export import card
 from cofactor.recommender import Recommender, load
 
 BUNDLE = (
-    "`manifest.json`: what the model is, its parameters and its figures",
+    "`manifest.json`: the model's name, parameters and figures",
     "`arrays.safetensors`: its arrays, and the ratings that it learned from",
-    "`users.safetensors`, `items.safetensors`: the ids, and what their tables say",
+    "`users.safetensors`, `items.safetensors`: the ids, and their side tables",
 )
-"""What the files of a repository are, for its card."""
+"""Descriptions of the files of a repository, for its card."""
 
 __all__ = ["from_pretrained", "push_to_hub"]
 
@@ -32,9 +32,10 @@ __all__ = ["from_pretrained", "push_to_hub"]
 def push_to_hub(
     rec: Recommender, repo_id: str, *, private: bool = True, token: str | None = None, message: str = "Add a model"
 ) -> str:
-    """Put a model and its card into a repository of the Hub, which is made where there is none; the commit's address.
+    """Upload a model and its card to a repository of the Hub, and return the address of the commit.
 
-    ``repo_id`` is such as ``"me/films"``. The files are those of ``rec.save``: they show what users rated.
+    ``repo_id`` is a name such as ``"me/films"``; a missing repository is created. The files are those of ``rec.save``,
+    so they contain the users' ratings.
     """
     api, folder_name = _hub().HfApi(token=token), "model"
     check_bool("private", private)
@@ -51,17 +52,17 @@ def push_to_hub(
 def from_pretrained(
     repo_id: str, *, revision: str | None = None, token: str | None = None, cache_dir: str | Path | None = None
 ) -> Recommender:
-    """The model of a repository that :func:`push_to_hub` filled. ``revision`` is a branch, a tag or a commit.
+    """Load the model of a repository that :func:`push_to_hub` filled. ``revision`` is a branch, a tag or a commit.
 
-    Only the files of a bundle are fetched, their digests are checked, and nothing in them is executed. BundleError
-    where the repository does not hold a whole model.
+    Only the files of a bundle are downloaded. Their digests are checked, and nothing in them is executed. BundleError
+    where the repository does not hold a complete model.
     """
     _check_repo(repo_id)
     found = _hub().snapshot_download(
         repo_id, revision=revision, token=token, cache_dir=cache_dir, allow_patterns=[MANIFEST, *FILES, *OLD_FILES]
     )
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # Windows keeps files that are mapped
-        folder = Path(scratch) / "model"  # the cache holds links, and a bundle is plain files
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # Windows cannot delete mapped files
+        folder = Path(scratch) / "model"  # copied: the cache holds links, and a bundle must hold plain files
         folder.mkdir()
         for name in dict.fromkeys((MANIFEST, *FILES, *OLD_FILES)):
             source = Path(found) / name

@@ -1,4 +1,4 @@
-"""Models in MLflow: log one with its figures, load it back, or serve it as a pyfunc. Needs mlflow.
+"""Models in MLflow: log a model with its figures, load it, or serve it as a pyfunc. Needs mlflow.
 
 The artifact is a bundle in a folder with an ``MLmodel`` file; ``mlflow.pyfunc.load_model`` then predicts a frame.
 """
@@ -26,7 +26,7 @@ def save_model(rec: Recommender, path: str | Path, mlflow_model: Any = None) -> 
     """Write a model as an MLflow model into the new folder ``path``."""
     place = Path(path)
     if place.exists() and any(place.iterdir()):
-        raise ConfigError(f"{path} exists already; name a new folder")
+        raise ConfigError(f"{path} already exists; name a new folder")
     place.mkdir(parents=True, exist_ok=True)
     rec.save(place / DATA)
     models, pyfunc = _mlflow("models"), _mlflow("pyfunc")
@@ -39,9 +39,9 @@ def save_model(rec: Recommender, path: str | Path, mlflow_model: Any = None) -> 
 
 
 def log_model(rec: Recommender, name: str = "model", **more: Any) -> Any:
-    """Log a model with its parameters and figures to the active run of MLflow; what MLflow says of it.
+    """Log a model with its parameters and figures to the active run of MLflow, and return MLflow's model info.
 
-    ``more`` goes to ``mlflow.models.Model.log``, such as ``registered_model_name``.
+    ``more`` are options of ``mlflow.models.Model.log``, such as ``registered_model_name``.
     """
     record(rec)
     log = _mlflow("models").Model.log
@@ -51,14 +51,14 @@ def log_model(rec: Recommender, name: str = "model", **more: Any) -> Any:
 
 
 def load_model(model_uri: str) -> Recommender:
-    """The Recommender of an MLflow model, such as ``"runs:/<id>/model"``."""
+    """Load the Recommender of an MLflow model, such as ``"runs:/<id>/model"``."""
     place = Path(_mlflow("artifacts").download_artifacts(artifact_uri=model_uri))
     return load(place / DATA)
 
 
 def record(rec: Recommender) -> None:
-    """Parameters, metrics and figures to the active run. A figure's interval is in its name: ``ndcg_at_10``,
-    ``ndcg_at_10_low``, ``ndcg_at_10_high``. ConfigError where the run has another model's parameters."""
+    """Log parameters, metrics and figures to the active run. A figure and its bounds are logged as ``ndcg_at_10``,
+    ``ndcg_at_10_low`` and ``ndcg_at_10_high``."""
     mlflow = _mlflow()
     try:
         mlflow.log_params({"model": rec.name, "seed": rec.seed, **plain(dataclasses.asdict(rec.model.config))})
@@ -81,9 +81,9 @@ def record(rec: Recommender) -> None:
 
 
 def autolog(*, disable: bool = False) -> None:
-    """Record each model that ``cofactor.fit`` trains in the active run of MLflow, or no longer.
+    """Log each model that ``cofactor.fit`` trains to the active run of MLflow; ``disable`` stops that.
 
-    A run is not started: without one, nothing is recorded. What MLflow refuses is a warning: the fit is not lost.
+    No run is started: without an active run, nothing is logged.
     """
     if not disable:
         _mlflow()
@@ -102,13 +102,13 @@ def _record_if_active(rec: Recommender) -> None:
 
 
 class _Pyfunc:
-    """What ``mlflow.pyfunc.load_model`` gets: predictions of a frame with the columns of training, or user and item."""
+    """The model behind ``mlflow.pyfunc.load_model``; it predicts frames with the training columns, or user and item."""
 
     def __init__(self, rec: Recommender) -> None:
         self.rec = rec
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
-        """The predictions, in the order of the rows; unknown ids as for average ones."""
+        """Return the predictions in the order of the rows. Unknown users and items are predicted as average ones."""
         columns = self.rec.data.columns
         wanted = {"user": columns.user, "item": columns.item}
         given = set(getattr(model_input, "columns", ()))
@@ -118,7 +118,7 @@ class _Pyfunc:
 
 
 def _load_pyfunc(path: str) -> _Pyfunc:
-    """For ``mlflow.pyfunc``: the bundle at ``path``."""
+    """Load the bundle at ``path``, for ``mlflow.pyfunc``."""
     return _Pyfunc(load(path))
 
 

@@ -1,6 +1,6 @@
-"""The Recommender: a trained model, the ratings it learned from, and everything one asks of them.
+"""The Recommender: a trained model, the ratings it learned from, and the methods that use them.
 
-One line a verb: each method calls one function of the packages below, and returns a polars frame.
+Each method is a thin layer over one function of the packages below.
 """
 
 from __future__ import annotations
@@ -37,13 +37,16 @@ Array = NDArray[Any]
 @frames_out
 @checks_threads
 class Recommender(Fitted):
-    """What :func:`cofactor.fit` returns and :func:`cofactor.load` reads back. Attributes: see ``Fitted``."""
+    """A trained model with its data, as returned by :func:`cofactor.fit` and :func:`cofactor.load`.
+
+    Its attributes are those of ``Fitted``.
+    """
 
     trials: pl.DataFrame | None
 
     @classmethod
     def from_learner(cls, learn: Learner) -> Self:
-        """Make a Recommender of the model that a Learner trained, with the losses that it recorded.
+        """Return a Recommender with the model that a Learner trained and the losses that it recorded.
 
         Args:
             learn: the Learner.
@@ -63,22 +66,22 @@ class Recommender(Fitted):
         times: Sequence[int] | None = None,
         unknown: Unknown = "error",
     ) -> pl.DataFrame:
-        """Predict the values of (user, item) pairs. A ranker gives its scores, of which only the order means something.
+        """Predict the values of (user, item) pairs. A ranker returns scores, of which only the order has a meaning.
 
         Args:
             pairs: a list of (user, item), or a frame with both columns.
-            interval: add bounds that should hold ``level`` of the true ratings.
+            interval: add bounds that should contain ``level`` of the true ratings.
             level: between 0 and 1.
             times: seconds since 1970 (UTC), one for each pair, for models that use time.
             unknown: what to do with ids that were not in training. ``"error"`` raises, ``"skip"`` leaves the row out,
-                ``"popular"`` predicts without knowing the user or item, and says so in ``status``.
+                ``"popular"`` predicts as for an average user or item, with a remark in ``status``.
 
         Returns:
             A frame user, item, prediction[, low, high], status, in the order of the pairs.
 
         Raises:
-            UnknownIdError: an id is not known, and ``unknown`` is ``"error"``.
-            ConfigError: an interval is asked for, and the model has none.
+            UnknownIdError: an id is unknown, and ``unknown`` is ``"error"``.
+            ConfigError: an interval is requested, and the model has none.
         """
         return predict_frame(self, pairs, interval=interval, level=level, times=times, unknown=unknown)
 
@@ -96,12 +99,12 @@ class Recommender(Fitted):
         return predict_codes(self, users, items, times)
 
     def predict_interval(self, users: Array, items: Array, level: float = 0.9, times: Array | None = None) -> Interval:
-        """Predict with bounds: from the posterior where the model has one, or else from held-out residuals.
+        """Predict with bounds, from the posterior where the model has one, otherwise from held-out residuals.
 
         Args:
             users: (n,) codes of the training data; -1 is a user that is not known.
             items: (n,) codes of the training data; -1 is an item that is not known.
-            level: the share of true ratings that the bounds should hold, between 0 and 1.
+            level: the share of the true ratings that the bounds should contain, between 0 and 1.
             times: (n,) seconds since 1970 (UTC), for models that use time.
 
         Returns:
@@ -124,38 +127,40 @@ class Recommender(Fitted):
         features: Mapping[str, Any] | None = None,
         **options: Unpack[ListOptions],
     ) -> pl.DataFrame:
-        """List the ``n`` best items for a user, or for a new one with a ``history`` or ``features``.
+        """List the ``n`` best items for a known user, or for a new user with a ``history`` or ``features``.
 
-        Nothing is retrained: a history is folded in. Give one of ``user``, ``users``, ``history``, ``histories``.
+        The model is not retrained: a history is folded in. Give one of ``user``, ``users``, ``history``,
+        ``histories``.
 
         Args:
             user: the id of a user.
-            users: several ids. Their lists come one under the other; :meth:`recommend_all` makes many lists quicker.
-            history: what a new user rated: a mapping of items to ratings on the scale of the training data; a list of
-                items that were liked, each of which counts as the upper quartile of the ratings; or a frame with the
-                columns of the training table.
-            histories: the same for several new users: a list of histories (the column ``user`` then counts from 0), or
-                a frame with a row for each rating and the columns of the training table.
-            features: columns of the table of users with their values (``{"age": 31}``). The scores then start from
-                those of similar users.
+            users: several ids. The frame holds their lists one after the other; :meth:`recommend_all` makes many lists
+                faster.
+            history: the ratings of a new user: a mapping of items to ratings on the scale of the training data; a list
+                of liked items, each of which counts as the upper quartile of the ratings; or a frame with the columns
+                of the training table.
+            histories: the histories of several new users: a list of them (the column ``user`` then counts from 0), or a
+                frame with a row for each rating and the columns of the training table.
+            features: columns of the user table with values (``{"age": 31}``). The scores then start from those of
+                similar users.
             options: the fields of :class:`cofactor.recommend.options.ListOptions`:
 
                 - ``n`` (10): the length of the list.
-                - ``seen`` (False): whether items already rated may come up.
-                - ``allow``, ``deny``: only these items, or none of them.
-                - ``where``: a predicate over the side table, as a polars expression or as text
+                - ``seen`` (False): whether to allow items that the user has already rated.
+                - ``allow``, ``deny``: recommend only these items, or none of them.
+                - ``where``: a predicate over the item table, as a polars expression or as text
                   (``"genres contains Drama and year >= 1990"``).
-                - ``per_group``: ``("genres", 3)`` takes at most three items of each genre.
+                - ``per_group``: ``("genres", 3)`` allows at most three items of each genre.
                 - ``diversity`` (0 to 1): maximal marginal relevance (Carbonell & Goldstein 1998).
-                - ``calibration`` (0 to 1, or ``("column", strength)``): genres in proportion to those that the user
-                  likes (Steck 2018).
+                - ``calibration`` (0 to 1, or ``("column", strength)``): match the shares of genres in the items that
+                  the user liked (Steck 2018).
                 - ``sure=0.9``: rank by the lower confidence bound (LCB).
                 - ``explore=0.9``: rank by the upper confidence bound (UCB); ``explore="draw"``: by a draw from the
-                  posterior (Thompson sampling), which ``seed`` fixes.
-                - ``interval=0.9``: add ``low`` and ``high``, which should hold 90 % of true ratings.
-                - ``unknown`` (``"error"``): what an unknown user gets: an error, an empty list (``"skip"``), or the
-                  most rated items (``"popular"``). With the latter two, unknown items in ``history``, ``allow`` and
-                  ``deny`` are left out.
+                  posterior (Thompson sampling) with ``seed``.
+                - ``interval=0.9``: add ``low`` and ``high``, which should contain 90 % of the true ratings.
+                - ``unknown`` (``"error"``): the result for an unknown user: an error, an empty list (``"skip"``), or
+                  the most rated items (``"popular"``). With the latter two, unknown items in ``history``, ``allow``
+                  and ``deny`` are left out.
 
         Returns:
             A frame [user,] rank, item, [title,] score, [low, high,] reason, status.
@@ -168,11 +173,13 @@ class Recommender(Fitted):
 
         if histories is not None:
             if users is not None or user is not None or history is not None or features is not None:
-                raise ConfigError("give histories=[...], or else users, one user, history or features, and not both")
+                raise ConfigError(
+                    "histories= cannot be combined with user, users, history or features; give one of them"
+                )
             return lists.recommend_several(self, None, histories, list_options(**options))
         if users is not None:
             if user is not None or history is not None or features is not None:
-                raise ConfigError("give users=[...], or else one user, history or features, and not both")
+                raise ConfigError("users= cannot be combined with user, history or features; give only one")
             return lists.recommend_several(self, users, None, list_options(**options))
         return lists.recommend_frame(self, user, history, features, list_options(**options))
 
@@ -186,23 +193,23 @@ class Recommender(Fitted):
     ) -> pl.DataFrame | None:
         """List the ``n`` best items for every user, in memory or into a file.
 
-        With ``out`` memory is bounded, and the file appears whole at the end. A run that was killed goes on where it
-        was when it is started again with the same model and options; until then its parts are in ``<out>.parts``.
+        With ``out`` memory is bounded, and the file appears only when complete. A killed run resumes when it is started
+        again with the same model and options; until then its parts are in ``<out>.parts``.
 
         Args:
             n: the length of each list.
-            users: ids; lists for these alone, in this order, each once.
-            out: a file: Parquet, or CSV or TSV where the name says so (these are written from memory). A file that
-                holds another table, such as the ratings, is not replaced.
+            users: ids of users. Lists are made only for these, in this order, each once.
+            out: a file: Parquet, or CSV or TSV by the suffix (these are written from memory). A file that holds another
+                table, such as the ratings, is not replaced.
             options: those of :meth:`recommend`, such as ``where``, ``allow``, ``deny``, ``per_group``.
-                ``unknown="skip"`` leaves out ``users`` that are not known.
+                ``unknown="skip"`` leaves unknown ``users`` out.
 
         Returns:
             A frame user, rank, item, [title,] score, status; None where ``out`` is given.
 
         Raises:
             ConfigError: an option makes no sense, or ``out`` cannot be written.
-            UnknownIdError: an id in ``users`` is not known.
+            UnknownIdError: an id in ``users`` is unknown.
         """
         from cofactor.recommend.batch.recommend_all import recommend_all
 
@@ -223,23 +230,23 @@ class Recommender(Fitted):
     ) -> Recommender:
         """Return a new Recommender whose ``recommend`` and ``recommend_all`` search an index of the item vectors.
 
-        Where the lengths of the vectors differ much (``ials``), the index is the items by descending length: it is
-        built in a second, and lists are exact (``index.exact``). Else it is a graph of near items. What the graph finds
-        is scored exactly, and what it misses is measured now: ``index.recall`` is the share of the exact ``n`` best
-        that it found.
+        Where the lengths of the vectors differ much (``ials``), the index holds the items by descending length: it is
+        built in a second, and lists are exact (``index.exact``). Otherwise it is a graph of similar items (HNSW). Items
+        that the graph finds are scored exactly; it may miss items. The recall is measured at once: ``index.recall`` is
+        the share of the exact ``n`` best items that the graph found.
 
-        Lists with ``per_group``, ``diversity``, ``calibration``, ``sure`` or ``explore`` do not use it. :meth:`update`
-        keeps the index, and :meth:`save` writes it. ``cofactor.load(path)`` opens an exact one, and
-        ``cofactor.load(path, index=True)`` a graph, too; :meth:`refit` does not keep it.
+        Lists with ``per_group``, ``diversity``, ``calibration``, ``sure`` or ``explore`` do not use the index.
+        :meth:`update` keeps the index and :meth:`save` writes it; :meth:`refit` drops it. ``cofactor.load(path)`` opens
+        an exact index; ``cofactor.load(path, index=True)`` opens a graph too.
 
         Args:
             n: the length of the lists on which the recall is measured.
-            sample: how many users the recall is measured on.
-            seed: draws these users.
-            above: below this number of items exact search is about as fast, and ``index`` is None.
-            connectivity: edges of each item in the graph. More of them find more and take longer.
-            effort: candidates looked at in the graph. More of them find more and take longer.
-            threads: more build the graph sooner, and each time a little differently.
+            sample: the number of users on whom the recall is measured.
+            seed: the seed for drawing these users.
+            above: with fewer items than this, exact search is about as fast, and ``index`` is None.
+            connectivity: edges of each item in the graph. More edges find more items and take longer.
+            effort: candidates considered in the graph. More candidates find more items and take longer.
+            threads: threads that build the graph. With more than one, each build differs a little.
 
         Raises:
             ConfigError: the model has no vectors.
@@ -262,31 +269,31 @@ class Recommender(Fitted):
         level: float = 0.9,
         unknown: Unknown = "error",
     ) -> pl.DataFrame:
-        """List the best of some *new* items for a user or a history, by the items' features.
+        """List the best of several *new* items for a user or a history, by the items' features.
 
         The user's scores of the known items are regressed on their features (those that the model was trained with, or
-        else the columns of the side table), and the regression scores the new items. An item of which nothing is known
-        gets the user's mean score; ``status`` says so, and names values never seen and columns that are missing. Known
-        items among ``items`` are scored as ever.
+        else the columns of the item table), and the regression scores the new items. An item without known features
+        gets the user's mean score. ``status`` reports that, as well as unseen values and missing columns. Known
+        items among ``items`` are scored by the model.
 
         Args:
-            items: a frame with an id and columns of the side table.
+            items: a frame with an id and columns of the item table.
             user: the id of a user.
-            users: several ids. Their lists come one under the other.
-            history: what a new user rated, as in :meth:`recommend`.
-            histories: the same for several new users, as in :meth:`recommend`.
+            users: several ids. The frame holds their lists one after the other.
+            history: the ratings of a new user, as in :meth:`recommend`.
+            histories: the histories of several new users, as in :meth:`recommend`.
             n: the length of the list.
-            interval: add bounds (of rating models) that should hold ``level`` of true ratings. They come from the
-                errors on known items that are predicted by their features alone.
+            interval: add bounds (rating models only) that should contain ``level`` of the true ratings. They come from
+                the errors on known items that are predicted from their features alone.
             level: between 0 and 1.
-            unknown: what an unknown user gets, as in :meth:`recommend`.
+            unknown: the result for an unknown user, as in :meth:`recommend`.
 
         Returns:
             A frame [user,] rank, item, [title,] score, [low, high,] reason, status.
 
         Raises:
             ConfigError: the options make no sense, or there are no features.
-            DataError: ``items`` is not such a frame.
+            DataError: ``items`` is not a frame with ids.
         """
         from cofactor.recommend.new_items import recommend_new
 
@@ -295,15 +302,15 @@ class Recommender(Fitted):
     # ---- newer ratings
 
     def update(self, events: Any, *, unknown: Unknown = "error") -> Recommender:
-        """Return a new Recommender that also knows these ratings, of known or new users. This one stays as it is.
+        """Return a new Recommender that includes these ratings, of known or new users. This one does not change.
 
-        The model is shared. Each user's whole history is folded in with the items held fixed, which takes milliseconds.
-        An updated Recommender cannot be saved: :meth:`refit` it first.
+        Both share the model. Each user's whole history is folded in with item parameters fixed, which takes
+        milliseconds. An updated Recommender cannot be saved: :meth:`refit` it first.
 
         Args:
             events: a frame with the training table's column names, or a list of (user, item, rating[, time]). Of two
-                ratings for the same item the later one counts; counts and events are added up.
-            unknown: with ``"skip"`` ratings of items that the model does not know are left out.
+                ratings for the same item the later one counts; counts and events are summed.
+            unknown: with ``"skip"``, ratings of unknown items are left out.
 
         Raises:
             UnknownIdError: an item is not known, and ``unknown`` is ``"error"``.
@@ -314,10 +321,10 @@ class Recommender(Fitted):
         return self.replace(updates=apply_updates(self, events, unknown))
 
     def forget(self, user: Any) -> Recommender:
-        """Return a new Recommender that knows nothing of a user: no rows, newer ratings, features or id.
+        """Return a new Recommender without a user's rows, newer ratings, features and id.
 
-        The model is shared. What it learned of the user stays until :meth:`refit`: a vector without a name, and their
-        part in what it learned of items.
+        Both share the model. The user's influence on it stays until :meth:`refit`: an anonymous user vector, and their
+        part in the item parameters.
 
         Args:
             user: the id of the user.
@@ -328,7 +335,7 @@ class Recommender(Fitted):
         return self.replace(**forgotten(self, user))
 
     def ratings(self) -> Interactions:
-        """Return the training data with the newer ratings among them."""
+        """Return the training data with the newer ratings included."""
         from cofactor.recommend.update import enlarged
 
         return enlarged(self)
@@ -344,22 +351,24 @@ class Recommender(Fitted):
     ) -> Recommender:
         """Train the same model and config on more ratings.
 
-        Models that train in sweeps over tables of vectors (als, svd++, ials) begin with the old vectors, so that fewer
-        epochs do. The chains of bayes-mf begin at their last samples, with a sixth of the burn-in and half of the
-        sweeps. Models that learn by gradient steps (dot-bias, neural, bpr, warp) go on only with ``warm=True``, for a
-        fifth of their epochs at a low learning rate; ``bpr`` and ``warp`` lose nothing by it, ``dot-bias`` and
-        ``neural`` stay near the old model and gain less from the new ratings. Others start from scratch.
+        Models that train in sweeps over tables of vectors (als, svd++, ials) start from the old vectors and need fewer
+        epochs. The chains of bayes-mf start from their last samples, with a sixth of the burn-in and half of the
+        sweeps. Models that learn by gradient steps (dot-bias, neural, bpr, warp) start from the old model only with
+        ``warm=True``, for a fifth of their epochs at a low learning rate. ``bpr`` and ``warp`` lose nothing by that;
+        ``dot-bias`` and ``neural`` stay near the old model and gain less from the new ratings. Others start from
+        scratch.
 
         The new vectors are rotated onto the old ones (orthogonal Procrustes over the items that both know; Schönemann
-        1966), so that stored vectors from :meth:`embeddings` stay comparable. ``metrics["embedding_shift"]`` is how far
-        they moved even so: the mean of 1 - cosine over these items. ``metrics["warm_start"]`` says whether training
-        began from the old model (1 or 0).
+        1966), so that stored vectors from :meth:`embeddings` stay comparable. ``metrics["embedding_shift"]`` measures
+        the remaining change: the mean of 1 - cosine over these items. ``metrics["warm_start"]`` is 1 if training
+        started from the old model, else 0.
 
         Args:
-            ratings: by default the training data with the newer ratings; or anything that :func:`cofactor.fit` takes.
-            seed: by default the one of the model.
-            warm: False: start from scratch. True: models with gradient steps go on, too.
-            verbose: show the progress, and say why training starts from scratch where it does.
+            ratings: the ratings to train on, as for :func:`cofactor.fit`; by default the training data with the newer
+                ratings.
+            seed: by default the model's seed.
+            warm: False: start from scratch. True: models with gradient steps start from the old model too.
+            verbose: show the progress, and the reason where training starts from scratch.
             config: fields of the config to change; also ``user_features`` and ``item_features``, as in
                 :func:`cofactor.fit`.
         """
@@ -372,24 +381,23 @@ class Recommender(Fitted):
     def similar_items(
         self, item: Any, n: int = 10, *, shrink: float = SHRINK, unknown: Unknown = "error"
     ) -> pl.DataFrame:
-        """List the ``n`` items nearest to one.
+        """List the ``n`` items most similar to an item.
 
-        By the model's own similarities where it has any, or else by the cosine of its vectors, times shared_raters /
-        (shared_raters + ``shrink``): vectors of items with few ratings are alike by chance (Bell & Koren 2007).
+        The similarity is the model's own where it has one, otherwise the cosine of its vectors times shared_raters /
+        (shared_raters + ``shrink``), since vectors of items with few ratings are similar by chance (Bell & Koren 2007).
 
         Args:
-            item: an id or a title; or a list of them, whose frames come one under the other with the column ``of`` in
-                front.
-            n: how many.
-            shrink: 0 gives the bare cosines.
-            unknown: what an unknown item gives: an error, an empty frame (``"skip"``), or what most have rated
+            item: an id or a title; or a list of them: the frame then holds all lists, with a first column ``of``.
+            n: the number of items.
+            shrink: the number of shared raters at which a cosine is halved; 0: plain cosines.
+            unknown: the result for an unknown item: an error, an empty frame (``"skip"``), or the most rated items
                 (``"popular"``).
 
         Returns:
             A frame [of,] rank, item, [title,] similarity, shared_raters, status.
 
         Raises:
-            UnknownIdError: the item is not known, and ``unknown`` is ``"error"``.
+            UnknownIdError: the item is unknown, and ``unknown`` is ``"error"``.
         """
         from cofactor.recommend.similar_items import similar_frame
 
@@ -398,16 +406,16 @@ class Recommender(Fitted):
     def similar_users(
         self, user: Any, n: int = 10, *, shrink: float = SHRINK, unknown: Unknown = "error"
     ) -> pl.DataFrame:
-        """List the ``n`` users of the training data nearest to one.
+        """List the ``n`` users of the training data most similar to a user.
 
-        By the cosine of the model's user vectors, times shared_items / (shared_items + ``shrink``); or, where the model
-        has none, by the cosine of the sets of rated items.
+        The similarity is the cosine of the model's user vectors times shared_items / (shared_items + ``shrink``), or,
+        where the model has none, the cosine of the sets of rated items.
 
         Args:
-            user: an id; or a list of them, whose frames come one under the other with the column ``of`` in front.
-            n: how many.
-            shrink: 0 gives the bare cosines.
-            unknown: what a user who was not in training gives: an error, or an empty frame (``"skip"``).
+            user: an id; or a list of them: the frame then holds all lists, with a first column ``of``.
+            n: the number of users.
+            shrink: the number of shared items at which a cosine is halved; 0: plain cosines.
+            unknown: the result for a user who was not in training: an error, or an empty frame (``"skip"``).
 
         Returns:
             A frame [of,] rank, user, similarity, shared_items.
@@ -420,16 +428,17 @@ class Recommender(Fitted):
         return similar_users_frame(self, user, n, shrink, unknown)
 
     def biases(self, n: int = 5, which: Literal["item", "user"] = "item") -> pl.DataFrame:
-        """Show the ``n`` lowest and ``n`` highest biases.
+        """Return the ``n`` lowest and ``n`` highest biases.
 
-        The bias of an item is added to every prediction for it, whatever a user's taste.
+        The bias of an item is added to each prediction for it, independently of the user.
 
         Args:
-            n: how many at each end.
+            n: the number of biases at each end.
             which: ``"item"`` or ``"user"``.
 
         Returns:
-            A frame end, item (or user), bias, ratings; the highest come first among the highest.
+            A frame end, item (or user), bias, ratings. First come the lowest in ascending order, then the highest in
+            descending order.
 
         Raises:
             ConfigError: the model has no biases.
@@ -439,7 +448,7 @@ class Recommender(Fitted):
     def embeddings(self, which: Literal["item", "user"] = "item") -> pl.DataFrame:
         """Return the learned vectors.
 
-        After :meth:`refit` they lie on the axes of the model before, so that they can be compared with its vectors.
+        After :meth:`refit` they are on the axes of the earlier model, so that they can be compared with its vectors.
 
         Args:
             which: ``"item"`` or ``"user"``.
@@ -460,19 +469,19 @@ class Recommender(Fitted):
         history: Mapping[Any, float] | Iterable[Any] | None = None,
         n: int = 5,
     ) -> Explanation:
-        """Explain why a user, or a new one with this ``history``, gets this prediction for ``item``.
+        """Explain the prediction for ``item`` and a user, or a new user with this ``history``.
 
         Args:
             user: the id of a user.
             item: an id or a title.
-            history: what a new user rated, as in :meth:`recommend`.
-            n: how many of the rated items most like this one to show.
+            history: the ratings of a new user, as in :meth:`recommend`.
+            n: the number of similar rated items to show.
 
         Returns:
             An Explanation: terms that sum to the prediction, what each rated item contributes, and similar rated items.
 
         Raises:
-            UnknownIdError: an id is not known.
+            UnknownIdError: an id is unknown.
         """
         from cofactor.explain.explanation import explain
         from cofactor.recommend.profiles import resolve_user
@@ -490,11 +499,11 @@ class Recommender(Fitted):
         instead: Mapping[Any, float] | None = None,
         n: int = 10,
     ) -> pl.DataFrame:
-        """Show how the best ``n`` change without some of the rated items, or with other ratings.
+        """Return how the ``n`` best items change without some of the rated items, or with other ratings.
 
         Args:
             user: the id of a user.
-            history: what a new user rated, as in :meth:`recommend`.
+            history: the ratings of a new user, as in :meth:`recommend`.
             without: rated items to leave out.
             instead: rated items with other ratings, such as ``{"Fargo (1996)": 1}``.
             n: the length of both lists.
@@ -516,12 +525,12 @@ class Recommender(Fitted):
         """Write a bundle that :func:`cofactor.load` reads, with the index of :meth:`approximate` if there is one.
 
         Args:
-            path: a directory; by custom its name ends in ``.cofactor``. A bundle that is there is replaced in one step.
-            serve_only: leave out the users of training and their ratings, for a small part of the size. What is loaded
+            path: a directory; by convention its name ends in ``.cofactor``. An existing bundle is replaced atomically.
+            serve_only: leave out the training users and their ratings, for a small part of the size. The loaded model
                 makes the same lists and predictions for histories, and for users whose ratings come by :meth:`update`.
-                What needs the users of training raises a ConfigError: explanations and similar items show how many
-                rated two items. For models whose fold-in needs none of them: als, svd++, bias, ials, bpr, warp, ease,
-                slim, item-cosine, graph-filter, next-item, popular.
+                Methods that need the training users raise ConfigError: explanations and similar items, which show how
+                many users rated both items. It works for models whose fold-in does not need these users: als, svd++,
+                bias, ials, bpr, warp, ease, slim, item-cosine, graph-filter, next-item, popular.
 
         Raises:
             BundleError: the bundle cannot be written there.
@@ -530,7 +539,7 @@ class Recommender(Fitted):
         if self.updates.users:
             raise ConfigError(
                 f"{self.updates.n_ratings:,} ratings are newer than the model and would be lost; refit() it and save"
-                " that, or save the recommender from before update()"
+                " the result, or save the recommender from before update()"
             )
         bundle.save(self, path, serve_only=check_bool("serve_only", serve_only))
 
@@ -538,17 +547,17 @@ class Recommender(Fitted):
 def load(path: str | Path, *, verify: bool = False, module: Any = None, index: bool = False) -> Recommender:
     """Read a saved Recommender.
 
-    Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay in their files. They are read
-    when they are first used, and checked then; a BundleError may come that late. Ids (by their digest) and every number
-    that is used as a position are always checked. The digest of a mapped array is checked only with ``verify``.
+    Arrays above 4 MB are memory-mapped; ids and side tables in files above 1 MB are read from their files on demand.
+    They are checked at first use, so a BundleError may come late. Ids (by their digest) and all numbers that are used
+    as positions are always checked. The digest of a mapped array is checked only with ``verify``.
 
     Args:
         path: the bundle, a directory that :meth:`Recommender.save` wrote.
-        verify: read and check everything now.
+        verify: read and check everything at once.
         module: the ``nn.Module``, or a function (n_users, n_items) -> module, for the weights of a module of your own.
             A bundle holds no code.
-        index: open a graph that :meth:`Recommender.approximate` made, too. usearch reads it; it is native code that
-            checks little, so open graphs of your own only. An exact index is opened in any case.
+        index: open a graph made by :meth:`Recommender.approximate` too. It is read by usearch, native code with few
+            checks, so open only your own graphs. An exact index is always opened.
 
     Returns:
         The Recommender that was saved.

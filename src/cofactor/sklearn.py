@@ -32,8 +32,8 @@ USER, ITEM, RATING, WEIGHT = "user", "item", "rating", "weight"
 class CofactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """A model of ratings (or a ranker, whose predictions are scores) that learns from pairs.
 
-    ``model`` is a name such as ``"als"``; ``config`` are fields of its config (``n_factors=50``). ``unknown`` says what
-    is predicted for users and items without training rows: what the model says of average ones (``"popular"``), or an
+    ``model`` is a name such as ``"als"``; ``config`` are fields of its config (``n_factors=50``). ``unknown`` chooses
+    the result for users and items without training rows: the prediction for an average one (``"popular"``), or an
     ``"error"``. After ``fit``, ``recommender_`` is the :class:`cofactor.Recommender`.
     """
 
@@ -44,22 +44,22 @@ class CofactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.config = config
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters: ``model``, ``seed``, ``unknown``, and every field of the model's config."""
+        """Return the parameters: ``model``, ``seed``, ``unknown``, and every field of the model's config."""
         own = {"model": self.model, "seed": self.seed, "unknown": self.unknown}
         return {**own, **_defaults(self.model), **self.config}
 
     def set_params(self, **params: Any) -> Self:
         """Set some of the parameters; ConfigError for a name that neither the estimator nor the model has.
 
-        With another ``model``, parameters of the old one that the new one does not have go, and so do those that were
-        at the old one's defaults: a grid may try several models.
+        A change of ``model`` drops parameters that the new model lacks, and parameters at the old model's defaults, so
+        that a grid can try several models.
         """
         old, before = self.model, _defaults(self.model)
         for name in ("model", "seed", "unknown"):
             if name in params:
                 setattr(self, name, params.pop(name))
         known = _defaults(self.model)
-        if self.model != old:  # another model: what was said of the old one holds where both know it
+        if self.model != old:  # another model: keep the settings that both models have
             self.config = {
                 name: value
                 for name, value in self.config.items()
@@ -72,10 +72,10 @@ class CofactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Learn from pairs ``X`` (n, 2) with ratings ``y`` (n,); without ``y`` every pair counts 1.
+        """Train on pairs ``X`` (n, 2) with ratings ``y`` (n,); without ``y`` every rating is 1.
 
-        ``sample_weight`` (n,): how much each row counts, as ``weight=`` of :func:`cofactor.read`; ConfigError from
-        models that know no weights. The names of a frame's columns are kept in ``feature_names_in_``.
+        ``sample_weight`` (n,) are weights of the rows, as ``weight=`` of :func:`cofactor.read`; ConfigError from models
+        that do not support weights. The names of a frame's columns are kept in ``feature_names_in_``.
         """
         pairs = _pairs(X)
         if y is not None:
@@ -104,24 +104,24 @@ class CofactorRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if named is not None:
             self.feature_names_in_ = np.asarray(named, dtype=object)
         elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_  # of an earlier fit
+            del self.feature_names_in_  # from an earlier fit
         return self
 
     def predict(self, X: Any) -> NDArray[np.float32]:
-        """float32 (n,): predicted ratings of pairs ``X`` (n, 2); scores, for a ranker.
+        """Return predicted ratings (a ranker's scores), float32 (n,), of pairs ``X`` (n, 2).
 
-        DataError where the columns of a frame are called or ordered otherwise than in ``fit``.
+        DataError where the names or the order of a frame's columns differ from those in ``fit``.
         """
         check_is_fitted(self, "recommender_")
         named, before = _names(X), getattr(self, "feature_names_in_", None)
         if named is not None and before is not None and named != list(before):
-            raise DataError(f"X has the columns {', '.join(named)}; fit had {', '.join(before)}, in this order")
+            raise DataError(f"X has the columns {', '.join(named)}; give those of fit, in order: {', '.join(before)}")
         found = self.recommender_.predict(_pairs(X), unknown=self.unknown)
         return found["prediction"].to_numpy()
 
 
 def _defaults(model: str) -> dict[str, Any]:
-    """The fields of a model's config with what they are where nothing is said."""
+    """Return the fields of a model's config with their defaults."""
     if model in ("auto", "auto-ranking"):
         return {}
     config = model_class(model).Config()
@@ -129,14 +129,14 @@ def _defaults(model: str) -> dict[str, Any]:
 
 
 def _names(X: Any) -> list[str] | None:
-    """The names of a frame's columns; None where they are not texts, or X is an array."""
+    """Return the names of a frame's columns; None where they are not all text, or X is an array."""
     names = list(X.columns) if hasattr(X, "columns") else []
     return names if names and all(isinstance(name, str) for name in names) else None
 
 
 def _pairs(X: Any) -> pl.DataFrame:
-    """Two columns, user and item, that keep the type of their ids."""
-    if hasattr(X, "iloc"):  # pandas: column by column, so that whole numbers beside text stay whole numbers
+    """Return X as two columns, user and item, that keep the types of the ids."""
+    if hasattr(X, "iloc"):  # pandas: column by column, so that integers beside text stay integers
         columns = [X.iloc[:, k].to_numpy() for k in range(X.shape[1])]
     elif isinstance(X, pl.DataFrame):
         columns = [X.to_series(k) for k in range(X.width)]

@@ -1,7 +1,7 @@
-"""Item vectors for search engines: faiss, Qdrant and PostgreSQL's pgvector, and the vector to ask them with.
+"""Item vectors for search engines (faiss, Qdrant, PostgreSQL's pgvector), and query vectors of users.
 
-The inner product of :func:`query_vector` with an item's vector orders items as ``recommend`` does: biases are part
-of the vectors. Engines do not know what a user has rated: leave that out yourself.
+The inner product of :func:`query_vector` with an item's vector orders items as ``recommend`` does, since biases are
+part of the vectors. An engine does not know which items a user has rated: filter them yourself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["item_vectors", "query_vector", "to_qdrant", "write_faiss", "write_pg
 
 @frames_out
 def item_vectors(rec: Recommender) -> pl.DataFrame:
-    """A frame item, [title,] vector (a fixed-size list of float32): what the writers write.
+    """Return the vectors that the writers write: a frame item, [title,] vector (a fixed-size list of float32).
 
     ConfigError where the model's scores are not inner products.
     """
@@ -44,7 +44,7 @@ def item_vectors(rec: Recommender) -> pl.DataFrame:
 def query_vector(
     rec: Recommender, user: Any = None, *, history: Mapping[Any, float] | Iterable[Any] | None = None
 ) -> Array:
-    """float32 (d,): the vector to search with, for a user (newer ratings included) or anybody with a ``history``.
+    """Return the query vector, float32 (d,), of a user (newer ratings included) or of a new user with a ``history``.
 
     ConfigError where this user's scores are not an inner product, UnknownIdError for an unknown id.
     """
@@ -52,14 +52,14 @@ def query_vector(
     state = profile.state if profile.state is not None else model.user_state(np.array([profile.code], dtype=np.int32))
     found = model.query_vectors(state)[0]
     if not found.any():
-        raise ConfigError(f"{rec.name} has no vector for this user; ask recommend() instead")
+        raise ConfigError(f"{rec.name} has no vector for this user; use recommend() instead")
     return np.ascontiguousarray(found, dtype=np.float32)
 
 
 def write_faiss(rec: Recommender, path: str | Path) -> None:
     """Write an index of inner products (``IndexFlatIP``) for ``faiss.read_index``, and ``<path>.ids.parquet``.
 
-    What the index returns are rows of that table, whose columns are item and title. Needs faiss.
+    The index returns row numbers of that table, whose columns are item and title. Needs faiss.
     """
     faiss = _needed("faiss", "faiss-cpu", "writing a faiss index")
     place, frame = check_file(path), item_vectors(rec)
@@ -76,10 +76,11 @@ def write_faiss(rec: Recommender, path: str | Path) -> None:
 
 
 def to_qdrant(rec: Recommender, client: Any, collection: str, *, batch: int = 500) -> int:
-    """Put every item into a Qdrant collection; how many. ``client`` is a ``qdrant_client.QdrantClient``.
+    """Write all items into a Qdrant collection, and return their number. ``client`` is a
+    ``qdrant_client.QdrantClient``.
 
-    The collection is made (distance: inner product) unless it exists. A point's number is the item's code; its payload
-    has ``item`` and ``title``.
+    A missing collection is created (distance: inner product). The id of a point is the item's code; its payload has
+    ``item`` and ``title``.
     """
     models = _needed("qdrant_client.models", "qdrant-client", "writing to Qdrant")
     frame, size = item_vectors(rec), check_int("batch", batch)
@@ -98,10 +99,10 @@ def to_qdrant(rec: Recommender, client: Any, collection: str, *, batch: int = 50
 
 
 def write_pgvector(rec: Recommender, path: str | Path, *, table: str = "items") -> None:
-    """Write SQL that makes ``table`` (item, title, vector) and an index of inner products: ``psql -f path``.
+    """Write SQL that creates ``table`` (item, title, vector) and an index of inner products; run it with ``psql -f``.
 
-    Then ``SELECT item FROM items ORDER BY vector <#> '[...]' LIMIT 10`` with :func:`query_vector` as text. Needs no
-    package. pgvector indexes up to 2,000 numbers; a longer vector is written without an index.
+    Query it with ``SELECT item FROM items ORDER BY vector <#> '[...]' LIMIT 10`` and :func:`query_vector` as text. No
+    package is needed. pgvector indexes up to 2,000 numbers; longer vectors are written without an index.
     """
     if not isinstance(table, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,62}", table):
         raise ConfigError(f"table is {table!r}; give a plain name of letters, digits and underscores, such as 'items'")
@@ -131,20 +132,20 @@ def write_pgvector(rec: Recommender, path: str | Path, *, table: str = "items") 
 
 
 def _copied(value: Any) -> str:
-    """A value as COPY reads it."""
+    """Return a value in the format of COPY."""
     if value is None:
         return "\\N"
     text = str(value)
     if "\0" in text:
-        raise DataError(f"{text!r} holds the character 0, which PostgreSQL keeps in no text; name the item otherwise")
+        raise DataError(f"{text!r} holds the character NUL, which PostgreSQL cannot store; rename the item")
     return text.translate({92: "\\\\", 9: "\\t", 10: "\\n", 13: "\\r"})
 
 
 def _model(rec: Recommender) -> HasVectors:
     if not isinstance(rec.model, HasVectors):
         raise ConfigError(
-            f"the scores of {rec.name} are not inner products, so no vectors stand for them; als, ials, bpr, dot-bias"
-            " and bayes-mf have vectors"
+            f"the scores of {rec.name} are not inner products, so it has no vectors; use als, ials, bpr, dot-bias or"
+            " bayes-mf"
         )
     return rec.model
 

@@ -184,7 +184,7 @@ def test_large_arrays_are_mapped(rec, tmp_path, monkeypatch):
         lambda: forged.save(tmp_path / "again"),
     ):
         for _ in range(2):
-            with pytest.raises(BundleError, match="codes of items that do not exist"):
+            with pytest.raises(BundleError, match="holds codes that do not exist"):
                 use()
 
 
@@ -222,7 +222,7 @@ def test_a_module_of_your_own(toy, tmp_path):
         load(tmp_path / "m")
     assert same(a, load(tmp_path / "m", module=Dot))
     save(fitting.fit(toy, "bias", calibrate=False), tmp_path / "b")
-    with pytest.raises(BundleError, match="takes no module"):
+    with pytest.raises(BundleError, match="load it without module="):
         load(tmp_path / "b", module=Dot)
 
 
@@ -341,7 +341,7 @@ def test_what_is_no_bundle_is_left_alone(rec, tmp_path):
             load(tmp_path / name)
     assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "letter").read_text() == "mine"
     for act in (lambda p: save(rec, p), check_writable):
-        with pytest.raises(BundleError, match="make it first"):
+        with pytest.raises(BundleError, match="create it first"):
             act(tmp_path / "none" / "m")
         with pytest.raises(BundleError, match="not a directory"):
             act(tmp_path / "file" / "m")

@@ -114,7 +114,7 @@ def test_a_file_system_that_cannot_be_written_to(rec, tmp_path, monkeypatch):
     load(tmp_path / "m")
     for name in ("m", "new"):
         with pytest.raises(
-            BundleError, match=f"cannot write .*{name}: Read-only file system; what was there before is"
+            BundleError, match=f"cannot write .*{name}: Read-only file system; an earlier bundle there is"
         ):
             save(rec, tmp_path / name)
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
@@ -164,7 +164,7 @@ def test_ids_of_a_large_bundle_are_checked_when_first_used(rec, tmp_path, monkey
         held = io.BytesIO()
         n = m["data"][side] + 1
         (tables if version == 4 else id_tables).write(held, IdMap(pl.Series(np.arange(n)), "user"), None)
-        content, words = held.getvalue(), f"holds {n} rows, not {n - 1}" if version == 4 else "cannot be made of"
+        content, words = held.getvalue(), f"holds {n} rows, not {n - 1}" if version == 4 else "cannot be built from"
     elif version == 4:
         content, words = content[:-8] + b"\xff" * 8, "cannot be read"
     else:
@@ -250,7 +250,7 @@ def changes():
         "an order that is short": (order(np.zeros(3, np.uint32)), "id.order"),
         "an order of another type": (order(np.zeros(25, np.int8)), "id.order"),
         "no offsets": (lambda arrays: arrays.pop("id.offsets"), "there is no array 'id.offsets'"),
-        "an array too many": (more, "'id.more' that belongs to nothing"),
+        "an array too many": (more, "unknown array 'id.more'"),
     }
 
 
@@ -380,7 +380,7 @@ def test_verified_at_once_nothing_is_left_for_later(rec, tmp_path, monkeypatch):
     forged["versions"]["polars"] = "0"  # whose fingerprints are others
     (tmp_path / "m" / "manifest.json").write_bytes(manifest.dump(forged))
     load(tmp_path / "m")
-    with pytest.raises(BundleError, match=f"'data.users' of {tmp_path / 'm'} holds codes of users that do not exist"):
+    with pytest.raises(BundleError, match=f"'data.users' of {tmp_path / 'm'} holds codes that do not exist"):
         load(tmp_path / "m", verify=True)
 
 

@@ -91,7 +91,7 @@ def test_what_needs_users_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnknownIdError):
         served.recommend(1)
     whole = cf.fit(two_tastes(), model="user-knn", seed=1)
-    with pytest.raises(ConfigError, match="user-knn needs the users of training"):
+    with pytest.raises(ConfigError, match="user-knn needs its training users"):
         whole.save(place, serve_only=True)
     assert cf.load(place).name == "als"
 
@@ -99,7 +99,7 @@ def test_what_needs_users_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"users": 3}, "items only, and names users"),
+        ({"users": 3}, "items only, but has users"),
         ({"items_only": {"low": 1.0}}, "lacks the field"),
         ({"rows": 7}, "does not add up"),
     ],

@@ -63,7 +63,7 @@ def test_compare_writes_the_best_with_its_figures(folder: Path, typed: Any) -> N
     assert "learned from all of them" in line["rows"]
     code, out, _ = typed("info", "best.cofactor")
     assert not code
-    assert "How good it is, on temporal" in out
+    assert "Quality on temporal" in out
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_compare_writes_the_best_with_its_figures(folder: Path, typed: Any) -> N
     [
         (["--models", "als:epoch=2"], "no parameter 'epoch'"),
         (["--how", "past"], "how is 'past'"),
-        (["--n", "many"], "--n is 'many'; give a whole number"),
+        (["--n", "many"], "--n is 'many'; give whole numbers"),
         (["--metrics", "ndgc"], "no metric 'ndgc'"),
         (["--relevant", "9"], "no list can be measured"),
         (["--new-users", "all"], "new_users is 'all'"),
         (["--folds", "2", "--how", "last"], "--folds goes with"),
-        (["--cutoff", "2017-07-14", "--how", "random"], "--cutoff holds out the future"),
+        (["--cutoff", "2017-07-14", "--how", "random"], "--cutoff makes one split by time"),
     ],
 )
 def test_wrong_options_of_compare_are_one_line(args: list[str], says: str, folder: Path, typed: Any) -> None:
@@ -121,7 +121,7 @@ def test_predict(folder: Path, typed: Any) -> None:
     )
     for args, says in (
         ([], "give --user ID and --item ID"),
-        (["--user", "1"], "go together"),
+        (["--user", "1"], "give both"),
         (["--user", "999", "--item", "4"], "999"),
         (["--user", "1", "--item", "4", "--pairs", "pairs.csv"], "give --user"),
     ):
@@ -200,7 +200,7 @@ def test_fit_with_valid_says_what_it_measured_and_what_it_learned_from(folder: P
         assert code == 0
         rows = len(cf.read("r.csv"))
         assert f"{metric}: " in err
-        assert f" of {rows:,} rows: fit without --valid to learn from all of them" in err
+        assert f" of {rows:,} rows; fit without --valid to train on all of them" in err
         figures = cf.load("v.cofactor").figures
         assert figures is not None
         assert metric in figures["metric"]

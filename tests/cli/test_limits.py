@@ -19,7 +19,7 @@ def test_few_addresses_are_said_before_anything_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith("cofactor: this process may use 650 MB of addresses (ulimit -v)")
+    assert done.stderr.startswith("cofactor: the limit of address space (ulimit -v) is 650 MB")
     assert done.stderr.count("\n") == 1
     assert resource
 
@@ -31,9 +31,9 @@ class PanicException(BaseException):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (RuntimeError("can't start new thread"), "no more threads can be started"),
-        (PanicException("could not spawn threads"), "no more threads can be started"),
-        (PanicException("index out of bounds"), "polars gave up: index out of bounds"),
+        (RuntimeError("can't start new thread"), "cannot start more threads"),
+        (PanicException("could not spawn threads"), "cannot start more threads"),
+        (PanicException("index out of bounds"), "polars failed: index out of bounds"),
         (MemoryError("Unable to allocate 3 GiB"), "not enough memory (Unable to allocate 3 GiB)"),
     ],
 )

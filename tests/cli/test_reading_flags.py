@@ -59,7 +59,7 @@ def test_flags_reach_the_reader(file: str, flags: list[str], rows: int, typed: A
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--weights", "view"], "--weights has 'view'"),
+        (["--weights", "view"], "--weights contains 'view'"),
         (["--kind", "stars"], "'ratings', 'counts' or 'events'"),
         (["--duplicates", "max"], "'last', 'first'"),
         (["--missing-ids", "no"], "one of error, drop, keep"),
@@ -81,6 +81,6 @@ def test_ids_may_stand_in_a_file(typed: Any, tmp_path: Path) -> None:
     code, out, err = typed("recommend", str(model), "--user", "1", "-n", "3", "--seen", "--deny", str(ids), "--json")
     assert code == 0, err
     assert [row["item"] for row in json.loads(out)] == best[2:5]
-    assert "1 of 3 ids are not known and are left out" in err
+    assert "1 of 3 ids are unknown and left out" in err
     code, out, _ = typed("recommend", str(model), "--user", "1", "--seen", "--allow", str(ids), "--json")
     assert [row["item"] for row in json.loads(out)] == best[:2]

@@ -91,7 +91,7 @@ def test_what_cannot_be_served_ends_in_one_line(tmp_path, typed, monkeypatch):
             ((tmp_path / "text", "--port", 0), "is a file"),
             ((bundle, "--host", "0.0.0.0", "--port", 0), "COFACTOR_TOKEN"),
             ((bundle, "--port", "70000"), "65535"),
-            ((bundle, "--state", tmp_path / "text", "--port", 0), "cannot keep newer ratings"),
+            ((bundle, "--state", tmp_path / "text", "--port", 0), "as a state"),
         ):
             code, _, err = typed("serve", *args)
             assert code == 2, args

@@ -76,16 +76,16 @@ def test_split_loses_nothing_that_is_there(run: Any, table: pl.DataFrame, tmp_pa
     (tmp_path / "test.csv").write_text("precious")
     code, _, err = run("split", "ratings.csv", *NAMES)
     assert code == 2
-    assert "test.csv is there already" in err
+    assert "test.csv already exists" in err
     assert "--overwrite" in err
     assert (tmp_path / "test.csv").read_text() == "precious"
     assert not (tmp_path / "train.csv").exists()
     assert run("split", "ratings.csv", *NAMES, "--overwrite")[0] == 0
     assert pl.read_csv(tmp_path / "test.csv").columns == table.columns
     whole = (tmp_path / "ratings.csv").read_bytes()
-    assert "is the table that is split" in run("split", "ratings.csv", "--out-test", "ratings.csv", "--overwrite")[2]
+    assert "is the table to split" in run("split", "ratings.csv", "--out-test", "ratings.csv", "--overwrite")[2]
     assert (tmp_path / "ratings.csv").read_bytes() == whole
-    assert "files of their own" in run("split", "ratings.csv", "--out-test", "a.csv", "--out-train", "a.csv")[2]
+    assert "part needs its own file" in run("split", "ratings.csv", "--out-test", "a.csv", "--out-train", "a.csv")[2]
     assert "there is no folder" in run("split", "nowhere.csv", "--out-test", "nowhere/a.csv")[2]
     assert "none of random" in run("split", "ratings.csv", "--how", "by-users")[2]
 
@@ -228,7 +228,7 @@ def test_liked_without_a_rating(run: Any, model: cf.Recommender) -> None:
     assert plain.replace("you liked Film é1", f"you gave {quartile:g} to Film é1").split() == rated.split()
     code, _, err = run(*ask, "--liked", "Film é1=50")
     assert code == 2
-    assert "the rating of 'Film é1' is 50; the ratings here go from 1 to 5" in err
+    assert "the rating of 'Film é1' is 50; the ratings here range from 1 to 5" in err
 
 
 @pytest.mark.parametrize(

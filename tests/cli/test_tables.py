@@ -65,7 +65,7 @@ def test_what_auto_tried_is_shown_by_fit_and_info(tmp_path: Path, monkeypatch: p
     assert "Chosen on held-out rows: random" in " ".join(out.split())
     assert "used to select the model" in err
     out, _ = run("info", "model.cofactor")
-    assert "What auto tried" in out
+    assert "Trials of auto" in out
     assert "chosen" in out
     assert max(len(line) for line in out.splitlines()) <= 80
     out, _ = run("info", "model.cofactor", "--json")

@@ -247,7 +247,7 @@ def test_unknown_names() -> None:
         datasets.load_dataset("ml-100")
     with pytest.raises(DatasetError, match="without folds"):
         datasets.folds("ml-1m")
-    with pytest.raises(ConfigError, match="it is one of title, id"):
+    with pytest.raises(ConfigError, match="give one of title, id"):
         datasets.load_dataset(item="name")  # type: ignore[arg-type]
 
 

@@ -403,7 +403,7 @@ def test_quality_beside_the_mean_alone(fitted):
     assert held["plain"]["mae"] == pytest.approx(np.abs(values - values.mean()).mean())
     nothing = report_data(fitted("ease"), test=fitted("ease").data)  # all is seen, so no list can be measured
     assert "plain" not in nothing["quality"]
-    assert nothing["verdict"]["sentences"][0].startswith("It could not be measured: ")
+    assert nothing["verdict"]["sentences"][0].startswith("The model could not be measured: ")
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node, which parses scripts, is not installed")

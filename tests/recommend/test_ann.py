@@ -187,7 +187,7 @@ def test_from_the_command_line_with_an_index(tmp_path, monkeypatch, typed):
 
     code, out, err = run("--above", "6000", "--out", "found.parquet")
     assert (code, out) == (0, "")
-    said = f"an index finds {wanted.index.recall:.1%} of the exact 10 best (mean of 150 users; for the worst"
+    said = f"the index finds {wanted.index.recall:.1%} of the 10 best items (mean of 150 users; the worst:"
     assert f"{said} {wanted.index.worst:.0%})" in err
     found = pl.read_parquet(tmp_path / "found.parquet")
     assert found.rows() == wanted.recommend_all(10).rows()
@@ -198,7 +198,7 @@ def test_from_the_command_line_with_an_index(tmp_path, monkeypatch, typed):
     assert json.loads(out)["recall"] == wanted.index.recall
     assert pl.read_csv(tmp_path / "found.csv")["item"].to_list() == found["item"].to_list()
     code, out, err = run("--out", "exact.parquet")
-    assert "exact search: it is as fast as an index for 6,000 items (one pays from 100,000 on)" in err
+    assert "exact search: with 6,000 items it is as fast as an index (which pays from 100,000 on)" in err
     assert pl.read_parquet(tmp_path / "exact.parquet").rows() == rec.recommend_all(10).rows()
     code, out, err = run("--above", "-1", "--out", "exact.parquet")
     assert code == 2

@@ -177,7 +177,7 @@ def test_an_index_of_other_vectors_is_refused_at_first_use(tmp_path: Path) -> No
     other = recommender(5_000, 12, 0.8).approximate(above=0, sample=20)
     mixed = rec.replace(index=dataclasses.replace(other.index, vectors=rec.model))
     mixed.save(tmp_path / "a.cofactor")
-    with pytest.raises(BundleError, match="of vectors of 13 numbers, and those of the model have 25"):
+    with pytest.raises(BundleError, match="holds vectors of 13 numbers, but the model's have 25"):
         cf.load(tmp_path / "a.cofactor").recommend(3)
 
 

@@ -137,7 +137,9 @@ def test_what_cannot_be_used_is_said(rec):
     assert status({"klub": 1}, unknown="skip", history=[103]) == "from the history; no known feature; no column klub"
     same = rec.recommend(features={"club": "Zombie"}).drop("status")
     assert same.equals(rec.recommend(history={}).drop("status"))
-    with pytest.raises(ConfigError, match=r"no column 'klub' among .*there are: club, age, tags. Did you mean 'club'"):
+    with pytest.raises(
+        ConfigError, match=r"no feature 'klub'; their features are: club, age, tags. Did you mean 'club'"
+    ):
         rec.recommend(features={"klub": "red"})
     with pytest.raises(DataError, match=r"'club' is <object object at .*; give text, a number, or a list of texts"):
         rec.recommend(features={"club": object()})
@@ -194,7 +196,7 @@ def test_doubt_is_about_what_is_expected_too():
     assert (mean <= high).all()
     drawn = bayes.recommend(features={"club": "blue"}, n=10, explore="draw")
     assert np.mean([item >= 120 for item in drawn["item"]]) > 0.7
-    with pytest.raises(ConfigError, match="scores are no ratings"):
+    with pytest.raises(ConfigError, match="scores are not ratings"):
         cf.fit(people(), model="ease").recommend(features={"club": "blue"}, sure=0.9)
 
 
@@ -271,7 +273,7 @@ def test_on_the_command_line(rec, tmp_path, typed):
     _, out, _ = typed(*ask, "--feature", "tags=z|q", "--liked", "103=4")
     assert json.loads(out)[0]["status"] == "from the history and features; never seen: tags=q"
     for args, words in (
-        (("--feature", "klub=red"), "no column 'klub'"),
+        (("--feature", "klub=red"), "no feature 'klub'"),
         (("--feature", "club"), "write it as 'club=VALUE'"),
         (("--feature", "club=red", "--feature", "club=blue"), "names 'club' twice"),
         (("--feature", "club=red", "--user", "3"), "give one of"),
@@ -303,13 +305,13 @@ def test_over_http(tmp_path):
         bounded = ask(features=features, interval=0.9).json()["recommendations"]
         assert all(row["low"] < row["score"] <= row["high"] for row in bounded)
         for body, words in (
-            ({"user": 3, "features": features}, "(or features) of a new user, and not both"),
-            ({}, "(or features) of a new user, and not both"),
-            ({"features": {"klub": 1}}, "no column 'klub'"),
+            ({"user": 3, "features": features}, "(or features) of a new user, not both"),
+            ({}, "(or features) of a new user, not both"),
+            ({"features": {"klub": 1}}, "no feature 'klub'"),
             ({"features": {"club": {"a": 1}}}, "features.club"),
         ):
             answer = ask(**body)
             assert answer.status_code == 422
             assert words in answer.json()["error"]
         only = http.post("/v1/explain", json={"item": 103}).json()["error"]
-        assert "give either a user, or a history of items, and not both" in only
+        assert "give either a user of the training data or a history of items, not both" in only

@@ -206,7 +206,7 @@ def test_intervals_of_new_items_hold_what_they_say():
         inside += [low <= truth[i] <= high for i, low, high in found.select("item", "low", "high").rows() if i in truth]
         assert (found["low"] <= found["score"]).all()
     assert 0.84 < np.mean(inside) < 0.96
-    with pytest.raises(ConfigError, match="scores are no ratings"):
+    with pytest.raises(ConfigError, match="scores are not ratings"):
         cf.fit(rec.data, model="ease").recommend_new(side.tail(3), 1, interval=True)
 
 

@@ -132,7 +132,7 @@ def test_a_history_has_intervals_with_one_fold_in(rec, monkeypatch):
 
 
 def test_what_makes_no_sense_is_said(rec):
-    with pytest.raises(ConfigError, match="no option 'intervall'"):
+    with pytest.raises(ConfigError, match="no list option 'intervall'"):
         rec.recommend(5, intervall=0.9)
     with pytest.raises(ConfigError, match=r"interval is 2.*level between 0 and 1"):
         rec.recommend(5, interval=2)

@@ -50,7 +50,7 @@ def test_learning(rec, toy):
     (ax,) = drawn(plots.learning(rec)).axes
     assert list(ax.lines[0].get_xdata()) == [0, 1, 2, 3]
     assert [list(line.get_ydata()) for line in ax.lines] == [[row[i] for row in rec.history] for i in (0, 1)]
-    with pytest.raises(ConfigError, match="not trained in epochs"):
+    with pytest.raises(ConfigError, match="no losses by epoch to plot"):
         plots.learning(cf.fit(toy, model="ease"))
 
 
@@ -60,7 +60,7 @@ def test_quality(rec, split, toy):
     assert sorted(label.get_text() for label in axes[0].get_yticklabels()) == sorted(metrics)
     assert len(axes) == 3
     diagonals = [ax.get_legend().get_texts()[0].get_text() for ax in axes[1:]]
-    assert diagonals == ["predicted = rated", "as promised"]  # nothing is promised of predictions
+    assert diagonals == ["predicted = rated", "inside = level"]  # nothing is promised of predictions
     assert len(drawn(plots.quality(cf.fit(split.train, model="ease"), split.valid)).axes) == 1
 
 

@@ -54,7 +54,7 @@ def test_the_simplest_is_not_better_than_itself(split, models):
 
 def test_without_held_out_rows_nothing_is_claimed(models):
     found = verdict(models["ease"])
-    assert "does not say how good the model is" in found["sentences"][0]
+    assert "does not show how good the model is" in found["sentences"][0]
     assert found["models"] == []
     assert not found["activity"]
 

@@ -282,5 +282,5 @@ def test_ways_to_hold_out_and_metrics_of_ones_own(data: Interactions) -> None:
         for model in ("a", "b"):
             own, theirs = (row(found.frame, model=model, metric=f"{m}@1")["mean"] for m in ("first_hit", "hit_rate"))
             assert own == theirs
-    with pytest.raises(ConfigError, match="split is 'past'; it is one of auto, random, temporal, last"):
+    with pytest.raises(ConfigError, match="split is 'past'; give one of auto, random, temporal, last"):
         compare(data, ["bias"], split="past")

@@ -97,7 +97,7 @@ def test_what_is_lost_is_sent_again_where_that_is_safe(monkeypatch, what):
         "rollback": films.rollback,
     }[what]
     if what == "rollback":  # it would go back twice
-        with pytest.raises(ServerError, match="no answer") as found:
+        with pytest.raises(ServerError, match="did not answer") as found:
             ask()
         assert (len(flaky.seen), found.value.status) == (1, 0)
     else:

@@ -86,7 +86,7 @@ def test_a_server_with_a_wrong_clock_deletes_nothing_and_keeps_the_order(tmp_pat
     live.open()
     if abs(off) > clock.FAR:
         waited(lambda: live.last_error is not None, 10)
-        assert "the clock of this machine says" in live.last_error
+        assert "the clock of this machine shows" in live.last_error
     live.tell([Event(7, 101, 3.0, live.time())], key="mine")
     time.sleep(0.2)
     events = live.store.events()[0]

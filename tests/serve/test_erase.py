@@ -86,8 +86,8 @@ def test_nothing_of_a_person_is_in_any_byte_of_the_state(tmp_path):
         assert any(WHO.encode() in data for data in everything(folder).values())
         said = ok(http.delete(f"/v1/user?user={WHO}"))
         assert (said["deleted"], said["versions"], said["refit"]) == (2, [1, 2], False)
-        assert any("version 2 learned from" in words for words in said["held"])
-        assert any("still has their ratings" in words for words in said["held"])
+        assert any("version 2 was trained on" in words for words in said["held"])
+        assert any("still holds their ratings" in words for words in said["held"])
         for name, data in everything(folder).items():
             assert WHO.encode() not in data, name
         refused(http.get(f"/v1/user?user={WHO}"), 404)
@@ -228,7 +228,7 @@ def test_a_version_that_cannot_be_read_keeps_nobody_from_being_forgotten(tmp_pat
         refused(http.delete("/v1/user?user=nobody"), 404)
         assert ok(http.get("/v1/outcomes"))["experiment"] is not None
         said = ok(http.delete(f"/v1/user?user={WHO}"))
-        assert any("version 2 could not be read, so it was removed" in one for one in said["held"])
+        assert any("version 2 could not be read and was removed" in one for one in said["held"])
         assert [one["version"] for one in ok(http.get("/v1/versions"))["versions"]] == [1]
         assert ok(http.get("/v1/outcomes"))["experiment"] is None
         refused(http.get(f"/v1/user?user={WHO}"), 404)
@@ -264,7 +264,7 @@ def test_who_was_forgotten_stays_so_when_an_older_backup_is_restored(tmp_path, t
     assert status == 0, wrong
     said = " ".join(said.split())
     assert "0 newer ratings and versions [1]" in said
-    assert "versions [1] are without" in said
+    assert "versions [1] no longer hold" in said
     for name, data in everything(tmp_path / "again").items():
         assert WHO.encode() not in data, name
         assert b"came-later" not in data, name

@@ -90,7 +90,7 @@ def opened(bundle, tmp_path, **more):
 def test_what_is_not_better_does_not_go_live(world, tmp_path):
     live = opened(world["als"], tmp_path, require="better")
     live.tell(told(400))
-    with pytest.raises(NotBetter, match="not better beyond chance: rmse"):
+    with pytest.raises(NotBetter, match="not significantly better: rmse"):
         live.reload(world["bias"])
     assert (live.now.version, live.now.rec.name) == (1, "als")
     assert live.reload(world["bias"], force=True) == 2
@@ -285,10 +285,10 @@ def test_drift_is_seen_and_its_absence_too(world):
     assert max(found.items, found.ratings) < 0.1
     worse = drift.drift(rec, [e._replace(rating=1.0) for e in alike])
     assert worse.ratings > 0.25
-    assert "other ones than in the training data" in worse.alarms[0]
+    assert "differ from those of the training data" in worse.alarms[0]
     strange = drift.drift(rec, [e._replace(item=5000) for e in alike])
     assert strange.unknown == 1
-    assert any("does not know the items of 100%" in text for text in strange.alarms)
+    assert any("100% of the last" in text for text in strange.alarms)
     rare = np.argsort(data.by_item.counts)[:2]
     few = drift.drift(rec, [e._replace(item=int(data.item_ids.values[int(rare[0])])) for e in alike])
     assert few.items > 0.25

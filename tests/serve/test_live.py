@@ -272,10 +272,10 @@ def test_a_store_of_something_else_is_left_alone(tmp_path):
     other.execute("CREATE TABLE mine (x)")
     other.commit()
     other.close()
-    with pytest.raises(ConfigError, match="something else"):
+    with pytest.raises(ConfigError, match="another program"):
         Store(tmp_path / "b")
     (tmp_path / "c").write_text("a file")
-    with pytest.raises(ConfigError, match="cannot keep"):
+    with pytest.raises(ConfigError, match="cannot use"):
         Store(tmp_path / "c")
 
 

@@ -167,7 +167,7 @@ def test_the_page_and_the_description(http):
         ({"user": True}, 422, ["user"]),
         ({"user": 10**30}, 422, ["user"]),
         ({"user": [5]}, 422, ["user"]),
-        ({}, 422, ["either a user, or a history"]),
+        ({}, 422, ["either a user or a history"]),
         ({"user": 5, "history": []}, 422, ["not both"]),
         ({"history": [{"item": "Film 7"}]}, 404, ["Did you mean"]),
         ({"history": [{"item": 101, "rating": 9}]}, 422, ["from 1 to 5"]),

@@ -62,7 +62,7 @@ def test_a_read_only_state_is_checked_and_copied(bundle, tmp_path, monkeypatch):
     assert [(place, place.stat().st_mtime_ns, place.is_file() and place.read_bytes()) for place in places] == before
     (backup / "events.sqlite").write_bytes(b"x")
     assert state.check(backup).wrong
-    with pytest.raises(ConfigError, match="cannot be written to; repair a copy"):
+    with pytest.raises(ConfigError, match="is read-only; repair a copy"):
         state.repair(backup)
 
 
@@ -213,7 +213,7 @@ def test_tokens_have_scopes_and_change_while_it_runs(bundle, tmp_path, typed, mo
         assert http.get("/v1/info", headers=asked["writer"]).status_code == 200
         file.write_text("nonsense\n")
         refused(http.get("/v1/info", headers=asked["boss"]), 401)
-    with pytest.raises(ConfigError, match="is not a token"):
+    with pytest.raises(ConfigError, match=r"line .* is not valid"):
         create_app(Settings(bundle, tokens=file)).build_middleware_stack()
 
 

@@ -1,1 +1,1 @@
-"""What one call does with everything below it: ``cf.fit`` and ``cf.diff``."""
+"""``cf.fit`` and ``cf.diff``: single calls over all the packages below."""

@@ -1,4 +1,4 @@
-"""From a table to a Recommender in one call."""
+"""``cf.fit``: train a Recommender on a table in one call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from cofactor.recommender import Recommender
 when_fitted: list[Callable[[Recommender], None]] = []
 """Called with each model that :func:`fit` has trained (``cofactor.mlflow.autolog`` is one)."""
 _READING = frozenset(("user", "item", "rating", "time", "count", "behaviour", "title", "items", "users"))
-"""What people give to :func:`fit` that belongs to :func:`cofactor.read`."""
+"""Keywords that users may pass to :func:`fit`, but that belong to :func:`cofactor.read`."""
 AUTO: dict[str, Task] = {"auto": "rating", "auto-ranking": "ranking"}
 
 
@@ -47,28 +47,29 @@ def fit(
 ) -> Recommender:
     """Train a model on a table of ratings, counts or events.
 
-    ``"auto"`` tries rating models on an inner validation part of the rows and takes the best, never one worse than
-    ``bias``. ``"auto-ranking"`` does the same among rankers and blends of them: by the future where there are times.
-    Where the values are counts or events, ``"auto"`` tries rankers, too. What was tried is in ``Recommender.trials``;
-    what the best reached there is ``metrics["inner_rmse"]`` (or ``"inner_ndcg@10"``).
+    ``"auto"`` tries rating models on an inner validation part of the rows and chooses the best, never one worse than
+    ``bias``. ``"auto-ranking"`` does the same with rankers and blends of them, on the latest rows if there are times.
+    Where the values are counts or events, ``"auto"`` tries rankers too. ``Recommender.trials`` holds the trials, and
+    ``metrics["inner_rmse"]`` (or ``"inner_ndcg@10"``) the best result.
 
     Args:
-        ratings: Interactions; a Split, whose ``valid`` part is watched and gives the metrics; or anything that
-            :func:`cofactor.read` takes.
+        ratings: Interactions; a Split, whose ``valid`` part is used for validation and metrics; or input of
+            :func:`cofactor.read`.
         model: ``"auto"``, ``"auto-ranking"``, or a name from :func:`cofactor.list_models`.
-        seed: one seed gives one result, bit for bit, at any number of threads.
-        valid: held-out rows to watch, where ``ratings`` is not a Split.
-        user_features: names of columns of the table of users, or a frame with an id column.
-        item_features: names of columns of the table of items, or a frame with an id column.
-        calibrate: learn intervals for a rating model without a posterior. It is trained once more, on a random nine
-            tenths of the rows; the residuals on the other tenth make the intervals, and, where nothing is watched, the
-            metric ``random_tenth_rmse``. That is not a figure of the future: evaluate on a split by time for one.
-        budget_seconds: for ``auto``: seconds of *counted* work on one ordinary core (60 unless given, more on tables
+        seed: the random seed. The same seed gives the same result, bit for bit, at any number of threads.
+        valid: validation rows, where ``ratings`` is not a Split.
+        user_features: names of columns of the user table, or a frame with an id column.
+        item_features: names of columns of the item table, or a frame with an id column.
+        calibrate: learn intervals for a rating model without a posterior. The model is trained once more, on a random
+            nine tenths of the rows. The residuals on the other tenth give the intervals and, without validation rows,
+            the metric ``random_tenth_rmse``. This metric says nothing about future ratings; for those, evaluate on a
+            split by time.
+        budget_seconds: for ``auto``: seconds of *estimated* work on one ordinary core (60 unless given, more on tables
             that need it). The choice depends on the data, the seed and the budget, not on the load of the machine.
-        budget: for ``auto``: a number of models to try, instead of seconds.
-        checkpoint: a file that is written while training goes on.
-        resume: go on from ``checkpoint``, to the result of an uninterrupted run.
-        warm_from: an earlier Recommender of the same model, with whose vectors training begins where it goes in sweeps.
+        budget: for ``auto``: the number of models to try, in place of seconds.
+        checkpoint: a file that is written after every epoch.
+        resume: continue from ``checkpoint``; the result equals that of an uninterrupted run.
+        warm_from: an earlier Recommender of the same model. Models that train in sweeps start from its vectors.
         verbose: show the progress.
         config: fields of the model's config, such as ``n_factors``.
 
@@ -81,7 +82,7 @@ def fit(
     """
     check_threads()
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ConfigError(f"seed is {seed!r}; it is a whole number, 0 or more")
+        raise ConfigError(f"seed is {seed!r}; it must be a whole number, 0 or more")
     if not isinstance(model, str):
         raise ConfigError(f"model is {model!r}; give a name, such as 'als' (cofactor.list_models() lists them)")
     for name, value in (("resume", resume), ("calibrate", calibrate), ("verbose", verbose)):
@@ -96,19 +97,21 @@ def fit(
     if warm_from is not None and not isinstance(warm_from, Fitted):
         raise ConfigError(f"warm_from is a {type(warm_from).__name__}; give a Recommender (cofactor.load reads one)")
     if resume and checkpoint is None:
-        raise ConfigError("resume needs the checkpoint to go on from; give checkpoint=FILE (--checkpoint FILE)")
+        raise ConfigError("resume needs a checkpoint; give checkpoint=FILE (--checkpoint FILE)")
     if checkpoint is not None:
         check_file(checkpoint, "the checkpoint", makes_folders=True)
     own = {f.name for f in fields(model_class(model).Config)} if model not in AUTO else set()
     if columns := _READING & config.keys() - own:
         name = min(columns)
-        raise ConfigError(f"{name} belongs to reading: fit(cofactor.read(ratings, {name}={config[name]!r}), ...)")
+        raise ConfigError(
+            f"{name} is an option of read(): write fit(cofactor.read(ratings, {name}={config[name]!r}), ...)"
+        )
     data = prepared(ratings, user_features, item_features)
     train, watched = (data.train, data.valid) if isinstance(data, Split) else (data, valid)
     if model == "auto" and (train.kind != "ratings" or train.range[0] == train.range[1]):
         model = "auto-ranking"
         if verbose:
-            say(f"the values are {train.kind}: there are no ratings to predict, so rankers are tried")
+            say(f"the values are {train.kind}, not ratings, so rankers are tried")
     choice = None
     if model in AUTO:
         from cofactor.selection.choose import choose

@@ -1,7 +1,7 @@
 """Trained models on disk: a directory with a manifest, arrays, and ids. The format is described in ``docs/bundle.md``.
 
-Nothing in a bundle is executed: it holds JSON and raw numbers (old ones hold Parquet, too). Whatever is wrong with one,
-and whoever wrote it, ends in :class:`BundleError`.
+Nothing in a bundle is executed: it holds JSON and raw numbers (old ones also Parquet). Any damage or forgery raises
+:class:`BundleError`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ Array = NDArray[Any]
 __all__ = ["MIGRATIONS", "check_writable", "info", "load", "save"]
 
 SMALL = 4 << 20
-"""Arrays up to this many bytes are read and checked whole, in some 5 ms, and so are files of ids up to a quarter of it;
-larger ones are read when first used."""
+"""Size in bytes up to which arrays are read and checked at once (about 5 ms); for files of ids it is a quarter of this.
+Larger files are read on demand."""
 
 _ARRAYS, _USERS, _ITEMS = manifest.FILES
 _TABLE_LIMIT = 4 << 30
@@ -47,10 +47,10 @@ _PACKAGES = ("cofactor", "numpy", "numba", "scipy", "polars", "torch")
 
 
 def save(rec: Fitted, path: str | Path, *, serve_only: bool = False) -> None:
-    """Write a recommender to a directory. What stood there before stays whole until the new one is complete.
+    """Write a recommender to a directory. An existing bundle there stays intact until the new one is complete.
 
-    ``serve_only``: without users and their rows; ConfigError for a model whose fold-in needs them. BundleError where
-    something that is not a bundle stands there, where it cannot be written (a full disk included), or where the model
+    ``serve_only`` leaves out users and their rows; ConfigError for a model whose fold-in needs them. BundleError where
+    the path holds something else than a bundle, where it cannot be written (such as on a full disk), or where the model
     holds numbers that are not finite.
     """
     rec = without_users(rec) if serve_only else rec
@@ -70,21 +70,21 @@ def save(rec: Fitted, path: str | Path, *, serve_only: bool = False) -> None:
             written[name] = files.write_file(folder / name, lambda f: index_file.write(f, index))
         text = manifest.dump(_manifest(rec, config, written, facts))
         if len(text) > manifest.LIMIT:
-            raise BundleError(f"cannot write {path}: its notes and names of features are too long")
+            raise BundleError(f"cannot write {path}: the notes and names of features are too long; shorten them")
         try:
-            manifest.parse(text, "its manifest")  # what no reader would take is not written
+            manifest.parse(text, "its manifest")  # write only what can be read again
         except BundleError as exc:
-            raise BundleError(f"cannot write {path}: {exc}; what was there before is unharmed") from None
+            raise BundleError(f"cannot write {path}: {exc}; an earlier bundle there is unchanged") from None
         files.write_file(folder / files.MANIFEST, lambda f: _put(f, text))
 
 
 def without_users(rec: Fitted) -> Fitted:
-    """The same for users who come with a history: nothing of the users of training is left."""
+    """Return the recommender without its training users, for users who come with a history."""
     data = rec.data
     if isinstance(data, ItemsOnly):
         return rec
     if not isinstance(rec.model, DropsUsers):
-        raise ConfigError(f"{rec.name} needs the users of training to fold others in; save it whole (serve_only=False)")
+        raise ConfigError(f"{rec.name} needs its training users for fold-ins; save it with serve_only=False")
     left = ItemsOnly.of(
         data.by_item.counts.astype(np.int64),
         data.range,
@@ -115,21 +115,19 @@ def _put(file: Any, text: bytes) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """BundleError where :func:`save` could not write to ``path``: better asked before a long training than after."""
+    """Raise BundleError where :func:`save` could not write to ``path``; call this before a long training."""
     files.target(path)
 
 
 def load(path: str | Path, *, verify: bool = False, module: Any = None, index: bool = False) -> Fitted:
-    """A saved recommender.
+    """Load a saved recommender; BundleError for anything that is not an intact bundle.
 
-    Arrays above 4 MB are mapped, and ids with their side table in files above 1 MB stay there: they are read when first
-    used (for a list, say). The digest of mapped arrays is checked only with ``verify``. Everything else is always
-    checked: ids with their digest, and every number that is used as a position. What is read at first use is checked
-    at first use, and raises BundleError then; ``verify`` reads and checks everything at once. ``module`` is the
-    ``nn.Module`` (or a function (n_users, n_items) -> module) for weights of a module of your own, since a bundle holds
-    no code. An index by length is opened with the rest: arrays, mapped where they are large. ``index``: open a graph,
-    too: usearch reads it, native code that checks little, so for bundles of your own. Raises BundleError for anything
-    that is not an intact bundle.
+    Arrays above 4 MB are memory-mapped; ids and side tables in files above 1 MB are read on demand. Data read on demand
+    are checked at first use, so a BundleError may come then. Ids (by their digest) and all numbers that are used as
+    positions are always checked; the digest of mapped arrays only with ``verify``, which reads and checks everything at
+    once. ``module`` is the ``nn.Module`` (or a function (n_users, n_items) -> module) for the weights of a module of
+    your own, since a bundle holds no code. An index by length is always opened. ``index`` opens a graph too; it is read
+    by usearch, native code with few checks, so use it only for your own bundles.
     """
     check_bool("verify", verify)
     check_bool("index", index)
@@ -143,7 +141,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None, index: b
                 held = _index_file(folder, m, path, verify, index)
             break
         except BundleError:
-            # A bundle that was replaced while it was read is read again.
+            # Retry if the bundle was replaced while it was read.
             if attempt == 2 or not _was_replaced(path, here):
                 raise
 
@@ -155,7 +153,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None, index: b
         and not isinstance(data, ItemsOnly)
         and fingerprint(data) != m["data"]["fingerprint"]
     ):
-        raise BundleError(f"the ratings in {path} are not those of its fingerprint; save the model again")
+        raise BundleError(f"the ratings in {path} do not match their fingerprint; save the model again")
     nan = float("nan")
     rec = Fitted(
         model,
@@ -185,7 +183,7 @@ def load(path: str | Path, *, verify: bool = False, module: Any = None, index: b
 
 
 def info(path: str | Path, *, verify: bool = False) -> dict[str, Any]:
-    """What a saved model is (its manifest) without loading it; ``verify`` checks the digest of every file."""
+    """Return the manifest of a saved model without loading it; ``verify`` checks the digest of every file."""
     with files.opened(path) as folder:
         m = _manifest_of(folder, path)
         for name, wanted in m["files"].items():
@@ -253,7 +251,7 @@ def _manifest(
 
 
 def _items_only(rec: Fitted) -> dict[str, Any] | None:
-    """What a bundle without users says of the values."""
+    """Return the facts about the values that a bundle without users needs; None for other bundles."""
     data = rec.data
     if not isinstance(data, ItemsOnly):
         return None
@@ -277,7 +275,7 @@ def _manifest_of(folder: files.Folder, path: str | Path) -> manifest.Manifest:
 def _contents(
     folder: files.Folder, m: manifest.Manifest, path: str | Path, verify: bool
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays by name, and (id map, side table) of "user" and "item", which may be unread."""
+    """Return the arrays by name, and (id map, side table) of "user" and "item", which may be unread."""
     ids = {}
     for name, kind in zip(manifest.files_of(m)[1:], ("user", "item"), strict=True):
         wanted, what, count = m["files"][name], f"{name} of {path}", m["data"][f"{kind}s"]
@@ -292,11 +290,12 @@ def _contents(
 def _index_file(
     folder: files.Folder, m: manifest.Manifest, path: str | Path, verify: bool, graphs: bool
 ) -> Array | dict[str, Array] | None:
-    """The arrays of an index by length; where ``graphs`` are asked for, the bytes of one, checked."""
+    """Return the arrays of an index by length, or, with ``graphs``, the checked bytes of a graph; None without an
+    index."""
     name = manifest.index_file(m)
     if name is None:
         if graphs:
-            raise BundleError(f"{path} holds no index; make one with approximate(), or load it without index=True")
+            raise BundleError(f"{path} holds no index; build one with approximate(), or load without index=True")
         return None
     wanted, what = m["files"][name], f"{name} of {path}"
     if name == manifest.LENGTHS:
@@ -313,7 +312,7 @@ def _index_file(
 def _arrays(
     folder: files.Folder, name: str, wanted: dict[str, Any], path: str | Path, verify: bool
 ) -> dict[str, Array]:
-    """The arrays of a file by name: read and checked whole where it is small, else mapped."""
+    """Return the arrays of a file by name: a small file is read and checked at once, a large one is mapped."""
     what = f"{name} of {path}"
     with files.regular(folder, name, path) as (fd, size):
         files.check_size(size, wanted, what)
@@ -331,7 +330,7 @@ def _arrays(
 
 
 def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:
-    """Whether another bundle than the one at ``here`` stands there now."""
+    """Return whether the bundle at the path was replaced since ``here`` was read."""
     try:
         now = os.stat(Path(path))
     except (OSError, ValueError, TypeError):
@@ -342,7 +341,7 @@ def _was_replaced(path: str | Path, here: os.stat_result | None) -> bool:
 
 
 def _trials(m: manifest.Manifest) -> pl.DataFrame | None:
-    """What ``model="auto"`` tried; None where a model was named."""
+    """Return the trials of ``model="auto"``; None where a model was named."""
     if not m["trials"]:
         return None
     lines = [
@@ -384,7 +383,7 @@ def _data(
 
 
 def _reading(facts: dict[str, Any]) -> Reading:
-    """How the table was read."""
+    """Return the options with which the table was read."""
     found = dict(facts["reading"])
     return Reading(**found | {"missing": None if found["missing"] is None else tuple(found["missing"])})
 
@@ -392,7 +391,7 @@ def _reading(facts: dict[str, Any]) -> Reading:
 def _items_data(
     facts: dict[str, Any], arrays: dict[str, Array], users: Any, items: Any, item_table: Any, path: str | Path
 ) -> Interactions:
-    """The data of a bundle without users."""
+    """Return the data of a bundle without users."""
     left = facts["items_only"]
     if isinstance(items, id_tables.Unread):
         items, item_table = items.ids(), items.table()

@@ -1,8 +1,8 @@
-"""Columns of ids and side tables as plain arrays, and back: numbers as they are, texts as offsets and bytes.
+"""Conversion of columns of ids and side tables to plain arrays and back: texts become offsets and bytes.
 
-A column is described by a small JSON object, its *form*, such as ``{"type": "text"}`` or
-``{"type": "list", "of": {...}}``. Its arrays are named by the path to them. Every element costs bytes of the file, so
-that nothing can unfold: what a column takes in memory is bounded by a multiple of the size of its arrays.
+A small JSON object, the *form*, describes a column, such as ``{"type": "text"}`` or ``{"type": "list", "of": {...}}``.
+Arrays are named by their path in the form. Every element takes bytes in the file, so a small file cannot expand: the
+memory of a column is bounded by a multiple of the size of its arrays.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Arrays = dict[str, Array]
 
 _DEPTH = 8
 _FEW = 2_000
-"""Up to this many lists are made one by one, which needs no thread of polars."""
+"""Most lists that are made one by one, which needs no threads of polars."""
 _LISTED = 1 << 17
-"""Up to this many numbers go to polars as a list: of an array it would import numpy.ma, which takes longer."""
+"""Most numbers that are passed to polars as a list; for an array it would import numpy.ma, which takes longer."""
 _NUMBERS: dict[str, pl.DataType] = {
     "int8": pl.Int8(),
     "int16": pl.Int16(),
@@ -44,7 +44,7 @@ _UNITS = ("ms", "us", "ns")
 
 
 def write(column: pl.Series, name: str) -> tuple[Form, Arrays]:
-    """The form of a column and its arrays, their names beginning with ``name``; BundleError for Python objects."""
+    """Return the form of a column and its arrays, whose names begin with ``name``; BundleError for Python objects."""
     arrays: Arrays = {}
     form = _write(column.rechunk(), name, arrays, 0)
     return form, arrays
@@ -117,7 +117,8 @@ def _write(column: pl.Series, name: str, arrays: Arrays, depth: int) -> Form:
 
 
 def read(form: Any, name: str, rows: int, take: Callable[[str], Array], what: str) -> pl.Series:
-    """The column again. ``take(name)`` gives (and takes away) an array; BundleError where anything does not fit."""
+    """Return the column of a form and arrays. ``take(name)`` returns and removes an array; BundleError where anything
+    does not match."""
     try:
         return _read(form, name, rows, take, 0)
     except BundleError:
@@ -125,11 +126,12 @@ def read(form: Any, name: str, rows: int, take: Callable[[str], Array], what: st
     except BaseException as exc:
         if not of_polars(exc):
             raise
-        raise BundleError(f"{what}: the column {name!r} cannot be made of its arrays ({str(exc)[:100]})") from None
+        raise BundleError(f"{what}: the column {name!r} cannot be built from its arrays ({str(exc)[:100]})") from None
 
 
 def of_polars(exc: BaseException) -> bool:
-    """Whether it is an ordinary error or a panic of polars (which is not an ``Exception``), and not an interrupt."""
+    """Return whether this is an ordinary error or a panic of polars (not an ``Exception``), rather than an
+    interrupt."""
     return isinstance(exc, Exception) or type(exc).__name__ == "PanicException"
 
 
@@ -145,7 +147,7 @@ def _array(take: Callable[[str], Array], name: str, dtypes: tuple[Any, ...], row
 
 
 def packed_text(name: str, rows: int, take: Callable[[str], Array]) -> PackedText:
-    """Texts as they lie in the file; what lies between their first and last offset is looked at later."""
+    """Return texts as stored in the file; offsets other than the first and the last are checked later."""
     offsets = _array(take, f"{name}.offsets", (np.uint32, np.int64), rows + 1)
     data = _array(take, f"{name}.bytes", (np.uint8,), None)
     if offsets[0] != 0 or offsets[-1] != len(data):
@@ -155,7 +157,7 @@ def packed_text(name: str, rows: int, take: Callable[[str], Array]) -> PackedTex
 
 def _read(form: Any, name: str, rows: int, take: Callable[[str], Array], depth: int) -> pl.Series:
     if not isinstance(form, dict) or not isinstance(form.get("type"), str) or depth > _DEPTH:
-        raise _Bad("its form is not one of this format")
+        raise _Bad("its form is unknown")
     word = form["type"]
     there = _array(take, f"{name}.there", (np.bool_,), rows) if form.get("gaps") is True else None
     if word in _NUMBERS:
@@ -178,7 +180,7 @@ def _read(form: Any, name: str, rows: int, take: Callable[[str], Array], depth: 
         _array(take, name, (np.bool_,), rows)
         names, forms = form["fields"], form["of"]
         if len(set(names)) != len(names) or len(names) != len(forms) or not names:
-            raise _Bad("its fields do not fit")
+            raise _Bad("its fields do not match")
         parts = [
             _read(f, f"{name}.{at}", rows, take, depth + 1).rename(n) for at, (n, f) in enumerate(zip(names, forms))
         ]
@@ -200,7 +202,7 @@ def _read(form: Any, name: str, rows: int, take: Callable[[str], Array], depth: 
 
 
 def _lists(inner: pl.Series, offsets: Array) -> pl.Series:
-    """The values cut into lists."""
+    """Return the values split into lists."""
     rows = len(offsets) - 1
     if rows <= _FEW:
         values, cuts = inner.to_list(), offsets.tolist()
@@ -230,14 +232,14 @@ def _temporal(word: str, form: Form) -> pl.DataType:
         return pl.Time()
     unit = form["unit"]
     if unit not in _UNITS:
-        raise _Bad("its unit of time is not known")
+        raise _Bad("its unit of time is unknown")
     return pl.Duration(unit) if word == "duration" else pl.Datetime(unit, form.get("zone"))
 
 
 def _words(form: Form, name: str, take: Callable[[str], Array], depth: int) -> pl.Series:
     count = form["words"]
     if type(count) is not int or not 0 <= count < 1 << 31:
-        raise _Bad("the number of its words makes no sense")
+        raise _Bad("the number of its words is out of range")
     return _read({"type": "text"}, f"{name}.words", count, take, depth + 1)
 
 
@@ -251,4 +253,4 @@ def _worded(word: str, form: Form, words: pl.Series | None) -> pl.DataType:
         return pl.Decimal(precision, scale)
     if word == "int128":
         return pl.Int128()
-    raise _Bad(f"its type {word[:40]!r} is not one of this format")
+    raise _Bad(f"its type {word[:40]!r} is unknown")

@@ -1,4 +1,4 @@
-"""A model's config from JSON: every value has to be of the type that its field is declared with."""
+"""Restore a model's config from JSON; every value must have the declared type of its field."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cofactor.models.base.config import make_config
 
 
 def restore(cls: type[Any], values: dict[str, Any], what: str) -> Any:
-    """The config; BundleError names the field that does not fit."""
+    """Return the config; BundleError, with the name of the field, where a value has a wrong type."""
     hints = typing.get_type_hints(cls)
     given = {name: _tuples(value) for name, value in values.items()}
     for name, value in given.items():
         if name in hints and not fits(value, hints[name]):
-            raise BundleError(f"{what}: the parameter {name!r} is {repr(value)[:60]}, which is not of its type")
+            raise BundleError(f"{what}: the parameter {name!r} is {repr(value)[:60]}, which has a wrong type")
     try:
         return make_config(cls, given)
     except ConfigError as exc:
@@ -24,7 +24,7 @@ def restore(cls: type[Any], values: dict[str, Any], what: str) -> Any:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a declared type (numbers, text, literals, tuples, unions)."""
+    """Return whether a value has a declared type (numbers, text, literals, tuples, unions)."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any or hint is object:
         return True
@@ -48,5 +48,5 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def _tuples(value: Any) -> Any:
-    """JSON has no tuples, and no config has lists."""
+    """Return lists as tuples, since JSON has no tuples and configs have no lists."""
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

@@ -1,6 +1,6 @@
-"""What the arrays of a bundle are: the model's state, training rows, features, intervals; taken out one by one.
+"""The arrays of a bundle: the model's state, training rows, features, intervals.
 
-Each function removes what it takes, so that what is left at the end is what nobody knows.
+Each function removes the arrays that it reads, so that unknown arrays are left at the end.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _OWN_MODULE = "torch-module"
 
 
 _RENAMED = {"mood_": "user_drift_", "drift_": "item_drift_"}
-"""Prefixes of arrays that earlier versions wrote, and what they are called now."""
+"""Map prefixes of array names in earlier versions to the current ones."""
 
 
 def collect(rec: Fitted) -> dict[str, Array]:
-    """Every array that goes into a bundle; BundleError where one holds numbers of no use."""
+    """Return all arrays of a bundle; BundleError where one holds values that are not finite or above 1e15."""
     data = rec.data
     arrays = {f"model.{name}": np.asarray(array) for name, array in rec.model.state().items()}
     if isinstance(data, ItemsOnly):
@@ -55,22 +55,22 @@ def collect(rec: Fitted) -> dict[str, Array]:
     for name, array in arrays.items():
         if not finite(array):
             raise BundleError(
-                f"the array {name!r} holds values that are not finite or above 1e15, so the model is of no use and was"
-                " not saved; train it again with a lower learning rate or more regularisation"
+                f"the array {name!r} holds values that are not finite or above 1e15, so the model was not saved; train"
+                " it again with a lower learning rate or more regularisation"
             )
     return arrays
 
 
 def finite(array: Array) -> bool:
-    """Whether all values are finite and below ``LARGEST``: products of larger ones overflow float32."""
+    """Return whether all values are finite and below ``LARGEST``; products of larger ones overflow float32."""
     if array.dtype.kind != "f":
         return True
-    with np.errstate(invalid="ignore"):  # a value that is not a number makes either end one, and that is below nothing
+    with np.errstate(invalid="ignore"):  # with NaN, min and max are NaN, and comparisons are False
         return array.size == 0 or bool(array.min() > -LARGEST and array.max() < LARGEST)
 
 
 def check_finite(arrays: Mapping[str, Array], path: str | Path) -> None:
-    """BundleError where a value is not finite or absurdly large."""
+    """Raise BundleError where a value is not finite or above 1e15."""
     for name, array in arrays.items():
         if not finite(array):
             raise BundleError(f"the array {name!r} of {path} holds values that are not finite or above 1e15")
@@ -79,7 +79,7 @@ def check_finite(arrays: Mapping[str, Array], path: str | Path) -> None:
 def rows(
     arrays: dict[str, Array], facts: Mapping[str, Any], path: str | Path
 ) -> tuple[Array, Array, Array, Array | None]:
-    """Users, items, values and times (or None) of the training data; the codes are not yet checked."""
+    """Return users, items, values and times (or None) of the training data; codes are not yet checked."""
     n = facts["rows"]
     users, items = (_take(arrays, f"data.{x}", np.int32, (n,), path) for x in ("users", "items"))
     values = _take(arrays, "data.values", np.float32, (n,), path)
@@ -88,7 +88,7 @@ def rows(
 
 
 def weights(arrays: dict[str, Array], n: int, path: str | Path) -> Array | None:
-    """float32 (n,): the weights of the training rows, or None where all count the same."""
+    """Return the weights of the training rows, float32 (n,), or None where all are equal."""
     if "data.weights" not in arrays:
         return None
     found = _take(arrays, "data.weights", np.float32, (n,), path)
@@ -99,7 +99,7 @@ def weights(arrays: dict[str, Array], n: int, path: str | Path) -> Array | None:
 
 
 def item_counts(arrays: dict[str, Array], n_items: int, rows: int, path: str | Path) -> Array:
-    """int64 (n_items,): the rows of each item, in a bundle without users."""
+    """Return the number of rows of each item, int64 (n_items,), in a bundle without users."""
     found = _take(arrays, "data.item_counts", np.int64, (n_items,), path)
     if (found < 0).any() or int(found.sum()) != rows:
         raise BundleError(f"the array 'data.item_counts' of {path} does not add up to its number of rows")
@@ -109,7 +109,7 @@ def item_counts(arrays: dict[str, Array], n_items: int, rows: int, path: str | P
 def features(
     arrays: dict[str, Array], kind: str, names: list[str] | None, n_rows: int, path: str | Path
 ) -> Features | None:
-    """The side features of users or items, as sparse rows."""
+    """Return the side features of users or items, as sparse rows."""
     if names is None:
         return None
     indptr = _take(arrays, f"{kind}_features.indptr", np.int64, (n_rows + 1,), path)
@@ -117,12 +117,12 @@ def features(
     values = _take(arrays, f"{kind}_features.values", np.float32, (len(indices),), path)
     whole = indptr[0] == 0 and indptr[-1] == len(indices) and bool((indptr[1:] >= indptr[:-1]).all())
     if not whole or not below(indices, len(names)):
-        raise BundleError(f"the {kind} features of {path} do not make a sparse matrix")
+        raise BundleError(f"the {kind} features of {path} are not a valid sparse matrix")
     return Features(CSR(indptr, indices, values, np.empty(0, np.int64), len(names)), tuple(names))
 
 
 def intervals(arrays: dict[str, Array], path: str | Path) -> dict[str, Array] | None:
-    """The quantiles of held-out residuals, or None."""
+    """Return the quantiles of held-out residuals, or None."""
     names = [name for name in arrays if name.startswith("intervals.")]
     found = {name.removeprefix("intervals."): np.asarray(arrays.pop(name)) for name in names}
     if not found:
@@ -135,7 +135,7 @@ def intervals(arrays: dict[str, Array], path: str | Path) -> dict[str, Array] | 
 
 
 def rotation(arrays: dict[str, Array], made: Any, path: str | Path) -> Array | None:
-    """What turns the model's vectors onto those of an earlier model, or None."""
+    """Return the rotation from the model's vectors to those of an earlier model, or None."""
     if "rotation" not in arrays:
         return None
     k = made.factors("item").shape[1] if isinstance(made, HasFactors) else 0
@@ -148,7 +148,7 @@ def rotation(arrays: dict[str, Array], made: Any, path: str | Path) -> Array | N
 
 
 def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, module: Any, path: str | Path) -> Any:
-    """The model, made from its config and state; BundleError where anything about it does not fit."""
+    """Return the model, built from its config and state; BundleError where anything does not match."""
     cls = _class(m["model"], path)
     if cls.task != m["task"]:
         raise BundleError(f"{path} says that {m['model']} is for {m['task'][:40]!r}; it is for {cls.task!r}")
@@ -156,7 +156,7 @@ def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, mo
     names = [name for name in arrays if name.startswith("model.")]
     state = _Watched({_present_name(name.removeprefix("model.")): arrays.pop(name).view(np.ndarray) for name in names})
     if module is not None and m["model"] != _OWN_MODULE:
-        raise BundleError(f"{path} holds the built-in model {m['model']}, which takes no module")
+        raise BundleError(f"{path} holds the built-in model {m['model']}; load it without module=")
     given = {} if module is None else {"module": module}
     try:
         made = cls.from_state(settings, state, **given)
@@ -164,13 +164,13 @@ def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, mo
     except (BundleError, MissingExtraError):
         raise
     except ConfigError as exc:
-        raise BundleError(f"the model in {path} does not fit its own parameters: {exc}") from exc
-    except Exception as exc:  # whatever a forged state does to a model's code
-        raise BundleError(f"the model in {path} cannot be made of its arrays ({type(exc).__name__}: {exc})") from exc
+        raise BundleError(f"the model in {path} does not match its own parameters: {exc}") from exc
+    except Exception as exc:  # a forged state may raise anything in a model's code
+        raise BundleError(f"the model in {path} cannot be built from its arrays ({type(exc).__name__}: {exc})") from exc
     if n_users not in (None, data.n_users) or n_items != data.n_items:
         raise BundleError(
             f"the model in {path} is for {n_users:,} users and {n_items:,} items,"
-            f" its data have {data.n_users:,} and {data.n_items:,}"
+            f" but its data have {data.n_users:,} and {data.n_items:,}"
         )
     if state.unread:
         raise BundleError(f"{path} holds an array {min(state.unread)!r} that {m['model']} does not know")
@@ -178,7 +178,7 @@ def model(m: Mapping[str, Any], arrays: dict[str, Array], data: Interactions, mo
 
 
 def _present_name(name: str) -> str:
-    """The name of a model's array today."""
+    """Return the current name of a model's array."""
     for old, new in _RENAMED.items():
         if name.startswith(old):
             return new + name.removeprefix(old)
@@ -186,9 +186,9 @@ def _present_name(name: str) -> str:
 
 
 def nothing_left(arrays: Mapping[str, Array], path: str | Path) -> None:
-    """BundleError where an array has not been taken out."""
+    """Raise BundleError where an array is left."""
     if arrays:
-        raise BundleError(f"{path} holds an array {min(arrays)!r} that belongs to nothing")
+        raise BundleError(f"{path} holds an unknown array {min(arrays)!r}")
 
 
 def _class(name: str, path: str | Path) -> type[Any]:
@@ -202,7 +202,7 @@ def _class(name: str, path: str | Path) -> type[Any]:
 
 
 class _Watched(dict[str, Array]):
-    """A state that remembers which arrays nobody asked for."""
+    """A state that records which arrays were not read."""
 
     def __init__(self, arrays: dict[str, Array]) -> None:
         super().__init__(arrays)

@@ -1,8 +1,7 @@
-"""Directories that are whole or not there: written beside their place, flushed to disk, then swapped in.
+"""Atomic replacement of directories: written under another name, flushed to disk, then swapped in.
 
-The swap is one system call on Linux (``renameat2`` with ``RENAME_EXCHANGE``): whoever looks sees the old directory or
-the new one. Elsewhere the old one is moved aside to ``.NAME.previous`` first, and a reader that finds the place empty
-takes that.
+On Linux the swap is one system call (``renameat2`` with ``RENAME_EXCHANGE``): a reader sees either the old directory or
+the new one. Elsewhere the old one is first renamed to ``.NAME.previous``; a reader that finds no directory opens that.
 """
 
 from __future__ import annotations
@@ -33,24 +32,25 @@ _PIECE = 8 << 20
 
 
 def target(path: str | Path) -> Path:
-    """Where a bundle would be written (links followed); BundleError where it cannot be, or where something else is."""
+    """Return the path where a bundle would be written, links resolved; BundleError where it cannot be written, or the
+    path holds something else."""
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise BundleError(f"a model is saved under a path, such as 'model.cofactor', not under {path!r}")
+        raise BundleError(f"the path of the model is {path!r}; give a path such as 'model.cofactor'")
     try:
         place = Path(os.path.realpath(check_path(path, "the place of the model")))
     except ConfigError as exc:
         raise BundleError(str(exc)) from None
     if os.path.lexists(place) and not is_bundle(place):
-        raise BundleError(f"{path} exists and is not a saved model; it is left as it is, choose another name")
+        raise BundleError(f"{path} already exists and is not a saved model; choose another name")
     if not place.parent.is_dir():
-        raise BundleError(f"cannot write {path}: {place.parent} is not a directory; make it first")
+        raise BundleError(f"cannot write {path}: {place.parent} is not a directory; create it first")
     if not os.access(place.parent, os.W_OK | os.X_OK):
         raise BundleError(f"cannot write {path}: no permission to write in {place.parent}")
     return place
 
 
 def is_bundle(place: Path) -> bool:
-    """Whether a directory holds a manifest of ours (however broken the rest may be)."""
+    """Return whether a directory holds a manifest of cofactor, even if the rest is damaged."""
     try:
         with open(place / MANIFEST, "rb") as file:
             return b'"cofactor-bundle"' in file.read(4096)
@@ -60,7 +60,7 @@ def is_bundle(place: Path) -> bool:
 
 @contextlib.contextmanager
 def replaced(path: str | Path) -> Iterator[Path]:
-    """A fresh directory to write files into; it takes the place of ``path`` when the block ends without an error."""
+    """Make a new directory to write files into; it replaces ``path`` when the block ends without an error."""
     place = target(path)
     scratch = place.parent / f".{place.name}.{secrets.token_hex(6)}.tmp"
     lock = -1
@@ -72,7 +72,7 @@ def replaced(path: str | Path) -> Iterator[Path]:
         sync_folder(scratch)
         _swap(scratch, place)
     except OSError as exc:
-        raise BundleError(f"cannot write {path}: {exc.strerror or exc}; what was there before is unharmed") from exc
+        raise BundleError(f"cannot write {path}: {exc.strerror or exc}; an earlier bundle there is unchanged") from exc
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
         if lock >= 0:
@@ -80,7 +80,7 @@ def replaced(path: str | Path) -> Iterator[Path]:
 
 
 def write_file(place: Path, fill: Callable[[BinaryIO], None]) -> dict[str, Any]:
-    """Write and flush one file; its size and digest, for the manifest."""
+    """Write and flush a file, and return its size and digest, for the manifest."""
     with open(place, "xb") as file:
         hashed = _Hashed(file)
         fill(hashed)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ def write_file(place: Path, fill: Callable[[BinaryIO], None]) -> dict[str, Any]:
 
 
 class _Hashed:
-    """A file that keeps a digest of what is written to it."""
+    """A file that computes the digest of the written bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.size, self.digest = file, 0, hashlib.blake2b(digest_size=32)
@@ -103,12 +103,12 @@ class _Hashed:
 
 
 def digest_of(data: bytes | memoryview) -> str:
-    """BLAKE2b of some bytes, 64 hexadecimal digits."""
+    """Return the BLAKE2b digest of some bytes, as 64 hexadecimal digits."""
     return hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
 def digest_of_file(fd: int) -> str:
-    """The same of a whole open file, piece by piece."""
+    """Return the same digest of an open file, read in pieces."""
     found, at = hashlib.blake2b(digest_size=32), 0
     while piece := read_at(fd, _PIECE, at):
         found.update(piece)
@@ -120,25 +120,26 @@ def digest_of_file(fd: int) -> str:
 
 
 class Folder(NamedTuple):
-    """An open bundle: a descriptor of its directory, or -1 where directories cannot be opened (Windows); its place."""
+    """An open bundle: the descriptor of its directory, or -1 where directories cannot be opened (Windows), and its
+    path."""
 
     fd: int
     place: Path
 
     def stat(self) -> os.stat_result:
-        """Of the directory that was opened."""
+        """Return the status of the opened directory."""
         return os.fstat(self.fd) if self.fd >= 0 else os.stat(self.place)
 
 
 @contextlib.contextmanager
 def opened(path: str | Path) -> Iterator[Folder]:
-    """The bundle's directory, so that all files are read from one and the same while it is replaced.
+    """Open the bundle's directory, so that all files come from the same bundle even if it is replaced meanwhile.
 
-    On Windows, where a directory is not opened, each file is opened by its path. A bundle that is replaced meanwhile is
-    noticed by its digests, and read again.
+    On Windows, where a directory cannot be opened, each file is opened by its path. A replacement is then noticed by
+    the digests, and the bundle is read again.
     """
     if not isinstance(path, (str, os.PathLike)):
-        raise BundleError(f"a saved model is opened by its path, not by a {type(path).__name__}")
+        raise BundleError(f"give the path of a saved model, not a {type(path).__name__}")
     place = Path(path)
     aside = place.parent / f".{place.name}.previous"
     try:
@@ -162,13 +163,14 @@ def opened(path: str | Path) -> Iterator[Folder]:
 
 
 def relative_opening() -> bool:
-    """Whether the system opens files relative to a directory."""
+    """Return whether the system can open files relative to a directory."""
     return os.open in os.supports_dir_fd
 
 
 @contextlib.contextmanager
 def regular(folder: Folder, name: str, path: str | Path, limit: int | None = None) -> Iterator[tuple[int, int]]:
-    """(descriptor, size) of a plain file in the bundle; links, pipes, devices and what is above a limit are refused."""
+    """Open a plain file in the bundle and yield (descriptor, size); links, pipes, devices and files above ``limit`` are
+    refused."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         if folder.fd >= 0:
@@ -181,7 +183,7 @@ def regular(folder: Folder, name: str, path: str | Path, limit: int | None = Non
                 raise BundleError(f"{name} of {path} is not a plain file")
             fd = os.open(folder.place / name, flags)
     except FileNotFoundError:
-        raise BundleError(f"{path} is not a whole saved model: it has no {name}") from None
+        raise BundleError(f"{path} is not a complete saved model: it has no {name}") from None
     except OSError as exc:
         why = "it is a link" if exc.errno == errno.ELOOP else exc.strerror
         raise BundleError(f"cannot read {name} of {path}: {why}") from None
@@ -190,20 +192,20 @@ def regular(folder: Folder, name: str, path: str | Path, limit: int | None = Non
         if not stat.S_ISREG(facts.st_mode):
             raise BundleError(f"{name} of {path} is not a plain file")
         if limit is not None and facts.st_size > limit:
-            raise BundleError(f"{name} of {path} is {facts.st_size:,} bytes long; at most {limit:,} are allowed")
+            raise BundleError(f"{name} of {path} has {facts.st_size:,} bytes; at most {limit:,} are allowed")
         yield fd, facts.st_size
     finally:
         os.close(fd)
 
 
 def contents(folder: Folder, name: str, path: str | Path, limit: int) -> bytes:
-    """All of a file that may have ``limit`` bytes at most."""
+    """Return the content of a file of at most ``limit`` bytes."""
     with regular(folder, name, path, limit) as (fd, size):
         return begun(fd, size)
 
 
 def read_at(fd: int, size: int, at: int) -> bytes:
-    """Up to ``size`` bytes of an open file from a position on."""
+    """Return up to ``size`` bytes of an open file from position ``at``."""
     if hasattr(os, "pread"):
         return os.pread(fd, size, at)
     os.lseek(fd, at, os.SEEK_SET)
@@ -211,27 +213,29 @@ def read_at(fd: int, size: int, at: int) -> bytes:
 
 
 def begun(fd: int, size: int) -> bytes:
-    """The first ``size`` bytes of an open file; fewer where it ends."""
-    found = read_at(fd, size, 0)  # all of it at once, up to 2 GB
+    """Return the first ``size`` bytes of an open file, or fewer where it ends."""
+    found = read_at(fd, size, 0)  # reads up to 2 GB at once
     while len(found) < size and (piece := read_at(fd, size - len(found), len(found))):
         found += piece
     return found
 
 
 def check_size(size: int, wanted: Mapping[str, Any], what: str) -> None:
-    """BundleError unless a file is as long as the manifest says."""
+    """Raise BundleError unless a file has the size in the manifest."""
     if size != wanted["bytes"]:
-        raise BundleError(f"{what} is {size:,} bytes long, not {wanted['bytes']:,}: it was cut short or changed")
+        raise BundleError(
+            f"{what} has {size:,} bytes, not {wanted['bytes']:,}: it was cut short or changed; save the model again"
+        )
 
 
 def check_digest(digest: str, wanted: Mapping[str, Any], what: str) -> None:
-    """BundleError unless a file has the digest that the manifest names."""
+    """Raise BundleError unless a file has the digest in the manifest."""
     if digest != wanted["blake2b"]:
         raise BundleError(f"{what} was changed after it was written; save the model again")
 
 
 def held(fd: int, size: int) -> NDArray[np.uint8]:
-    """``size`` bytes from the start in memory of their own that can be written to; fewer where the file ends."""
+    """Return the first ``size`` bytes as a writable array, or fewer where the file ends."""
     found, at = np.empty(size, np.uint8), 0
     with os.fdopen(os.dup(fd), "rb", buffering=0) as file:
         file.seek(0)
@@ -255,7 +259,7 @@ def _swap(scratch: Path, place: Path) -> None:
 
 
 def _exchange(a: Path, b: Path) -> bool:
-    """Swap two directories in one step; False where the system or file system cannot."""
+    """Swap two directories atomically; return False where the system or file system cannot."""
     if not sys.platform.startswith("linux"):
         return False
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
@@ -270,7 +274,7 @@ def _exchange(a: Path, b: Path) -> bool:
 
 
 def _tidy(place: Path) -> None:
-    """Put back what a killed save moved aside, and remove what it left half-written (its lock is free)."""
+    """Restore a directory that a killed save renamed, and remove incomplete directories whose lock is free."""
     aside = place.parent / f".{place.name}.previous"
     if is_bundle(aside):
         if os.path.lexists(place):
@@ -285,15 +289,16 @@ def _tidy(place: Path) -> None:
 
 
 def glob_safe(name: str) -> str:
-    """A name that ``glob`` takes literally."""
+    """Return a name escaped for ``glob``."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _locked(folder: Path) -> int:
-    """A descriptor that holds the lock of a directory, or -1 where another holds it or locks do not exist."""
+    """Return a descriptor that holds the lock of a directory, or -1 where another process holds it or there are no
+    locks."""
     try:
         fd = os.open(folder, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_DIRECTORY", 0))
-    except OSError:  # Windows opens no directories
+    except OSError:  # Windows cannot open directories
         return -1
     held = False
     with contextlib.suppress(OSError):

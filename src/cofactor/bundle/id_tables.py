@@ -1,7 +1,7 @@
-"""Ids and side tables as arrays in one file: those of the ids are named ``id...``, those of the side table ``side...``.
+"""Ids and side tables as arrays in one file: arrays of ids are named ``id...``, those of the side table ``side...``.
 
-What columns they make stands in the file's metadata. Ids that are text lie there end to end in ascending order (or with
-the order beside them), so that one of millions is found without a Python object for each.
+The file's metadata describes the columns. Text ids are stored end to end in ascending order (or with their order beside
+them), so that one of millions is found without a Python object for each.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 _ORDER, _LIMIT = "id.order", 10_000
 _FACTS = "columns"
 FEW = 1 << 16
-"""Up to this many ids that are text are made a column at once, which needs no kernel; more stay as they lie."""
+"""Most text ids that are converted to a column at once, which needs no kernel; larger numbers stay in the file."""
 
 
 def write(file: BinaryIO, ids: IdMap, table: pl.DataFrame | None) -> None:
@@ -55,9 +55,9 @@ def write(file: BinaryIO, ids: IdMap, table: pl.DataFrame | None) -> None:
 
 
 class IdTable:
-    """The ids and the side table of ``rows`` users or items in the bytes of a file (uint8, in memory or mapped).
+    """The ids and the side table of ``rows`` users or items, from the bytes of a file (uint8, in memory or mapped).
 
-    BundleError where the file's arrays are not those of its columns. Those of texts stay where they are.
+    BundleError where the arrays do not match the columns. Arrays of texts are not copied.
     """
 
     def __init__(self, held: Array, kind: str, rows: int, what: str) -> None:
@@ -66,16 +66,16 @@ class IdTable:
         found = tensors.parse_json(tensors.facts(held, what).get(_FACTS, "").encode(), f"{what}: its columns")
         side = found.get("side") if isinstance(found, dict) else None
         if not isinstance(found, dict) or set(found) != {"id", "side"} or not isinstance(side, (dict, type(None))):
-            raise BundleError(f"{what} does not say what its columns are; save the model again")
+            raise BundleError(f"{what} does not describe its columns; save the model again")
         if side is not None and len(side) > _LIMIT:
             raise BundleError(f"{what} has {len(side):,} columns; at most {_LIMIT:,} are allowed")
         self.form, self.side = found["id"], side
         known = {name for name in self.arrays if name.startswith("id")}
         if odd := [name for name in self.arrays if name not in known and not name.startswith("side.")]:
-            raise BundleError(f"{what} holds an array {min(odd)!r} that belongs to nothing")
+            raise BundleError(f"{what} holds an unknown array {min(odd)!r}")
 
     def ids(self) -> IdMap:
-        """The ids, checked whole."""
+        """Return the ids, fully checked."""
         left = {name: array for name, array in self.arrays.items() if name.startswith("id")}
         try:
             if self.form == {"type": "text"}:
@@ -97,7 +97,7 @@ class IdTable:
         return ids
 
     def table(self) -> pl.DataFrame | None:
-        """The side table, in memory; None where there was none."""
+        """Return the side table, in memory; None where there is none."""
         left = {name: array for name, array in self.arrays.items() if name.startswith("side.")}
         found = [
             columns.read(form, f"side.{at}", self.rows, left.pop, self.what).rename(name)
@@ -114,10 +114,10 @@ class IdTable:
 
     def _nothing_left(self, arrays: Mapping[str, Array]) -> None:
         if arrays:
-            raise BundleError(f"{self.what} holds an array {min(arrays)!r} that belongs to nothing")
+            raise BundleError(f"{self.what} holds an unknown array {min(arrays)!r}")
 
     def _let_go(self) -> None:
-        """Pages of a mapped file that were looked at need not count as memory of this process."""
+        """Release the pages of a mapped file that were read, so that they do not count as this process's memory."""
         mapped = getattr(self.held, "_mmap", None)
         if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             with contextlib.suppress(OSError, ValueError):
@@ -125,7 +125,7 @@ class IdTable:
 
 
 def _in_thread(work: Callable[[], str]) -> Future[str]:
-    """The result of some work, which a thread of its own does; at once where no thread can start."""
+    """Run some work in its own thread and return its future; run it at once where no thread can start."""
     found: Future[str] = Future()
 
     def run() -> None:
@@ -142,10 +142,10 @@ def _in_thread(work: Callable[[], str]) -> Future[str]:
 
 
 class Unread:
-    """The ids and side table of ``rows`` users or items in an open file, which stays open until one of them is read.
+    """The unread ids and side table of ``rows`` users or items, in a file that stays open until one of them is read.
 
-    So they are those of one and the same bundle, even where that is replaced meanwhile. ``wanted`` is what the manifest
-    says of the file; ``old``: it is Parquet. BundleError for more rows than bytes: nobody may make arrays for them.
+    So they belong to the same bundle even if it is replaced meanwhile. ``wanted`` is the manifest's entry for the file;
+    ``old`` means that it is Parquet. BundleError for more rows than bytes, for which no arrays may be made.
     """
 
     def __init__(self, fd: int, wanted: Mapping[str, Any], kind: str, rows: int, what: str, *, old: bool) -> None:
@@ -160,26 +160,26 @@ class Unread:
         return self.rows
 
     def ids(self) -> IdMap:
-        """Read and check them; BundleError where the file is not what the manifest says, or not proper."""
+        """Return the ids, read and checked; BundleError where the file does not match the manifest or is not valid."""
         with self._checked():
             found = self._found(mapped=True)
             return found.ids() if isinstance(found, IdTable) else found[0]
 
     def table(self) -> pl.DataFrame | None:
-        """The side table, likewise."""
+        """Return the side table, read and checked in the same way."""
         with self._checked():
             found = self._found(mapped=True)
             return found.table() if isinstance(found, IdTable) else found[1]
 
     def read(self) -> tuple[IdMap, pl.DataFrame | None]:
-        """Both, in memory."""
+        """Return both, in memory."""
         found = self._found(mapped=False)
         return (found.ids(), found.table()) if isinstance(found, IdTable) else found
 
     @contextlib.contextmanager
     def _checked(self) -> Iterator[None]:
-        """What is read meanwhile is given away only if the digest, which a thread computes, is the right one: of a file
-        that was changed this is said, whatever else is wrong with it."""
+        """Check the digest, which a thread computes during the block. A wrong digest takes precedence over other errors
+        of the block."""
         try:
             yield
         finally:
@@ -205,5 +205,5 @@ class Unread:
                     self._opened = parquet.read(content.tobytes(), self.kind, self.rows, self.what)
                 else:
                     self._opened = IdTable(content, self.kind, self.rows, self.what)
-            self._close()  # what is mapped is open by itself
+            self._close()  # a mapping keeps the file open by itself
         return self._opened

@@ -1,5 +1,5 @@
-"""The index of a recommender as a file: a graph as usearch writes it, an index by length as arrays; its settings are in
-the manifest."""
+"""The index of a recommender as a file: a graph in usearch's format, or an index by length as arrays. Its settings are
+in the manifest."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from cofactor.recommend.index import ByLength, Index, empty_graph
 Array = NDArray[Any]
 
 _ARRAYS = ("turn", "heads", "rests", "lengths", "rest_lengths", "codes")
-"""Those of a ``ByLength``."""
+"""The arrays of a ``ByLength``."""
 
 
 def facts_of(index: Index) -> dict[str, Any]:
-    """What the manifest says of an index."""
+    """Return the manifest's entry for an index."""
     names = ("connectivity", "effort", "n", "sample")
     found = {name: int(getattr(index, name)) for name in names} | {"usearch": "" if index.exact else _version()}
     measured: dict[str, Any] = plain({name: float(getattr(index, name)) for name in ("recall", "worst")})
@@ -36,7 +36,7 @@ def _version() -> str:
 
 
 def write(file: Any, index: Index) -> None:
-    """The graph, as usearch writes it; the arrays of an index by length."""
+    """Write a graph in usearch's format, or the arrays of an index by length."""
     if index.exact:
         tensors.write(file, {name: getattr(index.graph, name) for name in _ARRAYS})
     else:
@@ -45,7 +45,7 @@ def write(file: Any, index: Index) -> None:
 
 def _vectors(model: Any, what: str) -> Array:
     if not isinstance(model, HasVectors):
-        raise BundleError(f"{what} is an index, and the model {model.name} has no vectors")
+        raise BundleError(f"{what} is an index, but the model {model.name} has no vectors")
     return np.asarray(model.item_vectors())
 
 
@@ -55,24 +55,26 @@ def _index(graph: Any, facts: dict[str, Any], model: Any, recall: float, worst: 
 
 
 def read_graph(held: Array, facts: dict[str, Any], model: Any, what: str) -> Index:
-    """The graph of a file (its bytes), whose digest has been checked. usearch reads it, which is native code and checks
-    little: for bundles of one's own."""
+    """Return the index with a graph from the bytes of a file, whose digest has been checked. usearch, native code with
+    few checks, reads it, so use it only for your own bundles."""
     n, d = _vectors(model, what).shape
     try:
         graph = empty_graph(d, int(facts["connectivity"]), int(facts["effort"]))
         graph.load(held.tobytes())
     except MissingExtraError:
         raise
-    except Exception as error:  # whatever usearch says of another version's file
-        raise BundleError(f"{what} cannot be read by this usearch ({error}); approximate() makes it again") from None
+    except Exception as error:  # such as a file of another version of usearch
+        raise BundleError(
+            f"{what} cannot be read by this usearch ({error}); build it again with approximate()"
+        ) from None
     if len(graph) != n or graph.ndim != d:
-        raise BundleError(f"{what} is an index of {len(graph):,} vectors of {graph.ndim}; the model has {n:,} of {d}")
+        raise BundleError(f"{what} has {len(graph):,} vectors of {graph.ndim} numbers, but the model {n:,} of {d}")
     recall, worst = (float("nan") if facts[name] is None else float(facts[name]) for name in ("recall", "worst"))
     return _index(graph, facts, model, recall, worst, False)
 
 
 def made_again(facts: dict[str, Any], model: Any, what: str) -> Index:
-    """An index by length from the vectors, for bundles that were written before it was saved."""
+    """Build an index by length from the vectors, for bundles of versions that did not save it."""
     from cofactor.recommend.ann.by_length import by_length
 
     vectors = _vectors(model, what)
@@ -82,20 +84,20 @@ def made_again(facts: dict[str, Any], model: Any, what: str) -> Index:
 
 
 def read_lengths(arrays: dict[str, Array], facts: dict[str, Any], model: Any, what: str) -> Index:
-    """An index by length from its arrays, which may be mapped: lists are those without it. Every number that is used as
-    a position is checked; the vectors are not read."""
+    """Return an index by length from its arrays, which may be mapped. All numbers that are used as positions are
+    checked; the vectors are not read."""
     if not isinstance(model, HasVectors):
-        raise BundleError(f"{what} is an index, and the model {model.name} has no vectors")
+        raise BundleError(f"{what} is an index, but the model {model.name} has no vectors")
     if set(arrays) != set(_ARRAYS) or not _adds_up(arrays, int(model.shape()[1])):
         raise BundleError(
-            f"{what} does not hold an index of {model.shape()[1]:,} vectors; approximate() makes it again"
+            f"{what} does not hold an index of {model.shape()[1]:,} vectors; build it again with approximate()"
         )
     return _index(ByLength(**{name: np.asarray(arrays[name]) for name in _ARRAYS}), facts, model, 1.0, 1.0, True)
 
 
 def _adds_up(arrays: dict[str, Array], n: int) -> bool:
-    """Whether each of ``n`` items stands there once, by descending length, and all arrays have the sizes of an index of
-    them."""
+    """Return whether the arrays are a valid index of ``n`` items: each item once, by descending length, and arrays of
+    the right sizes."""
     turn, heads, rests, lengths, rest_lengths, codes = (arrays[name] for name in _ARRAYS)
     if any(a.dtype != np.float32 for a in (turn, heads, rests, lengths, rest_lengths)) or codes.dtype != np.int32:
         return False

@@ -1,4 +1,4 @@
-"""Data of a large bundle: rows, ids and side tables are read, and checked, when they are first asked for."""
+"""The data of a large bundle: rows, ids and side tables are read and checked on demand."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Array = NDArray[Any]
 
 
 def below(codes: Array, limit: int) -> bool:
-    """Whether all int32 codes are at least 0 and below ``limit``; one pass."""
+    """Return whether all int32 codes are at least 0 and below ``limit``, in one pass."""
     return not len(codes) or int(codes.view(np.uint32).max()) < limit
 
 
 def check(codes: Array, limit: int, name: str, path: object) -> None:
-    """BundleError where a code has no id: it would lead outside an array."""
+    """Raise BundleError where a code has no id, since it would be outside an array."""
     if not below(codes, limit):
-        raise BundleError(f"the array 'data.{name}' of {path} holds codes of {name} that do not exist")
+        raise BundleError(f"the array 'data.{name}' of {path} holds codes that do not exist")
 
 
 class _Codes:
-    """A field of codes that are checked once, before anybody gets them."""
+    """A field of codes, checked once at first use."""
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.name, self.held = name, f"_held_{name}"
@@ -44,7 +44,7 @@ class _Codes:
 
 
 class _Stored:
-    """A field of ids or of their side table, which is read once, before anybody gets it."""
+    """A field of ids or of a side table, read at first use."""
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.name = name
@@ -60,11 +60,11 @@ class _Stored:
 
 
 class LaterRows(Interactions):
-    """Interactions whose arrays may lie in a mapped file, and whose ids may be unread; BundleError comes from the first
-    use of forged codes, or of a broken table.
+    """Interactions whose arrays may be in a mapped file, and whose ids may be unread.
 
-    Nothing of them is read before: going through 50 million rows, or making two million names, takes longer than
-    opening a file may. How many users and items there are is known all the same.
+    Nothing is read before its first use, since scanning 50 million rows, or making two million names, would take too
+    long when a file is opened. The numbers of users and items are always known. The first use of forged codes, or of a
+    damaged table, raises BundleError.
     """
 
     users = _Codes()
@@ -83,7 +83,7 @@ class LaterRows(Interactions):
         return len(self.values)
 
     def __reduce__(self) -> Any:
-        """Copied and pickled as plain Interactions."""
+        """Copy and pickle as plain Interactions."""
         return Interactions, tuple(getattr(self, name) for name in Interactions.__dataclass_fields__)
 
     @property
@@ -95,14 +95,14 @@ class LaterRows(Interactions):
         return len(vars(self)["item_ids"])
 
     def take(self, rows: Array) -> Any:
-        """A subset in memory, as plain Interactions."""
+        """Return a subset in memory, as plain Interactions."""
         return plain(self).take(rows)
 
     def replace(self, **changes: Any) -> Any:
-        """The same with some fields changed, as plain Interactions."""
+        """Return the data with some fields changed, as plain Interactions."""
         return plain(self).replace(**changes)
 
 
 def plain(rows: LaterRows) -> Interactions:
-    """The same, read and checked, as Interactions like any others."""
+    """Return the data, read and checked, as plain Interactions."""
     return Interactions(**{name: getattr(rows, name) for name in Interactions.__dataclass_fields__})

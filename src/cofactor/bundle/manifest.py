@@ -1,7 +1,7 @@
-"""``manifest.json``: what a bundle is, and the sizes and digests of its other files.
+"""``manifest.json``: the facts of a bundle, and the sizes and digests of its other files.
 
-The fields are fixed for a format version: none may be missing and none may be added. An older version is brought up to
-date by a chain of functions, one for each step.
+The fields of a format version are fixed: none may be missing, none may be added. A chain of functions, one per version,
+migrates older manifests.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ LIMIT = 32 << 20
 FORMAT = "cofactor-bundle"
 FILES = ("arrays.safetensors", "users.safetensors", "items.safetensors")
 OLD_FILES = ("arrays.safetensors", "users.parquet", "items.parquet")
-"""Those of versions up to 4."""
+"""The files of versions up to 4."""
 INDEX, LENGTHS = "index.usearch", "index.safetensors"
-"""The file of the index, where there is one: of a graph, of one by length."""
+"""The file of an index, if there is one: of a graph, or of an index by length."""
 
 Manifest = dict[str, Any]
 
@@ -95,7 +95,7 @@ _COLUMNS: dict[str, tuple[type, ...]] = {
     "time": (str, type(None)),
     "weight": (str, type(None)),
 }
-"""``weight`` is named where rows have weights."""
+"""``weight`` is present where rows have weights."""
 _TRIALS: dict[str, tuple[type, ...]] = {
     "model": (str,),
     "config": (str,),
@@ -121,7 +121,7 @@ _FILE: dict[str, tuple[type, ...]] = {"bytes": (int,), "blake2b": (str,)}
 
 
 def _from_0(old: Manifest) -> Manifest:
-    """Version 0 (before the first release) had neither notes nor a task, and named the digests ``sha``."""
+    """Migrate from version 0 (before the first release), without notes and task, with digests named ``sha``."""
     new = {**old, "format_version": 1, "task": old.get("task", "rating")}
     new["data"] = {"notes": [], "user_features": None, "item_features": None, **old["data"]}
     new["files"] = {name: {"bytes": f["bytes"], "blake2b": f["sha"]} for name, f in old["files"].items()}
@@ -129,7 +129,7 @@ def _from_0(old: Manifest) -> Manifest:
 
 
 def _from_1(old: Manifest) -> Manifest:
-    """Version 1 did not keep what ``model="auto"`` tried."""
+    """Migrate from version 1, which did not store the trials of ``model="auto"``."""
     return {**old, "format_version": 2, "tried": old.get("tried", [])}
 
 
@@ -141,16 +141,18 @@ RENAMED = {
     "mood_scales": "user_time_scales",
     "drift_scales": "item_time_scales",
 }
-"""Parameters of models by their names before version 3, and by their names now."""
+"""Map names of parameters before version 3 to their current names."""
 
 
 RETIRED = {"ials": frozenset({"solver", "block"})}
-"""Parameters that only said how a model was trained, and that it has no more."""
+"""Parameters, by model, that affected only training and no longer exist."""
 
 
 def _from_2(old: Manifest) -> Manifest:
-    """Version 2 used other names for some parameters and metrics, and called the trials of ``auto`` ``tried``. It
-    did not say what kind the values are: an empty text, so that they are looked at."""
+    """Migrate from version 2, which used other names for some parameters and metrics, and ``tried`` for the trials.
+
+    It did not store the kind of the values; an empty text means that it is guessed from the values.
+    """
     new = {name: value for name, value in old.items() if name != "tried"}
     return new | {
         "format_version": 3,
@@ -163,13 +165,13 @@ def _from_2(old: Manifest) -> Manifest:
 
 
 def _from_3(old: Manifest) -> Manifest:
-    """Version 3 had neither bundles without users nor a saved index."""
+    """Migrate from version 3, which had neither bundles without users nor a saved index."""
     return old | {"format_version": 4, "index": None, "data": {**old["data"], "items_only": None}}
 
 
 def _from_4(old: Manifest) -> Manifest:
-    """Version 4 had ids and side tables as Parquet; such files are read as they are. It did not say how the table had
-    been read."""
+    """Migrate from version 4, which stored ids and side tables as Parquet (still readable), and did not store how the
+    table was read."""
     reading = dict.fromkeys(_READING) | {"missing_ids": "error", "fold_ids": False}
     return old | {"format_version": 5, "data": {**old["data"], "reading": reading}}
 
@@ -181,17 +183,17 @@ MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {
     3: _from_3,
     4: _from_4,
 }
-"""From a format version to the function that makes the next one of its manifest."""
+"""Map each format version to the function that migrates its manifest to the next version."""
 
 
 def dump(manifest: Manifest) -> bytes:
-    """As bytes, with its own digest put in; BundleError where something in it is not JSON."""
+    """Return the manifest as bytes, with its own digest added."""
     whole = {**manifest, "digest": _digest(manifest)}
     return (json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 
 def parse(text: bytes, what: str) -> Manifest:
-    """A manifest of the present version; BundleError where it is not one, or was changed since."""
+    """Return a manifest, migrated to the current version; BundleError where it is not valid, or was changed."""
     found = parse_json(text, what)
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise BundleError(f"{what} is not the manifest of a model saved by cofactor")
@@ -207,7 +209,7 @@ def parse(text: bytes, what: str) -> Manifest:
         try:
             found = MIGRATIONS[version](found)
         except (KeyError, TypeError, AttributeError) as exc:
-            raise BundleError(f"{what} is not a proper manifest of version {version} (lacks {exc})") from None
+            raise BundleError(f"{what} is not a valid manifest of version {version} (it lacks {exc})") from None
         version += 1
     _check(found, what, FILES if wrote == VERSION else OLD_FILES)
     retired = RETIRED.get(found["model"], frozenset())
@@ -215,12 +217,12 @@ def parse(text: bytes, what: str) -> Manifest:
 
 
 def files_of(m: Manifest) -> tuple[str, str, str]:
-    """The files of the arrays, the users and the items of a bundle."""
+    """Return the names of the files of the arrays, the users and the items."""
     return FILES if set(FILES) <= set(m["files"]) else OLD_FILES
 
 
 def index_file(m: Manifest) -> str | None:
-    """The file of the index, where there is one."""
+    """Return the name of the file of the index; None where there is no index."""
     return None if m["index"] is None else LENGTHS if LENGTHS in m["files"] else INDEX
 
 
@@ -237,19 +239,19 @@ def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
     if m["index"] is not None:
         _fields(m["index"], _INDEX, f"{what}: index")
         if index == LENGTHS and m["index"]["usearch"]:
-            raise BundleError(f"{what}: the index is said to be a graph and an index by length")
+            raise BundleError(f"{what}: the index is declared both as a graph and as an index by length")
         if not all(0 < m["index"][name] < 1 << 31 for name in ("connectivity", "effort", "n")):
-            raise BundleError(f"{what}: the settings of the index make no sense")
+            raise BundleError(f"{what}: the settings of the index are out of range")
     for name in files:
         _fields(m["files"][name], _FILE, f"{what}: {name}")
         if m["files"][name]["bytes"] < 0:
-            raise BundleError(f"{what}: {name} has a size below zero")
+            raise BundleError(f"{what}: {name} has a negative size")
     if any(not 0 <= m["data"][n] < 1 << 31 for n in ("users", "items")) or not 0 <= m["data"]["rows"] < 1 << 40:
-        raise BundleError(f"{what}: the numbers of rows, users or items make no sense")
+        raise BundleError(f"{what}: the numbers of rows, users or items are out of range")
     if m["data"]["items_only"] is not None:
         _fields(m["data"]["items_only"], _ITEMS_ONLY, f"{what}: items_only")
         if m["data"]["users"] or m["data"]["user_features"] is not None:
-            raise BundleError(f"{what} says that there are items only, and names users")
+            raise BundleError(f"{what} declares items only, but has users")
         if not all(_number(x) for x in m["data"]["items_only"].values() if type(x) is float):
             raise BundleError(f"{what}: the limits of the values must be numbers")
     if m["data"]["kind"] not in ("", *KINDS) or m["data"]["duplicates"] not in (None, *POLICIES):
@@ -269,7 +271,7 @@ def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
     for at, line in enumerate(m["trials"]):
         _fields(line, _TRIALS, f"{what}: tried, line {at + 1}")
         if not (_number(line["value"]) and _number(line["seconds"])):
-            raise BundleError(f"{what}: what was tried must have values and seconds that are numbers")
+            raise BundleError(f"{what}: the values and seconds of trials must be numbers")
     for at, line in enumerate(m["figures"]):
         _fields(line, _FIGURES, f"{what}: figures, line {at + 1}")
         if not all(_number(line[name]) for name in ("value", "low", "high")) or any(
@@ -277,7 +279,7 @@ def _check(m: Manifest, what: str, names: tuple[str, str, str]) -> None:
         ):
             raise BundleError(f"{what}: figures must be numbers")
     if not -(1 << 127) < m["seed"] < 1 << 127:
-        raise BundleError(f"{what}: the seed makes no sense")
+        raise BundleError(f"{what}: the seed is out of range")
 
 
 def _check_reading(reading: dict[str, Any], what: str) -> None:
@@ -286,7 +288,7 @@ def _check_reading(reading: dict[str, Any], what: str) -> None:
     if not all(isinstance(x, str) or _number(x) for x in reading["missing"] or []):
         raise BundleError(f"{what}: values that mean no rating must be numbers or texts")
     if reading["missing_ids"] not in ("error", "drop", "keep") or reading["behaviour"] is True:
-        raise BundleError(f"{what}: how the table was read makes no sense")
+        raise BundleError(f"{what}: the options of reading the table are not valid")
     try:
         check_dates(reading["dates"])
     except ConfigError as exc:
@@ -306,20 +308,19 @@ def _fields(found: Any, wanted: dict[str, tuple[type, ...]], what: str) -> None:
         raise BundleError(f"{what} has an unknown field {extra[0][:60]!r}; a newer cofactor may have written it")
     for name, types in wanted.items():
         if type(found[name]) not in types:
-            raise BundleError(
-                f"{what}: the field {name!r} is {type(found[name]).__name__}; that is not what belongs there"
-            )
+            raise BundleError(f"{what}: the field {name!r} has the wrong type {type(found[name]).__name__}")
 
 
 def _number(x: Any) -> bool:
-    """None stands for a number that was not finite."""
+    """Return whether this is a number, or None, which stands for a number that was not finite."""
     if type(x) is int:
         return abs(x) < 1 << 1000
     return x is None or (type(x) is float and math.isfinite(x))
 
 
 def plain(value: Any) -> Any:
-    """A config's values, metrics and the like as JSON has them; numbers that are not finite become None."""
+    """Return values of a config or metrics in JSON's types; numbers that are not finite become None. BundleError for
+    values that JSON cannot hold."""
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

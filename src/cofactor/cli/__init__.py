@@ -1,4 +1,4 @@
-"""The command line: one file a command, each thin over the Python functions."""
+"""The command line: one file per command, each a thin layer over the Python functions."""
 
 from cofactor.cli.app import main
 

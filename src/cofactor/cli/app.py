@@ -1,6 +1,6 @@
-"""The ``cofactor`` program: its commands, and how errors end it (one line, exit code 2, no traceback).
+"""The ``cofactor`` program: its table of commands and its error handling (one line, exit code 2, no traceback).
 
-Only the module of the command that is asked for is imported, so that ``cofactor --help`` answers at once.
+Only the module of the requested command is imported, so that ``cofactor --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ COMMANDS = {
     ),
     "check": (
         "check:command",
-        "Check a table before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost.",
+        "Check a table before training: duplicates, odd ids, outliers, bots, gaps, and the cost of training.",
     ),
     "split": (
         "split:command",
-        "Cut a table in two: rows to learn from and rows to check with (CSV, TSV or Parquet, by the files' names).",
+        "Split a table into training rows and test rows. The file names choose the format: CSV, TSV or Parquet.",
     ),
     "fit": (
         "fit:command",
-        "Train a model on a table of ratings and save it. The model's parameters are options too: --n-factors 50.",
+        "Train a model on a table of ratings and save it. Its parameters are options too, such as --n-factors 50.",
     ),
     "evaluate": ("evaluate:command", "Measure a saved model on a test table, with confidence intervals."),
     "compare": (
         "compare:command",
-        "Compare models honestly: same rows, confidence intervals, and what can and cannot be told apart.",
+        "Compare models on the same held-out rows, with confidence intervals and tests of the differences.",
     ),
     "tune": (
         "tune:command",
-        "Search better settings for a model, on held-out rows; parameters given as flags stay fixed: --n-factors 50.",
+        "Search for better parameters of a model on held-out rows. Those given as options (--n-factors 50) stay fixed.",
     ),
     "recommend": (
         "recommend:command",
-        'Recommend items: to --user ID, to a new user by --liked "ITEM=5" or --liked ITEM, or to --all users.',
+        'Recommend items to a known user (--user ID), a new user (--liked "ITEM=5" or --liked ITEM) or --all users.',
     ),
     "predict": (
         "predict:command",
-        "Predict ratings (a ranker's scores) of --user for --item, or for a table of --pairs.",
+        "Predict the rating (a score, with a ranker) of --user for --item, or those of a table of --pairs.",
     ),
     "similar": (
         "similar:command",
-        "List the items most similar to one or several items, or with --user the most similar users.",
+        "Show the items most similar to given items or, with --user, the most similar users.",
     ),
     "explain": (
         "explain:command",
@@ -61,11 +61,11 @@ COMMANDS = {
     ),
     "update": (
         "update:command",
-        "Fold newer ratings in and recommend to their users again; the saved model does not change.",
+        "Fold newer ratings in and recommend again to their users. The model file does not change.",
     ),
     "refit": (
         "refit:command",
-        "Train a saved model again on its rows and newer ones; parameters given as flags change: --epochs 30.",
+        "Train a saved model again on its rows and newer rows. Options such as --epochs 30 change its parameters.",
     ),
     "report": (
         "report:command",
@@ -73,29 +73,29 @@ COMMANDS = {
     ),
     "export": (
         "export:command",
-        "Write what a model learned: vectors, an ONNX graph, a folder for the Hugging Face Hub, a model without users.",
+        "Export a model: as vectors, an ONNX graph, a folder for the Hugging Face Hub, or a model without users.",
     ),
-    "serve": ("serve:command", "Serve a model over HTTP, with a web page to explore it. Ctrl-C ends it."),
-    "state": ("state:app", "Maintain a server's state: check, repair, backup, restore, export, expire."),
-    "token": ("state:token", "Make a token for a server. It is shown once; only its hash is kept."),
+    "serve": ("serve:command", "Serve a model over HTTP, with a web page to explore it. Ctrl-C stops the server."),
+    "state": ("state:app", "Maintain the state of a server: check, repair, backup, restore, export, expire."),
+    "token": ("state:token", "Create a token for a server. The token is shown once; only its hash is stored."),
     "info": ("info:command", "Show a saved model's manifest: model, parameters, data, metrics, versions."),
     "diff": ("diff:command", "Compare two saved models: metrics, overlap of top lists, items that moved."),
     "reproduce": ("reproduce:command", "Run a published protocol and show the published figures beside ours."),
-    "datasets": ("listing:datasets", "List the datasets that can be named instead of a file."),
-    "models": ("listing:models", "List the models, or the parameters of one with their defaults."),
+    "datasets": ("listing:datasets", "List the datasets whose names can stand in place of a file."),
+    "models": ("listing:models", "List the models, or the parameters of one model with their defaults."),
 }
-"""Name -> (module of ``cofactor.cli`` and function, first line of its help)."""
+"""Map each command to its module and function in ``cofactor.cli`` and to the first line of its help."""
 
 FREE = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""For commands that take the parameters of any model as flags."""
+"""Context settings of the commands that accept the parameters of any model as flags."""
 TAKES_PARAMETERS = ("fit", "tune", "refit")
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-"""A wrong option or argument, whichever parser typer brings."""
+"""The exception for a wrong option or argument, in whichever copy of click typer uses."""
 
 
 def program(asked: Sequence[str]) -> typer.Typer:
-    """The program with the commands in ``asked`` loaded; of the others it knows name and first line of help."""
+    """Return the program with the commands in ``asked`` loaded; the others have only a name and a line of help."""
     app = typer.Typer(
         name="cofactor",
         help="Collaborative filtering: learn what people like from who rated what, show it, recommend, and say why.",
@@ -135,7 +135,7 @@ def _root(
 
 
 def main() -> None:
-    """Entry point. Anything a user can get wrong ends in one line on stderr and exit code 2."""
+    """Run the program. A user's mistake ends in one line on stderr and exit code 2."""
     warnings.showwarning = _warn
     try:
         _check_limits()
@@ -155,7 +155,10 @@ def main() -> None:
     except OSError as exc:
         _fail(f"{exc.strerror or exc}{f': {exc.filename}' if exc.filename else ''}")
     except MemoryError as exc:
-        _fail(f"not enough memory ({exc or 'none left'}); take fewer factors, or another model (cofactor check FILE)")
+        _fail(
+            f"not enough memory ({exc or 'none left'}); use fewer factors or another model: cofactor check FILE"
+            " estimates what each needs"
+        )
     except RuntimeError as exc:
         if "new thread" not in str(exc):
             raise
@@ -163,21 +166,21 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BaseException as exc:
-        if type(exc).__name__ != "PanicException":  # of polars
+        if type(exc).__name__ != "PanicException":  # raised by polars
             raise
-        _fail(_NO_THREADS if "thread" in str(exc).lower() else f"polars gave up: {exc}")
+        _fail(_NO_THREADS if "thread" in str(exc).lower() else f"polars failed: {exc}")
 
 
 ADDRESSES = 1_300_000_000
-"""Bytes of addresses that a process needs: below, libraries end it without a word of ours."""
+"""Least address space of the process, in bytes. With less, libraries abort before cofactor can report an error."""
 _NO_THREADS = (
-    "no more threads can be started: raise the limit of processes (ulimit -u), or ask for fewer with"
+    "cannot start more threads: raise the limit of processes (ulimit -u), or use fewer threads with"
     " POLARS_MAX_THREADS=1 and NUMBA_NUM_THREADS=1"
 )
 
 
 def _check_limits() -> None:
-    """ConfigError where the process may use too few addresses to load what it needs."""
+    """Raise ConfigError where the limit of address space (``ulimit -v``) is too low to load the libraries."""
     try:
         import resource
     except ImportError:  # Windows has no such limits
@@ -185,8 +188,8 @@ def _check_limits() -> None:
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit != resource.RLIM_INFINITY and limit < ADDRESSES:
         raise ConfigError(
-            f"this process may use {limit / 1e6:,.0f} MB of addresses (ulimit -v), and {ADDRESSES / 1e6:,.0f} MB are"
-            " needed to start; raise the limit"
+            f"the limit of address space (ulimit -v) is {limit / 1e6:,.0f} MB, and cofactor needs"
+            f" {ADDRESSES / 1e6:,.0f} MB to start; raise the limit"
         )
 
 

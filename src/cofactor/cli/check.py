@@ -38,11 +38,11 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
-    strict: bool = typer.Option(False, "--strict", help="Exit code 2 where a finding is an error."),
+    strict: bool = typer.Option(False, "--strict", help="Exit with code 2 if a finding is an error."),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Check a table before training: duplicates, odd ids, outliers, bots, gaps, and what fitting would cost."""
+    """Check a table before training: duplicates, odd ids, outliers, bots, gaps, and the cost of training."""
     from pathlib import Path
 
     if ratings in DATASETS and not Path(ratings).exists():
@@ -71,21 +71,21 @@ def command(
 
 
 def _end(report: Report, strict: bool) -> None:
-    """DataError, which ends with exit code 2, where ``strict`` and something is wrong with the table."""
+    """Raise DataError (exit code 2) where ``strict`` is set and the report has errors."""
     errors = [finding for finding in report.findings if finding.severity == "error"]
     if strict and errors:
         raise DataError(f"{len(errors)} errors in {report.name}, such as: {errors[0].what}")
 
 
 HEADINGS = {
-    "k-core": "What would be left if everybody had to have k ratings (the k-core)",
-    "Forecast": "What fitting would cost, roughly",
+    "k-core": "What is left if each user and each item must have at least k ratings (the k-core)",
+    "Forecast": "Estimated cost of training",
 }
 SHARES = {"density", "share of the top 1 % of items"}
 
 
 def _summary(summary: dict[str, Any]) -> None:
-    """Figures by name, without a heading that says so."""
+    """Print the summary figures, a name and a value a line."""
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -103,7 +103,7 @@ def _summary(summary: dict[str, Any]) -> None:
 
 
 def _for_people(frame: pl.DataFrame) -> pl.DataFrame:
-    """Shares in percent, with what they are shares of in the heading."""
+    """Return the frame with its column ``share`` in percent, under a heading that names the whole."""
     import polars as pl
 
     if "share" in frame.columns:
@@ -113,7 +113,7 @@ def _for_people(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _findings(frame: pl.DataFrame) -> None:
-    """One paragraph a finding: a table would squeeze the sentences."""
+    """Print a paragraph for each finding; table columns are too narrow for sentences."""
     from rich.text import Text
 
     out = console()

@@ -1,4 +1,4 @@
-"""What the commands share: output as tables or JSON, options, reading of ids and inputs."""
+"""Helpers of the commands: output as tables or JSON, shared options, parsing of ids and inputs."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Json = typer.Option(False, "--json", help="Print JSON instead of tables.")
-Seed = typer.Option(42, "--seed", help="One seed gives one result, bit for bit.")
+Seed = typer.Option(42, "--seed", help="Random seed. The same seed gives the same result, bit for bit.")
 
 
 def console() -> Console:
-    """Standard output with tables and colours where it is a terminal."""
+    """Return a rich console for standard output; it uses colours only on a terminal."""
     from rich.console import Console
 
     return Console(soft_wrap=False, highlight=False)
 
 
 def say(text: str) -> None:
-    """A remark for people, on stderr, so that output stays clean for machines."""
+    """Print a remark on stderr, so that stdout holds only results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def show(frame: pl.DataFrame, title: str | None = None) -> None:
-    """A frame as a table; numbers to the right, names in one piece where they are short."""
+    """Print a frame as a table: numbers right-aligned, short names unbroken."""
     from rich.cells import cell_len
     from rich.table import Table
 
@@ -66,7 +66,7 @@ def show(frame: pl.DataFrame, title: str | None = None) -> None:
     if title:
         console().print(title, style="italic", markup=False)
     out = console()
-    out.width = max(out.width, needed)  # better a long line than figures without their last digits
+    out.width = max(out.width, needed)  # a long line is better than truncated figures
     out.print(table)
 
 
@@ -75,7 +75,7 @@ SCORES = {"score", "prediction", "bias", "contribution", "score_before", "score_
 
 
 def _digits(frame: pl.DataFrame, name: str) -> int:
-    """Digits after the point: two for scores and predictions on the scale of ratings, four elsewhere."""
+    """Return the number of decimals: two for scores and predictions on the rating scale, four elsewhere."""
     if name in ("memory_mb", "similarity"):
         return 1 if name == "memory_mb" else 3
     if name not in SCORES and not ("prediction" in frame.columns and name in ("low", "high")):
@@ -85,7 +85,7 @@ def _digits(frame: pl.DataFrame, name: str) -> int:
 
 
 def cell(value: Any, column: str = "", digits: int = 4) -> str:
-    """One value as text, safe from rich's markup: no number that is not zero is shown as zero."""
+    """Return a value as text with rich's markup escaped. A number other than zero is never shown as zero."""
     from rich.markup import escape
 
     if value is None or value != value:
@@ -104,12 +104,12 @@ def cell(value: Any, column: str = "", digits: int = 4) -> str:
 
 
 EXPECTED = {"known", "from the history"}
-"""What a status says of rows that need no remark."""
+"""Values of ``status`` for rows that need no remark."""
 
 
 def emit(value: Any, as_json: bool, title: str | None = None) -> None:
-    """A frame as a table, or as JSON: a list with an object for each row. A ``status`` that says nothing of any row is
-    left out of the table."""
+    """Print a frame as a table, or as JSON: a list with an object for each row. The table leaves the column ``status``
+    out where no row needs a remark."""
     if as_json:
         print_json(value.to_dicts())
         return
@@ -119,7 +119,7 @@ def emit(value: Any, as_json: bool, title: str | None = None) -> None:
 
 
 def check_page(out: str) -> None:
-    """ConfigError where a report cannot be written to this file, or where it is not a page: the ratings, say."""
+    """Raise ConfigError where the report cannot be written to ``out``, or would replace a file that is not HTML."""
     place = check_file(out, "the report")
     if place.is_file() and place.stat().st_size:
         with place.open("rb") as file:
@@ -137,16 +137,16 @@ WORDS = {
     "embedding_shift": "how far the item vectors moved, 0 to 2",
     "warm_start": "1: began with the earlier vectors",
 }
-"""What the metrics of a model are, in words."""
+"""Descriptions of a model's metrics."""
 
 
 def metric_line(name: str, value: float) -> str:
-    """A metric with its meaning."""
+    """Return a metric and its value as text, with its description where it has one."""
     return f"{name}: {value:.4f}" + (f" ({WORDS[name]})" if name in WORDS else "")
 
 
 def show_trials(tried: pl.DataFrame) -> None:
-    """What ``auto`` tried, with the one it took, and what the budget kept out."""
+    """Print the trials of ``auto``: which model it chose, and which ones did not fit the budget."""
     import polars as pl
 
     metric = str(tried["metric"][0])
@@ -168,7 +168,7 @@ def show_trials(tried: pl.DataFrame) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Strict JSON: numbers that are not finite become null."""
+    """Print strict JSON: NaN and infinite numbers become null."""
     print(json.dumps(to_jsonable(value), ensure_ascii=False, allow_nan=False))
 
 
@@ -186,8 +186,10 @@ def read_ratings(
     quiet: bool = False,
     **reading: Any,
 ) -> Interactions:
-    """Ratings from a file (and side tables ``items``, ``users``), or a dataset by its name; notes go to stderr.
-    ``reading``: the flags of :mod:`cofactor.cli.reading_flags`."""
+    """Return ratings read from a file (with side tables ``items``, ``users``) or a dataset of that name.
+
+    Notes go to stderr. ``reading`` are the flags of :mod:`cofactor.cli.reading_flags`.
+    """
     if source in DATASETS and not Path(source).exists():
         data = load_dataset(source)
     else:
@@ -211,8 +213,10 @@ def read_test(
     time: str | Literal[False] | None = None,
     **ways: Any,
 ) -> Interactions:
-    """Held-out ratings from a file that is like the training table, unless it is said otherwise. ``behaviours=False``:
-    it does not matter what happened in a row."""
+    """Return held-out ratings from a file, read like the training table except where options say otherwise.
+
+    ``behaviours=False`` ignores the column of behaviours.
+    """
     if source in DATASETS and not Path(source).exists():
         return read_ratings(source, user, item, rating, time, **ways)
     quiet, sep, encoding = (ways.pop(name, None) for name in ("quiet", "sep", "encoding"))
@@ -229,35 +233,35 @@ def read_test(
 
 
 def read_lines(path: str) -> list[str]:
-    """The lines of a text file that are not blank; DataError where there are none."""
+    """Return the non-blank lines of a text file; DataError where there are none."""
     try:
         with open(path, encoding="utf-8-sig") as file:
             lines = [line.strip() for line in file]
     except OSError as exc:
         raise DataError(f"cannot read {path}: {exc.strerror or exc}") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path} is not a UTF-8 text; give a text file with an id a line") from None
+        raise DataError(f"{path} is not UTF-8 text; give a text file with one id per line") from None
     found = [line for line in lines if line]
     if not found:
-        raise DataError(f"{path} holds no ids; give a text file with an id a line")
+        raise DataError(f"{path} holds no ids; give a text file with one id per line")
     return found
 
 
 def listed(text: str) -> list[str]:
-    """Names from a list with commas."""
+    """Return the names of a comma-separated list."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def whole_numbers(option: str, text: str) -> list[int]:
-    """Whole numbers from a list with commas."""
+    """Return the whole numbers of a comma-separated list; ConfigError where one is not a whole number."""
     try:
         return [int(part) for part in listed(text)]
     except ValueError:
-        raise ConfigError(f"{option} is {text!r}; give a whole number, or several with commas: 5,10") from None
+        raise ConfigError(f"{option} is {text!r}; give whole numbers separated by commas, such as 5,10") from None
 
 
 def budget_of(text: str | None) -> dict[str, Any]:
-    """What a person types for a budget: "90" seconds, or "8 trials"."""
+    """Return the budget keywords of ``fit`` for text such as "90" (seconds) or "8 trials"."""
     if text is None:
         return {}
     amount, _, unit = text.strip().partition(" ")
@@ -272,7 +276,7 @@ def budget_of(text: str | None) -> dict[str, Any]:
 
 
 def new_rows(rec: Recommender, path: str, **given: Any) -> pl.DataFrame:
-    """Newer ratings from a file that is like the training table, as the frame that ``update`` takes."""
+    """Return newer ratings, read from a file like the training table, as the frame that ``update`` takes."""
     mine = rec.data.columns
     found = read_test(rec, path, **given)
     theirs = found.columns
@@ -283,23 +287,23 @@ def new_rows(rec: Recommender, path: str, **given: Any) -> pl.DataFrame:
 
 
 def separator(text: str | None) -> str | None:
-    """What a person types for a separator: ``tab`` and a backslash with t are a tab."""
+    r"""Return the separator; ``tab`` and ``\t`` as typed on the command line become a tab."""
     return "\t" if text in ("tab", "\\t") else text
 
 
 def column(name: str | Literal[False] | None) -> str | int | None:
-    """A column's name; a plain number is a position (for files without a header); False: there is none."""
+    """Return a column's name, or its position where the text is a number (files without a header); False: no column."""
     return int(name) if isinstance(name, str) and name.isdecimal() else name
 
 
 def parse_history(pairs: list[str], items: Items) -> dict[Any, float | None]:
-    """``["Star Wars (1977)=5", "Fargo (1996)"]`` -> {item: rating, or None where none is given}."""
+    """Parse ``["Star Wars (1977)=5", "Fargo (1996)"]`` into {item: rating, or None where none is given}."""
     history: dict[Any, float | None] = {}
     for pair in pairs:
         item, sign, value = pair.rpartition("=")
         named: Any = items.ids.parse(pair)
         rating: float | None = None
-        if sign and items.find(named) < 0:  # a title may hold a sign of equality
+        if sign and items.find(named) < 0:  # a title may contain "="
             named = items.ids.parse(item)
             try:
                 rating = float(value)
@@ -312,21 +316,21 @@ def parse_history(pairs: list[str], items: Items) -> dict[Any, float | None]:
 
 
 def parse_features(pairs: list[str], table: pl.DataFrame | None) -> dict[str, Any]:
-    """``["age=31", "genres=A|B"]`` -> {column: value, of the type that the table of users has}."""
+    """Parse ``["age=31", "genres=A|B"]`` into {column: value, in the type of that column of the user table}."""
     features: dict[str, Any] = {}
     for pair in pairs:
         column, sign, text = pair.partition("=")
         if not sign:
             raise DataError(f"--feature {pair!r} has no value; write it as {pair + '=VALUE'!r}")
         if column in features:
-            raise DataError(f"--feature names {column!r} twice; put several values of one column as 'A|B'")
+            raise DataError(f"--feature names {column!r} twice; write several values of a column as 'A|B'")
         features[column] = _typed(text, None if table is None else table.schema.get(column))
     return features
 
 
 def _typed(text: str, dtype: pl.DataType | None) -> Any:
-    """What a person typed as a number or true/false where the column holds such (or dates, of which years count); else
-    the text."""
+    """Return the text as a number or a bool where the column holds those, else unchanged. In a column of dates a number
+    is a year."""
     import polars as pl
 
     if dtype == pl.Boolean:
@@ -342,7 +346,7 @@ def _typed(text: str, dtype: pl.DataType | None) -> Any:
 
 
 def parse_flags(args: list[str], cls: type[Any]) -> dict[str, Any]:
-    """``["--n-factors", "50"]`` -> {"n_factors": 50}, by the types of the config's defaults."""
+    """Parse ``["--n-factors", "50"]`` into {"n_factors": 50}, by the types of the config's defaults."""
     fields = {f.name: f for f in dataclasses.fields(cls)}
     values: dict[str, Any] = {}
     rest = list(args)
@@ -354,7 +358,7 @@ def parse_flags(args: list[str], cls: type[Any]) -> dict[str, Any]:
         name = flag.replace("-", "_")
         if name not in fields:
             flags = ", ".join(f"--{n.replace('_', '-')}" for n in fields)
-            raise ConfigError(f"no option --{flag}; this model takes {flags}.{did_you_mean(name, fields)}")
+            raise ConfigError(f"there is no option --{flag}; this model takes {flags}.{did_you_mean(name, fields)}")
         if not sign:
             if not rest:
                 raise ConfigError(f"--{flag} needs a value")
@@ -364,8 +368,8 @@ def parse_flags(args: list[str], cls: type[Any]) -> dict[str, Any]:
 
 
 def started(url: str, live: Any) -> None:
-    """Say what a server serves, and where."""
+    """Print what the server serves and its address."""
     if live.last_error:
         say(f"note: {live.last_error}")
     console().print(f"{live.now.rec!r}", markup=False)
-    console().print(f"serving version {live.now.version} at {url} (Ctrl-C ends it)", markup=False)
+    console().print(f"serving version {live.now.version} at {url} (Ctrl-C stops the server)", markup=False)

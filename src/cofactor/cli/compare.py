@@ -1,4 +1,4 @@
-"""``cofactor compare``: several models on the same held-out ratings, with a verdict in words."""
+"""``cofactor compare``: measure several models on the same held-out ratings, with a verdict in words."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from cofactor.recommender import Recommender
 from cofactor.selection import Comparison, compare
 
 SHOWN = ["model", "metric", "mean", "low", "high", "worse_by", "p", "fit_seconds"]
-"""The columns that fit a terminal of 80; JSON has them all."""
+"""The columns shown in a terminal of 80 characters; JSON has all of them."""
 
 
 @with_reading_flags
 def command(
     ratings: str = Ratings,
     models: str | None = typer.Option(
-        None, "--models", help='Names with commas, with settings as in "ease:reg=100" (the usual ones unless given).'
+        None,
+        "--models",
+        help='Models, separated by commas; "ease:reg=100" sets a parameter. Default: a usual choice.',
     ),
     user: str | None = User,
     item: str | None = Item,
@@ -35,41 +37,41 @@ def command(
     sep: str | None = Sep,
     encoding: str | None = Encoding,
     how: str = typer.Option(
-        "auto", "--how", help="What is held out: random, temporal, last (of each user), or auto: the future if any."
+        "auto",
+        "--how",
+        help="How to hold out rows: random, temporal, last (of each user), or auto (temporal if possible).",
     ),
-    valid: float = typer.Option(0.2, "--valid", help="The share of rows held out."),
+    valid: float = typer.Option(0.2, "--valid", help="The share of the rows to hold out."),
     cutoff: str | None = typer.Option(
-        None, "--cutoff", help="Hold out the rows from this date or time on, instead of a share."
+        None, "--cutoff", help="Hold out the rows from this date or time on, in place of a share."
     ),
-    items: str | None = typer.Option(None, "--items", help="A table about the items, for the model of --out."),
+    items: str | None = typer.Option(None, "--items", help="A table about the items, saved with the model of --out."),
     folds: int = typer.Option(
-        1, "--folds", help="The number of folds: random parts, or with --how temporal windows of time."
+        1, "--folds", help="Number of folds: random folds, or windows of time with --how temporal."
     ),
     metrics: str | None = typer.Option(None, "--metrics", help="Metrics, separated by commas: rmse,ndcg,recall@20."),
-    n: str = typer.Option("10", "-n", "--n", help="The length of the lists; several are separated by commas."),
-    relevant: float | None = typer.Option(None, "--relevant", help="Ratings of at least this count as relevant."),
+    n: str = typer.Option("10", "-n", "--n", help="Length of the lists; separate several by commas."),
+    relevant: float | None = typer.Option(None, "--relevant", help="Ratings of at least this are relevant (hits)."),
     new_users: str = typer.Option(
-        "skip", "--new-users", help="Users without training rows: skip, or popular (they get the most rated items)."
+        "skip", "--new-users", help="Users without training ratings: skip them, or recommend popular items."
     ),
-    tune: float | None = typer.Option(
-        None, "--tune", help="Tune each model for this many seconds, inside its training rows."
-    ),
+    tune: float | None = typer.Option(None, "--tune", help="Seconds to tune each model, on its training rows only."),
     out: str | None = typer.Option(
         None,
         "--out",
         "-o",
-        help="Train the best model by the first metric on all rows, and write it here with its figures.",
+        help="Train the best model (by the first metric) on all rows and save it here.",
     ),
     seed: int = Seed,
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Compare models honestly: same rows, confidence intervals, and what can and cannot be told apart."""
+    """Compare models on the same held-out rows, with confidence intervals and tests of the differences."""
     check_int("--folds", folds)
     if out is not None:
         check_writable(out)
     if cutoff is not None and (how not in ("auto", "temporal") or folds > 1):
-        raise ConfigError("--cutoff holds out the future once: it goes with --how temporal, and not with --folds")
+        raise ConfigError("--cutoff makes one split by time: use it with --how temporal, and without --folds")
     ways = {"sep": sep, "encoding": encoding, "items": items, **reading}
     data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways)
     if cutoff is not None:
@@ -81,7 +83,7 @@ def command(
     elif how in ("auto", "random"):
         split = splits.kfold(data, folds, seed)
     else:
-        raise ConfigError(f"--folds goes with --how random or temporal, not with {how}")
+        raise ConfigError(f"--folds goes with --how random or temporal, not with --how {how}")
     result = compare(
         split=split,
         models=None if models is None else listed(models),
@@ -99,7 +101,7 @@ def command(
         return
     show(
         result.frame.select(SHOWN),
-        f"On {result.how[0]}; 95 % confidence intervals; worse_by and p: against the best of that metric",
+        f"On {result.how[0]}; 95 % confidence intervals; worse_by and p: against the best model of that metric",
     )
     console().print(result.verdict, markup=False)
     if out is not None:
@@ -107,9 +109,9 @@ def command(
 
 
 def _best(result: Comparison, data: Interactions, ratings: str, seed: int) -> Recommender:
-    """The best model, trained on all rows; its figures are those of the comparison, and say so."""
+    """Return the best model, trained on all rows, with the figures of the comparison and a note of their origin."""
     if result.best not in result.settings:
-        raise ConfigError(f"{result.best} was tuned to other parameters on each fold; take --folds 1 with --out")
+        raise ConfigError(f"{result.best} was tuned to different parameters on each fold; use --out with --folds 1")
     name, config = result.settings[result.best]
     where = " and ".join(result.how) if len(result.how) < 3 else f"{len(result.how)} parts, such as {result.how[0]},"
     return with_figures(

@@ -1,4 +1,4 @@
-"""``cofactor demo``: the main job on bundled data, from a table to recommendations and a report."""
+"""``cofactor demo``: the whole job on bundled data, from a table to recommendations and a report."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ HISTORY = {"The Godfather (1972)": 10, "Pulp Fiction (1994)": 9, "Inception (201
 def command(
     out: str = typer.Option("report.html", "--out", "-o", help="Where to write the report."),
     bundle: str = typer.Option("demo.cofactor", "--bundle", help="Where to save the model that makes the lists."),
-    serve: bool = typer.Option(False, "--serve", help="Then serve that model with its web page; Ctrl-C ends it."),
-    port: int = typer.Option(8000, "--port", help="The port of --serve; 0: any that is free."),
+    serve: bool = typer.Option(False, "--serve", help="Then serve that model with its web page, until Ctrl-C."),
+    port: int = typer.Option(8000, "--port", help="The port of --serve; 0: any free port."),
     seed: int = Seed,
     as_json: bool = Json,
 ) -> None:
     """Learn from 68,000 real film ratings, show what was learned, recommend, and write report.html; no network.
 
-    It ends with a saved model that makes lists. With --serve that model alone is trained, beside the most popular
-    films to compare it with, and served: rate films in the browser, and watch the list change.
+    The demo saves a model that makes lists. With --serve it trains only that model and the most popular films as a
+    baseline, and serves both: rate films in the browser, and watch the list change.
     """
     check_page(out)
     check_writable(bundle)
@@ -52,8 +52,8 @@ def command(
     split = splits.temporal(ratings, valid=0.2)
     if not as_json:
         say(f"{len(ratings):,} ratings from 0 to 10 by {ratings.n_users:,} users of {ratings.n_items:,} films")
-        say(f"{len(split.train):,} to learn from; the last {len(split.valid):,} by time are the future to check with\n")
-        say("The notebook's model, by one cycle:")
+        say(f"{len(split.train):,} train the models; the last {len(split.valid):,} by time are held out to test them\n")
+        say("The notebook's model, with fit_one_cycle:")
     learn = collab_learner(split, n_factors=20, y_range=(0, 10.5), seed=seed, verbose=not as_json)
     learn.fit_one_cycle(5, 5e-3, wd=0.1)
     rec = fit(split, model="bayes-mf", seed=seed, verbose=not as_json)
@@ -69,16 +69,16 @@ def command(
         return
     show(
         baselines.rename({"rmse": "error (RMSE)", "ndcg@10": "lists (NDCG@10)"}),
-        "\nOn ratings of the weeks to come (95 % intervals); in lists, 8 or more is a hit",
+        "\nOn the held-out last weeks (95 % intervals); a rating of 8 or more is relevant in lists",
     )
     say(
-        "Predicting ratings and making lists are two tasks. In lists of what comes next, what is new counts most here:"
-        f"\nauto-ranking found that out on earlier weeks and took {_what(chosen)}."
+        "Predicting ratings and making lists are two tasks. In lists of the next weeks, new films matter most here:"
+        f"\nauto-ranking learned that from earlier weeks and chose {_what(chosen)}."
     )
-    show(_by_title(rec.biases(5)), "\nItems that all users like more and less")
+    show(_by_title(rec.biases(5)), "\nFilms with the highest and lowest item biases")
     for film in FILMS:
         near = ranker.similar_items(film, 5)["title"].to_list()
-        console().print(f"\nNear [bold]{film}[/]: {', '.join(near)}", highlight=False)
+        console().print(f"\nSimilar to [bold]{film}[/]: {', '.join(near)}", highlight=False)
     liked = ", ".join(f"{title} {rating}" for title, rating in HISTORY.items())
     show(_by_title(ranker.recommend(history=HISTORY, n=5)), f"\nFor a new user who rated {liked}")
     say(f"\nDone in {time.perf_counter() - start:.1f} s. Open {out} in a browser: it works offline.")
@@ -86,19 +86,19 @@ def command(
 
 
 def _save(ranker: Recommender, split: Split, bundle: str) -> None:
-    """The bundle, with its figures on the held-out rows."""
+    """Save the model with its figures on the held-out rows."""
     found = evaluate(ranker, split.valid, relevant=8.0)
     with_figures(ranker, found, "the last fifth of the demo, by time").save(bundle)
 
 
 def needs_server() -> None:
-    """MissingExtraError before anything is trained, where the server is not installed."""
+    """Raise MissingExtraError, before anything is trained, where the server is not installed."""
     assert server.run
 
 
 def serve_bundle(bundle: str, port: int, beside: str) -> None:
-    """Serve it on this machine until Ctrl-C, with another one to compare it with; the address is printed when it
-    answers."""
+    """Serve a bundle on this machine until Ctrl-C, beside another one to compare it with. The address is printed once
+    the server answers."""
     try:
         server.run(server.Settings(Path(bundle), port=port, beside=Path(beside)), started)
     except KeyboardInterrupt:
@@ -106,7 +106,7 @@ def serve_bundle(bundle: str, port: int, beside: str) -> None:
 
 
 def _what(chosen: Recommender) -> str:
-    """The model with its settings, or a blend's parts with their weights."""
+    """Return a description of the chosen model: its settings, or the parts of a blend with their weights."""
     if chosen.name == "blend":
         *parts, last = (
             f"{weight:.0%} {name}" for name, weight in zip(chosen.model.config.models, chosen.model.config.weights)
@@ -120,7 +120,7 @@ def _what(chosen: Recommender) -> str:
 def _ladder(
     split: Split, seed: int, notebook: Recommender, rec: Recommender, ranker: Recommender, chosen: Recommender
 ) -> pl.DataFrame:
-    """Every model of the demo beside the simplest one of its kind, on the same held-out rows."""
+    """Return the figures of each model of the demo and of the baselines, on the same held-out rows."""
     models = {
         "bias": fit(split.train, model="bias", seed=seed),
         "dot-bias (the notebook's)": notebook,
@@ -141,6 +141,6 @@ def _ladder(
 
 
 def _by_title(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with films by their titles alone."""
+    """Return the frame with titles in place of item ids."""
     frame = frame.drop("status", strict=False)
     return frame.drop("item").rename({"title": "film"}) if "title" in frame.columns else frame

@@ -1,4 +1,4 @@
-"""``cofactor diff``: what changed between two saved models."""
+"""``cofactor diff``: show what changed between two saved models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cofactor.cli.common import Json, console, print_json
 
 def command(
     a: str = typer.Argument(help="A saved model."),
-    b: str = typer.Argument(help="Another saved model, such as a refit of the first."),
+    b: str = typer.Argument(help="Another saved model, such as a newer refit of the first."),
     as_json: bool = Json,
 ) -> None:
     """Compare two saved models: metrics, overlap of top lists, items that moved."""

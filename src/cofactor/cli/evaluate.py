@@ -1,4 +1,4 @@
-"""``cofactor evaluate``: how good a saved model is on ratings that it has not seen."""
+"""``cofactor evaluate``: measure a saved model on ratings that it has not seen."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ def command(
     sep: str | None = Sep,
     encoding: str | None = Encoding,
     metrics: str | None = typer.Option(None, "--metrics", help="Metrics, separated by commas: rmse,ndcg,recall@20."),
-    n: str = typer.Option("10", "-n", "--n", help="The length of the lists; several are separated by commas."),
-    relevant: float | None = typer.Option(None, "--relevant", help="Ratings of at least this count as relevant."),
+    n: str = typer.Option("10", "-n", "--n", help="Length of the lists; separate several by commas."),
+    relevant: float | None = typer.Option(None, "--relevant", help="Ratings of at least this are relevant (hits)."),
     new_users: str = typer.Option(
-        "skip", "--new-users", help="Users without training rows: skip, or popular (they get the most rated items)."
+        "skip", "--new-users", help="Users without training ratings: skip them, or recommend popular items."
     ),
     propensity: float = typer.Option(
-        0.0, "--propensity", help="Weigh relevant items with n ratings by n^-propensity in ndcg and recall."
+        0.0,
+        "--propensity",
+        help="In ndcg and recall, weigh a relevant item with n ratings by n ** -PROPENSITY.",
     ),
     save: bool = typer.Option(
-        False, "--save", help="Write the figures into the model; info and the explorer show them."
+        False, "--save", help="Save the figures in the model; cofactor info and the explorer show them."
     ),
     as_json: bool = Json,
     **reading: Any,

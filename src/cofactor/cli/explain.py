@@ -1,4 +1,4 @@
-"""``cofactor explain``: why a user gets a prediction."""
+"""``cofactor explain``: explain a prediction."""
 
 from __future__ import annotations
 

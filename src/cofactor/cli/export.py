@@ -1,4 +1,4 @@
-"""``cofactor export``: what a model learned, in forms that other programs read."""
+"""``cofactor export``: write what a model learned in formats that other programs read."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SUFFIXES = {".npz": "npz", ".parquet": "parquet", ".txt": "word2vec", ".vec": "w
 FORMATS = {
     "npz": "vectors, biases and ids in one NumPy file",
     "npy": "a folder of NumPy files and ids.json",
-    "parquet": "a table id, bias, factors",
-    "word2vec": "text, a line for each id and its vector",
+    "parquet": "a table with columns id, bias, factors",
+    "word2vec": "text, one line per id and its vector",
     "onnx": "the predictions of a PyTorch module as a graph",
-    "hf": "a folder as the Hugging Face Hub has it",
+    "hf": "a folder in the layout of the Hugging Face Hub",
     "serve": "a saved model without users and ratings, for a server",
 }
 
@@ -28,20 +28,20 @@ FORMATS = {
 def command(
     model: str = typer.Argument(help="A saved model."),
     out: str = typer.Argument(
-        help="The file or folder to write; the ending .npz, .parquet, .txt or .onnx sets the format."
+        help="The file or folder to write. A suffix .npz, .parquet, .txt or .onnx sets the format."
     ),
     format: str | None = typer.Option(None, "--format", "-f", help=f"One of {', '.join(FORMATS)}."),
     which: str = typer.Option("item", "--which", help="For vectors: item or user."),
     as_json: bool = Json,
 ) -> None:
-    """Write what a model learned: vectors, an ONNX graph, a folder for the Hugging Face Hub, a model without users."""
+    """Export a model: as vectors, an ONNX graph, a folder for the Hugging Face Hub, or a model without users."""
     chosen = format or SUFFIXES.get(Path(out).suffix.lower())
     if chosen not in FORMATS:
         listed = "; ".join(f"{name} ({about})" for name, about in FORMATS.items())
-        said = f"no format {format!r}" if format else f"the name {out} does not say the format; give --format"
+        said = f"there is no format {format!r}" if format else f"the name {out} does not show the format; give --format"
         raise ConfigError(f"{said}: {listed}.{did_you_mean(format, FORMATS) if format else ''}")
     if which not in ("item", "user"):
-        raise ConfigError(f"--which is {which!r}; it is item or user")
+        raise ConfigError(f"--which is {which!r}; give item or user")
     if chosen not in ("npy", "hf", "serve"):
         check_file(out)
     rec = load(model)

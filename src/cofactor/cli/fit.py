@@ -1,4 +1,4 @@
-"""``cofactor fit``: train a model on a table and write it to a bundle."""
+"""``cofactor fit``: train a model on a table and save it as a bundle."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ from cofactor.models.base.config import make_config
 def command(
     ctx: typer.Context,
     ratings: str = Ratings,
-    model: str = typer.Option("auto", "--model", "-m", help="A model's name (cofactor models), auto or auto-ranking."),
+    model: str = typer.Option(
+        "auto", "--model", "-m", help="A model (list them with: cofactor models), auto or auto-ranking."
+    ),
     out: str = typer.Option("model.cofactor", "--out", "-o", help="Where to write the trained model."),
     user: str | None = User,
     item: str | None = Item,
@@ -42,43 +44,37 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
-    items: str | None = typer.Option(None, "--items", help="A table of the items (titles, genres), with their ids."),
-    users: str | None = typer.Option(None, "--users", help="A table of the users, with their ids."),
-    item_features: str | None = typer.Option(
-        None, help="Columns of --items that the model learns from, separated by commas."
-    ),
-    user_features: str | None = typer.Option(
-        None, help="Columns of --users that the model learns from, separated by commas."
-    ),
+    items: str | None = typer.Option(None, "--items", help="A table about the items (ids, titles, genres)."),
+    users: str | None = typer.Option(None, "--users", help="A table about the users (ids, ages)."),
+    item_features: str | None = typer.Option(None, help="Columns of --items to learn from, separated by commas."),
+    user_features: str | None = typer.Option(None, help="Columns of --users to learn from, separated by commas."),
     valid: float = typer.Option(
         0.0,
         "--valid",
-        help="Hold out this share of rows (the last by time, where there are times) and report figures on them.",
+        help="Hold out this share of the rows (the latest if there are times) and measure the model on them.",
     ),
-    checkpoint: str | None = typer.Option(
-        None, help="Write this file after every epoch; continue from it with --resume."
-    ),
+    checkpoint: str | None = typer.Option(None, help="Write this file after every epoch; --resume continues from it."),
     resume: bool = typer.Option(False, "--resume", help="Continue from the checkpoint."),
     budget: str | None = typer.Option(
-        None, "--budget", help='What auto may spend: seconds of counted work (60), or "8 trials".'
+        None, "--budget", help='Limit of auto: seconds of estimated work, such as 60, or "8 trials".'
     ),
     seed: int = Seed,
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Train a model on a table of ratings and save it. The model's parameters are options too: --n-factors 50."""
+    """Train a model on a table of ratings and save it. Its parameters are options too, such as --n-factors 50."""
     config = parse_flags(ctx.args, model_class(model).Config) if model not in AUTO else {}
     if model in AUTO and ctx.args:
         raise ConfigError(
-            f"{ctx.args[0]}: {model} chooses a model's parameters itself; name one with --model to set them"
+            f"{ctx.args[0]}: {model} chooses the model and its parameters; to set parameters, name a model with --model"
         )
     if model not in AUTO:
-        make_config(model_class(model).Config, config)  # before the table is read
+        make_config(model_class(model).Config, config)  # fail before the table is read
     check_writable(out)
     if checkpoint is not None:
         place = check_file(checkpoint, "the checkpoint", makes_folders=True)
         if place.exists() and Path(ratings).exists() and place.samefile(ratings):
-            raise ConfigError(f"{checkpoint} is the table of ratings; write the checkpoint to another file")
+            raise ConfigError(f"--checkpoint {checkpoint} is the table of ratings; choose another file")
     ways = {"sep": sep, "encoding": encoding, "items": items, "users": users}
     data = read_ratings(ratings, user, item, rating, time, quiet=as_json, **ways, **reading)
     if not as_json:
@@ -102,7 +98,7 @@ def command(
             found = evaluate(rec, part)
             rec = with_figures(rec, found, f"{part.how} of {ratings}")
             measured = found.select("metric", "value", "low", "high").rows()
-        except DataError as exc:  # rows that no list can be measured on, say
+        except DataError as exc:  # for example, no list can be measured on these rows
             say(f"not measured: {exc}")
     rec.save(out)
     if as_json:
@@ -117,11 +113,11 @@ def command(
     if isinstance(part, Split):
         for metric, value, low, high in measured:
             bounds = "" if low is None else f" ({low:.4f} to {high:.4f})"
-            say(f"{metric}: {value:.4f}{bounds} on the rows held out")
-        say(f"trained on {len(part.train):,} of {len(data):,} rows: fit without --valid to learn from all of them")
+            say(f"{metric}: {value:.4f}{bounds} on the held-out rows")
+        say(f"trained on {len(part.train):,} of {len(data):,} rows; fit without --valid to train on all of them")
     say(f"saved {rec.name} to {out}")
 
 
 def _names(listed: str | None) -> list[str] | None:
-    """Column names from a list with commas."""
+    """Return the column names of a comma-separated list."""
     return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]

@@ -1,4 +1,4 @@
-"""``cofactor info``: what a saved model is."""
+"""``cofactor info``: show the facts of a saved model."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def command(
     if figures:
         whole = pl.DataFrame(figures, schema=FIGURES, strict=False)
         for (rows, when), part in whole.group_by("rows", "measured", maintain_order=True):
-            show(part.select("metric", "value", "low", "high", "n_users"), f"\nHow good it is, on {rows} ({when})")
+            show(part.select("metric", "value", "low", "high", "n_users"), f"\nQuality on {rows} ({when})")
     if tried:
-        console().print("\nWhat auto tried", style="italic")
+        console().print("\nTrials of auto", style="italic")
         show_trials(pl.DataFrame(tried, schema=TRIALS))
 
 
 def _shown(name: str, value: Any) -> str:
-    """One fact of the manifest in words."""
+    """Return one fact of the manifest as text."""
     if name == "metrics":
         return "\n".join(metric_line(k, v) for k, v in value.items() if v is not None) or "-"
     if name == "data":
@@ -58,7 +58,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 def _data(facts: dict[str, Any]) -> str:
-    """The training ratings: how many, from which columns, and what the reader decided."""
+    """Return the facts of the training ratings: their number, their columns and the reader's notes."""
     name = facts["name"] or "ratings"
     lines = [f"{name}: {facts['rows']:,} rows, {facts['users']:,} users, {facts['items']:,} items"]
     lines.append("columns " + ", ".join(f"{role}={column}" for role, column in facts["columns"].items() if column))
@@ -67,7 +67,7 @@ def _data(facts: dict[str, Any]) -> str:
 
 
 def _size(n: int) -> str:
-    """Bytes in the unit that fits."""
+    """Return a number of bytes in bytes, kB or MB."""
     if n < 1000:
         return f"{n} bytes"
     return f"{n / 1000:.1f} kB" if n < 1_000_000 else f"{n / 1_000_000:.1f} MB"

@@ -1,4 +1,4 @@
-"""The options of a list as flags: made from their one declaration, and read back into what Python takes."""
+"""Flags for the options of a list: built from ``ListOptions``, and converted back to Python values."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _TYPES: dict[Kind, Any] = {
     "policy": str,
 }
 _MORE: dict[Kind, str] = {
-    "ids": " Repeatable; or a file with one per line.",
-    "cap": " As genres=3.",
-    "grouped strength": " Or genres=0.5.",
+    "ids": " Repeat the option, or name a file with one per line.",
+    "cap": " Example: genres=3.",
+    "grouped strength": " Example: 0.3, or genres=0.5.",
 }
 
 
 def with_list_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with a flag for each option of a list in place of its ``**options``."""
+    """Return the command with a flag for each option of a list in place of its ``**flags``."""
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
@@ -59,7 +59,7 @@ def with_list_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def list_options_of(flags: dict[str, Any], items: Items) -> dict[str, Any]:
-    """The values of flags as :meth:`Recommender.recommend` takes them. Items may be named by id or title."""
+    """Return the values of the flags as :meth:`Recommender.recommend` takes them. Flags name items by id or title."""
     return {name: _READ.get(OPTIONS[name].kind, _as_it_is)(name, value, items) for name, value in flags.items()}
 
 
@@ -68,7 +68,10 @@ def _as_it_is(name: str, value: Any, items: Items) -> Any:
 
 
 def _ids(name: str, value: Any, items: Items) -> Any:
-    """Ids or titles, and files that hold one a line: those in a file that are not known are counted and left out."""
+    """Return the ids of the given ids, titles and files (one id or title per line).
+
+    Unknown ids in a file are left out; a remark on stderr counts them.
+    """
     found: list[Any] = []
     for item in value or []:
         named = items.ids.parse(item)
@@ -78,7 +81,7 @@ def _ids(name: str, value: Any, items: Items) -> Any:
         listed = [items.ids.parse(line) for line in read_lines(item)]
         known = [one for one in listed if items.find(one) >= 0]
         if len(known) < len(listed):
-            say(f"--{name} {item}: {len(listed) - len(known):,} of {len(listed):,} ids are not known and are left out")
+            say(f"--{name} {item}: {len(listed) - len(known):,} of {len(listed):,} ids are unknown and left out")
         found += known
     return found if value else None
 
@@ -95,13 +98,13 @@ def _cap(name: str, value: Any, items: Items) -> Any:
         return None
     column, equals, count = value.rpartition("=")
     if not equals or not count.isdigit():
-        raise ConfigError(f"--{name.replace('_', '-')} is {value!r}; give a column and how many, such as genres=3")
+        raise ConfigError(f"--{name.replace('_', '-')} is {value!r}; give a column and a number, such as genres=3")
     return column, int(count)
 
 
 def _grouped_strength(name: str, value: Any, items: Items) -> Any:
     column, equals, strength = str(value).rpartition("=")
-    number = _number(name, strength, "a strength from 0 to 1, or a column with one, such as genres=0.5")
+    number = _number(name, strength, "a strength from 0 to 1, or a column and a strength, such as genres=0.5")
     return (column, number) if equals else number
 
 

@@ -13,7 +13,7 @@ from cofactor.models import list_models, model_class
 
 
 def datasets(as_json: bool = Json) -> None:
-    """List the datasets that can be named instead of a file."""
+    """List the datasets whose names can stand in place of a file."""
     found = list_datasets()
     if as_json:
         emit(found, as_json)
@@ -31,11 +31,11 @@ def models(
     name: str | None = typer.Argument(None, help="Show the parameters of this model."),
     as_json: bool = Json,
 ) -> None:
-    """List the models, or the parameters of one with their defaults."""
+    """List the models, or the parameters of one model with their defaults."""
     if name is None:
         emit(list_models().select("model", "task", "about") if not as_json else list_models(), as_json)
         if not as_json:
-            say("\ncofactor models NAME lists the parameters of one; they are options of cofactor fit.")
+            say("\ncofactor models NAME lists the parameters of a model; each is an option of cofactor fit.")
         return
     rows = [
         {"option": f"--{f.name.replace('_', '-')}", "default": repr(f.default), "about": f.metadata.get("help", "")}

@@ -1,4 +1,4 @@
-"""``cofactor predict``: what users would give to items."""
+"""``cofactor predict``: predict the ratings that users would give to items."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from cofactor.recommender import load
 def command(
     model: str = typer.Argument(help="A saved model."),
     user: str | None = typer.Option(None, "--user", help="A user of the training data."),
-    item: list[str] | None = typer.Option(None, "--item", help="An item's id or title; repeatable."),  # noqa: B008
+    item: list[str] | None = typer.Option(  # noqa: B008
+        None, "--item", help="An item's id or title; repeat the option."
+    ),
     pairs: str | None = typer.Option(None, "--pairs", help="A table of users and items, with the training columns."),
     interval: float | None = typer.Option(
-        None, "--interval", help="Add bounds that should hold this share of true ratings, such as 0.9."
+        None, "--interval", help="Add bounds that hold this share of the true ratings: 0.9."
     ),
-    unknown: str = typer.Option(
-        "error", "--unknown", help="What to do with ids that were not in training: error, skip or popular."
+    unknown: str = typer.Option("error", "--unknown", help="Ids unknown to the model: error, skip, or popular."),
+    sep: str | None = typer.Option(
+        None, "--sep", help="The separator of the fields in --pairs (guessed unless given)."
     ),
-    sep: str | None = typer.Option(None, "--sep", help="The field separator of --pairs (guessed unless given)."),
     encoding: str | None = Encoding,
-    out: str | None = typer.Option(
-        None, "--out", "-o", help="Write a Parquet file, or CSV where the name ends in .csv."
-    ),
+    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV if the name ends in .csv."),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Predict ratings (a ranker's scores) of --user for --item, or for a table of --pairs."""
+    """Predict the rating (a score, with a ranker) of --user for --item, or those of a table of --pairs."""
     if (pairs is None) == (user is None and not item):
         raise ConfigError("give --user ID and --item ID (repeatable), or a table with --pairs FILE")
     if pairs is None and (user is None or not item):
-        raise ConfigError("--user ID and --item ID go together")
+        raise ConfigError("--user ID needs --item ID, and --item ID needs --user ID; give both")
     if out is not None:
         check_table(out)
     rec = load(model)
@@ -45,7 +45,7 @@ def command(
         asked = [(rec.data.user_ids.parse(str(user)), rec.data.item_ids.parse(one)) for one in item or []]
     else:
         ways = reading | {"duplicates": "all", "kind": "events", "sep": sep, "encoding": encoding, "quiet": as_json}
-        rows = read_test(rec, pairs, rating=False, time=False, behaviours=False, **ways)  # a prediction for each
+        rows = read_test(rec, pairs, rating=False, time=False, behaviours=False, **ways)  # one prediction per row
         mine, theirs = rec.data.columns, rows.columns
         frame = rows.to_frame()
         asked = frame.select(frame[theirs.user].alias(mine.user), frame[theirs.item].alias(mine.item))

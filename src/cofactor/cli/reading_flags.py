@@ -1,4 +1,4 @@
-"""The options of reading a table as flags: declared once, for every command that reads one."""
+"""Flags for the options of reading a table, declared once for all commands that read one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from cofactor.errors import ConfigError
 
 READING = "Reading the table"
-"""Where ``--help`` shows the options of reading; each part of them is declared once."""
+"""The panel of ``--help`` that shows these options."""
 
 
 Ratings = typer.Argument(
@@ -26,26 +26,28 @@ def _column(flag: str, help: str) -> Any:
 
 User = _column("--user", "The column of user ids (guessed unless given).")
 Item = _column("--item", "The column of item ids (guessed unless given).")
-Rating = _column("--rating", "The column of ratings (guessed; without one every row counts as 1).")
+Rating = _column("--rating", "The column of ratings (guessed unless given; without one each row counts as 1).")
 Time = _column("--time", "The column of times (guessed unless given).")
 
-Sep = _column("--sep", "The field separator of a text file: ';', '|', tab ... (guessed unless given).")
-Encoding = _column("--encoding", "The encoding of a text file, such as cp1252 (UTF-8, or else latin-1, unless given).")
+Sep = _column("--sep", "The separator of the fields of a text file: ';', '|', tab ... (guessed unless given).")
+Encoding = _column("--encoding", "The encoding of a text file: cp1252, utf-16 ... (unless given: UTF-8, else latin-1).")
 
 FLAGS: dict[str, tuple[Any, Any]] = {
     "header": (
         bool | None,
-        typer.Option(None, "--header/--no-header", help="Whether the first line holds names (guessed unless given)."),
+        typer.Option(
+            None, "--header/--no-header", help="Whether the first line holds column names (guessed unless given)."
+        ),
     ),
-    "no_rating": (bool, typer.Option(False, "--no-rating", help="Use no ratings: every row counts as 1.")),
-    "no_time": (bool, typer.Option(False, "--no-time", help="Use no times.")),
+    "no_rating": (bool, typer.Option(False, "--no-rating", help="Read no ratings: each row counts as 1.")),
+    "no_time": (bool, typer.Option(False, "--no-time", help="Do not read times.")),
     "count": (
         str | None,
         typer.Option(None, "--count", help="The column of counts, amounts or durations, in place of ratings."),
     ),
     "behaviour": (
         str | None,
-        typer.Option(None, "--behaviour", help="The column that says what happened: view, purchase ..."),
+        typer.Option(None, "--behaviour", help="The column of behaviours, such as view or purchase."),
     ),
     "weights": (
         str | None,
@@ -64,12 +66,14 @@ FLAGS: dict[str, tuple[Any, Any]] = {
         typer.Option(
             None,
             "--duplicates",
-            help="What becomes of rows with the same user and item: last, first, mean, sum, count, all, error.",
+            help="What rows of the same user and item become: last, first, mean, sum, count, all or error.",
         ),
     ),
     "missing": (
         list[str] | None,
-        typer.Option(None, "--missing", help="A value that means no rating, such as 99, or NA for empty; repeatable."),
+        typer.Option(
+            None, "--missing", help="A value that means no rating, such as 99; NA: empty cells. Repeat the option."
+        ),
     ),
     "missing_ids": (
         str,
@@ -81,36 +85,31 @@ FLAGS: dict[str, tuple[Any, Any]] = {
     ),
     "wide": (
         bool | None,
-        typer.Option(None, "--wide/--long", help="Whether each item has a column of its own (guessed unless given)."),
+        typer.Option(None, "--wide/--long", help="Whether each item has its own column (guessed unless given)."),
     ),
     "dates": (
         str | None,
         typer.Option(
-            None, "--dates", help="The order of day and month in dates: dmy, mdy, or a format such as %d/%m/%Y."
+            None, "--dates", help="Order of day and month in dates: dmy or mdy; or a format such as %d/%m/%Y."
         ),
     ),
-    "fold_ids": (
-        bool,
-        typer.Option(False, "--fold-ids", help="Treat ids as equal that differ only in case or blanks."),
-    ),
+    "fold_ids": (bool, typer.Option(False, "--fold-ids", help="Ignore case and blanks in ids.")),
     "table": (
         str | None,
-        typer.Option(
-            None, "--table", help="The sheet, file of an archive, or table of a database to read; or a SELECT."
-        ),
+        typer.Option(None, "--table", help="A sheet, a file in an archive, a table of a database, or a SELECT."),
     ),
     "title": (
         str | None,
         typer.Option(None, "--title", help="The column of item titles (guessed unless given)."),
     ),
 }
-"""Keyword of :func:`cofactor.read` (or ``no_...``) -> its type and its flag."""
+"""Map each keyword of :func:`cofactor.read` (or ``no_...``) to the type and the declaration of its flag."""
 for _, _declared in FLAGS.values():
     _declared.rich_help_panel = READING
 
 
 def with_reading_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with a flag for each option of reading in place of its ``**reading``."""
+    """Return the command with a flag for each option of reading in place of its ``**reading``."""
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
@@ -129,7 +128,7 @@ def with_reading_flags(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def reading_options(flags: dict[str, Any]) -> dict[str, Any]:
-    """The values of flags as :func:`cofactor.read` takes them; what was not given is left out."""
+    """Return the values of the flags as :func:`cofactor.read` takes them, without flags that were not given."""
     found = {name: value for name, value in flags.items() if value not in (None, False, [])}
     for name in ("header", "wide"):
         if flags.get(name) is False:
@@ -161,4 +160,6 @@ def _weight(pair: str) -> tuple[str, float]:
     try:
         return name.strip(), float(number if equals else "")
     except ValueError:
-        raise ConfigError(f"--weights has {pair!r} in it; give numbers such as view=1,purchase=5") from None
+        raise ConfigError(
+            f"--weights contains {pair!r}; give a number for each name, such as view=1,purchase=5"
+        ) from None

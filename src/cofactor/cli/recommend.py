@@ -1,4 +1,4 @@
-"""``cofactor recommend``: the best items for a user, for a new user, or for everybody."""
+"""``cofactor recommend``: recommend items to a user, a new user, or all users."""
 
 from __future__ import annotations
 
@@ -22,47 +22,45 @@ from cofactor.cli.list_flags import list_options_of, with_list_flags
 from cofactor.errors import ConfigError
 from cofactor.recommender import Recommender, load
 
-Liked = typer.Option(None, "--liked", help="ITEM=RATING or ITEM, for a new user; repeatable.")
-Feature = typer.Option(None, "--feature", help="COLUMN=VALUE of the table of users, for a new user; repeatable.")
+Liked = typer.Option(None, "--liked", help="For a new user: ITEM=RATING or ITEM; repeat the option.")
+Feature = typer.Option(None, "--feature", help="For a new user: COLUMN=VALUE of the user table; repeat the option.")
 
 
 @with_list_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
-    user: list[str] | None = typer.Option(None, "--user", help="A user of the training data; repeatable."),  # noqa: B008
+    user: list[str] | None = typer.Option(None, "--user", help="A user of the training data; repeat the option."),  # noqa: B008
     liked: list[str] | None = Liked,
     feature: list[str] | None = Feature,
     histories: str | None = typer.Option(
-        None, "--histories", help="A table of new users' ratings, with the columns of the training table."
+        None, "--histories", help="A table of new users' ratings: one row per rating, columns as in training."
     ),
-    everybody: bool = typer.Option(False, "--all", help="Make lists for all users; needs --out."),
+    everybody: bool = typer.Option(False, "--all", help="Make a list for each user; needs --out."),
     users: str | None = typer.Option(
         None, "--users", help="With --all: only the users in this text file, one id per line."
     ),
     approximate: bool = typer.Option(
-        False, "--approximate", help="With --all: search with an approximate index (extra ann)."
+        False, "--approximate", help="With --all: search items with an index (extra ann)."
     ),
     above: int = typer.Option(
-        100_000, "--above", help="With --approximate: the number of items from which an index is built."
+        100_000, "--above", help="With --approximate: build an index if there are at least this many items."
     ),
-    out: str | None = typer.Option(
-        None, "--out", "-o", help="Write a Parquet file, or CSV where the name ends in .csv."
-    ),
+    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV if the name ends in .csv."),
     as_json: bool = Json,
     **flags: Any,
 ) -> None:
-    """Recommend items: to --user ID, to a new user by --liked "ITEM=5" or --liked ITEM, or to --all users.
+    """Recommend items to a known user (--user ID), a new user (--liked "ITEM=5" or --liked ITEM) or --all users.
 
-    --feature age=31 describes a new user, with or without --liked. --histories FILE is for several new users.
-    With --all the lists go into --out recs.parquet.
+    Describe a new user by ratings (--liked), by features (--feature age=31), or by both. --histories FILE is for
+    several new users. With --all the lists are written to --out recs.parquet.
     """
     if sum((bool(user), bool(liked or feature), histories is not None, everybody)) != 1:
         raise ConfigError(
-            "give one of --user ID, --liked ITEM or ITEM=RATING (repeatable; or --feature COLUMN=VALUE), --histories"
-            " FILE and --all"
+            "give exactly one of --user ID, --liked ITEM or ITEM=RATING (repeatable; or --feature COLUMN=VALUE),"
+            " --histories FILE and --all"
         )
     if approximate and not everybody:
-        raise ConfigError("--approximate goes with --all; one list is found in milliseconds without it")
+        raise ConfigError("--approximate goes with --all; a single list takes milliseconds without an index")
     if users is not None and not everybody:
         raise ConfigError("--users FILE goes with --all; for one user give --user ID")
     if everybody and out is None:
@@ -101,24 +99,24 @@ def command(
         known = parse_features(feature, rec.data.user_table) if feature else None
         frame = rec.recommend(history=history, features=known, **options)
     if not len(frame) and not as_json:
-        say("no item is left for this list: look at --where, --allow, --deny and what was seen already")
+        say("no item is left for this list: check --where, --allow and --deny, or add --seen for items already rated")
     if out is not None:
         write_table(frame, out)
     emit(frame, as_json)
 
 
 def _how_approximate(rec: Recommender, above: int) -> str:
-    """What the index does for these lists, in words."""
+    """Return a sentence about the index: which share of the best items it finds."""
     index = rec.index
     if index is None:
-        return f"exact search: it is as fast as an index for {rec.data.n_items:,} items (one pays from {above:,} on)"
+        return f"exact search: with {rec.data.n_items:,} items it is as fast as an index (which pays from {above:,} on)"
     if index.exact:
-        return "an index by the lengths of the vectors: nothing is missed"
-    found = f"{index.recall:.1%} of the exact {index.n} best"
-    return f"an index finds {found} (mean of {index.sample} users; for the worst {index.worst:.0%})"
+        return "an index by the lengths of the vectors; its lists are exact"
+    found = f"{index.recall:.1%} of the {index.n} best items"
+    return f"the index finds {found} (mean of {index.sample} users; the worst: {index.worst:.0%})"
 
 
 def _index_facts(rec: Recommender) -> dict[str, Any]:
-    """The same for machines; nulls where the lists are exact."""
+    """Return the recall of the index for JSON; None where the lists are exact."""
     index = rec.index
     return {"recall": index and index.recall, "recall_worst": index and index.worst}

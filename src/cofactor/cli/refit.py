@@ -1,4 +1,4 @@
-"""``cofactor refit``: train a saved model again, on more ratings."""
+"""``cofactor refit``: train a saved model again on more ratings."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def command(
     model: str = typer.Argument(help="A saved model."),
     ratings: str = typer.Argument(help="A table of newer ratings, with the columns of the training table."),
     out: str = typer.Option(..., "--out", "-o", help="Where to write the new model."),
-    whole: bool = typer.Option(False, "--whole", help="The table replaces the old training rows."),
+    whole: bool = typer.Option(False, "--whole", help="The table holds all ratings: drop the old training rows."),
     warm: bool | None = typer.Option(
-        None, "--warm/--afresh", help="Start from the old vectors, or afresh (the model decides unless given)."
+        None, "--warm/--afresh", help="Start from the old vectors or from new ones (the model's default unless given)."
     ),
     test: str | None = typer.Option(
-        None, "--test", help="Held-out ratings: both models are measured on them, and the new one keeps its figures."
+        None, "--test", help="Held-out ratings: measure both models on them; the new model keeps its figures."
     ),
     user: str | None = User,
     item: str | None = Item,
@@ -34,11 +34,11 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
-    seed: int | None = typer.Option(None, "--seed", help="A seed other than the old model's."),
+    seed: int | None = typer.Option(None, "--seed", help="A random seed (the old model's unless given)."),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Train a saved model again on its rows and newer ones; parameters given as flags change: --epochs 30."""
+    """Train a saved model again on its rows and newer rows. Options such as --epochs 30 change its parameters."""
     check_writable(out)
     rec = load(model)
     changes = parse_flags(ctx.args, type(rec.model.config))
@@ -62,8 +62,8 @@ def command(
         return
     for line in compared:
         say(
-            f"{line['metric']} on {test}: {line['first']:.4f}, before {line['second']:.4f}; a difference of"
-            f" {line['difference']:+.4f} ({line['low']:+.4f} to {line['high']:+.4f} on the same users)"
+            f"{line['metric']} on {test}: {line['first']:.4f}, the old model {line['second']:.4f}; the difference is"
+            f" {line['difference']:+.4f} ({line['low']:+.4f} to {line['high']:+.4f}, on the same users)"
         )
     for name, value in new.metrics.items():
         say(metric_line(name, value))

@@ -1,4 +1,4 @@
-"""``cofactor report``: one offline HTML page about a saved model."""
+"""``cofactor report``: write an offline HTML page about a saved model."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from cofactor.report.report import write_report
 @with_reading_flags
 def command(
     model: str = typer.Argument(help="A saved model."),
-    test: str | None = typer.Option(None, "--test", help="Held-out ratings, to measure quality on."),
+    test: str | None = typer.Option(None, "--test", help="Held-out ratings, to measure quality with intervals."),
     beside: str | None = typer.Option(None, "--beside", help="Another saved model, measured on the same rows."),
     reference: str | None = typer.Option(
-        None, "--reference", help="Held-out ratings of another period, shown beside those of --test."
+        None, "--reference", help="Held-out ratings of another period, to compare with those of --test."
     ),
     out: str = typer.Option("report.html", "--out", "-o", help="Where to write the page."),
     user: str | None = User,
@@ -34,7 +34,7 @@ def command(
     """Write a self-contained HTML report: a verdict, data, learning curves, a map, recommendations with reasons."""
     check_page(out)
     if reference is not None and test is None:
-        raise ConfigError("--reference is compared with --test: give held-out ratings of now, too")
+        raise ConfigError("--reference is compared with --test: give current held-out ratings with --test too")
     rec = load(model)
     ways = {"sep": sep, "encoding": encoding, "quiet": as_json, **reading}
     now, before = (

@@ -1,4 +1,4 @@
-"""``cofactor reproduce``: published protocols, with the published figures beside ours."""
+"""``cofactor reproduce``: run published protocols and show the published figures beside ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cofactor.selection import protocols, reproduce
 
 
 def command(
-    name: str | None = typer.Argument(None, help="A protocol; leave it out to list them."),
+    name: str | None = typer.Argument(None, help="A protocol; without one, list all of them."),
     as_json: bool = Json,
 ) -> None:
     """Run a published protocol and show the published figures beside ours."""

@@ -1,4 +1,4 @@
-"""``cofactor split``: a table cut into one to learn from and one to check with."""
+"""``cofactor split``: split a table into training rows and test rows."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ HOW = ("random", "by-user", "temporal", "leave-last")
 @with_reading_flags
 def command(
     ratings: str = Ratings,
-    out_train: str = typer.Option("train.csv", "--out-train", help="Where to write the rows to learn from."),
-    out_test: str = typer.Option("test.csv", "--out-test", help="Where to write the rows to check with."),
+    out_train: str = typer.Option("train.csv", "--out-train", help="Where to write the training rows."),
+    out_test: str = typer.Option("test.csv", "--out-test", help="Where to write the test rows."),
     how: str = typer.Option("random", "--how", help=f"One of {', '.join(HOW)}."),
-    valid: float = typer.Option(0.2, "--valid", help="The share of rows (by-user: of users) to check with."),
-    n: int = typer.Option(1, "-n", help="leave-last: how many of each user's latest ratings to check with."),
+    valid: float = typer.Option(0.2, "--valid", help="The share of the rows (by-user: of the users) for testing."),
+    n: int = typer.Option(1, "-n", help="leave-last: number of each user's latest ratings for testing."),
     cutoff: str | None = typer.Option(
-        None, "--cutoff", help="temporal: hold out rows from this date or time on, instead of a share."
+        None, "--cutoff", help="temporal: test on the rows from this date or time on, in place of a share."
     ),
-    given: float = typer.Option(0.5, "--given", help="by-user: the share of each held-out history to give."),
-    out_given: str | None = typer.Option(None, "--out-given", help="by-user: where to write these histories."),
+    given: float = typer.Option(0.5, "--given", help="by-user: the share of each test user's history to give."),
+    out_given: str | None = typer.Option(None, "--out-given", help="by-user: where to write the given histories."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace existing files."),
     user: str | None = User,
     item: str | None = Item,
@@ -40,17 +40,17 @@ def command(
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Cut a table in two: rows to learn from and rows to check with (CSV, TSV or Parquet, by the files' names).
+    """Split a table into training rows and test rows. The file names choose the format: CSV, TSV or Parquet.
 
-    Written are user, item, rating and time, under the table's own names; repeated rows are merged, as fit does.
+    The files hold user, item, rating and time under the table's own column names. Repeated rows are merged, as in fit.
     """
     if how not in HOW:
-        raise ConfigError(f"--how {how!r} is none of {', '.join(HOW)}.{did_you_mean(how, HOW)}")
+        raise ConfigError(f"--how is {how!r}; give one of {', '.join(HOW)}.{did_you_mean(how, HOW)}")
     if (how == "by-user") != (out_given is not None):
         raise ConfigError(
-            "--how by-user holds out whole users: name a file for what may be known of them, --out-given FILE"
+            "--how by-user holds out whole users; name a file for their given histories with --out-given FILE"
             if out_given is None
-            else f"--out-given goes with --how by-user only, not with {how}"
+            else f"--out-given goes only with --how by-user, not with --how {how}"
         )
     files = [out_train, out_test, *([out_given] if out_given else [])]
     _check_files(files, ratings, overwrite)
@@ -78,7 +78,10 @@ def command(
 
 
 def _merged(data: Interactions) -> Interactions:
-    """The last row by time of each user and item, as ``read`` keeps; a dataset with titles as ids may repeat some."""
+    """Return the data with the last row by time of each user and item, as ``read`` keeps by default.
+
+    A dataset whose ids are titles may repeat a user and item.
+    """
     import polars as pl
 
     frame = pl.DataFrame({"user": data.users, "item": data.items}).with_row_index("row")
@@ -89,14 +92,14 @@ def _merged(data: Interactions) -> Interactions:
 
 
 def _check_files(files: list[str], source: str, overwrite: bool) -> None:
-    """Files that can be written, differ, are not the table itself, and are not there yet (or may be replaced)."""
+    """Raise ConfigError unless the files are writable, distinct, not the table, and new (or ``overwrite`` is set)."""
     for file in files:
         check_table(file)
     places = [Path(file).resolve() for file in files]
     if len(set(places)) < len(places):
-        raise ConfigError(f"the parts need files of their own, not {' and '.join(files)}")
+        raise ConfigError(f"each part needs its own file, not {' and '.join(files)}")
     for file, place in zip(files, places):
         if place == Path(source).resolve():
-            raise ConfigError(f"{file} is the table that is split; write the parts to other files")
+            raise ConfigError(f"{file} is the table to split; write the parts to other files")
         if place.exists() and not overwrite:
-            raise ConfigError(f"{file} is there already; name another file, or replace it with --overwrite")
+            raise ConfigError(f"{file} already exists; name another file, or replace it with --overwrite")

@@ -1,4 +1,4 @@
-"""``cofactor state``: check, repair, back up and restore what a server keeps; ``cofactor token``: who may ask it."""
+"""``cofactor state``: check, repair, back up and restore the state of a server. ``cofactor token``: create a token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cofactor.serve.tokens import line_of
 if TYPE_CHECKING:
     from types import ModuleType
 
-SUMMARY = "Maintain a server's state: check, repair, backup, restore, export, expire."
+SUMMARY = "Maintain the state of a server: check, repair, backup, restore, export, expire."
 app = typer.Typer(help=SUMMARY, no_args_is_help=True)
 app.__doc__ = SUMMARY
 
@@ -39,7 +39,7 @@ def _place(where: str) -> Any:
 
 @app.command("check")
 def check(where: str = Where, as_json: bool = Json) -> None:
-    """Check every row and every version. Exit code 2 if something is wrong."""
+    """Check every row and every version. Exit with code 2 if something is wrong."""
     found = _state().check(_place(where))
     if as_json:
         print_json(found._asdict())
@@ -53,7 +53,7 @@ def check(where: str = Where, as_json: bool = Json) -> None:
 
 @app.command("repair")
 def repair(where: str = Where, as_json: bool = Json) -> None:
-    """Keep the intact rows of a damaged state. The damaged file is moved aside."""
+    """Repair a damaged state: keep its intact rows, and move the damaged file aside."""
     found = _state().repair(Path(where))
     if as_json:
         print_json(found._asdict())
@@ -65,7 +65,7 @@ def repair(where: str = Where, as_json: bool = Json) -> None:
 
 
 @app.command("backup")
-def backup(where: str = Where, out: str = typer.Argument(help="A new or empty directory.")) -> None:
+def backup(where: str = Where, out: str = typer.Argument(help="A directory that is new or empty.")) -> None:
     """Copy a state as of one moment, even while a server uses it. The copy is itself a state."""
     found = _state().copy(_place(where), Path(out))
     console().print(f"{found.events:,} newer ratings and versions {found.versions} are in {out}", markup=False)
@@ -79,7 +79,7 @@ def restore(
         None,
         "--erased-in",
         metavar="STATE",
-        help="The state that was used after the backup: users forgotten there stay forgotten.",
+        help="The state that was used after the backup: users erased there are erased here too.",
     ),
 ) -> None:
     """Make a state from a backup. This also moves a state to another database."""
@@ -90,13 +90,11 @@ def restore(
         found, changed = state.restore(_place(backup), _place(where), _place(erased_in))
     console().print(f"{found.events:,} newer ratings and versions {found.versions} are restored", markup=False)
     if erased_in is None:
-        words = "who was forgotten since the backup was made is in it again; --erased-in STATE leaves them out"
+        words = "users erased after the backup was made are back; --erased-in STATE erases them again"
         console().print(words, markup=False)
     elif changed:
-        words = (
-            f"versions {changed} are without people who were forgotten since, from whose ratings they learned; refit"
-        )
-        console().print(f"{words} to be rid of that too", markup=False)
+        words = f"versions {changed} no longer hold users erased since the backup, but their parameters were trained on"
+        console().print(f"{words} these users' ratings; refit to remove that influence too", markup=False)
 
 
 @app.command("export")
@@ -108,21 +106,21 @@ def export(where: str = Where, out: str = typer.Argument(help="The file to write
 
 @app.command("expire")
 def expire(where: str = Where, older_than: float = typer.Option(..., "--older-than", help="Age in days.")) -> None:
-    """Delete newer ratings above a given age."""
+    """Delete newer ratings above an age."""
     count = _state().expire(_place(where), older_than)
     console().print(f"{count:,} newer ratings are deleted", markup=False)
 
 
 def token(
-    name: str = typer.Argument(help="Who it is for: one word."),
-    scopes: str = typer.Option("read", "--scopes", help="What it may do: read, events, admin; joined by commas."),
-    file: str | None = typer.Option(None, "--file", help="Append its line to this file (for cofactor serve --tokens)."),
+    name: str = typer.Argument(help="The client that will use it, as one word."),
+    scopes: str = typer.Option("read", "--scopes", help="What it allows: read, events, admin; separated by commas."),
+    file: str | None = typer.Option(None, "--file", help="Append it to this file, for cofactor serve --tokens."),
 ) -> None:
-    """Make a token for a server. It is shown once; only its hash is kept."""
+    """Create a token for a server. The token is shown once; only its hash is stored."""
     made = secrets.token_urlsafe(24)
     line = line_of(name, frozenset(scopes.split(",")), made)
     if file is None:
-        say(f"a line for the file of tokens: {line}")
+        say(f"line for the file of tokens: {line}")
     else:
         try:
             fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

@@ -1,4 +1,4 @@
-"""``cofactor tune``: better settings for a model, found inside the training rows."""
+"""``cofactor tune``: search for better parameters of a model, within the training rows."""
 
 from __future__ import annotations
 
@@ -29,21 +29,23 @@ def command(
     time: str | None = Time,
     sep: str | None = Sep,
     encoding: str | None = Encoding,
-    metric: str | None = typer.Option(None, "--metric", help="The metric to improve (rmse; ndcg@10 for rankers)."),
-    how: str = typer.Option("auto", "--how", help="What is held out: random, temporal, last, or auto."),
-    folds: int = typer.Option(
-        1, "--folds", help="The number of held-out parts that each trial is measured on, up to 5."
+    metric: str | None = typer.Option(
+        None, "--metric", help="The metric to improve (default: rmse; ndcg@10 for rankers)."
     ),
+    how: str = typer.Option("auto", "--how", help="How to hold out rows: random, temporal, last, or auto."),
+    folds: int = typer.Option(1, "--folds", help="Number of held-out parts to measure each trial on, up to 5."),
     trials: int | None = typer.Option(None, "--trials", help="Stop after this many trials."),
-    budget: float | None = typer.Option(None, "--budget", help="Stop after this many seconds (60 without --trials)."),
-    relevant: float | None = typer.Option(None, "--relevant", help="Ratings of at least this count as relevant."),
-    storage: str | None = typer.Option(None, "--storage", help="Keep the trials in this file, and continue from it."),
-    out: str | None = typer.Option(None, "--out", "-o", help="Train the best on all rows and write it here."),
-    seed: int = typer.Option(0, "--seed", help="The same seed and number of trials give the same result."),
+    budget: float | None = typer.Option(
+        None, "--budget", help="Stop after this many seconds (default: 60 without --trials)."
+    ),
+    relevant: float | None = typer.Option(None, "--relevant", help="Ratings of at least this are relevant (hits)."),
+    storage: str | None = typer.Option(None, "--storage", help="Keep the trials in this file and continue from it."),
+    out: str | None = typer.Option(None, "--out", "-o", help="Train the best model on all rows and save it here."),
+    seed: int = typer.Option(0, "--seed", help="Random seed. The same seed and --trials give the same result."),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Search better settings for a model, on held-out rows; parameters given as flags stay fixed: --n-factors 50."""
+    """Search for better parameters of a model on held-out rows. Those given as options (--n-factors 50) stay fixed."""
     fixed = parse_flags(ctx.args, model_class(model).Config)
     if out is not None:
         check_writable(out)
@@ -77,7 +79,7 @@ def command(
 
 
 def _settings_in_one(trials: pl.DataFrame) -> pl.DataFrame:
-    """The trials with their settings in one column, so that a table of many fits a terminal."""
+    """Return the trials with their settings in one column, so that a table of many settings fits a terminal."""
     import polars as pl
 
     first = ["trial", "state", "value", "seconds"]

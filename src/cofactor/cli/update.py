@@ -1,4 +1,4 @@
-"""``cofactor update``: lists that know newer ratings, without training."""
+"""``cofactor update``: fold newer ratings in and recommend, without training."""
 
 from __future__ import annotations
 
@@ -20,20 +20,16 @@ def command(
     rating: str | None = Rating,
     time: str | None = Time,
     sep: str | None = Sep,
-    unknown: str = typer.Option(
-        "error", "--unknown", help="What to do with items that the model does not know: error, or skip."
-    ),
-    n: int = typer.Option(10, "-n", help="The length of each user's list."),
-    seen: bool = typer.Option(False, "--seen", help="List items already rated too."),
-    out: str | None = typer.Option(
-        None, "--out", "-o", help="Write a Parquet file, or CSV where the name ends in .csv."
-    ),
+    unknown: str = typer.Option("error", "--unknown", help="Items that the model does not know: error, or skip."),
+    n: int = typer.Option(10, "-n", help="Number of items in each list."),
+    seen: bool = typer.Option(False, "--seen", help="Allow items that the user has already rated."),
+    out: str | None = typer.Option(None, "--out", "-o", help="Write a Parquet file, or CSV if the name ends in .csv."),
     as_json: bool = Json,
     **reading: Any,
 ) -> None:
-    """Fold newer ratings in and recommend to their users again; the saved model does not change.
+    """Fold newer ratings in and recommend again to their users. The model file does not change.
 
-    To train on them and save the result use cofactor refit.
+    To train on newer ratings and save the result, use cofactor refit.
     """
     if out is not None:
         check_lists(out)

@@ -1,6 +1,6 @@
-"""A client of a served model: typed, with retries that do nothing twice; :class:`AsyncClient` is the same for asyncio.
+"""A typed client of the server, with safe retries. :class:`AsyncClient` is the same for asyncio.
 
-Needs the extra ``client`` (httpx). Errors of the server are :class:`ServerError`, with its sentence and status.
+It needs the extra ``client`` (httpx). Errors are :class:`ServerError`, with the server's message and status.
 
 >>> from cofactor.client import Client
 >>> with Client("http://127.0.0.1:8000", token="...") as films:  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""The clients: they send what :mod:`cofactor.client.requests` describes, again where that is safe."""
+"""The clients. They send the requests of :mod:`cofactor.client.requests`, and retry where that is safe."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ except ModuleNotFoundError:
 P = ParamSpec("P")
 T = TypeVar("T")
 _AGAIN = (408, 429, 502, 503, 504)
-"""Statuses after which a request is sent again."""
+"""Statuses after which a request may be retried."""
 
 
 class ServerError(CofactorError):
-    """The server refused, or could not be reached. ``status`` 0: no answer came."""
+    """The server refused a request, or could not be reached. ``status`` is 0 where no answer came."""
 
     def __init__(self, sentence: str, status: int = 0) -> None:
         super().__init__(sentence)
@@ -40,17 +40,20 @@ class _Base:
         self._arguments: dict[str, Any] = {"base_url": url, "headers": headers, "timeout": timeout}
 
     def _wait(self, request: Request[Any], attempt: int, came: httpx.Response | httpx.TransportError) -> float | None:
-        """Seconds until the request is sent again: what the server says, or twice as long each time, with some chance.
-        None where it is not, because there was an answer; ServerError where none will come."""
+        """Return the seconds until the next attempt: the server's ``Retry-After``, or an exponential delay, with
+        jitter.
+
+        None where an answer came and no retry is needed; ServerError where the request failed for good.
+        """
         answer = came if isinstance(came, httpx.Response) else None
         again = answer is None or answer.status_code in _AGAIN
-        safe = request.safe or (answer is not None and answer.status_code in (429, 503))  # nothing was done
+        safe = request.safe or (answer is not None and answer.status_code in (429, 503))  # the server did nothing
         if again and safe and attempt < self.retries:
             said = "" if answer is None else answer.headers.get("retry-after", "")
             base = float(said) if said.isdigit() else 0.1 * 2.0**attempt
             return min(base, 10.0) * random.uniform(0.8, 1.2)
         if isinstance(came, httpx.TransportError):
-            raise ServerError(f"no answer came from the server: {came or type(came).__name__}") from came
+            raise ServerError(f"the server did not answer: {came or type(came).__name__}") from came
         if came.is_error:
             raise _error(came)
         return None
@@ -65,7 +68,7 @@ def _error(answer: httpx.Response) -> ServerError:
 
 
 def _as_method(ask: Callable[..., Any], describe: Callable[..., Any]) -> Any:
-    """``ask`` with the name, the words and the parameters of ``describe``, after ``self``."""
+    """Return ``ask`` with the name, docstring and parameters of ``describe``, after ``self``."""
     wrapped: Any = functools.wraps(describe)(ask)
     given = inspect.signature(describe)
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -77,7 +80,7 @@ def _as_method(ask: Callable[..., Any], describe: Callable[..., Any]) -> Any:
 
 
 def _sent(describe: Callable[P, Request[T]]) -> Callable[Concatenate[Client, P], T]:
-    """A method of the client that sends a request and waits for the answer."""
+    """Return a method of the client that sends a request and waits for the answer."""
 
     def ask(self: Client, *args: P.args, **kwargs: P.kwargs) -> T:
         return self._send(describe(*args, **kwargs))
@@ -87,7 +90,7 @@ def _sent(describe: Callable[P, Request[T]]) -> Callable[Concatenate[Client, P],
 
 
 def _awaited(describe: Callable[P, Request[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    """The same for asyncio."""
+    """Return the same method for asyncio."""
 
     async def ask(self: AsyncClient, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._send(describe(*args, **kwargs))
@@ -97,9 +100,10 @@ def _awaited(describe: Callable[P, Request[T]]) -> Callable[Concatenate[AsyncCli
 
 
 class Client(_Base):
-    """``url`` of a server, its ``token``, seconds that an answer may take, and how often a request is sent again.
+    """A client of the server at ``url``.
 
-    What changes something is sent again only with a key, under which the server does it once.
+    ``token`` is the server's token, ``timeout`` the most seconds to wait for an answer, and ``retries`` the most
+    retries. A request that changes state is retried only with a key, under which the server executes it once.
     """
 
     def __init__(self, url: str, *, token: str | None = None, timeout: float = 10.0, retries: int = 4) -> None:
@@ -148,7 +152,7 @@ class Client(_Base):
 
 
 class AsyncClient(_Base):
-    """:class:`Client` for asyncio: the same methods, to be awaited."""
+    """:class:`Client` for asyncio, with the same methods as coroutines."""
 
     def __init__(self, url: str, *, token: str | None = None, timeout: float = 10.0, retries: int = 4) -> None:
         super().__init__(url, token, timeout, retries)

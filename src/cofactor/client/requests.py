@@ -1,6 +1,7 @@
-"""What a client asks of a server: each function describes one request, and how its answer is read.
+"""Requests of the client: each function describes a request, and how to read its answer.
 
-The two clients of :mod:`cofactor.client.clients` have these functions as methods.
+The two clients of :mod:`cofactor.client.clients` have these functions as methods, so their docstrings describe the
+methods.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any, Generic, NotRequired, TypedDict, TypeVar
 T = TypeVar("T")
 Id = int | str
 History = Mapping[Id, float | None] | Iterable[Id]
-"""Items with ratings, or items that were liked."""
+"""Items with ratings, or liked items."""
 
 
 class Recommendation(TypedDict):
-    """One line of a list. ``low`` and ``high`` where bounds were asked for."""
+    """One item of a list, with ``low`` and ``high`` if bounds were requested."""
 
     rank: int
     item: Id
@@ -30,7 +31,7 @@ class Recommendation(TypedDict):
 
 
 class ListOf(TypedDict):
-    """A list, the version of the model that gave it, and the id of its request, for :meth:`Client.feedback`."""
+    """A list, the version of the model that made it, and the id of its request, for :meth:`Client.feedback`."""
 
     recommendations: list[Recommendation]
     version: int
@@ -49,7 +50,7 @@ class Prediction(TypedDict):
 
 
 class Accepted(TypedDict):
-    """What a server says of newer ratings: how many it took now, and how many it has."""
+    """The server's answer to newer ratings: ``accepted`` are the ratings taken now, ``events`` all newer ratings."""
 
     accepted: int
     version: int
@@ -58,7 +59,7 @@ class Accepted(TypedDict):
 
 
 class Event(TypedDict):
-    """A newer rating; without a rating: liked; without a time: now."""
+    """A newer rating. Without a rating the item was liked; without a time the time is now."""
 
     user: Id
     item: Id
@@ -68,8 +69,8 @@ class Event(TypedDict):
 
 @dataclass
 class Request(Generic[T]):
-    """A request as it is sent, perhaps several times. ``read`` makes the result of the JSON of the answer; ``id`` goes
-    into ``X-Request-Id``."""
+    """A request, which may be sent several times. ``read`` converts the JSON of the answer to the result; ``id`` is
+    sent as ``X-Request-Id``."""
 
     method: str
     path: str
@@ -80,11 +81,11 @@ class Request(Generic[T]):
 
     @property
     def safe(self) -> bool:
-        """Whether sending it twice is like sending it once."""
+        """Whether the request is idempotent."""
         return self.method == "GET" or self.path in _ASKING or (self.body is not None and "key" in self.body)
 
     def arguments(self) -> dict[str, Any]:
-        """What httpx is given besides method and path."""
+        """Return the arguments for httpx besides method and path."""
         found: dict[str, Any] = {"params": {k: _text(v) for k, v in self.query.items() if v is not None}}
         if self.id is not None:
             found["headers"] = {"X-Request-Id": self.id}
@@ -94,7 +95,7 @@ class Request(Generic[T]):
 _ASKING = (
     "/v1/recommend", "/v1/recommend-many", "/v1/predict", "/v1/explain", "/v1/what-if", "/v1/feedback",
 )  # fmt: skip
-"""Paths to which a POST changes nothing, or nothing more the second time."""
+"""Paths with idempotent POST requests."""
 
 
 def _text(value: Any) -> str:
@@ -131,7 +132,7 @@ def recommend(
     features: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Request[list[Recommendation]]:
-    """The best items for a user, or for a new one with a history or features; options as for
+    """List the best items for a user, or for a new user with a history or features. Options are those of
     :meth:`cofactor.recommender.Recommender.recommend`."""
     body = _given(user=user, history=_history(history), features=features) | options
     return Request("POST", "/v1/recommend", _list_of("recommendations"), body=body)
@@ -144,7 +145,8 @@ def recommend_list(
     features: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Request[ListOf]:
-    """The same with the version of the model and the id of the request, for :meth:`feedback`."""
+    """List the best items as :meth:`recommend` does, with the version of the model and the id of the request, for
+    :meth:`feedback`."""
     body = _given(user=user, history=_history(history), features=features) | options
     name = uuid.uuid4().hex
 
@@ -156,15 +158,18 @@ def recommend_list(
 
 
 def feedback(events: Iterable[Mapping[str, Any]]) -> Request[int]:
-    """What came of lists: ``{"what": "shown", "request", "version", "items"}``, and ``"clicked"`` or ``"bought"``
-    with ``request`` and ``item``; how many of these were new. The same again changes nothing."""
+    """Send feedback on lists, and return how many events were new. The request is idempotent.
+
+    An event is ``{"what": "shown", "request", "version", "items"}``, or ``"clicked"`` or ``"bought"`` with ``request``
+    and ``item``.
+    """
     return Request("POST", "/v1/feedback", _whole("accepted"), body={"events": [dict(event) for event in events]})
 
 
 def recommend_many(
     users: Sequence[Id] | None = None, *, histories: Sequence[History] | None = None, **options: Any
 ) -> Request[list[list[Recommendation]]]:
-    """A list for each of these users, or histories."""
+    """List the best items for each of these users or histories."""
     told = None if histories is None else [_history(h) for h in histories]
     body = _given(users=None if users is None else list(users), histories=told) | options
     return Request("POST", "/v1/recommend-many", _list_of("lists"), body=body)
@@ -174,22 +179,22 @@ def recommend_many(
 
 
 def predict(pairs: Iterable[tuple[Id, Id]], **options: Any) -> Request[list[Prediction]]:
-    """Ratings of (user, item) pairs."""
+    """Predict the ratings of (user, item) pairs."""
     listed = [{"user": user, "item": item} for user, item in pairs]
     return Request("POST", "/v1/predict", _list_of("predictions"), body={"pairs": listed} | options)
 
 
 def similar(item: Id, n: int = 10) -> Request[list[dict[str, Any]]]:
-    """The neighbours of an item."""
+    """List the items most similar to an item."""
     return Request("GET", "/v1/similar", _list_of("similar"), {"item": item, "n": n})
 
 
 def explain(item: Id, user: Id | None = None, *, history: History | None = None, n: int = 5) -> Request[dict[str, Any]]:
-    """Why a user gets a prediction."""
+    """Explain the prediction for an item and a user, or a new user with a history."""
     return Request("POST", "/v1/explain", dict, body=_given(user=user, history=_history(history), item=item, n=n))
 
 
-# ---- newer ratings, and who is forgotten
+# ---- newer ratings and erasure
 
 
 def _accepted(answer: Any) -> Accepted:
@@ -198,13 +203,14 @@ def _accepted(answer: Any) -> Accepted:
 
 
 def tell(events: Iterable[Event], *, key: str | None = None) -> Request[Accepted]:
-    """Newer ratings, all or none. The same ``key`` again does nothing, so that it is safe to send them again."""
+    """Send newer ratings; the server takes all of them or none. A repeated ``key`` has no effect, so retries are
+    safe."""
     listed = [dict(event) for event in events]
     return Request("POST", "/v1/events", _accepted, body={"events": listed, "key": key or uuid.uuid4().hex})
 
 
 def erase(user: Id, *, refit: bool = False) -> Request[dict[str, Any]]:
-    """Erase a person from everything that the server keeps."""
+    """Erase a user from everything that the server stores; ``refit`` trains the model again without them."""
     return Request("DELETE", "/v1/user", dict, {"user": user, "refit": refit})
 
 
@@ -212,25 +218,25 @@ def erase(user: Id, *, refit: bool = False) -> Request[dict[str, Any]]:
 
 
 def refit(warm: bool | None = None) -> Request[None]:
-    """Train again on everything told, in the background."""
+    """Train the model again, in the background, on its training data and all newer ratings."""
     return Request("POST", "/v1/refit", lambda answer: None, body=_given(warm=warm))
 
 
 def reload(path: str | None = None) -> Request[int]:
-    """Serve a saved model (by default the one that the server was started with); its version."""
+    """Serve a saved model (by default the one that the server was started with), and return its version."""
     return Request("POST", "/v1/reload", _whole("version"), body=_given(path=path))
 
 
 def rollback(version: int | None = None) -> Request[int]:
-    """Back to a version, by default the one that was live before; its number."""
+    """Go back to a version (by default the one that was live before), and return its number."""
     return Request("POST", "/v1/rollback", _whole("version"), body=_given(version=version))
 
 
 def versions() -> Request[dict[str, Any]]:
-    """The versions that were live, and what is under way."""
+    """Return the versions that were live, and the work in progress."""
     return Request("GET", "/v1/versions", dict)
 
 
 def info() -> Request[dict[str, Any]]:
-    """What is served, and what it can do."""
+    """Return facts about the served model and its capabilities."""
     return Request("GET", "/v1/info", dict)

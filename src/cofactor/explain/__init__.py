@@ -1,4 +1,4 @@
-"""Explaining: accounts of single predictions, maps, plots, the report."""
+"""Explanations of single predictions."""
 
 from cofactor.explain.explanation import Explanation, explain
 

@@ -1,4 +1,4 @@
-"""Why a prediction is what it is: terms that sum to it, and what each of the user's own ratings does to it."""
+"""Explanation of a prediction: the terms that sum to it, and the contribution of each of the user's ratings."""
 
 from __future__ import annotations
 
@@ -25,21 +25,22 @@ from cofactor.recommend.updates import as_rows
 
 Array = NDArray[Any]
 STRONGEST = 8
-"""Rated items that an explanation gives as the strongest."""
+"""Number of rated items in the list ``strongest`` of an explanation."""
 
 
 @frames_out
 @dataclass(frozen=True)
 class Explanation:
-    """Two accounts of one prediction.
+    """Two explanations of one prediction: by the model's terms, and by the user's ratings.
 
     ``terms``: the model's own, a frame term, value; ``link`` of their sum is ``prediction``. Empty for models that do
     not add up terms, or not for users that were folded in.
-    ``rated``: a frame item, [title,] rating, stated, contribution, similarity, shared_raters, strongest first: what the
-    prediction would lose without that rating (``stated``: whether there was one, or the item was liked). The
-    contributions of all looked at and ``rest`` sum to ``prediction``.
-    ``neighbours``: the rated items most like this one, with the same columns. ``reason`` is what the list says of this
-    item, and what :meth:`because` begins with; ``leads`` the row of ``rated`` that it names (None: none).
+    ``rated``: the rated items, strongest first: a frame item, [title,] rating, stated, contribution, similarity,
+    shared_raters. ``contribution`` is what the prediction would lose without this rating; ``stated`` is False where the
+    item was liked without a rating. The contributions in the frame and ``rest`` sum to ``prediction``.
+
+    ``neighbours``: the rated items most similar to this one, with the same columns. ``reason`` is the reason that lists
+    give for this item; :meth:`because` begins with it. ``leads`` is the row of ``rated`` that it names (None: none).
     """
 
     user: Any
@@ -53,21 +54,21 @@ class Explanation:
     rest: float
     neighbours: pl.DataFrame
     explicit: bool = True
-    """Whether ratings have values: else people chose things, and did not rate them."""
+    """Whether the values are ratings, rather than choices or counts of choices."""
     reason: str = ""
     leads: int | None = None
     kind: Kind = "ratings"
     column: str | None = None
-    """What the values are, and the name of their column."""
+    """The kind of the values, and the name of their column."""
     rest_is: str = "everything else"
-    """What ``rest`` is: of rankers that start from the average user, what that user adds."""
+    """A name for ``rest``; for rankers that start from the average user, it is the average user's part."""
 
     def linked_sum(self) -> float:
-        """The link of the sum of the terms: equal to the prediction."""
+        """Return the link of the sum of the terms, which equals the prediction."""
         return linked(float(self.terms["value"].sum()), self.link, self.y_range)
 
     def grouped(self) -> pl.DataFrame:
-        """The terms with all factors added up into one: a frame term, value."""
+        """Return the terms with all factors summed into one: a frame term, value."""
         is_factor = pl.col("term").str.starts_with("factor")
         factors = self.terms.filter(is_factor)
         if factors.is_empty():
@@ -78,32 +79,36 @@ class Explanation:
 
     @property
     def digits(self) -> int:
-        """Digits after the point: rankers have scores far below 1."""
+        """The number of decimals to show: scores of rankers are far below 1."""
         return _digits(self.rated["contribution"].to_numpy())
 
     def strongest(self, n: int) -> pl.DataFrame:
-        """The ``n`` rows of ``rated`` that do most: those that speak for the item first, then those against it."""
+        """Return the ``n`` rows of ``rated`` with the largest contributions: positive ones first, then negative
+        ones."""
         return _rows(self.rated, np.array(self._strongest(n), dtype=np.int64))
 
     def _strongest(self, n: int) -> list[int]:
-        """Their positions in ``rated``, which begins with the largest."""
+        """Return the positions of :meth:`strongest` in ``rated``."""
         return _strongest(self.rated["contribution"].to_numpy(), self.leads, n)
 
     def because(self, n: int = 5) -> list[str]:
-        """The ``n`` ratings that do most to the prediction, in words: reasons for it first, beginning with the one that
-        the list gives, then what speaks against it. Ratings that do nothing are left out."""
+        """Return sentences about the ``n`` ratings with the largest contributions.
+
+        First come positive contributions, beginning with the list's own reason, then negative ones. Ratings without a
+        contribution are left out.
+        """
         rows = [self.rated.row(row, named=True) for row in self._strongest(n)]
         return _because(self, rows, self.digits)
 
     def others(self, n: int) -> list[tuple[str, int, float]]:
-        """What the ratings besides the ``n`` strongest come to: ("for" or "against", how many, their sum)."""
+        """Return the totals of the ratings other than the ``n`` strongest: ("for" or "against", number, sum)."""
         names = ["item", "contribution"]
         rest = self.rated.select(names).join(self.strongest(n).select(names), on=names, how="anti")["contribution"]
         found = [("for", rest.filter(rest >= 0)), ("against", rest.filter(rest < 0))]
         return [(way, len(part), float(part.sum())) for way, part in found if len(part)]
 
     def _others_in_words(self, way: str, n: int) -> str:
-        """Such as: 12 other ratings for it."""
+        """Return the words for other ratings, such as "12 other ratings for it"."""
         return f"{n} other {'rating' if self.explicit else 'choice'}{'' if n == 1 else 's'} {way} it"
 
     def __str__(self) -> str:
@@ -138,7 +143,7 @@ class Explanation:
         return table_html(("you", "contribution"), rows, heading) + lines_html([*because, *sums])
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, in types that JSON knows."""
+        """Return the explanation as values for JSON."""
         rated = self.rated.to_dicts()
         return {
             "user": self.user,
@@ -156,7 +161,8 @@ class Explanation:
         }
 
     def plot(self, n: int = 8) -> Any:
-        """A waterfall: from everything else, over the ``n`` strongest ratings, to the prediction; a matplotlib Axes."""
+        """Plot a waterfall from ``rest`` over the ``n`` strongest ratings to the prediction; return a matplotlib
+        Axes."""
         who = "this history" if self.user is None else f"user {self.user}"
         title = f"{short(self.label, 50)} for {who}"
         shown: dict[str, Any] = {"n": n, "digits": self.digits, "explicit": self.explicit, "title": title}
@@ -164,7 +170,7 @@ class Explanation:
 
 
 def linked(total: float, link: str, y_range: tuple[float, float] | None) -> float:
-    """The prediction that a sum of terms stands for."""
+    """Return the prediction for a sum of terms."""
     if link == "identity" or y_range is None:
         return total
     low, high = y_range
@@ -172,8 +178,8 @@ def linked(total: float, link: str, y_range: tuple[float, float] | None) -> floa
 
 
 class _Parts(NamedTuple):
-    """One explanation before it becomes frames or rows: ``rated`` are positions in the profile ``who``, strongest
-    first, ``near`` positions in ``rated``; ``leads`` the one that the reason names."""
+    """An explanation before its conversion to frames or rows. ``rated`` are positions in the profile ``who``, strongest
+    first; ``near`` are positions in ``rated``; ``leads`` is the position in ``rated`` that the reason names."""
 
     who: UserProfile
     item: int
@@ -190,7 +196,7 @@ class _Parts(NamedTuple):
 
 
 def explain(rec: Fitted, who: UserProfile, item: int, *, n: int) -> Explanation:
-    """The work of :meth:`Recommender.explain`; ``item`` is a code."""
+    """Implement :meth:`Recommender.explain`; ``item`` is a code."""
     found = _parts(rec, who, item, n)
     terms = pl.DataFrame(schema={"term": pl.String, "value": pl.Float64})
     if found.terms is not None:
@@ -211,8 +217,8 @@ def explain(rec: Fitted, who: UserProfile, item: int, *, n: int) -> Explanation:
 
 
 def explain_rows(rec: Fitted, who: UserProfile, item: int, *, n: int) -> dict[str, Any]:
-    """``label``, what :meth:`Explanation.to_dict` gives, and ``because``: without frames, which take longer than all
-    else."""
+    """Return the result of :meth:`Explanation.to_dict` with ``label`` and ``because``, without building frames, which
+    would take most of the time."""
     found = _parts(rec, who, item, n)
     facts, codes = _facts(rec, found), who.items[found.rated]
     titles = rec.items.titles_of(codes)
@@ -240,7 +246,7 @@ def explain_rows(rec: Fitted, who: UserProfile, item: int, *, n: int) -> dict[st
 
 
 def _facts(rec: Fitted, found: _Parts) -> dict[str, Any]:
-    """The fields of an explanation that are not frames."""
+    """Return the fields of an explanation that are not frames."""
     who, item, terms = found.who, np.array([found.item]), found.terms
     return {
         "user": rec.users.column(np.array([who.code]))[0] if who.code >= 0 else None,
@@ -259,7 +265,7 @@ def _facts(rec: Fitted, found: _Parts) -> dict[str, Any]:
 
 
 class _Words(NamedTuple):
-    """What the words for a rating depend on."""
+    """The facts that determine the words for a rating."""
 
     explicit: bool
     kind: Kind
@@ -274,7 +280,7 @@ def _did(words: Explanation | _Words, row: dict[str, Any]) -> str:
 
 
 def _because(words: Explanation | _Words, rows: list[dict[str, Any]], digits: int) -> list[str]:
-    """What these rows of ``rated`` do, in words; see :meth:`Explanation.because`."""
+    """Return sentences about these rows of ``rated``; see :meth:`Explanation.because`."""
     least = 0.5 * 10.0**-digits
     found = [
         f"{'because' if row['contribution'] >= 0 else 'although'} you "
@@ -290,7 +296,8 @@ def _digits(contribution: Array) -> int:
 
 
 def _strongest(contribution: Array, leads: int | None, n: int) -> list[int]:
-    """Positions of the ``n`` largest, of contributions that begin with the largest: those for the item first."""
+    """Return the positions of the ``n`` largest contributions, positive ones first. ``contribution`` begins with the
+    largest by absolute value; ``leads`` comes first."""
     first = [] if leads is None else [leads]
     kept = [*first, *(row for row in range(min(n + 1, len(contribution))) if row not in first)][:n]
     value = contribution[kept].tolist() if kept else []
@@ -303,7 +310,7 @@ def _stated(who: UserProfile, at: Array) -> Array:
 
 
 def _parts(rec: Fitted, who: UserProfile, item: int, n: int) -> _Parts:
-    """What there is to say of one prediction."""
+    """Compute the explanation of one prediction."""
     trained, terms = who.code >= 0 and who.state is None, None
     if isinstance(rec.model, Additive):
         if trained:
@@ -327,13 +334,13 @@ def _parts(rec: Fitted, who: UserProfile, item: int, n: int) -> _Parts:
 
 
 def _rest_is_average(rec: Fitted) -> bool:
-    """Whether what the ratings do not explain of a score is what the average user adds: not so in models of factors,
-    whose ratings act together."""
+    """Return whether the rest of a score is the average user's part. In factor models it is not, since their ratings
+    interact."""
     return isinstance(rec.model, StartsFromAverage) and isinstance(rec.model, LeavesOut)
 
 
 def _rows(frame: pl.DataFrame, at: Array) -> pl.DataFrame:
-    """These rows, column by column: for a few rows the threads of a whole frame take longer than the work."""
+    """Return these rows, selected column by column: for a few rows, starting threads costs more than the selection."""
     rows = pl.Series(at, dtype=pl.UInt32)
     return pl.DataFrame([column[rows] for column in frame.get_columns()])
 
@@ -346,8 +353,10 @@ def _prediction(rec: Fitted, who: UserProfile, item: int, trained: bool) -> floa
 
 
 def _contributions(rec: Fitted, who: UserProfile, item: int, similarity: Array) -> tuple[Array, Array, Reason]:
-    """(positions of the rated items in the profile, strongest first, their contributions, the list's reason);
-    ``similarity`` of the item to each of them."""
+    """Return (positions of the rated items in the profile, strongest first; their contributions; the list's reason).
+
+    ``similarity`` is the similarity of the item to each rated item.
+    """
     at = np.argsort(-similarity, kind="stable")
     at = at[who.items[at] != item]
     one, difference, reason = np.array([item]), np.zeros(len(at)), None

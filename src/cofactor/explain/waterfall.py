@@ -21,9 +21,9 @@ def waterfall(
     title: str,
     rest_is: str = "everything else",
 ) -> Any:
-    """Bars from ``rest``, over the ``n`` strongest ratings and the others together, to the prediction.
+    """Draw bars from ``rest``, over the ``n`` strongest ratings and the sum of the others, to the prediction.
 
-    ``rest_is`` names the rest; ``rated`` is the frame of :class:`Explanation`; returns a matplotlib Axes.
+    ``rest_is`` names the rest; ``rated`` is the frame of :class:`Explanation`. Returns a matplotlib Axes.
     """
     name = "title" if "title" in rated.columns else "item"
     steps = [
@@ -37,9 +37,9 @@ def waterfall(
     ends = rest + np.concatenate([[0.0], np.cumsum(values)])
     room = max(float(np.ptp(ends)), 1e-6)
     lowest = float(ends.min())
-    left = lowest - 0.35 * room  # bars begin off the page: the steps would be too small to see
+    left = lowest - 0.35 * room  # bars are cut at the left, or the steps would be too small to see
     if left < 0 and lowest > -0.02 * room:
-        left = min(lowest, 0.0)  # they begin at 0, where that is near
+        left = min(lowest, 0.0)  # bars begin at 0 where that is near
     ax = subplots(layout="constrained", figsize=(8, 0.36 * len(steps) + 1.6))[1]
     for row, (value, begin) in enumerate(zip([0.0, *values], ends[[0, *range(len(values))]])):
         end = begin + value
@@ -52,6 +52,6 @@ def waterfall(
     ax.set_yticks(range(len(labels)), labels)
     ax.set_xlim(left, float(max(*ends, prediction)) + 0.3 * room)
     ax.invert_yaxis()
-    ax.set_xlabel("what each of the ratings adds, up to the prediction")
+    ax.set_xlabel("what each rating adds to the prediction")
     ax.set_title(title)
     return ax

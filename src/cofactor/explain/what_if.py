@@ -1,4 +1,4 @@
-"""What the list would be if some of the ratings were others."""
+"""The change of a list when some of the ratings change."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def what_if(
     instead: Mapping[Any, float] | None,
     n: int,
 ) -> pl.DataFrame:
-    """The work of :meth:`Recommender.what_if`: both lists are made by folding in, so that only the ratings differ."""
+    """Implement :meth:`Recommender.what_if`. Both lists are made by fold-ins, so that only the ratings differ."""
     if instead is not None and not isinstance(instead, Mapping):
         raise ConfigError(f"instead is {instead!r}; give items with other ratings, such as {{'Fargo (1996)': 1}}")
     gone, changed = list(check_iterable("without", without, "a list of items")), dict(instead or {})
     if not gone and not changed:
-        raise ConfigError("say what to leave out (without=[...]) or to rate otherwise (instead={item: rating})")
+        raise ConfigError("give ratings to leave out (without=[...]) or to change (instead={item: rating})")
     check_int("n", n)
     who = resolve_user(rec, user, history)
     ratings = dict(zip(who.items.tolist(), who.values.tolist(), strict=True))
@@ -42,7 +42,7 @@ def what_if(
         ratings[rec.items.code(item)] = rating_of(rec, item, value)
     codes = np.array(sorted(ratings), dtype=np.int32)
     order = None
-    if who.order is not None:  # what is rated now is newest
+    if who.order is not None:  # new ratings are the newest
         places = dict(zip(who.items.tolist(), who.order.tolist(), strict=True))
         newest = max(places.values(), default=-1) + 1
         order = np.array([places.get(c, newest) for c in codes.tolist()], dtype=np.int64)

@@ -1,10 +1,10 @@
-"""What each rated item does to the score of another: the difference it makes when it is left out of the history.
+"""Contributions of rated items to a score: the change of the score when an item is left out of the history.
 
-The list's reason and the explanation both ask here, so that they tell one story. A model that can say what leaving out
-costs (``LeavesOut``) is asked; any other folds in the history as it is and once more without each item, all in one
-call. Items stay fixed. For models that are linear in the history (EASE, SLIM, item-cosine) the differences add up to
-the score; for others a rest remains, which is reported as such. A model whose score is a sum over the history
-(``SumsHistory``: ``next-item``) says its terms.
+Reasons of lists and explanations both use this module, so they agree. A model with ``LeavesOut`` computes the
+contributions itself. Any other model folds in the whole history and, in the same call, the history without each item.
+Item parameters stay fixed. For models that are linear in the history (EASE, SLIM, item-cosine) the contributions add up
+to the score; for others a remainder is left, which explanations show. A model whose score is a sum over the history
+(``SumsHistory``: ``next-item``) returns the terms of the sum.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from cofactor.model import (
 
 Array = NDArray[Any]
 SOLVED, STEPPED = 300, 20
-"""Entries of a history that a list's reasons look at, where each of them is a fold-in: of models that solve a user, and
-of models that take gradient steps or mix whole rows of scores."""
+"""Longest histories for which a list's reasons fold in once per entry: for models that solve a user's vector, and for
+models that take gradient steps or mix whole rows of scores."""
 PATIENCE = 0.25
-"""Seconds that the reasons of a list may take of models that leave out ratings by a way of their own."""
+"""Most seconds for the reasons of a list, for models with ``LeavesOutSlowly``."""
 EXPLAINED, VISITS = 200, 2_000_000
-"""The same for one explanation, which may take longer: of a longer history the entries nearest to the item; of models
-that take gradient steps so many at most that these pass over so many entries in all."""
+"""Limits of one explanation, which may take longer: the number of entries (of a longer history, those most similar to
+the item), and, for models that take gradient steps, the total number of entries that the steps visit."""
 
 
 def entries_compared(model: Model, n: int) -> int:
-    """How many of ``n`` rated items a list's reasons look at: all of them, or 0 where that would take too long."""
+    """Return how many of ``n`` rated items a list's reasons consider: all, or 0 where that would take too long."""
     if isinstance(model, LeavesOutSlowly):
         return n if model.seconds_without(n) <= PATIENCE else 0
     if isinstance(model, (LeavesOut, SumsHistory)):
@@ -50,7 +50,7 @@ def entries_compared(model: Model, n: int) -> int:
 
 
 def entries_explained(model: Model, n: int) -> int:
-    """How many of ``n`` rated items one explanation looks at, where that takes a fold-in for each."""
+    """Return how many of ``n`` rated items an explanation considers, where each needs a fold-in."""
     if not isinstance(model.config, GradientSteps):
         return min(n, EXPLAINED)
     visits = n * int(getattr(model.config, "epochs", 1))
@@ -60,10 +60,10 @@ def entries_explained(model: Model, n: int) -> int:
 def contributions(
     model: Model, history: CSR, items: Array, positions: Array | None = None, *, user: int = -1
 ) -> tuple[Array, Array]:
-    """(scores (m,) with the whole history, contributions (m, p) of its entries at ``positions``), both float64.
+    """Return (scores (m,) with the whole history, contributions (m, p) of its entries at ``positions``), both float64.
 
-    ``items`` are m codes, ``history`` has one row; by default all of its entries are left out, one at a time. An item's
-    own rating counts as nothing. ``user``: the code of the user of the training data whose history it is.
+    ``items`` are m codes; ``history`` has one row. By default each of its entries is left out in turn. The contribution
+    of an item to its own score is 0. ``user``: the code of the user of the training data whose history it is.
     """
     at = np.arange(len(history.indices)) if positions is None else np.asarray(positions)
     if not len(at):
@@ -79,7 +79,9 @@ def contributions(
         scores = model.scores_without(history, at, items)
     else:
         scores = _scores(model, model.fold_in(history.without_each(at)), items).astype(np.float64).T
-        if len(history.indices) == 1 and isinstance(model, StartsFromAverage):  # the average user is left, not nothing
+        if len(history.indices) == 1 and isinstance(
+            model, StartsFromAverage
+        ):  # without any rating, such models score the average user
             scores[:, 1] = model.average_part(history, np.asarray(items))
     difference = scores[:, :1] - scores[:, 1:]
     difference[np.asarray(items)[:, None] == history.indices[at]] = 0.0
@@ -87,7 +89,7 @@ def contributions(
 
 
 def _scores(model: Model, states: Array, items: Array) -> Array:
-    """(len(states), len(items)) scores, without those of all other items where the model allows it."""
+    """Return scores (len(states), len(items)); models that can score single items compute no others."""
     if isinstance(model, ScoresSome):
         return model.scores_among(states, np.asarray(items))
     if isinstance(model, HasVectors):

@@ -1,4 +1,4 @@
-"""What may be recommended at all: allow and deny lists, and predicates over the table of items."""
+"""Filters of the items that may be recommended: allow and deny lists, and predicates over the item table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from cofactor.recommend.options import ListOptions
 from cofactor.recommend.predicates import matching
 
 KEPT = 256
-"""How many predicates a recommender remembers the answers of."""
+"""Number of predicates whose results a recommender caches."""
 
 
 def allowed(rec: Fitted, options: ListOptions) -> NDArray[np.bool_] | None:
-    """bool (n_items,): which items may come up; None where all may. Unknown ids in the lists are an error, or else
-    (``unknown`` is ``skip`` or ``popular``) not looked at."""
+    """Return a mask, bool (n_items,), of the items that may be recommended, or None where all may.
+
+    Unknown ids in the lists raise UnknownIdError, or are ignored where ``unknown`` is ``skip`` or ``popular``.
+    """
     keep = None if options["where"] is None else where_mask(rec, options)
     strict = options["unknown"] == "error"
     if options["allow"] is not None:
@@ -29,7 +31,7 @@ def allowed(rec: Fitted, options: ListOptions) -> NDArray[np.bool_] | None:
 
 
 def where_mask(rec: Fitted, options: ListOptions) -> NDArray[np.bool_]:
-    """Which items meet ``where``; the answer to a text is remembered."""
+    """Return a mask, bool (n_items,), of the items that meet ``where``. The result of a text is cached."""
     where = options["where"]
     if not isinstance(where, str):
         return matching(rec.data.item_table, where)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""``Fitted``: a trained model and the rows it learned from. It has no verbs; the functions beside it take one."""
+"""``Fitted``: the state after training, a model and its training rows. Functions of this package take a ``Fitted``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FIGURES = {
     "rows": pl.String,
     "measured": pl.String,
 }
-"""Columns and types of ``Fitted.figures``; ``rows``: on which rows, in words; ``measured``: when (ISO, UTC)."""
+"""Columns and types of ``Fitted.figures``. ``rows`` describes the held-out rows; ``measured`` is a time (ISO, UTC)."""
 
 _STATE = (
     "model",
@@ -63,21 +63,27 @@ _STATE = (
 
 
 def unrated(status: str) -> str:
-    """The status of a list's item without ratings in the training data, for a user of this ``status``."""
+    """Return the status of an item without training ratings, in the list of a user of this ``status``."""
     alone = {"known": "item without ratings", "user without ratings": "user and item without ratings"}
     return alone.get(status, f"{status}; item without ratings")
 
 
 class Fitted:
-    """What is known after training.
+    """The state after training: a model, its training data, and what was measured.
 
-    ``model`` is the trained model, ``data`` the ratings it learned from (they say what a user has seen, and why an item
-    is recommended), ``metrics`` what was measured on held-out rows, ``history`` a ``[train_loss, valid_loss]`` for each
-    epoch, ``intervals`` the quantiles of held-out residuals for models that have no posterior, ``rotation`` (k, k) the
-    orthogonal matrix from the model's vectors to the axes of an earlier model, ``updates`` the ratings that came
-    after training, ``index`` what finds candidates (None: exact search), ``trials`` what ``model="auto"`` tried (a
-    frame with the columns of ``TRIALS``; or None), ``figures`` what was measured on which held-out rows and when (a
-    frame with the columns of ``FIGURES``; or None: see :func:`cofactor.evaluation.with_figures`).
+    Attributes:
+        model: the trained model.
+        data: the ratings it learned from. They show what a user has seen, and why an item is recommended.
+        seed: the seed of the training.
+        metrics: figures measured on held-out rows, by name.
+        history: ``[train_loss, valid_loss]`` of each epoch.
+        intervals: quantiles of held-out residuals, for models without a posterior.
+        rotation: the orthogonal matrix (k, k) from the model's vectors to the axes of an earlier model.
+        updates: the ratings that came after training.
+        index: the index that finds candidates; None: exact search.
+        trials: the trials of ``model="auto"``, a frame with the columns of ``TRIALS``; or None.
+        figures: figures with their held-out rows and times, a frame with the columns of ``FIGURES``; or None. See
+            :func:`cofactor.evaluation.with_figures`.
     """
 
     def __init__(
@@ -110,16 +116,17 @@ class Fitted:
 
     @classmethod
     def of(cls, fitted: Fitted) -> Self:
-        """Return the same state as an object of this class; what was remembered is shared, the rest is copied."""
+        """Return the same state as an object of this class. Cached results are shared; metrics and history are
+        copied."""
         made = cls(**{name: getattr(fitted, name) for name in _STATE})
         made._memory = fitted._memory
         return made
 
     def replace(self, **changes: Any) -> Self:
-        """Return the same state with other values of some fields, as :func:`dataclasses.replace`; metrics and history
-        are copied.
+        """Return the same state with new values of some fields, as :func:`dataclasses.replace`. Metrics and history are
+        copied.
 
-        What was remembered stays where it still holds: none of it depends on updates, index or metrics.
+        Cached results are kept unless the model or the data change: none of them depends on other fields.
         """
         made = type(self)(**{name: getattr(self, name) for name in _STATE} | changes)
         if made.model is self.model and made.data is self.data:
@@ -127,8 +134,8 @@ class Fitted:
         return made
 
     def remember(self, key: Any, make: Callable[[], T]) -> T:
-        """Return what ``make`` returned the first time that ``key`` was asked for. Keys are about this model and its
-        data alone."""
+        """Return the cached result for ``key``; the first call computes it with ``make``. Results must depend only on
+        the model and its data."""
         try:
             found: T = self._memory[key]
         except KeyError:
@@ -170,35 +177,36 @@ class Fitted:
 
     @property
     def scale(self) -> Scale:
-        """The scale of the training ratings: low, high, and the value of an item that was liked without a rating."""
+        """The scale of the training ratings: its ends, and the value of an item that was liked without a rating."""
         return self.remember("scale", lambda: scale_of(self.data, self.model.task))
 
     @property
     def is_personalised(self) -> bool:
-        """Whether the order of the items depends on what a user rated: a model that keeps at most one number per user
-        (``popular``, ``bias``) has the same order for all."""
+        """Whether the order of the items depends on the user's ratings. A model with at most one number per user
+        (``popular``, ``bias``) ranks the items alike for all users."""
         one = np.zeros(1, dtype=np.int32)
         return self.remember("is_personalised", lambda: bool(self.model.user_state(one).shape[1] > 1))
 
     def groups(self, column: str | None) -> Features:
-        """Which groups each item belongs to, by a column of the side table."""
+        """Return the groups of each item, from a column of the item table."""
         return self.remember(("groups", column), lambda: groups_of(self.data, column))
 
     def item_columns(self, codes: Array) -> list[pl.Series]:
-        """``item`` ids and, where the side table names them, ``title``, for frames."""
+        """Return the columns ``item`` (ids) and, where the item table has titles, ``title``, for frames."""
         return self.items.columns(codes)
 
     def list_status(self, codes: Array, status: str) -> list[str]:
-        """The status of each item of a list: the user's, and which items nobody rated in the training data."""
+        """Return the status of each item of a list: the user's, with a remark on items without training ratings."""
         other = unrated(status)
         return [status if count else other for count in self.data.item_counts[codes].tolist()]
 
     def on_scale(self, scores: Array) -> Array:
-        """Scores as they are shown: those of a rating model keep to the range of the ratings, as predictions do."""
+        """Return scores as lists show them: a rating model's are clipped to the range of the ratings, as
+        predictions."""
         return np.clip(scores, *self.data.range) if self.model.task == "rating" else scores
 
     def seen_by(self, users: Array) -> CSR:
-        """What these users (codes) rated, newer ratings included: one row per user."""
+        """Return the ratings of these users (codes), newer ratings included: one sparse row per user."""
         if not self.updates.users:
             return self.data.by_user.take(users)
         rows = []

@@ -1,7 +1,7 @@
-"""Forgetting a person: their rows, their id, and what is known of them, everywhere but in what the model learned.
+"""Erase a user: remove their rows, their id and their features. The parameters of the model stay.
 
-The user's code stays, under an id that nobody has, so that the model's arrays keep their places; a refit then learns
-without them.
+The user's code stays, under a placeholder id, so that the positions in the model's arrays do not change. A refit then
+learns without this user.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Array = NDArray[Any]
 
 
 def forgotten(rec: Fitted, user: Any) -> dict[str, Any]:
-    """The fields of a recommender that change when a user is forgotten; UnknownIdError where nobody has this id."""
+    """Return the fields of a recommender that change when a user is erased; UnknownIdError where the id is unknown."""
     code = rec.users.code(user)
     if code < 0:
-        rec.data.user_ids.index(user)  # which says so
+        rec.data.user_ids.index(user)  # raises UnknownIdError
     data = _rows_without(rec.data, code) if code < rec.data.n_users else rec.data
     return {"data": data, "updates": _without(rec, data, code)}
 
 
 def _without(rec: Fitted, data: Interactions, code: int) -> Updates:
-    """The newer ratings without those of a user, beside other training data."""
+    """Return the newer ratings without those of a user, for the new training data."""
     updates, at = rec.updates, code - rec.data.n_users
     new_ids, new_codes = updates.new_ids, updates.new_codes
-    if at >= 0:  # those after move up
+    if at >= 0:  # a new user: the codes after theirs decrease by one
         new_ids = (*new_ids[:at], *new_ids[at + 1 :])
         new_codes = {user: c - (c > code) for user, c in new_codes.items() if c != code}
     users, recent = {}, Recent()
@@ -46,7 +46,7 @@ def _without(rec: Fitted, data: Interactions, code: int) -> Updates:
 
 
 def _rows_without(data: Interactions, code: int) -> Interactions:
-    """The training rows without those of a user, whose code is then left without rows."""
+    """Return the training data without the rows of a user, whose code stays."""
     kept = np.flatnonzero(data.users != code)
     values = data.user_ids.values
     nobody = pl.Series([_nobody(data.user_ids)], dtype=values.dtype)
@@ -72,7 +72,7 @@ def _row_cleared(matrix: CSR, row: int) -> CSR:
 
 
 def _nobody(ids: IdMap) -> Any:
-    """An id that no user has."""
+    """Return an id that no user has."""
     if ids.dtype == pl.String:
         number = 1
         while ids.code(name := f"forgotten-{number}") >= 0:
@@ -84,4 +84,4 @@ def _nobody(ids: IdMap) -> Any:
         while ids.code(number) >= 0:
             number += step
         return number
-    raise ConfigError(f"users whose ids are {ids.text} cannot be forgotten; train again on a table without them")
+    raise ConfigError(f"users whose ids are {ids.text} cannot be erased; train again on a table without them")

@@ -1,4 +1,4 @@
-"""Which groups (genres, say) each item belongs to, from a column of the side table."""
+"""Groups of items, such as genres, from a column of the item table."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ USUAL = GROUPS
 
 
 def groups_of(data: Interactions, column: str | None) -> Features:
-    """One row an item, one column a group: the values of a column; lists, and text with ``|``, hold several.
+    """Return a sparse matrix with a row for each item and a column for each group, from the values of ``column``.
 
-    ``column`` None: the first of ``genres``, ``genre``, ``categories``, ``category``, ``tags`` that there is.
-    ConfigError where there is none.
+    A list, or a text with ``|``, names several groups. ``column`` None: the first existing column of ``genres``,
+    ``genre``, ``categories``, ``category``, ``tags``. ConfigError where there is no such column.
     """
     table = data.item_table
     if table is None:
-        raise ConfigError("there is no table of items to group them by; give one with read(..., items=...)")
+        raise ConfigError("grouping items needs an item table; give one with read(..., items=...)")
     if column is None:
         column = next((name for name in USUAL if name in table.columns), None)
         if column is None:
             raise ConfigError(
-                f"name the column to group by, as in ('column', 0.5); there are: {', '.join(table.columns)}"
+                f"name the column to group by, as in ('column', 0.5); the columns are: {', '.join(table.columns)}"
             )
     if column not in table.columns:
         raise ConfigError(
-            f"no column {column!r} to group items by; there are: {', '.join(table.columns)}."
+            f"the item table has no column {column!r} to group by; its columns are: {', '.join(table.columns)}."
             f"{did_you_mean(column, table.columns)}"
         )
     values = table[column]
@@ -41,7 +41,7 @@ def groups_of(data: Interactions, column: str | None) -> Features:
 
 
 def shares(groups: Features, items: Array) -> Array:
-    """float64 (len(items), groups): 1 / (number of groups of the item) in each of its groups; zeros without any."""
+    """Return shares, float64 (len(items), groups): 1 / (number of groups of the item) in each group of the item."""
     rows = groups.matrix.take(items)
     out = np.zeros((len(items), max(len(groups.names), 1)))
     which = np.repeat(np.arange(len(items)), rows.counts)

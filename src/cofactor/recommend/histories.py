@@ -1,4 +1,4 @@
-"""The histories of new users as frames, with a row for each rating; or several as a list of them."""
+"""Histories of new users: read from a frame with a row for each rating, or from a list of histories."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ History = Mapping[Any, float] | Iterable[Any]
 
 
 def read_histories(rec: Fitted, histories: Any) -> tuple[pl.Series, list[History]]:
-    """(labels, histories), each as :meth:`Recommender.recommend` takes one.
+    """Return (labels, histories), with each history as :meth:`Recommender.recommend` takes one.
 
-    A frame has the columns of the training table: users, in the order in which they first come, are the labels; the
-    column of ratings may be absent, or null where an item was liked; without times, rows come oldest first. The labels
-    of a list are its positions, from 0. DataError for anything else.
+    A frame has the columns of the training table. Its users, in order of first appearance, are the labels. The column
+    of ratings may be absent, or null for items liked without a rating. Without times, rows are ordered from oldest to
+    newest. The labels of a list are its positions, from 0. DataError for anything else.
     """
     c = rec.data.columns
     table = select_columns(histories, [c.user, c.item], [], [c.rating or "rating", c.time or "time"], "the histories")
@@ -31,7 +31,7 @@ def read_histories(rec: Fitted, histories: Any) -> tuple[pl.Series, list[History
             or getattr(histories, "ndim", 1) == 0
         ):
             raise DataError(
-                "give histories as a list of them, such as [['Fargo (1996)'], {'Kolya (1996)': 5}], or as a frame with"
+                "give histories as a list, such as [['Fargo (1996)'], {'Kolya (1996)': 5}], or as a frame with"
                 " a row for each rating"
             )
         found = list(histories)
@@ -43,9 +43,9 @@ def read_histories(rec: Fitted, histories: Any) -> tuple[pl.Series, list[History
 
 
 def from_frame(rec: Fitted, history: Any) -> History:
-    """The history of one user from a frame with the columns of the training table (ratings and times may be absent).
+    """Return the history of one user from a frame with the training table's columns (ratings and times are optional).
 
-    DataError where it is not a frame, or lacks the items.
+    DataError where ``history`` is not a frame, or has no column of items.
     """
     c = rec.data.columns
     table = select_columns(history, [c.item], [], [c.rating or "rating", c.time or "time"], "the rows of the history")
@@ -73,7 +73,7 @@ def _check_whole(column: pl.Series, role: str, what: str) -> None:
 
 @contextmanager
 def naming(label: Any) -> Iterator[None]:
-    """A context in which errors say whose history they are about."""
+    """Add the user's label to the message of an error raised in this context."""
     try:
         yield
     except CofactorError as error:

@@ -1,4 +1,4 @@
-"""From what people write (an id, a title, a number from a frame) to codes, with help where it fails."""
+"""Look up items and users: from an id, a title or a number in a frame to a code, with suggestions where it fails."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from cofactor.recommend.updates import Updates
 Array = NDArray[Any]
 SEVERAL = -2
 _LISTED = 1 << 18
-"""Up to this many items have their labels in a list."""
+"""Most items whose labels are kept in a Python list."""
 _LOOK = 64
-"""So many titles that are not their ids need no look at the others."""
+"""Number of titles compared with the ids first; where they differ, the others need no comparison."""
 _FEW = 2048
-"""Up to this many titles are looked up one by one."""
+"""Most titles that are looked up one by one."""
 
 
 class Items:
-    """The items of some data by id and by title. What has to be built for that is built when first used, and kept."""
+    """Items by id and by title. The indexes are built when first used."""
 
     def __init__(self, data: Interactions) -> None:
         self.data = data
@@ -34,7 +34,7 @@ class Items:
 
     @cached_property
     def titles(self) -> pl.Series | None:
-        """The titles by code, where the side table has a ``title`` column that says more than the ids do."""
+        """Titles by code, or None where the item table has no ``title`` column or the titles equal the ids."""
         table = self.data.item_table
         if table is None or "title" not in table.columns:
             return None
@@ -45,7 +45,7 @@ class Items:
 
     @cached_property
     def _by_title(self) -> dict[str, int]:
-        """The code of each title; SEVERAL for a title of more than one item."""
+        """Map each title to its code; SEVERAL for a title of more than one item."""
         found: dict[str, int] = {}
         for code, title in enumerate([] if self.titles is None else self.titles.to_list()):
             if title is not None:
@@ -53,14 +53,14 @@ class Items:
         return found
 
     def find(self, item: object) -> int:
-        """The code of an item by its id, or by its title where just one item has that title; -1 where there is none."""
+        """Return the code of an item by its id, or by its title if exactly one item has it; else -1."""
         code = self.ids.code(item)
         if code >= 0 or not isinstance(item, str):
             return code
         return max(self._by_title.get(item, -1), -1)
 
     def code(self, item: object) -> int:
-        """Like :meth:`find`, but UnknownIdError (with suggestions) where there is none."""
+        """Return the code as :meth:`find` does, but raise UnknownIdError, with suggestions, where there is none."""
         code = self.find(item)
         if code >= 0:
             return code
@@ -75,9 +75,10 @@ class Items:
         raise UnknownIdError(self.ids.unknown(item))
 
     def codes(self, items: Iterable[Any], *, strict: bool = True) -> Array:
-        """int32 codes of several items; ``strict``: each must be known, or else those that are not are left out.
+        """Return the codes, int32, of several items. Unknown items raise UnknownIdError, or are left out without
+        ``strict``.
 
-        Fast for many ids, above all as a numpy array or polars series of the ids' own type.
+        Fast for many ids, above all as a NumPy array or polars series of the ids' own type.
         """
         if not isinstance(items, (pl.Series, np.ndarray)):
             items = list(items)
@@ -92,7 +93,7 @@ class Items:
         return codes[codes >= 0]
 
     def labels(self, codes: Array) -> list[str]:
-        """What to call these items in words: their titles, or else their ids."""
+        """Return the labels of these items: their titles, or their ids where they have none."""
         if len(self.ids) <= _LISTED:
             listed = self._labels
             return [listed[code] for code in np.asarray(codes).tolist()]
@@ -100,7 +101,7 @@ class Items:
 
     @cached_property
     def _labels(self) -> list[str]:
-        """All labels by code, for catalogues that are not large: a list is read many times faster than a series."""
+        """All labels by code, for small catalogues: reading a list is many times faster than reading a series."""
         return self._labelled(np.arange(len(self.ids)))
 
     def _labelled(self, codes: Array) -> list[str]:
@@ -114,7 +115,7 @@ class Items:
         return [] if self.titles is None else self.titles.to_list()
 
     def titles_of(self, codes: Array) -> list[str | None] | None:
-        """The titles of some items; None where the side table names none."""
+        """Return the titles of these items, or None where there are no titles."""
         if self.titles is None:
             return None
         if len(self.ids) > _LISTED:
@@ -124,7 +125,7 @@ class Items:
         return [listed[code] for code in np.asarray(codes).tolist()]
 
     def columns(self, codes: Array) -> list[pl.Series]:
-        """``item`` ids and, where the side table names them, ``title``, for frames."""
+        """Return the columns ``item`` (ids) and, where there are titles, ``title``, for frames."""
         columns = [self.ids.decode(codes).alias("item")]
         if self.titles is not None and len(self.ids) <= _LISTED and len(codes) <= _FEW:
             columns.append(pl.Series("title", self.titles_of(codes), dtype=pl.String))
@@ -134,7 +135,7 @@ class Items:
 
 
 class Users:
-    """The users by id: those of the training data, and after them those that came with newer ratings."""
+    """Users by id: the users of the training data, followed by the users that came with newer ratings."""
 
     def __init__(self, ids: IdMap, updates: Updates) -> None:
         self.ids = ids
@@ -142,7 +143,7 @@ class Users:
         self.new_codes = updates.new_codes
 
     def code(self, user: object) -> int:
-        """The code of a user, new ones from the size of the training data on, or -1."""
+        """Return the code of a user, or -1. Codes of new users follow those of the training data."""
         code = self.ids.code(user)
         if code >= 0 or not self.new_codes:
             return code
@@ -153,7 +154,7 @@ class Users:
             return -1
 
     def codes(self, users: pl.Series | Array | list[Any]) -> Array:
-        """int64 codes of many users, -1 for those not known."""
+        """Return the codes, int64, of many users; -1 for unknown ones."""
         codes = np.array(self.ids.encode(users), dtype=np.int64)
         if self.new_codes:
             for at in np.flatnonzero(codes < 0):
@@ -161,7 +162,7 @@ class Users:
         return codes
 
     def column(self, codes: Array) -> pl.Series:
-        """User ids by code, for frames."""
+        """Return user ids by code, as a column of a frame."""
         codes, n = np.asarray(codes, dtype=np.int64), len(self.ids)
         new = codes >= n
         if not new.any():
@@ -173,20 +174,20 @@ class Users:
 
 
 def titles(data: Interactions) -> pl.Series | None:
-    """See :attr:`Items.titles`."""
+    """Return :attr:`Items.titles`."""
     return Items(data).titles
 
 
 def item_labels(data: Interactions, codes: Array) -> list[str]:
-    """See :meth:`Items.labels`."""
+    """Return :meth:`Items.labels`."""
     return Items(data).labels(codes)
 
 
 def find_item(data: Interactions, item: object) -> int:
-    """See :meth:`Items.find`."""
+    """Return :meth:`Items.find`."""
     return Items(data).find(item)
 
 
 def item_code(data: Interactions, item: object) -> int:
-    """See :meth:`Items.code`."""
+    """Return :meth:`Items.code`."""
     return Items(data).code(item)

@@ -1,5 +1,5 @@
-"""The index of item vectors: by their lengths, which misses nothing, or a graph of near items (HNSW; Malkov & Yashunin
-2018), searched by inner product."""
+"""An index of item vectors for search by inner product: an exact one by length, or an approximate graph (HNSW; Malkov &
+Yashunin 2018)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cofactor.model import HasVectors
 
 Array = NDArray[Any]
 MARGIN = 20
-"""How many candidates more than places in the list, and items seen, are fetched."""
+"""Candidates fetched in addition to the places in the list and the items seen."""
 MOST = 0.1
-"""Exact search where more than this share of all items would have to be fetched."""
+"""Largest share of all items to fetch from the index; beyond it, search is exact."""
 
 
 def empty_graph(dimensions: int, connectivity: int, effort: int) -> Any:
-    """A graph without vectors; MissingExtraError without usearch."""
+    """Return an empty graph; MissingExtraError without usearch."""
     try:
         from usearch.index import Index as Graph
     except ImportError:
@@ -38,8 +38,12 @@ def empty_graph(dimensions: int, connectivity: int, effort: int) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class ByLength:
-    """``heads`` (n, h) and ``rests`` (n, d - h): the vectors in the basis ``turn`` (d, d; its rows), by descending
-    ``lengths`` (n,); ``rest_lengths`` (n,) those of ``rests``; ``codes`` int32 (n,) which item each is."""
+    """Vectors sorted by length, for exact search.
+
+    ``turn`` (d, d) holds the basis vectors as rows. ``heads`` (n, h) and ``rests`` (n, d - h) are the vectors in this
+    basis, by descending ``lengths`` (n,). ``rest_lengths`` (n,) are the lengths of ``rests``; ``codes`` int32 (n,) the
+    codes of the items.
+    """
 
     turn: Array
     heads: Array
@@ -53,25 +57,29 @@ class ByLength:
 
     @property
     def error(self) -> float:
-        """How far a product may be off, in units of both lengths multiplied."""
+        """Bound of the rounding error of an inner product, relative to the product of both lengths."""
         return float(4 * (self.turn.shape[1] + 8) * np.finfo(np.float32).eps)
 
     def certain(self, queries: Array, values: Array, least: Array) -> Array:
-        """bool (len(queries),): whether what was not found is below ``least``, the smallest product that is used."""
+        """Return for each query, bool (len(queries),), whether all items not found score below ``least``, the smallest
+        product in the list."""
         lengths = np.sqrt(np.square(queries, dtype=np.float64).sum(axis=1)) * float(self.lengths[0])
         return np.asarray((least - values[:, 0] > 2 * self.error * lengths) | (values[:, 0] == -np.inf))
 
     def work(self, looked: Array) -> float:
-        """The share of all products that was computed."""
+        """Return the share of all products that the search computed."""
         d, h = self.turn.shape[1], self.heads.shape[1]
         return float((looked[:, 0] * h + looked[:, 1] * (d - h)).mean() / max(len(self) * d, 1))
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """What :meth:`Recommender.approximate` built. ``graph``: of usearch, or a ``ByLength``. ``recall``: the share of
-    the exact ``n`` best that the index found, the mean over ``sample`` users; ``worst``: of the user for whom it found
-    least. ``exact``: it misses nothing, as one by length; lists are then those without it, found sooner."""
+    """The index built by :meth:`Recommender.approximate`.
+
+    ``graph`` is a graph of usearch or a ``ByLength``. ``recall`` is the share of the exact ``n`` best items that the
+    index found, the mean over ``sample`` users; ``worst`` the share for the user with the least. With ``exact`` (by
+    length) lists equal those of exact search.
+    """
 
     graph: Any
     lock: Lock
@@ -91,7 +99,7 @@ class Index:
 
     @property
     def settings(self) -> str:
-        """Everything that decides what it finds, apart from the vectors."""
+        """The settings that determine, together with the vectors, what the index finds."""
         if self.exact:
             return "by length"
         import usearch
@@ -99,10 +107,11 @@ class Index:
         return f"usearch {usearch.__version__} {self.connectivity} {self.effort} {MARGIN} {MOST}"
 
     def search(self, queries: Array, size: int) -> tuple[Array, Array]:
-        """(codes int64, whether there is one), both (len(queries), size); codes ascend within a row."""
+        """Return (codes int64, mask bool), both (len(queries), size). Codes ascend within a row; the mask is False
+        where there are fewer."""
         from numba import get_num_threads
 
-        with self.lock:  # searches from several threads at once would share their scratch space
+        with self.lock:  # concurrent searches would share scratch space
             found = self.graph.search(queries, size, threads=min(get_num_threads(), len(queries)))
         keys = np.asarray(found.keys).reshape(len(queries), -1)
         counts = np.broadcast_to(np.asarray(getattr(found, "counts", keys.shape[1])), len(queries))

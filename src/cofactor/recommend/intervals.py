@@ -1,7 +1,7 @@
 """Intervals for models without a posterior: split conformal prediction from held-out residuals.
 
 Vovk, Gammerman & Shafer 2005; Lei et al. 2018. Residuals are sorted into bins by the prediction (Mondrian
-conformal), since a low or high prediction leaves less room than one in the middle of the scale.
+conformal), since a prediction near an end of the scale leaves less room for errors than one in the middle.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ def residual_quantiles(
     limits: tuple[float, float] | None = None,
     weights: Array | None = None,
 ) -> dict[str, Array]:
-    """What :func:`residual_interval` needs, from predictions of held-out ratings and the ratings themselves.
+    """Return the arrays for :func:`residual_interval`, from predictions of held-out ratings and the ratings themselves.
 
-    float32 arrays: ``edges`` (b - 1,) between bins of the prediction, ``residuals`` (b, 401) their quantiles
-    at 0, 1/400, ... 1, ``range`` (2,) of the true ratings (or ``limits``). There are at most ``bins`` bins,
-    of some 200 residuals each or more. The rows must not have been trained on. ``weights`` (n,), above 0: how much each
-    counts; the promise is then for a row of the mean weight (Tibshirani et al. 2019). Raises DataError where there are
-    none.
+    float32 arrays: ``edges`` (b - 1,) between bins of the prediction; ``residuals`` (b, 401), their quantiles at 0,
+    1/400, ... 1; ``range`` (2,) of the true ratings (or ``limits``). There are at most ``bins`` bins, each of about 200
+    residuals or more. The rows must not have been used in training. ``weights`` (n,), above 0, weigh the rows; the
+    coverage then holds for a row of the mean weight (Tibshirani et al. 2019). DataError where there are no ratings.
     """
     truth, predicted = np.asarray(truth, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
     if len(truth) == 0 or len(truth) != len(predicted):
-        raise DataError(f"intervals need held-out ratings; there are {len(truth)}, with {len(predicted)} predictions")
+        raise DataError(
+            f"intervals need held-out ratings with a prediction for each; there are {len(truth)} ratings and"
+            f" {len(predicted)} predictions"
+        )
     span = np.array(limits or (truth.min(), truth.max()), dtype=np.float32)
     wanted = max(1, min(bins, len(truth) // _BIN))
     edges = np.unique(np.quantile(predicted, np.arange(1, wanted) / wanted)).astype(np.float32)
@@ -46,16 +48,16 @@ def residual_quantiles(
     each = np.ones(len(off)) if weights is None else np.asarray(weights, dtype=np.float64)
     for b in range(len(edges) + 1):
         mine = np.flatnonzero(place == b)
-        # Where equal predictions leave a bin too few residuals, those of all bins stand in.
+        # Where equal predictions leave too few residuals in a bin, use those of all bins.
         at = mine if len(mine) >= min(_BIN // 2, len(truth)) else np.arange(len(off))
         table.append(_quantiles(off[at], each[at], float(span[1] - span[0])))
     return {"edges": edges, "residuals": np.array(table, dtype=np.float32), "range": span}
 
 
 def _quantiles(residuals: Array, weights: Array, widest: float) -> Array:
-    # Of n residuals of equal weight place ceil((n + 1) p) for upper quantiles and floor for lower ones keep the promise
-    # for finite n (Lei et al. 2018); where that place does not exist there are too few residuals to say, and the bound
-    # is the whole range. Weights are counted from the end that the quantile lies at, in units of their mean.
+    # With n residuals of equal weight, rank ceil((n + 1) p) for upper quantiles and floor for lower ones gives the
+    # coverage for finite n (Lei et al. 2018). Where that rank does not exist there are too few residuals, and the bound
+    # is the whole range. Weights are summed from the nearer end, in units of their mean.
     n, order = len(residuals), np.argsort(residuals, kind="stable")
     reach = max(widest, float(np.abs(residuals).max()))
     ordered, p = np.concatenate([[-reach], residuals[order], [reach]]), np.arange(_STEPS + 1) / _STEPS
@@ -67,13 +69,14 @@ def _quantiles(residuals: Array, weights: Array, widest: float) -> Array:
 
 
 def residual_interval(quantiles: Mapping[str, Array], predicted: Array, level: float = 0.9) -> Interval:
-    """Predictions with bounds that held ``level`` of held-out ratings, within their range (and the prediction's).
+    """Return predictions with bounds that contained ``level`` of the held-out ratings.
 
-    ``quantiles`` from :func:`residual_quantiles`; ``predicted`` float32 (n,). Raises ConfigError for a level
-    that is not between 0 and 1, BundleError where the arrays do not fit together.
+    Bounds are clipped to the range of the ratings, widened to the prediction. ``quantiles`` come from
+    :func:`residual_quantiles`; ``predicted`` is float32 (n,). ConfigError for a level that is not between 0 and 1,
+    BundleError where the arrays do not fit together.
     """
     if not 0 < level < 1:
-        raise ConfigError(f"the level is {level}; it must lie between 0 and 1, as in 0.9")
+        raise ConfigError(f"the level is {level}; it must be between 0 and 1, such as 0.9")
     edges, table, span = _checked(quantiles)
     mean = np.asarray(predicted, dtype=np.float32)
     place = np.searchsorted(edges, mean, side="right")

@@ -22,12 +22,12 @@ from cofactor.recommend.profiles import UserProfile, find_user, new_user, scores
 
 Array = NDArray[Any]
 MOST = 2000
-"""Of more features only the commonest count."""
+"""Most features of a regression: the most frequent ones."""
 BY_FEATURES, NOTHING, KNOWN = "new item: from its features", "new item: no known feature", "known item"
 
 
 class FeatureScores(NamedTuple):
-    """What features say: ``scores`` (rows,) and the part of each column in them, (rows, columns); float64."""
+    """Scores from features: ``scores`` (rows,), and ``parts`` (rows, columns), the part of each column; float64."""
 
     scores: Array
     columns: tuple[str, ...]
@@ -52,14 +52,14 @@ def recommend_new(
     histories: Any,
     given: tuple[int, Unknown, bool, float],
 ) -> pl.DataFrame:
-    """The work of :meth:`Recommender.recommend_new`; ``given``: the fields of ``NewItems``."""
+    """Implement :meth:`Recommender.recommend_new`; ``given`` are the fields of ``NewItems``."""
     options = NewItems(*given)
     if users is not None or histories is not None:
         if user is not None or history is not None or (users is not None and histories is not None):
-            raise ConfigError("give users=[...] or histories=[...], or else one user or history, and not both")
+            raise ConfigError("give only one of user, history, users=[...] and histories=[...]")
         return _several(rec, prepare(rec, items, options), users, histories, options)
     if (user is None) == (history is None):
-        raise ConfigError("give either a user of the training data, or a history of items, and not both")
+        raise ConfigError("give either a user of the training data or a history of items, not both")
     table = prepare(rec, items, options)
     known = history is None
     who = find_user(rec, user, options.unknown) if known else new_user(rec, history, options.unknown)
@@ -67,7 +67,7 @@ def recommend_new(
 
 
 def _several(rec: Fitted, table: NewTable, users: Any, histories: Any, options: NewItems) -> pl.DataFrame:
-    """The lists of several users, or of several histories, one under the other, after a column ``user``."""
+    """Return the lists of several users or histories in one frame, with ``user`` as its first column."""
     people: Iterable[UserProfile | None]
     if users is not None:
         asked = list(check_iterable("users", users, "[196, 186]"))
@@ -90,7 +90,8 @@ def _named(rec: Fitted, label: Any, history: Any, options: NewItems) -> UserProf
 
 
 class NewTable(NamedTuple):
-    """New items, ready for any user: ``codes`` of those that are known after all (-1: new), what is regressed on."""
+    """New items prepared for any user. ``codes`` are -1 for new items, else the codes of items with training ratings;
+    ``found`` and ``encoded`` are the regression and the features of the items."""
 
     ids: pl.Series
     table: pl.DataFrame
@@ -101,12 +102,13 @@ class NewTable(NamedTuple):
 
 
 def prepare(rec: Fitted, items: Any, options: NewItems) -> NewTable:
-    """What does not depend on the user. ConfigError for options that make no sense, DataError for no table."""
+    """Return the part of the work that does not depend on the user. ConfigError for options that make no sense,
+    DataError where ``items`` is not a table."""
     check_policy(options.unknown)
     check_int("n", options.n)
     check_fraction("level", options.level)
     if check_bool("interval", options.interval) and rec.model.task == "ranking":
-        raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
+        raise ConfigError(f"{rec.name} ranks items; its scores are not ratings and have no interval")
     trained = known_features(rec.data, "item", MOST)
     names = trained.names
     ids, table = new_table(rec, items, names)
@@ -117,7 +119,7 @@ def prepare(rec: Fitted, items: Any, options: NewItems) -> NewTable:
 
 
 def _listed(rec: Fitted, new: NewTable, who: UserProfile | None, options: NewItems) -> pl.DataFrame:
-    """The list of one user; an empty one for nobody."""
+    """Return the list of one user; without a user, an empty frame."""
     if who is None:
         order, final = np.empty(0, dtype=np.int64), np.empty(0)
         scores = np.zeros(rec.data.n_items, dtype=np.float32)
@@ -136,7 +138,8 @@ def _listed(rec: Fitted, new: NewTable, who: UserProfile | None, options: NewIte
     if options.interval:
         out += _bounds(rec, new.found, shown, new.codes[order], options.level)
     words = [
-        (KNOWN, "scored as ever") if new.codes[r] >= 0 else _words(said, new.encoded, new.table, int(r)) for r in order
+        (KNOWN, "scored by the model") if new.codes[r] >= 0 else _words(said, new.encoded, new.table, int(r))
+        for r in order
     ]
     out.append(pl.Series("reason", [reason for _, reason in words], dtype=pl.String))
     out.append(pl.Series("status", [status + suffix for status, _ in words], dtype=pl.String))
@@ -144,12 +147,12 @@ def _listed(rec: Fitted, new: NewTable, who: UserProfile | None, options: NewIte
 
 
 def new_table(rec: Fitted, items: Any, names: Sequence[str]) -> tuple[pl.Series, pl.DataFrame]:
-    """(ids, table) of the new items, with the columns behind the features ``names``; DataError for what is not a frame
-    with ids."""
+    """Return (ids, table) of the new items, with the columns of the features ``names``; DataError where ``items`` is
+    not a frame with ids."""
     key = rec.data.columns.item
     table = frames.select_columns(items, [key], [], ["title", *feature_groups(names)], "the new items")
     if table is None:
-        raise DataError(f"give new items as a frame with an id column {key!r} and columns of the table of items")
+        raise DataError(f"give new items as a frame with an id column {key!r} and columns of the item table")
     if table[key].dtype.is_nested():
         raise DataError(f"the ids of the new items are of type {table[key].dtype}; give text or numbers")
     if table[key].null_count():
@@ -158,7 +161,7 @@ def new_table(rec: Fitted, items: Any, names: Sequence[str]) -> tuple[pl.Series,
 
 
 def say(found: Regression, encoded: Encoded, names: tuple[str, ...], scores: Array) -> FeatureScores:
-    """What the features of new items say for a user with these ``scores`` (n_items,) of the known ones."""
+    """Return the scores of new items by their features, for a user with these ``scores`` (n_items,) of known items."""
     levels, coefficients = found.learn(scores[None])
     each = found.centred(encoded.matrix) * coefficients[0]
     groups = feature_groups(names)
@@ -169,7 +172,7 @@ def say(found: Regression, encoded: Encoded, names: tuple[str, ...], scores: Arr
 
 
 def _words(said: FeatureScores, encoded: Encoded, table: pl.DataFrame, row: int) -> tuple[str, str]:
-    """(status, reason) of a new item."""
+    """Return (status, reason) of a new item."""
     silent = [c for c, part in zip(said.columns, said.parts[row], strict=True) if part == 0.0]
     told = [(c, part) for c, part in zip(said.columns, said.parts[row], strict=True) if part != 0.0]
     missing = [c for c in encoded.absent if c in silent]
@@ -188,7 +191,7 @@ def _value(value: Any) -> str:
 
 
 def _bounds(rec: Fitted, found: Regression, shown: Array, codes: Array, level: float) -> list[pl.Series]:
-    """Columns ``low`` and ``high``: from errors on known items that are taken for new ones; null for known ones."""
+    """Return the columns ``low`` and ``high``, from errors on known items treated as new; null for known items."""
     _, *bounds = residual_interval(residuals_of_new(rec, found), shown, level)
     new = pl.Series(codes < 0)
     return [

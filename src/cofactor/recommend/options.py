@@ -35,7 +35,8 @@ Kind = Literal[
 
 
 class Option(NamedTuple):
-    """``kind`` decides what values are accepted, and how the command line and HTTP spell them."""
+    """An option's kind, default and help. ``kind`` determines the accepted values and their form on the command line
+    and over HTTP."""
 
     kind: Kind
     default: Any
@@ -45,36 +46,43 @@ class Option(NamedTuple):
 class ListOptions(TypedDict, total=False):
     """The options of a list."""
 
-    n: Annotated[int, Option("count", 10, "How many items.")]
-    seen: Annotated[bool, Option("flag", False, "List items already rated too.")]
-    allow: Annotated[Iterable[Any] | None, Option("ids", None, "List only these items.")]
-    deny: Annotated[Iterable[Any] | None, Option("ids", None, "Never list these items.")]
+    n: Annotated[int, Option("count", 10, "Number of items.")]
+    seen: Annotated[bool, Option("flag", False, "Allow items that the user has already rated.")]
+    allow: Annotated[Iterable[Any] | None, Option("ids", None, "Recommend only these items.")]
+    deny: Annotated[Iterable[Any] | None, Option("ids", None, "Never recommend these items.")]
     where: Annotated[
         str | pl.Expr | None,
-        Option("predicate", None, 'Only items that meet a condition: "genres contains Drama and year >= 1990".'),
+        Option(
+            "predicate", None, 'Recommend only items whose row meets this: "genres contains Drama and year >= 1990".'
+        ),
     ]
     per_group: Annotated[
-        tuple[str, int] | None, Option("cap", None, "At most this many items of each group, such as a genre.")
+        tuple[str, int] | None, Option("cap", None, "At most this many items of each group: a column and a number.")
     ]
-    diversity: Annotated[float, Option("strength", 0.0, "0 to 1: avoid similar items (maximal marginal relevance).")]
+    diversity: Annotated[
+        float, Option("strength", 0.0, "Penalty for similar items, 0 to 1 (maximal marginal relevance).")
+    ]
     calibration: Annotated[
-        Strength,
-        Option("grouped strength", 0.0, "0 to 1: keep groups, such as genres, in proportion to the user's own."),
+        Strength, Option("grouped strength", 0.0, "Match the user's own shares of groups, such as genres, 0 to 1.")
     ]
     sure: Annotated[
         float | None,
-        Option("level", None, "Rank by the lower confidence bound at this level, such as 0.9: safe bets."),
+        Option("level", None, "Rank by the lower confidence bound at this level, such as 0.9 (safe choices)."),
     ]
     explore: Annotated[
         float | Literal["draw"] | None,
-        Option("level or draw", None, "Rank by the upper confidence bound at this level, or by a posterior 'draw'."),
+        Option(
+            "level or draw", None, "Rank by the upper confidence bound at this level, or by a 'draw' of the posterior."
+        ),
     ]
     interval: Annotated[
-        float | None, Option("level", None, "Show bounds that should hold this share of true ratings, such as 0.9.")
+        float | None,
+        Option("level", None, "Show bounds that should contain this share of the true ratings, such as 0.9."),
     ]
     seed: Annotated[int, Option("seed", 0, "The seed of explore='draw'.")]
     unknown: Annotated[
-        Unknown, Option("policy", "error", "Unknown ids: an 'error', left out ('skip'), or the most rated ('popular').")
+        Unknown,
+        Option("policy", "error", "Unknown ids: 'error', 'skip' (leave out) or 'popular' (the most rated items)."),
     ]
 
 
@@ -84,45 +92,45 @@ def _declared() -> dict[str, Option]:
 
 
 OPTIONS: dict[str, Option] = _declared()
-"""Name -> what it is."""
+"""Map each option's name to its declaration."""
 
 
 def list_options(**given: Any) -> ListOptions:
-    """All options, those not given at their defaults. ConfigError for one that does not exist or makes no sense."""
+    """Return all options, with defaults for those not given. ConfigError for an unknown name or a bad value."""
     for name in given:
         if name not in OPTIONS:
-            raise ConfigError(f"a list has no option {name!r}; there are: {', '.join(OPTIONS)}")
+            raise ConfigError(f"there is no list option {name!r}; the options are: {', '.join(OPTIONS)}")
     found: Any = {name: option.default for name, option in OPTIONS.items()} | given
     for name, value in found.items():
         _CHECKS[OPTIONS[name].kind](name, value)
     found["n"] = int(found["n"])  # NumPy's integers overflow
     if found["sure"] is not None and found["explore"] is not None:
-        raise ConfigError("give either sure= (safe bets) or explore= (worth a try), and not both")
+        raise ConfigError("give either sure= (lower bounds) or explore= (upper bounds), not both")
     made: ListOptions = found
     return made
 
 
 def calibration_of(options: ListOptions) -> tuple[str | None, float]:
-    """(the column to calibrate by, where it is named; the strength)."""
+    """Return (the column to calibrate by, or None; the strength)."""
     given = options["calibration"]
     return (given[0], float(given[1])) if isinstance(given, tuple) else (None, float(given))
 
 
 def reranked(options: ListOptions) -> bool:
-    """Whether the list is anything other than the best by score."""
+    """Return whether options change the order by score: a cap, diversity or calibration."""
     return options["per_group"] is not None or options["diversity"] > 0 or calibration_of(options)[1] > 0
 
 
 def needs_each_user(options: ListOptions) -> bool:
-    """Whether lists are made one user at a time: reranked ones, and those with confidence bounds."""
+    """Return whether lists must be made one user at a time: with reranking or confidence bounds."""
     bounds = (options["sure"], options["explore"], options["interval"])
     return reranked(options) or any(bound is not None for bound in bounds)
 
 
 def check_policy(unknown: object) -> None:
-    """ConfigError for a policy that does not exist."""
+    """Raise ConfigError for a policy that does not exist."""
     if not isinstance(unknown, str) or unknown not in get_args(Unknown):
-        raise ConfigError(f"unknown={unknown!r}; it is one of 'error', 'skip' and 'popular'")
+        raise ConfigError(f"unknown is {unknown!r}; give 'error', 'skip' or 'popular'")
 
 
 def _is_int(value: object) -> bool:
@@ -149,7 +157,7 @@ def _check_cap(name: str, value: Any) -> None:
     if not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)) or (
         not _is_int(value[1]) or value[1] < 1
     ):
-        raise ConfigError(f"{name} is {value!r}; give a column and how many of one group, such as ('genres', 3)")
+        raise ConfigError(f"{name} is {value!r}; give a column and the most items of one group, such as ('genres', 3)")
 
 
 def _check_strength(name: str, value: Any) -> None:
@@ -179,7 +187,7 @@ _CHECKS: dict[Kind, Callable[[str, Any], object]] = {
     "count": _check_count,
     "flag": check_bool,
     "ids": _check_ids,
-    "predicate": lambda name, value: None,  # said where it is read against the table
+    "predicate": lambda name, value: None,  # checked against the table, in predicates.py
     "cap": _check_cap,
     "strength": _check_strength,
     "grouped strength": _check_grouped_strength,

@@ -1,4 +1,4 @@
-"""What a model learned, as frames: biases and vectors."""
+"""Parameters of a model as frames: biases and vectors."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Side = Literal["item", "user"]
 
 
 def biases_frame(rec: Fitted, n: int, which: Side) -> pl.DataFrame:
-    """The work of :meth:`Recommender.biases`."""
+    """Implement :meth:`Recommender.biases`."""
     check_choice("which", which, "item", "user")
     check_int("n", n, 0)
     bias = _with_factors(rec).bias(which)
     if rec.model.task == "ranking" and not bias.any():
-        raise ConfigError(f"{rec.name} learns no {which} biases; bias, als, dot-bias and bayes-mf do")
+        raise ConfigError(f"{rec.name} learns no {which} biases; use bias, als, dot-bias or bayes-mf")
     view = rec.data.by_item if which == "item" else rec.data.by_user
     rated = np.flatnonzero(view.counts > 0)
     order = rated[np.argsort(bias[rated], kind="stable")]
@@ -38,7 +38,7 @@ def biases_frame(rec: Fitted, n: int, which: Side) -> pl.DataFrame:
 
 @one_thread()
 def embeddings_frame(rec: Fitted, which: Side) -> pl.DataFrame:
-    """The work of :meth:`Recommender.embeddings`."""
+    """Implement :meth:`Recommender.embeddings`."""
     check_choice("which", which, "item", "user")
     model = _with_factors(rec)
     ids = rec.data.item_ids if which == "item" else rec.data.user_ids
@@ -50,5 +50,5 @@ def embeddings_frame(rec: Fitted, which: Side) -> pl.DataFrame:
 
 def _with_factors(rec: Fitted) -> HasFactors:
     if not isinstance(rec.model, HasFactors):
-        raise ConfigError(f"{rec.name} has no factors or biases to show; try bias, als, dot-bias or bayes-mf")
+        raise ConfigError(f"{rec.name} has no factors or biases to show; use bias, als, dot-bias or bayes-mf")
     return rec.model

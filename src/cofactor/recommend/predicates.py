@@ -1,4 +1,4 @@
-"""Predicates over side tables in a small safe text form, such as ``genres contains Drama and year >= 1990``.
+"""Predicates over side tables in a small, safe language, such as ``genres contains Drama and year >= 1990``.
 
     predicate  = either { "or" either }
     either     = one { "and" one }
@@ -7,10 +7,10 @@
                | "is" ["not"] "missing"
     comparison = "=" | "==" | "!=" | "<" | "<=" | ">" | ">="
 
-Order on a column of text is that of numbers where the cell and the value are numbers. A value is a number, a text in
-quotes, or plain words up to the next ``and``, ``or``, comma or parenthesis. A column
-whose name is not one plain word stands in `backticks`. ``contains`` looks for a piece of a text, or a member of a list.
-Nothing is executed: the text becomes a polars expression.
+A value is a number, a text in quotes, or plain words up to the next ``and``, ``or``, comma or parenthesis. A column
+whose name is not one plain word is written in `backticks`. ``contains`` searches for a part of a text or a member of a
+list. In a column of text, ``<`` and ``>`` compare numbers where both the cell and the value are numbers. Nothing is
+executed: the text becomes a polars expression.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _END = ("", "")
 
 
 def matching(table: pl.DataFrame | None, where: str | pl.Expr, kind: str = "item") -> NDArray[np.bool_]:
-    """bool (rows,): which rows of a side table meet a predicate; null counts as no. ConfigError where it cannot be."""
+    """Return a mask, bool (rows,), of the rows of a side table that meet a predicate; null counts as False. ConfigError
+    where the predicate cannot be evaluated."""
     if table is None:
         raise ConfigError(f"where= needs a table of {kind}s; give one with read(..., {kind}s=...)")
     expression: Any = where
@@ -49,21 +50,23 @@ def matching(table: pl.DataFrame | None, where: str | pl.Expr, kind: str = "item
         missing = [c for c in expression.meta.root_names() if c not in table.columns]
         raise ConfigError(_no_column(missing[0] if missing else str(where), table.columns)) from None
     except (pl.exceptions.PolarsError, OverflowError, TypeError) as exc:
-        raise ConfigError(f"where={str(where)!r} cannot be worked out: {str(exc).splitlines()[0]}") from None
+        raise ConfigError(f"where={str(where)!r} cannot be evaluated: {str(exc).splitlines()[0]}") from None
     if found.dtype != pl.Boolean or len(found) != len(table):
-        raise ConfigError(f"where={str(where)!r} does not say yes or no for each {kind}; compare a column with a value")
+        raise ConfigError(
+            f"where={str(where)!r} does not give true or false for each {kind}; compare a column with a value"
+        )
     return found.fill_null(False).to_numpy()
 
 
 def parse(text: str, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-    """The polars expression that a text means; ConfigError says what is wrong and names the columns."""
+    """Return the polars expression for a text; ConfigError, with the names of the columns, where it is wrong."""
     if len(text) > LONGEST:
-        raise ConfigError(f"where= is {len(text):,} characters long; at most {LONGEST:,} are read")
+        raise ConfigError(f"where= is {len(text):,} characters long; at most {LONGEST:,} are allowed")
     return _Parser(text, schema).whole()
 
 
 class _Parser:
-    """Recursive descent over (kind, text) tokens."""
+    """A recursive descent parser over (kind, text) tokens."""
 
     def __init__(self, text: str, schema: Mapping[str, pl.DataType]) -> None:
         self.text, self.schema, self.at, self.depth = text, schema, 0, 0
@@ -78,7 +81,7 @@ class _Parser:
             place = found.end()
 
     def wrong(self, what: str) -> ConfigError:
-        """An error that shows how it is done."""
+        """Return an error with the columns and an example."""
         columns = ", ".join(self.schema)
         return ConfigError(
             f"where={self.text[:100]!r}: {what}; the columns are: {columns}. Write it like 'year >= 1990'"
@@ -92,7 +95,7 @@ class _Parser:
         return kind == "word" and text.lower() in words
 
     def takes(self, *words: str) -> bool:
-        """Step over the next token where it is one of these words (or marks)."""
+        """Consume the next token if it is one of these words or marks; return whether it was."""
         kind, text = self.next()
         found = text.lower() in words and kind in ("word", "mark")
         self.at += found
@@ -100,12 +103,12 @@ class _Parser:
 
     def needs(self, mark: str, after: str) -> None:
         if not self.takes(mark):
-            raise self.wrong(f"there must be {mark!r} after {after}")
+            raise self.wrong(f"{mark!r} is missing after {after}")
 
     def whole(self) -> pl.Expr:
         found = self.predicate()
         if self.next() != _END:
-            raise self.wrong(f"{self.next()[1]!r} is one too many; join conditions by 'and' or 'or'")
+            raise self.wrong(f"{self.next()[1]!r} is not expected here; join conditions with 'and' or 'or'")
         return found
 
     def predicate(self) -> pl.Expr:
@@ -137,7 +140,7 @@ class _Parser:
     def test(self) -> pl.Expr:
         kind, name = self.next()
         if kind not in ("word", "column", "string"):
-            raise self.wrong("a column's name is missing" if not name else f"{name!r} stands where a column should")
+            raise self.wrong("a column name is missing" if not name else f"{name!r} is where a column name is expected")
         if name not in self.schema:
             raise ConfigError(_no_column(name, list(self.schema)))
         self.at += 1
@@ -169,7 +172,7 @@ class _Parser:
             found = getattr(column, _COMPARE[sign])(value)
             return found  # type: ignore[no-any-return]
         else:
-            raise self.wrong(f"after {name!r} there must be contains, in, is missing, or one of = != < <= > >=")
+            raise self.wrong(f"{name!r} must be followed by contains, in, is missing, or one of = != < <= > >=")
         return ~found if negative else found
 
     def contains(self, name: str, column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -177,7 +180,7 @@ class _Parser:
             value = self.value(name, dtype.inner)  # type: ignore[arg-type]
             return column.list.contains(value) if isinstance(dtype, pl.List) else column.arr.contains(value)
         if dtype not in (pl.String, pl.Categorical, pl.Enum):
-            raise self.wrong(f"{name!r} holds no text, so it contains nothing; compare it by = or >=")
+            raise self.wrong(f"contains needs a column of text or lists, and {name!r} is not one; compare with = or >=")
         return column.cast(pl.String).str.contains(str(self.value(name, pl.String())), literal=True)
 
     def value(self, name: str, dtype: pl.DataType) -> Any:
@@ -197,7 +200,7 @@ class _Parser:
                 whole = int(text) if text.lstrip("+-").isdecimal() else None
                 return whole if whole is not None and abs(whole) < 2**63 else float(text)
             except (ValueError, OverflowError):
-                raise self.wrong(f"{name!r} holds numbers, and {text!r} is none") from None
+                raise self.wrong(f"{name!r} holds numbers, and {text!r} is not a number") from None
         if dtype == pl.Boolean:
             if text.lower() not in ("true", "false"):
                 raise self.wrong(f"{name!r} is true or false, not {text!r}")
@@ -206,13 +209,16 @@ class _Parser:
             try:
                 return pl.Series([text]).str.to_datetime(strict=True).cast(dtype)[0]
             except pl.exceptions.PolarsError:
-                raise self.wrong(f"{name!r} holds dates, and {text!r} is none; write 1990-12-31") from None
+                raise self.wrong(f"{name!r} holds dates, and {text!r} is not a date; write 1990-12-31") from None
         return text
 
 
 def _ordered(column: pl.Expr, sign: str, text: str) -> pl.Expr:
-    """A column of text before or after a value. Beside a number, cells are numbers (``2,50`` is 2.5) or dates (of which
-    it is the year); others do not meet it."""
+    """Return the comparison of a text column with a value.
+
+    Where the value is a number, cells are compared as numbers (``2,50`` is 2.5) or as dates (the value is a year);
+    other cells do not match.
+    """
     as_text: pl.Expr = getattr(column, sign)(text)
     try:
         number = float(text)
@@ -223,4 +229,4 @@ def _ordered(column: pl.Expr, sign: str, text: str) -> pl.Expr:
 
 
 def _no_column(name: str, columns: list[str]) -> str:
-    return f"no column {name!r} to choose by; there are: {', '.join(columns)}.{did_you_mean(name, columns)}"
+    return f"there is no column {name!r}; the columns are: {', '.join(columns)}.{did_you_mean(name, columns)}"

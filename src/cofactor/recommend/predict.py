@@ -1,4 +1,4 @@
-"""Predictions for pairs of ids, with an open account of what was not known."""
+"""Predictions for pairs of ids, with a status for unknown ids."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def predict_frame(
     times: Sequence[int] | None,
     unknown: Unknown,
 ) -> pl.DataFrame:
-    """The work of :meth:`Recommender.predict`."""
+    """Implement :meth:`Recommender.predict`."""
     check_policy(unknown)
     check_bool("interval", interval)
     check_fraction("level", level)
@@ -59,7 +59,7 @@ def predict_frame(
 
 
 def _status(rec: Fitted, users: Array, items: Array) -> pl.Series:
-    """``known``, or what is not: an id never seen, or one that the training rows do not hold."""
+    """Return the column ``status``: ``known``, or which id is unknown or has no training ratings."""
     touched = rec.updates.among(users)
     of_user = _how_known(np.where(touched, 0, users), rec.data.by_user.counts) * ~touched
     of_item = _how_known(items, rec.data.by_item.counts)
@@ -68,7 +68,7 @@ def _status(rec: Fitted, users: Array, items: Array) -> pl.Series:
 
 
 def _how_known(codes: Array, counts: Array) -> Array:
-    """int64 (n,): 0 known, 1 unknown, 2 without ratings in the training data."""
+    """Return for each code, int64 (n,): 0 known, 1 unknown, 2 without training ratings."""
     few = counts[np.maximum(codes, 0)] == 0 if len(counts) else np.ones(len(codes), dtype=bool)
     return np.where(codes < 0, 1, 2 * few).astype(np.int64)
 
@@ -87,7 +87,7 @@ def _words(user: int, item: int) -> str:
 
 
 def predict_codes(rec: Fitted, users: Array, items: Array, times: Array | None) -> Array:
-    """The work of :meth:`Recommender.predict_codes`."""
+    """Implement :meth:`Recommender.predict_codes`."""
     users = np.asarray(users)
     if not rec.updates.users:
         return rec.model.predict(users, items, times)
@@ -100,7 +100,7 @@ def predict_codes(rec: Fitted, users: Array, items: Array, times: Array | None) 
 
 
 def predict_interval(rec: Fitted, users: Array, items: Array, level: float, times: Array | None) -> Interval:
-    """The work of :meth:`Recommender.predict_interval`."""
+    """Implement :meth:`Recommender.predict_interval`."""
     if not isinstance(rec.model, Posterior):
         return residual_bounds(rec, predict_codes(rec, users, items, times), level)
     if not rec.updates.users:
@@ -114,24 +114,24 @@ def predict_interval(rec: Fitted, users: Array, items: Array, level: float, time
 
 
 def residual_bounds(rec: Fitted, predicted: Array, level: float) -> Interval:
-    """Bounds around predictions from held-out residuals; ConfigError where there are none."""
+    """Return bounds of predictions from held-out residuals; ConfigError where there are no residuals."""
     if rec.model.task == "ranking":
-        raise ConfigError(f"{rec.name} ranks items; its scores are no ratings and have no interval")
+        raise ConfigError(f"{rec.name} ranks items; its scores are not ratings and have no interval")
     if rec.intervals is None:
         raise ConfigError(
-            "this model has no posterior and no held-out residuals to make intervals from; "
-            "fit it with cofactor.fit(..., calibrate=True) on 100 ratings or more"
+            "intervals need a model with a posterior or held-out residuals; "
+            "fit this model with cofactor.fit(..., calibrate=True) on 100 ratings or more"
         )
     return residual_interval(rec.intervals, predicted, level)
 
 
 def _trained(rec: Fitted, users: Array) -> Array:
-    """Codes that the model has; -1 for users that came after training."""
+    """Return the codes as int32, with -1 for users that came after training."""
     return np.where(users < rec.data.n_users, users, -1).astype(np.int32)
 
 
 def _touched(rec: Fitted, users: Array, items: Array) -> Iterable[tuple[int, Array]]:
-    """(code, rows) of each user with newer ratings, rows with an item that is known."""
+    """Yield (code, rows) for each user with newer ratings; rows with unknown items are left out."""
     codes = np.unique(users)
     for code in codes[rec.updates.among(codes)].tolist():
         yield code, np.flatnonzero((users == code) & (items >= 0))
@@ -144,7 +144,7 @@ def _seconds(times: Any) -> Array:
     except (TypeError, ValueError, OverflowError):
         found = np.empty((0, 0), np.int64)
     if found.ndim != 1:
-        raise DataError("times must be whole numbers: seconds since 1970, one for each pair")
+        raise DataError("times must be whole numbers (seconds since 1970), one for each pair")
     return found
 
 
@@ -164,7 +164,7 @@ def _series(values: list[Any], what: str) -> pl.Series:
     try:
         return pl.Series(values=values)
     except UnicodeEncodeError:
-        raise DataError(f"the {what} ids hold characters that are no Unicode text (lone surrogates)") from None
+        raise DataError(f"the {what} ids hold invalid Unicode (lone surrogates); correct their encoding") from None
     except (TypeError, OverflowError, pl.exceptions.PolarsError):
         kinds = ", ".join(sorted({type(v).__name__ for v in values}))
         raise DataError(f"the {what} ids mix types ({kinds}); give ids of one type") from None

@@ -25,9 +25,12 @@ FROM_HISTORY, UNKNOWN = "from the history", "unknown user: most rated"
 
 
 class UserProfile(NamedTuple):
-    """``code`` in the training data or updates (-1: none there), what was rated, the folded-in state (or None), and
-    how well they are known, in words. For a user with features: ``described``, and what this adds to the scores (to
-    those of the state where there is one)."""
+    """The target user of a list.
+
+    ``code`` is the code in the training data or updates (-1: neither), ``items`` and ``values`` the ratings, ``state``
+    the folded-in state or None, ``status`` a text on how the user is known. For a user with features, ``described`` is
+    the effect of the features, and ``shift`` what it adds to the scores (to those of the state where there is one).
+    """
 
     code: int
     items: Array
@@ -37,11 +40,11 @@ class UserProfile(NamedTuple):
     described: FeatureEffects | None = None
     shift: Array | None = None
     stated: Array | None = None
-    """Which of the ratings were given as such (None: all); others were liked, without a rating."""
+    """Mask of the ratings that were given (None: all); the other items were liked without a rating."""
     order: Array | None = None
-    """Positions of the ratings in time, larger is newer (None: not known)."""
+    """Positions of the ratings in time; larger is newer (None: unknown)."""
     weights: Array | None = None
-    """How much each counts (None: all the same)."""
+    """Weights of the ratings (None: all equal)."""
 
     @property
     def trained(self) -> int:
@@ -55,7 +58,7 @@ class UserProfile(NamedTuple):
 
 
 def known_user(rec: Fitted, code: int) -> UserProfile:
-    """A user by code."""
+    """Return the profile of a user by code."""
     touched = rec.updates.users.get(code)
     if touched is not None:
         items, values, order, weights = touched.history
@@ -66,7 +69,8 @@ def known_user(rec: Fitted, code: int) -> UserProfile:
 
 
 def find_user(rec: Fitted, user: object, unknown: Unknown) -> UserProfile | None:
-    """A user by id; for one that is not known an error, None (``skip``) or the average user (``popular``)."""
+    """Return the profile of a user by id. An unknown id raises UnknownIdError, or gives None (``skip``) or the average
+    user (``popular``)."""
     code = rec.users.code(user)
     if code >= 0:
         return known_user(rec, code)
@@ -82,8 +86,11 @@ def new_user(
     unknown: Unknown,
     features: Mapping[str, Any] | None = None,
 ) -> UserProfile:
-    """A new user with these ratings, folded in, and these features. Unknown items are an error, or left out and counted
-    in the status, which also says what of the features was of no use."""
+    """Return the profile of a new user with these ratings, folded in, and these features.
+
+    Unknown items raise UnknownIdError, or are left out and counted in the status. The status also names features that
+    could not be used.
+    """
     items, values, missing, stated, order = read_history(rec, {} if history is None else history, unknown)
     described, said = (None, "") if features is None else describe(rec, features, unknown)
     notes = [f"{missing} unknown item{'s' if missing > 1 else ''} left out"] if missing else []
@@ -99,7 +106,7 @@ def new_user(
 def profile_from_features(
     rec: Fitted, items: Array, values: Array, order: Array, described: FeatureEffects, status: str
 ) -> UserProfile:
-    """A user with these ratings, and features that say what to expect."""
+    """Return the profile of a user with these ratings and the effect of their features."""
     rating = rec.model.task == "rating"
     if not len(items) and not rating:
         return UserProfile(-1, items, values, None, status, described, described.expected)
@@ -109,9 +116,9 @@ def profile_from_features(
 
 
 def resolve_user(rec: Fitted, user: object, history: Mapping[Any, float] | Iterable[Any] | None) -> UserProfile:
-    """A known user, or a new one with a history: one of the two must be given."""
+    """Return the profile of a known user, or of a new user with a history; exactly one of the two must be given."""
     if (user is None) == (history is None):
-        raise ConfigError("give either a user of the training data, or a history of items, and not both")
+        raise ConfigError("give either a user of the training data or a history of items, not both")
     if history is not None:
         return new_user(rec, history, "error")
     found = find_user(rec, user, "error")
@@ -122,12 +129,12 @@ def resolve_user(rec: Fitted, user: object, history: Mapping[Any, float] | Itera
 def read_history(
     rec: Fitted, history: Mapping[Any, float] | Iterable[Any], unknown: Unknown = "error"
 ) -> tuple[Array, Array, int, Array, Array]:
-    """(item codes ascending, ratings, how many items were unknown, bool: which ratings were given as such, positions in
+    """Return (item codes ascending, ratings, number of unknown items, mask of the ratings that were given, positions in
     time).
 
-    A plain list of items counts as liked: each gets the upper quartile of the training ratings. A rating that is None
-    does too. Items come oldest first; tuples (item, rating, time) say when. A frame has the training table's column
-    names. DataError for a rating off the scale.
+    An item of a plain list, or with a rating None, counts as liked: its rating is the upper quartile of the training
+    ratings. Items are ordered from oldest to newest, or by the times of tuples (item, rating, time). A frame has the
+    training table's column names. DataError for a rating off the scale.
     """
     if hasattr(history, "columns"):
         history = from_frame(rec, history)
@@ -135,7 +142,7 @@ def read_history(
         _check_series(history)
     if isinstance(history, str):
         raise DataError(f"the history is the text {history!r}; give items with ratings, such as {{{history!r}: 5}}")
-    several = hasattr(history, "__iter__") and getattr(history, "ndim", 1) > 0  # a NumPy number has no entries
+    several = hasattr(history, "__iter__") and getattr(history, "ndim", 1) > 0  # a NumPy scalar has no entries
     if not isinstance(history, Mapping) and not several:
         raise DataError(f"the history is {history!r}; give items with ratings, such as {{'Fargo (1996)': 5}}")
     pairs, times = (dict(history.items()), None) if isinstance(history, Mapping) else _listed(history)
@@ -155,7 +162,7 @@ def read_history(
 
 
 def _check_series(series: Any) -> None:
-    """DataError for a pandas Series that may be items, or ratings by item."""
+    """Raise DataError for a pandas Series that could mean items, or ratings by item."""
     labels = series.index
     numbered = type(labels).__name__ == "RangeIndex" and (labels.start, labels.step) == (0, 1)
     if not numbered and getattr(series.dtype, "kind", "O") in "iufb":
@@ -166,19 +173,19 @@ def _check_series(series: Any) -> None:
 
 
 def rating_of(rec: Fitted, item: object, value: Any) -> float:
-    """Return a rating that was written by hand; DataError where it is not a number, or is off the scale."""
+    """Return a user-supplied rating as a float; DataError where it is not a number, or is off the scale."""
     try:
         number = float("" if isinstance(value, (bool, np.bool_)) else value)
     except (TypeError, ValueError, OverflowError):
         raise DataError(f"the rating of {item!r} is {value!r}; it must be a number") from None
-    if not abs(number) < 3e38:  # the most that float32 holds
+    if not abs(number) < 3e38:  # about the largest float32
         raise DataError(f"the rating of {item!r} is {value!r}; it must be a finite number")
     check_on_scale(rec.scale, item, number)
     return number
 
 
 def _listed(history: Iterable[Any]) -> tuple[dict[Any, Any], list[Any] | None]:
-    """(ratings by item, times or None) of items, oldest first, or of tuples (item, rating) or (item, rating, time)."""
+    """Return (ratings by item, times or None) from items, or from tuples (item, rating) or (item, rating, time)."""
     entries = list(history)
     try:
         if not any(isinstance(entry, tuple) for entry in entries):
@@ -191,19 +198,22 @@ def _listed(history: Iterable[Any]) -> tuple[dict[Any, Any], list[Any] | None]:
                 )
         pairs = {entry[0]: entry[1] for entry in entries}
     except TypeError:
-        raise DataError("the history holds what is not an id; give ids or titles, such as ['Fargo (1996)']") from None
+        raise DataError(
+            "the history holds a value that cannot be an id; give ids or titles, such as ['Fargo (1996)']"
+        ) from None
     if len(pairs) < len(entries):
         raise DataError("the history names an item twice; name each item once")
     return pairs, [entry[2] for entry in entries] if len(entries[0]) == 3 else None
 
 
 def fold_in(rec: Fitted, histories: CSR) -> Array:
-    """The model's states of users that were not in training."""
+    """Return the model's states of users that were not in training."""
     return folded(rec.model, histories)
 
 
 def scores_of(rec: Fitted, who: UserProfile) -> Array:
-    """Return the scores of all items, float32 (n_items,), a copy; without a user, how many rated each item."""
+    """Return a copy of the scores of all items, float32 (n_items,); for an unknown user, each item's number of
+    ratings."""
     if who.state is not None:
         scores = np.array(rec.model.scores_from(who.state)[0], dtype=np.float32)
         return scores if who.shift is None else scores + who.shift
@@ -215,8 +225,8 @@ def scores_of(rec: Fitted, who: UserProfile) -> Array:
 
 
 def scores_of_many(rec: Fitted, codes: Array, keep: Array | None = None) -> Array:
-    """float32 (len(codes), n_items), a copy; for users with newer ratings by these. Items that ``keep`` (bool, n_items)
-    leaves out may come as -inf."""
+    """Return a copy of the scores, float32 (len(codes), n_items), newer ratings included. Items where ``keep`` (bool,
+    n_items) is False may score -inf."""
     trained = np.where(codes < rec.data.n_users, codes, -1).astype(np.int32)
     rows = [r for r, code in enumerate(codes.tolist()) if code in rec.updates.users] if rec.updates.users else []
     newer = np.stack(states_of([rec.updates.users[int(codes[r])] for r in rows])) if rows else None
@@ -236,5 +246,5 @@ def scores_of_many(rec: Fitted, codes: Array, keep: Array | None = None) -> Arra
 
 
 def popularity(rec: Fitted) -> Array:
-    """What to rank by for a user of whom nothing is known: how many rated each item."""
+    """Return the number of ratings of each item, float32 (n_items,), to rank by for an unknown user."""
     return rec.data.by_item.counts.astype(np.float32)

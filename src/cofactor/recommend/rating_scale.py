@@ -1,4 +1,4 @@
-"""The scale of the ratings: what "liked" comes to where no rating is given, and which ratings cannot be meant."""
+"""The scale of the ratings: the value of an item that was liked without a rating, and the limits of valid ratings."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from cofactor.errors import DataError
 from cofactor.model import Task
 
 LEVELS = 24
-"""A column with more values than these is not a scale of stars: counts, say, or a slider."""
+"""Most distinct values of a scale of grades; a column with more holds, for example, values of a slider."""
 SAMPLE = 100_000
 
 
 class Scale(NamedTuple):
-    """``low`` and ``high`` of the training ratings; ``liked``: their upper quartile, which stands for an item that was
-    liked without a rating (of counts the median); ``slack``: how far outside a rating may be (infinite where values are
-    weights or counts); ``kind``: what the values are."""
+    """The scale of the training ratings.
+
+    ``low`` and ``high`` are its ends. ``liked`` is the value of an item that was liked without a rating: the upper
+    quartile (of counts, the median). ``slack`` is how far outside the ends a rating may lie; it is infinite where
+    values are weights or counts. ``kind`` is the kind of the values.
+    """
 
     low: float
     high: float
@@ -30,12 +33,12 @@ class Scale(NamedTuple):
 
     @property
     def explicit(self) -> bool:
-        """Whether there are ratings: else people chose things, once or several times."""
+        """Whether the values are ratings, rather than choices or counts of choices."""
         return self.kind == "ratings" and self.low < self.high
 
 
 def scale_of(data: Interactions, task: Task) -> Scale:
-    """The scale of the training ratings."""
+    """Return the scale of the training ratings."""
     low, high = data.range
     values = data.values[:: max(1, len(data) // SAMPLE)]
     if data.kind != "ratings":
@@ -47,14 +50,14 @@ def scale_of(data: Interactions, task: Task) -> Scale:
 
 
 def on_scale(scale: Scale, values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which ratings lie on the scale, or within its slack."""
+    """Return a mask of the ratings that lie on the scale or within its slack."""
     found: NDArray[np.bool_] = (values >= scale.low - scale.slack) & (values <= scale.high + scale.slack)
     return found
 
 
 def check_on_scale(scale: Scale, item: Any, value: float) -> None:
-    """DataError for a rating that is off the scale of the training ratings."""
-    if not scale.low - scale.slack <= value <= scale.high + scale.slack:  # as on_scale, without arrays for one number
+    """Raise DataError for a rating that is off the scale of the training ratings."""
+    if not scale.low - scale.slack <= value <= scale.high + scale.slack:  # on_scale for one number
         raise DataError(
-            f"the rating of {item!r} is {value:g}; the ratings here go from {scale.low:g} to {scale.high:g}"
+            f"the rating of {item!r} is {value:g}; the ratings here range from {scale.low:g} to {scale.high:g}"
         )

@@ -1,4 +1,4 @@
-"""One short sentence for each recommended item: the rating that does most for it.
+"""Reasons of recommended items: a short sentence about the rating that contributes most.
 
 The same rating leads the explanation of that item (``Explanation.because``), since both come from
 :func:`cofactor.recommend.contributions.contributions`.
@@ -23,17 +23,17 @@ Array = NDArray[Any]
 BY_MANY = "liked by many"
 MOST_RATED = "among the most rated; nothing is known about this user"
 LOOKED_AT = 20
-"""Where leaving ratings out takes too long: of the items that a user liked, so many of the best rated are compared."""
+"""Number of a user's best rated items to compare, where leaving ratings out takes too long."""
 COMPARED = 100_000
-"""So many pairs of a listed and a rated item are looked at, from the head of the list on; further down it is said which
-rated item is most like one."""
+"""Most pairs of a listed and a rated item whose contributions are computed, from the top of the list. Further down the
+reason is the most similar rated item."""
 LEAST = 1e-7
-"""Of the largest score: a smaller contribution is rounding."""
+"""Least contribution, relative to the largest; smaller ones are rounding."""
 
 
 class Reason(NamedTuple):
-    """``text`` is the sentence; ``position`` the rated item that it names (-1: none) in the profile; ``compared``:
-    whether by how alike the two items are, since leaving out each rating would take too long."""
+    """A reason: ``text`` is the sentence, ``position`` the position of the rated item in the profile (-1: none).
+    ``compared`` is True where the reason comes from similarity, since leaving out each rating would take too long."""
 
     text: str
     position: int = -1
@@ -41,19 +41,20 @@ class Reason(NamedTuple):
 
 
 def liked(who: UserProfile) -> Array:
-    """Positions in ``who.items`` of the items rated at least as high as the user's own mean."""
+    """Return the positions in ``who.items`` of the items rated at least as high as the user's mean."""
     if not len(who.values):
         return np.empty(0, dtype=np.int64)
     return np.flatnonzero(who.values >= who.values.mean(dtype=np.float64) - 1e-6)
 
 
 def reasons(rec: Fitted, who: UserProfile, items: Array) -> list[str]:
-    """A reason for each of ``items``."""
+    """Return the sentence of the reason for each of ``items``."""
     return [found.text for found in reasons_of(rec, who, items)]
 
 
 def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
-    """The reason for each of ``items``: the rating with the largest contribution, or that none speaks for the item."""
+    """Return the reason for each of ``items``: the rating with the largest contribution, or that many liked the
+    item."""
     if len(items) == 0:
         return []
     if who.described is not None and len(who.items) == 0:
@@ -72,12 +73,12 @@ def reasons_of(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
         given += _nearest(rec, who, np.asarray(items)[first:])
     if who.described is None:
         return given
-    features = who.described.reasons(items)  # for items that no rating speaks for
+    features = who.described.reasons(items)  # for items to which no rating contributes
     return [one if one.position >= 0 else Reason(text or BY_MANY) for one, text in zip(given, features, strict=True)]
 
 
 def strongest(rec: Fitted, who: UserProfile, found: Array) -> list[Reason]:
-    """The reasons by contributions (items, len(who.items)); the first of equal ones."""
+    """Return reasons from contributions ``found`` (items, len(who.items)); of equal ones the first."""
     top, low = found.max(axis=1, initial=-np.inf), found.min(axis=1, initial=np.inf)
     least = LEAST * np.maximum(np.maximum(np.abs(top), np.abs(low)), 1e-30)
     best = (found >= (top - least)[:, None]).argmax(axis=1)
@@ -89,7 +90,7 @@ def strongest(rec: Fitted, who: UserProfile, found: Array) -> list[Reason]:
 
 
 def _because(rec: Fitted, who: UserProfile, positions: list[int]) -> list[str]:
-    """What the user did; where the order of a history counts, what others did after it."""
+    """Return sentences about these ratings: what the user did or, for models of sequences, what others took next."""
     labels = rec.items.labels(who.items[positions])
     if isinstance(rec.model, SumsHistory):
         return [f"others took this after {label}" for label in labels]
@@ -101,7 +102,7 @@ def _because(rec: Fitted, who: UserProfile, positions: list[int]) -> list[str]:
 
 
 def _nearest(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
-    """The reasons by which of the best rated items each is most like."""
+    """Return reasons from similarity: for each item the most similar of the user's best rated items."""
     at = liked(who)
     at = at[np.argsort(-who.values[at], kind="stable")[:LOOKED_AT]]
     similarity = similarity_among(rec.model, rec.data, items, who.items[at])
@@ -116,7 +117,7 @@ def _nearest(rec: Fitted, who: UserProfile, items: Array) -> list[Reason]:
 
 
 def which(rec: Fitted, who: UserProfile, position: int) -> str:
-    """The rated item, and what the user did with it: "Fargo (1996), which you gave 4"."""
+    """Return the rated item and the user's action: "Fargo (1996), which you gave 4"."""
     label = rec.items.labels(who.items[position : position + 1])[0]
     value, stated = float(who.values[position]), _stated(who, position)
     if rec.scale.explicit:
@@ -127,8 +128,11 @@ def which(rec: Fitted, who: UserProfile, position: int) -> str:
 def act(
     explicit: bool, label: Any, value: float, stated: bool = True, kind: Kind = "events", column: str | None = None
 ) -> str:
-    """The verb, the item, and how much; ``explicit``: there are ratings with values; else ``kind`` says what values are
-    and ``column`` what theirs is called: "gave 5 to Fargo", "played Blur 31 times"."""
+    """Return verb, item and amount: "gave 5 to Fargo", "played Blur 31 times".
+
+    ``explicit``: the values are ratings. Otherwise ``kind`` is the kind of the values and ``column`` the name of their
+    column.
+    """
     if not explicit:
         return in_words(kind if stated and kind != "ratings" else "events", column, label, value if stated else 1.0)
     return f"gave {value:g} to {label}" if stated else f"liked {label}"  # a title may end in a number: value first

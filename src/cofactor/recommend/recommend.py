@@ -1,4 +1,4 @@
-"""Make one list: score, filter, rank, rerank, and say why."""
+"""Make one list: score, filter, rank, rerank, and give reasons."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cofactor.recommend.uncertainty import confidence_bound_scores, interval_of
 
 Array = NDArray[Any]
 POOL = 100
-"""Of how many candidates at least a shaped list is made; ten for each place where that is more."""
+"""Least number of candidates for reranking; ten per place of the list where that is more."""
 
 
 class Rules(NamedTuple):
@@ -41,7 +41,7 @@ class Rules(NamedTuple):
 
 
 def rules_of(rec: Fitted, options: ListOptions) -> Rules:
-    """ConfigError or UnknownIdError where an option does not fit the data."""
+    """Return the rules; ConfigError or UnknownIdError where an option does not fit the data."""
     capped = rec.groups(options["per_group"][0]) if options["per_group"] is not None else None
     calibrated = rec.groups(calibration_of(options)[0]) if calibration_of(options)[1] > 0 else None
     return Rules(options, allowed(rec, options), capped, calibrated)
@@ -54,7 +54,7 @@ def recommend_frame(
     features: Mapping[str, Any] | None,
     options: ListOptions,
 ) -> pl.DataFrame:
-    """The work of :meth:`Recommender.recommend`."""
+    """Implement :meth:`Recommender.recommend`."""
     rules = rules_of(rec, options)
     return _frame(rec, _user_of(rec, user, history, features, options["unknown"]), rules)
 
@@ -66,7 +66,8 @@ def recommend_rows(
     features: Mapping[str, Any] | None,
     rules: Rules,
 ) -> list[dict[str, Any]]:
-    """The rows of :func:`recommend_frame` as dictionaries, without the frame, which takes longer than the list."""
+    """Return the rows of :func:`recommend_frame` as dictionaries. Building the frame would take longer than the
+    list."""
     found = _listed(rec, _user_of(rec, user, history, features, rules.options["unknown"]), rules)
     n = len(found.codes)
     titles = rec.items.titles_of(found.codes)
@@ -84,14 +85,14 @@ def _user_of(rec: Fitted, user: Any, history: Any, features: Any, unknown: Unkno
     new = history is not None or features is not None
     if (user is not None) == new:
         raise ConfigError(
-            "give either a user of the training data, or a history of items (or features) of a new user, and not both"
+            "give either a user of the training data, or a history of items (or features) of a new user, not both"
         )
     return new_user(rec, history, unknown, features) if new else find_user(rec, user, unknown)
 
 
 def recommend_several(rec: Fitted, users: Iterable[Any] | None, histories: Any, options: ListOptions) -> pl.DataFrame:
-    """The lists of several users, or of several histories, under each other: the columns of :func:`recommend_frame`
-    after ``user``."""
+    """Return the lists of several users or histories in one frame: ``user`` and the columns of
+    :func:`recommend_frame`."""
     if users is None:
         return _of_histories(rec, histories, options)
     users = list(check_iterable("users", users, "[196, 186]"))
@@ -119,7 +120,7 @@ def _of_histories(rec: Fitted, histories: Any, options: ListOptions) -> pl.DataF
 
 
 class Listed(NamedTuple):
-    """One list: codes of items, best first, their scores, bounds where they are asked for and known, reasons, and the
+    """One list, best items first: item codes, scores, bounds (None where not requested or not known), reasons, and the
     status of each item."""
 
     codes: Array
@@ -130,7 +131,7 @@ class Listed(NamedTuple):
 
 
 def _listed(rec: Fitted, who: UserProfile | None, rules: Rules) -> Listed:
-    """One list; an empty one for nobody."""
+    """Return one list; without a user, an empty one."""
     options = rules.options
     bounds: Interval | None = None
     if who is None:
@@ -144,7 +145,7 @@ def _listed(rec: Fitted, who: UserProfile | None, rules: Rules) -> Listed:
 
 
 def _frame(rec: Fitted, who: UserProfile | None, rules: Rules) -> pl.DataFrame:
-    """One list as a frame."""
+    """Return one list as a frame."""
     found = _listed(rec, who, rules)
     return pl.DataFrame(
         [
@@ -159,7 +160,7 @@ def _frame(rec: Fitted, who: UserProfile | None, rules: Rules) -> pl.DataFrame:
 
 
 def bounds_columns(options: ListOptions, bounds: Interval | None, n: int) -> list[pl.Series]:
-    """``low`` and ``high`` where an interval is asked for; nulls where nothing is known of the user."""
+    """Return the columns ``low`` and ``high`` if an interval is requested; nulls for an unknown user."""
     if options["interval"] is None:
         return []
     if bounds is None:
@@ -168,9 +169,9 @@ def bounds_columns(options: ListOptions, bounds: Interval | None, n: int) -> lis
 
 
 def best_for(rec: Fitted, who: UserProfile, scores: Array, rules: Rules) -> tuple[Array, Array, Interval | None]:
-    """(codes, scores, bounds) of one list, best first; bounds where an interval is asked for and the user is known.
+    """Return (codes, scores, bounds) of one list, best first; bounds if an interval is requested and the user is known.
 
-    ``scores`` float32 (n_items,) is used up.
+    ``scores`` float32 (n_items,) is overwritten.
     """
     options = rules.options
     bounds = None
@@ -196,7 +197,7 @@ def _best(rec: Fitted, who: UserProfile, scores: Array, rules: Rules) -> tuple[A
         places = rerank(values, options["n"], rerank_spec(rec, who, codes, rules))
         if len(places) == options["n"] or len(codes) < size:
             return codes[places], values[places]
-        size *= 4  # caps kept too many out
+        size *= 4  # caps removed too many candidates
 
 
 def _kept(scores: Array, n: int) -> tuple[Array, Array]:
@@ -206,7 +207,7 @@ def _kept(scores: Array, n: int) -> tuple[Array, Array]:
 
 
 def rerank_spec(rec: Fitted, who: UserProfile, codes: Array, rules: Rules) -> RerankSpec:
-    """What shapes the list of a user, for these candidates."""
+    """Return the data for reranking these candidates for a user."""
     options, similarity, capped, mine, target = rules.options, None, None, None, None
     if options["diversity"] > 0:
         similarity = scaled_similarity(similarity_among(rec.model, rec.data, codes, codes))
@@ -214,7 +215,7 @@ def rerank_spec(rec: Fitted, who: UserProfile, codes: Array, rules: Rules) -> Re
         capped = shares(rules.capped, codes) > 0
     if rules.calibrated is not None:
         likes = shares(rules.calibrated, who.items[liked(who)]).sum(axis=0)
-        if likes.sum() > 0:  # else there is nothing to be in proportion to
+        if likes.sum() > 0:  # otherwise there are no shares to match
             mine, target = shares(rules.calibrated, codes), likes / likes.sum()
     return RerankSpec(
         diversity=float(options["diversity"]),

@@ -1,14 +1,14 @@
-"""The shape of one list: not too much of one group, not all alike, in proportion to what a user likes.
+"""Rerank a list: cap the items of a group, diversify, and calibrate to the user's history.
 
-One greedy loop picks the places from the first to the last. Without a cap, diversity or calibration it would give back
-the best by score.
+A greedy loop fills the places from first to last. Without a cap, diversity or calibration it returns the best items by
+score.
 
-- Diversity is maximal marginal relevance (Carbonell & Goldstein 1998): relevance against the similarity to the nearest
-  item that is in the list already.
-- Calibration (Steck 2018): relevance against the Kullback-Leibler divergence of the list's groups from those of the
+- Diversity is maximal marginal relevance (Carbonell & Goldstein 1998): relevance minus the similarity to the most
+  similar item already in the list.
+- Calibration (Steck 2018): relevance minus the Kullback-Leibler divergence of the list's groups from those of the
   user's history.
 
-Relevance is the score between 0 (the worst of the candidates) and 1 (the best); similarity is scaled likewise.
+Relevance is the score scaled to 0 (the worst candidate) to 1 (the best); similarity is scaled likewise.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 SMOOTH = 0.01
-"""How much of the user's own distribution is mixed into the list's, so that the divergence is finite (Steck 2018)."""
+"""Share of the user's distribution mixed into the list's, so that the divergence is finite (Steck 2018)."""
 
 
 @dataclass(frozen=True)
 class RerankSpec:
-    """What shapes a list, for its c candidates: ``similarity`` (c, c) with ``diversity``; ``capped`` bool (c, groups)
-    with ``cap``; ``shares`` (c, groups) and the user's own distribution ``target`` (groups,) with ``calibration``."""
+    """The data for reranking c candidates: ``similarity`` (c, c) for ``diversity``; ``capped`` bool (c, groups) for
+    ``cap``; ``shares`` (c, groups) and the user's distribution ``target`` (groups,) for ``calibration``."""
 
     diversity: float = 0.0
     similarity: Array | None = None
@@ -39,7 +39,7 @@ class RerankSpec:
 
 
 def rerank(scores: Array, n: int, shape: RerankSpec) -> Array:
-    """Positions (up to n) of the candidates to take, in order; ``scores`` (c,) are finite and descend."""
+    """Return the positions of up to n candidates, in list order; ``scores`` (c,) must be finite and descending."""
     low, high = float(scores.min(initial=np.inf)), float(scores.max(initial=-np.inf))
     relevance = (scores.astype(np.float64) - low) / (high - low) if high > low else np.ones(len(scores))
     free = np.ones(len(scores), dtype=bool)
@@ -68,7 +68,7 @@ def rerank(scores: Array, n: int, shape: RerankSpec) -> Array:
 
 
 def divergence(target: Array, lists: Array) -> Array:
-    """(rows,): Kullback-Leibler divergence of each row of ``lists`` (summed shares of groups) from ``target``."""
+    """Return the Kullback-Leibler divergence (rows,) of each row of ``lists`` (summed group shares) from ``target``."""
     total = lists.sum(axis=-1, keepdims=True)
     q = (1 - SMOOTH) * lists / np.where(total > 0, total, 1) + SMOOTH * target
     here = target > 0
@@ -77,7 +77,7 @@ def divergence(target: Array, lists: Array) -> Array:
 
 
 def scaled_similarity(similarity: Array) -> Array:
-    """Similarities among candidates (c, c) with the nearest pair at 1, none below 0, and no item near itself."""
+    """Return similarities of candidates (c, c), scaled to at most 1, with negative values and the diagonal at 0."""
     found = np.maximum(similarity, 0).astype(np.float64)
     np.fill_diagonal(found, 0)
     top = found.max(initial=0)

@@ -1,4 +1,4 @@
-"""Which items are like which: by the model's own similarities, its factors, or else by who rated both."""
+"""Item similarity: by the model's own similarities, by its factors, or by the users who rated both items."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from cofactor.model import HasFactors, HasSimilarity, Model
 
 Array = NDArray[Any]
 SHRINK = 20.0
-"""How many shared raters it takes for half of a cosine to count: most of the gain that there is on held-out rows, where
-more than that ranks by how many rated both (benchmarks/similar.py)."""
+"""Number of shared raters at which a cosine is halved. On held-out rows this gives most of the possible gain; larger
+values rank by the number of shared raters (benchmarks/similar.py)."""
 
 
 def item_similarity(model: Model, data: Interactions, items: Array) -> Array:
-    """float32 (len(items), n_items). Cosines of factors where the model has them; never NaN."""
+    """Return similarities, float32 (len(items), n_items): cosines of factors where the model has them; never NaN."""
     if isinstance(model, HasSimilarity):
         return model.item_similarity(items)
     factors = _factors(model)
@@ -26,7 +26,8 @@ def item_similarity(model: Model, data: Interactions, items: Array) -> Array:
 
 
 def similarity_among(model: Model, data: Interactions, items: Array, others: Array) -> Array:
-    """float32 (len(items), len(others)): the same for a few items only, at what these few cost."""
+    """Return the columns ``others`` of :func:`item_similarity`, float32 (len(items), len(others)), without computing
+    the rest."""
     if isinstance(model, HasSimilarity):
         return model.item_similarity(items)[:, others]
     factors = _factors(model)
@@ -38,14 +39,17 @@ def similarity_among(model: Model, data: Interactions, items: Array, others: Arr
 def neighbour_similarity(
     model: Model, data: Interactions, items: Array, others: Array, shrink: float = SHRINK
 ) -> Array:
-    """float32 (len(items), len(others)): what neighbours are ranked by; see :func:`supported`."""
+    """Return the similarities that rank neighbours, float32 (len(items), len(others)); see :func:`supported`."""
     found = similarity_among(model, data, items, others)
     return supported(model, found, shared_among(data, items, others), shrink) if shrink else found
 
 
 def supported(model: Model, similarity: Array, shared: Array, shrink: float) -> Array:
-    """Cosines of vectors times shared / (shared + shrink), since vectors of items that few rated are alike by chance
-    (Bell & Koren 2007); other similarities, which know of the raters, as they are."""
+    """Return cosines of vectors times shared / (shared + shrink); return other similarities unchanged.
+
+    Vectors of items with few ratings are similar by chance (Bell & Koren 2007). Other similarities already depend on
+    the number of raters.
+    """
     if isinstance(model, HasSimilarity) or _factors(model) is None or not shrink:
         return similarity
     found: Array = (similarity * (shared / (shared + shrink))).astype(np.float32)
@@ -53,7 +57,7 @@ def supported(model: Model, similarity: Array, shared: Array, shrink: float) -> 
 
 
 def _factors(model: Model) -> Array | None:
-    """The items' factors, where the model has any."""
+    """Return the item factors, or None where the model has none."""
     if not isinstance(model, HasFactors):
         return None
     factors = model.factors("item")
@@ -61,14 +65,14 @@ def _factors(model: Model) -> Array | None:
 
 
 def unit(rows: Array) -> Array:
-    """The rows at length 1; rows of zeros stay as they are."""
+    """Return the rows scaled to length 1; rows of zeros stay zero."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     scaled: Array = (rows / np.where(norms > 0, norms, 1)).astype(np.float32)
     return scaled
 
 
 def cosine(factors: Array, items: Array) -> Array:
-    """Cosines between the rows ``items`` and all rows; 0 for a row of zeros."""
+    """Return cosines between the rows ``items`` and all rows; 0 for a row of zeros."""
     every = unit(factors)
     return _dots(every[items], every)
 
@@ -86,7 +90,7 @@ def _dots(left: Array, right: Array) -> Array:
 
 
 def co_ratings(data: Interactions, items: Array) -> Array:
-    """Cosines between sets of raters: shared raters over the geometric mean of both counts."""
+    """Return cosines between sets of raters: shared raters over the geometric mean of both counts."""
     counts = data.by_item.counts
     out = np.zeros((len(items), data.n_items), dtype=np.float32)
     for at, item in enumerate(items):
@@ -97,7 +101,7 @@ def co_ratings(data: Interactions, items: Array) -> Array:
 
 
 def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
-    """The columns ``others`` of :func:`co_ratings`."""
+    """Return the columns ``others`` of :func:`co_ratings`."""
     counts = data.by_item.counts
     out = shared_among(data, items, others).astype(np.float32)
     out /= np.sqrt(np.maximum(counts[items][:, None] * counts[others].astype(np.float64), 1))
@@ -105,11 +109,11 @@ def co_ratings_among(data: Interactions, items: Array, others: Array) -> Array:
 
 
 def shared_among(data: Interactions, items: Array, others: Array) -> Array:
-    """int64 (len(items), len(others)): how many users rated both."""
+    """Return the number of users who rated both items, int64 (len(items), len(others))."""
     out = np.empty((-(-len(items) // 8) * 8, len(others)), dtype=np.int64)
     marks = np.zeros(data.n_users, dtype=np.uint8)
     columns, others = data.by_item, np.ascontiguousarray(others, dtype=np.int32)
-    for first in range(0, len(items), 8):  # a bit for each of eight items, so that raters are looked up once for all
+    for first in range(0, len(items), 8):  # one bit for each of eight items, so that raters are looked up once
         marks[:] = 0
         for bit, item in enumerate(items[first : first + 8].tolist()):
             marks[columns.row(item)[0]] |= 1 << bit
@@ -118,7 +122,7 @@ def shared_among(data: Interactions, items: Array, others: Array) -> Array:
 
 
 def shared_raters(data: Interactions, item: int, others: Array) -> Array:
-    """How many users rated both ``item`` and each of ``others``; int64."""
+    """Return the number of users, int64, who rated both ``item`` and each of ``others``."""
     columns, rows = data.by_item, data.by_user
     found = np.empty(len(others), dtype=np.int64)
     wanted = np.ascontiguousarray(others, dtype=np.int32)

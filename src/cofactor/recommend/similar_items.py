@@ -1,4 +1,4 @@
-"""The items nearest to one or to several, in a frame."""
+"""The items most similar to one or several items, as a frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cofactor.recommend.topn import top_n
 
 
 def similar_frame(rec: Fitted, item: Any, n: int, shrink: float, unknown: Unknown) -> pl.DataFrame:
-    """The work of :meth:`Recommender.similar_items`."""
+    """Implement :meth:`Recommender.similar_items`."""
     if is_several(item):
         return under_each_other(item, lambda one: similar_frame(rec, one, n, shrink, unknown))
     check_policy(unknown)
@@ -51,12 +51,12 @@ def similar_frame(rec: Fitted, item: Any, n: int, shrink: float, unknown: Unknow
 
 
 def is_several(ids: Any) -> bool:
-    """Whether this is a list of ids, and not one."""
+    """Return whether ``ids`` is a list of ids, rather than one id."""
     return isinstance(ids, (list, tuple, set, frozenset, pl.Series)) or getattr(ids, "ndim", 0) > 0
 
 
 def under_each_other(ids: Iterable[Any], frame_of: Callable[[Any], pl.DataFrame]) -> pl.DataFrame:
-    """A frame for each of these ids, one under the other, with the id in the first column, ``of``."""
+    """Return the frames of these ids in one frame, with the id in the first column, ``of``."""
     frames = []
     for one in ids:
         if is_several(one):
@@ -64,7 +64,7 @@ def under_each_other(ids: Iterable[Any], frame_of: Callable[[Any], pl.DataFrame]
         found = frame_of(one)
         frames.append(found.insert_column(0, pl.Series("of", [one] * len(found))))
     if not frames:
-        raise ConfigError("give one id or several; this list holds none")
+        raise ConfigError("the list of ids is empty; give one or several ids")
     try:
         return pl.concat(frames, how="vertical_relaxed")
     except pl.exceptions.PolarsError:  # some by number, some by title

@@ -1,4 +1,4 @@
-"""The users nearest to one or to several, in a frame."""
+"""The users most similar to one or several users, as a frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 
 def similar_users_frame(rec: Fitted, user: Any, n: int, shrink: float, unknown: Unknown) -> pl.DataFrame:
-    """The work of :meth:`Recommender.similar_users`."""
+    """Implement :meth:`Recommender.similar_users`."""
     if is_several(user):
         return under_each_other(user, lambda one: similar_users_frame(rec, one, n, shrink, unknown))
     check_policy(unknown)
@@ -30,7 +30,7 @@ def similar_users_frame(rec: Fitted, user: Any, n: int, shrink: float, unknown: 
     if shrink < 0:
         raise ConfigError(f"shrink is {shrink}; it must be 0 or more")
     if unknown == "popular":
-        raise ConfigError("no users are popular; unknown may be 'error' or 'skip' for similar users")
+        raise ConfigError("unknown='popular' does not apply to similar users; give 'error' or 'skip'")
     ids = rec.data.user_ids
     code = ids.index(user) if unknown == "error" else ids.code(user)
     if code < 0:
@@ -53,14 +53,15 @@ def similar_users_frame(rec: Fitted, user: Any, n: int, shrink: float, unknown: 
 
 
 def shared_items(rec: Fitted, code: int) -> Array:
-    """int64 (n_users,): how many items each user has in common with this one."""
+    """Return the number of items, int64 (n_users,), that each user has in common with this one."""
     items, _ = rec.data.by_user.row(code)
     found: Array = np.bincount(rec.data.by_item.take(items).indices, minlength=rec.data.n_users)
     return found
 
 
 def _similarity(rec: Fitted, code: int, shared: Array, shrink: float) -> Array:
-    """float32 (n_users,): cosines of vectors, times shared / (shared + shrink), or else of the sets of items."""
+    """Return similarities, float32 (n_users,): cosines of vectors times shared / (shared + shrink), or cosines of the
+    sets of items where there are no vectors."""
     factors = rec.model.factors("user") if isinstance(rec.model, HasFactors) else None
     if factors is None or not factors.shape[1]:
         counts = rec.data.by_user.counts.astype(np.float64)

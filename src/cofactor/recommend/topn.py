@@ -1,4 +1,4 @@
-"""The best n of all items for many users, in blocks of bounded memory."""
+"""The best n items for many users, in blocks of bounded memory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from cofactor.errors import ConfigError
 Array = NDArray[Any]
 
 BLOCK_BYTES = 16 << 20
-"""About how much one block of scores may take."""
+"""Size of a block of scores, in bytes."""
 
 
 def blocks(n_rows: int, n_items: int) -> Iterator[slice]:
-    """Slices of rows whose scores fit into one block."""
+    """Yield slices of rows whose scores fit into one block."""
     step = max(1, BLOCK_BYTES // (4 * max(n_items, 1)))
     for first in range(0, n_rows, step):
         yield slice(first, min(first + step, n_rows))
@@ -43,10 +43,10 @@ def mask_items(scores: Array, keep: Array | None) -> None:
 
 
 def top_n(scores: Array, n: int) -> tuple[Array, Array]:
-    """The n best columns of each row: (codes int32, scores float32), both (rows, n), best first.
+    """Return the n best columns of each row: (codes int32, scores float32), both (rows, n), best first.
 
-    Ties go to the lower code. Entries that are -inf come out as code -1 (and score -inf). ConfigError for NaN. Rows
-    are shared out among threads; the result does not depend on how.
+    Of equal scores the lower code comes first. An entry of -inf gets code -1 and score -inf. ConfigError for NaN. Rows
+    are distributed over threads; the result does not depend on their number.
     """
     from cofactor.kernels.blocks import over_rows
 
@@ -60,13 +60,12 @@ def top_n(scores: Array, n: int) -> tuple[Array, Array]:
 
     def work(first: int, last: int) -> None:
         part = slice(first, last)
-        bad[first] = np.isnan(scores[part].max())  # the highest of numbers and NaN is NaN
+        bad[first] = np.isnan(scores[part].max())  # max() of values with NaN is NaN
         _topk().select(scores[part], codes[part], best[part])
 
     over_rows(work, np.arange(rows + 1) * columns, small=200_000)
     if bad.any():
         raise ConfigError(
-            "the model's scores hold values that are no numbers, so it is of no use; train it again with a lower"
-            " learning rate or more regularisation"
+            "the model's scores contain NaN; train the model again with a lower learning rate or more regularisation"
         )
     return codes, best

@@ -1,4 +1,5 @@
-"""Scores that take into account how sure the model is: safe bets below, and what is worth a try above."""
+"""Scores with uncertainty: lower confidence bounds (LCB, safe choices), upper ones (UCB) or posterior draws (Thompson
+sampling) for exploration."""
 
 from __future__ import annotations
 
@@ -18,13 +19,14 @@ Array = NDArray[Any]
 
 
 def confidence_bound_scores(rec: Fitted, who: UserProfile, scores: Array, options: ListOptions) -> Array:
-    """float32 (n_items,): what to rank by with ``sure`` (a lower bound) or ``explore`` (an upper bound, or a draw).
+    """Return the scores to rank by, float32 (n_items,), with ``sure`` (a lower bound) or ``explore`` (an upper bound or
+    a draw).
 
-    Bounds are scores less or plus half the width of the interval, so that they are not cut at the ends of the scale,
-    where they would all be alike.
+    A bound is the score minus or plus the larger half of the interval. Bounds clipped to the scale would be tied at its
+    ends.
     """
     if who.code < 0 and who.state is None and who.shift is None:
-        return scores  # no user is given: the scores are popularity, which has no uncertainty here
+        return scores  # an unknown user: the scores are popularity, without uncertainty
     if options["explore"] == "draw":
         return drawn(rec, who, options["seed"])
     level = options["sure"] if options["sure"] is not None else float(options["explore"] or 0)
@@ -35,7 +37,7 @@ def confidence_bound_scores(rec: Fitted, who: UserProfile, scores: Array, option
 
 
 def interval_of(rec: Fitted, who: UserProfile, scores: Array, level: float) -> Interval:
-    """Bounds for every item, three arrays (n_items,)."""
+    """Return the interval of each item: three arrays (n_items,)."""
     every = np.arange(rec.data.n_items, dtype=np.int32)
     if who.state is None and (who.shift is None or isinstance(rec.model, Posterior)):
         found = predict_interval(rec, np.full(len(every), who.code, dtype=np.int32), every, level, None)
@@ -47,11 +49,12 @@ def interval_of(rec: Fitted, who: UserProfile, scores: Array, level: float) -> I
 
 
 def drawn(rec: Fitted, who: UserProfile, seed: int) -> Array:
-    """float32 (n_items,): the scores by one draw from the posterior (Thompson 1933)."""
+    """Return the scores of one posterior draw, float32 (n_items,) (Thompson 1933)."""
     model = rec.model
     if not isinstance(model, Posterior):
         raise ConfigError(
-            f"{rec.name} has no posterior to draw from; give a level, such as explore=0.9, or use bayes-mf"
+            f"explore='draw' needs a posterior, and {rec.name} has none; give a level, such as explore=0.9, or use"
+            " bayes-mf"
         )
     state = model.user_state(np.array([who.code], dtype=np.int32)) if who.state is None else who.state
     scores = np.array(model.draw_from(state, np.random.default_rng([seed, 5]))[0], dtype=np.float32)
@@ -59,8 +62,8 @@ def drawn(rec: Fitted, who: UserProfile, seed: int) -> Array:
 
 
 def shifted(rec: Fitted, found: Interval, shift: Array) -> Interval:
-    """Bounds with what features add to them; one that was cut at an end of the scale stays there, for what lay beyond
-    is not known."""
+    """Return bounds shifted by the effect of features. A bound clipped to an end of the scale stays there, since its
+    unclipped value is not known."""
     (bottom, top), (mean, low, high) = rec.data.range, (rec.on_scale(a + shift) for a in found)
     return Interval(
         mean,

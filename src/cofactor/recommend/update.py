@@ -1,4 +1,4 @@
-"""Applying newer ratings: read events, and add them to those of their users."""
+"""Apply newer ratings: read events, and add them to the ratings of their users."""
 
 from __future__ import annotations
 
@@ -35,12 +35,14 @@ class Events(NamedTuple):
 
 
 def apply_updates(rec: Fitted, events: Any, unknown: Unknown) -> Updates:
-    """The updates of a recommender after these events (``Events``, or what :func:`read_events` takes); the work of
-    :meth:`Recommender.update`."""
+    """Return the updates of a recommender after these events (``Events``, or input of :func:`read_events`).
+
+    Implements :meth:`Recommender.update`.
+    """
     check_policy(unknown)
     if unknown == "popular":
         raise ConfigError(
-            "update() learns from ratings, so an unknown item can only be an 'error' or be left out ('skip')"
+            "unknown='popular' does not apply to update(); give 'error', or 'skip' to leave unknown items out"
         )
     columns = events if isinstance(events, Events) else read_events(rec, events)
     for at in np.flatnonzero(~on_scale(rec.scale, columns.values))[:1]:
@@ -51,8 +53,11 @@ def apply_updates(rec: Fitted, events: Any, unknown: Unknown) -> Updates:
 
 
 def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, times: Array) -> Updates:
-    """The updates of a recommender after events in columns: ids of users, codes of items (-1: left out), values,
-    seconds since 1970 or ``NO_TIME``. DataError where a user's id is of another type than the known ones."""
+    """Return the updates of a recommender after events given as columns.
+
+    ``users`` are ids, ``items`` codes (-1: left out), ``times`` seconds since 1970 or ``NO_TIME``. DataError where the
+    type of a user's id differs from that of the known ids.
+    """
     codes, new_ids, new_codes = _user_codes(rec, users)
     usable = items >= 0
     if len(new_ids) > len(rec.updates.new_ids) and not usable.all():  # a user without a usable event stays unknown
@@ -64,7 +69,7 @@ def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, time
     codes = codes[place]
     bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)] if len(codes) else [0]
     old, fresh, more, summed = rec.updates, {}, 0, adds_up(rec.data)
-    recent, size, came = rec.remember("recent", Recent), NEWER.itemsize, log.tobytes()  # bytes: arrays of few cost more
+    recent, size, came = rec.remember("recent", Recent), NEWER.itemsize, log.tobytes()  # bytes: small arrays cost more
     for code, begin, end in zip(codes[bounds[:-1]].tolist(), bounds[:-1], bounds[1:], strict=True):
         before, every, known = old.users.get(code), came[begin * size : end * size], 0
         if before is None and end - begin == 1:
@@ -85,16 +90,17 @@ def with_events(rec: Fitted, users: pl.Series, items: Array, values: Array, time
 
 
 def _place(log: bytes, begin: int) -> int:
-    """Where a record before ``begin`` has the item of the one that begins there, in bytes; -1 where none has."""
+    """Return the offset, in bytes, of a record before ``begin`` with the same item as the record at ``begin``; or
+    -1."""
     item = log[begin : begin + _ITEM]
     at = log.find(item, 0, begin)
-    while at % NEWER.itemsize and at >= 0:  # the same bytes, in other fields
+    while at % NEWER.itemsize and at >= 0:  # the same bytes in another field
         at = log.find(item, at + 1, begin)
     return at
 
 
 def _each_once(log: Array, summed: bool) -> Array:
-    """Each item once, in the order of their last events; the values added up, or the last one."""
+    """Return each item once, in the order of their last events, with the sum of the values or the last value."""
     items = log["item"].tolist()
     last = {item: at for at, item in enumerate(items)}
     if len(last) == len(items):
@@ -108,7 +114,8 @@ def _each_once(log: Array, summed: bool) -> Array:
 
 
 def read_events(rec: Fitted, events: Any) -> Events:
-    """Events from a frame with the training table's column names, or from (user, item[, rating[, time]]) tuples."""
+    """Return events from a frame with the training table's column names, or from (user, item[, rating[, time]])
+    tuples."""
     scale, names = rec.scale, rec.data.columns
     rating, time = names.rating or "rating", names.time
     rated = [rating] if scale.explicit else []
@@ -133,14 +140,14 @@ def read_events(rec: Fitted, events: Any) -> Events:
     timed = [len(e) == 4 for e in tuples]
     if any(timed) and not all(timed):
         raise DataError(
-            f"event {timed.index(False) + 1} has no time, but others have one; give times to all or to none"
+            f"event {timed.index(False) + 1} has no time, but others have one; give a time to all events or to none"
         )
     values = _values([e[2] if len(e) > 2 else scale.liked for e in tuples], items)
     return Events(users, items, values, read_times([e[3] for e in tuples], rec.data) if any(timed) else None)
 
 
 def one_type(values: list[Any], what: str) -> pl.Series:
-    """Ids as a series; DataError where they mix types."""
+    """Return ids as a series; DataError where they mix types."""
     try:
         return pl.Series(values=values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
@@ -161,7 +168,8 @@ def _values(values: Iterable[Any], items: Any) -> Array:
 
 
 def _user_codes(rec: Fitted, users: pl.Series) -> tuple[Array, tuple[Any, ...], Mapping[Any, int]]:
-    """Codes of the users, those that are new given the next ones; DataError where their ids are of another type."""
+    """Return (codes, new ids, codes by new id) of the users. New users get the next codes. DataError where their ids
+    are of another type."""
     ids, old = rec.data.user_ids, rec.updates
     if users.null_count():
         raise DataError(f"the user in event {int(users.is_null().arg_max() or 0) + 1} is missing")
@@ -189,7 +197,7 @@ def _user_codes(rec: Fitted, users: pl.Series) -> tuple[Array, tuple[Any, ...], 
 
 
 def holds(dtype: pl.DataType, value: Any) -> bool:
-    """Whether a column of ids can hold this one too."""
+    """Return whether a column of ids of this type can hold ``value``."""
     if isinstance(value, bool):
         return False
     try:
@@ -209,7 +217,7 @@ def _item_codes(rec: Fitted, items: pl.Series | list[Any], unknown: Unknown) -> 
 
 
 def enlarged(rec: Fitted) -> Interactions:
-    """The training data with the newer ratings: those of a pair that was rated before take its place."""
+    """Return the training data with the newer ratings. A newer rating replaces an older one of the same pair."""
     data, updates = rec.data, rec.updates
     if not updates.users:
         return data
@@ -240,14 +248,14 @@ def enlarged(rec: Fitted) -> Interactions:
 
 
 def _longer(table: pl.DataFrame | None, ids: pl.Series) -> pl.DataFrame | None:
-    """The same side table with rows of nulls for users that it does not have."""
+    """Return the side table with rows of nulls for users that it does not have."""
     if table is None:
         return None
     return pl.DataFrame({table.columns[0]: ids}).join(table, on=table.columns[0], how="left", maintain_order="left")
 
 
 def _more_rows(features: Features | None, n: int) -> Features | None:
-    """The same features with ``n`` empty rows at the end."""
+    """Return the features with ``n`` empty rows at the end."""
     if features is None or n == 0:
         return features
     m = features.matrix

@@ -1,4 +1,4 @@
-"""Ratings newer than the model: those of each user that they touch, whose whole history is folded in when asked for."""
+"""Ratings newer than the model, by user. The whole history of such a user is folded in when it is needed."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _NONE = np.empty(0, dtype=np.int64)
 
 NO_TIME = np.iinfo(np.int64).min
 _OVERHEAD = 600
-"""Bytes of the objects around what is kept of a user."""
+"""Bytes of the Python objects around the arrays kept for a user."""
 NEWER = np.dtype([("item", np.int32), ("value", np.float64), ("time", np.int64)])
-"""One newer rating: the item's code, the value (float64, since counts are added up), seconds since 1970 or NO_TIME."""
+"""One newer rating: the item's code, the value (float64, since counts are summed), seconds since 1970 or NO_TIME."""
 
 
 class Rated(NamedTuple):
     """All ratings of a user, by item (codes ascending).
 
-    ``times`` int64, ``NO_TIME`` where none is known; ``new`` is True where a rating is not in the training data;
-    ``order`` int64, positions in time: larger is newer, equal where the times are. ``weights`` float32, how much each
-    counts, 1 for those that are newer; None where all count the same.
+    ``times`` int64: ``NO_TIME`` where the time is unknown. ``new``: True where a rating is not in the training data.
+    ``order`` int64: positions in time; larger is newer, equal times have equal positions. ``weights`` float32: 1 for
+    newer ratings; None where all weights are equal.
     """
 
     items: Array
@@ -47,7 +47,7 @@ class Rated(NamedTuple):
 class Recent:
     """A cache of what was computed from users' newer ratings, limited in bytes over all users.
 
-    The oldest entry goes first; it is computed again when it is asked for.
+    The oldest entry is dropped first, and computed again when needed.
     """
 
     def __init__(self, most: int = 16 << 20) -> None:
@@ -56,10 +56,10 @@ class Recent:
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[Recent], tuple[int]]:
-        return Recent, (self.most,)  # a copy holds nothing yet
+        return Recent, (self.most,)  # a copy is empty
 
     def keep(self, user: UpdatedUser, size: int) -> None:
-        """Count ``size`` more bytes of a user, and drop the oldest users beyond the limit."""
+        """Add ``size`` bytes to a user's entry, and drop the oldest users beyond the limit."""
         with self._lock:
             self._held[user] = self._held.pop(user, 0) + size
             self.bytes += size
@@ -78,11 +78,10 @@ class Recent:
 
 
 class UpdatedUser:
-    """A user with newer ratings: ``log`` holds the bytes of these (``NEWER``) in the order they came, each item once.
+    """A user with newer ratings: ``log`` holds these as bytes (``NEWER``), in order of arrival, each item once.
 
-    What comes of them, all ratings and what the model makes of them, is computed when first asked for, and kept while
-    there is room in ``recent``: most events are about users who are not asked about before the next one. It depends on
-    the ratings alone.
+    All ratings and the model's state are computed when first needed, and cached while there is room in ``recent``: most
+    users with an event get another event before their next request. Both depend only on the ratings.
     """
 
     __slots__ = ("__weakref__", "_data", "_model", "_rated", "_recent", "_state", "code", "log")
@@ -120,7 +119,7 @@ class UpdatedUser:
 
 
 def states_of(users: Sequence[UpdatedUser]) -> list[Array]:
-    """The state of each of these users (of one model); those that nobody asked for yet are folded in together."""
+    """Return the state of each of these users of one model. States not yet computed are folded in together."""
     found = [user._state for user in users]
     fresh = [at for at, state in enumerate(found) if state is None]
     if fresh:
@@ -134,15 +133,17 @@ def states_of(users: Sequence[UpdatedUser]) -> list[Array]:
 
 
 def folded(model: Model, histories: CSR) -> Array:
-    """The model's states of users with these histories."""
+    """Return the model's states of users with these histories."""
     try:
         return model.fold_in(histories)
     except np.linalg.LinAlgError as exc:
-        raise ConfigError(f"the model cannot be solved for this history ({exc}); its weights are of no use") from exc
+        raise ConfigError(
+            f"the history cannot be folded in ({exc}); the model's parameters are unusable: train it again"
+        ) from exc
 
 
 class Layers(Mapping[int, UpdatedUser]):
-    """A large mapping with a small one over it, so that a change copies only the small one."""
+    """A large mapping under a small one, so that a change copies only the small one."""
 
     __slots__ = ("_base", "_top")
 
@@ -154,7 +155,7 @@ class Layers(Mapping[int, UpdatedUser]):
         return self._base[code] if found is None else found
 
     def get(self, code: int, default: Any = None) -> Any:
-        """As of any mapping, but quicker for keys that are not there, which most are not."""
+        """Return the entry or the default. Faster than ``Mapping.get`` for missing keys, which are the usual case."""
         found = self._top.get(code)
         return self._base.get(code, default) if found is None else found
 
@@ -169,7 +170,7 @@ class Layers(Mapping[int, UpdatedUser]):
         return len(self._base) + sum(code not in self._base for code in self._top)
 
     def over(self, fresh: dict[int, UpdatedUser]) -> Layers:
-        """Return the same mapping with these entries, which replace those of the same codes."""
+        """Return the mapping with these entries, which replace entries of the same codes."""
         top = self._top | fresh
         if len(top) ** 2 > 16 * (len(self._base) + 256):
             return Layers(self._base | top, {})
@@ -178,8 +179,9 @@ class Layers(Mapping[int, UpdatedUser]):
 
 @dataclass(frozen=True)
 class Updates:
-    """``users`` by code; users that were not in training have codes from ``n_users`` on, in order of ``new_ids``.
-    ``n_ratings``: how many pairs of a user and an item they have rated since."""
+    """Ratings that came after training. ``users`` maps codes to users; users that were not in training have codes from
+    ``n_users`` on, in the order of ``new_ids``.
+    ``n_ratings`` is the number of pairs of a user and an item with newer ratings."""
 
     users: Layers = field(default_factory=lambda: Layers({}, {}))
     new_ids: tuple[Any, ...] = ()
@@ -187,15 +189,15 @@ class Updates:
     n_ratings: int = 0
 
     def among(self, codes: Array) -> NDArray[np.bool_]:
-        """Which of these codes are users with newer ratings."""
+        """Return a mask of the codes of users with newer ratings."""
         if not self.users:
             return np.zeros(len(codes), dtype=bool)
         return np.fromiter((code in self.users for code in codes.tolist()), dtype=bool, count=len(codes))
 
 
 def as_rows(histories: Sequence[tuple[Any, ...]], n_items: int) -> CSR:
-    """(codes ascending, values[, order or None[, weights or None]]) of each user as sparse rows, in an order where all
-    have one."""
+    """Return the histories as sparse rows. Each history is (codes ascending, values[, order or None[, weights or
+    None]]); the rows have an order where all histories have one."""
     indptr = np.zeros(len(histories) + 1, dtype=np.int64)
     np.cumsum([len(history[0]) for history in histories], out=indptr[1:])
     items = np.concatenate([np.empty(0, np.int32), *(h[0] for h in histories)]).astype(np.int32)
@@ -210,8 +212,10 @@ def as_rows(histories: Sequence[tuple[Any, ...]], n_items: int) -> CSR:
 
 
 def positions_in_time(times: Array, new: Array, arrival: Array) -> Array:
-    """int64 (n,): positions by time, equal where the times are. Without a time, a rating of the training data comes
-    before all others and a newer one after them, each in order of ``arrival``."""
+    """Return positions in time, int64 (n,); equal times have equal positions.
+
+    A training rating without a time comes before all others, a newer one after them, each in order of ``arrival``.
+    """
     timed = times != NO_TIME
     group = np.where(timed, 1, np.where(new, 2, 0))
     key = np.where(timed, times, arrival)
@@ -223,7 +227,7 @@ def positions_in_time(times: Array, new: Array, arrival: Array) -> Array:
 
 
 def trained_on(data: Interactions, code: int) -> Rated:
-    """What a user rated in the training data; nothing for a user who came later."""
+    """Return a user's training ratings; none for a user who came later."""
     if code >= data.n_users:
         return Rated(_NONE.astype(np.int32), _NONE.astype(np.float32), _NONE, np.zeros(0, dtype=bool), _NONE)
     rows = data.rows_of(code)
@@ -240,12 +244,12 @@ def trained_on(data: Interactions, code: int) -> Rated:
 
 
 def adds_up(data: Interactions) -> bool:
-    """Whether ratings of the same user and item are summed (counts, events), or the last one counts."""
+    """Return whether values of the same user and item are summed (counts, events); otherwise the last one counts."""
     return (data.duplicates or usual_policy(data.kind)) in ("sum", "count")
 
 
 def _merged(data: Interactions, code: int, newer: Array) -> Rated:
-    """Old and newer ratings of a user; of two for the same item the newer one counts, or their sum."""
+    """Return the training and newer ratings of a user; for an item with both, the newer value or the sum."""
     before, n = trained_on(data, code), len(newer)
     items, values, kept = newer["item"], newer["value"].copy(), np.ones(len(before.items), dtype=bool)
     if len(kept):
@@ -268,14 +272,17 @@ def _merged(data: Interactions, code: int, newer: Array) -> Rated:
 
 
 def read_times(values: Any, data: Interactions) -> Array:
-    """int64: seconds since 1970 of numbers, dates or times, by the rules of :func:`cofactor.read` for a column; where
-    the training ``data`` have an order in place of times, that. DataError where one is missing or something else."""
+    """Return seconds since 1970, int64, of numbers, dates or times, by the rules of :func:`cofactor.read` for a column.
+
+    Where the training ``data`` have an order in place of times, return positions in that order. DataError where a time
+    is missing or cannot be read.
+    """
     try:
         series = pl.Series(values=values)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         series = None
     if series is None or series.dtype in (pl.Object, pl.Boolean, pl.Int128) or series.null_count():
-        raise DataError("the times of the events must be seconds since 1970 or dates, none missing")
+        raise DataError("the times of the events must be seconds since 1970 or dates, and none may be missing")
     if series.dtype == pl.Datetime and getattr(series.dtype, "time_zone", None):
         series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     in_order = data.times is not None and is_order(data.times)

@@ -1,4 +1,4 @@
-"""Showing a Recommender: the report page, plots, maps of items."""
+"""Presentation of a Recommender: the report page, plots, maps of items."""
 
 from cofactor.report.report import write_report
 

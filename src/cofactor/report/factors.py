@@ -1,4 +1,4 @@
-"""Names for factors: the items at their ends, and the genres that go with them."""
+"""Descriptions of factors: the items at their ends, and the genres that correlate with them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class NamedFactor:
 def name_factors(
     model: HasFactors, data: Interactions, *, n: int = 6, ends: int = 5, least: int = 20
 ) -> list[NamedFactor]:
-    """The ``n`` strongest principal axes of the item factors, by the items with at least ``least`` ratings.
+    """Return the ``n`` strongest principal axes of the item factors, over the items with at least ``least`` ratings.
 
-    Single factors of a factor model mean nothing by themselves (any rotation fits as well), so the axes are turned to
-    the principal ones first. ``share`` is the part of the factors' variance along an axis.
+    Single factors have no meaning by themselves (any rotation fits as well), so they are rotated to the principal axes
+    first. ``share`` is the share of the factors' variance along an axis.
     """
     counts = data.by_item.counts
     items = np.flatnonzero(counts >= min(least, int(np.sort(counts)[-min(50, len(counts))])))
@@ -66,8 +66,8 @@ def name_factors(
 
 
 def genre_table(data: Interactions, items: Array) -> tuple[list[str], Array]:
-    """Genre names, and a bool matrix (len(items), genres), from the column of genres (or categories, tags),
-    split at ``|``; none where there is no such column."""
+    """Return genre names, and a bool matrix (len(items), genres), from the column of genres (or categories, tags),
+    split at ``|``. Both are empty where there is no such column."""
     table = data.item_table
     column = None if table is None else next((name for name in USUAL if name in table.columns), None)
     if table is None or column is None:

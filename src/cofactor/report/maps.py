@@ -1,4 +1,4 @@
-"""A map of the items: near on the page where the model thinks them near."""
+"""A map of the items in two dimensions: similar items are near each other."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from cofactor.recommend.topn import top_n
 
 Array = NDArray[Any]
 LANDMARKS = 3000
-"""Items that are laid out by all pairs; the rest is put among them."""
+"""Most items that are laid out by all pairs; the others are placed among them."""
 PULL = 5
-"""Landmarks that place an item."""
+"""Number of landmarks that determine the place of another item."""
 
 
 def neighbours_among(model: Model, data: Interactions, items: Array, n: int) -> tuple[Array, Array]:
-    """For each of ``items`` the ``n`` nearest others among them: positions in ``items`` (int32) and similarities.
+    """Return the ``n`` most similar other items for each of ``items``: positions in ``items`` (int32), similarities.
 
-    Both (len(items), n); position -1 where there are fewer.
+    Both are (len(items), n); the position is -1 where there are fewer.
     """
     near = np.full((len(items), n), -1, dtype=np.int32)
     similarity = np.zeros((len(items), n), dtype=np.float32)
@@ -40,12 +40,12 @@ def neighbours_among(model: Model, data: Interactions, items: Array, n: int) -> 
 def item_map(
     model: Model, data: Interactions, items: Array, *, n_neighbours: int = 12, landmarks: int = LANDMARKS, seed: int = 0
 ) -> Array:
-    """float32 (len(items), 2) in [0, 1]: principal components of the factors, then drawn together by neighbours.
+    """Return places on the map, float32 (len(items), 2) in [0, 1].
 
-    ``items`` stand most rated first. Of more than ``landmarks`` only these are laid out; each other item is put among
-    the landmarks that it is most like, so that a map of 60,000 costs little more, and rarely rated items make no
-    islands. A third of a place is its rank among the landmarks along either side, so that crowds far from each other
-    have room inside.
+    The layout starts from the principal components of the factors and moves neighbours together. ``items`` must be
+    sorted by their number of ratings, most rated first. The first ``landmarks`` items are laid out; each other item is
+    placed among the landmarks most similar to it, so that a map of 60,000 items costs little more and rarely rated
+    items form no islands. A third of each coordinate is its rank among the landmarks, so that dense areas spread out.
     """
     from cofactor.kernels.layout import layout
 
@@ -70,8 +70,8 @@ def item_map(
 
 
 def _among(model: Model, data: Interactions, items: Array, landmarks: Array, xy: Array, seed: int) -> Array:
-    """float64 (len(items), 2): each near the middle of the landmarks that it is most like, by how like they are; in the
-    middle of all where it is like none."""
+    """Return places, float64 (len(items), 2): each near the mean of the most similar landmarks, weighted by squared
+    similarity; near the median of all landmarks where none is similar."""
     rng = np.random.default_rng([seed, 1])
     out = np.empty((len(items), 2))
     middle, spread = np.median(xy, axis=0), np.std(xy, axis=0)
@@ -88,7 +88,7 @@ def _among(model: Model, data: Interactions, items: Array, landmarks: Array, xy:
 
 @one_thread()
 def _start(model: Model, items: Array, seed: int) -> Array:
-    """Two principal components, or a cloud where there are no factors; a spread of about 10."""
+    """Return the initial layout, scaled to 10: two principal components, or random places without factors."""
     rng = np.random.default_rng(seed)
     xy = rng.normal(0, 1e-2, (len(items), 2))
     if isinstance(model, HasFactors):

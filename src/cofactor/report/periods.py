@@ -1,4 +1,4 @@
-"""Two periods beside each other: how good a model is on rows of one, and how it was on rows of a reference period."""
+"""Comparison of two periods: a model's figures on held-out rows, and on rows of a reference period."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from cofactor.recommender import Recommender
 Array = NDArray[Any]
 NAMES = ("held out", "reference")
 LOWER = ("rmse", "mae", "mse")
-"""Metrics of which less is better."""
+"""Metrics for which lower is better."""
 
 
 def periods(rec: Recommender, test: Any, reference: Any) -> list[dict[str, Any]]:
-    """A line for the held-out rows and one for those of the reference period: ``name``, ``rows``, ``first`` and
-    ``last`` day (None without times), ``mean`` of the values, ``new_users`` and ``new_items`` (shares of the rows whose
-    user or item has no training row), ``figures`` {metric, value, low, high} and ``note`` where there are none."""
+    """Return two rows of a table, for the held-out rows and for those of the reference period.
+
+    Each has ``name``, ``rows``, ``first`` and ``last`` day (None without times), ``mean`` of the values, ``new_users``
+    and ``new_items`` (the shares of rows whose user or item has no training row), ``figures`` {metric, value, low,
+    high}, and a ``note`` where there are no figures.
+    """
     lines = []
     for name, given in zip(NAMES, (test, reference), strict=True):
         rows = held_out_rows(given, rec.data)
@@ -47,7 +50,7 @@ def periods(rec: Recommender, test: Any, reference: Any) -> list[dict[str, Any]]
 
 
 def decisive(model: Recommender, test: Any, relevant: float | None = None) -> tuple[list[dict[str, Any]], str]:
-    """The figures that decide, with their intervals; or none, and why."""
+    """Return (the deciding figures with their intervals, an empty text), or (an empty list, the reason)."""
     wanted = ["rmse", "ndcg"] if model.model.task == "rating" else ["ndcg", "recall"]
     relevant = threshold(model.data, None) if relevant is None else relevant
     try:
@@ -62,9 +65,9 @@ def decisive(model: Recommender, test: Any, relevant: float | None = None) -> tu
 
 
 def change(now: dict[str, Any], before: dict[str, Any]) -> tuple[float, float, float]:
-    """The difference of two figures and its bounds, from theirs, as of independent samples (MOVER: Zou & Donner 2008).
+    """Return the difference of two figures and its bounds, as for independent samples (MOVER: Zou & Donner 2008).
 
-    The same users in both periods make the bounds wider than need be, never narrower where they stay alike.
+    Where both periods have the same users and these stay similar, the bounds are wider than necessary, never narrower.
     """
     found = now["value"] - before["value"]
     down = np.hypot(now["value"] - now["low"], before["high"] - before["value"])
@@ -73,7 +76,7 @@ def change(now: dict[str, Any], before: dict[str, Any]) -> tuple[float, float, f
 
 
 def sentence(lines: list[dict[str, Any]]) -> str:
-    """What changed since the reference period, by the first figure that both have."""
+    """Return a sentence on the change since the reference period, by the first figure that both periods have."""
     now, before = lines
     for figure in now["figures"]:
         other = next((f for f in before["figures"] if f["metric"] == figure["metric"]), None)
@@ -90,25 +93,25 @@ def sentence(lines: list[dict[str, Any]]) -> str:
             f" {signed(high, size)})."
         )
     why = before["note"] or now["note"] or "no figure was measured in both"
-    return f"It could not be compared with the reference period: {why}."
+    return f"The model could not be compared with the reference period: {why}."
 
 
 def shown(value: float, beside: float | None = None) -> str:
-    """A figure with four decimals, or more where it is so small that those say little.
+    """Return a figure as text with four decimals, or more where it is small.
 
-    ``beside``: as many decimals as that figure gets, for bounds and differences.
+    With ``beside``, use as many decimals as for that figure; bounds and differences need this.
     """
     size = abs(value if beside is None else beside)
     return f"{value:z.{4 if size == 0 or size >= 0.01 else 3 - int(np.floor(np.log10(size)))}f}"
 
 
 def signed(value: float, beside: float) -> str:
-    """A difference with its sign, as :func:`shown`."""
+    """Return a difference with its sign, in the format of :func:`shown`."""
     return ("+" if value >= 0 else "−") + shown(abs(value), beside)
 
 
 def titled(metric: str) -> str:
-    """A metric's name as a sentence writes it."""
+    """Return a metric's name for use in a sentence."""
     name, at, n = metric.partition("@")
     return (name.upper() if name in (*LOWER, "ndcg", "map") else name.replace("_", " ")) + at + n
 

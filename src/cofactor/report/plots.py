@@ -1,4 +1,4 @@
-"""The figures of the report as matplotlib objects, which a notebook shows: one function a figure."""
+"""The figures of the report as matplotlib objects for notebooks, one function per figure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ HUES = ("#2f6db3", "#c4621a", "#3a8f5c", "#8e5ba6", "#b0413e", "#7a6a2f", "#2a8c
 
 
 def data(rec: Recommender) -> Any:
-    """The training ratings: how often each value was given, and how many ratings the items and the users have, most
-    rated first (log scales); a matplotlib Figure."""
+    """Plot the training ratings: how often each value occurs, and the numbers of ratings of items and users by rank
+    (log scales). Returns a matplotlib Figure."""
     facts = at_a_glance(rec)
     figure, (left, right) = subplots(1, 2, layout="constrained", figsize=(9, 3.6))
-    noun, ranges = facts["kind"], facts["levels"][-1].endswith("+")  # ranges of counts stand side by side
+    noun, ranges = facts["kind"], facts["levels"][-1].endswith("+")  # ranges of counts are drawn at equal distances
     levels = list(range(len(facts["levels"]))) if ranges else [float(v) for v in facts["levels"]]
     width = 0.8 * min(np.diff(levels), default=1.0)
     left.grid(axis="y", color=PALE)
@@ -47,12 +47,12 @@ def data(rec: Recommender) -> Any:
 
 
 def learning(rec: Recommender) -> Any:
-    """Training loss, and loss on held-out rows where some were watched, by epoch; a matplotlib Axes."""
+    """Plot the training loss by epoch, and the loss on held-out rows if it was recorded. Returns a matplotlib Axes."""
     history = np.array([row[:2] for row in rec.history], dtype=float)
     if not len(history) or not np.isfinite(history).any():
-        raise ConfigError(f"{rec.name} was not trained in epochs with a loss, so there is no curve")
+        raise ConfigError(f"{rec.name} has no losses by epoch to plot; models that train in epochs have")
     ax = subplots(layout="constrained", figsize=(7, 4))[1]
-    epochs = np.arange(len(history))  # as the table of epochs counts
+    epochs = np.arange(len(history))  # numbered as in the table of epochs
     ax.grid(axis="y", color=PALE)
     for column, name, colour in ((0, "training", BLUE), (1, "held out", ORANGE)):
         if np.isfinite(history[:, column]).any():
@@ -64,8 +64,8 @@ def learning(rec: Recommender) -> Any:
 
 
 def quality(rec: Recommender, test: Any) -> Any:
-    """Metrics on held-out ratings with 95 % intervals and, for rating models, whether predictions and intervals keep
-    what they promise; a matplotlib Figure. ``test``: as for :func:`cofactor.evaluate`."""
+    """Plot metrics on held-out ratings with 95 % intervals and, for rating models, the calibration of predictions and
+    intervals. ``test`` is as for :func:`cofactor.evaluate`. Returns a matplotlib Figure."""
     found = measured(rec, test)
     curves = [name for name in ("reliability", "coverage") if found[name]]
     figure, axes = subplots(
@@ -88,12 +88,12 @@ def quality(rec: Recommender, test: Any) -> Any:
     for ax, name in zip(axes[0, 1:], curves):
         x, y = np.array(found[name]).T
         ends = min(*x, *y), max(*x, *y)
-        agreed = "as promised" if name == "coverage" else "predicted = rated"
+        agreed = "inside = level" if name == "coverage" else "predicted = rated"
         ax.plot(ends, ends, color=GRAY, linestyle="--", label=agreed)
         ax.plot(x, y, color=BLUE, marker="o", label="observed")
         ax.set(xlabel="mean prediction", ylabel="mean rating given", title="predictions, by tenths")
         if name == "coverage":
-            ax.set(xlabel="level promised", ylabel="share of ratings inside", title="intervals")
+            ax.set(xlabel="level of the interval", ylabel="share of ratings inside", title="intervals")
             for axis in (ax.xaxis, ax.yaxis):
                 axis.set_major_formatter(lambda x, _: f"{100 * x:.0f} %")
         ax.legend(frameon=False)
@@ -101,8 +101,11 @@ def quality(rec: Recommender, test: Any) -> Any:
 
 
 def item_map(rec: Recommender, *, items: int = 2000, labels: int = 15) -> Any:
-    """The most rated items, near where the model thinks them near, coloured by the rarest of the seven commonest genres
-    that they have; the ``labels`` most rated are named; a matplotlib Axes."""
+    """Plot a map of the most rated items, on which similar items are near each other.
+
+    The colour is the rarest of an item's genres among the seven most frequent; the ``labels`` most rated items are
+    named. Returns a matplotlib Axes.
+    """
     n = check_int("labels", labels, 0)
     facts = placed(rec, most_rated(rec, check_int("items", items)))
     xy, counts, genre = np.array(facts["xy"]), np.array(facts["count"]), np.array(facts["genre"])
@@ -117,7 +120,7 @@ def item_map(rec: Recommender, *, items: int = 2000, labels: int = 15) -> Any:
     for at in range(min(len(xy), 8 * n)):
         if len(taken) == n:
             break
-        if all(abs(xy[at, 0] - x) > 0.22 or abs(xy[at, 1] - y) > 0.035 for x, y in taken):  # names keep apart
+        if all(abs(xy[at, 0] - x) > 0.22 or abs(xy[at, 1] - y) > 0.035 for x, y in taken):  # keep labels apart
             taken.append((float(xy[at, 0]), float(xy[at, 1])))
             ax.annotate(
                 short(facts["label"][at], 26),
@@ -129,7 +132,7 @@ def item_map(rec: Recommender, *, items: int = 2000, labels: int = 15) -> Any:
                 bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
             )
     ax.spines[:].set_visible(False)
-    ax.set(xticks=[], yticks=[], title=f"{len(xy):,} most rated items: near is alike")
+    ax.set(xticks=[], yticks=[], title=f"{len(xy):,} most rated items: similar items are near")
     if facts["genres"]:
         legend = ax.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.01))
         for handle in legend.legend_handles:
@@ -138,7 +141,7 @@ def item_map(rec: Recommender, *, items: int = 2000, labels: int = 15) -> Any:
 
 
 def biases(rec: Recommender, n: int = 10) -> Any:
-    """The ``n`` items with the lowest and the highest biases; a matplotlib Axes."""
+    """Plot the ``n`` items with the lowest and the highest biases. Returns a matplotlib Axes."""
     frame = rec.biases(n)
     name = "title" if "title" in frame.columns else "item"
     highest, lowest = frame.filter(frame["end"] == "highest"), frame.filter(frame["end"] == "lowest")
@@ -150,16 +153,16 @@ def biases(rec: Recommender, n: int = 10) -> Any:
     ax.axvline(0, color=GRAY, linewidth=0.8)
     ax.invert_yaxis()
     ax.margins(y=0.01)
-    ax.set(xlabel="bias, on the scale of the ratings", title="items that all users like more and less")
+    ax.set(xlabel="bias, on the scale of the ratings", title="items with the highest and lowest biases")
     return ax
 
 
 def factors(rec: Recommender, n: int = 6) -> Any:
-    """The ``n`` strongest axes of the item vectors, each with its share of their variance and, at its ends, the items
-    and the genres that go with them (correlation); a matplotlib Axes."""
+    """Plot the ``n`` strongest axes of the item vectors: their shares of the variance and, at each end, the items and
+    the genres that correlate with it. Returns a matplotlib Axes."""
     found = name_factors(rec.model, rec.data, n=check_int("n", n), ends=3) if isinstance(rec.model, HasFactors) else []
     if not found:
-        raise ConfigError(f"{rec.name} has no item vectors, or too few items, to name axes of")
+        raise ConfigError(f"{rec.name} has no item vectors, or too few items, to describe factors")
     ax = subplots(layout="constrained", figsize=(10, 0.8 * len(found) + 0.8))[1]
     ax.set(xlim=(-1, 1), ylim=(len(found) - 0.4, -0.6), xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
@@ -171,12 +174,12 @@ def factors(rec: Recommender, n: int = 6) -> Any:
             other = "left" if side == "right" else "right"
             ax.text(0.3 * sign, row + 0.1, genres, ha=other, va="top", fontsize=8, color=BLUE)
             ax.text(0.34 * sign, row, "\n".join(map(short, ends)), ha=side, va="center", fontsize=8)
-    ax.set_title("what the strongest axes of the item vectors tell apart")
+    ax.set_title("the strongest axes of the item vectors")
     return ax
 
 
 def neighbours(rec: Recommender, item: Any, n: int = 10) -> Any:
-    """The ``n`` items nearest to one, by similarity, with how many rated both; a matplotlib Axes."""
+    """Plot the ``n`` items most similar to an item, and how many users rated both. Returns a matplotlib Axes."""
     frame = rec.similar_items(item, n)
     name = "title" if "title" in frame.columns else "item"
     label = rec.items.labels(np.array([rec.items.code(item)]))[0]
@@ -187,5 +190,5 @@ def neighbours(rec: Recommender, item: Any, n: int = 10) -> Any:
     ax.invert_yaxis()
     ax.margins(y=0.02)
     ax.set_xlim(right=1.38 * max(frame["similarity"].to_list(), default=1.0))
-    ax.set(xlabel="similarity", title=f"nearest to {short(label, 50)}")
+    ax.set(xlabel="similarity", title=f"most similar to {short(label, 50)}")
     return ax

@@ -1,4 +1,4 @@
-"""How good a model is on held-out ratings, for the report: figures with intervals, and two calibration curves."""
+"""A model's quality on held-out ratings, for the report: figures with intervals, and two calibration curves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 def quality(rec: Recommender, test: Any) -> dict[str, Any]:
-    """``figures``: rows of :func:`cofactor.evaluate`; ``plain``: what the mean of the training ratings alone would
-    reach; ``reliability``: (mean predicted, mean observed) by tenths of the predictions; ``coverage``: (level promised,
-    share observed). ``test``: Interactions, a Split, a path or a frame."""
+    """Return the quality on held-out ratings ``test`` (Interactions, a Split, a path or a frame).
+
+    ``figures``: rows of :func:`cofactor.evaluate`. ``plain``: the errors when the mean of the training ratings is
+    always predicted. ``reliability``: (mean predicted, mean observed) by tenths of the predictions. ``coverage``:
+    (level of the interval, share of ratings inside).
+    """
     try:
         found = evaluate(rec, test).iter_rows(named=True)
     except DataError:  # no list can be measured on these rows; the verdict says why
@@ -43,14 +46,14 @@ def quality(rec: Recommender, test: Any) -> dict[str, Any]:
 
 
 def plain(train: Array, observed: Array) -> dict[str, float]:
-    """Errors of a prediction that is always the mean of the training ratings."""
+    """Return the errors when the mean of the training ratings is always predicted."""
     off = observed.astype(np.float64) - train.mean(dtype=np.float64)
     mse = float(np.mean(off**2))
     return {"rmse": mse**0.5, "mse": mse, "mae": float(np.abs(off).mean())}
 
 
 def reliability(predicted: Array, observed: Array, bins: int = 10) -> list[list[float]]:
-    """Mean predicted and mean observed value within each of ``bins`` equal parts of the predictions, in order."""
+    """Return the mean predicted and mean observed value in each of ``bins`` equal parts of the sorted predictions."""
     if len(predicted) < bins:
         raise ConfigError(f"{len(predicted)} held-out ratings are too few; give at least {bins}")
     order = np.argsort(predicted, kind="stable")

@@ -1,4 +1,4 @@
-"""One offline HTML page about a model: what the data are, what was learned, what is recommended and why."""
+"""An offline HTML page about a model: its data, its parameters, its recommendations and their reasons."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from cofactor.report.verdict import verdict
 
 Array = NDArray[Any]
 MAPPED = 2000
-"""Only the most rated items stand on the map: more would be neither legible nor small."""
+"""Most items on the map, the most rated ones; more would be unreadable and large."""
 SCRIPTS = ("charts.js", "map.js", "page.js")
 
 
@@ -44,22 +44,32 @@ def write_report(
     beside: Recommender | None = None,
     reference: Any = None,
 ) -> Path:
-    """Write the page to ``path`` in one step: a crash leaves what was there.
+    """Write the page to ``path`` atomically: a crash leaves an earlier file unchanged.
 
-    ``users`` are shown as examples. ``neighbours`` may be a second model of the same data, such as a ranker: the map
-    and the neighbours of an item are then its own. With ``test``, held-out ratings (Interactions, a path, a
-    frame), the page shows quality with confidence intervals, and calibration. ``beside`` is another model to be judged
-    on the same rows. ``reference``: held-out ratings of another period, to say what changed since. The page begins with
-    a verdict in words. ConfigError where ``reference`` comes without ``test``.
+    The page begins with a verdict in words.
+
+    Args:
+        rec: the model.
+        path: the file.
+        title: the title of the page.
+        users: ids of users to show as examples.
+        neighbours: a second model of the same data, such as a ranker, for the map and the neighbours of items.
+        test: held-out ratings (Interactions, a path, a frame). The page then shows quality with confidence intervals,
+            and calibration.
+        beside: another model, measured on the same rows.
+        reference: held-out ratings of another period, to show what changed since.
+
+    Raises:
+        ConfigError: ``reference`` is given without ``test``, or the page cannot be written.
     """
     path = check_file(path, "the report")
     if title is not None and not isinstance(title, str):
-        raise ConfigError(f"title is {title!r}; give a text")
+        raise ConfigError(f"title is {title!r}; give text")
     for given in (rec, *(one for one in (neighbours, beside) if one is not None)):
         if not hasattr(given, "recommend_all"):
-            raise ConfigError(f"a report is about a Recommender, not about {given!r}; fit a model first")
+            raise ConfigError(f"a report needs a Recommender, not {given!r}; fit a model first")
     if reference is not None and test is None:
-        raise ConfigError("reference is compared with test: give held-out ratings of now, too")
+        raise ConfigError("reference is compared with test: give current held-out ratings as test too")
     if users is not None:
         check_iterable("users", users, "a list of user ids")
     page = render(
@@ -76,7 +86,7 @@ def write_report(
 
 
 def render(data: dict[str, Any]) -> str:
-    """The page as one string: markup, style, script and data in one file, nothing fetched."""
+    """Return the page as text, with style, script and data embedded, so that it works offline."""
     folder = resources.files("cofactor.report") / "page"
     page = (folder / "page.html").read_text(encoding="utf-8")
     embedded = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
@@ -99,7 +109,7 @@ def report_data(
     beside: Recommender | None = None,
     reference: Any = None,
 ) -> dict[str, Any]:
-    """Everything the page shows, in types that JSON knows."""
+    """Return the contents of the page as values for JSON."""
     data = rec.data
     mapped = most_rated(rec)
     model = rec.model
@@ -128,14 +138,14 @@ def report_data(
 
 
 def most_rated(rec: Recommender, n: int = MAPPED) -> Array:
-    """Codes of the ``n`` most rated items, most rated first; those that nobody rated are none."""
+    """Return the codes of the ``n`` most rated items, most rated first, without items that have no ratings."""
     counts = rec.data.by_item.counts
     found = np.argsort(-counts, kind="stable")[:n]
     return found[counts[found] > 0]
 
 
 def _help(model: Model) -> dict[str, str]:
-    """What each parameter of the model means."""
+    """Return the help text of each parameter of the model."""
     return {field.name: field.metadata.get("help", "") for field in fields(model.config)}
 
 
@@ -144,7 +154,7 @@ def _number(x: float) -> float | None:
 
 
 def at_a_glance(rec: Recommender) -> dict[str, Any]:
-    """The training ratings in figures: sizes, mean, how often each value stands, ratings by rank of item and user."""
+    """Return figures of the training ratings: sizes, mean, counts of each value, numbers of ratings by rank."""
     data = rec.data
     low, high = data.range
     levels, level_counts = _levels(data.values, data.kind)
@@ -174,9 +184,9 @@ def at_a_glance(rec: Recommender) -> dict[str, Any]:
 
 
 def _levels(values: Array, kind: str) -> tuple[list[str], list[int]]:
-    """Names of values, or of ranges of them where there are many, and how often each occurs.
+    """Return labels of the values, or of ranges where there are many values, and how often each occurs.
 
-    Ranges of counts grow with the value (1, 2, 5, 10, 20, ...), since a few counts are often far above the rest.
+    Ranges of counts increase with the value (1, 2, 5, 10, 20, ...), since a few counts are often far above the rest.
     """
     levels, counts = np.unique(values, return_counts=True)
     if len(levels) <= 24:
@@ -192,7 +202,7 @@ def _levels(values: Array, kind: str) -> tuple[list[str], list[int]]:
 
 
 def _top_tenth(ordered: Array) -> float:
-    """The share of all ratings that the first tenth has, of counts in falling order."""
+    """Return the share of all ratings in the first tenth of counts sorted in descending order."""
     return float(ordered[: max(len(ordered) // 10, 1)].sum() / max(ordered.sum(), 1))
 
 
@@ -202,16 +212,16 @@ def _doctor(rec: Recommender) -> list[dict[str, Any]]:
 
 
 def _curve(ordered: Array, points: int = 120) -> list[list[int]]:
-    """(rank, count) at ranks evenly spaced in the logarithm."""
+    """Return (rank, count) at ranks evenly spaced on a log scale."""
     ranks = np.unique(np.geomspace(1, len(ordered), min(points, len(ordered))).astype(int))
     return [[int(r), int(ordered[r - 1])] for r in ranks]
 
 
 def placed(rec: Recommender, mapped: Array) -> dict[str, Any]:
-    """The map: these items' names, places, neighbours and genres.
+    """Return the map: labels, places, neighbours and genres of these items.
 
-    ``genres`` are the seven commonest, commonest first; ``genre`` is the rarest of them that an item has, which says
-    most of it (-1: none), ``mask`` has a bit for each.
+    ``genres`` are the seven most frequent, in that order. ``genre`` is the index of an item's rarest genre among them,
+    which characterises it best (-1: none). ``mask`` has a bit for each of an item's genres.
     """
     data = rec.data
     near, similarity = neighbours_among(rec.model, data, mapped, min(8, max(len(mapped) - 1, 1)))
@@ -236,7 +246,7 @@ def placed(rec: Recommender, mapped: Array) -> dict[str, Any]:
 
 
 def _biases(rec: Recommender) -> dict[str, Any] | None:
-    """The extremes; None for factor models without biases, where all are zero."""
+    """Return the lowest and highest biases; None for models without biases, or where all are zero."""
     try:
         frame = rec.biases(10)
     except ConfigError:
@@ -265,9 +275,9 @@ def _users(rec: Recommender, users: Sequence[Any] | None) -> list[dict[str, Any]
 
 
 def _typical(counts: Array, oddity: Array | None = None, shares: Sequence[float] = (0.4, 0.5, 0.6, 0.75)) -> Array:
-    """Codes of users in the middle of the field: where these shares of those with five ratings or more have fewer.
+    """Return codes of typical users: at these quantiles of the number of ratings, among users with five or more.
 
-    Of several with as many ratings, the one with the least ``oddity``.
+    Of several users with the same number of ratings it takes the one with the least ``oddity``.
     """
     enough = np.flatnonzero(counts >= min(5, counts.max(initial=0)))
     if not len(enough):
@@ -283,7 +293,7 @@ def _typical(counts: Array, oddity: Array | None = None, shares: Sequence[float]
 
 
 def _between(rec: Recommender, user: Any, items: list[Any]) -> list[list[float] | None]:
-    """Where each rating lies nine times in ten; None where the model has no intervals."""
+    """Return the 90 % interval of each rating; None where the model has no intervals."""
     if rec.model.task != "rating" or not (isinstance(rec.model, Posterior) or rec.intervals is not None):
         return [None] * len(items)
     found = rec.predict([(user, item) for item in items], interval=True)
@@ -294,7 +304,7 @@ def _user(rec: Recommender, user: Any) -> dict[str, Any]:
     data = rec.data
     code = data.user_ids.index(user)
     rated, values = data.by_user.row(code)
-    best = np.lexsort((-data.by_item.counts[rated], -values))[:12]  # of equal ones those that most know
+    best = np.lexsort((-data.by_item.counts[rated], -values))[:12]  # of equal ratings the most rated items first
     frame = rec.recommend(user, n=8)
     label = "title" if "title" in frame.columns else "item"
     between = _between(rec, user, frame["item"].to_list())

@@ -1,4 +1,4 @@
-"""What the report says first: how good the model is, in words, beside the simplest one and beside another model."""
+"""The verdict at the top of the report: the model's quality in words, beside the simplest model and another model."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ from cofactor.report.periods import LOWER, decisive, periods, sentence, shown, s
 
 Array = NDArray[Any]
 SAMPLE = 500
-"""Users whose lists say how much of the catalogue is recommended, and how popular that is."""
+"""Number of users whose lists measure catalogue coverage and popularity."""
 PARTS = ("few", "some", "many")
 
 
 def verdict(
     rec: Recommender, test: Any = None, beside: Recommender | None = None, reference: Any = None
 ) -> dict[str, Any]:
-    """``sentences``; ``models``: {name, figures: [{metric, value, low, high}]} of the model, the simplest one of its
-    kind and ``beside``; ``lists``: {name, catalogue, popular, typical} by the top tens of some users; ``activity``:
-    (how many ratings the users gave, ratings from, to, metric, value), by thirds of the test users; ``periods``: those
-    of :func:`cofactor.report.periods.periods`, where ``reference`` has held-out rows of another period."""
+    """Return the verdict as a dictionary.
+
+    ``sentences``: the text. ``models``: {name, figures: [{metric, value, low, high}]} of the model, the simplest model
+    of its kind and ``beside``. ``lists``: {name, catalogue, popular, typical} from the top ten of some users.
+    ``activity``: figures for thirds of the test users by their number of training ratings. ``periods``: the result of
+    :func:`cofactor.report.periods.periods`, where ``reference`` has held-out rows of another period.
+    """
     models = [rec, *([beside] if beside is not None else [])]
     out: dict[str, Any] = {
         "sentences": [],
@@ -52,15 +55,16 @@ def verdict(
             out["sentences"].append(sentence(out["periods"]))
     else:
         out["sentences"].append(
-            "This page was made without held-out rows, so it does not say how good the model is. Give some:"
-            " cofactor report MODEL --test RATINGS."
+            "This page was made without held-out rows, so it does not show how good the model is. To measure it, give"
+            " held-out rows: cofactor report MODEL --test RATINGS."
         )
     out["sentences"] += [_said(line) for line in out["lists"]]
     return out
 
 
 def simplest_of(rec: Recommender, beside: Recommender | None = None) -> Recommender | None:
-    """``bias`` for ratings, ``popular`` for lists, on the same training rows; None where one of the two is that."""
+    """Return the simplest model (``bias`` for ratings, ``popular`` for lists), trained on the same rows; None where
+    ``rec`` or ``beside`` is that model."""
     name = "bias" if rec.model.task == "rating" else "popular"
     if name in (rec.name, beside and beside.name):
         return None
@@ -74,10 +78,11 @@ def _name(model: Recommender, rec: Recommender, beside: Recommender | None) -> s
 
 
 def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any, relevant: float | None) -> list[str]:
-    """The first model against each other one, by the first metric that both have, on the same draws of users."""
+    """Return sentences that compare the first model with each other one, by the first metric that both have, on the
+    same bootstrap draws of users."""
     first, *others = models
     if not first["figures"]:
-        return [f"It could not be measured: {first['note']}."]
+        return [f"The model could not be measured: {first['note']}."]
     lead = first["figures"][0]
     said = [
         f"{titled(lead['metric'])} {shown(lead['value'])} ({shown(lead['low'], lead['value'])} to"
@@ -100,8 +105,8 @@ def _judged(trained: list[Recommender], models: list[dict[str, Any]], test: Any,
 
 
 def _lists(model: Recommender) -> dict[str, Any]:
-    """Of the top tens of some users: the share of the catalogue in them, how popular what they hold is (the mean share
-    of items that fewer rated), and the same of the training ratings."""
+    """Return figures of the top ten of some users: the share of the catalogue in them, the mean popularity of their
+    items (the share of items with fewer ratings), and the same popularity for the training ratings."""
     data = model.data
     active = np.flatnonzero(data.by_user.counts > 0)
     some = active[:: max(1, len(active) // SAMPLE)][:SAMPLE]
@@ -126,13 +131,13 @@ def _said(line: dict[str, Any]) -> str:
     )
     held, popular, typical = (f"{100 * line[key]:.0f} %" for key in ("catalogue", "popular", "typical"))
     return (
-        f"The lists of {line['name']} for {line['users']:,} users hold {held} of the items, and {way}: a listed item is"
-        f" more popular than {popular} of all items on average, an item of the training rows than {typical}."
+        f"The lists of {line['name']} for {line['users']:,} users contain {held} of all items, and {way}: a listed item"
+        f" is on average more popular than {popular} of all items, an item in the training rows than {typical}."
     )
 
 
 def _by_activity(rec: Recommender, test: Any) -> list[dict[str, Any]]:
-    """The first figure for users with few, some and many training ratings."""
+    """Return the first figure for users with few, some and many training ratings."""
     rows = held_out_rows(test, rec.data)
     counts = np.where(rows.users >= 0, rec.data.by_user.counts[np.maximum(rows.users, 0)], 0)
     known = counts[rows.users >= 0]

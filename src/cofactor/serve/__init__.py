@@ -1,7 +1,7 @@
-"""A live recommender over HTTP: ask, tell it newer ratings, swap models, and look at it in a browser.
+"""A live recommender over HTTP: lists, newer ratings, model swaps, and a web explorer.
 
-``cofactor serve movies.cofactor`` starts it; :func:`create_app` gives the ASGI application for a server of your own.
-Needs the extra ``serve``. What it offers is described in ``docs/serving.md``.
+``cofactor serve movies.cofactor`` starts it; :func:`create_app` returns the ASGI application for your own server. It
+needs the extra ``serve``. ``docs/serving.md`` describes the routes.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["Settings", "create_app", "run"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("create_app", "run"):  # these need the extra; the settings do not
+    if name in ("create_app", "run"):  # need the extra; Settings does not
         from cofactor.serve import server
 
         return getattr(server, name)

@@ -1,4 +1,4 @@
-"""The ASGI application: requests to the functions that answer, errors to one sentence."""
+"""The ASGI application: it routes requests to handlers, and turns errors into one sentence."""
 
 from __future__ import annotations
 
@@ -42,28 +42,29 @@ from cofactor.serve.transactions import StoreError, Unsure
 log = logging.getLogger("cofactor.serve")
 PAGES = Path(__file__).parent / "pages"
 _HEAVY_KEPT = 4
-"""Heavy answers of a model that are kept besides the newest, with other parameters each."""
+"""Number of slow answers kept for a model besides the newest, each for other parameters."""
 _SHADOWS = 4
-"""Questions to a version in the shadow that may wait."""
+"""Most requests that may wait for a shadow version."""
 _WRITERS = 2
-"""Threads for what changes something: a store that lets nobody write keeps no list waiting."""
+"""Threads for requests that write, so that a blocked store does not delay lists."""
 _LARGE = 4096
-"""Bytes of a body from which on a request is answered in the thread for large ones."""
+"""Size of a body, in bytes, above which the thread for large requests handles it."""
 _SHORT, _RATED, _SHORT_BODY = 0.005, 500, 2048
-"""An answer is made in the event loop itself, where a thread would cost more than it: such answers lately took fewer
-seconds of processor time, the user has so few ratings, the body so few bytes."""
+"""Limits for answers made in the event loop, where a thread would cost more than the answer: mean processor time of
+recent such answers in seconds, number of the user's ratings, bytes of the body."""
 _AT_FIRST, _FADES = 0.02, 0.9
-"""What such an answer of a model is thought to take before there was one; how much the earlier ones count in a mean."""
+"""Initial estimate of that processor time, in seconds, and the weight of the earlier mean in the moving mean."""
 _PLAIN = frozenset(("user", "history", "n", "seen", "item"))
-"""What such a request may say; other options may take longer."""
+"""Fields allowed in such a request; other options may take longer."""
 _JSON = [(b"content-type", b"application/json")]
 
 
 def create_app(settings: Settings, live: Live | None = None, *, management: bool = False) -> FastAPI:
-    """An application that loads its model when it starts. Everything it knows is in ``app.state.live``.
+    """Return an application that loads its model at startup. Its state is ``app.state.live``.
 
-    Mounted in another application, which does not start it, it loads its model at the first request. ``live``: what
-    another application of this process serves; ``management``: the one for the management port.
+    Mounted in another application, which does not run its startup, it loads the model at the first request. ``live`` is
+    the state shared with another application of this process. ``management`` makes the application for the management
+    port.
     """
     shared = live is not None
     live, metrics = live or Live(settings), Metrics()
@@ -84,10 +85,10 @@ def create_app(settings: Settings, live: Live | None = None, *, management: bool
         version=__version__,
         lifespan=lifespan,
         openapi_url=None,
-        docs_url=None,  # these pages would ask another server for their scripts
+        docs_url=None,  # these pages load scripts from another server
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans hold queries, which name people; see
-    )  # serve/tracing.py for ours
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans hold queries with user ids; see
+    )  # serve/tracing.py for our spans
     description = openapi(__version__)
     app.openapi = lambda: description  # type: ignore[method-assign]
     app.state.live, app.state.metrics = live, metrics
@@ -101,7 +102,7 @@ def create_app(settings: Settings, live: Live | None = None, *, management: bool
 
 
 def held(settings: Settings) -> Callable[[], None]:
-    """Hold the state for workers; what gives it back."""
+    """Open and lock the state for the workers; return the function that releases it."""
     store, folder = opened_store(settings)
 
     def close() -> None:
@@ -112,7 +113,7 @@ def held(settings: Settings) -> Callable[[], None]:
 
 
 def _plain_routes(app: FastAPI, live: Live, metrics: Metrics) -> None:
-    """What does not query the model."""
+    """Add the routes that do not query the model."""
 
     async def page() -> Response:
         return FileResponse(PAGES / "index.html")
@@ -122,7 +123,7 @@ def _plain_routes(app: FastAPI, live: Live, metrics: Metrics) -> None:
 
     async def ready() -> Response:
         if not live.ready:
-            return _problem(503, "no model is loaded yet")
+            return _problem(503, "the model is not loaded yet")
         return JSONResponse({"status": "ready", "version": live.now.version})
 
     async def measured() -> Response:
@@ -135,7 +136,7 @@ def _plain_routes(app: FastAPI, live: Live, metrics: Metrics) -> None:
 
 # ---- errors
 
-_NOTHING = "nothing is at this path; / is the explorer, and /openapi.json describes what can be asked under /v1"
+_NOTHING = "there is nothing at this path; / is the explorer, and /openapi.json describes the routes under /v1"
 
 
 def _problem(status: int, sentence: str, headers: Any = None) -> Response:
@@ -143,7 +144,7 @@ def _problem(status: int, sentence: str, headers: Any = None) -> Response:
 
 
 def _failed(request: Request, exc: Exception) -> Response:
-    """One sentence and the status that fits."""
+    """Return the problem document for an error: one sentence and a status."""
     if isinstance(exc, HTTPException):
         sentence = _NOTHING if exc.status_code == 404 else str(exc.detail)
         return _problem(exc.status_code, sentence, exc.headers)
@@ -151,12 +152,12 @@ def _failed(request: Request, exc: Exception) -> Response:
 
 
 def explained(exc: Exception, method: str, path: str) -> tuple[int, str]:
-    """The status of an error, and what is said of it; more of a mistake of ours stands in the log."""
+    """Return the status and the sentence for an error; an internal error is logged with details."""
     status, sentence = _status(exc)
     if status == 500:
         number = secrets.token_hex(4)
         log.error("error %s of %s %r", number, method, path, exc_info=exc)
-        sentence = f"this should not happen; the log of the server has more, at error {number}"
+        sentence = f"internal error; see error {number} in the log of the server"
     return status, sentence
 
 
@@ -166,10 +167,11 @@ def _status(exc: Exception) -> tuple[int, str]:
     if isinstance(exc, Unsure):
         return (
             503,
-            f"the database was lost ({exc}); whether this was kept is not known: send it again with the same key",
+            f"the database connection was lost ({exc}), so the request may or may not be stored: send it again with"
+            " the same key",
         )
     if isinstance(exc, StoreError):
-        return 503, f"newer ratings cannot be kept ({exc}); nothing was changed"
+        return 503, f"the store cannot be written ({exc}); nothing was changed: try again"
     for kind, status in _STATUSES:
         if isinstance(exc, kind):
             return status, str(exc)
@@ -191,10 +193,10 @@ _STATUSES = (
 
 
 class Api:
-    """The routes under /v1: what is asked is read, answered in a thread, and made JSON there.
+    """The routes under /v1: a thread reads the request, answers it and encodes the answer as JSON.
 
-    Threads that compute in Python take the interpreter from each other, and from the event loop. So batches and large
-    bodies have one thread for all of them, and answers that are short are made without one.
+    Python threads compete with each other and with the event loop for the interpreter. So all batches and large bodies
+    share one thread, and short answers are made in the event loop.
     """
 
     def __init__(self, app: App, live: Live, settings: Settings, metrics: Metrics) -> None:
@@ -219,7 +221,7 @@ class Api:
         route = methods.get(scope["method"])
         if route is None:
             allowed = ", ".join(sorted({*methods, *(("HEAD",) if "GET" in methods else ())}))
-            raise Refused(405, f"{path} takes {allowed}", allow=allowed)
+            raise Refused(405, f"{path} allows {allowed}", allow=allowed)
         if route.query is None and scope["query_string"]:
             where = "give it in the body" if route.body is not None else "leave it out"
             raise Refused(422, f"{route.method} {path} takes no query; {where}")
@@ -262,7 +264,7 @@ class Api:
         large = route.batch or len(body) > _LARGE
         if not route.writes:
             return await loop.run_in_executor(self.large if large else self.pool, work)
-        if self._writing >= max(1, self.settings.max_requests // 2):  # the other half is for those who only ask
+        if self._writing >= max(1, self.settings.max_requests // 2):  # the other half is for reads
             raise Refused(503, "too many changes are waiting; try again in a moment", retry_after="1")
         self._writing += 1
         try:
@@ -271,7 +273,7 @@ class Api:
             self._writing -= 1
 
     def _answered(self, route: Route, asked: Asked, sent: bytes) -> bytes:
-        """An answer, which is kept where it is about a known user."""
+        """Return an answer; answers about known users are cached."""
         begun = time.thread_time()
         user = asked.what.user if sent and getattr(asked.what, "version", None) is None else None
         if user is not None and route.query is not None:
@@ -287,8 +289,11 @@ class Api:
         return content
 
     def _first(self) -> bool:
-        """Whether no other answer was made in this round of the event loop: a round with one for each of hundreds of
-        connections would hold up ``/health``. Our own server begins one request a round; others begin all."""
+        """Return whether no other answer was made in this iteration of the event loop.
+
+        Answers for hundreds of connections in one iteration would delay ``/health``. Our own server begins one request
+        per iteration; other servers begin all.
+        """
         if self._made:
             return False
         self._made = True
@@ -299,7 +304,7 @@ class Api:
         self._made = False
 
     def _is_short(self, route: Route, asked: Asked) -> bool:
-        """Whether an answer is made in no time; see ``_SHORT``."""
+        """Return whether the answer is short enough for the event loop; see ``_SHORT``."""
         what, user = asked.what, asked.what.user
         if not what.model_fields_set <= _PLAIN:
             return False
@@ -315,7 +320,7 @@ class Api:
         return not 0 <= code < rec.data.n_users or int(rec.data.by_user.counts[code]) <= _RATED
 
     def _kept(self, sent: bytes) -> bytes | None:
-        """An answer that was given before, by the version that answers this user; None while one is in the shadow."""
+        """Return a cached answer of the version that serves this user, or None; None while a shadow version runs."""
         second, now = self.live.second, self.live.now
         if second is None:
             found = now.catalogue.lists.find(sent, now.rec)
@@ -328,7 +333,7 @@ class Api:
         return None
 
     def _shadow(self, route: Route, asked: Asked, user: Any, content: bytes) -> None:
-        """Ask the version in the shadow the same, apart and where there is time for it; nobody waits for it."""
+        """Send the request to the shadow version too, in the background, and record the overlap of the lists."""
         second = self.live.second
         if second is None or second.experiment.mode != "shadow" or not second.experiment.takes(user):
             return
@@ -360,42 +365,42 @@ class Api:
         return Asked(self.live, what, scope["scopes"], scope["request_id"])
 
     async def _once(self, route: Route, scope: Scope) -> bytes:
-        """An answer that takes a while: computed once for all who ask, who wait a little or come again."""
+        """Return a slow answer, computed once for all clients; after a short wait the client is told to retry."""
         asked = self._asked(route, scope, b"")
-        kept: dict[Any, asyncio.Future[bytes]] = self.live.now.catalogue.heavy  # it goes with its model
+        kept: dict[Any, asyncio.Future[bytes]] = self.live.now.catalogue.heavy  # dropped with its model
         key = route.path, asked.what
         found = kept.get(key)
         if found is None or (found.done() and found.exception() is not None):
             if sum(not one.done() for one in kept.values()) > _HEAVY_KEPT:
-                raise Refused(503, "too much is being computed; ask again in a moment", retry_after="1")
+                raise Refused(503, "too many slow answers are being computed; try again in a moment", retry_after="1")
             for old in [one for one in kept if kept[one].done()][: max(0, len(kept) - _HEAVY_KEPT)]:
                 del kept[old]
             found = kept[key] = asyncio.get_running_loop().run_in_executor(self.apart, answer, route, asked)
         try:
             return await asyncio.wait_for(asyncio.shield(found), self.settings.wait_seconds)
         except TimeoutError:
-            raise Refused(503, "this is being computed; ask again in a moment", retry_after="1") from None
+            raise Refused(503, "the answer is being computed; try again in a moment", retry_after="1") from None
 
     async def _load(self) -> None:
-        """Load the model where nobody started the application (it is mounted in another one)."""
+        """Load the model where no startup has run (the application is mounted in another one)."""
         if self._loading is None or (self._loading.done() and self._loading.exception() is not None):
             self._loading = asyncio.get_running_loop().run_in_executor(self.apart, self.live.open)
         try:
             await asyncio.wait_for(asyncio.shield(self._loading), self.settings.wait_seconds)
         except TimeoutError:
-            raise Refused(503, "the model is being loaded; ask again in a moment", retry_after="1") from None
+            raise Refused(503, "the model is being loaded; try again in a moment", retry_after="1") from None
         except CofactorError as exc:
-            raise Refused(503, f"no model is loaded: {exc}", retry_after="5") from None
+            raise Refused(503, f"the model could not be loaded: {exc}", retry_after="5") from None
 
 
 def answer(route: Route, asked: Asked) -> bytes:
-    """What is answered, as JSON: numbers that are not finite are null."""
+    """Return an answer as JSON; NaN and infinite numbers become null."""
     found = route.run(asked)
     if isinstance(found, bytes):
         return found
     try:
         return orjson.dumps(found, default=to_jsonable, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # a text that is not Unicode, or a number beyond 64 bits
+    except TypeError:  # invalid Unicode, or a number beyond 64 bits
         text = json.dumps(to_jsonable(found), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode("utf-8", "replace")
 
@@ -404,6 +409,7 @@ _NAMES_A_USER = re.compile(r"""unknown user ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"
 
 
 def _discreet(sentence: str, scope: Scope) -> str:
-    """Nothing of other people's ids (those that may have been meant, the range of all) for who may not list them."""
+    """Return the sentence without other users' ids (suggestions, the range of ids) for clients that may not list
+    them."""
     found = None if ADMIN in scope["scopes"] else _NAMES_A_USER.search(sentence)
     return sentence if found is None else sentence[: found.end()]

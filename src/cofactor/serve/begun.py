@@ -1,4 +1,4 @@
-"""A coroutine that is begun at once: where it waits for nothing, nothing has to be set up for its waiting."""
+"""A coroutine that is started at once, so that one that does not wait needs no timeout."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any, cast
 
 
 class Begun:
-    """``done`` with its ``value``, or to be awaited for it. To give every message a limit of time costs as much as to
-    send it, and nearly none of them waits."""
+    """A started coroutine: either ``done`` with a ``value``, or to be awaited.
+
+    Setting a timeout for a message costs as much as sending it, and almost no message waits.
+    """
 
     __slots__ = ("_first", "_of", "done", "value")
 
     def __init__(self, of: Awaitable[Any]) -> None:
-        self._of = cast(Any, of)  # a coroutine: what ASGI promises is less
+        self._of = cast(Any, of)  # a coroutine; ASGI's types promise only an Awaitable
         self.done = False
         self.value: Any = None
         self._first: Any = None
@@ -23,13 +25,13 @@ class Begun:
             self.done, self.value = True, end.value
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        """What is left of it."""
+        """Run the rest of the coroutine."""
         waits = self._first
         while not self.done:
             raised: BaseException | None = None
             try:
                 got = yield waits
-            except BaseException as exc:  # cancelled, say
+            except BaseException as exc:  # such as a cancellation
                 raised = exc
             try:
                 waits = self._of.send(got) if raised is None else self._of.throw(raised)

@@ -1,4 +1,4 @@
-"""Memory that requests share: bytes of bodies that arrive, or of answers that leave, each with an end to its time."""
+"""A memory budget shared by requests, for incoming bodies or outgoing answers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import asyncio
 
 
 class Budget:
-    """At most ``most`` bytes at once. Whoever needs more makes the largest one end (the oldest of these): one that
-    fills it and then does nothing locks nobody out."""
+    """A budget of ``most`` bytes at once.
+
+    When it is exceeded, the largest holder (of equal ones the oldest) is timed out, so that an idle holder that fills
+    the budget cannot lock others out.
+    """
 
     def __init__(self, most: int) -> None:
         self.most, self.used = most, 0
         self._held: dict[asyncio.Timeout, int] = {}
 
     def take(self, holder: asyncio.Timeout, size: int) -> None:
-        """``size`` bytes more for a holder, which is the limit of its time; that of another one may end now."""
+        """Add ``size`` bytes for a holder, which is its timeout; this may expire another holder's timeout."""
         self._held[holder] = self._held.get(holder, 0) + size
         self.used += size
         while self.used > self.most:
@@ -24,7 +27,7 @@ class Budget:
                 largest.reschedule(0.0)
 
     def give_back(self, holder: asyncio.Timeout) -> bool:
-        """A holder needs nothing any more; whether it had not been made to end before."""
+        """Release a holder's bytes; return False where it had been timed out before."""
         size = self._held.pop(holder, None)
         self.used -= size or 0
         return size is not None

@@ -1,4 +1,4 @@
-"""What a page shows of the items and users of one model: search, figures, the map. Computed when first asked for."""
+"""Items and users of one model, as the web pages show them: search, figures, the map. All is computed on demand."""
 
 from __future__ import annotations
 
@@ -26,27 +26,29 @@ from cofactor.report.maps import item_map
 
 Array = NDArray[Any]
 GROUPS = 8
-"""Colours of the map: the most common groups."""
+"""Most groups with a colour on the map: the most frequent ones."""
 GROUP_VALUES = 40
-"""That a page offers to filter by."""
+"""Most values of a column that a page offers as filters."""
 IMAGES = re.compile(r"image|img|poster|cover|picture|thumb|photo|artwork")
 DAMPING = 10.0
-"""Ratings at the mean of all that each item is given, where items are put in order by their mean."""
+"""Pseudo-ratings at the overall mean added to each item when items are sorted by their mean (shrinkage)."""
 
 
 _PART = 2000
-"""Items whose facts are gathered at once, which holds the interpreter."""
+"""Number of items whose facts are gathered in one step, during which the interpreter is blocked."""
 LISTS = 20_000
-"""Answers with lists that are kept for each model."""
+"""Most cached answers per model."""
 LIST_BYTES = 32 << 10
-"""Bytes that one of them may have."""
+"""Largest size of a cached answer, in bytes."""
 LIST_OVERHEAD = 300
-"""Bytes of the objects around an answer that is kept."""
+"""Bytes of the Python objects around a cached answer."""
 
 
 class Answer(NamedTuple):
-    """``who`` is the id of a user, ``user`` its code; ``newer`` what their newer ratings were (None: there were none).
-    It is a weak reference, so that an answer that does not hold any more keeps nothing of the user's."""
+    """A cached answer: ``who`` is the id of the user, ``user`` the code, ``newer`` their newer ratings (None: none).
+
+    ``newer`` is a weak reference, so that an outdated answer does not keep a user's data alive.
+    """
 
     who: Any
     user: int
@@ -54,14 +56,14 @@ class Answer(NamedTuple):
     content: bytes
 
     def holds(self, rec: Recommender) -> bool:
-        """Whether the user's newer ratings are still these."""
+        """Return whether the answer is still valid: the user's newer ratings have not changed."""
         now = rec.updates.users.get(self.user)
         return now is None if self.newer is None else now is not None and self.newer() is now
 
 
 class Lists:
-    """Answers with lists of known users as bytes, by what was asked. They hold as long as the user's newer ratings are
-    those that it was made with. At most ``LISTS``, of ``most`` bytes together."""
+    """A cache of answers for known users, as bytes, by the request. An answer is valid until the user's newer ratings
+    change. It holds at most ``LISTS`` answers of ``most`` bytes in all."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -70,12 +72,12 @@ class Lists:
         self._lock = threading.Lock()
 
     def find(self, asked: bytes, rec: Recommender) -> Answer | None:
-        """The answer to a request as it was sent; None where it has to be made."""
+        """Return the cached answer to a request; None where there is no valid one."""
         found = self._kept.get(asked)
         return found if found is not None and found.holds(rec) else None
 
     def keep(self, asked: bytes, rec: Recommender, user: Any, answer: bytes) -> None:
-        """Keep an answer about a user; the oldest ones make room."""
+        """Cache an answer about a user, and drop the oldest ones beyond the limits."""
         code = rec.users.code(user)
         if code < 0 or len(asked) > 500 or len(answer) > LIST_BYTES or _size(asked, answer) > self.most:
             return
@@ -97,15 +99,15 @@ def _size(asked: bytes, answer: bytes) -> int:
 
 
 class Catalogue:
-    """Of the training data, without newer ratings."""
+    """The catalogue of the training data, without newer ratings."""
 
     def __init__(self, rec: Recommender, max_cache: int) -> None:
         self.rec = rec
         self.lists = Lists(max_cache)
         self.heavy: dict[Any, Any] = {}
-        """Answers that take long to compute, as futures of the application, by what was asked."""
+        """Slow answers, as futures of the application, by the request."""
         self.recent: dict[Any, float] = {}
-        """Seconds that answers lately took, by how they are made."""
+        """Mean processor seconds of recent answers, by handler."""
         self._map: tuple[Array, Array] | None = None
         self._lock = threading.Lock()
 
@@ -113,14 +115,14 @@ class Catalogue:
 
     @cached_property
     def sums(self) -> Array:
-        """float64 (n_items,): the ratings of each item, added up; NaN where the model was saved without them."""
+        """Sums of each item's ratings, float64 (n_items,); NaN where the model was saved without ratings."""
         data = self.rec.data
         if isinstance(data, ItemsOnly):
             return np.full(data.n_items, np.nan)
         return np.bincount(data.items, weights=data.values, minlength=data.n_items)
 
     def facts(self, codes: Array) -> list[dict[str, Any]]:
-        """item, title, ratings, mean of these items."""
+        """Return item, title, ratings and mean of these items."""
         return self._facts(codes).to_dicts()
 
     def _facts(self, codes: Array) -> pl.DataFrame:
@@ -139,7 +141,7 @@ class Catalogue:
 
     @cached_property
     def _item_texts(self) -> pl.Series:
-        """Title and id of each item in small letters, by number of ratings, most first."""
+        """Title and id of each item in lower case, most rated first."""
         ids = self.rec.data.item_ids.values.cast(pl.String)
         titles = self.rec.items.titles
         texts = ids if titles is None else titles.fill_null("") + "\n" + ids
@@ -150,11 +152,13 @@ class Catalogue:
         return np.argsort(-self.rec.data.by_item.counts, kind="stable")
 
     def search_items(self, text: str, limit: int, offset: int) -> tuple[Array, int]:
-        """(codes of items whose title or id holds the text, titles that begin with it first, how many in all)."""
+        """Return (codes of items whose title or id contains the text, number of all matches). Titles that begin with
+        the text come first."""
         return _search(self._item_texts, self._by_ratings, text, limit, offset)
 
     def browse(self, text: str, where: str | None, order: str, limit: int, offset: int) -> tuple[Array, int]:
-        """(codes of items whose title or id holds the text and whose row meets the predicate, how many in all)."""
+        """Return (codes of items whose title or id contains the text and whose row meets the predicate, number of all
+        matches)."""
         if where is None and order == "ratings":
             return self.search_items(text, limit, offset)
         codes, _ = self.search_items(text, self.rec.data.n_items, 0)
@@ -166,14 +170,14 @@ class Catalogue:
 
     @property
     def orders(self) -> list[str]:
-        """What items can be put in order by."""
+        """The orders in which items can be sorted."""
         titled = ["title"] if self.rec.items.titles is not None else []
         return ["ratings", *(["mean"] if self.rec.scale.explicit else []), *titled, *self.ranges]
 
     def _places(self, order: str) -> Array:
-        """A number for each item, the smallest first."""
+        """Return a sort key for each item, in ascending order."""
         if order not in self.orders:
-            raise ConfigError(f"items cannot be put in order by {order!r}; there are: {', '.join(self.orders)}")
+            raise ConfigError(f"items cannot be sorted by {order!r}; give one of: {', '.join(self.orders)}")
         if order == "mean":
             counts = self.rec.data.by_item.counts
             overall = float(self.rec.data.values.mean(dtype=np.float64))
@@ -191,7 +195,8 @@ class Catalogue:
 
     @cached_property
     def user_features(self) -> dict[str, dict[str, Any]]:
-        """Columns that tell of users: each with its ``values``, the most common first, or its ``range``."""
+        """Columns of the user table that are features, each with its ``values``, most frequent first, or its
+        ``range``."""
         table = self.rec.data.user_table
         if table is None:
             return {}
@@ -214,20 +219,20 @@ class Catalogue:
         return ids.str.to_lowercase().gather(self._users_by_ratings)
 
     def search_users(self, text: str, limit: int, offset: int) -> tuple[Array, int]:
-        """(codes of users whose id holds the text, most ratings first, how many in all)."""
+        """Return (codes of users whose id contains the text, most ratings first; number of all matches)."""
         return _search(self._user_texts, self._users_by_ratings, text, limit, offset)
 
     # ---- the whole
 
     @property
     def groups(self) -> list[str]:
-        """Columns of the side table that say of which kind an item is."""
+        """Columns of the item table with groups, such as genres."""
         table = self.rec.data.item_table
         return [] if table is None else [name for name in USUAL if name in table.columns]
 
     @cached_property
     def group_values(self) -> dict[str, list[str]]:
-        """The values of the first of these columns, the most common first."""
+        """The values of the first of these columns, most frequent first."""
         if not self.groups:
             return {}
         found, column = self.rec.groups(self.groups[0]), self.groups[0]
@@ -237,7 +242,7 @@ class Catalogue:
 
     @cached_property
     def ranges(self) -> dict[str, list[float]]:
-        """The lowest and the highest number of each numeric column of the side table."""
+        """The smallest and the largest number in each numeric column of the item table."""
         table = self.rec.data.item_table
         if table is None:
             return {}
@@ -251,7 +256,7 @@ class Catalogue:
 
     @cached_property
     def image_column(self) -> str | None:
-        """The first column of the side table that holds addresses of pictures, by its name and its first values."""
+        """The first column of the item table with addresses of pictures, recognised by its name and first values."""
         table = self.rec.data.item_table
         if table is None:
             return None
@@ -263,21 +268,23 @@ class Catalogue:
 
     @cached_property
     def step(self) -> float | None:
-        """The smallest step between two different ratings; None where there are too many different ones for a scale."""
+        """The smallest step between two ratings; None where there are too many distinct values for a scale."""
         if isinstance(self.rec.data, ItemsOnly):
             return None
         values = np.unique(self.rec.data.values[:100_000])
         return float(np.diff(values).min()) if 1 < len(values) <= 24 else None
 
     def map(self, limit: int) -> bytes:
-        """The most rated items with their places, and the names of the groups that colour them, as JSON. It is made in
-        parts, and column by column, so that it holds the interpreter for a moment at a time."""
-        with self._lock:  # it takes a while: for everybody once
+        """Return as JSON the most rated items with their places, and the names of the groups that colour them.
+
+        The JSON is made in parts, so that the interpreter is never blocked for long.
+        """
+        with self._lock:  # slow, so computed only once
             rated = int((self.rec.data.by_item.counts > 0).sum())
             if self._map is None or len(self._map[0]) < min(limit, rated):
                 shown = self._by_ratings[: min(limit, rated)].astype(np.int32)
                 if len(shown) < 3:
-                    raise ConfigError("there are too few rated items for a map")
+                    raise ConfigError("a map needs at least 3 rated items")
                 self._map = shown, item_map(self.rec.model, self.rec.data, shown, seed=self.rec.seed)
             shown, xy = self._map
         shown, xy = shown[:limit], np.asarray(xy[:limit], dtype=np.float64)
@@ -296,14 +303,15 @@ class Catalogue:
         return b'{"items":[' + b",".join(parts) + b'],"groups":' + orjson.dumps(names) + b"}"
 
     def _group_of(self, items: Array) -> tuple[list[str], pl.Series]:
-        """(the most common groups, that of each item: the rarest of these that it has, which says most of it)."""
+        """Return (the most frequent groups, the group of each item). Of several groups an item gets the rarest one,
+        which characterises it best."""
         if not self.groups:
             return [], pl.Series([None] * len(items), dtype=pl.String)
         found = self.rec.groups(self.groups[0])
         rows = found.matrix.take(items)
         common = np.argsort(-np.bincount(rows.indices, minlength=len(found.names)), kind="stable")[:GROUPS]
         names = [found.names[g].removeprefix(f"{self.groups[0]}=") for g in common]
-        place = np.zeros(len(found.names), dtype=np.int64)  # from 1 on; 0: not one of these
+        place = np.zeros(len(found.names), dtype=np.int64)  # from 1; 0: no group
         place[common] = np.arange(1, len(common) + 1)
         best = np.zeros(len(items), dtype=np.int64)
         np.maximum.at(best, np.repeat(np.arange(len(items)), np.diff(rows.indptr)), place[rows.indices])
@@ -316,7 +324,8 @@ class Catalogue:
 
 
 def _search(texts: pl.Series, order: Array, text: str, limit: int, offset: int) -> tuple[Array, int]:
-    """Those whose text holds all the words; such as begin with it come first, else in order."""
+    """Return (matches whose text contains all the words, their number). Matches that begin with the text come first;
+    otherwise ``order`` applies."""
     wanted = text.strip().lower()
     if not wanted:
         return order[offset : offset + limit], len(order)

@@ -38,15 +38,15 @@ Stamp = tuple[int, int, int]
 
 
 class _Forgotten(Exception):
-    """A user was forgotten whose rows the model that is to go live has learned."""
+    """A user was erased whose rows are in the training data of the model that is about to go live."""
 
 
 class Busy(CofactorError):
-    """A change of models is under way, and there is one at a time."""
+    """A model swap is in progress, and only one is allowed at a time."""
 
 
 class NotBetter(ConfigError):
-    """A model was tried on the latest events, and does not go live."""
+    """A model was tested on the latest events, and was not good enough to go live."""
 
 
 class Changing(Present):
@@ -63,7 +63,7 @@ class Changing(Present):
 
     @property
     def busy(self) -> str | None:
-        """Which change of models is under way, here or in another process; None where none is."""
+        """The change of models in progress, in this or another process; None where there is none."""
         if self._busy is not None or self.store is None:
             return self._busy
         with self.store.leading() as free:
@@ -72,7 +72,7 @@ class Changing(Present):
     @contextlib.contextmanager
     def _change(self, what: str) -> Iterator[None]:
         if not self._changing.acquire(blocking=False):
-            raise Busy(f"the server is {self._busy or 'changing models'}; try again later")
+            raise Busy(f"the server is busy: {self._busy or 'changing models'}; try again later")
         try:
             with self._writable().leading() as alone:
                 if not alone:
@@ -94,9 +94,9 @@ class Changing(Present):
     # ---- other models
 
     def reload(self, path: Path | None = None, source: str = "reload", *, force: bool = False) -> int:
-        """Load a bundle (by default that of the settings) and put it in the place of the present one; its version.
+        """Load a bundle (by default that of the settings), make it live, and return its version.
 
-        It is tried on the latest events first; NotBetter where the settings require more of it, unless ``force``.
+        The model is first tested on the latest events; NotBetter where it does not meet the settings, unless ``force``.
         """
         self._writable()
         with self._change("reloading"):
@@ -109,11 +109,11 @@ class Changing(Present):
                 self._seen = seen if path is None else self._seen
                 raise
             if path is None:
-                self._seen = seen  # the watch need not do it again
+                self._seen = seen  # so that the watch does not repeat it
             return version
 
     def rollback(self, version: int | None = None) -> int:
-        """Back to a version, by default the one that was live before; its number."""
+        """Go back to a version (by default the one that was live before), and return its number."""
         kept = self._keeping()
         with self._change("going back"):
             if version is not None:
@@ -127,10 +127,10 @@ class Changing(Present):
             return wanted.version
 
     def refit(self, warm: bool | None = None, *, force: bool = False) -> None:
-        """Train on everything, newer ratings included, and put that in place; returns at once (see ``busy``).
+        """Train on all ratings, newer ones included, and make the result live; return at once (see ``busy``).
 
-        Where the settings require something of it (and not ``force``), it is first trained without the latest fifth of
-        the newer ratings and tried on these.
+        Where the settings require a test (and without ``force``), the model is first trained without the latest fifth
+        of the newer ratings and tested on these.
         """
         self._writable()
 
@@ -142,13 +142,13 @@ class Changing(Present):
                         trial = self._try_refit(warm)
                     self._refit(warm, trial)
                 except Exception as exc:
-                    self._note(f"refitting failed: {exc}")
+                    self._note(f"the refit failed: {exc}")
                     if not isinstance(exc, CofactorError):
-                        log.exception("refitting failed")
+                        log.exception("the refit failed")
 
         with contextlib.ExitStack() as begun:
             begun.enter_context(self._change("refitting"))
-            change = begun.pop_all()  # ends with the work
+            change = begun.pop_all()  # released when the work ends
             try:
                 self._start(work)
             except BaseException:
@@ -156,7 +156,8 @@ class Changing(Present):
                 raise
 
     def _try_refit(self, warm: bool | None) -> Trial | None:
-        """Train on all but the latest newer ratings, and try that on them; NotBetter where it is not good enough."""
+        """Train on all but the latest newer ratings, and test on those; NotBetter where the result is not good
+        enough."""
         trial = refit_on_latest(self.now.base, self._newer(), warm)
         self.last_trial = None if trial is None else str(trial)
         if (why := refused(self.settings.require, trial)) is not None:
@@ -174,19 +175,19 @@ class Changing(Present):
             if self._stop.is_set():
                 return
             if kept.store.position()["erasures"] != erasures:
-                continue  # a user whose rows this model has learned was forgotten meanwhile: train again, without
+                continue  # a user in its training data was erased meanwhile: train again without them
             try:
                 found.save(scratch)
                 drift = found.metrics.get("embedding_shift")
                 self._install(scratch, "refit", now.through, drift, erasures=erasures, trial=trial)
                 return
             except _Forgotten:
-                continue  # the same, while it was saved
+                continue  # a user was erased while the model was saved
             finally:
                 kept.folder.remove(scratch.name)
 
     def _newer(self) -> list[Event]:
-        """The events that the live version has not learned."""
+        """Return the events that the live version was not trained on."""
         kept = self._keeping()
         return kept.store.events(kept.version(self.now.version).through)[0]
 
@@ -204,10 +205,20 @@ class Changing(Present):
         live: bool = True,
         trial: Trial | None = None,
     ) -> int:
-        """Keep a bundle as a version of its own, and make it live. ``bundle_seen``: the digest of the manifest of the
-        served bundle, where this is it; ``erasures``: how often people may have been forgotten by then; ``tried``: on
-        the latest events first, NotBetter where the settings require more (unless ``force``); ``live``: False for a
-        version that is kept to be tried beside the live one; ``trial``: what a refit's own showed."""
+        """Store a bundle as a new version, make it live, and return its number.
+
+        Args:
+            bundle: the bundle.
+            source: the origin of the version, such as ``"refit"``.
+            through: the number of the last event that the model was trained on.
+            drift: the embedding shift against the earlier model, if known.
+            bundle_seen: the digest of the manifest, if this is the served bundle.
+            erasures: the number of erasures when training began; more of them stop the swap.
+            tried: test the model on the latest events first; NotBetter where it does not meet the settings.
+            force: make it live even so.
+            live: False stores the version for an experiment beside the live one.
+            trial: the result of a test that a refit has already made.
+        """
         kept = self._keeping()
         with kept.adopted(bundle) as found:
             if tried and self._now is not None:
@@ -215,7 +226,7 @@ class Changing(Present):
             why = refused(self.settings.require, trial) if tried and not force else None
             if why is not None:
                 if bundle_seen is not None:
-                    kept.store.keep_note("bundle", bundle_seen)  # not again at the next start
+                    kept.store.keep_note("bundle", bundle_seen)  # not tested again at the next start
                 raise NotBetter(why)
             with kept.numbered(found, source, through, drift) as version:
                 if live:
@@ -231,36 +242,36 @@ class Changing(Present):
     def _go_live(
         self, version: Version, *, activate: bool = True, bundle: str | None = None, erasures: int | None = None
     ) -> None:
-        """Load a version, try it, give it the newer ratings, and only then let it answer."""
+        """Load a version, check that it works, add the newer ratings, and only then make it live."""
         kept = self._keeping()
         store = kept.store
         fresh = woken(version, kept.place(version), kept.store.position()["erasures"], self.settings.max_cache)
         second = self._second
         if activate and second is not None and second.served.version == version.version:
-            store.keep_note(NOTE, None)  # what was tried goes live
+            store.keep_note(NOTE, None)  # the tried version goes live, so the experiment ends
             self._second = None
-        served = self._caught_up(fresh)  # this may take a while, and others may write meanwhile
+        served = self._caught_up(fresh)  # slow; other threads may write meanwhile
         if activate:
             number = store.activate(version, bundle=bundle, erasures=erasures)
             if number is None:
                 raise _Forgotten
             served = replace(served, activation=number)
         with self._lock:
-            self._now, self.last_error = self._caught_up(served), None  # with what came meanwhile, which is little
+            self._now, self.last_error = self._caught_up(served), None  # adds the few events that came meanwhile
         self._rebuild()
         log.info("version %d is live: %r", version.version, served.rec)
 
-    # ---- two versions beside each other
+    # ---- experiments
 
     def begin_experiment(self, version: int | None, path: Path | None, share: float, mode: Mode) -> Experiment:
-        """Try a version (or another bundle, which becomes one) on a share of the users, beside the live one."""
+        """Start an experiment: a version (or a bundle, which becomes one) serves a share of the users."""
         store = self._writable()
         with self._change("starting an experiment"):
             if version is None:
                 place = path or self.settings.model
                 version = self._install(place, "candidate", 0, None, tried=True, force=True, live=False)
             if version == self.now.version:
-                raise ConfigError(f"version {version} is live; name another one to try beside it")
+                raise ConfigError(f"version {version} is live; name another version for the experiment")
             experiment = Experiment(secrets.token_hex(8), version, share, mode, time.time())
             second = self._loaded_second(experiment)
             store.keep_note(NOTE, json.dumps(experiment._asdict()))
@@ -268,7 +279,7 @@ class Changing(Present):
         return experiment
 
     def end_experiment(self) -> Experiment | None:
-        """Everybody gets the live version again; what was under way."""
+        """End the experiment: the live version serves all users again. Return the experiment, or None."""
         store = self._writable()
         with self._change("ending an experiment"):
             found = read_experiment(store)
@@ -277,14 +288,14 @@ class Changing(Present):
         return found
 
     def _loaded_second(self, experiment: Experiment) -> Second:
-        """The version of an experiment, with all newer ratings."""
+        """Load the version of an experiment, with all newer ratings."""
         kept = self._keeping()
         version = kept.version(experiment.version)
         fresh = woken(version, kept.place(version), kept.store.position()["erasures"], self.settings.max_cache)
         return Second(experiment, self._caught_up(fresh))
 
     def drift(self) -> Drift:
-        """How far the latest events are from the training data; computed again at most every hundred events."""
+        """Return the drift of the latest events from the training data; it is computed at most every 100 events."""
         now = self.now
         key = now.version, now.through // 100
         if self._drift is None or self._drift[0] != key:
@@ -295,14 +306,14 @@ class Changing(Present):
     # ---- erasure
 
     def erase(self, user: Any, *, refit: bool = False) -> dict[str, Any]:
-        """Remove a person from the newer ratings and from every version that is kept; what is left of them, in words.
+        """Erase a user from the newer ratings and from every stored version, and report what is left of them.
 
-        A version is written again without them, and takes the place of the old one; one whose files are damaged is
-        removed, unless it is live. ``refit``: train again after it, so
-        that what is live has learned nothing of them. UnknownIdError where nobody has this id.
+        Each version with the user is rewritten without them. A version whose files are damaged is removed, unless it is
+        live. ``refit`` trains the model again afterwards, so that the live model has learned nothing from the user.
+        UnknownIdError where the id is unknown.
         """
         kept = self._keeping()
-        with self._change("forgetting a user"):
+        with self._change("erasing a user"):
             kept.remove_strays()
             bundles = {version.origin for version in kept.store.versions(candidates=True)}
             deleted = kept.store.forget(user, everywhere=True, bundles=bundles | self._given())
@@ -313,15 +324,15 @@ class Changing(Present):
                 except BundleError as exc:
                     if version.version == self.now.version:
                         raise
-                    damaged.append(version)  # whether they are in it cannot be said
-                    held.append(f"version {version.version} could not be read, so it was removed: {exc}")
+                    damaged.append(version)  # it may contain the user
+                    held.append(f"version {version.version} could not be read and was removed: {exc}")
                     continue
                 if user not in rec.data.user_ids:
                     continue
                 rows = int(rec.data.by_user.counts[rec.data.user_ids.code(user)])
                 kept.rewrite(version, rec.forget(user))
                 written.append(version.version)
-                held.append(f"version {version.version} learned from {rows:,} of their ratings, until it is refitted")
+                held.append(f"version {version.version} was trained on {rows:,} of their ratings; refit to remove them")
             if not written and not deleted:
                 self.now.rec.data.user_ids.index(user)
             for version in damaged:
@@ -338,14 +349,14 @@ class Changing(Present):
                 self._second = self._loaded_second(self._second.experiment)
         if self.settings.shared:
             held.append(
-                "the database keeps the bytes of deleted rows until VACUUM FULL cofactor_events, and its log until that"
-                " is recycled"
+                "the database keeps the bytes of deleted rows until VACUUM FULL cofactor_events, and in its log until"
+                " the log is recycled"
             )
         for bundle in filter(None, (self.settings.model, self.settings.beside)):
             if self._names(bundle, user):
                 held.append(
-                    f"{bundle} still has their ratings: it is yours; save it again without them (until then, they are"
-                    " left out when it is loaded)"
+                    f"{bundle} still holds their ratings; the server does not change this file: save it again without"
+                    " them (until then, they are left out when it is loaded)"
                 )
         held += [f"{place}, which a repair moved aside, may name them; delete it" for place in kept.folder.damaged()]
         if refit:
@@ -362,7 +373,7 @@ class Changing(Present):
 
     @staticmethod
     def _names(bundle: Path, user: Any) -> bool:
-        """Whether a saved model has a user."""
+        """Return whether a saved model has a user."""
         try:
             return user in load(bundle).data.user_ids
         except BundleError:

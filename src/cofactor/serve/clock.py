@@ -1,9 +1,10 @@
-"""What time it is, for stamping what comes without a time, and for deleting what is too old.
+"""The clock of a state, for stamping events without a time and for deleting events that are too old.
 
-The clock of a machine may be wrong for a while: set by hand, or not set yet after a start. Two other clocks are kept in
-the state. They follow the machine's, at no less than half and no more than ``FASTEST`` times the pace of the time that
-goes by (as the running time of the machine says, which nobody sets and which goes on while the server is stopped). So
-they never go back, unless the machine insists for a day. What is deleted is too old by the machine's clock too.
+The clock of a machine may be wrong for a while: set by hand, or not yet set after a boot. So the state keeps two clocks
+of its own. They follow the machine's clock at a pace between ``SLOWEST`` and ``FASTEST`` times the elapsed time, which
+comes from the machine's uptime; uptime cannot be set, and continues while the server is stopped. The state's clocks
+never go back, unless the machine's clock stays behind for a day. An event is deleted only if it is too old by the
+machine's clock too.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from cofactor.serve.store import Store
 
 NOTE = "clock"
 SLOWEST, FASTEST = 0.5, 8.0
-"""Seconds for each one that went by, until the machine's clock is met."""
+"""Pace of the state's clocks, relative to the elapsed time, until they meet the machine's clock."""
 DAY = 86_400.0
 FAR = 7 * DAY
-"""Seconds between the machine's clock and that of the state that are worth a word: more than come of a day of it."""
+"""Difference, in seconds, between the machine's clock and the state's above which a warning is given."""
 
 
 class Moment(NamedTuple):
-    """What a machine says: seconds since 1970, seconds that it is running, and since which start of it."""
+    """A reading of a machine's clocks: seconds since 1970, uptime in seconds, and an id of the boot."""
 
     machine: float
     running: float
@@ -37,23 +38,26 @@ class Moment(NamedTuple):
 
     @classmethod
     def now(cls) -> Self:
-        """At this moment."""
-        boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # goes on while the machine sleeps
+        """Return the reading at this moment."""
+        boottime: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # continues while the machine sleeps
         return cls(time.time(), time.monotonic() if boottime is None else time.clock_gettime(boottime), _start())
 
 
 @cache
 def _start() -> str:
-    """Tells one start of the machine from another; where it does not say, one process from another."""
+    """Return an id of this boot of the machine; where the system has none, an id of this process."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     return secrets.token_hex(8)
 
 
 class Clock(NamedTuple):
-    """``at``: what is stamped; ``old``: by this, newer ratings become too old; both in seconds since 1970, at the last
-    look, at which the machine was ``running`` since its ``start``. For ``behind`` seconds it has said a time that is
-    ``FAR`` before that."""
+    """The clocks of a state at their last reading.
+
+    ``at`` is the time for stamps, ``old`` the time for the age of newer ratings, both in seconds since 1970.
+    ``running`` is the machine's uptime then, and ``start`` the id of its boot. For ``behind`` seconds the machine's
+    clock has been more than ``FAR`` behind.
+    """
 
     at: float
     old: float
@@ -63,29 +67,29 @@ class Clock(NamedTuple):
 
     @classmethod
     def begin(cls, now: Moment, least: float) -> Self:
-        """Of a state that had none: the machine is believed, but never a time before ``least`` (when a model that is
-        there was made)."""
+        """Return the first clock of a state: the machine's time, but not before ``least``, the creation of a model in
+        the state."""
         at = max(now.machine, least)
         return cls(at, at, now.running, now.start)
 
     @classmethod
     def read(cls, note: str) -> Self:
-        """What :meth:`note` wrote. ValueError where it is of an earlier cofactor."""
+        """Return the clock that :meth:`note` wrote; ValueError for one of an earlier version of cofactor."""
         found = json.loads(note)
         if len(found) != len(cls._fields):
             raise ValueError(note)
         return cls(*found)
 
     def note(self) -> str:
-        """As a text for the store."""
+        """Return the clock as text for the store."""
         return json.dumps(self)
 
     def looked(self, now: Moment) -> Self:
-        """After another look."""
+        """Return the clock advanced to another reading."""
         at, old, elapsed = self.at, self.old, now.running - self.running
         if now.start == self.start and elapsed >= 0:
             at, old = _paced(at, now.machine, elapsed), _paced(old, now.machine, elapsed)
-        else:  # another start, or host: how long it was off, its clock alone knows
+        else:  # another boot or host: the elapsed time is known only from its clock
             at, old, elapsed = max(at, now.machine), max(old, min(now.machine, old + DAY)), 0.0
         behind = self.behind + elapsed if now.machine < at - FAR else 0.0
         if behind > DAY:
@@ -93,13 +97,13 @@ class Clock(NamedTuple):
         return type(self)(at, old, now.running, now.start, behind)
 
     def trouble(self, machine: float) -> str | None:
-        """What is wrong, in words; None where the machine's clock and that of the state are near."""
+        """Return a warning; None where the machine's clock and the state's agree."""
         if abs(machine - self.old) <= FAR:
             return None
         return (
-            f"the clock of this machine says {_day(machine)}, but by the state it is about {_day(self.old)}; newer"
-            " ratings are deleted by the earlier of the two. If the machine is right: the state's clock catches up at"
-            f" {FASTEST:.0f} times the usual pace, and `cofactor state expire` deletes now"
+            f"the clock of this machine shows {_day(machine)}, but the clock of the state {_day(self.old)}; newer"
+            " ratings are deleted by the earlier of the two. If the machine is right, wait: the state's clock catches"
+            f" up at {FASTEST:.0f} times the usual pace. `cofactor state expire` deletes at once"
         )
 
 
@@ -108,33 +112,33 @@ def _paced(at: float, machine: float, elapsed: float) -> float:
 
 
 class StateClock:
-    """The clock of a state, in one process. Its methods may be called from any thread."""
+    """The clock of a state in one process. Its methods are thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._lock = store, threading.Lock()
         self._clock = _opened(store, Moment.now())
 
     def now(self) -> int:
-        """Seconds since 1970, for what comes without a time."""
+        """Return seconds since 1970, for events without a time."""
         with self._lock:
             self._clock = self._clock.looked(Moment.now())
             return int(self._clock.at)
 
     def keep(self) -> None:
-        """Note it in the store, for the next start."""
+        """Save the clock in the store, for the next start."""
         self.now()
         self._store.keep_note(NOTE, self._clock.note())
 
     def expire(self, most: float) -> tuple[int, str | None]:
-        """Delete the newer ratings that are older than ``most`` seconds by both clocks. Returns (how many there were,
-        what is wrong with the clocks)."""
+        """Delete the newer ratings that are older than ``most`` seconds by both clocks. Return (their number, a warning
+        about the clocks or None)."""
         self.now()
         clock, machine = self._clock, time.time()
         return self._store.expire(int(min(clock.old, machine) - most)), clock.trouble(machine)
 
 
 def _opened(store: Store, now: Moment) -> Clock:
-    """The clock of a state when a process begins to use it."""
+    """Return the clock of a state when a process opens it."""
     note = store.note(NOTE)
     if note is not None:
         with suppress(ValueError, TypeError):
@@ -142,7 +146,7 @@ def _opened(store: Store, now: Moment) -> Clock:
     known = store.versions(candidates=True)
     least = max((_seconds(version.created) for version in known), default=0.0)
     begin = Clock.begin(now, least)
-    if store.position()["events"]:  # of before there were notes: its last change of models says when it was
+    if store.position()["events"]:  # a state older than these notes: its last swap of models gives the time
         last = max((version.activated or 0.0 for version in known), default=0.0)
         begin = begin._replace(old=max(least, min(begin.old, last + DAY)))
     return begin

@@ -19,14 +19,14 @@ _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "f
 
 
 def sqlite_engine(path: Path) -> sa.Engine:
-    """Connections to a SQLite file. A transaction is one that writes, unless it has the option ``reading``; with
-    ``plain`` there is none."""
+    """Return an engine for a SQLite file. Transactions write, unless they have the option ``reading``; with ``plain``
+    there is no transaction."""
     address = sa.URL.create("sqlite", database=str(path))
     engine = sa.create_engine(address, connect_args={"timeout": 10.0}, pool_size=8, max_overflow=8)
 
     @sa.event.listens_for(engine, "connect")
     def _connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # BEGIN is ours, see below
+        connection.isolation_level = None  # we send BEGIN ourselves, see below
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
@@ -43,21 +43,21 @@ _PATIENT = {
     "connect_timeout": 10, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }  # fmt: skip
-"""A database host that is gone, and says nothing, is given up after so many seconds (the last: milliseconds)."""
+"""Timeouts after which an unresponsive database host is given up, in seconds (the last one in milliseconds)."""
 
 
 def postgresql_engine(address: str) -> sa.Engine:
-    """Connections to a PostgreSQL database, whose address may name several hosts."""
+    """Return an engine for a PostgreSQL database, whose address may name several hosts."""
     try:
         import psycopg
     except ModuleNotFoundError:
         raise MissingExtraError("psycopg", "postgres", "a state in PostgreSQL") from None
     options = "-c statement_timeout=30000 -c lock_timeout=10000 -c synchronous_commit=on"
-    options += " -c idle_in_transaction_session_timeout=30000"  # a process that was stopped holds nobody up for longer
+    options += " -c idle_in_transaction_session_timeout=30000"  # a stopped process blocks others no longer
     try:
         given = psycopg.conninfo.conninfo_to_dict(address)
-    except psycopg.Error:  # what it says may name the password
-        raise ConfigError("the database's address cannot be read; write postgresql://user@host:5432/name") from None
+    except psycopg.Error:  # its message may contain the password
+        raise ConfigError("the database address is not valid; write postgresql://user@host:5432/name") from None
     usual: dict[str, Any] = {name: value for name, value in _PATIENT.items() if name not in given}
 
     def connect() -> Any:
@@ -67,7 +67,7 @@ def postgresql_engine(address: str) -> sa.Engine:
 
 
 def create(folder: StateFolder) -> None:
-    """An empty SQLite file of ours under its name, only when it is whole."""
+    """Create an empty SQLite store; the file gets its name only when it is complete."""
     scratch = folder.path / f"{folder.store.name}.{secrets.token_hex(4)}.tmp"
     os.close(open_plain(scratch, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     engine = sqlite_engine(scratch)

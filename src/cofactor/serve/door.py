@@ -21,18 +21,18 @@ _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
 VERSION = b" HTTP/1."
 """In the first line of each request."""
 _LOOKED_AT = 2048
-"""Bytes that are looked at."""
+"""Number of first bytes that are examined."""
 _HEALTH_FIRST, _ASKS, _ENDED, _AHEAD = range(4)
 """Who waits: for the health; to ask something; having sent all, and perhaps gone; having sent many requests at once."""
 _AT_ONCE = 1024
-"""Connections at most that are taken from the system in one round of the event loop."""
+"""Most connections accepted in one iteration of the event loop."""
 _REST = 6
-"""Rounds after one who asks for the health was let in, in which no others are: as many as its answer takes."""
+"""Iterations without new connections after a request for ``/health``, the number that its answer takes."""
 _PAUSE = 1.0
-"""Seconds without taking any, where there are no descriptors left."""
+"""Seconds without accepting when no descriptors are left."""
 _PEEK = socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0)
 _NO_MORE = getattr(select, "POLLRDHUP", 0)
-"""The client sends no more, and may be gone."""
+"""The client has stopped sending, and may have closed the connection."""
 
 
 class Door:
@@ -49,15 +49,15 @@ class Door:
     ):
         self.listener, self.connect, self.most, self.crowded = listener, connect, most, crowded
         self._loop = asyncio.get_running_loop()
-        self._lines: tuple[deque[socket.socket], ...] = (deque(), deque(), deque(), deque())  # who is served first
+        self._lines: tuple[deque[socket.socket], ...] = (deque(), deque(), deque(), deque())  # in order of priority
         self._batch, self._going, self._turn = 1, False, 0
         self._rest, self._rested = 0, False
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._loop.remove_reader(listener.fileno())  # asyncio's own
+        self._loop.remove_reader(listener.fileno())  # the reader of asyncio
         self._loop.add_reader(listener.fileno(), self._accept)
 
     def _accept(self) -> None:
-        """Take in one connection, and more in each round in which more are there: other processes want some too."""
+        """Accept one connection, and twice as many in each further iteration, since other processes accept too."""
         if self._rest > 0:
             self._rest -= 1
             self._rested = True
@@ -70,7 +70,7 @@ class Door:
                 self._batch = 1
                 break
             except OSError as exc:
-                log.error("connections cannot be accepted for a moment: %s", exc.strerror or exc)
+                log.error("cannot accept connections at the moment: %s", exc.strerror or exc)
                 self._loop.remove_reader(self.listener.fileno())
                 self._loop.call_later(_PAUSE, self._again)
                 break
@@ -135,7 +135,7 @@ class Door:
             one.close()
 
     def close(self) -> None:
-        """Those who wait are told that nobody comes."""
+        """Close the waiting connections."""
         for line in self._lines:
             while line:
                 line.popleft().close()

@@ -1,6 +1,7 @@
-"""Whether the latest events still look like the training data: population stability indices, and an alarm.
+"""Data drift: population stability indices (PSI) of the latest events against the training data, with alarms.
 
-PSI: the sum over bins of ``(p - q) ln(p / q)``; by custom above 0.1 is a shift, above 0.25 a large one (Siddiqi 2006).
+PSI is the sum over bins of ``(p - q) ln(p / q)``. By convention a value above 0.1 is a shift, above 0.25 a large one
+(Siddiqi 2006).
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from cofactor.serve.rows import Event
 
 Array = NDArray[Any]
 LATEST = 2000
-"""Events that are looked at, the latest ones."""
+"""Number of latest events that are compared."""
 LEAST = 200
-"""Fewer say nothing."""
+"""Least number of events for an alarm."""
 LARGE = 0.25
 MANY_UNKNOWN = 0.2
 _BINS = 10
@@ -26,8 +27,8 @@ _SAMPLE = 100_000
 
 
 class Drift(NamedTuple):
-    """PSI of the popularity of items and of the ratings; the share of events with items that the model does not know;
-    of so many events. ``alarms`` in sentences."""
+    """The drift of ``events`` events: ``items`` and ``ratings``, the PSI of the popularity of items and of the ratings;
+    ``unknown``, the share of events with items that the model does not know; ``alarms``, sentences."""
 
     items: float
     ratings: float
@@ -37,7 +38,7 @@ class Drift(NamedTuple):
 
 
 def drift(rec: Recommender, events: Sequence[Event]) -> Drift:
-    """How far the latest events are from what a model learned from."""
+    """Return the drift of the latest events from a model's training data."""
     events = events[-LATEST:]
     codes = np.array([rec.items.find(e.item) for e in events], dtype=np.int64)
     unknown = float(np.mean(codes < 0)) if len(codes) else 0.0
@@ -49,17 +50,17 @@ def drift(rec: Recommender, events: Sequence[Event]) -> Drift:
     if len(events) >= LEAST:
         last = f"the last {len(events):,} events"
         if items > LARGE:
-            alarms.append(f"{last} are about other items than the training data (PSI {items:.2f}); refit")
+            alarms.append(f"the items of {last} differ from those of the training data (PSI {items:.2f}); refit")
         if ratings > LARGE:
-            alarms.append(f"the ratings of {last} are other ones than in the training data (PSI {ratings:.2f}); refit")
+            alarms.append(f"the ratings of {last} differ from those of the training data (PSI {ratings:.2f}); refit")
         if unknown > MANY_UNKNOWN:
-            alarms.append(f"the model does not know the items of {unknown:.0%} of {last}; refit")
+            alarms.append(f"{unknown:.0%} of {last} are about items that the model does not know; refit")
     return Drift(items, ratings, unknown, len(events), alarms)
 
 
 def _reference(rec: Recommender) -> tuple[Array, Array, Array, Array]:
-    """(the bin of each item, by popularity; the ratings in each of these bins; the edges of bins of ratings, and how
-    many ratings are in each)."""
+    """Return (the bin of each item by popularity, the number of ratings in each of these bins, the edges of the bins of
+    rating values, the number of ratings in each of those)."""
     counts = rec.data.by_item.counts
     order = np.argsort(-counts, kind="stable")
     mass = np.cumsum(counts[order]) / max(int(counts.sum()), 1)
@@ -72,7 +73,7 @@ def _reference(rec: Recommender) -> tuple[Array, Array, Array, Array]:
 
 
 def psi(expected: Array, found: Array) -> float:
-    """The population stability index of two histograms, with half an observation added to each bin."""
+    """Return the population stability index of two histograms, with half an observation added to each bin."""
     p = (expected + 0.5) / (expected.sum() + 0.5 * len(expected))
     q = (found + 0.5) / (found.sum() + 0.5 * len(found))
     return float(((q - p) * np.log(q / p)).sum()) if found.sum() else 0.0

@@ -1,7 +1,7 @@
-"""Two versions beside each other: who gets which, and what came of their lists.
+"""Experiments with two versions: the assignment of users, and the outcomes of their lists.
 
-A list is known by the id of its request (``X-Request-Id``). The application says what was shown, and later which items
-of it were clicked or bought; nothing is kept of the user it was for, and of the id only a keyed hash.
+The id of its request (``X-Request-Id``) identifies a list. The application reports which lists were shown, and later
+which of their items were clicked or bought. Nothing about the user is stored, and of the id only a keyed hash.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ NOTE = "experiment"
 Mode = Literal["ab", "shadow"]
 Verdict = Literal["clicked", "bought"]
 LISTS_KEPT = 1_000_000
-"""Of lists that were shown the last so many can still be clicked."""
+"""Number of latest shown lists that can still receive clicks."""
 DAY = 86_400
 
 
 class Experiment(NamedTuple):
-    """``share`` of the users get ``version``; in the mode ``shadow`` it is asked too, and nobody sees its lists."""
+    """An experiment: ``share`` of the users get ``version``. In the mode ``shadow`` that version makes lists too, but
+    nobody sees them."""
 
     id: str
     version: int
@@ -38,19 +39,19 @@ class Experiment(NamedTuple):
     started: float
 
     def takes(self, user: Any) -> bool:
-        """Whether a user belongs to the version that is tried: by a hash of their id, the same each time."""
+        """Return whether a user gets the tried version; a hash of the id decides, so it is the same each time."""
         digest = hashlib.blake2b(t.written(user).encode(), digest_size=8, key=self.id.encode()).digest()
         return int.from_bytes(digest, "little") < self.share * 2.0**64
 
 
 def read(store: Store) -> Experiment | None:
-    """The experiment that is under way."""
+    """Return the current experiment, or None."""
     found = store.note(NOTE)
     return None if found is None else Experiment(**json.loads(found))
 
 
 class Shown(NamedTuple):
-    """A list that was shown: the id of its request, the version that answered, its items from the first place on."""
+    """A list that was shown: the id of its request, the version that made it, and its items in order."""
 
     request: str
     version: int
@@ -58,7 +59,7 @@ class Shown(NamedTuple):
 
 
 class Reaction(NamedTuple):
-    """What somebody did with an item of a list."""
+    """A user's reaction to an item of a list."""
 
     request: str
     item: Any
@@ -68,9 +69,11 @@ class Reaction(NamedTuple):
 def take(
     store: Store, now: int, feedback: Iterable[Shown | Reaction], known: Callable[[Any], bool] = lambda item: True
 ) -> dict[str, int]:
-    """Keep what was shown, clicked and bought at ``now`` (seconds since 1970), all or none; how many of these were new.
-    Items that are not ``known`` count for no coverage. UnknownIdError for a reaction to a list that was not shown, or
-    to an item that is not in it."""
+    """Store the feedback of time ``now`` (seconds since 1970), all or none, and return the number of new entries.
+
+    Items that are not ``known`` do not count for coverage. UnknownIdError for a reaction to a list that was not shown,
+    or to an item that is not in it.
+    """
     new = 0
     with store._write() as db:
         for one in feedback:
@@ -102,7 +105,7 @@ def _react(store: Store, db: sa.Connection, reaction: Reaction) -> int:
     key = store._hashed(reaction.request)
     row = db.execute(t.lists.select().where(t.lists.c.request == key)).first()
     if row is None:
-        raise UnknownIdError(f"no list of the request {reaction.request!r} was said to be shown")
+        raise UnknownIdError(f"no list of the request {reaction.request!r} was reported as shown; report it first")
     items, liked = json.loads(store._whole(row).items), json.loads(row.liked)
     if (item := t.written(reaction.item)) not in items:
         raise UnknownIdError(f"the item {reaction.item!r} is not in the list of the request {reaction.request!r}")
@@ -111,7 +114,7 @@ def _react(store: Store, db: sa.Connection, reaction: Reaction) -> int:
         return 0
     before = _gain(liked, len(items))
     counts = {reaction.what: 1, "hits": int(not liked)}
-    if place in liked:  # a click that became more
+    if place in liked:  # a click that became a purchase
         counts["clicked"] = -1
     liked[place] = reaction.what
     after = _gain(liked, len(items))
@@ -123,7 +126,7 @@ def _react(store: Store, db: sa.Connection, reaction: Reaction) -> int:
 
 
 def _gain(liked: dict[str, str], n: int) -> float:
-    """The NDCG of a list with hits at these places, against the same number of hits at its head."""
+    """Return the NDCG of a list with hits at these places, relative to the same number of hits at the top."""
     best = sum(1 / math.log2(r + 2) for r in range(len(liked)))
     return sum(1 / math.log2(int(place) + 2) for place in liked) / best if best else 0.0
 
@@ -141,12 +144,12 @@ def _count(db: sa.Connection, version: int, day: int, **more: float) -> None:
         db.execute(t.outcomes.update().where(*which).values(t.with_digest(**values)))
 
 
-# ---- what came of it
+# ---- outcomes
 
 
 class Outcome(NamedTuple):
-    """Lists of a version that were shown, and what came of them; ``day`` None: of all days. ``coverage``: how many
-    different items were in them."""
+    """The outcomes of a version's shown lists on a ``day`` (None: on all days). ``items`` is the number of distinct
+    items in them."""
 
     version: int
     day: int | None
@@ -160,17 +163,17 @@ class Outcome(NamedTuple):
 
     @property
     def hit_rate(self) -> float:
-        """The share of the lists of which something was clicked or bought."""
+        """The share of the lists with a click or a purchase."""
         return self.hits / self.lists if self.lists else 0.0
 
     @property
     def ndcg(self) -> float:
-        """The mean NDCG of the lists, 0 for those of which nothing was liked."""
+        """The mean NDCG of the lists; it is 0 for a list without a click or purchase."""
         return self.gain / self.lists if self.lists else 0.0
 
 
 def outcomes(store: Store) -> tuple[list[Outcome], list[Outcome]]:
-    """(of each version, of each version and day), in order."""
+    """Return the outcomes (by version, by version and day), in order."""
     with store._read() as db:
         rows = db.execute(t.outcomes.select().order_by(t.outcomes.c.version, t.outcomes.c.day)).all()
         which = sa.select(t.shown_items.c.version, sa.func.count()).group_by(t.shown_items.c.version)
@@ -196,7 +199,8 @@ def outcomes(store: Store) -> tuple[list[Outcome], list[Outcome]]:
 
 
 def difference(live: Outcome, tried: Outcome) -> dict[str, list[float]]:
-    """(difference, low, high) of hit rate and NDCG of the lists of two versions: 95 %, normal, of independent lists."""
+    """Return (difference, low, high) of the hit rate and the NDCG of two versions: 95 % normal intervals, as for
+    independent lists."""
     found = {}
     for name, first, second in (
         ("hit_rate", _mean(live.hits, live.hits, live.lists), _mean(tried.hits, tried.hits, tried.lists)),
@@ -208,6 +212,6 @@ def difference(live: Outcome, tried: Outcome) -> dict[str, list[float]]:
 
 
 def _mean(total: float, squares: float, n: int) -> tuple[float, float]:
-    """(the mean, its variance)."""
+    """Return (the mean, its variance)."""
     mean = total / n
     return mean, max(0.0, squares / n - mean**2) / max(n - 1, 1)

@@ -33,16 +33,16 @@ from cofactor.serve.tokens import ADMIN
 
 SHOWN_RATINGS = 500
 PAIRS_AT_ONCE = 100
-"""Predictions with bounds that are made between two looks at the clock."""
+"""Number of predictions with bounds between two checks of the time limit."""
 ROWS_AT_ONCE = 500
-"""Predictions that become Python objects at once, which holds the interpreter."""
+"""Number of predictions converted to Python objects in one step, during which the interpreter is blocked."""
 MOST_SHOWN = 2000
-"""Items in the lists that one request says were shown."""
+"""Most items in the lists that one request reports as shown."""
 
 
 class Asked(NamedTuple):
-    """A request: its query or body, what the one who asks may do, and its id. ``beside``: what answers in place of what
-    is live, for a comparison that nobody sees."""
+    """A request: its query or body (``what``), the client's scopes, and its id. ``beside`` is a version that answers in
+    place of the live one, for a shadow comparison."""
 
     live: Live
     what: Any
@@ -51,33 +51,33 @@ class Asked(NamedTuple):
     beside: Served | None = None
 
     def serving(self, user: Any) -> Served:
-        """What answers a user."""
+        """Return the version that serves a user."""
         return self.live.serving(user) if self.beside is None else self.beside
 
 
 def within(name: str, count: int, most: int) -> None:
-    """ConfigError where one request asks for more than the server's settings allow."""
+    """Raise ConfigError where one request exceeds a limit of the server's settings."""
     if count > most:
-        raise ConfigError(f"{name}: {count:,} in one request; at most {most:,} are allowed, so send several requests")
+        raise ConfigError(f"{name}: {count:,} in one request; at most {most:,} are allowed: send several requests")
 
 
 class Clock:
-    """The processor time of one request that asks for many things."""
+    """The processor time of one request for many lists or predictions."""
 
     def __init__(self, live: Live) -> None:
         self.most, self.begun = live.settings.work_seconds, time.thread_time()
 
     def check(self, what: str, done: int) -> None:
-        """ConfigError where the time is over."""
+        """Raise ConfigError where the time limit is exceeded."""
         if time.thread_time() - self.begun > self.most:
             raise ConfigError(
-                f"{what} take more than {self.most:g} s of processor time (it was over after {done}); send several"
-                " requests"
+                f"{what} take more than {self.most:g} s of processor time (the limit was reached after {done}); send"
+                " several requests"
             )
 
 
 def recommend_known(asked: Asked) -> dict[str, Any]:
-    """The best items for a user."""
+    """List the best items for a user."""
     what = asked.what
     user = asked.live.now.rec.data.user_ids.parse(what.user)
     served = asked.serving(user)
@@ -85,7 +85,7 @@ def recommend_known(asked: Asked) -> dict[str, Any]:
 
 
 def recommend(asked: Asked) -> dict[str, Any]:
-    """The best items for a user or a history."""
+    """List the best items for a user or a history."""
     what = asked.what
     within("history", len(what.history or ()), asked.live.settings.max_history)
     served = _serving(asked)
@@ -94,17 +94,17 @@ def recommend(asked: Asked) -> dict[str, Any]:
 
 
 def _serving(asked: Asked) -> Served:
-    """What answers the user, or the version that is asked for; only who may change models may wake another one."""
+    """Return the version that serves the user, or the requested one; loading another version needs the scope admin."""
     version, live = asked.what.version, asked.live
     if version is None:
         return asked.serving(asked.what.user)
     if version != live.now.version and ADMIN not in asked.scopes:
-        raise Refused(403, "another version than the live one is shown to tokens with the scope admin only")
+        raise Refused(403, "only tokens with the scope admin may use a version other than the live one")
     return live.at(version)
 
 
 def recommend_many(asked: Asked) -> dict[str, Any]:
-    """Lists for many users or histories."""
+    """List the best items for many users or histories."""
     what, served, settings = asked.what, asked.live.now, asked.live.settings
     many = what.users or what.histories
     within("users" if what.users else "histories", len(many), settings.max_users)
@@ -118,7 +118,7 @@ def recommend_many(asked: Asked) -> dict[str, Any]:
 
 
 def _rules(served: Served, what: Any) -> Rules:
-    """The options of a list that were given."""
+    """Return the rules for the options in a request."""
     given = {name: getattr(what, name) for name in what.model_fields_set if name in OPTIONS}
     return rules_of(served.rec, list_options(**given))
 
@@ -128,7 +128,7 @@ def _recommended(served: Served, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def predict(asked: Asked) -> dict[str, Any]:
-    """Ratings (or scores) of pairs."""
+    """Predict ratings (or scores) of pairs."""
     served, what = asked.live.now, asked.what
     within("pairs", len(what.pairs), asked.live.settings.max_pairs)
     pairs = list(zip([p.user for p in what.pairs], by_id(served, [p.item for p in what.pairs]), strict=True))
@@ -144,21 +144,21 @@ def predict(asked: Asked) -> dict[str, Any]:
 
 
 def similar(asked: Asked) -> dict[str, Any]:
-    """The items nearest to one."""
+    """List the items most similar to an item."""
     served = asked.live.now
     item = served.rec.data.item_ids.parse(asked.what.item)
     return {"version": served.version, "similar": served.rec.similar_items(item, asked.what.n).to_dicts()}
 
 
 def similar_users(asked: Asked) -> dict[str, Any]:
-    """The users nearest to one."""
+    """List the users most similar to a user."""
     served = asked.live.now
     user = served.rec.data.user_ids.parse(asked.what.user)
     return {"version": served.version, "similar": served.rec.similar_users(user, asked.what.n).to_dicts()}
 
 
 def explain(asked: Asked) -> dict[str, Any]:
-    """Why a user gets a prediction."""
+    """Explain a prediction."""
     served, what = asked.live.now, asked.what
     within("history", len(what.history or ()), asked.live.settings.max_history)
     rec = served.rec
@@ -167,7 +167,7 @@ def explain(asked: Asked) -> dict[str, Any]:
 
 
 def what_if(asked: Asked) -> dict[str, Any]:
-    """How a list changes with other ratings."""
+    """Return how a list changes with other ratings."""
     served, what = asked.live.now, asked.what
     within("history", len(what.history or ()), asked.live.settings.max_history)
     instead = {r.item: served.rec.scale.liked if r.rating is None else r.rating for r in what.instead}
@@ -178,25 +178,25 @@ def what_if(asked: Asked) -> dict[str, Any]:
 
 
 def biases(asked: Asked) -> dict[str, Any]:
-    """The items with the lowest and the highest biases."""
+    """List the items with the lowest and the highest biases."""
     served = asked.live.now
     return {"version": served.version, "biases": served.rec.biases(asked.what.n).to_dicts()}
 
 
 def item_map(asked: Asked) -> bytes:
-    """The most rated items with their places."""
+    """Return the most rated items with their places on the map."""
     return asked.live.now.catalogue.map(asked.what.limit)
 
 
 def items(asked: Asked) -> dict[str, Any]:
-    """Items by words of their titles or ids."""
+    """Search items by words in their titles or ids."""
     served, what = asked.live.now, asked.what
     codes, total = served.catalogue.browse(what.q, what.where, what.order, what.limit, what.offset)
     return {"items": served.catalogue.facts(codes), "total": total}
 
 
 def item(asked: Asked) -> dict[str, Any]:
-    """Everything about one item."""
+    """Return all facts about one item."""
     served = asked.live.now
     name = served.rec.data.item_ids.parse(asked.what.item)
     rec, catalogue = served.rec, served.catalogue
@@ -219,7 +219,7 @@ def item(asked: Asked) -> dict[str, Any]:
 
 
 def users(asked: Asked) -> dict[str, Any]:
-    """Users by a part of their id."""
+    """Search users by a part of their id."""
     served, text, limit, offset = asked.live.now, asked.what.q, asked.what.limit, asked.what.offset
     codes, total = served.catalogue.search_users(text, limit, offset)
     rec, part = served.rec, text.strip().lower()
@@ -229,12 +229,12 @@ def users(asked: Asked) -> dict[str, Any]:
         for user, code in rec.updates.new_codes.items()
         if part in str(user).lower() and code in rec.updates.users
     ]
-    found = [*newer[offset : offset + limit], *rows]  # those that came after training first: they are few
+    found = [*newer[offset : offset + limit], *rows]  # users that came after training are few, and come first
     return {"users": [{"user": u, "ratings": n} for u, n in found[:limit]], "total": total + len(newer)}
 
 
 def user(asked: Asked) -> dict[str, Any]:
-    """What a user rated, the latest first where there are times, else the best first."""
+    """List a user's ratings, the latest first if there are times, otherwise the highest first."""
     rec = asked.live.now.rec
     name = rec.data.user_ids.parse(asked.what.user)
     who = find_user(rec, name, "error")
@@ -266,7 +266,7 @@ def _iso(seconds: int) -> str | None:
 
 
 def about(live: Live) -> dict[str, Any]:
-    """What is served, and what it can do."""
+    """Return facts about the served model and its capabilities."""
     served = live.now
     rec, data = served.rec, served.rec.data
     rating = rec.model.task == "rating"
@@ -314,7 +314,7 @@ def about(live: Live) -> dict[str, Any]:
 
 
 def versions(live: Live) -> dict[str, Any]:
-    """The models that were live."""
+    """List the stored versions."""
     if live.kept is None:
         facts = bundle_info(live.settings.model)
         only = {"version": live.now.version, "active": True, "model": live.now.rec.name, "created": facts["created"]}
@@ -339,7 +339,7 @@ def versions(live: Live) -> dict[str, Any]:
 
 
 def by_id(served: Served, names: list[Any]) -> list[Any]:
-    """Items that are named by id or title, all by their ids where they are known."""
+    """Return items, named by id or title, by their ids; unknown items stay as they are."""
     items, ids, found = served.rec.items, served.rec.data.item_ids, list(names)
     one_type = len({type(name) for name in names}) == 1
     for at in np.flatnonzero(ids.encode(names) < 0).tolist() if one_type else range(len(names)):
@@ -372,7 +372,7 @@ def known_items(served: Served, names: list[Any]) -> tuple[list[Any], list[Any],
 
 
 def tell(asked: Asked) -> dict[str, Any]:
-    """Take in newer ratings."""
+    """Store newer ratings."""
     live, told = asked.live, asked.what
     within("events", len(told.events), live.settings.max_events)
     served, now = live.now, live.time()
@@ -393,7 +393,7 @@ def forget(asked: Asked) -> dict[str, Any]:
 
 
 def erase(asked: Asked) -> dict[str, Any]:
-    """Erase a person from everything that is kept."""
+    """Erase a user from everything that is stored."""
     live = asked.live
     return live.erase(live.now.rec.data.user_ids.parse(asked.what.user), refit=asked.what.refit)
 
@@ -410,16 +410,16 @@ def rollback(asked: Asked) -> dict[str, Any]:
 
 
 def refit(asked: Asked) -> dict[str, Any]:
-    """Train again on everything told."""
+    """Train the model again on its data and the newer ratings."""
     asked.live.refit(asked.what.warm, force=asked.what.force)
     return {"started": True}
 
 
-# ---- two versions beside each other
+# ---- experiments
 
 
 def feedback(asked: Asked) -> dict[str, Any]:
-    """Take in what was shown, clicked and bought."""
+    """Store feedback on lists: shown, clicked and bought items."""
     told = asked.what.events
     within("items", sum(len(one.items) for one in told if one.what == "shown"), MOST_SHOWN)
     live = asked.live
@@ -437,26 +437,26 @@ def feedback(asked: Asked) -> dict[str, Any]:
 
 
 def begin_experiment(asked: Asked) -> dict[str, Any]:
-    """Try a version on a share of the users."""
+    """Start an experiment: a version serves a share of the users."""
     what, live = asked.what, asked.live
     path = None if what.path is None else Path(what.path)
     return {"experiment": described(live.begin_experiment(what.version, path, what.share, what.mode))}
 
 
 def end_experiment(asked: Asked) -> dict[str, Any]:
-    """Everybody gets the live version again."""
+    """End the experiment: the live version serves all users again."""
     return {"ended": described(asked.live.end_experiment())}
 
 
 def described(experiment: Experiment | None) -> dict[str, Any] | None:
-    """An experiment for JSON."""
+    """Return an experiment as values for JSON."""
     if experiment is None:
         return None
     return experiment._asdict() | {"started": _iso(int(experiment.started))}
 
 
 def outcomes(asked: Asked) -> dict[str, Any]:
-    """What came of the lists of each version, the difference of the two of an experiment, and drift."""
+    """Return the outcomes of each version's lists, the difference between the two of an experiment, and drift."""
     live = asked.live
     store, served = live.writable(), live.now
     second = live.second

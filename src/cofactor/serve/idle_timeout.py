@@ -1,4 +1,4 @@
-"""Connections take turns, and those on which nothing is asked are closed: each holds a descriptor."""
+"""The HTTP protocol of the server: connections take turns, and idle ones are closed, since each holds a descriptor."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _END = re.compile(rb"\n\r?\n")
 _EMPTY = re.compile(rb"(?:\r?\n)*")
 """Lines that a server passes over where a request may begin (RFC 9112, 2.2): some clients send one after a body."""
 _FOLD = re.compile(rb"\n[ \t]")
-"""A header that goes on in the next line (obsolete since RFC 7230): a proxy may read that as another one."""
+"""A header continued on the next line (obsolete since RFC 7230); a proxy may read the line as another header."""
 _HEALTH = re.compile(rb"(GET|HEAD) /health[ ?]")
 _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,5})[ \t\r\n]", re.IGNORECASE)
 _EXPECT = re.compile(rb"\nexpect:", re.IGNORECASE)
 READS = 8
-"""Connections that are read in one round of the event loop."""
+"""Number of connections read in one iteration of the event loop."""
 _AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class _Joining:
-    """A transport that sends the head of an answer and what follows at once in one piece: each costs a system call, and
-    wakes the client."""
+    """A transport that joins the head of an answer and the data that follows at once, since each write costs a system
+    call and wakes the client."""
 
     __slots__ = ("_head", "_loop", "_transport")
 
@@ -39,7 +39,7 @@ class _Joining:
         self._transport, self._loop, self._head = transport, loop, b""
 
     def write(self, data: bytes) -> None:
-        """Send, or keep a head until the next piece, or the next round of the event loop."""
+        """Send data, or hold a head until the next write or the next iteration of the event loop."""
         if self._head:
             data, self._head = self._head + data, b""
         elif data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n"):
@@ -49,12 +49,12 @@ class _Joining:
         self._transport.write(data)
 
     def flush(self) -> None:
-        """Send a head that is kept."""
+        """Send a held head."""
         if self._head:
             self.write(b"")
 
     def close(self) -> None:
-        """Send all, and close."""
+        """Send a held head, and close the connection."""
         self.flush()
         self._transport.close()
 
@@ -63,37 +63,37 @@ class _Joining:
 
 
 class IdleTimeoutProtocol(H11Protocol):
-    """HTTP/1.1 with an end to waiting for the head of a request, and to its length.
+    """HTTP/1.1 with limits on the length of a request's head and on the wait for it.
 
-    Where there are too many connections, one that waits for its client (without a request, with one whose body is
-    still on its way, or with an answer that is not read) makes room for the new one, else one that waits for its turn.
+    When there are too many connections, a new one replaces one that waits for its client (for a request, for the rest
+    of a body, or for an answer to be read), or else one that waits for its turn.
     """
 
     patience = 15.0
-    """Seconds. A connection is closed when no request began for once to twice this time."""
+    """Timeout in seconds. A connection is closed when no request has begun for one to two times this long."""
     most, looks = 1000, 8
-    """Connections at once; of how many one is chosen that makes room."""
+    """Most connections at once, and the number of connections examined to choose one for replacement."""
     lines, head = 100, 16 << 10
-    """Headers of a request, and their bytes."""
+    """Most headers of a request, and their bytes."""
     piece, ahead = 16 << 10, 64 << 10
-    """Bytes that are read at once (by itself asyncio reads 256 KB: many requests that are looked through, and copied,
-    for each of them), and while a request waits for its turn."""
+    """Bytes read at once, and bytes read while a request waits for its turn. (asyncio's default of 256 KB holds many
+    requests, which would be searched and copied for each of them.)"""
     moment = 0.02
-    """Seconds that the head of a request waits for its body, which most clients send in a piece of its own: a request
-    that begins with all of it waits for nothing later."""
+    """Seconds that the head of a request waits for its body, which most clients send separately. A request that begins
+    with its body does not wait later."""
     open: ClassVar[dict[IdleTimeoutProtocol, None]] = {}
-    """All of this process, those first that were looked at the longest time ago."""
+    """All connections of this process, in order of their last examination, the oldest first."""
     turns: ClassVar[Turns[IdleTimeoutProtocol]]
     reads: ClassVar[Rounds[IdleTimeoutProtocol]]
-    """Requests that wait to begin, and connections that wait to be read."""
+    """Requests waiting to begin, and connections waiting to be read."""
     in_line = ended = last = waited = early = False
     """Whether a request waits for its turn; whether the client will send no more; whether we end after that request;
     whether the next request has waited for its body; whether it came before the last answer."""
     holding: asyncio.TimerHandle | None = None
-    """Ends that wait."""
+    """The timer that ends the wait for a body."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Look at it after a while, and make room for it."""
+        """Register the connection, make room for it, and start its timeout."""
         super().connection_made(transport)
         transport.max_size = self.piece  # type: ignore[attr-defined]
         self.transport = _Joining(transport, self.loop)  # type: ignore[assignment]
@@ -103,19 +103,22 @@ class IdleTimeoutProtocol(H11Protocol):
         self.loop.call_later(self.patience, self._look, None, 0)
 
     def data_received(self, data: bytes) -> None:
-        """Take in a piece; where many others came in this round, the next one waits."""
+        """Process received data; where many connections were read in this iteration, pause reading."""
         super().data_received(data)
         if not self.reads.take(self, self.loop):
             self.transport.pause_reading()
 
     def read_on(self) -> None:
-        """It may be read again."""
+        """Resume reading."""
         if not self.flow.read_paused:
             self.transport.resume_reading()
 
     def _make_room(self) -> None:
-        """End a connection. A few are looked at, those that were not looked at for the longest time: to look at all of
-        them for each that comes costs more than to answer it."""
+        """Close a connection to make room.
+
+        Only a few connections are examined, those examined longest ago: examining all of them for each new connection
+        would cost more than answering it.
+        """
         for other in list(itertools.islice(self.open, self.looks)):
             if other is not self and (other.waits or other.unread):
                 other.cut()
@@ -124,7 +127,7 @@ class IdleTimeoutProtocol(H11Protocol):
         self.turns.make_room()
 
     def handle_events(self) -> None:
-        """Look at a head before it is read, which takes long where it has thousands of lines, and wait for a turn."""
+        """Check a head before h11 parses it, which is slow for thousands of lines, and wait for a turn."""
         if self.conn.their_state is h11.IDLE:
             if self.in_line:
                 if len(self.conn.trailing_data[0]) > self.ahead:
@@ -136,17 +139,17 @@ class IdleTimeoutProtocol(H11Protocol):
             found = _END.search(waiting)
             end = len(waiting) if found is None else found.start()
             if end > self.head or waiting.count(b"\n", 0, end) > self.lines:
-                self.send_400_response(f"A request has {self.lines} headers of {self.head:,} bytes at most.")
+                self.send_400_response(f"A request may have at most {self.lines} headers of {self.head:,} bytes.")
                 return
             if _FOLD.search(waiting, 0, end):
-                self.send_400_response("A header is one line.")
+                self.send_400_response("A header must be on one line.")
                 return
             if found is not None and not (self.waited or self.ended) and self._lacks_body(waiting, found):
                 if self.holding is None:
                     self.holding = self.loop.call_later(self.moment, self._enough)
                 return
             self._release()
-            if found is None and self.ended:  # all that was asked is answered
+            if found is None and self.ended:  # all requests are answered
                 self.transport.close()
                 return
             first = _HEALTH.match(waiting) and self.cycle is None
@@ -180,12 +183,12 @@ class IdleTimeoutProtocol(H11Protocol):
     def _go_on(self) -> None:
         super().handle_events()
         if self.ended and self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete:
-            self.transport.close()  # the rest of the body does not come
+            self.transport.close()  # the rest of the body will not come
 
     def _lacks_body(self, waiting: bytes, found: re.Match[bytes]) -> bool:
-        """Whether a short body is announced, and not all of it is there."""
+        """Return whether a short body is announced and has not fully arrived."""
         length = _LENGTH.search(waiting, 0, found.end())
-        if length is None or _EXPECT.search(waiting, 0, found.end()):  # that one waits for us
+        if length is None or _EXPECT.search(waiting, 0, found.end()):  # with Expect, the client waits for us
             return False
         return len(waiting) - found.end() < int(length[1]) <= self.ahead
 
@@ -195,13 +198,13 @@ class IdleTimeoutProtocol(H11Protocol):
             self.holding = None
 
     def _enough(self) -> None:
-        """The request begins without the rest of its body."""
+        """Begin the request without the rest of its body."""
         self.holding, self.waited = None, True
         if self in self.open and not self.transport.is_closing():
             self.handle_events()
 
     def begin(self) -> None:
-        """It is the turn of the request that waits."""
+        """Begin the waiting request: its turn has come."""
         self.in_line = self.waited = False
         if self not in self.open or self.transport.is_closing():
             return
@@ -210,7 +213,7 @@ class IdleTimeoutProtocol(H11Protocol):
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """The server ends; what was asked is answered."""
+        """Answer the pending requests, since the server is shutting down."""
         if self.holding is not None:
             self._release()
             self._enough()
@@ -220,7 +223,7 @@ class IdleTimeoutProtocol(H11Protocol):
             super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
-        """What is not HTTP gets a problem document too, and the connection ends."""
+        """Answer invalid HTTP with a problem document, and close the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = problem(400, msg)
             headers = [
@@ -232,7 +235,7 @@ class IdleTimeoutProtocol(H11Protocol):
         self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Who asked, and says that there is nothing more to come, gets all answers all the same."""
+        """Note that the client has stopped sending; it still gets all answers."""
         self.ended = True
         if self.holding is not None:
             self._release()
@@ -240,17 +243,17 @@ class IdleTimeoutProtocol(H11Protocol):
         return not self.waits
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Whoever asks for another protocol goes on in this one; anybody could fill the log with it."""
+        """Ignore upgrade requests without a log line, since any client could fill the log with them."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Its place is free."""
+        """Free the place of the connection."""
         self.open.pop(self, None)
         self._release()
         super().connection_lost(exc)
 
     @property
     def waits(self) -> bool:
-        """Whether the client has to send something before there is anything to do."""
+        """Whether the server waits for the client to send something."""
         cycle = self.cycle
         if self.in_line:
             return False
@@ -258,11 +261,11 @@ class IdleTimeoutProtocol(H11Protocol):
 
     @property
     def unread(self) -> int:
-        """Bytes that wait here until the client reads."""
+        """Bytes in the write buffer, which the client has not read."""
         return int(self.transport.get_write_buffer_size())
 
     def cut(self) -> bool:
-        """End at once; what was not read is dropped here and by the system. Whether it was open."""
+        """Close at once and drop unread data, here and in the system; return whether the connection was open."""
         if self not in self.open:
             return False
         del self.open[self]
@@ -275,14 +278,14 @@ class IdleTimeoutProtocol(H11Protocol):
             return
         ended = not self.in_line and (self.cycle is None or self.cycle.response_complete)
         if unread and unread == self.unread and (ended or self.transport.is_closing()):
-            self.cut()  # nothing of it was read since the last look, and closing waits for that
+            self.cut()  # the client has read nothing since the last check, and a normal close would wait for it
         elif self.cycle is before and ended and not self.unread:
             self.transport.close()
         self.loop.call_later(self.patience, self._look, self.cycle, self.unread)
 
 
 def protocol_of(most: int) -> type[IdleTimeoutProtocol]:
-    """The protocol of one server, which knows the connections of this server."""
+    """Return the protocol class of one server; it holds the connections of that server."""
     shared = {
         "most": most,
         "open": {},

@@ -1,4 +1,4 @@
-"""The versions that a server keeps: a record of each in the store, its files in a folder (see ``versions.py``)."""
+"""The stored versions of a server: each has a record in the store and files in a folder (see ``versions.py``)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from cofactor.serve.store import Store, Version
 
 
 class Adopted(NamedTuple):
-    """A copy of a bundle that is not a version yet; ``origin`` is the digest of the manifest of the bundle,
-    ``contents`` that of the copy (which lacks who was forgotten from this bundle before), ``facts`` what that says."""
+    """A copy of a bundle that is not a version yet; ``contents`` is the digest of its manifest, ``facts`` its
+    content."""
 
     place: Path
     origin: str
@@ -29,28 +29,28 @@ class Adopted(NamedTuple):
 
 
 class Kept:
-    """``store`` and ``folder`` of a state; where hosts share a database the files are kept in that too."""
+    """The ``store`` and ``folder`` of a state. Where hosts share a database, it holds the files too."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store, self.folder = opened_store(settings)
 
     def close(self) -> None:
-        """Let go of both."""
+        """Close the store and the folder."""
         self.store.close()
         self.folder.close()
 
-    # ---- what there is
+    # ---- stored versions
 
     def version(self, number: int) -> Version:
-        """The record of a version; UnknownIdError where there is none."""
+        """Return the record of a version; UnknownIdError where there is none."""
         for version in self.store.versions(candidates=True):
             if version.version == number:
                 return version
         raise UnknownIdError(f"there is no version {number}")
 
     def place(self, version: Version) -> Path:
-        """The directory of a version, whose digests are those that were kept."""
+        """Return the directory of a version after checking its digest."""
         if self.settings.shared:
             return versions.fetch(self.store, self.folder, version)
         place = self.folder.versions / version.folder
@@ -58,24 +58,24 @@ class Kept:
         return place
 
     def measured(self, version: Version) -> dict[str, Any]:
-        """The metrics and figures that a version carries; empty where its files are not on this host."""
+        """Return the metrics and figures of a version; empty where its files are not on this host."""
         try:
             facts = info(self.folder.versions / version.folder)
         except BundleError:
             return {"metrics": {}, "figures": []}
         return {"metrics": facts["metrics"], "figures": facts["figures"]}
 
-    # ---- another one
+    # ---- new versions
 
     def scratch(self, name: str) -> Path:
-        """A folder of this process for what is not a version yet, with nothing in it."""
+        """Return the path, not in use, of a folder of this process for a version in preparation."""
         place = self.folder.versions / f"{name}.{os.getpid():x}.cofactor"
         self.folder.remove(place.name)
         return place
 
     @contextlib.contextmanager
     def adopted(self, bundle: Path) -> Iterator[Adopted]:
-        """A copy of a bundle, until the end of the block."""
+        """Copy a bundle into a scratch folder; the copy exists until the end of the block."""
         place = self.scratch("new")
         try:
             origin = versions.adopt(bundle, place)
@@ -99,7 +99,7 @@ class Kept:
 
     @contextlib.contextmanager
     def numbered(self, found: Adopted, source: str, through: int, drift: float | None) -> Iterator[Version]:
-        """A copy becomes a version, whose folder goes again where the block fails; the block keeps its record."""
+        """Turn a copy into a version. The block must store its record; if the block fails, the folder is removed."""
         number = self.store.new_number()
         version = Version(
             number, source, found.origin, f"{number:06d}.cofactor", found.contents, found.facts["model"],
@@ -115,7 +115,7 @@ class Kept:
             raise
 
     def rewrite(self, version: Version, rec: Recommender) -> None:
-        """Put other contents in the place of a version."""
+        """Replace the contents of a version."""
         number = 1 + max((int(p.name.split(".")[1]) for p in self.folder.own() if p.name.count(".") == 2), default=0)
         folder = f"{version.version:06d}.{number}.cofactor"
         place = self.folder.versions / folder
@@ -127,10 +127,10 @@ class Kept:
         self.store.replace_version(version._replace(folder=folder, contents=contents))
         self.folder.remove(version.folder)
 
-    # ---- what goes
+    # ---- removal
 
     def prune(self, number: int, *, live: bool) -> None:
-        """Remove what is too much beside the new version ``number``; ``live``: whether that is counted."""
+        """Remove the versions beyond the limit after the new version ``number``, which counts if ``live``."""
         experiment = read_experiment(self.store)
         beside = {number, 0 if experiment is None else experiment.version}
         known = [v for v in self.store.versions(candidates=True) if v.version not in beside and not only_beside(v)]
@@ -141,20 +141,20 @@ class Kept:
         self.drop_files()
 
     def drop_files(self) -> None:
-        """Delete the files in a database that no version has."""
+        """Delete the files in a shared database that belong to no version."""
         if self.settings.shared:
             self.store.drop_files()
 
     def without_earlier(self, wanted: str | None) -> bool:
-        """Remove what was kept beside the live version, unless it came from ``wanted`` (the digest of a manifest);
-        whether there is a version that did."""
+        """Remove the versions kept beside the live one, except a copy of ``wanted`` (the digest of a manifest); return
+        whether there is a version of that origin."""
         kept = self.store.versions(candidates=True)
         for version in (v for v in kept if only_beside(v) and v.origin != wanted):
             self.drop(version)
         return wanted in {v.origin for v in kept}
 
     def tidy(self) -> None:
-        """Remove what a crash left of versions that never were live, unless another process changes models now."""
+        """Remove folders that a crash left behind; only folders with names made by the server are touched."""
         with self.store.leading() as alone:
             if alone:
                 self.remove_strays()
@@ -166,18 +166,18 @@ class Kept:
             self.folder.remove(stray.name)
 
     def drop(self, version: Version) -> None:
-        """Forget a version, and remove its files."""
+        """Remove a version and its files."""
         self.store.drop_version(version.version)
         self.folder.remove(version.folder)
 
 
 def only_beside(version: Version) -> bool:
-    """Whether a version is there to compare with, and never was live."""
+    """Return whether a version is only for comparison and was never live."""
     return version.source == "beside" and not version.activation
 
 
 def opened_store(settings: Settings) -> tuple[Store, StateFolder]:
-    """The store of a server, and the directory of its versions; both are checked and held."""
+    """Open, check and lock the store of a server and the directory of its versions, and return both."""
     if not settings.shared:
         store = Store(settings.state_folder, lock=not settings.joins)
         assert store.folder is not None
@@ -187,7 +187,7 @@ def opened_store(settings: Settings) -> tuple[Store, StateFolder]:
     try:
         folder.open(lock=not settings.joins)
         if folder.facts and folder.facts.get("id") != store.meta["id"]:
-            raise ConfigError(f"{folder.path} holds versions of another state; give another --versions")
+            raise ConfigError(f"{folder.path} holds versions of another state; give another directory with --versions")
         if not settings.joins:
             folder.mark({"store": "database", "id": store.meta["id"]})
     except BaseException:

@@ -49,8 +49,11 @@ class Leading:
 
     @contextlib.contextmanager
     def _signs(self, db: sa.Connection) -> Iterator[None]:
-        """Give signs of life over the connection that holds the lock. Where there are none for ``silent`` seconds, the
-        database ends the session, and somebody else may lead: a process that was stopped holds nobody up for longer."""
+        """Send signs of life over the connection that holds the lock.
+
+        Without one for ``silent`` seconds the database ends the session, and another process may lead. So a stopped
+        process blocks others no longer than that.
+        """
         held, ends = int(db.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()), threading.Event()
         limited = (db.dialect.server_version_info or (0,)) >= (14,)
 
@@ -76,9 +79,9 @@ class Leading:
                     db.exec_driver_sql("RESET idle_session_timeout")
 
     def check(self, db: sa.Connection) -> None:
-        """StoreError where this process led, was silent for too long, and does not lead any more."""
+        """Raise StoreError where this process has lost the lead because it was silent for too long."""
         if self._leader is not None:
             which = "locktype = 'advisory' AND granted AND objsubid = 1 AND (classid::bigint << 32) + objid::bigint"
             there = f"SELECT count(*) FROM pg_locks WHERE {which} = {_LEADING} AND pid = {self._leader}"
             if not db.exec_driver_sql(there).scalar():
-                raise StoreError("this server was silent for so long that another one may change models; try again")
+                raise StoreError("this server was silent for so long that another server may change models; try again")

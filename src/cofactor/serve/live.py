@@ -37,17 +37,17 @@ _CLOCK_EVERY = 600.0
 
 
 class Live(Changing):
-    """One for each process. ``open`` it, and ``close`` it at the end."""
+    """The live recommender of one process. Call ``open`` first and ``close`` at the end."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._opening = threading.Lock()
         self._looks = 0
 
-    # ---- beginning and end
+    # ---- start and stop
 
     def open(self) -> None:
-        """Load the model: the one that was last live, unless the bundle was replaced since. May raise CofactorError."""
+        """Load the model that was last live, or the bundle if it was replaced since. May raise CofactorError."""
         with self._opening:
             if self._now is None:
                 self._open()
@@ -79,7 +79,7 @@ class Live(Changing):
         live, trouble = kept.store.live(), None
         if self.settings.leads:
             kept.tidy()
-        seen = kept.store.bundle()  # None after a repair: which bundle it was is not known any more
+        seen = kept.store.bundle()  # None after a repair, when the served bundle is unknown
         if live is not None and (seen in (origin, None) or not self.settings.leads):
             try:
                 self._go_live(live, activate=False)
@@ -87,8 +87,8 @@ class Live(Changing):
             except BundleError as exc:
                 if not self.settings.leads:
                     raise
-                trouble = f"version {live.version} cannot be opened ({exc}); the bundle is loaded again"
-        if live is not None and trouble is None and self.settings.require != "nothing":  # the new bundle is tried
+                trouble = f"version {live.version} cannot be opened ({exc}); the bundle is loaded instead"
+        if live is not None and trouble is None and self.settings.require != "nothing":  # test the new bundle
             try:
                 self._go_live(live, activate=False)
                 with self._change("loading"):
@@ -106,7 +106,7 @@ class Live(Changing):
             self._note(trouble)
 
     def _keep_beside(self) -> None:
-        """Make the second bundle of the settings a version, unless it is one already, and let go of an earlier one."""
+        """Make the second bundle of the settings a version, unless it already is one, and remove an earlier one."""
         beside = self.settings.beside
         there = self._keeping().without_earlier(None if beside is None else versions.origin_of(beside))
         if beside is not None and not there:
@@ -114,7 +114,7 @@ class Live(Changing):
                 self._install(beside, "beside", 0, None, live=False)
 
     def close(self) -> None:
-        """Stop looking, wait a little for what is under way, and let go of the store."""
+        """Stop the background threads, wait a little for work in progress, and close the store."""
         self._stop.set()
         end = time.monotonic() + _PATIENCE
         for thread in self._threads:
@@ -129,15 +129,15 @@ class Live(Changing):
     # ---- other processes
 
     def _follow(self) -> None:
-        """Do here what other processes did to the state."""
+        """Apply the changes that other processes make to the state."""
         trouble = None
         while not self._stop.wait(_FOLLOW_EVERY):
             try:
                 self._look()
-            except Exception as exc:  # the database is away, say: it is looked at again
+            except Exception as exc:  # such as an unreachable database: try again
                 if self._stop.is_set():
                     return
-                trouble = f"what other processes changed is not seen here: {exc}"
+                trouble = f"changes by other processes cannot be read: {exc}"
                 self._note_once(trouble)
                 self._stop.wait(1.0)
             else:
@@ -151,7 +151,7 @@ class Live(Changing):
         if there["activations"] != now.activation or there["erasures"] != now.erasures:
             live = store.live()
             if live is not None and (live.version, live.contents) != (now.version, now.contents):
-                if self._busy is None:  # else it is done here
+                if self._busy is None:  # otherwise this process makes the change
                     self._go_live(live, activate=False)
             elif live is not None:
                 with self._lock:
@@ -169,10 +169,10 @@ class Live(Changing):
         if second is not None:
             try:
                 contents = self._keeping().version(second.served.version).contents
-            except UnknownIdError:  # it was removed, and with it the experiment ends
+            except UnknownIdError:  # the version was removed, so the experiment ends
                 self._second = None
                 return
-            if contents != second.served.contents:  # somebody was erased from it
+            if contents != second.served.contents:  # a user was erased from it
                 self._second = self._loaded_second(second.experiment)
             elif second.served.erasures != there["erasures"]:
                 self._rebuild()
@@ -180,7 +180,7 @@ class Live(Changing):
                 self._catch_up(there["events"])
 
     def _watch(self) -> None:
-        """Where the bundle is replaced by another, serve that."""
+        """Swap to the new bundle whenever the file of the model is replaced."""
         while not self._stop.wait(_LOOK_EVERY):
             stamp = stamp_of(self.settings.model)
             if stamp is None or stamp == self._seen:
@@ -196,11 +196,11 @@ class Live(Changing):
                 continue
             except NotBetter as exc:
                 self._note(f"the new {self.settings.model.name} is not served: {exc}")
-            except Exception as exc:  # perhaps it is not whole yet, or the disk is full: looked at again, said once
+            except Exception as exc:  # an incomplete bundle, or a full disk: try again, log once
                 self._note_once(f"the new {self.settings.model.name} is not served: {exc}")
 
     def _keep_time(self) -> None:
-        """Note what time it is, and delete newer ratings that are too old; see :mod:`cofactor.serve.clock`."""
+        """Save the clock, and delete newer ratings that are too old; see :mod:`cofactor.serve.clock`."""
         clock, days, trouble = self.clock, self.settings.retain_days, None
         assert clock is not None
         while True:
@@ -209,11 +209,11 @@ class Live(Changing):
                 if days is not None:
                     found, trouble = clock.expire(86_400 * days)
                     if found:
-                        log.info("%d newer ratings were too old, and are deleted", found)
+                        log.info("deleted %d newer ratings that were too old", found)
                         self._rebuild()
                     if trouble is not None:
                         self._note_once(trouble)
             except Exception as exc:
-                self._note_once(f"newer ratings that are too old cannot be deleted: {exc}")
+                self._note_once(f"cannot delete newer ratings that are too old: {exc}")
             if self._stop.wait(_CLOCK_EVERY):
                 return

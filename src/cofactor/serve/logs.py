@@ -1,7 +1,8 @@
-"""Log lines of a server: one line each whatever is in them, and written apart, so that nobody waits for a pipe or disk.
+"""Log lines of a server. Each record is one line, and a separate thread writes it, so that requests never wait for a
+pipe or a disk.
 
-What a request says gets into error lines (a path, an id, the words of an error), so control characters are escaped: a
-line that a client made up could otherwise look like one of ours, or speak to a terminal.
+Error lines contain text from requests (a path, an id, an error message). Control characters in it are escaped, since
+a client could otherwise forge log lines or send control sequences to a terminal.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ import time
 from typing import TextIO
 
 LINES = 10_000
-"""Lines that may wait to be written; more are counted and dropped."""
+"""Most lines waiting to be written; further ones are counted and dropped."""
 _AT_ONCE = 2048
-"""Characters of one write, or a line more: a pipe takes 4,096 bytes in one piece, also from several processes."""
+"""Characters per write (plus at most one line). A pipe writes 4,096 bytes atomically, even with several processes."""
 _PATIENCE = 2.0
-"""Seconds that an end waits for lines that are not written yet."""
+"""Seconds that ``flush`` waits for lines that are not yet written."""
 _ODD = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Controls of ASCII and of Latin-1, ends of lines and of paragraphs, directions of writing, halves of pairs."""
+"""Control characters of ASCII and Latin-1, line and paragraph separators, writing directions, surrogates."""
 
 
 def escaped(text: str) -> str:
-    """A text in one line: control characters as Python and JSON write them."""
+    r"""Return a text in one line, with control characters escaped as ``\uXXXX``."""
     return _ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", text) if _ODD.search(text) else text
 
 
 class PlainLines(logging.Formatter):
-    """A log record as one line; the lines of a traceback follow, each behind a bar."""
+    """Formats a log record as one line, followed by the lines of a traceback, each behind a bar."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """``ERROR: what happened``."""
+        """Return the record as ``ERROR: message``."""
         line = f"{record.levelname}: {escaped(record.getMessage())}"
         if record.exc_info:
             more = self.formatException(record.exc_info).split("\n")
@@ -43,10 +44,10 @@ class PlainLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """A log record as one line of JSON."""
+    """Formats a log record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """With the traceback as one text, where there is one."""
+        """Return the record as JSON, with a traceback as one text."""
         line = {
             "time": round(record.created, 3), "level": record.levelname.lower(), "logger": record.name,
             "message": record.getMessage(), "process": record.process,
@@ -57,8 +58,10 @@ class JsonLines(logging.Formatter):
 
 
 class Apart(logging.Handler):
-    """Writes lines in a thread of its own, which alone waits where nobody reads them. At most ``most`` wait; what was
-    dropped is counted, and said when there is room again."""
+    """A handler that writes lines in its own thread, so that only this thread waits for a slow reader.
+
+    At most ``most`` lines wait. Dropped lines are counted and reported when there is room again.
+    """
 
     def __init__(self, stream: TextIO, lines: logging.Formatter, most: int = LINES) -> None:
         super().__init__()
@@ -69,14 +72,14 @@ class Apart(logging.Handler):
         threading.Thread(target=self._write, name="cofactor-log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line, unless too many wait."""
+        """Queue a line, or drop it where too many wait."""
         if self._waiting.qsize() >= self.most:
             self._drop(1)
         else:
             self._waiting.put(self.format(record))
 
     def flush(self) -> None:
-        """Wait a little until what came so far is written."""
+        """Wait up to two seconds until all earlier lines are written."""
         written = threading.Event()
         self._waiting.put(written)
         written.wait(_PATIENCE)
@@ -95,13 +98,13 @@ class Apart(logging.Handler):
             try:
                 self.stream.write("".join(f"{line}\n" for line in lines))
                 self.stream.flush()
-            except (OSError, ValueError):  # nobody reads any more, the disk is full
+            except (OSError, ValueError):  # a closed pipe, or a full disk
                 self._drop(lost + len(lines) - bool(lost))
             for one in flushed:
                 one.set()
 
     def _next(self) -> tuple[list[str], list[threading.Event]]:
-        """The lines of one write, and who waits for it."""
+        """Return (the lines of one write, the events of those who wait for it)."""
         lines: list[str] = []
         flushed: list[threading.Event] = []
         size = 0
@@ -115,14 +118,14 @@ class Apart(logging.Handler):
         return lines, flushed
 
     def _said(self, lost: int) -> str:
-        words = f"{lost:,} lines of this log were dropped: they came faster than they could be written"
+        words = f"{lost:,} log lines were dropped: they came faster than they could be written"
         if isinstance(self.formatter, (PlainLines, JsonLines)):
             return self.format(logging.LogRecord("cofactor.serve", logging.WARNING, "", 0, words, (), None))
         return json.dumps({"time": round(time.time(), 3), "dropped": lost, "message": words})
 
 
 def log_requests() -> None:
-    """Access lines as they are, one JSON object each, to the standard output."""
+    """Write access lines, one JSON object each, to standard output."""
     logger = logging.getLogger("cofactor.access")
     if not logger.handlers:
         logger.addHandler(Apart(sys.stdout, logging.Formatter("%(message)s")))
@@ -131,7 +134,7 @@ def log_requests() -> None:
 
 
 def log_errors(*, as_json: bool) -> None:
-    """All other lines of the server to the standard error output, unless the program that runs it has handlers."""
+    """Write all other lines of the server to standard error, unless the embedding program has handlers."""
     loggers = [logging.getLogger(name) for name in ("cofactor.serve", "uvicorn")]
     if not as_json and any(logger.hasHandlers() for logger in loggers):
         return

@@ -1,8 +1,8 @@
-"""What every request passes first: who may ask, from which page, how much, and how many at once. Plain ASGI.
+"""ASGI middleware that every request passes first: tokens, allowed hosts and origins, limits of size and number.
 
-A page elsewhere cannot use a browser on this machine to reach the server: the name in ``Host`` must be one of ours
-(else any name could be made to point here), ``Origin`` must be the same, and a body must be JSON, which no form sends.
-Nothing here computes or waits for a thread, so ``/health`` is answered whatever else goes on.
+A foreign page cannot use a browser on this machine to reach the server: the name in ``Host`` must be an allowed one
+(otherwise any name could be made to point here), ``Origin`` must match it, and a body must be JSON, which HTML forms
+cannot send. Nothing here computes or waits for a thread, so ``/health`` is always answered.
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ HEADERS = (
 POLICY = "default-src 'self'; img-src 'self' data:{images}; frame-ancestors 'none'; base-uri 'none'"
 NO_STORE, NO_CACHE = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
 OPEN = ("/health", "/ready")
-"""Answered to a crowd too."""
+"""Paths that are answered even with too many requests."""
 PUBLIC = ("/", *OPEN)
-"""Answered without a token, with the assets of the page, in which there is nothing of the model."""
+"""Paths that need no token. Neither do the assets of the page, which hold nothing about the model."""
 SEND_SECONDS, BYTES_A_SECOND = 20.0, 32 << 10
-"""A client must read an answer within so many seconds, and at this rate where it is long."""
+"""Time in which a client must read an answer, in seconds, and the additional rate for long answers."""
 PIECE = 64 << 10
-"""Bytes of an answer that are sent at once: a client that does not read has so many of them waiting, and no more."""
+"""Bytes of an answer sent at once; it bounds the memory for a client that does not read."""
 BODIES, ANSWERS = 64 << 20, 256 << 20
-"""Bytes of bodies, and of answers of more than a piece, that may be on their way at once."""
+"""Most bytes of incoming bodies, and of outgoing answers larger than a piece, at once."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 class _Stalled(Exception):
-    """A client does not read."""
+    """A client does not read its answer."""
 
 
 class Refused(Exception):
-    """This request is not answered: a status and a sentence."""
+    """The request is refused, with a status and a sentence."""
 
     def __init__(self, status: int, sentence: str, **headers: str) -> None:
         super().__init__(sentence)
@@ -69,14 +69,17 @@ class Refused(Exception):
 
 
 def problem(status: int, sentence: str) -> bytes:
-    """A problem document (RFC 9457); ``error`` says the same as ``detail``."""
+    """Return a problem document (RFC 9457); ``error`` repeats ``detail``."""
     title = http.HTTPStatus(status).phrase
     found = {"type": "about:blank", "title": title, "status": status, "detail": sentence, "error": sentence}
     return json.dumps(found, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class Guard:
-    """Around an application. ``ready`` says whether there is a model; ``start`` begins to load it."""
+    """The middleware around an application.
+
+    ``bodies`` decides by method and path whether a request has a body. ``management`` is True on the management port.
+    """
 
     def __init__(
         self,
@@ -107,9 +110,9 @@ class Guard:
         request = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
         ended = None if self.tracing is None else self.tracing.begin(method, scope["headers"], request)
         more = [*self.headers, NO_CACHE if _public(path) else NO_STORE, (b"x-request-id", request.encode())]
-        inner = dict(scope) | {"method": "GET" if head else method, "request_id": request}  # its own: the server needs
-        # the method as it was sent
-        if any(name in _PARTS for name, _ in scope["headers"]):  # of a file that is small: it is sent whole
+        inner = dict(scope) | {"method": "GET" if head else method, "request_id": request}  # a copy: the server needs
+        # the original method
+        if any(name in _PARTS for name, _ in scope["headers"]):  # ranges are ignored: files are small
             inner["headers"] = [one for one in scope["headers"] if one[0] not in _PARTS]
         reply = _Reply(self, send, head, more)
         try:
@@ -126,7 +129,7 @@ class Guard:
             took = time.perf_counter() - began
             route = inner.get("route_path") or getattr(inner.get("route"), "path", None) or "other"
             if self.metrics is not None:
-                self.metrics.count(route, reply.status, took)  # not the path: anybody can make up any number
+                self.metrics.count(route, reply.status, took)  # not the path: clients can invent any number of paths
             if ended is not None:
                 ended(route, reply.status)
             if self.settings.access_log:
@@ -136,12 +139,12 @@ class Guard:
         announced = _has_body(scope)
         reads = announced and self.takes_body(scope["method"], path)
         if announced and not reads:
-            reply.more.append((b"connection", b"close"))  # what it sends is not read
+            reply.more.append((b"connection", b"close"))  # its body is not read
         check_headers(scope)
         if path == "/health":
             scope["route_path"] = path
             if scope["method"] != "GET":
-                raise Refused(405, "/health takes GET, HEAD", allow="GET, HEAD")
+                raise Refused(405, "/health allows GET, HEAD", allow="GET, HEAD")
             await _send(reply, 200, b'{"status":"ok"}', [(b"content-type", b"application/json")])
             return
         if "\0" in path:  # no file and no route
@@ -163,10 +166,10 @@ class Guard:
             reply.leave()
 
     def _allowed(self, scope: Scope, path: str) -> frozenset[str]:
-        """What the one who asks may do; Refused where that is not enough."""
+        """Return the client's scopes; Refused where they do not allow the request."""
         needs = scope_of(scope["method"], path)
         if self.settings.management is not None and not self.management and (needs == ADMIN or path == "/metrics"):
-            raise Refused(404, "this is asked for at the management port")
+            raise Refused(404, "this path is served on the management port")
         if not self.tokens.asked_for:
             return ALL
         scheme, _, token = _header(scope, b"authorization").partition(" ")
@@ -176,14 +179,14 @@ class Guard:
         scope["token"] = found.name
         if needs not in found.scopes:
             wanted = f'Bearer error="insufficient_scope", scope="{needs}"'
-            raise Refused(403, f"this token may not do that; it needs the scope {needs!r}", www_authenticate=wanted)
+            raise Refused(403, f"this request needs a token with the scope {needs!r}", www_authenticate=wanted)
         return found.scopes
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """All of the body, which may not be too long, nor take too long. It takes no place of those who are worked
-        for while it is on its way."""
+        """Return the whole body; Refused where it is too long or takes too long. While it arrives, the request does not
+        count as one in progress."""
         limit = self.settings.max_body
-        too_long = Refused(413, f"the body of a request may have {limit:,} bytes at most", connection="close")
+        too_long = Refused(413, f"the body of a request may have at most {limit:,} bytes", connection="close")
         length = _header(scope, b"content-length")
         if length.isdecimal() and int(length[:20]) > limit:
             raise too_long
@@ -202,7 +205,7 @@ class Guard:
                     message = await (first if first is not None else receive())
                     first = None
                     if message["type"] == "http.disconnect":
-                        raise Refused(400, "the request ended early")
+                        raise Refused(400, "the request ended before its body was complete")
                     piece = message.get("body", b"")
                     found += piece
                     if len(found) > limit:
@@ -212,14 +215,14 @@ class Guard:
                     self.bodies.take(end, len(piece))
         except TimeoutError:
             if not self.bodies.give_back(end) and found:
-                words = "too many bodies are on their way; try again in a moment"
+                words = "too many request bodies are arriving at once; try again in a moment"
                 raise Refused(503, words, retry_after="1", connection="close") from None
-            raise Refused(408, "the body of the request took too long", connection="close") from None
+            raise Refused(408, "the body of the request took too long to arrive", connection="close") from None
         finally:
             self.bodies.give_back(end)
 
     def _log(self, scope: Scope, method: str, route: str, status: int, took: float) -> None:
-        """One line of JSON. The route, and not what was asked: that names people."""
+        """Log a line of JSON, with the route but not the query, which may contain user ids."""
         client = scope.get("client") or ("",)
         line = {
             "time": round(time.time(), 3), "request": scope["request_id"], "method": method, "route": route,
@@ -229,8 +232,8 @@ class Guard:
 
 
 class _Reply:
-    """The way of one answer to its client: with the headers that all answers have, without a body to HEAD, in pieces
-    where it is long. A client that does not read in time is given up."""
+    """Sends one answer: with the common headers, without a body for HEAD, in pieces where it is long. A client that
+    does not read in time is dropped."""
 
     __slots__ = ("_guard", "_send", "head", "inside", "more", "started", "status")
 
@@ -239,7 +242,7 @@ class _Reply:
         self.started, self.status, self.inside = False, 500, False
 
     def leave(self) -> None:
-        """What was to be computed is: the place is for somebody else, however slowly this one reads."""
+        """Free the place of the request: its answer is computed, however slowly the client reads it."""
         self._guard.inside -= self.inside
         self.inside = False
 
@@ -281,15 +284,18 @@ _ONCE = {
     b"content-length": _LENGTH, b"transfer-encoding": _LENGTH, b"host": "Host", b"origin": "Origin",
     b"authorization": "Authorization", b"content-type": "Content-Type", b"content-encoding": "Content-Encoding",
 }  # fmt: skip
-"""Headers by which something is decided: of two, a proxy could go by the other one."""
+"""Headers that may occur only once, since a proxy might use the other of two."""
 
 
 def check_headers(scope: Scope) -> None:
-    """Refused where headers disagree: on where the request ends, on who asks, or from where. A proxy may find another
-    end than this server, too, where chunks come in HTTP/1.0, or in a version that there is not."""
+    """Raise Refused where headers are ambiguous about the end of the request, the client, or the origin.
+
+    A proxy and this server could also disagree on the end of a request with chunks in HTTP/1.0, or of one in an unknown
+    version of HTTP.
+    """
     version = scope.get("http_version", "1.1")
     if version not in ("1.0", "1.1"):
-        raise Refused(400, f"this server speaks HTTP/1.1, not HTTP/{version}", connection="close")
+        raise Refused(400, f"HTTP/{version} is not supported; use HTTP/1.1", connection="close")
     if version == "1.0" and any(name == b"transfer-encoding" for name, _ in scope["headers"]):
         raise Refused(400, "HTTP/1.0 has no Transfer-Encoding; give Content-Length", connection="close")
     names = [_ONCE[name] for name, _ in scope["headers"] if name in _ONCE]
@@ -316,12 +322,12 @@ def in_origin_form(scope: Scope) -> Scope:
 
 
 def check_names(scope: Scope, settings: Settings, *, writes: bool) -> None:
-    """Refused where the server is asked under a strange name, or written to by a strange page. ``writes``: a body is
-    read, which must be JSON."""
+    """Raise Refused for a host name that is not allowed, or a write from a page of another origin. With ``writes`` the
+    request has a body, which must be JSON."""
     host, origin = _header(scope, b"host"), _header(scope, b"origin")
     names = settings.allowed_hosts
     if names is not None and _name(host) not in names:
-        raise Refused(421, f"this server is not called {host[:100]!r}; see --allow-host")
+        raise Refused(421, f"the host name {host[:100]!r} is not allowed; allow it with --allow-host")
     if scope["method"] in ("GET", "HEAD", "OPTIONS"):
         return
     if (origin and origin.partition("://")[2] != host) or _header(scope, b"sec-fetch-site") == "cross-site":
@@ -334,14 +340,14 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]*)")
 
 
 def check_body_kind(kind: str, coding: str) -> None:
-    """Refused where a body is not JSON in UTF-8 as it is: what is read in another way may name somebody else."""
+    """Raise Refused where a body is not plain JSON in UTF-8, since another decoding could change ids."""
     if kind.partition(";")[0].strip() != "application/json":
         raise Refused(415, "send JSON: Content-Type: application/json")
     charset = _CHARSET.search(kind)
     if charset is not None and charset[1] not in ("utf-8", "utf8", "us-ascii"):
         raise Refused(415, f"send JSON in UTF-8, not in {charset[1][:40]!r}")
     if coding.strip() not in ("", "identity"):
-        raise Refused(415, "send the body as it is, without Content-Encoding", accept_encoding="identity")
+        raise Refused(415, "send the body uncompressed, without Content-Encoding", accept_encoding="identity")
 
 
 _ADMIN_PATHS = ("/v1/users", "/v1/similar-users", "/v1/reload", "/v1/rollback", "/v1/refit", "/v1/experiment")
@@ -349,14 +355,14 @@ _EVENT_PATHS = ("/v1/events", "/v1/feedback")
 
 
 def scope_of(method: str, path: str) -> str:
-    """What a token must allow for this."""
+    """Return the scope that a token needs for a request."""
     if path in _ADMIN_PATHS or (path == "/v1/user" and method == "DELETE"):
         return ADMIN
     return EVENTS if path in _EVENT_PATHS else READ
 
 
 def _path(scope: Scope) -> str:
-    """The path below the one at which the application is mounted."""
+    """Return the path relative to the mount point of the application."""
     return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
@@ -376,13 +382,13 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]*)?")
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, in small letters, without the port; empty where it is not one."""
+    """Return the name in a Host header, in lower case, without the port; empty where it is not valid."""
     found = _HOST.fullmatch(host.lower())
     return "" if found is None else found[1]
 
 
 def _once(body: bytes, receive: Receive) -> Receive:
-    """The body in one message; after it whatever else comes."""
+    """Return a ``receive`` that gives the body in one message, and then the further messages."""
     given = False
 
     async def receiving() -> Message:

@@ -1,7 +1,7 @@
-"""What answers now: a model with all newer ratings, one that is tried beside it, one that is asked for by number.
+"""The models that a process serves: the live one with all newer ratings, one in an experiment, one by version number.
 
-A reader takes ``now`` once and works with that: it never changes. A writer makes another one and puts it there in one
-assignment, after the store has it on disk.
+A reader takes ``now`` once and works with that object, which never changes. A writer makes a new object and assigns it,
+after the store has written the change to disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cofactor.serve.store import Store
 
 log = logging.getLogger("cofactor.serve")
 _PART = 500
-"""Events that are folded in under one hold of the lock."""
+"""Number of events folded in while the lock is held."""
 
 
 class KnownItems(NamedTuple):
@@ -38,8 +38,8 @@ class KnownItems(NamedTuple):
 
 
 class Present:
-    """What a process of a server answers with. :class:`cofactor.serve.live.Live` begins and ends it, and puts other
-    models in its place."""
+    """The models that a server process answers with. The subclass :class:`cofactor.serve.live.Live` starts, stops and
+    swaps them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -55,19 +55,19 @@ class Present:
 
     @property
     def store(self) -> Store | None:
-        """Where newer ratings are kept; None where the server writes nothing."""
+        """The store of newer ratings; None for a read-only server."""
         return None if self.kept is None else self.kept.store
 
     @property
     def now(self) -> Served:
-        """What answers requests."""
+        """The live version, which answers requests."""
         if self._now is None:
-            raise ConfigError("no model is loaded yet")
+            raise ConfigError("the model is not loaded yet")
         return self._now
 
     def at(self, version: int | None) -> Served:
-        """The model of a version, with all newer ratings: what is live, or one that is kept, loaded when first asked
-        for. One of these is held at a time. UnknownIdError where there is none of this number."""
+        """Return the model of a version, with all newer ratings. A version other than the live one is loaded on demand;
+        one of them is held at a time. UnknownIdError where there is no such version."""
         if version is None or version == self.now.version:
             return self.now
         if self.kept is None:
@@ -77,23 +77,23 @@ class Present:
             held = self._beside
             key = (wanted.version, wanted.contents, erasures)
             if held is None or (held.version, held.contents, held.erasures) != key:
-                self._beside = None  # let go of one before the next is read
+                self._beside = None  # free the old one before the next is loaded
                 held = woken(wanted, self.kept.place(wanted), erasures, self.settings.max_cache, warm=False)
             self._beside = held = self._caught_up(held)
             return held
 
     @property
     def ready(self) -> bool:
-        """Whether there is a model."""
+        """Whether a model is loaded."""
         return self._now is not None
 
     @property
     def second(self) -> Second | None:
-        """The version that is tried beside the live one, where there is an experiment."""
+        """The version in an experiment beside the live one, or None."""
         return self._second
 
     def serving(self, user: Any) -> Served:
-        """What answers a user: the live version, or in an A/B experiment the one that is tried, if it knows them."""
+        """Return the version that serves a user: the live one or, in an A/B experiment, the tried one."""
         second = self._second
         if second is None or second.experiment.mode != "ab" or user is None or not second.experiment.takes(user):
             return self.now
@@ -109,11 +109,10 @@ class Present:
         new: Sequence[Any] = (),
         known: KnownItems | None = None,
     ) -> dict[str, Any]:
-        """Take these in, all or none; when this returns they are on disk, and in every later answer.
+        """Store these events, all or none, and return the answer. They are then on disk and in every later answer.
 
-        What is answered, which for a ``key`` that was there before is what was said then (KeyReused where ``body``, the
-        request in words, was another). ``new``: items among them that the model does not know; ``known``: what has been
-        looked up of the items.
+        For a repeated ``key`` it returns the earlier answer, or raises KeyReused where ``body``, the request as text,
+        differs. ``new`` are items in the events that the model does not know.
         """
         store = self._writable()
         if key is not None and (before := store.answered(key, body)) is not None:
@@ -132,7 +131,7 @@ class Present:
         return _object(appended.answer)
 
     def forget(self, user: Any) -> int:
-        """Delete the newer ratings of a user; how many there were."""
+        """Delete the newer ratings of a user, and return their number."""
         store = self._writable()
         deleted = store.forget(user)
         if deleted:
@@ -140,7 +139,7 @@ class Present:
         return deleted
 
     def _catch_up(self, last: int) -> None:
-        """Take in the events of others up to number ``last``, some at a time."""
+        """Add the events of other processes up to number ``last``, in parts."""
         store = self._writable()
         while not self._stop.is_set():
             with self._lock:
@@ -160,7 +159,7 @@ class Present:
                     return
 
     def _rebuild(self) -> None:
-        """Take all newer ratings in again: some were deleted."""
+        """Fold all newer ratings in again, since some were deleted."""
         store = self._writable()
         while True:
             now, second, erasures = self.now, self._second, store.position()["erasures"]
@@ -176,27 +175,27 @@ class Present:
             except UnknownIdError:
                 if behind:
                     raise
-                self._second = None  # the version was removed, and with it the experiment ends
+                self._second = None  # the version was removed, so the experiment ends
                 return
             fresh = self._caught_up(replace(old, rec=old.base, through=version.through, erasures=erasures))
             with self._lock:
                 if behind and self.now.activation == now.activation and self.now.erasures == now.erasures:
-                    self._now = self._caught_up(fresh)  # with what came meanwhile, which is little
+                    self._now = self._caught_up(fresh)  # adds the few events that came meanwhile
                 elif not behind and second is not None and self._second is second:
                     self._second = second._replace(served=self._caught_up(fresh))
 
     def _caught_up(self, served: Served) -> Served:
-        """The same with the events that it lacks."""
+        """Return the version with the events that it lacks."""
         return served.caught_up(self._writable(), lambda: not self._stop.is_set())
 
     # ---- inside
 
     def writable(self) -> Store:
-        """The store; ConfigError where there is none."""
+        """Return the store; ConfigError for a read-only server."""
         return self._writable()
 
     def time(self) -> int:
-        """Seconds since 1970 by the clock of the state; ConfigError where there is none."""
+        """Return seconds since 1970 by the clock of the state; ConfigError for a read-only server."""
         self._keeping()
         assert self.clock is not None
         return self.clock.now()
@@ -206,7 +205,7 @@ class Present:
 
     def _keeping(self) -> Kept:
         if self.kept is None:
-            raise ConfigError("this server is read-only")
+            raise ConfigError("this server is read-only: it stores no ratings and swaps no models")
         return self.kept
 
     def _note(self, error: str) -> None:

@@ -1,7 +1,7 @@
-"""Reading what is asked: a body or a query becomes a model of ``schemas.py``, or one sentence says what is wrong.
+"""Parsing of requests: a body or a query becomes a model of ``schemas.py``, or an error with one sentence.
 
-What is checked at once holds the interpreter, and with it the event loop, for as long as it takes. So a body is looked
-at before: one with more in it than a request may have is not read. Long lists are checked in parts.
+Validation blocks the interpreter, and with it the event loop. So the size of a body is checked first: a body with more
+values than any valid request is not parsed. Long lists are validated in parts.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from cofactor.errors import ConfigError
 from cofactor.serve.settings import Settings
 
 FIELDS = 6
-"""Fields that each object of a body may have."""
+"""Most fields of each object in a body."""
 SPARE = 2000
-"""Objects, and fields, besides those of a list."""
+"""Most objects, and fields, in addition to those of a list."""
 FIELD = re.compile(rb'"\s*:')
-"""Ends the name of a field (and may stand in a text)."""
+"""Matches the end of a field's name (and may match inside a text)."""
 VALUES = 110_000
-"""Commas, and lists, that a body may have; fewer where its model says so (``most_values``)."""
+"""Most commas, and lists, in a body; a model may set a lower limit (``most_values``)."""
 MANY = 100
-"""So many mistakes are not looked at one by one."""
+"""Number of errors above which they are only counted."""
 PART = 200
-"""Entries of a list that are checked at once, which takes less than a millisecond."""
+"""Number of list entries validated at once, which takes less than a millisecond."""
 LONG = 1000
-"""Bodies with fewer commas are checked at once."""
+"""Number of commas from which a body is validated in parts."""
 
 
 class WrongEntry(Exception):
-    """An entry of a list is wrong: where it stands, and what is wrong in it."""
+    """An entry of a list is invalid; ``place`` is its position, ``error`` the error."""
 
     def __init__(self, place: tuple[Any, ...], error: ValidationError) -> None:
         super().__init__(place, error)
@@ -45,30 +45,37 @@ class WrongEntry(Exception):
 
 
 def most_objects(settings: Settings) -> int:
-    """How many objects a body may have."""
+    """Return the most objects that a body may have."""
     return max(settings.max_events, settings.max_pairs, settings.max_history) + SPARE
 
 
 def read_body(model: type[BaseModel], text: bytes, most: int) -> BaseModel:
-    """The body of a request. ConfigError where it has more than ``most`` objects, or an object of it names a field
-    twice: one of the two would be ignored. ValidationError or WrongEntry where it is something else."""
+    """Return the parsed body of a request.
+
+    ConfigError where it has more than ``most`` objects, or an object with a duplicate field, of which one would be
+    ignored. ValidationError or WrongEntry where it does not match the model.
+    """
     objects, fields = text.count(b"{"), len(FIELD.findall(text))
     commas, lists = text.count(b","), text.count(b"[")
     if objects > most:
-        raise ConfigError(f"the body has some {objects:,} objects; at most {most:,} are read, so send several requests")
+        raise ConfigError(
+            f"the body has about {objects:,} objects; at most {most:,} are allowed: send several requests"
+        )
     if fields > FIELDS * objects + SPARE:
-        raise ConfigError(f"the body has some {fields:,} fields in {objects:,} objects, more than any request has")
+        raise ConfigError(
+            f"the body has about {fields:,} fields in {objects:,} objects, more than a valid request; see /openapi.json"
+        )
     if commas > getattr(model, "most_values", VALUES) or lists > most:
         what = f"{lists:,} lists" if lists > most else f"{commas:,} values"
-        raise ConfigError(f"the body has some {what}, more than any request has")
+        raise ConfigError(f"the body has about {what}, more than a valid request; see /openapi.json")
     found = model.model_validate_json(text) if commas < LONG else _read_in_parts(model, text)
-    if fields > fields_of(found):  # else each one has another name
+    if fields > fields_of(found):  # otherwise no name is repeated
         json.loads(text, object_pairs_hook=_each_once)
     return found
 
 
 class _Entries(NamedTuple):
-    """The entries of a list: how a part of them is checked, how many there may be, and of what each is a list."""
+    """The entries of a list: the validator of a part, the most entries, and, for a list of lists, the inner entries."""
 
     part: TypeAdapter[list[Any]]
     most: int
@@ -76,7 +83,7 @@ class _Entries(NamedTuple):
 
 
 def _entries(kind: Any, most: int = 1 << 62) -> _Entries | None:
-    """Of a type that is a list, perhaps an annotated one or None; None for others."""
+    """Return the entries of a list type (annotated or optional, too); None for other types."""
     origin, inside = get_origin(kind), get_args(kind)
     if origin is Annotated:
         limits = [one for of in inside[1:] for one in (of, *getattr(of, "metadata", ())) if isinstance(one, MaxLen)]
@@ -92,7 +99,7 @@ def _entries(kind: Any, most: int = 1 << 62) -> _Entries | None:
 
 @cache
 def _lists_of(model: type[BaseModel]) -> dict[str, _Entries]:
-    """The fields of a model that are lists."""
+    """Return the fields of a model that are lists."""
     kinds = {
         name: Annotated[of.annotation, *of.metadata] if of.metadata else of.annotation
         for name, of in model.model_fields.items()
@@ -101,7 +108,7 @@ def _lists_of(model: type[BaseModel]) -> dict[str, _Entries]:
 
 
 def _read_in_parts(model: type[BaseModel], text: bytes) -> BaseModel:
-    """The same as to check the whole at once."""
+    """Return the same as validation of the whole body at once."""
     try:
         given = orjson.loads(text)
     except orjson.JSONDecodeError as exc:
@@ -134,14 +141,14 @@ def _checked(of: _Entries, given: list[Any], place: tuple[Any, ...]) -> list[Any
 
 
 def fields_of(value: Any) -> int:
-    """How many fields were given, at all depths."""
+    """Return the number of given fields, at all depths."""
     if isinstance(value, BaseModel):
         given = value.model_fields_set
         return len(given) + sum(fields_of(getattr(value, name)) for name in given)
     if isinstance(value, dict):
         return len(value)
     if isinstance(value, list) and value and isinstance(value[0], BaseModel):
-        return sum([len(one.__pydantic_fields_set__) for one in value])  # none of these holds another
+        return sum([len(one.__pydantic_fields_set__) for one in value])  # these models hold no other models
     return sum(map(fields_of, value)) if isinstance(value, list) and value and isinstance(value[0], list) else 0
 
 
@@ -150,27 +157,29 @@ def _each_once(pairs: list[tuple[str, Any]]) -> None:
     if len(set(names)) < len(names):
         seen: set[str] = set()
         twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ConfigError(f"the body gives {twice[:100]!r} twice in one object; give it once")
+        raise ConfigError(f"an object in the body has the field {twice[:100]!r} twice; give it once")
 
 
 def read_query(query: type[BaseModel], text: bytes) -> BaseModel:
-    """The parameters of a query string."""
+    """Return the parsed parameters of a query string."""
     try:
         pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError:
-        raise ConfigError("the query is not one: give name=value, joined by &, in UTF-8 and percent-encoded") from None
+        raise ConfigError(
+            "the query string is not valid; write name=value, joined by &, in UTF-8 and percent-encoded"
+        ) from None
     if len(found := dict(pairs)) < len(pairs):
-        raise ConfigError("the query gives a parameter twice")
+        raise ConfigError("the query has a parameter twice; give it once")
     return query.model_validate(found)
 
 
 def mistake(exc: ValidationError | WrongEntry) -> str:
-    """What is wrong with a request, and where in it."""
+    """Return a sentence on what is wrong with a request, and where."""
     place: tuple[Any, ...] = ()
     if isinstance(exc, WrongEntry):
         place, exc = exc.place, exc.error
     if (count := exc.error_count()) > MANY:
-        return f"the request is wrong in {count:,} places; see /openapi.json for what is meant"
+        return f"the request is wrong in {count:,} places; see /openapi.json for its form"
     error = exc.errors(include_url=False)[0]
     where = error["loc"]
     if place:
@@ -178,10 +187,10 @@ def mistake(exc: ValidationError | WrongEntry) -> str:
     path = ".".join(str(p) for p in where if not set("-[") & set(str(p)) and p not in _KINDS)
     message = _OF_PYTHON.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     if any(str(p).startswith("constrained-") for p in where):
-        message = "an id must be a whole number of 64 bits or a text of 1 to 1,000 characters"
+        message = "an id must be a 64-bit integer or a text of 1 to 1,000 characters"
     return f"{path}: {message}" if path else message
 
 
 _OF_PYTHON = {"model_type": "Input should be an object", "list_type": "Input should be a valid array"}
-"""What is checked in parts is not JSON any more, so pydantic speaks of dictionaries."""
+"""Messages for values validated in parts: these are Python objects, and pydantic's own messages name Python types."""
 _KINDS = ("int", "str", "datetime", "float", "bool")

@@ -1,4 +1,4 @@
-"""The training data of a refit: also with items that came up in newer ratings only, which the present model lacks."""
+"""The training data of a refit, with the items that only newer ratings contain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cofactor.serve.rows import Event
 
 
 def grown(rec: Recommender, missed: Sequence[Event]) -> Interactions:
-    """The ratings of a recommender, newer ones included, and these of items that it does not know."""
+    """Return the ratings of a recommender, newer ones included, with the ``missed`` events of unknown items added."""
     data = rec.ratings()
     if not missed:
         return data

@@ -1,6 +1,6 @@
-"""The table of what may be asked under /v1: each route with its query, body, answer and statuses.
+"""The table of the routes under /v1, each with its query, body, answer and statuses.
 
-Its description in OpenAPI is made from the same table.
+The OpenAPI description is made from the same table.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ REF = "#/components/schemas/{model}"
 
 
 class Route(NamedTuple):
-    """``run`` answers, in a thread. ``shape`` is the schema of the answer. ``heavy``: computed once for all, apart.
-    ``kept``: about a user, and the same until there are newer ratings of theirs. ``batch``: for many at once.
-    ``short``: often made so quickly that a thread would cost more."""
+    """A route. ``run`` is its handler, ``shape`` the schema of its answer.
+
+    ``heavy``: the answer is slow, and computed once for all clients. ``kept``: the answer is about a user, and is
+    cached until the user has newer ratings. ``batch``: the request is for many users or pairs. ``short``: the answer is
+    often so fast that a thread would cost more.
+    """
 
     method: str
     path: str
@@ -41,7 +44,7 @@ class Route(NamedTuple):
 
     @property
     def writes(self) -> bool:
-        """Whether it changes something."""
+        """Whether the route changes state."""
         return self.method == "DELETE" or self.path in _CHANGING
 
 
@@ -66,36 +69,36 @@ ITEM_FACTS = _object(item=ID, title=MAYBE, ratings=WHOLE, mean=NUMBER)
 MOVED = _object(version=WHOLE)
 
 ROUTES = (
-    Route("GET", "/v1/info", "What is served, and what it can do", lambda a: handlers.about(a.live),
+    Route("GET", "/v1/info", "Facts about the served model and its capabilities", lambda a: handlers.about(a.live),
           _object(version=WHOLE, model=WORDS, users=WHOLE, items=WHOLE, ratings=WHOLE)),
-    Route("GET", "/v1/items", "Items by words of their titles or ids", handlers.items,
+    Route("GET", "/v1/items", "Search items by words in their titles or ids", handlers.items,
           _object(items=_list(ITEM_FACTS), total=WHOLE), query=schemas.ItemsQuery),
-    Route("GET", "/v1/item", "Everything about one item", handlers.item,
+    Route("GET", "/v1/item", "All facts about one item", handlers.item,
           ITEM_FACTS, query=schemas.ItemQuery, more=(404,)),
-    Route("GET", "/v1/users", "Users by a part of their id", handlers.users,
+    Route("GET", "/v1/users", "Search users by a part of their id", handlers.users,
           _object(users=_list(_object(user=ID, ratings=WHOLE)), total=WHOLE), query=schemas.SearchQuery),
-    Route("GET", "/v1/user", "What a user rated", handlers.user,
+    Route("GET", "/v1/user", "The ratings of a user", handlers.user,
           _object(user=ID, ratings=_list(ANY), total=WHOLE, mean=NUMBER, status=WORDS),
           query=schemas.RatedQuery, more=(404,)),
-    Route("DELETE", "/v1/user", "Erase a person from everything that is kept", handlers.erase,
+    Route("DELETE", "/v1/user", "Erase a user from everything that is stored", handlers.erase,
           _object(deleted=WHOLE, versions=_list(WHOLE), held=_list(WORDS), refit=FLAG),
           query=schemas.EraseQuery, more=(404, 409)),
     Route("GET", "/v1/recommend", "The best items for a user", handlers.recommend_known,
           LISTS, query=schemas.ListQuery, more=(404,), kept=True, short=True),
-    Route("POST", "/v1/recommend", "The best items for a user, or for a new one with a history", handlers.recommend,
+    Route("POST", "/v1/recommend", "The best items for a user, or for a new user with a history", handlers.recommend,
           LISTS, body=schemas.Recommend, more=(404,), kept=True, short=True),
     Route("POST", "/v1/recommend-many", "Lists for many users or histories", handlers.recommend_many,
           _object(version=WHOLE, lists=_list(_list(LISTED))), body=schemas.RecommendMany, more=(404,), batch=True),
-    Route("POST", "/v1/predict", "Ratings of pairs", handlers.predict,
+    Route("POST", "/v1/predict", "Predicted ratings of pairs", handlers.predict,
           _object(version=WHOLE, predictions=_list(_object(user=ID, item=ID, prediction=NUMBER, status=WORDS))),
           body=schemas.Predict, more=(404,), batch=True),
-    Route("GET", "/v1/similar", "The neighbours of an item", handlers.similar,
+    Route("GET", "/v1/similar", "The items most similar to an item", handlers.similar,
           _object(version=WHOLE, similar=_list(_object(rank=WHOLE, item=ID, similarity=NUMBER))),
           query=schemas.SimilarQuery, more=(404,)),
-    Route("GET", "/v1/similar-users", "The users who rate most like one", handlers.similar_users,
+    Route("GET", "/v1/similar-users", "The users most similar to a user", handlers.similar_users,
           _object(version=WHOLE, similar=_list(_object(rank=WHOLE, user=ID, similarity=NUMBER, shared_items=WHOLE))),
           query=schemas.SimilarUsersQuery, more=(404,)),
-    Route("POST", "/v1/explain", "Why a prediction is what it is", handlers.explain,
+    Route("POST", "/v1/explain", "Explain a prediction", handlers.explain,
           _object(version=WHOLE, label=WORDS, prediction=NUMBER, because=WORDS), body=schemas.Explain, more=(404,),
           short=True),
     Route("POST", "/v1/what-if", "How a list changes with other ratings", handlers.what_if,
@@ -104,24 +107,24 @@ ROUTES = (
           _object(version=WHOLE, biases=_list(ANY)), query=schemas.CountQuery),
     Route("GET", "/v1/map", "Places of the most rated items", handlers.item_map,
           _object(items=_list(ANY), groups=_list(WORDS)), query=schemas.MapQuery, heavy=True),
-    Route("POST", "/v1/events", "Newer ratings", handlers.tell,
+    Route("POST", "/v1/events", "Add newer ratings", handlers.tell,
           _object(accepted=WHOLE, version=WHOLE, events=WHOLE, new_items=_list(ID)),
           body=schemas.NewRatings, more=(404, 409)),
     Route("DELETE", "/v1/events", "Delete the newer ratings of a user", handlers.forget,
           _object(deleted=WHOLE), query=schemas.UserQuery, more=(404,)),
-    Route("GET", "/v1/versions", "The models that were live", lambda a: handlers.versions(a.live),
+    Route("GET", "/v1/versions", "The stored versions", lambda a: handlers.versions(a.live),
           _object(versions=_list(_object(version=WHOLE, active=FLAG, model=WORDS)), busy=MAYBE)),
     Route("POST", "/v1/reload", "Serve a saved model", handlers.reload, MOVED, body=schemas.Reload, more=(409,)),
     Route("POST", "/v1/rollback", "Go back to a version", handlers.rollback, MOVED,
           body=schemas.Rollback, more=(404, 409)),
-    Route("POST", "/v1/refit", "Train again on everything told", handlers.refit,
+    Route("POST", "/v1/refit", "Train the model again, newer ratings included", handlers.refit,
           _object(started=FLAG), body=schemas.Refit, status=202, more=(409,)),
-    Route("POST", "/v1/feedback", "Lists that were shown, and items of them that were clicked or bought",
+    Route("POST", "/v1/feedback", "Report shown lists, and clicked or bought items",
           handlers.feedback, _object(accepted=WHOLE), body=schemas.Feedback, more=(404,)),
-    Route("GET", "/v1/outcomes", "What came of the lists of each version", handlers.outcomes,
+    Route("GET", "/v1/outcomes", "The outcomes of the lists of each version", handlers.outcomes,
           _object(live=WHOLE, versions=_list(ANY), days=_list(ANY), drift=ANY)),
-    Route("POST", "/v1/experiment", "Try a version on a share of the users", handlers.begin_experiment,
-          _object(experiment=ANY), body=schemas.BeginExperiment, more=(404, 409)),
+    Route("POST", "/v1/experiment", "Start an experiment: a version serves a share of the users",
+          handlers.begin_experiment, _object(experiment=ANY), body=schemas.BeginExperiment, more=(404, 409)),
     Route("DELETE", "/v1/experiment", "End the experiment", handlers.end_experiment, _object(ended=ANY), more=(409,)),
 )  # fmt: skip
 
@@ -132,25 +135,25 @@ BY_PATH: Mapping[str, Mapping[str, Route]] = {
 
 
 def takes_body(method: str, path: str) -> bool:
-    """Whether a body is read at all."""
+    """Return whether a route takes a body."""
     route = BY_PATH.get(path, {}).get(method)
     return route is not None and route.body is not None
 
 
 _MEANING = {
-    400: "The request is not HTTP as it should be", 401: "The token is missing or wrong",
-    403: "The token, or the page that asks, may not do this", 404: "A user, an item or a path is not known",
-    405: "Another method is meant; see Allow", 408: "The body took too long", 409: "A conflict with a change under way",
-    413: "The body is too long", 415: "The body is not JSON", 421: "The server has another name",
-    422: "The request makes no sense; the sentence says where", 500: "A mistake of the server",
-    501: "An optional package is not installed", 503: "Not now; see Retry-After",
+    400: "The request is not valid HTTP", 401: "The token is missing or wrong",
+    403: "The token, or the origin of the page, does not allow this", 404: "A user, an item or a path is unknown",
+    405: "The method is not allowed; see Allow", 408: "The body took too long to arrive",
+    409: "A conflict with a change in progress", 413: "The body is too long", 415: "The body is not plain JSON",
+    421: "The host name is not allowed", 422: "The request is not valid; the sentence says where",
+    500: "An internal error", 501: "An optional package is not installed", 503: "Not available now; see Retry-After",
 }  # fmt: skip
 _ALWAYS = (400, 401, 403, 404, 421, 422, 500, 501, 503)
 _WITH_BODY = (408, 413, 415)
 
 
 def openapi(version: str) -> Schema:
-    """The description of all routes (OpenAPI 3.1)."""
+    """Return the description of all routes (OpenAPI 3.1)."""
     models = [(m, "validation") for route in ROUTES for m in (route.body,) if m is not None]
     _, found = models_json_schema(list(dict.fromkeys(models)), ref_template=REF)  # type: ignore[arg-type]
     components = found.get("$defs", {})

@@ -1,4 +1,4 @@
-"""Rows of the store: newer ratings and counters, written and read in a transaction of the caller's."""
+"""Rows of the store: newer ratings and counters, written and read in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _PLAIN = {
     )
     for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
 }
-"""What each event needs, in words: SQLAlchemy takes longer for a statement than SQLite does."""
+"""Plain SQL for each event, since SQLAlchemy takes longer to build a statement than SQLite to run it."""
 _PARTS = 1000
-"""Parts of the events that are looked at in one statement."""
+"""Number of parts of the events that one statement covers."""
 SELECT_EVENTS = (
     sa.select(t.events)
     .where(t.events.c.id > sa.bindparam("after"), t.events.c.id <= sa.bindparam("last"))
@@ -48,14 +48,14 @@ SELECT_EVENTS = (
 
 
 def add(db: sa.Connection, counter: str, by: int) -> int:
-    """Count on (the caller has the turn); the new value."""
+    """Increase a counter (the caller holds the turn), and return the new value."""
     value = int(db.execute(COUNTER, {"counter": counter}).scalar_one()) + by
     db.execute(_SET, {"counter": counter, "next": value, "sum": t.with_digest(name=counter, value=value)["digest"]})
     return value
 
 
 def insert_events(db: sa.Connection, events: Sequence[Event]) -> tuple[int, int, int]:
-    """Keep events (the caller has the turn); the numbers of the first and the last, and how many there are then."""
+    """Insert events (the caller holds the turn), and return (first number, last number, count of all events)."""
     look, count, insert = _PLAIN[db.dialect.name]
     cursor = db.connection.cursor()
     try:
@@ -71,7 +71,7 @@ def insert_events(db: sa.Connection, events: Sequence[Event]) -> tuple[int, int,
 
 
 def of_user(db: sa.Connection, user: str) -> Iterator[Any]:
-    """Conditions that the events of a user meet, for all of them together: each looks at some parts of the events."""
+    """Yield conditions that together match all events of a user; each covers some parts of the events."""
     least, most = db.execute(sa.select(sa.func.min(t.events.c.id), sa.func.max(t.events.c.id))).one()
     if least is not None:
         for begin in range(least // t.PART, most // t.PART + 1, _PARTS):
@@ -85,7 +85,7 @@ def put(db: sa.Connection, name: str, value: str) -> None:
 
 
 def as_rows(first: int, events: Sequence[Event]) -> list[tuple[Any, ...]]:
-    """Events with numbers from ``first`` on, in the order of the columns."""
+    """Return events as rows with numbers from ``first``, in the order of the columns."""
     written, rows = t.written, []
     for number, (user, item, rating, time) in enumerate(events, first):
         user = str(user) if type(user) is int else written(user)
@@ -96,6 +96,6 @@ def as_rows(first: int, events: Sequence[Event]) -> list[tuple[Any, ...]]:
 
 def read_event(row: Any) -> Event:
     number, user, item, rating, time, digest = row
-    if digest != t.row_digest(number, item, rating, time, user):  # by the names of the columns
-        raise StateError(f"newer rating {number} was changed outside of the server; look with `cofactor state check`")
+    if digest != t.row_digest(number, item, rating, time, user):  # sorted by column name
+        raise StateError(f"newer rating {number} was changed outside the server; run `cofactor state check`")
     return Event(json.loads(user), json.loads(item), rating, time)

@@ -1,4 +1,4 @@
-"""What may be asked over HTTP, with limits. What these models let through is checked further where it is used."""
+"""Schemas of HTTP requests, with limits. Values that pass are checked further where they are used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cofactor.errors import DataError
 from cofactor.recommend.options import OPTIONS, Kind
 
 MOST_ITEMS = 1000
-"""Items of a list."""
+"""Most items in a list."""
 
 YEAR_2101 = 4_133_980_800
 """Seconds since 1970."""
@@ -31,10 +31,10 @@ Text = Annotated[str, StringConstraints(strict=True, max_length=1000)]
 Name = Annotated[Text, Field(min_length=1)]
 Id = Annotated[
     Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)] | Name, Field(union_mode="left_to_right")
-]  # which takes half of the time of pydantic's own way
+]  # half the time of pydantic's smart mode
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-"""A JSON number: ``true`` is not 1, nor is "3" a 3."""
-Rating = Annotated[Number, Field(gt=-3e38, lt=3e38)]  # what float32 holds
+"""A JSON number; ``true`` and ``"3"`` are not numbers."""
+Rating = Annotated[Number, Field(gt=-3e38, lt=3e38)]  # the range of float32
 Feature = StrictBool | Id | Text | Number | Annotated[list[Text], Field(max_length=1000, fail_fast=True)] | None
 Level = Annotated[Number, Field(gt=0, lt=1)]
 Strength = Annotated[Number, Field(ge=0, le=1)]
@@ -44,24 +44,24 @@ VersionNumber = Annotated[StrictInt, Field(ge=1, lt=2**31)]
 
 
 class Strict(BaseModel):
-    """A field that does not exist is an error: most often it is one that was meant otherwise."""
+    """A model for which an unknown field is an error, since it is usually a misspelled one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Rated(Strict):
-    """An item by its id or title; without a rating: liked."""
+    """An item, by id or title, with a rating; without a rating it was liked."""
 
     item: Id
     rating: Rating | None = None
 
 
 History = Annotated[list[Rated], Field(max_length=5000, fail_fast=True)]
-"""Lists end at the first mistake: a thousand of them are not counted."""
+"""Validation of lists stops at the first error."""
 
 
 class Person(Strict):
-    """A known user, or a new one with a history. ``new_user``: what tells of a new user, in words."""
+    """A known user, or a new user with a history. ``new_user`` describes the latter in messages."""
 
     new_user: ClassVar[str] = "a history of items"
     user: Id | None = None
@@ -70,20 +70,20 @@ class Person(Strict):
     @model_validator(mode="after")
     def _one(self) -> Person:
         if (self.user is not None) == self.is_new():
-            raise ValueError(f"give either a user, or {self.new_user}, and not both")
+            raise ValueError(f"give either a user or {self.new_user}, not both")
         return self
 
     def is_new(self) -> bool:
-        """Whether it tells of a new user."""
+        """Return whether the request describes a new user."""
         return self.history is not None
 
     def ratings(self) -> dict[Any, float | None] | None:
-        """The history as :meth:`Recommender.recommend` takes it."""
+        """Return the history as :meth:`Recommender.recommend` takes it."""
         return None if self.history is None else ratings_of(self.history)
 
 
 def ratings_of(history: list[Rated]) -> dict[Any, float | None]:
-    """Ratings by item; DataError where an item is named twice."""
+    """Return ratings by item; DataError where an item is named twice."""
     found = {r.item: r.rating for r in history}
     if len(found) < len(history):
         raise DataError("the history names an item twice; name each item once")
@@ -94,16 +94,16 @@ Ids = Annotated[list[Id], Field(max_length=100_000, fail_fast=True)]
 
 
 class _Recommend(Person):
-    """See :meth:`Recommender.recommend`."""
+    """The request for a list; see :meth:`Recommender.recommend`."""
 
     new_user: ClassVar[str] = "a history of items (or features) of a new user"
     features: Annotated[dict[Text, Feature], Field(max_length=1000)] | None = None
-    version: Annotated[
-        VersionNumber | None, Field(description="Ask this version, which is kept, in place of the live one.")
-    ] = None
+    version: Annotated[VersionNumber | None, Field(description="Use this stored version in place of the live one.")] = (
+        None
+    )
 
     def is_new(self) -> bool:
-        """Whether it tells of a new user."""
+        """Return whether the request describes a new user."""
         return self.history is not None or self.features is not None
 
 
@@ -120,7 +120,7 @@ _TYPES: dict[Kind, Any] = {
     "seed": Annotated[StrictInt, Field(ge=0, lt=2**63)],
     "policy": Policy,
 }
-"""How HTTP spells the options of a list, with limits."""
+"""The HTTP types of the options of a list, with limits."""
 
 _FIELDS: dict[str, Any] = {
     name: (_TYPES[option.kind], Field(option.default, description=option.help)) for name, option in OPTIONS.items()
@@ -132,7 +132,8 @@ else:
 
 
 class RecommendMany(Strict):
-    """Lists for many at once: known ``users``, or ``histories`` of new ones. Other options are those of one list."""
+    """The request for many lists: for known ``users``, or for ``histories`` of new users. Options are those of a
+    list."""
 
     users: Annotated[list[Id], Field(min_length=1, max_length=10_000, fail_fast=True)] | None = None
     histories: Annotated[list[History], Field(min_length=1, max_length=10_000, fail_fast=True)] | None = None
@@ -144,7 +145,7 @@ class RecommendMany(Strict):
     @model_validator(mode="after")
     def _one(self) -> RecommendMany:
         if (self.users is None) == (self.histories is None):
-            raise ValueError("give either users, or histories, and not both")
+            raise ValueError("give either users or histories, not both")
         return self
 
 
@@ -154,7 +155,7 @@ class Pair(Strict):
 
 
 class Predict(Strict):
-    """See :meth:`Recommender.predict`."""
+    """The request for predictions; see :meth:`Recommender.predict`."""
 
     pairs: Annotated[list[Pair], Field(min_length=1, max_length=10_000, fail_fast=True)]
     interval: StrictBool = False
@@ -163,14 +164,14 @@ class Predict(Strict):
 
 
 class Explain(Person):
-    """See :meth:`Recommender.explain`."""
+    """The request for an explanation; see :meth:`Recommender.explain`."""
 
     item: Id
     n: Annotated[StrictInt, Field(ge=0, le=100)] = 5
 
 
 class WhatIf(Person):
-    """See :meth:`Recommender.what_if`."""
+    """The request for a changed list; see :meth:`Recommender.what_if`."""
 
     without: Ids = []
     instead: Annotated[list[Rated], Field(max_length=5000, fail_fast=True)] = []
@@ -182,7 +183,8 @@ _TIMES = "as seconds or as ISO text such as 2026-11-30T08:15:00Z"
 
 
 class NewRating(Strict):
-    """A rating that came after training; without a rating: liked; without a time (ISO, or seconds since 1970): now."""
+    """A rating that came after training. Without a rating the item was liked; without a time (ISO, or seconds since
+    1970) the time is now."""
 
     user: Id
     item: Id
@@ -192,10 +194,10 @@ class NewRating(Strict):
     @field_validator("time")
     @classmethod
     def _seconds(cls, time: float | str | None) -> int | None:
-        """Seconds since 1970; a time without a zone is UTC."""
+        """Return seconds since 1970; a time without a zone is UTC."""
         if isinstance(time, str):
             if time.isdecimal():
-                raise ValueError("it is a number in a text; write seconds since 1970 as a number, or a date with -")
+                raise ValueError("it is a number as text; write seconds since 1970 as a number, or a date with -")
             try:
                 found = dt.datetime.fromisoformat(time)
             except ValueError:
@@ -207,7 +209,7 @@ class NewRating(Strict):
 
 
 class NewRatings(Strict):
-    """All are accepted or none. The same ``key`` again does nothing, and gets the same answer."""
+    """Newer ratings, accepted all or none. A repeated ``key`` has no effect, and gets the same answer."""
 
     events: Annotated[list[NewRating], Field(min_length=1, max_length=10_000, fail_fast=True)]
     key: Name | None = None
@@ -217,7 +219,7 @@ RequestId = Annotated[Name, Field(max_length=200)]
 
 
 class ShownList(Strict):
-    """A list that somebody saw: the ``X-Request-Id`` and the version of the answer, and the items, best first."""
+    """A list that was shown: the ``X-Request-Id`` and the version of the answer, and the items, best first."""
 
     what: Literal["shown"]
     request: RequestId
@@ -234,7 +236,7 @@ class ItemReaction(Strict):
 
 
 class Feedback(Strict):
-    """What came of lists. The same again changes nothing. A body with more than ``most_values`` is not read."""
+    """Feedback on lists. Repeated feedback has no effect. A body with more than ``most_values`` values is refused."""
 
     most_values: ClassVar[int] = 4000
     events: Annotated[
@@ -244,7 +246,8 @@ class Feedback(Strict):
 
 
 class BeginExperiment(Strict):
-    """A ``version`` that is kept, or another bundle (``path``; by default that of the server), for a share of users."""
+    """The request to start an experiment: a stored ``version``, or a bundle (``path``; by default that of the server),
+    serves a share of the users."""
 
     version: VersionNumber | None = None
     path: Name | None = None
@@ -254,35 +257,37 @@ class BeginExperiment(Strict):
     @model_validator(mode="after")
     def _one(self) -> BeginExperiment:
         if self.version is not None and self.path is not None:
-            raise ValueError("give either a version, or the path of a bundle, and not both")
+            raise ValueError("give either a version or the path of a bundle, not both")
         return self
 
 
 class Reload(Strict):
-    """By default the bundle that the server was started with. ``force``: whatever a trial says."""
+    """The request to serve a bundle, by default the one that the server was started with. ``force``: whatever the test
+    on the latest events shows."""
 
     path: Name | None = None
     force: StrictBool = False
 
 
 class Rollback(Strict):
-    """By default the version that was live before."""
+    """The request to go back to a version, by default the one that was live before."""
 
     version: VersionNumber | None = None
 
 
 class Refit(Strict):
-    """See :meth:`Recommender.refit`. ``force``: whatever a trial says."""
+    """The request for a refit; see :meth:`Recommender.refit`. ``force``: whatever the test on the latest events
+    shows."""
 
     warm: StrictBool | None = None
     force: StrictBool = False
 
 
-# ---- queries: everything in them is text
+# ---- queries: all values are text
 
 
 class Query(BaseModel):
-    """A parameter that does not exist is an error here too."""
+    """A query for which an unknown parameter is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -307,7 +312,7 @@ class RatedQuery(Query):
 
 
 class EraseQuery(Query):
-    """``refit``: train again at once, so that the model holds nothing of the person."""
+    """The user to erase. ``refit``: train again at once, so that the model keeps no influence of the user."""
 
     user: IdText
     refit: bool = False
@@ -320,8 +325,8 @@ class SearchQuery(Query):
 
 
 class ItemsQuery(SearchQuery):
-    """``where``: a predicate over the table of items. ``order``: by ``ratings`` (how many), ``mean`` (of few ratings
-    drawn to the mean of all), ``title``, or a column of numbers, the largest first."""
+    """A search for items. ``where``: a predicate over the item table. ``order``: ``ratings`` (their number), ``mean``
+    (with few ratings shrunk to the overall mean), ``title``, or a numeric column, the largest first."""
 
     where: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
     order: Words = "ratings"

@@ -1,4 +1,4 @@
-"""What answers requests: one model with all newer ratings so far. It never changes; events make another one."""
+"""The served model with all newer ratings so far. The object never changes; events make a new one."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from cofactor.serve.rows import Event
 from cofactor.serve.store import Store, Version
 
 _PART = 20_000
-"""Events that are read from the store at once."""
+"""Number of events read from the store at once."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """``rec`` with all newer ratings up to event ``through``; ``base`` without any. ``activation`` and ``erasures`` say
-    how far this process has followed the store."""
+    """A served version: ``rec`` includes all newer ratings up to event ``through``, ``base`` none. ``activation`` and
+    ``erasures`` are the store's counters that this process has followed."""
 
     version: int
     base: Recommender
@@ -41,12 +41,12 @@ class Served:
     contents: str = ""
 
     def told(self, events: Sequence[Event], through: int) -> Served:
-        """The same with these events, of which the last has the number ``through``."""
+        """Return the version with these events added, of which the last has the number ``through``."""
         rec = updated(self.rec, events) if events else self.rec
         return replace(self, rec=rec, through=through)
 
     def caught_up(self, store: Store, goes_on: Callable[[], bool] = lambda: True) -> Served:
-        """The same with the events that it lacks."""
+        """Return the version with the events that it lacks."""
         served = self
         while goes_on():
             events, last = store.events(served.through, _PART)
@@ -57,22 +57,21 @@ class Served:
 
 
 class Second(NamedTuple):
-    """The version that is tried beside the live one."""
+    """The version in an experiment beside the live one."""
 
     experiment: Experiment
     served: Served
 
 
 def unwritten(bundle: Path, version: int, max_cache: int) -> Served:
-    """A bundle, by a server that writes nothing."""
+    """Load a bundle for a read-only server."""
     rec = load(bundle)
     warm_up(rec)
     return Served(version, rec, rec, 0, time.time(), Catalogue(rec, max_cache))
 
 
 def woken(version: Version, place: Path, erasures: int, max_cache: int, *, warm: bool = True) -> Served:
-    """A version that is kept, without newer ratings. ``warm``: asked once for what is asked most, see
-    :func:`warm_up`."""
+    """Load a stored version, without newer ratings. ``warm`` calls :func:`warm_up`."""
     rec = load(place)
     if warm:
         warm_up(rec)
@@ -89,26 +88,26 @@ def updated(rec: Recommender, events: Sequence[Event], codes: NDArray[Any] | Non
 
 
 def columns(events: Sequence[Event]) -> Events:
-    """Events as ``update`` takes them; DataError where the ids of the users mix types."""
+    """Return events in the form for ``update``; DataError where user ids mix types."""
     users = one_type([e.user for e in events], "user")
     values = np.array([e.rating for e in events], dtype=np.float32)
-    times = np.array([e.time for e in events], dtype=np.int64)  # seconds, whatever they look like
+    times = np.array([e.time for e in events], dtype=np.int64)  # always seconds
     return Events(users, [e.item for e in events], values, times)
 
 
 def warm_up(rec: Recommender) -> None:
-    """Ask what is asked most, so that kernels are compiled, and a model without sense is found before it is live.
+    """Make the most frequent requests once, so that kernels are compiled and a broken model is found before it is live.
 
-    All that a large bundle reads and checks at first use is read here: ids and tables at once, codes for the counts.
+    This also reads and checks what a large bundle loads on demand: ids, tables, and the codes for the counts.
     """
     for ids in (rec.data.user_ids, rec.data.item_ids):
         if not (ids.dtype.is_integer() or ids.text == "text"):
-            raise BundleError(f"the {ids.kind} ids are {ids.text}; a server needs whole numbers or text")
+            raise BundleError(f"the {ids.kind} ids are {ids.text}; a server needs ids that are whole numbers or text")
     item = rec.data.item_ids.decode([int(np.argmax(rec.data.by_item.counts))])[0]
     found = rec.recommend(history=[item], n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
-        raise BundleError(f"the model {rec.name} gives no list for its own item {item!r}")
-    if not rec.data.n_users:  # a bundle that was saved for serving, without users
+        raise BundleError(f"the model {rec.name} makes no list for a history of its own item {item!r}; train it again")
+    if not rec.data.n_users:  # a bundle saved with serve_only, without users
         return
     rated = np.flatnonzero(rec.data.by_item.counts > 0)[:3].astype(np.int32)
     if len(rated) == 3:
@@ -116,7 +115,7 @@ def warm_up(rec: Recommender) -> None:
     user = rec.data.user_ids.decode([int(np.argmax(rec.data.by_user.counts))])[0]
     found = rec.recommend(user, n=10, seen=True)
     if not len(found) or not np.isfinite(found["score"].to_numpy()).all():
-        raise BundleError(f"the model {rec.name} gives no list to its own user {user!r}")
+        raise BundleError(f"the model {rec.name} makes no list for its own user {user!r}; train it again")
     if rec.data.user_table is not None or rec.data.user_features is not None:
-        feature_prior(rec)  # what features say of users is learned at first use
+        feature_prior(rec)  # it is learned at first use
     rec.similar_items(item)

@@ -1,4 +1,4 @@
-"""The server: a socket, the application in one or several processes, a quiet log."""
+"""The server: sockets, and the application in one or several processes."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("cofactor.serve")
 _LOADING = 600
-"""Seconds in which a worker that is started again must serve."""
-_M_ARENA_MAX, _ARENAS = -8, 2  # of glibc's malloc.h
+"""Seconds within which a restarted worker must serve."""
+_M_ARENA_MAX, _ARENAS = -8, 2  # constants of glibc's malloc.h
 _QUEUE = 1024
-"""Connections that may wait to be accepted."""
+"""Most connections that wait to be accepted."""
 _UNREAD = 256 << 10
-"""Bytes that the system keeps of a connection until the client reads; by itself it goes up to 4 MB for each."""
+"""Bytes that the system buffers per connection until the client reads; its own limit is up to 4 MB."""
 _GRACE = 10
-"""Seconds that requests under way have when the server ends."""
+"""Seconds for requests in progress when the server stops."""
 _OBJECTS = 20_000
-"""New objects after which those that hold each other are looked for; a request makes hundreds, and hardly any such."""
+"""New objects that trigger the garbage collector; a request makes hundreds, and hardly any in reference cycles."""
 _FILES, _FEWEST = 80, 8
-"""Descriptors that are for files; connections that are tried in any case."""
+"""Descriptors reserved for files, and the least limit of connections."""
 _TICK = 0.2
-"""Seconds between two looks of the parent at its workers."""
+"""Seconds between two checks of the workers by the parent."""
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The ASGI application, for a server of your own; it loads its model when that starts it."""
+    """Return the ASGI application for your own server; it loads its model at startup."""
     found: FastAPI = _application().create_app(settings)
     return found
 
 
 def _application() -> Any:
-    """The module of the application, which needs the extra."""
+    """Return the module of the application; MissingExtraError without the extra."""
     try:
         import uvicorn  # noqa: F401
 
@@ -67,10 +67,11 @@ def _application() -> Any:
 
 
 def run(settings: Settings, started: Callable[[str, Any], None] = lambda url, live: None) -> None:
-    """Serve until a signal ends it; ``started`` is called with the address when the model is loaded, and with what is
-    served (a :class:`cofactor.serve.live.Live`), or with its description in words where other processes serve it.
+    """Serve until a signal stops the server.
 
-    BundleError, ConfigError where the model cannot be served, or the port is taken.
+    When the model is loaded, ``started`` is called with the address and the :class:`cofactor.serve.live.Live`, or,
+    where worker processes serve it, with the address and a text about the model. BundleError or ConfigError where the
+    model cannot be served or the port is taken.
     """
     _few_arenas()
     log_errors(as_json=settings.json_logs)
@@ -98,13 +99,11 @@ def run(settings: Settings, started: Callable[[str, Any], None] = lambda url, li
 def _serve(
     app: FastAPI, settings: Settings, listeners: list[socket.socket], lives: Callable[[], None] = lambda: None
 ) -> None:
-    """Answer until a signal; ``lives`` is called now and then from the event loop."""
-    sys.setswitchinterval(
-        0.0005
-    )  # so that the event loop, which answers /health, gets its turn among threads that work
+    """Answer requests until a signal; ``lives`` is called regularly from the event loop."""
+    sys.setswitchinterval(0.0005)  # so that the event loop, which answers /health, gets its turn among working threads
     gc.collect()
     gc.set_threshold(_OBJECTS)
-    gc.freeze()  # what stays for good is not looked through again: that held everything for 80 ms now and then
+    gc.freeze()  # permanent objects are not scanned again: scans blocked the process for 80 ms at times
     if settings.access_log:
         log_requests()
     main = _server(app, settings, lives)
@@ -167,15 +166,17 @@ def _server(app: FastAPI, settings: Settings, lives: Callable[[], None] = lambda
             log_level="warning",
             access_log=False,
             server_header=False,
-            backlog=1,  # so many connections are accepted at once: the others are for other workers
+            backlog=1,  # connections accepted at once; the others are left to other workers
             timeout_graceful_shutdown=_GRACE,
         )
     )
 
 
 def _few_arenas() -> None:
-    """Let threads share what they have freed: glibc keeps it apart for each of them, and grows. Where
-    ``MALLOC_ARENA_MAX`` is set, that holds; in other libraries there is nothing to do."""
+    """Limit glibc's memory arenas, so that threads share freed memory and the process does not grow.
+
+    ``MALLOC_ARENA_MAX`` takes precedence. With other C libraries this does nothing.
+    """
     if "MALLOC_ARENA_MAX" not in os.environ:
         with contextlib.suppress(ImportError, OSError, AttributeError, TypeError):
             import ctypes
@@ -184,8 +185,10 @@ def _few_arenas() -> None:
 
 
 def possible_connections(wanted: int) -> int:
-    """How many connections there can be: each, and each that waits for its place, takes a descriptor of the process, of
-    which the system may allow fewer. As many are asked for as are needed."""
+    """Return the most connections that are possible, and raise the limit of descriptors as needed.
+
+    Each connection, and each one that waits for a place, takes a descriptor, of which the system may allow fewer.
+    """
     try:
         import resource
 
@@ -201,12 +204,12 @@ def possible_connections(wanted: int) -> int:
         return wanted
     found = min(wanted, max(_FEWEST, (soft - _FILES) // 2))
     if found < wanted:
-        log.warning("at most %d connections at once: the system allows %d descriptors (ulimit -n)", found, soft)
+        log.warning("connections are limited to %d: the system allows %d descriptors (ulimit -n)", found, soft)
     return found
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket on which nothing is accepted yet; ConfigError where it cannot be had."""
+    """Return a listening socket; ConfigError where that fails."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         found = socket.socket(family, kind, protocol)
@@ -228,19 +231,21 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 class _Beginning(NamedTuple):
-    """A worker that does not serve yet, what it will say through, and since when."""
+    """A worker that does not serve yet, the pipe for its report, and its start time."""
 
     process: Any
     pipe: Connection
     since: float
 
     def said(self) -> str:
-        """What it said when it began to serve; its error where it cannot. Something must be there to read."""
+        """Return the worker's report when it began to serve, or raise its error. The pipe must have data."""
         try:
             kind, said = self.pipe.recv()
         except EOFError:
             self.process.join(5)
-            raise ConfigError(f"a worker ended before it served (exit code {self.process.exitcode})") from None
+            raise ConfigError(
+                f"a worker exited before it served (exit code {self.process.exitcode}); see the log"
+            ) from None
         if kind == "error":
             self.process.join(5)
             self.process.kill()
@@ -249,23 +254,23 @@ class _Beginning(NamedTuple):
 
 
 class _Silence:
-    """For how long a worker gave no sign of life, by the looks of the parent: where the parent was stopped too, that
-    time does not count."""
+    """The time without a sign of life from a worker, counted in checks by the parent, so that time in which the parent
+    was stopped does not count."""
 
     def __init__(self) -> None:
         self._last, self._looks = -1, 0
 
     def looked(self, beat: int) -> float:
-        """Seconds since the last sign, after another look."""
+        """Return the seconds since the last sign, after another check."""
         self._looks = self._looks + 1 if beat == self._last else 0
         self._last = beat
         return self._looks * _TICK
 
 
 class _Workers:
-    """The process that others were started by: it holds the state's lock, starts those that ended again, and ends all.
+    """The parent of the workers: it holds the state's lock, starts the workers, restarts them, and stops them.
 
-    It serves nothing and loads no model. Arrays of a model above 4 MB are mapped, so the workers share their memory.
+    It serves nothing and loads no model. Arrays of a model above 4 MB are memory-mapped, so the workers share them.
     """
 
     def __init__(self, settings: Settings, listeners: list[socket.socket]) -> None:
@@ -276,12 +281,12 @@ class _Workers:
         self._processes: dict[int, Any] = {}
 
     def run(self, started: Callable[[str], None]) -> None:
-        """Until a signal."""
+        """Run the workers until a signal."""
         held = None if self.settings.read_only else _application().held(self.settings)
         handlers = {s: signal.signal(s, lambda *_: self._stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             with tempfile.TemporaryDirectory(prefix="cofactor-metrics-") as metrics:
-                said = self._start(0, metrics)  # it installs the model
+                said = self._start(0, metrics)  # the first worker installs the model
                 for number in range(1, self.settings.workers):
                     self._start(number, metrics)
                 started(said)
@@ -296,7 +301,7 @@ class _Workers:
                 held()
 
     def _start(self, number: int, metrics: str) -> str:
-        """Start a worker, and wait until it serves; what it says. Its error where it cannot."""
+        """Start a worker, wait until it serves, and return its report, or raise its error."""
         begun = self._begin(number, metrics)
         try:
             begun.pipe.poll(None)
@@ -305,7 +310,7 @@ class _Workers:
             begun.pipe.close()
 
     def _begin(self, number: int, metrics: str) -> _Beginning:
-        """Start a worker, and do not wait for it."""
+        """Start a worker without waiting for it."""
         here, there = self._context.Pipe()
         settings = replace(self.settings, leads=number == 0, joins=True)
         told = settings, self.listeners, there, metrics, self._beats, number
@@ -316,8 +321,8 @@ class _Workers:
         return _Beginning(process, here, time.monotonic())
 
     def _watch(self, metrics: str) -> None:
-        """Start those that ended again, and end those that give no sign of life. None waits for another: one that does
-        not come up keeps nobody from it."""
+        """Restart workers that exited, and kill those without a sign of life. A worker that does not start does not
+        delay the others."""
         beginning: dict[int, _Beginning] = {}
         silent = {number: _Silence() for number in self._processes}
         waits = dict.fromkeys(self._processes, 0.0)
@@ -331,22 +336,22 @@ class _Workers:
                             begun.said()
                             waits[number] = 0.0
                         except CofactorError as exc:
-                            log.error("worker %d does not start: %s", number, exc)
+                            log.error("worker %d failed to start: %s", number, exc)
                             waits[number] = min(2 * waits[number] + 0.5, 30.0)
                             again[number] = time.monotonic() + waits[number]
                         finally:
                             begun.pipe.close()
                     elif time.monotonic() - begun.since > _LOADING:
-                        log.error("worker %d does not come up in %d s; it is ended", number, _LOADING)
+                        log.error("worker %d did not start within %d s and is killed", number, _LOADING)
                         process.kill()
                 elif process.exitcode is not None and time.monotonic() >= again[number]:
-                    log.error("worker %d ended with exit code %s; it is started again", number, process.exitcode)
+                    log.error("worker %d exited with code %s and is restarted", number, process.exitcode)
                     silent[number] = _Silence()
                     beginning[number] = self._begin(number, metrics)
                 elif process.exitcode is None and silent[number].looked(self._beats[number]) > most:
-                    log.error("worker %d gives no sign of life for %g s; it is ended", number, most)
+                    log.error("worker %d gave no sign of life for %g s and is killed", number, most)
                     silent[number] = _Silence()
-                    process.kill()  # also one that was stopped, and holds a lock
+                    process.kill()  # works also for a stopped process that holds a lock
 
     def _end(self) -> None:
         for process in self._processes.values():
@@ -360,10 +365,10 @@ class _Workers:
 def _work(
     settings: Settings, listeners: list[socket.socket], there: Connection, metrics: str, beats: Any, number: int
 ) -> None:
-    """A worker: it serves until it is told to end, or its parent is gone. In ``beats`` it counts on, so that the parent
-    sees that it lives."""
+    """Run a worker: serve until told to stop, or until the parent is gone. It counts up in ``beats`` as a sign of
+    life."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics  # before prometheus_client is imported
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says when; a terminal tells all of them
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers; a terminal signals all of them
     _few_arenas()
     log_errors(as_json=settings.json_logs)
     app = create_app(settings)

@@ -1,4 +1,4 @@
-"""What a server is told when it starts: one frozen object, checked once."""
+"""The settings of a server: one frozen object, checked when it is made."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ _AT_LEAST = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a server is told.
+    """The settings of a server.
 
-    ``model`` is a bundle; ``state`` the directory of newer ratings and versions (default: ``<model>.state`` beside it),
-    or the address of a PostgreSQL database (``postgresql://...``), with a directory ``versions`` in which this host
-    keeps its copies of the models. Neither is used with ``read_only``.
+    ``model`` is a bundle. ``state`` is the directory of newer ratings and versions (default: ``<model>.state`` beside
+    it), or the address of a PostgreSQL database (``postgresql://...``); with a database, ``versions`` is the directory
+    in which this host keeps its copies of the models. Neither is used with ``read_only``.
 
-    Without a ``token`` everybody who reaches the server may use it, and see what people rated, which is why it must
-    then be bound to the machine itself (``host``). ``tokens`` is a file of hashed tokens with scopes. ``hosts`` are
-    names under which browsers may reach it besides the loopback ones. ``management``: a port for /metrics and all that
-    the scope ``admin`` may do, which the other port then refuses.
+    Without a ``token`` everybody who can reach the server may use it and see users' ratings, so it must then listen
+    only on the machine itself (``host``). ``tokens`` is a file of hashed tokens with scopes. ``hosts`` are names under
+    which browsers may reach the server, besides the loopback names. ``management`` is a port for /metrics and the
+    routes of the scope ``admin``, which the other port then refuses.
 
-    Limits: ``max_body`` bytes of a request, ``body_seconds`` for all of it to arrive, ``max_requests`` worked on at
-    once (more get 503) by ``threads`` threads, ``max_connections``, ``wait_seconds`` that a request may wait for work
-    that is done for all, ``work_seconds`` of processor time for one request of many lists; events, pairs, items of a
-    history and users of one request; ``max_cache`` bytes of answers that are kept for each model; ``keep`` versions of
-    the model on disk.
+    Limits: ``max_body`` bytes of a request, ``body_seconds`` for it to arrive, ``max_requests`` in progress (further
+    ones get 503), ``threads`` that compute answers, ``max_connections``, ``wait_seconds`` that a request waits for an
+    answer computed once for all clients, ``work_seconds`` of processor time for one request of many lists;
+    ``max_events``, ``max_pairs``, ``max_history`` and ``max_users`` of one request; ``max_cache`` bytes of cached
+    answers per model; ``keep`` versions of the model on disk.
 
-    ``access_log`` writes a line of JSON for each request, ``json_logs`` the other lines as JSON too; ``traces`` makes
-    OpenTelemetry spans. Newer ratings older than ``retain_days`` are deleted, every ten minutes.
+    ``access_log`` logs each request as a line of JSON; ``json_logs`` writes the other log lines as JSON too; ``traces``
+    emits OpenTelemetry spans. Newer ratings older than ``retain_days`` are deleted, every ten minutes.
 
-    ``require``: what a refit or another bundle must show on the latest events before it goes live: ``nothing``,
-    ``not-worse`` (than the live model, beyond chance) or ``better`` (beyond chance).
+    ``require`` is the condition on the latest events for a refit or a new bundle to go live: ``nothing``, ``not-worse``
+    (not significantly worse than the live model) or ``better`` (significantly better).
 
-    ``beside`` is a second bundle, kept as a version to compare with or to go to; not with ``read_only``. ``images``:
-    pages may load pictures of items from the https addresses that a column of their table holds.
+    ``beside`` is a second bundle, kept as a version to compare with or to go to; not with ``read_only``. With
+    ``images`` pages may load pictures of items from the https addresses in a column of the item table.
 
-    ``workers`` processes share all of that. One that gives no sign of life for ``silent_seconds`` (it was stopped, or
-    hangs) is ended and started again; the same time has a host that changes models in a shared database, before another
-    one may. Their parent sets ``leads``, True in the first of them alone, and ``joins``, True in all: it holds the
-    state itself.
+    ``workers`` processes share all of that. A worker without a sign of life for ``silent_seconds`` (it was stopped, or
+    hangs) is killed and restarted. After the same time, another host may change models in a shared database. The parent
+    of the workers sets ``leads``, True only in the first worker, and ``joins``, True in all workers, since the parent
+    holds the lock of the state.
     """
 
     model: Path
@@ -100,19 +100,19 @@ class Settings:
                 object.__setattr__(self, name, check_path(getattr(self, name), name))
         if self.state is not None and not self.shared:
             if "://" in str(self.state):
-                raise ConfigError("the state is a directory, or a database as postgresql://user@host/name")
+                raise ConfigError("the state must be a directory, or a database such as postgresql://user@host/name")
             object.__setattr__(self, "state", check_path(self.state, "the state"))
         for name, least in _AT_LEAST.items():
             check_int(name, getattr(self, name), least)
         for name in ("port", "management"):
             if (getattr(self, name) or 0) > 65535:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at most 65535 (0: any that is free)")
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at most 65535 (0: any free port)")
         check_choice("require", self.require, *REQUIRE)
         for name in ("body_seconds", "wait_seconds", "work_seconds", "silent_seconds"):
             if check_number(name, getattr(self, name)) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.beside is not None and self.read_only:
-            raise ConfigError("a read-only server keeps no versions; leave out either beside or read_only")
+            raise ConfigError("a read-only server stores no versions; leave out beside or read_only")
         if self.retain_days is not None and check_number("retain_days", self.retain_days) <= 0:
             raise ConfigError(f"retain_days is {self.retain_days}; it must be above 0")
         if self.token is not None and (
@@ -121,38 +121,38 @@ class Settings:
             raise ConfigError("the token must have at least 16 printable ASCII characters; make it long and random")
         if self.token is None and self.tokens is None and not is_loopback(self.host):
             raise ConfigError(
-                f"host {self.host} can be reached from elsewhere, and anyone there would see what people rated; set"
-                " a token of 16 characters or more in the environment variable COFACTOR_TOKEN"
+                f"other machines can reach the host {self.host}, and could read the users' ratings; set a token of 16"
+                " characters or more in the environment variable COFACTOR_TOKEN"
             )
 
     @property
     def shared(self) -> bool:
-        """Whether the state is in a database that several hosts may use."""
+        """Whether the state is in a database, which several hosts may use."""
         return isinstance(self.state, str) and self.state.startswith(("postgresql://", "postgres://"))
 
     @property
     def database(self) -> str | None:
-        """The address of that database; it may hold a password."""
+        """The address of that database; it may contain a password."""
         return str(self.state) if self.shared else None
 
     @property
     def state_folder(self) -> Path:
-        """Where newer ratings and versions are kept, or the copies of versions of this host."""
+        """The directory of newer ratings and versions or, with a database, of this host's copies of versions."""
         if self.shared:
             return self.versions if self.versions is not None else Path(f"{os.path.abspath(self.model)}.versions")
         return Path(self.state) if self.state is not None else Path(f"{os.path.abspath(self.model)}.state")
 
     @property
     def allowed_hosts(self) -> tuple[str, ...] | None:
-        """Names that the header ``Host`` may give, without a port. None: any, since a token is asked for, which no
-        strange page has."""
+        """Names allowed in the header ``Host``, without a port. None: any name, since a token is needed, which a
+        foreign page does not have."""
         if self.token is not None or self.tokens is not None:
             return None
         return (*LOOPBACK_NAMES, self.host.lower(), *(h.lower() for h in self.hosts))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that is bound to ``host``."""
+    """Return whether only this machine can reach a server that listens on ``host``."""
     if host == "localhost":
         return True
     try:

@@ -1,7 +1,7 @@
-"""Caring for a state: check, repair, back up, restore, export, expire. Behind ``cofactor state``.
+"""Maintenance of a state, for ``cofactor state``: check, repair, back up, restore, export, expire.
 
-A backup is a state like any other (SQLite and versions in a directory), whatever it was made from; so restoring is a
-copy too, and a state moves between SQLite and PostgreSQL that way.
+A backup is itself a state (SQLite and versions in a directory), whatever its source. So a restoration is also a copy,
+and copying moves a state between SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from cofactor.serve.store import Erasure, Store, Version
 from cofactor.serve.transactions import StoreError
 
 _BATCH = 5_000
-"""Rows that are copied at once."""
+"""Number of rows copied at once."""
 _ATTEMPTS = 20_000
-"""How often it is tried to read around what is damaged."""
+"""Most attempts to read around damaged rows."""
 
 
 class Report(NamedTuple):
-    """What :func:`check` found: counts, and what is wrong in sentences (none: all is well)."""
+    """The result of :func:`check`: counts, and sentences about errors (``wrong``; empty: no errors)."""
 
     events: int
     versions: list[int]
@@ -50,7 +50,7 @@ class Report(NamedTuple):
 
 
 def is_database(where: str | Path) -> bool:
-    """Whether a state is in a database, and not a directory."""
+    """Return whether a state is in a database, rather than a directory."""
     return str(where).startswith(("postgresql://", "postgres://"))
 
 
@@ -58,8 +58,10 @@ def is_database(where: str | Path) -> bool:
 def opened(
     where: str | Path, cache: Path | None = None, *, writes: bool = False
 ) -> Iterator[tuple[Store, StateFolder]]:
-    """The store of a state, also while a server uses it, and the directory of its versions. Where that directory is
-    read-only (a backup on such a disk), a copy of its store is opened, except for who ``writes``."""
+    """Open the store of a state and the directory of its versions, even while a server uses them.
+
+    Where the directory is read-only (a backup on such a disk), a copy of its store is opened, unless ``writes``.
+    """
     if is_database(where):
         store = Store(str(where))
         folder = StateFolder(cache if cache is not None else Path(os.devnull))
@@ -81,7 +83,7 @@ def opened(
 
 
 def _joined(where: Path) -> Store:
-    """A store, also of a state that a server uses."""
+    """Open a store, even if a server uses its state."""
     try:
         return Store(where)
     except StateError:
@@ -93,7 +95,7 @@ def _joined(where: Path) -> Store:
 
 
 def _copied(folder: StateFolder, scratch: Path) -> Path:
-    """A directory with copies of the store and the marker of a state, without its versions."""
+    """Copy the store and the marker of a state, without its versions, into a directory, and return it."""
     for name in (MARKER, folder.store.name, f"{folder.store.name}-wal"):
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(folder.path / name, scratch / name)
@@ -104,7 +106,7 @@ def _copied(folder: StateFolder, scratch: Path) -> Path:
 
 
 def check(where: str | Path) -> Report:
-    """Look at all of a state: every row, every version. It changes nothing."""
+    """Check every row and every version of a state. Nothing is changed."""
     wrong: list[str] = []
     try:
         with opened(where) as (store, folder):
@@ -112,12 +114,16 @@ def check(where: str | Path) -> Report:
             for row in _rows(store, t.events):
                 count += 1
                 if not t.is_whole(row):
-                    wrong.append(f"newer rating {row[0]} was changed outside of the server")
+                    wrong.append(f"newer rating {row[0]} was changed outside the server")
             for table in (t.meta, t.counters, t.answered, t.versions, t.lists, t.outcomes):
-                wrong += [f"a row of {table.name} was changed" for r in _rows(store, table) if not t.is_whole(r)]
+                wrong += [
+                    f"a row of {table.name} was changed outside the server"
+                    for r in _rows(store, table)
+                    if not t.is_whole(r)
+                ]
             now = store.position()
             if count != now["events"] - now["deleted"]:
-                wrong.append(f"there are {count:,} newer ratings; {now['events'] - now['deleted']:,} were kept")
+                wrong.append(f"there are {count:,} newer ratings, but {now['events'] - now['deleted']:,} were stored")
             known = store.versions()
             for version in known:
                 try:
@@ -134,7 +140,7 @@ def check(where: str | Path) -> Report:
 
 
 def _rows(store: Store, table: sa.Table) -> Iterator[Any]:
-    """All rows of a table, some at a time, by their key."""
+    """Yield all rows of a table in order of their key, reading some at a time."""
     key, last = next(iter(table.primary_key.columns)), None
     while True:
         with store._read() as db:
@@ -153,8 +159,8 @@ def _check_pieces(store: Store, version: Version) -> None:
 
 
 class Repaired(NamedTuple):
-    """``lost``: newer ratings that could not be saved, None where it is not known how many there were; ``aside``: where
-    the damaged file is now."""
+    """The result of :func:`repair`. ``lost`` is the number of newer ratings that could not be saved (None: unknown);
+    ``aside`` is the new path of the damaged file."""
 
     kept: int
     lost: int | None
@@ -163,9 +169,9 @@ class Repaired(NamedTuple):
 
 
 def repair(where: Path) -> Repaired:
-    """Keep of a damaged state what is whole: the rows with their checksums, and the versions with theirs.
+    """Repair a damaged state: keep the rows and versions whose checksums are right.
 
-    The damaged store is moved aside, not deleted. Nothing is done to a state that is whole.
+    The damaged store is moved aside, not deleted. An intact state is not changed.
     """
     folder = StateFolder(where)
     if not folder.look(damaged=True):
@@ -174,7 +180,7 @@ def repair(where: Path) -> Repaired:
     if not found.wrong:
         return Repaired(found.events, 0, found.live, None)
     if not os.access(where, os.W_OK):
-        raise ConfigError(f"{where} cannot be written to; repair a copy of it")
+        raise ConfigError(f"{where} is read-only; repair a copy of it")
     folder.take_lock()
     try:
         marked = dict(folder.facts)
@@ -198,7 +204,7 @@ def repair(where: Path) -> Repaired:
 def _rebuilt(
     where: Path, folder: StateFolder, saved: dict[str, list[Any]], marked: dict[str, Any], hidden: Path
 ) -> tuple[int, int | None, int | None]:
-    """A new store with the rows that were saved, put where the old one was."""
+    """Make a new store with the saved rows in the place of the old one; return (events kept, lost, live version)."""
     events = [r for r in saved.get(t.events.name, []) if t.is_whole(r)]
     counters = {r.name: r.value for r in saved.get(t.counters.name, []) if t.is_whole(r)}
     rows = [r for r in saved.get(t.versions.name, []) if t.is_whole(r)]
@@ -230,7 +236,7 @@ def _rebuilt(
             activation = max(
                 [counters.get("activations", 0), marked.get("activations", 0), *(r.activation for r in whole)]
             )
-            if not whole:  # the records are lost: the newest that is whole is the best guess
+            if not whole:  # the records are lost: the newest intact version is the best guess
                 for place in sorted(found_on_disk):
                     with contextlib.suppress(BundleError):
                         facts_of = info(place, verify=True)
@@ -266,7 +272,7 @@ def _rebuilt(
 
 
 class _Row:
-    """A row that was read from a damaged file, as SQLAlchemy gives rows."""
+    """A row read from a damaged file, with the interface of SQLAlchemy's rows."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self._mapping = values
@@ -278,7 +284,7 @@ class _Row:
 
 
 def _salvaged(path: Path) -> dict[str, list[Any]]:
-    """The rows of a damaged SQLite file that can be read at all, by table. What cannot be is stepped over."""
+    """Return the readable rows of a damaged SQLite file, by table. Unreadable rows are skipped."""
     found: dict[str, list[Any]] = {}
     db = sqlite3.connect(path)
     db.text_factory = lambda b: b.decode("utf-8", "replace")
@@ -290,7 +296,7 @@ def _salvaged(path: Path) -> dict[str, list[Any]]:
                 (most,) = db.execute(f"SELECT max(rowid) FROM {table.name} NOT INDEXED").fetchone()
             except sqlite3.Error as exc:
                 if "malformed" not in str(exc) or "schema" in str(exc):
-                    continue  # not even a table any more
+                    continue  # the table is unreadable
                 most = 1 << 24
             rows = found.setdefault(table.name, [])
             todo, attempts = [(0, most or 0)], _ATTEMPTS
@@ -306,7 +312,7 @@ def _salvaged(path: Path) -> dict[str, list[Any]]:
                         middle = (low + high) // 2
                         todo += [(middle, high), (low, middle)]
     except sqlite3.Error:
-        pass  # not a database any more
+        pass  # the file is no longer a database
     finally:
         db.close()
     return found
@@ -316,20 +322,20 @@ def _salvaged(path: Path) -> dict[str, list[Any]]:
 
 
 def copy(source: str | Path, target: str | Path) -> Report:
-    """A copy of a state, also while a server uses it: a backup, its restoration, or a move to another database.
+    """Copy a state, even while a server uses it: for a backup, its restoration, or a move to another database.
 
-    ``target`` must not hold a state yet. Everything is of one moment, and checked on its way.
+    ``target`` must not hold a state. The copy is a snapshot of one moment, and is checked.
     """
     if not is_database(target):
         place = StateFolder(Path(target))
         if place.look():
-            raise ConfigError(f"{target} holds a state already; give a directory that is new or empty")
+            raise ConfigError(f"{target} already holds a state; give a new or empty directory")
     with opened(source) as (old, folder):
         new = Store(str(target)) if is_database(target) else Store(Path(target))
         done = False
         try:
             if new.live() is not None or new.position()["events"]:
-                raise ConfigError("the database holds a state already; give another one")
+                raise ConfigError("the database already holds a state; give another database")
             with old._engine.connect().execution_options(**_snapshot(old)) as db, db.begin(), new._write() as into:
                 _copy_rows(db, into, old)
             new.meta = {row.name: row.value for row in _rows(new, t.meta)}
@@ -348,8 +354,11 @@ def copy(source: str | Path, target: str | Path) -> Report:
 
 
 def restore(backup: str | Path, target: str | Path, erased_in: str | Path) -> tuple[Report, list[int]]:
-    """A copy of a backup without those who were forgotten since it was made, by the notes of the state that went on;
-    and the versions that had some of them, which learned from their ratings until they are refitted."""
+    """Restore a backup without the users who were erased since it was made; return (report, changed versions).
+
+    ``erased_in`` is the state that was used after the backup; it holds the notes on erasures. The changed versions no
+    longer hold these users, but were trained on their ratings, so they need a refit.
+    """
     with opened(erased_in) as (store, _):
         erased, name = store.erased(), store.meta["id"]
     with opened(backup) as (store, _):
@@ -418,7 +427,7 @@ def _copy_version(old: Store, folder: StateFolder, new: Store, version: Version)
 
 
 def _discard(place: Path) -> None:
-    """Remove a directory that was made here."""
+    """Remove a directory that this module made."""
     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -426,7 +435,7 @@ def _discard(place: Path) -> None:
 
 
 def export(where: str | Path, out: Path) -> int:
-    """Write the newer ratings as a table (CSV or Parquet, by the name); how many there are."""
+    """Write the newer ratings as a table (CSV, TSV or Parquet, by the suffix), and return their number."""
     with opened(where) as (store, _):
         columns: dict[str, list[Any]] = {"user": [], "item": [], "rating": [], "time": []}
         count = 0
@@ -450,7 +459,7 @@ def export(where: str | Path, out: Path) -> int:
 
 
 def expire(where: str | Path, days: float, now: float | None = None) -> int:
-    """Delete the newer ratings that are older than so many days; how many there were. A server takes note of it."""
+    """Delete the newer ratings older than ``days`` days, and return their number. A running server notices it."""
     if not days > 0:
         raise ConfigError(f"--older-than is {days:g} days; it must be above 0")
     with opened(where, writes=True) as (store, _):

@@ -1,8 +1,9 @@
-"""The directory of the state on disk: whose it is, who uses it, and how far its store got.
+"""The directory of a state on disk: its marker, its lock, and the position of its store.
 
-Nothing here is removed or trusted that the server did not make: a new state goes into a directory that is new or empty,
-``state.json`` marks it, and only names of our own are ever deleted. The marker also holds the head of the store (how
-many events and activations were committed), written after each commit; a store that is behind its head has lost some.
+Files that the server did not make are neither removed nor trusted: a new state needs a new or empty directory,
+``state.json`` marks it, and only files with the server's own names are deleted. The marker also holds the head of the
+store (the numbers of committed events and activations), written after each commit. A store behind its head has lost
+data.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ _RESERVE_BYTES = 1 << 20
 
 
 class StateError(ConfigError):
-    """A state that is damaged or not whole, and so is not used."""
+    """A state is damaged or incomplete, and is not used."""
 
 
 class StateFolder:
-    """One directory. ``open`` it to hold its lock; ``look`` at it without."""
+    """The directory of a state. ``open`` takes its lock; ``look`` only reads it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,14 +62,14 @@ class StateFolder:
 
     @property
     def versions(self) -> Path:
-        """Where bundles that were live are kept."""
+        """The folder of the stored versions."""
         return self.path / VERSIONS
 
     # ---- opening
 
     def look(self, *, damaged: bool = False) -> bool:
-        """Whether there is a state; ConfigError where something else lies there. Changes nothing. ``damaged``: also
-        where its store is missing."""
+        """Return whether there is a state, without changes; ConfigError where the directory holds something else. With
+        ``damaged``, a state whose store is missing counts too."""
         path = self.path
         if is_bundle(path):
             raise ConfigError(f"{path} is a saved model; give another --state")
@@ -77,11 +78,11 @@ class StateFolder:
         except FileNotFoundError:
             return False
         except OSError as exc:
-            raise ConfigError(f"cannot keep newer ratings in {path}: {exc.strerror or exc}") from None
+            raise ConfigError(f"cannot use {path} as a state: {exc.strerror or exc}") from None
         if VERSIONS in names and not stat.S_ISDIR(os.lstat(path / VERSIONS).st_mode):
             raise ConfigError(f"{path / VERSIONS} is not a directory of a state; give another --state")
         marked = self._read_marker(damaged=damaged) if MARKER in names else False
-        if marked or (STORE in names and MARKER not in names):  # without a marker: of an earlier cofactor
+        if marked or (STORE in names and MARKER not in names):  # without a marker: an early version
             if marked and self.facts.get("store") == "sqlite":
                 self._check_store(names, damaged=damaged)
             return True
@@ -95,46 +96,47 @@ class StateFolder:
                 return True
             if lost:
                 raise StateError(
-                    f"{self.store} is missing: the newer ratings of this state are lost; restore a backup, or start"
-                    f" with none of them by `cofactor state repair {path}`"
+                    f"{self.store} is missing, so the newer ratings of this state are lost; restore a backup, or start"
+                    f" without newer ratings with `cofactor state repair {path}`"
                 )
             raise ConfigError(
-                f"{path} holds other files ({sorted(others)[0]!r}); give --state a directory that is new or empty"
+                f"{path} holds other files ({sorted(others)[0]!r}); give --state a new or empty directory"
             )
         return False
 
     def _check_store(self, names: set[str], *, damaged: bool) -> None:
-        advice = f"restore a backup, or keep what is left by `cofactor state repair {self.path}`"
+        advice = f"restore a backup, or save the remaining rows with `cofactor state repair {self.path}`"
         what = None
         if STORE not in names:
             what = f"{self.store} is missing"
         elif not os.lstat(self.store).st_size:
-            what = f"{self.store} is empty, and held {self.facts['events']:,} newer ratings"
+            what = f"{self.store} is empty, but held {self.facts['events']:,} newer ratings"
         elif self.facts["open"] and f"{STORE}-wal" not in names:
-            what = f"{self.store}-wal is missing, which held the last newer ratings"
+            what = f"{self.store}-wal, which held the latest newer ratings, is missing"
         if what is not None and not damaged:
             raise StateError(f"{what}; {advice}")
 
     def open(self, *, lock: bool = True) -> bool:
-        """Make the directory where there is none, take its lock, close it to others; whether there is a state in it."""
+        """Create the directory if needed, take its lock, and restrict its permissions; return whether it holds a
+        state."""
         found = self.look()
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if lock:
                 self.take_lock()
-                found = self.look()  # perhaps another made it meanwhile
+                found = self.look()  # another process may have made a state meanwhile
             self.versions.mkdir(mode=0o700, exist_ok=True)
             self._close_to_others()
         except OSError as exc:
             self.close()
-            raise ConfigError(f"cannot keep newer ratings in {self.path}: {exc.strerror or exc}") from None
+            raise ConfigError(f"cannot use {self.path} as a state: {exc.strerror or exc}") from None
         except ConfigError:
             self.close()
             raise
         return found
 
     def take_lock(self) -> None:
-        """Hold the state; ConfigError where a server does."""
+        """Take the lock of the state; ConfigError where a server holds it."""
         fd = open_plain(self.path / LOCK, os.O_RDWR | os.O_CREAT)
         try:
             held = try_lock(fd)
@@ -148,7 +150,7 @@ class StateFolder:
 
     @property
     def lock_descriptor(self) -> int | None:
-        """For processes that shall hold the lock too."""
+        """The descriptor of the lock, for processes that inherit it."""
         return self._lock
 
     def _close_to_others(self) -> None:
@@ -161,7 +163,7 @@ class StateFolder:
                     os.chmod(self.path / name, 0o600)
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         for fd in (self._marker, self._lock):
             if fd is not None:
                 os.close(fd)
@@ -170,7 +172,7 @@ class StateFolder:
     # ---- the marker
 
     def mark(self, facts: dict[str, Any]) -> None:
-        """Write the marker as a whole, and flush it."""
+        """Write the marker atomically, and flush it to disk."""
         scratch = self.path / f"{MARKER}.{secrets.token_hex(4)}.tmp"
         with open(open_plain(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(_packed(facts))
@@ -185,9 +187,11 @@ class StateFolder:
             self.facts = facts
 
     def advance(self, **head: Any) -> None:
-        """Note how far the store got, in place and without a flush: a kill leaves it, and after a loss of power it may
-        be behind the store, never ahead of it."""
-        with self._advancing:  # two threads that seek, and then write, would write one after the other
+        """Write the head of the store into the marker, in place and without a flush.
+
+        It survives a kill. After a power loss it may be behind the store, but never ahead of it.
+        """
+        with self._advancing:  # two threads that seek and write at once would append
             if all(self.facts.get(k) == v for k, v in head.items()):
                 return
             self.facts = self.facts | head
@@ -207,8 +211,8 @@ class StateFolder:
                 self.facts = {}
                 return True
             raise StateError(
-                f"{self.path / MARKER} is damaged; look with `cofactor state check {self.path}`, and mend it with"
-                f" `cofactor state repair {self.path}`"
+                f"{self.path / MARKER} is damaged; check the state with `cofactor state check {self.path}`, and repair"
+                f" it with `cofactor state repair {self.path}`"
             ) from None
         self.facts = facts
         return True
@@ -216,7 +220,7 @@ class StateFolder:
     # ---- versions
 
     def own(self) -> Iterator[Path]:
-        """The versions on disk, those that are being made included; nothing that is not ours by name and kind."""
+        """Yield the versions on disk, including those in preparation, but nothing else."""
         with contextlib.suppress(FileNotFoundError):
             for entry in os.scandir(self.versions):
                 if OWN.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False) and _only_a_bundle(Path(entry)):
@@ -248,7 +252,7 @@ class StateFolder:
     # ---- a full disk
 
     def keep_reserve(self) -> None:
-        """Some space, so that people can be forgotten on a full disk."""
+        """Reserve some space, so that users can be erased on a full disk."""
         place = self.path / RESERVE
         with contextlib.suppress(OSError):
             if not place.exists() or place.stat().st_size < _RESERVE_BYTES:
@@ -259,13 +263,13 @@ class StateFolder:
                     os.close(fd)
 
     def free_reserve(self) -> None:
-        """Give that space back."""
+        """Release the reserved space."""
         with contextlib.suppress(OSError):
             (self.path / RESERVE).unlink()
 
 
 def _only_a_bundle(place: Path) -> bool:
-    """Whether a directory holds nothing but files that a bundle has (all of them or some)."""
+    """Return whether a directory holds only files of a bundle (all or some of them)."""
     return {p.name for p in place.iterdir()} <= {MANIFEST, *FILES, *OLD_FILES, INDEX, LENGTHS}
 
 

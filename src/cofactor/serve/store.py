@@ -1,7 +1,8 @@
-"""Newer ratings and versions of the model, in SQLite or PostgreSQL. What was answered with success is on disk.
+"""The store of newer ratings and model versions, in SQLite or PostgreSQL. A change is on disk before it is confirmed.
 
-Several processes may use one store. Writers take turns (a transaction begins by taking the row of a counter), so events
-are visible in the order of their numbers, and whoever polls misses none. Nothing is ordered or expired by a clock.
+Several processes may share a store. Writers take turns (a transaction begins by locking the row of a counter), so
+events become visible in the order of their numbers, and a process that polls misses none. No order or expiry depends on
+a clock.
 """
 
 from __future__ import annotations
@@ -41,9 +42,12 @@ _ERASED = "erased "
 
 
 class Version(NamedTuple):
-    """A model that was live. ``origin`` is the digest of the manifest that it came from, ``contents`` that of its own
-    ("": kept by an earlier cofactor); events up to ``through`` are in its training data; the one with the highest
-    ``activation`` is live; ``activated`` in seconds since 1970, for people."""
+    """A stored version of the model.
+
+    ``origin`` is the digest of the manifest of its source, ``contents`` that of its own manifest ("": stored by an
+    earlier version of cofactor). Events up to ``through`` are in its training data. The version with the highest
+    ``activation`` is live (0: never live). ``activated`` is for display only, in seconds since 1970.
+    """
 
     version: int
     source: str
@@ -59,7 +63,7 @@ class Version(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """Numbers of the first and last event, and what is answered; first is 0 where the key was there before."""
+    """Numbers of the first and last event, and the answer; ``first`` is 0 for a repeated key."""
 
     first: int
     last: int
@@ -76,7 +80,7 @@ class Erasure(NamedTuple):
 
 
 class KeyReused(CofactorError):
-    """A key came again with another request."""
+    """A key was reused with another request."""
 
 
 class Store(Transactions):
@@ -96,15 +100,18 @@ class Store(Transactions):
         body: str = "",
         answer: Callable[[int], dict[str, Any]] | None = None,
     ) -> Appended:
-        """Keep these, all or none. A ``key`` that was there before gets what was answered then; KeyReused where
-        that was to another ``body``. ``answer`` makes what is answered, of how many events there are."""
+        """Store these events, all or none.
+
+        A repeated ``key`` returns the earlier answer; KeyReused where its ``body`` was another. ``answer`` makes the
+        answer from the number of all events.
+        """
         with self._write() as db:
             if key is not None:
                 key = self._hashed(key)
                 before = db.execute(sa.select(t.answered).where(t.answered.c.key == key)).first()
                 if before is not None:
                     if before.body != self._hashed(body):
-                        raise KeyReused("this key came before with another request; give each request its own key")
+                        raise KeyReused("this key was used with another request; give each request its own key")
                     return Appended(0, 0, str(self._whole(before).answer))
             first, last, there = insert_events(db, events)
             said = json.dumps({} if answer is None else answer(there))
@@ -122,17 +129,18 @@ class Store(Transactions):
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=key).hexdigest()
 
     def answered(self, key: str, body: str) -> str | None:
-        """What was answered to a key; None where it is new. KeyReused where the request was another one."""
+        """Return the answer to a key; None for a new key. KeyReused where the request was another one."""
         with self._read() as db:
             before = db.execute(sa.select(t.answered).where(t.answered.c.key == self._hashed(key))).first()
         if before is None:
             return None
         if before.body != self._hashed(body):
-            raise KeyReused("this key came before with another request; give each request its own key")
+            raise KeyReused("this key was used with another request; give each request its own key")
         return str(self._whole(before).answer)
 
     def events(self, after: int = 0, most: int | None = None) -> tuple[list[Event], int]:
-        """(the events after number ``after`` as they came, the number of the last); ``most``: of the next so many."""
+        """Return (the events after number ``after``, the number of the last one). ``most`` limits them to the next
+        ``most`` numbers."""
         with self._read() as db:
             last = int(db.execute(COUNTER, {"counter": "events"}).scalar_one())
             if most is not None:
@@ -143,12 +151,12 @@ class Store(Transactions):
         return [read_event(row) for row in rows], last
 
     def count(self) -> int:
-        """How many events there are."""
+        """Return the number of events."""
         now = self.position()
         return now["events"] - now["deleted"]
 
     def count_through(self, last: int) -> int:
-        """How many of these have numbers up to ``last``."""
+        """Return how many events have numbers up to ``last``."""
         with self._read() as db:
             return int(
                 db.execute(sa.select(sa.func.count()).select_from(t.events).where(t.events.c.id <= last)).scalar_one()
@@ -163,7 +171,7 @@ class Store(Transactions):
             rows = list(of_user(db, t.written(user)))
             there = (db.execute(sa.select(t.events.c.id).where(one).limit(1)).first() for one in rows)
             if not everywhere and not any(there):
-                return []  # else anybody could fill the table with names that there are not
+                return []  # otherwise a client could fill the table with unknown ids
             name, now = self.erased_name(user), {row.name: row.value for row in db.execute(COUNTERS)}
             before = db.execute(sa.select(t.meta.c.value).where(t.meta.c.name == name)).scalar()
             noted = Erasure(0, 0) if before is None else Erasure(**json.loads(before))
@@ -185,12 +193,12 @@ class Store(Transactions):
         return {row.name: Erasure(**json.loads(row.value)) for row in rows if row.name.startswith(_ERASED)}
 
     def erasure_of(self, user: Any, erased: dict[str, Erasure]) -> Erasure | None:
-        """What there is of a user among these."""
+        """Return the erasure of a user among these, or None."""
         return erased.get(self.erased_name(user))
 
     def erase_again(self, erased: dict[str, Erasure]) -> int:
-        """Delete the events of those who were forgotten after this copy was made; how many there were. They are noted
-        as forgotten here too."""
+        """Delete the events of users who were erased after this copy was made, and return their number. The erasures
+        are noted here too."""
         with self._read() as db:
             texts = db.execute(sa.select(t.events.c.user_id).distinct()).scalars().all()
         there = {text: found for text in texts if (found := self.erasure_of(json.loads(text), erased)) is not None}
@@ -207,7 +215,7 @@ class Store(Transactions):
         return self._delete(which)
 
     def expire(self, before: int, through: int | None = None) -> int:
-        """Delete the events that happened before a time; how many there were. ``through``: of those up to a number."""
+        """Delete the events before a time, and return their number. ``through``: only those up to this number."""
         old = t.events.c.time < before
         which = old if through is None else sa.and_(old, t.events.c.id <= through)
         with self._read() as db:
@@ -215,7 +223,7 @@ class Store(Transactions):
         return 0 if found is None else self._delete(lambda db: [which])
 
     def _delete(self, which: Callable[[sa.Connection], Iterable[Any]]) -> int:
-        """Delete the events that meet any of some conditions, all at once."""
+        """Delete the events that meet any of the conditions, in one transaction, and return their number."""
 
         def delete() -> int:
             with self._write() as db:
@@ -233,33 +241,33 @@ class Store(Transactions):
             found = delete()
         if self.folder is not None:
             if not self._truncated():
-                log.warning("what was deleted is still in the log of the store; it goes at the next chance")
+                log.warning("deleted rows are still in the write-ahead log of the store; they are removed later")
             self.folder.keep_reserve()
         return found
 
     # ---- versions
 
     def versions(self, *, candidates: bool = False) -> list[Version]:
-        """All that were live, by number; ``candidates``: those too that were kept to be tried beside the live one."""
+        """Return the versions that were live, by number; with ``candidates`` also those that were never live."""
         least = 0 if candidates else 1
         with self._read() as db:
             which = t.versions.select().where(t.versions.c.activation >= least)
             return [Version(*self._whole(row)[:-1]) for row in db.execute(which.order_by(t.versions.c.version))]
 
     def add_candidate(self, version: Version) -> None:
-        """Keep a version that is not live (its activation is 0)."""
+        """Store a version that is not live (its activation is 0)."""
         with self._write() as db:
             self._still_leading(db)
             db.execute(t.versions.insert().values(t.with_digest(**version._asdict())))
 
     def note(self, name: str) -> str | None:
-        """A text that was kept under a name."""
+        """Return the note of a name, or None."""
         with self._read() as db:
             row = db.execute(sa.select(t.meta).where(t.meta.c.name == name)).first()
         return None if row is None else str(self._whole(row).value)
 
     def keep_note(self, name: str, value: str | None) -> None:
-        """Keep a text under a name; None: forget it."""
+        """Store a note under a name; None deletes it."""
         with self._write() as db:
             if value is None:
                 db.execute(t.meta.delete().where(t.meta.c.name == name))
@@ -267,18 +275,20 @@ class Store(Transactions):
                 put(db, name, value)
 
     def live(self) -> Version | None:
-        """The version that is live: the one that was activated last."""
+        """Return the live version, which was activated last, or None."""
         return max(self.versions(), key=lambda v: v.activation, default=None)
 
     def new_number(self) -> int:
-        """The number of a version to come."""
+        """Return the number for a new version."""
         with self._write() as db:
             return add(db, "versions", 1)
 
     def activate(self, version: Version, *, bundle: str | None = None, erasures: int | None = None) -> int | None:
-        """From now on this one is live, also after a restart; the number of the activation. ``bundle``: the digest of
-        the manifest of the bundle that is served by default. None, and nothing is done, where ``erasures`` is not how
-        often events were deleted."""
+        """Make a version live, for restarts too, and return the number of the activation.
+
+        ``bundle`` is the digest of the manifest of the default bundle. Where ``erasures`` differs from the number of
+        deletions so far, nothing is changed, and None is returned.
+        """
         with self._write() as db:
             self._still_leading(db)
             now = int(db.execute(COUNTER, {"counter": "erasures"}).scalar_one())
@@ -294,13 +304,15 @@ class Store(Transactions):
         return number
 
     def bundle(self) -> str | None:
-        """The digest of the manifest of the bundle that was last taken from the place that is served by default."""
+        """Return the digest of the manifest of the default bundle when it was last loaded."""
         with self._read() as db:
             return db.execute(sa.select(t.meta.c.value).where(t.meta.c.name == "bundle")).scalar()
 
     def replace_version(self, version: Version) -> None:
-        """The same version with other contents (somebody was erased from it). It is counted as an erasure, since a
-        process may have looked after the deletion of the events and before this."""
+        """Replace the contents of a version from which a user was erased.
+
+        This counts as an erasure, since another process may have polled between the deletion of the events and this.
+        """
         with self._write() as db:
             self._still_leading(db)
             add(db, "erasures", 1)
@@ -308,17 +320,17 @@ class Store(Transactions):
             db.execute(row.values(t.with_digest(**version._asdict())))
 
     def drop_version(self, version: int) -> None:
-        """Forget one; its number does not come again."""
+        """Delete the record of a version; its number is not reused."""
         with self._write() as db:
             self._still_leading(db)
             db.execute(t.versions.delete().where(t.versions.c.version == version))
             db.execute(t.shown_items.delete().where(t.shown_items.c.version == version))
             db.execute(t.meta.delete().where(t.meta.c.name == f"trial {version}"))
 
-    # ---- one at a time, over all processes
+    # ---- one leader among all processes
 
     def leading(self) -> contextlib.AbstractContextManager[bool]:
-        """Whether this is the one process that may change models now; until the end of the block, or of the process."""
+        """Try to become the one process that may change models, until the end of the block; yield whether it worked."""
         return self._leading.begun()
 
     def _still_leading(self, db: sa.Connection) -> None:
@@ -327,7 +339,7 @@ class Store(Transactions):
     # ---- files of versions, where hosts share a database
 
     def put_files(self, contents: str, files: Iterable[tuple[str, int, bytes]]) -> None:
-        """Keep the files of a bundle under the digest of its manifest, all or none."""
+        """Store the files of a bundle under the digest of its manifest, all or none."""
         with self._write(number=None) as db:
             if db.execute(sa.select(t.pieces.c.name).where(t.pieces.c.contents == contents).limit(1)).first():
                 return
@@ -336,7 +348,7 @@ class Store(Transactions):
                 db.execute(t.pieces.insert().values(**row))
 
     def files(self, contents: str) -> Iterator[tuple[str, bytes]]:
-        """(name, next piece) of the files of a bundle, in order."""
+        """Yield (name, next piece) of the files of a bundle, in order."""
         with self._read() as db:
             where = t.pieces.c.contents == contents
             order = t.pieces.c.name, t.pieces.c.piece
@@ -346,7 +358,7 @@ class Store(Transactions):
                 yield name, bytes(db.execute(one).scalar_one())
 
     def drop_files(self) -> None:
-        """Delete the files that no version has."""
+        """Delete the files that belong to no version."""
         with self._write() as db:
             kept = sa.select(t.versions.c.contents)
             db.execute(t.pieces.delete().where(t.pieces.c.contents.not_in(kept)))

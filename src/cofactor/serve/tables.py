@@ -1,7 +1,7 @@
 """Tables of the store and their migrations, the same for SQLite and PostgreSQL (SQLAlchemy Core).
 
-Ids are kept as JSON texts, so that 1 and "1" stay two. Order comes from counters, never from a clock: ``at`` columns
-are for people. ``digest`` columns hold a checksum of their row.
+Ids are stored as JSON text, so that 1 and "1" stay different. Order comes from counters, never from a clock; columns
+with times are for display. ``digest`` columns hold a checksum of their row.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sqlalchemy import (
 FORMAT = 4
 PREFIX = "cofactor_"
 OURS = 0xC0FAC70
-"""Application id of SQLite files, so that no other database is taken for one of ours."""
+"""Application id of SQLite files, which tells ours from other databases."""
 
 metadata = MetaData()
 
@@ -50,18 +50,18 @@ def _real(name: str, *, null: bool = False) -> Column[float]:
 
 
 def _table(name: str, *columns: Column[Any]) -> Table:
-    """A table whose rows have a checksum."""
+    """Return a table whose rows have a checksum."""
     return Table(f"{PREFIX}{name}", metadata, *columns, _whole("digest"))
 
 
 meta = _table("meta", _text("name", key=True), _text("value"))
 counters = _table("counters", _text("name", key=True), _whole("value"))
-"""``events``: the number of the last event; ``deleted``: how many events are gone; ``erasures``: how often any were
-deleted; ``activations``: how often a version went live; ``versions``: the number of the last version; ``requests``: how
-many requests with a key there were; ``lists``: the number of the last list that was shown."""
+"""``events``: number of the last event; ``deleted``: count of deleted events; ``erasures``: count of deletions;
+``activations``: count of model swaps; ``versions``: number of the last version; ``requests``: count of requests with a
+key; ``lists``: number of the last shown list."""
 COUNTERS = ("events", "deleted", "erasures", "activations", "versions", "requests", "lists")
 
-_number = BigInteger().with_variant(Integer, "sqlite")  # there the number of the row itself
+_number = BigInteger().with_variant(Integer, "sqlite")  # in SQLite the row id
 events = _table(
     "events",
     Column("id", _number, primary_key=True, autoincrement=False, nullable=False),
@@ -71,12 +71,13 @@ events = _table(
     _whole("time"),
 )
 PART = 4096
-"""Events are indexed by user within parts of so many: new ones touch the pages of one part alone, which are few."""
+"""Size of the parts of the events. The index is by part and user, so new events touch only the few pages of one
+part."""
 part = events.c.id // literal_column(str(PART), BigInteger)
 _by_part = Index(f"{PREFIX}events_by_part", part, events.c.user_id)
 
 answered = _table("answered", _text("key", key=True), _text("body"), _text("answer"), _whole("request"))
-"""``key`` is a keyed hash, since a key may name a person; so is ``body``."""
+"""``key`` and ``body`` are keyed hashes, since they may contain user ids."""
 Index(f"{PREFIX}answered_request", answered.c.request)
 
 versions = _table(
@@ -95,8 +96,8 @@ lists = _table(
     *map(_whole, ("number", "version", "day")),
     *map(_text, ("items", "liked")),
 )
-"""Lists that were shown, by a keyed hash of the id of their request, without their users. ``liked``: the places of
-items that were clicked or bought, as {"place": "clicked"}."""
+"""Shown lists, by a keyed hash of the id of their request, without users. ``liked`` holds the places of clicked or
+bought items, as {"place": "clicked"}."""
 Index(f"{PREFIX}lists_number", lists.c.number)
 
 outcomes = _table(
@@ -105,11 +106,11 @@ outcomes = _table(
     *map(_whole, ("lists", "hits", "clicked", "bought")),
     *map(_real, ("gain", "squares")),
 )
-"""What came of the lists of a version on a day (since 1970): how many lists, those with a hit, items clicked and
-bought, the NDCG of the lists added up, and its squares."""
+"""Outcomes of a version's lists on a day (since 1970): the number of lists, of lists with a hit, of clicked and of
+bought items, the sum of the lists' NDCG, and the sum of its squares."""
 
 shown_items = Table(f"{PREFIX}shown_items", metadata, _whole("version", key=True), _text("item", key=True))
-"""Items that were in a list of a version: its coverage."""
+"""Items in the shown lists of a version, for its coverage."""
 
 pieces = Table(
     f"{PREFIX}pieces",
@@ -118,23 +119,23 @@ pieces = Table(
     _whole("piece", key=True),
     Column("data", LargeBinary, nullable=False),
 )
-"""The files of versions where hosts share a database; with SQLite versions are folders."""
+"""The files of versions where hosts share a database. With SQLite, versions are folders."""
 
 ALL = (meta, counters, events, answered, versions, lists, outcomes, shown_items)
-"""What a copy of a store holds; ``pieces`` are copied with the versions."""
+"""The tables in a copy of a store; ``pieces`` are copied with the versions."""
 
 
 def written(value: Any) -> str:
-    """An id as it is stored."""
+    """Return an id as it is stored."""
     if isinstance(value, str):
-        return encode_basestring_ascii(value)  # what json.dumps comes to, ten times as fast
+        return encode_basestring_ascii(value)  # equals json.dumps, ten times as fast
     if type(value) is int:
         return str(value)
     return json.dumps(value, ensure_ascii=True)
 
 
 def row_digest(*values: Any) -> int:
-    """Checksum of a row as it is stored, in the range of a signed 64-bit integer."""
+    """Return the checksum of a row, a signed 64-bit integer."""
     return int.from_bytes(blake2b(repr(values).encode(), digest_size=8).digest(), "little", signed=True)
 
 
@@ -145,12 +146,12 @@ def row_digests(rows: Iterable[tuple[Any, ...]]) -> list[int]:
 
 
 def with_digest(**row: Any) -> dict[str, Any]:
-    """A row with the checksum of its columns."""
+    """Return a row with the checksum of its columns added."""
     return row | {"digest": row_digest(*(row[name] for name in sorted(row)))}
 
 
 def is_whole(row: Any) -> bool:
-    """Whether the checksum of a row that was read is that of its columns."""
+    """Return whether the checksum of a row matches its columns."""
     values = dict(row._mapping)
     return bool(values.pop("digest") == row_digest(*(values[name] for name in sorted(values))))
 
@@ -159,7 +160,7 @@ def is_whole(row: Any) -> bool:
 
 
 def format_of(db: Connection) -> int:
-    """The format of the store in a database; 0 where there is none."""
+    """Return the format of the store in a database; 0 where there is no store."""
     if not inspect(db).has_table(meta.name):
         return 1 if _is_first_format(db) else 0
     found = db.execute(meta.select().where(meta.c.name == "format")).first()
@@ -167,7 +168,7 @@ def format_of(db: Connection) -> int:
 
 
 def migrate(db: Connection, begin: int, facts: dict[str, str]) -> None:
-    """From format ``begin`` to the present one; ``facts`` go into ``meta`` of a new store."""
+    """Migrate from format ``begin`` to the current one; ``facts`` are written to ``meta`` of a new store."""
     if begin == 0:
         metadata.create_all(db)
         _begin(db, facts, {})
@@ -190,7 +191,7 @@ def _is_first_format(db: Connection) -> bool:
 
 
 def _from_first(db: Connection, facts: dict[str, str]) -> None:
-    """Format 1 (SQLite only) had untyped columns, no counters, and ordered versions by a clock."""
+    """Migrate from format 1 (SQLite only): untyped columns, no counters, versions ordered by a clock."""
     old_events = db.exec_driver_sql("SELECT id, user, item, rating, time FROM events ORDER BY id").fetchall()
     last = db.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'").scalar() or 0
     old = db.exec_driver_sql(
@@ -219,15 +220,15 @@ def _from_first(db: Connection, facts: dict[str, str]) -> None:
 
 
 def _from_second(db: Connection, facts: dict[str, str]) -> None:
-    """Format 2 had no tables of what came of the lists."""
+    """Migrate from format 2, which had no tables of lists and outcomes."""
     metadata.create_all(db)
     if not db.execute(counters.select().where(counters.c.name == "lists")).first():
         db.execute(counters.insert().values(with_digest(name="lists", value=0)))
 
 
 def _from_third(db: Connection, facts: dict[str, str]) -> None:
-    """Format 3 had one index of users over all events, of which each new event touched a page of its own, and with
-    SQLite another one of their numbers."""
+    """Migrate from format 3: one index by user over all events, of which each new event touched another page, and with
+    SQLite a second index of event numbers."""
     name = events.name
     for index in (f"{PREFIX}events_of_user", _by_part.name):
         db.execute(text(f"DROP INDEX IF EXISTS {index}"))
@@ -238,7 +239,7 @@ def _from_third(db: Connection, facts: dict[str, str]) -> None:
         db.execute(text(f"INSERT INTO {name} ({names}) SELECT {names} FROM {name}_before ORDER BY id"))
         db.execute(text(f"DROP TABLE {name}_before"))
     else:
-        db.execute(text("SET LOCAL statement_timeout = 0"))  # of many events it takes a while
+        db.execute(text("SET LOCAL statement_timeout = 0"))  # slow with many events
         _by_part.create(db, checkfirst=False)
 
 
@@ -247,4 +248,4 @@ MIGRATIONS: dict[int, Callable[[Connection, dict[str, str]], None]] = {
     2: _from_second,
     3: _from_third,
 }
-"""What leads from a format to the next."""
+"""Map each format to its migration to the next one."""

@@ -1,7 +1,7 @@
-"""Who may ask: tokens with scopes. A file of tokens holds only their hashes, and is read again when it changes.
+"""Authorisation: tokens with scopes. A file of tokens holds only their hashes, and is read again when it changes.
 
-A line of the file is ``name scopes hash``, such as ``shop read,events sha256:...``; ``cofactor state token`` makes one.
-Tokens are long and random, so a plain hash is enough: there is nothing to guess.
+A line of the file is ``name scopes hash``, such as ``shop read,events sha256:...``; ``cofactor token`` creates one.
+Tokens are long and random, so a plain hash is enough: they cannot be guessed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from cofactor.errors import ConfigError
 READ, EVENTS, ADMIN = "read", "events", "admin"
 ALL = frozenset((READ, EVENTS, ADMIN))
 _LOOK_EVERY = 1.0
-"""Seconds between two looks at the file."""
+"""Seconds between two checks of the file."""
 
 
 class Token(NamedTuple):
-    """``hashed``: SHA-256 of the token, in hexadecimal digits."""
+    """A token; ``hashed`` is its SHA-256 in hexadecimal digits."""
 
     name: str
     scopes: frozenset[str]
@@ -30,7 +30,7 @@ class Token(NamedTuple):
 
 
 class Tokens:
-    """The token of the environment, which may do everything, and those of a file."""
+    """The token of the environment, which has all scopes, and the tokens of a file."""
 
     def __init__(self, token: str | None, file: Path | None) -> None:
         self._own = [] if token is None else [Token("environment", ALL, hashed(token))]
@@ -47,11 +47,11 @@ class Tokens:
         return bool(self._own) or self._file is not None
 
     def find(self, token: str) -> Token | None:
-        """What is known of a token; None where it is not one of ours."""
+        """Return the record of a token; None for an unknown one."""
         if self._file is not None and time.monotonic() - self._looked > _LOOK_EVERY:
             self._read()
         wanted, found = hashed(token), None
-        for one in (*self._own, *self._listed):  # all of them, so that the time says nothing
+        for one in (*self._own, *self._listed):  # compare all of them, so that the time reveals nothing
             if hmac.compare_digest(one.hashed, wanted):
                 found = one
         return found
@@ -67,16 +67,16 @@ class Tokens:
         except (OSError, UnicodeDecodeError, ConfigError) as exc:
             if first:
                 raise ConfigError(f"cannot read the tokens in {self._file}: {exc}") from None
-            self._listed, self._stamp = [], None  # a file that is gone lets nobody in
+            self._listed, self._stamp = [], None  # without the file, no token is valid
 
 
 def hashed(token: str) -> str:
-    """SHA-256 of a token."""
+    """Return the SHA-256 of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def parse(text: str, file: Path) -> list[Token]:
-    """The tokens of a file; ConfigError where a line is not one."""
+    """Return the tokens of a file; ConfigError where a line is not valid."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#", 1)[0].split()
@@ -86,17 +86,18 @@ def parse(text: str, file: Path) -> list[Token]:
         kind, _, digest = words[-1].partition(":")
         if not scopes or not scopes <= ALL or kind != "sha256" or len(digest) != 64:
             raise ConfigError(
-                f"line {number} of {file} is not a token; write: name read,events,admin sha256:<64 digits>"
-                " (`cofactor token NAME` makes one)"
+                f"line {number} of {file} is not valid; write: name read,events,admin sha256:<64 digits>"
+                " (`cofactor token NAME` creates such a line)"
             )
         found.append(Token(words[0], scopes, digest.lower()))
     return found
 
 
 def line_of(name: str, scopes: frozenset[str], token: str) -> str:
-    """The line of a token for the file."""
+    """Return the line of a token for the file."""
     if not name or len(name.split()) != 1 or "#" in name:
-        raise ConfigError(f"the name of a token is one word, not {name!r}")
+        raise ConfigError(f"the name of a token is {name!r}; give one word")
     if not scopes or not scopes <= ALL:
-        raise ConfigError(f"scopes are {', '.join(sorted(ALL))}; not {', '.join(sorted(scopes)) or 'none'}")
+        given = ", ".join(sorted(scopes)) or "none"
+        raise ConfigError(f"the scopes are {given}; choose from {', '.join(sorted(ALL))}")
     return f"{name} {','.join(sorted(scopes))} sha256:{hashed(token)}"

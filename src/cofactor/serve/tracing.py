@@ -1,7 +1,7 @@
-"""OpenTelemetry spans of requests, where the server is asked for them: one for each, below the one of who asks.
+"""OpenTelemetry spans of requests, as children of the client's span. The setting ``traces`` turns them on.
 
-Which exporter gets them is OpenTelemetry's own configuration (``opentelemetry-instrument cofactor serve ...``, or a
-tracer provider that your program sets).
+OpenTelemetry's own configuration chooses the exporter (``opentelemetry-instrument cofactor serve ...``, or a tracer
+provider set by your program).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Ended = Callable[[str, int], None]
 
 
 class Tracing:
-    """Begins a span; what it returns ends it, with the route and the status."""
+    """Makes spans of requests."""
 
     def __init__(self) -> None:
         try:
@@ -25,7 +25,8 @@ class Tracing:
         self._extract, self._trace = propagate.extract, trace
 
     def begin(self, method: str, headers: Iterable[tuple[bytes, bytes]], request: str) -> Ended:
-        """A span below that of ``traceparent``, where the request has one."""
+        """Begin a span, a child of ``traceparent`` if the request has one; return the function that ends it with a
+        route and a status."""
         carried = {k.decode("latin-1"): v.decode("latin-1") for k, v in headers if k in (b"traceparent", b"tracestate")}
         tracer = self._trace.get_tracer("cofactor")
         kind = self._trace.SpanKind.SERVER

@@ -29,11 +29,11 @@ _CHECKED_WHOLE = 256 << 20
 
 
 class StoreError(CofactorError):
-    """The store cannot be reached or written to now; nothing was changed."""
+    """The store cannot be reached or written; nothing was changed."""
 
 
 class Unsure(StoreError):
-    """The database was lost while it kept something: whether it did is not known."""
+    """The connection to the database was lost during a commit, so its outcome is unknown."""
 
 
 class Transactions:
@@ -72,8 +72,8 @@ class Transactions:
                 begin = self._format(db)
                 if self.folder is not None and not begin:
                     raise StateError(
-                        f"{self._name} is empty: the newer ratings of this state are lost; restore a backup, or start"
-                        f" with none of them by `cofactor state repair {self.folder.path}`"
+                        f"{self._name} is empty, so the newer ratings of this state are lost; restore a backup, or"
+                        f" start without newer ratings with `cofactor state repair {self.folder.path}`"
                     )
                 if begin != t.FORMAT:
                     t.migrate(db, begin, {"id": secrets.token_hex(8), "salt": secrets.token_hex(16)})
@@ -88,9 +88,9 @@ class Transactions:
             raise ConfigError(f"cannot open {self._name}: {exc.strerror or exc}") from None
         except StoreError as exc:
             raise self._explained(exc) from None
-        except SQLAlchemyError as exc:  # while the file was made: the disk is full, say
+        except SQLAlchemyError as exc:  # during the creation of the file, such as on a full disk
             raise self._explained(StoreError(words_of(exc))) from None
-        except (ValueError, TypeError, LookupError) as exc:  # what was read is not what is written there
+        except (ValueError, TypeError, LookupError) as exc:  # the stored values have wrong types
             if isinstance(exc, CofactorError):
                 raise
             raise self._explained(StoreError(f"malformed: {exc}")) from None
@@ -99,57 +99,57 @@ class Transactions:
         if self.folder is not None:
             ours = db.exec_driver_sql("PRAGMA application_id").scalar()
             if ours != t.OURS and (ours or db.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()):
-                raise ConfigError(f"{self._name} is a database of something else; move it away")
+                raise ConfigError(f"{self._name} is a database of another program; move it away")
         else:
             self._take_turn(db)
         begin = t.format_of(db)
         if begin > t.FORMAT:
             raise ConfigError(
-                f"{self._name} has format {begin}, this cofactor reads up to {t.FORMAT}; upgrade cofactor"
+                f"{self._name} has format {begin}, but this cofactor reads formats up to {t.FORMAT}; upgrade cofactor"
             )
         return begin
 
     def _take_turn(self, db: sa.Connection) -> None:
-        """Be the one that may change the format of the database, until the end of the transaction."""
+        """Take the turn to migrate the database, until the end of the transaction."""
         end, said = time.monotonic() + MIGRATING, False
         while not db.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({t.OURS})").scalar():
             if time.monotonic() > end:
                 raise ConfigError(
-                    f"another server has been changing the format of the database for {MIGRATING / 60:.0f} minutes; let"
-                    " it end (pg_stat_activity shows what it does, as application cofactor), and start this one again"
+                    f"another server has been migrating the database for {MIGRATING / 60:.0f} minutes; wait until it"
+                    " ends (pg_stat_activity shows it as application cofactor), and start this server again"
                 )
             if not said:
-                log.warning("another server opens the database or changes its format; waiting until it is done")
+                log.warning("another server opens or migrates the database; waiting until it is done")
                 said = True
             time.sleep(_TURN_EVERY)
 
     def _check(self, folder: StateFolder) -> None:
-        """Refuse a store that is damaged, or that lost what it had."""
+        """Raise StateError where the store is damaged or has lost data."""
         with self._read() as db:
             small = folder.store.stat().st_size < _CHECKED_WHOLE
             said = db.exec_driver_sql(f"PRAGMA {'integrity' if small else 'quick'}_check(1)").scalar()
-        advice = f"restore a backup, or keep what is left by `cofactor state repair {folder.path}`"
+        advice = f"restore a backup, or save the remaining rows with `cofactor state repair {folder.path}`"
         if said != "ok":
             raise StateError(f"{folder.store} is damaged ({said}); {advice}")
         now, there = self.position(), self._rows()
         lost = max(now["events"] - now["deleted"] - there, folder.facts.get("events", 0) - now["events"])
         if lost > 0 or folder.facts.get("activations", 0) > now["activations"]:
-            what = f"{lost:,} newer ratings" if lost > 0 else "a change of models"
-            raise StateError(f"{folder.store} has lost {what} that were answered; {advice}")
+            what = f"{lost:,} confirmed newer ratings" if lost > 0 else "a confirmed model swap"
+            raise StateError(f"{folder.store} has lost {what}; {advice}")
         if folder.facts and folder.facts.get("id") != self.meta["id"]:
-            raise StateError(f"{folder.store} is the store of another state; {advice}")
+            raise StateError(f"{folder.store} belongs to another state; {advice}")
         folder.mark({"store": "sqlite", "id": self.meta["id"], "open": True} | _head(now))
         folder.keep_reserve()
 
     def _whole(self, row: Any) -> Any:
-        """The row; StateError where it was changed."""
+        """Return the row; StateError where its checksum is wrong."""
         if not t.is_whole(row):
-            advice = "restore a backup, or keep what is left by `cofactor state repair`"
+            advice = "restore a backup, or save the remaining rows with `cofactor state repair`"
             raise StateError(f"{self._name} is damaged (the record {row[0]!r}); {advice}")
         return row
 
     def _rows(self) -> int:
-        """How many events there are, counted one by one (and not in an index)."""
+        """Return the number of events, counted row by row (not in an index)."""
         with self._read() as db:
             return int(db.exec_driver_sql(f"SELECT count(*) FROM {t.events.name} NOT INDEXED").scalar_one())
 
@@ -163,19 +163,18 @@ class Transactions:
             return ConfigError(f"{self.folder.path} is in use by another server; stop it, or give another --state")
         damaged = any(word in said for word in ("malformed", "not a database", "no such table", "no such column"))
         if damaged and self.folder is not None and self.folder.facts:
-            advice = f"restore a backup, or keep what is left by `cofactor state repair {self.folder.path}`"
+            advice = f"restore a backup, or save the remaining rows with `cofactor state repair {self.folder.path}`"
             return StateError(f"{self.folder.store} is damaged ({said}); {advice}")
         if "lock timeout" in said:
             return ConfigError(
-                "the format of the database has to change, and other servers use it; stop these, start this one, then"
-                " the others"
+                "the database must be migrated, but other servers use it; stop them, start this server, then the others"
             )
         if "not a database" in said:
             return ConfigError(f"{self._name} is not a store of newer ratings ({said}); move it away")
         return ConfigError(f"cannot open {self._name}: {said}")
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         if self.folder is None:
             self._engine.dispose()
             return
@@ -190,9 +189,10 @@ class Transactions:
 
     @contextlib.contextmanager
     def _write(self, number: str | None = "events") -> Iterator[sa.Connection]:
-        """One transaction: all of it or nothing, and one at a time. ``number``: the counter whose row is the turn.
-        StoreError where nothing was changed; Unsure where a database on the other end of a connection was lost while it
-        ended the transaction."""
+        """Run one write transaction at a time, atomically. ``number`` is the counter whose row gives the turn.
+
+        StoreError where nothing was changed; Unsure where the connection to a database was lost during the commit.
+        """
         ending = False
         try:
             with self._engine.connect() as db, db.begin():
@@ -212,7 +212,7 @@ class Transactions:
             raise StoreError(words_of(exc)) from exc
 
     def position(self) -> dict[str, int]:
-        """All counters: how far the store is."""
+        """Return all counters, which give the position of the store."""
         with self._read() as db:
             return {row.name: row.value for row in db.execute(COUNTERS)}
 
@@ -222,7 +222,8 @@ class Transactions:
                 self.folder.advance(**head)
 
     def _truncated(self) -> bool:
-        """Empty the log beside the SQLite file, so that nothing deleted stays there; False where others still read."""
+        """Truncate the write-ahead log of SQLite, so that no deleted row stays there; return False where others
+        read."""
         for _ in range(20):
             try:
                 with self._engine.connect().execution_options(plain=True) as db:
@@ -241,6 +242,6 @@ def _head(position: dict[str, int]) -> dict[str, int]:
 
 
 def words_of(exc: Exception) -> str:
-    """What the database said, in one line and without values or addresses."""
+    """Return the database's message in one line, without values or addresses."""
     cause = getattr(exc, "orig", None)
     return str(cause or exc).strip().splitlines()[0][:300] if str(cause or exc).strip() else type(exc).__name__

@@ -1,7 +1,7 @@
-"""A model is tried before it goes live: on the latest events, which neither it nor the live one has learned.
+"""Test of a model before it goes live, on the latest events, on which neither it nor the live model was trained.
 
-Both know what came before (newer ratings are folded in), so the comparison is paired: each user counts for both, and
-the interval of the difference is a bootstrap over users.
+Both models know the earlier ratings (newer ones are folded in). The comparison is paired by user, and the interval of
+the difference is a bootstrap over users.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from cofactor.serve.settings import Require
 
 Array = NDArray[Any]
 LATEST = 5000
-"""So many of the latest events a trial looks at."""
+"""Most events in a test, the latest ones."""
 HELD_OUT = 0.2
-"""The share of the newer events that a refit is tried on, the latest ones."""
+"""Share of the newer events, the latest ones, on which a refit is tested."""
 LEAST = 20
-"""Users that a trial needs to say anything."""
+"""Least number of users for a test."""
 LISTED = 10
 _USERS = 500
 _DRAWS = 1000
 
 
 class Trial(NamedTuple):
-    """``metric``: rmse of rating models, else ndcg@10. ``gain``: how much better the candidate is (above 0: better),
-    with the 95 % interval from ``low`` to ``high``; on so many users and events."""
+    """The result of a test. ``metric`` is rmse for rating models, otherwise ndcg@10. ``gain`` is the improvement by the
+    candidate (above 0: better), with a 95 % interval from ``low`` to ``high``."""
 
     metric: str
     live: float
@@ -50,28 +50,27 @@ class Trial(NamedTuple):
     def __str__(self) -> str:
         better = "better" if self.gain > 0 else "worse"
         return (
-            f"{self.metric} {self.candidate:.4f} against {self.live:.4f} of the live model: {better} by"
-            f" {abs(self.gain):.4f} (95 % from {self.low:+.4f} to {self.high:+.4f}; {self.users:,} users,"
-            f" {self.events:,} events)"
+            f"{self.metric} {self.candidate:.4f}, the live model {self.live:.4f}: {better} by {abs(self.gain):.4f}"
+            f" (95 % interval {self.low:+.4f} to {self.high:+.4f}; {self.users:,} users, {self.events:,} events)"
         )
 
 
 def refused(require: Require, trial: Trial | None) -> str | None:
-    """Why a candidate does not go live, in words; None where it does."""
+    """Return the reason why a candidate does not go live; None where it does."""
     if require == "nothing":
         return None
     if trial is None or trial.users < LEAST:
         users = 0 if trial is None else trial.users
         if require == "not-worse":
             return None
-        return f"only {users} users have newer ratings that neither model has learned; {LEAST} are needed to compare"
+        return f"only {users} users have newer ratings that both models have not learned; a comparison needs {LEAST}"
     if require == "better":
-        return None if trial.low > 0 else f"it is not better beyond chance: {trial}"
-    return None if trial.high >= 0 else f"it is worse: {trial}"
+        return None if trial.low > 0 else f"the model is not significantly better: {trial}"
+    return None if trial.high >= 0 else f"the model is significantly worse: {trial}"
 
 
 def on_latest(live: Recommender, candidate: Recommender, events: Sequence[Event]) -> Trial | None:
-    """Compare two models on the latest of these events, which neither has learned; both know those before."""
+    """Compare two models on the latest of these events, on which neither was trained; both know the earlier events."""
     held_out = min(max(int(HELD_OUT * len(events)), min(len(events), 200)), LATEST)
     earlier, latest = _divided(events, held_out)
     both = [updated(rec, earlier) if earlier else rec for rec in (live, candidate)]
@@ -79,8 +78,8 @@ def on_latest(live: Recommender, candidate: Recommender, events: Sequence[Event]
 
 
 def refit_on_latest(live: Recommender, events: Sequence[Event], warm: bool | None) -> Trial | None:
-    """Train on all but the latest fifth of these events, and compare that with the live model on them; None where they
-    are of too few users to train for."""
+    """Train on all but the latest fifth of these events, and compare the result with the live model on that fifth. None
+    where it has too few users."""
     earlier, latest = _divided(events, min(int(HELD_OUT * len(events)), LATEST))
     if len({e.user for e in latest}) < LEAST:
         return None
@@ -95,8 +94,8 @@ def _divided(events: Sequence[Event], held_out: int) -> tuple[Sequence[Event], S
 
 
 def tried(live: Recommender, candidate: Recommender, events: Sequence[Event]) -> Trial | None:
-    """Compare two models on events; each model knows what came before them. None where none can be compared: of a
-    pair that one of the models knows already nothing can be said."""
+    """Compare two models on events; both know the earlier events. Pairs that a model already knows are left out; None
+    where none are left."""
     pairs = {(e.user, e.item): e for e in events[-LATEST:]}
     fresh = _unknown_pairs(candidate, _unknown_pairs(live, list(pairs)))
     if not fresh:
@@ -117,7 +116,7 @@ def tried(live: Recommender, candidate: Recommender, events: Sequence[Event]) ->
 
 
 def _unknown_pairs(rec: Recommender, pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-    """Those that are not among the ratings of a model."""
+    """Return the pairs that are not among the ratings of a model."""
     rated: dict[Any, set[int]] = {}
     found = []
     for user, item in pairs:
@@ -130,7 +129,7 @@ def _unknown_pairs(rec: Recommender, pairs: Sequence[tuple[Any, Any]]) -> list[t
 
 
 def _errors(live: Recommender, candidate: Recommender, events: Sequence[Event]) -> list[UserSums]:
-    """Squared errors of both, summed by user."""
+    """Return the squared errors of both models, summed by user."""
     pairs, truth = [(e.user, e.item) for e in events], np.array([e.rating for e in events])
     users = {user: at for at, user in enumerate(dict.fromkeys(e.user for e in events))}
     at = np.array([users[e.user] for e in events])
@@ -144,7 +143,7 @@ def _errors(live: Recommender, candidate: Recommender, events: Sequence[Event]) 
 
 
 def _gains(live: Recommender, candidate: Recommender, events: Sequence[Event]) -> tuple[list[UserSums], int] | None:
-    """The NDCG of both models' lists for the users who came last, and how many events were to be found."""
+    """Return the NDCG of both models' lists for the latest users, and the number of relevant events."""
     floor = threshold(live.data, None)
     wanted: dict[Any, set[Any]] = {}
     for event in reversed(events):

@@ -1,7 +1,7 @@
-"""So many things in each round of the event loop, and the others in later ones.
+"""A limit on the work in each iteration of the event loop; further work waits for later iterations.
 
-A round with one of each of hundreds of connections would last so long that ``/health``, which takes some rounds, waited
-a second. So in each round one request begins, and some connections are read.
+An iteration with a request from each of hundreds of connections would last so long that ``/health``, which takes
+several iterations, waited a second. So in each iteration one request begins, and some connections are read.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Generic, Protocol, TypeVar
 
 
 class Connection(Protocol):
-    """What waits."""
+    """A waiting connection."""
 
     def cut(self) -> bool:
-        """End it; whether it was there."""
+        """Close the connection, and return whether it was open."""
 
 
 T = TypeVar("T", bound=Connection)
 
 
 class Rounds(Generic[T]):
-    """At most ``most`` in a round; ``go`` is called in a later one for each of those that wait. Several lines of them
-    take turns."""
+    """At most ``most`` per iteration; ``go`` is called in a later iteration for each one that waits. Several lines take
+    turns."""
 
     def __init__(self, most: int, go: Callable[[T], None], lines: int = 1) -> None:
         self.most, self.go = most, go
@@ -32,7 +32,7 @@ class Rounds(Generic[T]):
         self._left, self._counting, self._last = most, False, 0
 
     def take(self, one: T, loop: asyncio.AbstractEventLoop, line: int = 0) -> bool:
-        """Whether it may go on now; else it waits at the end of a line."""
+        """Return whether ``one`` may go on now; otherwise it waits at the end of a line."""
         self._count(loop)
         if self._left > 0:
             self._left -= 1
@@ -46,7 +46,7 @@ class Rounds(Generic[T]):
             loop.call_soon(self._next, loop)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A round later."""
+        """Run in the next iteration: admit those that wait."""
         self._left, self._counting = self.most, False
         while self._left > 0 and any(self.lines):
             self._left -= 1
@@ -56,7 +56,7 @@ class Rounds(Generic[T]):
             self._count(loop)
 
     def _after(self) -> list[int]:
-        """The lines, beginning with the one whose turn it is."""
+        """Return the lines, beginning with the one whose turn it is."""
         return [(self._last + k) % len(self.lines) for k in range(1, len(self.lines) + 1)]
 
 

@@ -1,8 +1,8 @@
-"""The models that were live, each a bundle in the state directory, so that one can go back to them.
+"""Files of the stored versions, each a bundle in the state directory, so that the server can go back to them.
 
-A version is a copy of its own (a reflink where the file system has them, which costs no space), so nothing that happens
-to the bundle that was given can change it; its digests are checked when it is adopted and each time it goes live. Where
-several hosts share a database, the files are kept there too, and the directory is a cache.
+A version is a separate copy (a reflink where the file system supports it, which takes no space), so later changes to
+the original bundle do not affect it. Its digests are checked when it is copied and each time it goes live. Where
+several hosts share a database, the files are stored there too, and the directory is a cache.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PIECE = 1 << 20
 
 
 def origin_of(bundle: Path) -> str:
-    """What tells one saved model from another: the digest of its manifest, which holds those of its files."""
+    """Return the identity of a saved model: the digest of its manifest, which holds the digests of its files."""
     try:
         return digest_of((bundle / MANIFEST).read_bytes())
     except OSError as exc:
@@ -34,14 +34,14 @@ def origin_of(bundle: Path) -> str:
 
 
 def adopt(bundle: Path, place: Path) -> str:
-    """Copy a bundle to ``place`` (where nothing is): its files, and no others. Returns the digest of its manifest.
+    """Copy the files of a bundle, and no others, to the new path ``place``; return the digest of its manifest.
 
-    BundleError where it is not whole, or was changed while it was copied: the digests of the copy are checked.
+    The digests of the copy are checked: BundleError where the bundle is damaged, or was changed during the copy.
     """
     try:
         place.mkdir(parents=True, mode=0o700)
         with opened(bundle) as folder:
-            for name in (MANIFEST, *FILES):  # the manifest first: it may not be a bundle at all
+            for name in (MANIFEST, *FILES):  # the manifest first: this may not be a bundle
                 with regular(folder, name, bundle) as (fd, _), open(place / name, "xb") as copy:
                     _copy(fd, copy.fileno())
                     os.fsync(copy.fileno())
@@ -50,14 +50,14 @@ def adopt(bundle: Path, place: Path) -> str:
         return origin_of(place)
     except OSError as exc:
         shutil.rmtree(place, ignore_errors=True)
-        raise BundleError(f"cannot keep a version in {place.parent}: {exc.strerror or exc}") from None
+        raise BundleError(f"cannot store a version in {place.parent}: {exc.strerror or exc}") from None
     except BundleError as exc:
         shutil.rmtree(place, ignore_errors=True)
         raise BundleError(str(exc).replace(str(place), str(bundle))) from None
 
 
 def _copy(source: int, target: int) -> None:
-    """All bytes of one open file into another, shared by the file system where it can."""
+    """Copy one open file into another, as a reflink where the file system supports it."""
     with contextlib.suppress(ImportError, OSError):
         import fcntl
 
@@ -72,14 +72,14 @@ def _copy(source: int, target: int) -> None:
 
 
 def check_whole(place: Path, contents: str) -> None:
-    """BundleError unless a version is what was kept: its manifest has this digest, and its files those named there."""
+    """Raise BundleError unless the manifest of a version has this digest, and its files have the manifest's digests."""
     if contents and origin_of(place) != contents:
         raise BundleError(f"the manifest of {place} was changed after it was written")
     info(place, verify=True)
 
 
 def outdated(versions: list[Version], keep: int) -> list[Version]:
-    """Those to remove so that ``keep`` are left: the ones longest not live."""
+    """Return the versions to remove so that ``keep`` are left: those activated longest ago."""
     by_activation = sorted(versions, key=lambda v: v.activation)
     return by_activation[: max(0, len(versions) - keep)]
 
@@ -88,7 +88,7 @@ def outdated(versions: list[Version], keep: int) -> list[Version]:
 
 
 def put(store: Store, contents: str, place: Path) -> None:
-    """Keep the files of a version in the database too."""
+    """Store the files of a version in the database."""
 
     def files() -> Iterator[tuple[str, int, bytes]]:
         for name in (MANIFEST, *FILES):
@@ -102,7 +102,7 @@ def put(store: Store, contents: str, place: Path) -> None:
 
 
 def fetch(store: Store, folder: StateFolder, version: Version) -> Path:
-    """The directory of a version, from the database where this host has not got it (or not whole)."""
+    """Return the directory of a version; fetch it from the database where this host lacks it or it is damaged."""
     place = folder.versions / version.folder
     with contextlib.suppress(BundleError):
         check_whole(place, version.contents)
@@ -118,7 +118,7 @@ def fetch(store: Store, folder: StateFolder, version: Version) -> Path:
             with open(scratch / name, "ab") as file:
                 file.write(piece)
         check_whole(scratch, version.contents)
-        with contextlib.suppress(OSError):  # another worker of this host was quicker
+        with contextlib.suppress(OSError):  # another worker of this host was first
             os.rename(scratch, place)
     finally:
         folder.remove(scratch.name)

@@ -1,7 +1,7 @@
-"""What a Parquet file says of itself, read before polars is trusted with it: Thrift's compact form, in Python.
+"""The footer of a Parquet file, checked before polars reads the file: Thrift's compact protocol, in Python.
 
-Refused: compressed pages, more values than bytes, columns that lie outside the file, pages that claim more than they
-hold (``pages.py``). Without that a small file could unfold into more memory than there is.
+Compressed pages, more values than bytes, columns outside the file, and pages that claim more than they hold
+(``pages.py``) are refused. Otherwise a small file could expand to more memory than there is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cofactor.errors import BundleError
 _DEPTH, _ITEMS = 24, 2_000_000
 _VALUES_PER_BYTE = 32
 _UNFOLDS, _ALLOWANCE = 64, 64 << 20
-"""What a file becomes in memory may be so many times as large, and so much more."""
+"""Limit of the size in memory: this multiple of the file's size, plus this many bytes."""
 _SCHEMA, _NUM_ROWS, _ROW_GROUPS = 2, 3, 4
 _COLUMNS, _GROUP_ROWS = 1, 3
 _META = 3
@@ -31,7 +31,7 @@ class _Bad(Exception):
 
 
 def check(data: bytes, rows: int, what: str) -> None:
-    """BundleError unless the footer describes ``rows`` rows in plain pages that this file can hold."""
+    """Raise BundleError unless the footer describes ``rows`` rows in plain pages that this file can hold."""
     try:
         _check(data, rows)
     except (_Bad, BadPage, IndexError, KeyError, TypeError, AttributeError, ValueError) as exc:
@@ -78,7 +78,7 @@ def _check(data: bytes, rows: int) -> None:
 
 
 class _Reader:
-    """Thrift's compact protocol: structs as dicts by field number, with bounds on depth and number of things."""
+    """A reader of Thrift's compact protocol: structs as dicts by field number, with limits of depth and of elements."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.left = data, _ITEMS

@@ -1,8 +1,8 @@
-"""The pages of a Parquet file, looked through before polars is trusted with it.
+"""The pages of a Parquet file, checked before polars reads the file.
 
-A page says how many values it holds, and its levels (which say where a value is missing) come in runs that each say
-how long they are. A forged run of 2^60 entries makes polars ask for as much memory, which ends the whole process. So
-all runs are added up here; bytes and values of a file's pages have to come to what its footer says.
+A page states the number of its values. Its levels, which mark missing values, come in runs that each state their
+length. A forged run of 2^60 entries would make polars request that much memory, which kills the process. So this module
+sums up all runs; the bytes and values of the pages must match the footer.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 Struct = Callable[[int, int], Any]
-"""Reads a Thrift struct from a position, at a depth: (dict by field number, end)."""
+"""Reads a Thrift struct at a position and a depth, and returns (dict by field number, end)."""
 
 _PACKED, _V1, _DICTIONARY, _V2 = 3, 5, 7, 8
 _VALUES, _LEVEL_BYTES, _REPEAT_BYTES = 1, 5, 6
 _V1_ENCODING, _V2_ENCODING = 2, 4
 _BY_DICTIONARY = (2, 8)
 _ENCODINGS = (0, 2, 3, 5, 6, 8)
-"""Plain, dictionary, runs, deltas of numbers, lengths of texts; texts that share beginnings could unfold."""
+"""Allowed encodings: plain, dictionary, runs, deltas of numbers, lengths of texts. Texts with shared prefixes could
+expand."""
 _TEXT, _FIXED = 6, 7
 _TYPE, _TYPE_LENGTH = 1, 2
 _WORTH = 1 << 16
@@ -31,11 +32,12 @@ _REPETITION, _CHILDREN = 3, 5
 
 
 class BadPage(Exception):
-    """What is wrong with a page, in words."""
+    """A page is invalid; the message says why."""
 
 
 class Leaf(NamedTuple):
-    """A column: its deepest repetition and definition, its physical type, and the length of a value of fixed length."""
+    """A column: its maximal repetition and definition levels, its physical type, and the length of fixed-length
+    values."""
 
     repeats: int
     defines: int
@@ -44,7 +46,7 @@ class Leaf(NamedTuple):
 
 
 def levels(schema: list[dict[int, Any]]) -> list[Leaf]:
-    """The columns of a footer's schema, which is a flat tree."""
+    """Return the columns of a footer's schema, which is a flattened tree."""
     found: list[Leaf] = []
     left: list[list[int]] = []  # of each open group: children still to come, its two depths
     for at, element in enumerate(schema):
@@ -65,9 +67,9 @@ def levels(schema: list[dict[int, Any]]) -> list[Leaf]:
 
 
 def check_chunk(data: bytes, start: int, end: int, values: int, leaf: Leaf, struct: Struct) -> int:
-    """BadPage unless the pages at ``start:end`` hold ``values`` values between them, in levels of as many entries.
+    """Raise BadPage unless the pages at ``start:end`` hold ``values`` values in all, with levels of as many entries.
 
-    Returns how many bytes the values take once they are read: a dictionary may name a long text many times.
+    Return the bytes that the values take in memory: a page may refer to a long text of a dictionary many times.
     """
     held = unfolded = 0
     lengths = np.zeros(0, dtype=np.int64)
@@ -114,7 +116,7 @@ def check_chunk(data: bytes, start: int, end: int, values: int, leaf: Leaf, stru
 
 
 def _lengths(data: bytes, at: int, end: int, count: int, leaf: Leaf) -> Array:
-    """int64 (count,): how long each text of a dictionary is; BadPage where they do not fit into it."""
+    """Return the length of each text in a dictionary, int64 (count,); BadPage where they exceed it."""
     if leaf.kind != _TEXT:
         return np.full(count, leaf.length if leaf.kind == _FIXED else 8, dtype=np.int64)
     found = np.zeros(count, dtype=np.int64)
@@ -128,7 +130,7 @@ def _lengths(data: bytes, at: int, end: int, count: int, leaf: Leaf) -> Array:
 
 
 def _named(data: bytes, at: int, end: int, count: int, lengths: Array) -> int:
-    """How long the texts are that a page names by their places in a dictionary, all together."""
+    """Return the total length of the texts that a page refers to by their places in a dictionary."""
     if at >= end:
         return 0
     width, at = data[at], at + 1
@@ -162,7 +164,7 @@ def _named(data: bytes, at: int, end: int, count: int, lengths: Array) -> int:
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
+    """Return a variable-length number and its end."""
     found = shift = 0
     while True:
         byte = data[at]
@@ -176,7 +178,8 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
 
 
 def _runs(data: bytes, at: int, end: int, count: int, width: int) -> None:
-    """BadPage unless the runs at ``at:end`` come to ``count`` entries (packed ones to the next multiple of eight)."""
+    """Raise BadPage unless the runs at ``at:end`` have ``count`` entries (packed ones up to the next multiple of
+    eight)."""
     found = 0
     while at < end and found < count:
         head, at = _varint(data, at, end)

@@ -1,8 +1,8 @@
 """Ids and side tables as Parquet: ``id`` first, then the side table's columns, named ``side:NAME``.
 
-So they stood in bundles up to format version 4, and stand in what is exported. Written without compression: a reader
-can then hold a file to its word. A row takes at least a byte of the file, and no page unfolds into more than it is. The
-footer is checked for that before polars sees the file.
+Bundles up to format version 4 and exports use this format. Files are written without compression, so that a reader can
+check their size: a row takes at least a byte of the file, and no page expands. The footer is checked for that before
+polars reads the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def write(file: BinaryIO, ids: IdMap, table: pl.DataFrame | None) -> None:
         frame = frame.with_columns(table[name].alias(f"side:{name}") for name in table.columns)
     held = io.BytesIO()
     try:
-        # In one group of rows: a reader then has each column in one piece, and copies nothing together.
+        # One row group, so that a reader gets each column in one piece, without copies.
         frame.write_parquet(
             held, compression="uncompressed", statistics=False, use_pyarrow=False, row_group_size=max(1, len(frame))
         )
@@ -42,7 +42,7 @@ def write(file: BinaryIO, ids: IdMap, table: pl.DataFrame | None) -> None:
 
 
 def read(data: bytes, kind: str, rows: int, what: str) -> tuple[IdMap, pl.DataFrame | None]:
-    """The id map and the side table (None where there was none); BundleError unless there are ``rows`` rows."""
+    """Return the id map and the side table (None where there is none); BundleError unless there are ``rows`` rows."""
     footer.check(data, rows, what)
     try:
         frame = pl.read_parquet(data, use_pyarrow=False, memory_map=False, glob=False)

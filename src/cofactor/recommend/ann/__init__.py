@@ -1,1 +1,1 @@
-"""Approximate search of the best items by an index."""
+"""Search of the best items with an index."""

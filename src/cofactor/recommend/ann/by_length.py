@@ -1,8 +1,8 @@
-"""An index that misses nothing: items by the length of their vectors, in the basis where the first columns hold most.
+"""An exact index: item vectors sorted by length, in a basis whose first coordinates hold most of their length.
 
-Where lengths differ much, as those of ``ials`` do (popular items have long vectors), a few items are looked at of half
-a million. It is a sort and a turn of the vectors. A bundle holds it as arrays, which are mapped: a list reads the few
-pages that it looks at.
+Where lengths differ much, as with ``ials`` (popular items have long vectors), a search computes the products of few
+items out of half a million. The index is the vectors, sorted and rotated. A bundle stores it as memory-mapped arrays,
+so a list reads only the pages that it needs.
 """
 
 from __future__ import annotations
@@ -23,21 +23,24 @@ from cofactor.recommend.index import ByLength
 Array = NDArray[Any]
 
 HEAD = 16
-"""Columns that are looked at first."""
+"""Number of coordinates that a search reads first."""
 LONGEST = 1 << 14
-"""The basis is that of so many of the longest vectors: hardly any other is looked at."""
+"""Number of longest vectors that determine the basis; a search reads few others."""
 _BLOCK = 1 << 16
 _AT_ONCE = 4
-"""Queries from which on threads share them."""
+"""Least number of queries that are distributed over threads."""
 
 
 def search(index: ByLength, queries: Array, n: int, seen: CSR | None, keep: Array | None) -> tuple[Array, Array, Array]:
-    """(codes int32 and products float32 (len(queries), n), the least first, and int64 (len(queries), 2): items
-    looked at), without ``seen`` items and those not in ``keep``."""
+    """Return (codes int32 (len(queries), n), products float32 of the same shape, counts int64 (len(queries), 2)).
+
+    Products ascend. The counts are the items whose heads and whose rests were read. Items in ``seen`` or not in
+    ``keep`` are left out.
+    """
     if queries.shape[1] != len(index.turn):
         raise BundleError(
-            f"the index is one of vectors of {len(index.turn)} numbers, and those of the model have"
-            f" {queries.shape[1]}; approximate() makes it again"
+            f"the index holds vectors of {len(index.turn)} numbers, but the model's have {queries.shape[1]};"
+            " build the index again with approximate()"
         )
     turned = dots(queries, index.turn)
     shape = (len(queries), n)
@@ -57,7 +60,7 @@ def search(index: ByLength, queries: Array, n: int, seen: CSR | None, keep: Arra
 
 
 def _frozen(array: Array) -> Array:
-    """The same as an array that nothing writes to: kernels are compiled once."""
+    """Return a read-only view, so that kernels are compiled for one type only."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -65,7 +68,7 @@ def _frozen(array: Array) -> Array:
 
 @one_thread()
 def by_length(vectors: Array) -> ByLength:
-    """The index of these vectors, float32 (n, d), all finite."""
+    """Return the index of these vectors, float32 (n, d), all finite."""
     n, d = vectors.shape
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     lengths, places = np.empty(n, np.float32), np.arange(n + 1)
@@ -73,7 +76,7 @@ def by_length(vectors: Array) -> ByLength:
     codes = np.argsort(-lengths, kind="stable").astype(np.int32)
     longest = vectors[codes[:LONGEST]].astype(np.float64)
     turn = np.ascontiguousarray(np.linalg.eigh(longest.T @ longest)[1].T[::-1], dtype=np.float32)
-    turn[:, ~vectors.any(axis=0)] = 0  # what no item has adds nothing to a product: nor to the length of a query
+    turn[:, ~vectors.any(axis=0)] = 0  # a coordinate that is 0 in all items must not add to the length of a query
     h = min(HEAD, d)
     heads, rests = np.empty((n, h), np.float32), np.empty((n, d - h), np.float32)
     for lo in range(0, n, _BLOCK):

@@ -1,9 +1,9 @@
-"""The best items by approximate search, for catalogues so large that scoring every item takes too long.
+"""Search of the best items with an index, for catalogues so large that scoring every item takes too long.
 
-Where the lengths of the item vectors differ much, few of them have to be looked at, and nothing is missed
-(``by_length.py``). Else a graph of near items (HNSW; Malkov & Yashunin 2018) over the item vectors, searched by inner
-product as it is (Morozov & Babenko 2018), gives candidates. These are scored exactly, so that only what was not found
-can be wrong. How much that is, is measured against exact lists when the index is built.
+Where the lengths of the item vectors differ much, an exact index is used (``by_length.py``). Otherwise a graph (HNSW;
+Malkov & Yashunin 2018) over the item vectors, searched by inner product (Morozov & Babenko 2018), finds candidates.
+Candidates are scored exactly, so an approximate list can only miss items. The recall against exact lists is measured
+when the index is built.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ F = TypeVar("F", bound=Fitted)
 
 
 def approximate(rec: F, n: int, sample: int, seed: int, above: int, connectivity: int, effort: int, threads: int) -> F:
-    """The work of :meth:`Recommender.approximate`."""
+    """Implement :meth:`Recommender.approximate`."""
     n, sample, seed = check_int("n", n), check_int("sample", sample), check_int("seed", seed, 0)
     above, connectivity, effort = (
         check_int("above", above, 0),
@@ -41,14 +41,14 @@ def approximate(rec: F, n: int, sample: int, seed: int, above: int, connectivity
     )
     if not isinstance(rec.model, HasVectors):
         raise ConfigError(
-            f"{rec.name} has no vectors whose dot products order the items; exact search is used. Models that have:"
-            " als, svd++, dot-bias, bayes-mf, ials, bpr, warp"
+            f"{rec.name} has no vectors whose dot products order the items, so only exact search works; use als, svd++,"
+            " dot-bias, bayes-mf, ials, bpr or warp for an index"
         )
     if rec.data.n_items < above:
         return rec.replace(index=None)
     vectors = rec.model.item_vectors()
     if not np.isfinite(vectors).all():
-        raise ConfigError("the item vectors hold values that are no numbers, so the model is of no use; train it again")
+        raise ConfigError("the item vectors contain NaN or infinite values; train the model again")
     threads, users = check_int("threads", threads), _sampled(rec, sample, seed)
     if (lengths := _worth_it(rec.model, vectors, users, rec, n)) is not None:
         index = Index(
@@ -61,11 +61,11 @@ def approximate(rec: F, n: int, sample: int, seed: int, above: int, connectivity
 
 
 FEW = 0.1
-"""An index by length is taken where no more than this part of all products has to be computed."""
+"""Largest share of all products to compute for which the index by length is used."""
 
 
 def _worth_it(model: HasVectors, vectors: Array, users: Array, rec: Fitted, n: int) -> ByLength | None:
-    """The index by length, where it spares most of the work for these users."""
+    """Return the index by length if it saves most of the work for these users, else None."""
     found = by_length(vectors)
     queries = np.ascontiguousarray(model.query_vectors(model.user_state(users)))
     some = queries.any(axis=1)
@@ -76,17 +76,17 @@ def _worth_it(model: HasVectors, vectors: Array, users: Array, rec: Fitted, n: i
 
 
 def _sampled(rec: Fitted, sample: int, seed: int) -> Array:
-    """int32, ascending: some users with ratings."""
+    """Return the codes, int32 ascending, of some users with ratings."""
     with_ratings = np.flatnonzero(rec.data.by_user.counts > 0)
     return np.sort(np.random.default_rng([seed, 6]).permutation(with_ratings)[:sample]).astype(np.int32)
 
 
 def _graph(vectors: Array, connectivity: int, effort: int, threads: int) -> Any:
-    """The graph. By one thread it is always the same: its order of work decides what comes out."""
+    """Return the graph. It is reproducible only with one thread, since it depends on the order of insertion."""
     graph = empty_graph(vectors.shape[1], connectivity, effort)
     try:
         graph.add(np.arange(len(vectors)), np.ascontiguousarray(vectors, dtype=np.float32), threads=threads)
-    except RuntimeError as exc:  # what usearch makes of Ctrl-C
+    except RuntimeError as exc:  # usearch turns Ctrl-C into this error
         if "terminated" in str(exc):
             raise KeyboardInterrupt from None
         raise
@@ -94,7 +94,7 @@ def _graph(vectors: Array, connectivity: int, effort: int, threads: int) -> Any:
 
 
 def _measured(rec: Fitted, index: Index, n: int, users: Array) -> Index:
-    """The index with its recall for some users, their seen items left out."""
+    """Return the index with its recall measured for these users, seen items left out."""
     states, seen = index.vectors.user_state(users), rec.data.by_user.take(users)
     found, _ = best_of(index, states, seen, None, n)
     exact, _ = _exact(index, states, seen, None, n)
@@ -104,12 +104,12 @@ def _measured(rec: Fitted, index: Index, n: int, users: Array) -> Index:
 
 
 def serves(rec: Fitted, options: ListOptions) -> bool:
-    """Whether lists with these options come from the index: shaped lists and those with uncertainty do not."""
+    """Return whether lists with these options use the index; reranked lists and those with bounds do not."""
     return rec.index is not None and not needs_each_user(options)
 
 
 def best_for_one(rec: Fitted, who: UserProfile, keep: Array | None, options: ListOptions) -> tuple[Array, Array]:
-    """(codes, scores) of one list, best first; ``who`` has a code or a state."""
+    """Return (codes, scores) of one list, best first; ``who`` has a code or a state."""
     assert rec.index is not None
     state = rec.index.vectors.user_state(np.array([who.code], dtype=np.int32)) if who.state is None else who.state
     seen = None if options["seen"] else as_rows([who.history], rec.data.n_items)
@@ -119,7 +119,7 @@ def best_for_one(rec: Fitted, who: UserProfile, keep: Array | None, options: Lis
 
 
 def best_for_many(rec: Fitted, users: Array, keep: Array | None, options: ListOptions) -> tuple[Array, Array]:
-    """(codes int32, scores float32), both (len(users), n), as :func:`top_n` gives them."""
+    """Return (codes int32, scores float32), both (len(users), n), in the form of :func:`top_n`."""
     assert rec.index is not None
     states = np.array(rec.index.vectors.user_state(np.where(users < rec.data.n_users, users, -1).astype(np.int32)))
     newer = np.flatnonzero(rec.updates.among(users))
@@ -129,10 +129,11 @@ def best_for_many(rec: Fitted, users: Array, keep: Array | None, options: ListOp
 
 
 def best_of(index: Index, states: Array, seen: CSR | None, keep: Array | None, n: int) -> tuple[Array, Array]:
-    """The n best items of each row of ``states``, without the row's ``seen`` ones and those not in ``keep``.
+    """Return the n best items of each row of ``states``, without the row's ``seen`` items and items not in ``keep``.
 
-    Each row fetches as many candidates as leave enough when the seen ones, and the usual share of those not kept, are
-    gone. Exact where that is much of the catalogue, where too few are left, or where the scores are no dot product.
+    For each row the search fetches enough candidates to allow for the seen items and for the average share of items not
+    in ``keep``. Search is exact where that is much of the catalogue, where too few candidates are left, or where the
+    scores are not a dot product (the query vector is zero).
     """
     n_items = len(index.graph)
     queries = np.ascontiguousarray(index.vectors.query_vectors(states))
@@ -166,8 +167,8 @@ def best_of(index: Index, states: Array, seen: CSR | None, keep: Array | None, n
 def _best_by_length(
     index: Index, lengths: ByLength, states: Array, queries: Array, seen: CSR | None, keep: Array | None, n: int
 ) -> tuple[Array, Array]:
-    """The same where nothing is missed: more candidates than places, scored as exact search scores them. Where the last
-    of them is as good as one that is used, up to rounding, all items are scored."""
+    """Return the same from the index by length: it fetches more candidates than places and scores them as exact search
+    does. Where the last candidate equals an item of the list up to rounding, all items are scored."""
     n_items, size = len(lengths), n + MARGIN
     codes = np.full((len(states), min(n, n_items)), -1, dtype=np.int32)
     best = np.full(codes.shape, -np.inf, dtype=np.float32)
@@ -192,13 +193,13 @@ def _best_by_length(
 
 
 def _within(codes: Array, rows: CSR) -> Array:
-    """bool like ``codes`` (n, m): which are among the columns of the same row of ``rows``."""
+    """Return a mask, bool (n, m), of the ``codes`` (n, m) that are in the same row of ``rows``."""
     who = np.arange(len(codes), dtype=np.int64) * rows.n_cols
     return np.isin(codes + who[:, None], np.repeat(who, rows.counts) + rows.indices)
 
 
 def _exact(index: Index, states: Array, seen: CSR | None, keep: Array | None, n: int) -> tuple[Array, Array]:
-    """The same by scoring every item."""
+    """Return the same as :func:`best_of` by scoring every item."""
     parts = []
     for block in blocks(len(states), len(index.graph)):
         scores = np.array(index.vectors.scores_from(states[block]), dtype=np.float32)

@@ -1,1 +1,1 @@
-"""Lists for all users, resumable, into a file."""
+"""Lists for all users, written to a file by a resumable job."""

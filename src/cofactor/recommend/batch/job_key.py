@@ -1,4 +1,4 @@
-"""A digest of all that decides what ``recommend_all`` writes: a run goes on only with parts of the very same work."""
+"""A digest of everything that determines the output of ``recommend_all``. A run resumes only parts with its own key."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from cofactor.recommend.recommend import Rules
 
 FORMAT = 2
 RESOLVED = ("ids", "predicate", "policy")
-"""Options that are in the key by what they come to: which items are kept, which users are known."""
+"""Kinds of options that enter the key by their result: the items kept, the users known."""
 
 
 def job_key(rec: Fitted, rules: Rules, step: int, users: Any) -> str:
-    """32 hexadecimal digits: the model's arrays, its data, newer ratings, options, users (codes), and users a part."""
+    """Return 32 hexadecimal digits for the model's arrays, data, newer ratings, options, users (codes), and ``step``,
+    the users per part."""
     digest = hashlib.blake2b(digest_size=16)
     options = {name: rules.options[name] for name in OPTIONS if OPTIONS[name].kind not in RESOLVED}  # type: ignore[literal-required]
     digest.update(repr((FORMAT, step, rec.name, rec.model.config, options)).encode())

@@ -1,7 +1,8 @@
-"""One Parquet file written part by part: whole at the end or not there at all, and a killed run goes on where it was.
+"""Write a Parquet file part by part: the file appears only when complete, and a killed run can be resumed.
 
-Parts stand in the folder ``<file>.parts`` beside the file, each written to another name and renamed, with the key of
-the work. Parts of other work are removed. At the end all parts stream into one file, which is renamed into place.
+Parts are in the folder ``<file>.parts`` beside the file, with the key of the job. Each is written under another name
+and renamed. Parts of other jobs are removed. At the end all parts are streamed into one file, which is renamed into
+place.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _KEY = "key"
 
 
 class ParquetParts:
-    """Used in a ``with`` block; what is written counts once the block ends without an error. DataError where files
-    cannot be written, or where another run is at work on the same file."""
+    """A context that joins the parts when its block ends without an error. DataError where files cannot be written, or
+    where another run writes the same file."""
 
     def __init__(self, path: str | Path, key: str, count: int) -> None:
         self.path = Path(path)
@@ -49,11 +50,11 @@ class ParquetParts:
         return self
 
     def has(self, at: int) -> bool:
-        """Whether a part was finished, by this run or by an earlier one."""
+        """Return whether a part was finished, by this run or by an earlier one."""
         return self._part(at).exists()
 
     def write(self, at: int, frame: pl.DataFrame) -> None:
-        """Write one part; it counts once it has its own name."""
+        """Write one part. The part is complete once it has its own name."""
         scratch = self.folder / "unfinished"
         try:
             frame.write_parquet(scratch, statistics=False)
@@ -85,7 +86,7 @@ class ParquetParts:
 
     def _cannot(self, exc: Exception) -> DataError:
         why = getattr(exc, "strerror", None) or str(exc).splitlines()[0]
-        return DataError(f"cannot write {self.path}: {why}; what was there before is unharmed")
+        return DataError(f"cannot write {self.path}: {why}; an earlier file there is unchanged")
 
     def _release(self) -> None:
         if self._lock >= 0:
@@ -101,10 +102,11 @@ def _put(place: Path, content: bytes) -> None:
 
 
 def _locked(folder: Path) -> int:
-    """A descriptor that holds the folder's lock (-1 where there are no locks); BlockingIOError where another has it."""
+    """Return a descriptor with the folder's lock (-1 where there are no locks); BlockingIOError where another run has
+    it."""
     try:
         fd = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # Windows opens no folders
+    except PermissionError:  # Windows cannot open folders
         return -1
     if not try_lock(fd):
         os.close(fd)

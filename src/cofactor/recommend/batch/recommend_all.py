@@ -1,4 +1,4 @@
-"""Lists for all users at once: in memory, or into one Parquet file, part by part, so that a killed run can go on."""
+"""Lists for all users: in memory, or into a Parquet file, part by part, so that a killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ from cofactor.recommend.topn import blocks, mask_items, mask_rows, top_n
 
 Array = NDArray[Any]
 PART_ROWS = 200_000
-"""About how many rows one part of a file holds."""
+"""Approximate number of rows in a part of a file."""
 AT_ONCE = 1024
-"""What a user counts for, in items, where lists come from an index: some thousand users at a time."""
+"""Number of items that a user counts for in the size of a block when lists come from an index; it gives blocks of some
+thousand users."""
 
 
 def recommend_all(
     rec: Fitted, options: ListOptions, users: Iterable[Any] | None, out: str | Path | None
 ) -> pl.DataFrame | None:
-    """The work of :meth:`Recommender.recommend_all`. CSV and TSV, by the name of ``out``, are written at the end."""
+    """Implement :meth:`Recommender.recommend_all`. CSV and TSV, by the name of ``out``, are written at the end."""
     if out is not None:
         check_lists(out)
     rules = rules_of(rec, options)
@@ -62,10 +63,12 @@ def recommend_all(
 
 
 def chosen(rec: Fitted, users: Iterable[Any], unknown: Unknown) -> Array:
-    """int64 codes of these users, each once, in the order given; UnknownIdError for one that is not known, unless such
-    are to be left out."""
+    """Return the codes, int64, of these users, each once, in the order given. An unknown user raises UnknownIdError, or
+    is left out with ``unknown="skip"``."""
     if unknown == "popular":
-        raise ConfigError("lists for some users leave out those not known (unknown='skip') or name them ('error')")
+        raise ConfigError(
+            "unknown='popular' does not apply to users=; give 'error', or 'skip' to leave unknown users out"
+        )
     given = check_iterable("users", users, "[196, 186]")
     given = given if isinstance(given, (pl.Series, np.ndarray)) else list(given)
     codes = rec.users.codes(given)
@@ -77,13 +80,13 @@ def chosen(rec: Fitted, users: Iterable[Any], unknown: Unknown) -> Array:
 
 
 def longest(rec: Fitted, rules: Rules) -> int:
-    """How long a list can be: ``n``, or fewer where fewer items may come up; at least 1."""
+    """Return the largest length of a list: ``n``, or fewer where fewer items are allowed; at least 1."""
     most = rec.data.n_items if rules.keep is None else int(rules.keep.sum())
     return max(1, min(rules.options["n"], most))
 
 
 def lists(rec: Fitted, users: Array, rules: Rules, tick: Any) -> Iterator[pl.DataFrame]:
-    """Frames user, rank, item, [title,] score, status, a block of users each."""
+    """Yield frames with columns user, rank, item, [title,] score, status, one for each block of users."""
     options = rules.options
     slow = needs_each_user(options)
     by_index = serves(rec, options)
@@ -145,14 +148,14 @@ def _frame(
 
 
 def _bounds(bounds: Array | None, kept: Array) -> list[pl.Series]:
-    """``low`` and ``high``, (2, users, n), as columns."""
+    """Return the bounds (2, users, n) as columns ``low`` and ``high``."""
     if bounds is None:
         return []
     return [pl.Series(name, side.ravel()[kept]) for name, side in zip(("low", "high"), bounds, strict=True)]
 
 
 def _how_known(rec: Fitted, users: Array) -> Array:
-    """int64: the place of each user's status in KNOWN, NO_RATINGS, UPDATED."""
+    """Return the index, int64, of each user's status in ``_STATUSES``."""
     trained = users < rec.data.n_users
     counts = rec.data.by_user.counts[np.where(trained, users, 0)]
     return np.where(rec.updates.among(users), 2, np.where(trained & (counts > 0), 0, 1)).astype(np.int64)

@@ -1,1 +1,1 @@
-"""Users and items without ratings, by their features."""
+"""Scores for users and items without ratings, from their features."""

@@ -1,9 +1,8 @@
-"""What features say of items without ratings: a regression of the scores of the known ones.
+"""Regression of a user's scores on item features, to score items without ratings.
 
 For each user the scores of the rated items are regressed on the items' features (ridge regression; Hoerl & Kennard
-1970). A score is a sum over a model's own numbers of an item, so this is the same as to predict these numbers from the
-features, whatever the model is. The more ratings an item has the more it counts (by the square root): scores of items
-that few users rated say little, and a new item is more like one that some users wanted.
+1970). Where a score is linear in the model's parameters of an item, this equals predicting these parameters from the
+features. An item's weight is the square root of its number of ratings: scores of items with few ratings are uncertain.
 """
 
 from __future__ import annotations
@@ -19,14 +18,15 @@ from cofactor.recommend.intervals import residual_quantiles
 
 Array = NDArray[Any]
 RIDGE = 10.0
-"""How many items of average weight it takes to believe a feature half (RIDGE and the square root: chosen on held-out
-items within training rows of ml-100k and movietweetings, where 3 to 30 did about as well)."""
+"""Ridge penalty: the number of items of average weight at which a feature's effect is halved. The penalty and the
+square root were chosen on held-out items within training rows of ml-100k and movietweetings; 3 to 30 did about as
+well."""
 USERS, BLOCK = 300, 64
 
 
 class Regression(NamedTuple):
-    """``rated`` codes (n,) of items with ratings; ``weights`` (n,), mean 1; ``rows`` (n, p) their features less
-    ``means`` (p,); ``inverse`` (p, p) that of the ridge regression's matrix. float64 except the codes."""
+    """A ridge regression: ``rated`` codes (n,) of items with ratings; ``weights`` (n,), mean 1; ``rows`` (n, p), their
+    features minus ``means`` (p,); ``inverse`` (p, p) of the regression's matrix. float64 except the codes."""
 
     rated: Array
     weights: Array
@@ -35,12 +35,12 @@ class Regression(NamedTuple):
     inverse: Array
 
     def centred(self, matrix: Array) -> Array:
-        """Features less their means; 0 where nothing is known."""
+        """Return features minus their means; 0 where a feature is unknown."""
         return np.asarray(np.nan_to_num(matrix - self.means))
 
     @one_thread()
     def learn(self, scores: Array) -> tuple[Array, Array]:
-        """(levels (u,), coefficients (u, p)) of users with these ``scores`` (u, n_items)."""
+        """Return (levels (u,), coefficients (u, p)) for users with these ``scores`` (u, n_items)."""
         wanted = scores[:, self.rated].astype(np.float64)
         levels = wanted @ self.weights / max(len(self.weights), 1)
         coefficients = ((wanted - levels[:, None]) * self.weights) @ self.rows @ self.inverse
@@ -48,7 +48,7 @@ class Regression(NamedTuple):
 
     @one_thread()
     def without_itself(self, scores: Array) -> Array:
-        """float64 (u, n): what the regression says of each rated item when it is left out itself."""
+        """Return leave-one-out predictions, float64 (u, n): each rated item's score from the other items."""
         levels, coefficients = self.learn(scores)
         said = levels[:, None] + coefficients @ self.rows.T
         reach = np.einsum("np,pq,nq->n", self.rows, self.inverse, self.rows, optimize=True)
@@ -58,7 +58,7 @@ class Regression(NamedTuple):
 
 @one_thread()
 def regression(matrix: Array, counts: Array) -> Regression:
-    """The regression on ``matrix`` (n_items, p; NaN: nothing known) for items with ``counts`` ratings."""
+    """Return the regression on ``matrix`` (n_items, p; NaN: unknown) for items with ``counts`` ratings."""
     rated = np.flatnonzero(counts > 0)
     weights = np.sqrt(counts[rated].astype(np.float64))
     weights *= len(weights) / max(float(weights.sum()), 1e-12)
@@ -71,15 +71,15 @@ def regression(matrix: Array, counts: Array) -> Regression:
 
 
 def users_spread(rec: Fitted, most: int) -> Array:
-    """int32 codes of up to ``most`` users with ratings, spread over all."""
+    """Return the codes, int32, of up to ``most`` users with ratings, evenly spaced by code."""
     some = np.flatnonzero(rec.data.by_user.counts > 0).astype(np.int32)
     return np.asarray(some[np.linspace(0, len(some) - 1, min(most, len(some))).astype(np.int64)])
 
 
 def residuals_of_new(rec: Fitted, found: Regression) -> dict[str, Array]:
-    """Quantiles of the errors on training ratings when each item is predicted as if it were new (its features alone).
+    """Return quantiles of the errors on training ratings when each item is predicted from its features alone.
 
-    From ``USERS`` users spread over all; see ``residual_quantiles``.
+    The errors are those of ``USERS`` users, evenly spaced by code; see ``residual_quantiles``.
     """
     some = users_spread(rec, USERS)
     place = np.full(rec.data.n_items, -1)

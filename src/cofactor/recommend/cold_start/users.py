@@ -2,12 +2,12 @@
 ratings.
 
 The scores of the known users are regressed on their features, item by item, with the ridge of ``regression.py``. Each
-user counts alike, since a new user is more like those with few ratings. Where scores are linear in a user's numbers,
-this amounts to predicting these numbers.
+user has the same weight, since a new user is more like users with few ratings. Where scores are linear in a user's
+parameters, this equals predicting these parameters.
 
-Ratings go on from there. For models of ratings what is expected is taken out of the ratings before they are folded in,
-and given back after: with linear scores this is to fold in with a prior whose mean goes by the features. For rankers
-what is expected counts as much as ``WORTH`` more ratings.
+The user's own ratings refine this prior. For rating models, the expected scores are subtracted from the ratings before
+the fold-in and added back after it: with linear scores this is a fold-in with a prior whose mean depends on the
+features. For rankers, the expected scores count as much as ``WORTH`` ratings.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from cofactor.recommend.options import Unknown
 
 Array = NDArray[Any]
 WORTH = 3.0
-"""(This, the ridge, and that users count alike: chosen on held-out users within training rows of ml-100k.)"""
+"""Weight of the features of a ranker's user, in ratings. This value, the ridge and the equal weights of users were
+chosen on held-out users within training rows of ml-100k."""
 FEATURES, USERS, BLOCK = 200, 3000, 64
-"""How many features count (of more the commonest), from how many users, spread over all, it is learned, and how many of
-them are scored at once: at most, see :func:`sizes`."""
+"""Upper limits, see :func:`sizes`: the number of features (the most frequent), of users to learn from (evenly spaced by
+code), and of users scored at once."""
 SCORES, SUMS, SCORED = 300_000_000, 160_000_000, 40_000_000
-"""What sets these for a large catalogue: scores of all users, bytes of the sums, bytes of the users scored at once."""
+"""Limits for a large catalogue: the number of scores in all, bytes of the sums, bytes of the scores at once."""
 
 
 class Sizes(NamedTuple):
@@ -44,9 +45,9 @@ class Sizes(NamedTuple):
 
 
 class FeaturePrior(NamedTuple):
-    """What is expected of a user: ``level`` (n_items,), the mean of the users' scores, plus their ``features`` less
-    ``means`` (p,) times ``coefficients`` (p, n_items). float32 except the means; ``names`` of the features;
-    ``nobody`` (n_items,): what a model of ratings has for a user without ratings."""
+    """Expected scores by features: ``level`` (n_items,), the mean of the users' scores, plus a user's features minus
+    ``means`` (p,), times ``coefficients`` (p, n_items). float32 except the means. ``names`` are the features;
+    ``nobody`` (n_items,) are a rating model's scores of a user without ratings."""
 
     names: tuple[str, ...]
     means: Array
@@ -56,15 +57,15 @@ class FeaturePrior(NamedTuple):
 
 
 class FeatureEffects(NamedTuple):
-    """``expected`` (n_items,) scores of a user, and what each column with its value (``columns``) adds to them, in
-    ``parts`` (columns, n_items); float32."""
+    """The effect of a user's features: ``expected`` scores (n_items,), and ``parts`` (columns, n_items), what each
+    column with its value (``columns``) adds to them; float32."""
 
     expected: Array
     columns: tuple[str, ...]
     parts: Array
 
     def reasons(self, items: Array) -> list[str]:
-        """For each of these items the two columns that speak most for it; "" where none does."""
+        """Return for each of these items the two columns that raise its score most; "" where none does."""
         found = []
         for parts in self.parts[:, items].T:
             first = np.argsort(-parts, kind="stable")[:2]
@@ -73,12 +74,12 @@ class FeatureEffects(NamedTuple):
 
 
 def sizes(n_items: int) -> Sizes:
-    """How much :func:`feature_prior` takes on, so that its arrays stay within 200 MB, and its time within bounds.
+    """Return the sizes for :func:`feature_prior` that keep its arrays within 200 MB, and bound its time.
 
-    (features, n_items) sums take 16 bytes a number while they are made, at most ``SUMS``; (block, n_items) scores take
-    12, at most ``SCORED``; there are at most ``SCORES`` scores in all. So up to 50,000 items all ``FEATURES`` count,
-    up to 100,000 all ``USERS``; with a million items 10 features and 300 users. (Beyond 3 million one user at a time
-    takes more.)
+    Sums (features, n_items) take 16 bytes a number, at most ``SUMS``; scores (block, n_items) take 12, at most
+    ``SCORED``; there are at most ``SCORES`` scores in all. So up to 50,000 items all ``FEATURES`` are used, and up to
+    100,000 all ``USERS``; with a million items 10 features and 300 users. (Beyond 3 million items even one user at a
+    time takes more memory.)
     """
     n = max(n_items, 1)
     return Sizes(
@@ -89,13 +90,12 @@ def sizes(n_items: int) -> Sizes:
 
 
 def feature_prior(rec: Fitted) -> FeaturePrior:
-    """What features say of users; learned when first asked for."""
+    """Return the expected scores by features; they are learned at the first call."""
     return rec.remember("feature_prior", lambda: _learned(rec))
 
 
 def _learned(rec: Fitted) -> FeaturePrior:
-    """Learned from users of the training data (see :func:`sizes`); without any feature where there is no table of
-    users."""
+    """Learn the prior from users of the training data (see :func:`sizes`); it has no features without a user table."""
     size = sizes(rec.data.n_items)
     known = known_features(rec.data, "user", size.features)
     some = users_spread(rec, size.users)
@@ -118,13 +118,12 @@ def _learned(rec: Fitted) -> FeaturePrior:
 
 @one_thread()
 def describe(rec: Fitted, features: Mapping[str, Any], unknown: Unknown) -> tuple[FeatureEffects | None, str]:
-    """What these features say (None: nothing), and in words what could not be used of them.
+    """Return the effect of these features (None: no effect), and a text about features that could not be used.
 
-    ConfigError for a column that has no features, only with ``unknown="error"``; DataError for a value of which none
-    can be made.
+    With ``unknown="error"``, ConfigError for a column without features. DataError for a value that cannot be encoded.
     """
     if not isinstance(features, Mapping):
-        raise ConfigError(f"features is {features!r}; give columns of the table of users, such as {{'age': 31}}")
+        raise ConfigError(f"features is {features!r}; give columns of the user table, such as {{'age': 31}}")
     prior = feature_prior(rec)
     groups = feature_groups(prior.names)
     if not groups:
@@ -132,7 +131,7 @@ def describe(rec: Fitted, features: Mapping[str, Any], unknown: Unknown) -> tupl
     strange = [name for name in features if name not in groups]
     if strange and unknown == "error":
         raise ConfigError(
-            f"no column {strange[0]!r} among the features of users; there are: {', '.join(groups)}."
+            f"users have no feature {strange[0]!r}; their features are: {', '.join(groups)}."
             f"{did_you_mean(strange[0], groups)}"
         )
     given = {name: value for name, value in features.items() if name in groups}
@@ -155,13 +154,13 @@ def describe(rec: Fitted, features: Mapping[str, Any], unknown: Unknown) -> tupl
 
 
 def without_expected(rec: Fitted, history: CSR, shift: Array) -> CSR:
-    """A history of ratings less what was expected of them, on the scale of the ratings still."""
+    """Return a history with the expected scores subtracted from its ratings, clipped to the rating scale."""
     values = np.clip(history.values - shift[history.indices], *rec.data.range)
     return history._replace(values=values.astype(np.float32))
 
 
 def added(rec: Fitted, described: FeatureEffects) -> Array:
-    """float32 (n_items,): what is added to the scores of a user who was folded in."""
+    """Return what the features add, float32 (n_items,), to the scores of a folded-in user."""
     if rec.model.task == "rating":
         return np.asarray(described.expected - feature_prior(rec).nobody)
     counts = rec.data.by_user.counts
@@ -169,7 +168,7 @@ def added(rec: Fitted, described: FeatureEffects) -> Array:
 
 
 def scores_of_nobody(rec: Fitted) -> Array:
-    """float32 (n_items,): of a user without ratings who is folded in; zeros for rankers."""
+    """Return the scores, float32 (n_items,), of a folded-in user without ratings; zeros for rankers."""
     if rec.model.task == "ranking":
         return np.zeros(rec.data.n_items, dtype=np.float32)
     nothing = np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int64)
@@ -178,7 +177,7 @@ def scores_of_nobody(rec: Fitted) -> Array:
 
 
 def _series(name: str, value: Any) -> pl.Series:
-    """One value as a column; a text with bars, and a list, are several members."""
+    """Return one value as a column; a list, or a text with ``|``, has several members."""
     value = value.item() if isinstance(value, np.generic) else value
     value = list(value) if isinstance(value, (tuple, set, frozenset, np.ndarray)) else value
     try:
