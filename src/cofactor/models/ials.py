@@ -20,7 +20,7 @@ from cofactor.errors import ConfigError
 from cofactor.kernels.blocks import over_rows
 from cofactor.kernels.ials.blocks import solve_rows
 from cofactor.kernels.ials.cg import improve_rows
-from cofactor.kernels.products import SMALL, dots
+from cofactor.kernels.products import dots
 from cofactor.kernels.sums import CHUNK, Node, chunks, merged, nodes_of, row_sum, total
 from cofactor.model import Cost, Hyper, State, Stepper, TableSize
 from cofactor.models.base.age import aged, check_half_life, check_timed, half_life_option, popularity
@@ -39,6 +39,8 @@ Array = NDArray[Any]
 LANES = 16
 _SINGLES = 200
 """Users with one rating whose scores say how far those of the average user are to be spread."""
+_SMALL = 100_000_000
+"""Up to how many multiplications of a table with itself threads do not pay."""
 _BLOCK = 1 << 13
 """Rows of a table that are copied at a time."""
 
@@ -382,7 +384,7 @@ def gram_nodes(table: Array, first: int = 0) -> list[Node]:
     def work(lo: int, hi: int) -> None:
         found[lo] = nodes_of((table[part].T @ table[part] for part in parts[lo:hi]), first + lo)
 
-    over_rows(work, np.arange(len(parts) + 1) * (CHUNK * table.shape[1] ** 2), 0, SMALL)
+    over_rows(work, np.arange(len(parts) + 1) * (CHUNK * table.shape[1] ** 2), 0, _SMALL)
     return merged(node for lo in sorted(found) for node in found[lo])
 
 
